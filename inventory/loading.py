@@ -1,0 +1,272 @@
+"""Reference data from a folder of CSV files: merchants, regions, warehouses, catalogue and opening stock.
+
+Loading again changes what the files changed and adds what is new; stock that is there already keeps its units, since
+only the ledger may change them.
+"""
+
+import csv
+import gzip
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TextIO
+
+from django.db import connection, transaction
+
+from inventory.models import Region, Sku, StorageClass, Warehouse
+from oms.common.copying import copy_rows
+from oms.merchants.models import Merchant
+
+Progress = Callable[[Iterable[dict[str, str]], str], Iterable[dict[str, str]]]
+
+
+@dataclass
+class Loaded:
+    """What came of one file: rows taken, and what is wrong with the others, by line."""
+
+    file: str
+    rows: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def refuse(self, line: int, reason: str) -> None:
+        """Note that the line was left out."""
+        self.problems.append(f"{self.file}, line {line}: {reason}")
+
+
+class MissingFile(Exception):
+    """The folder has no file of the kind asked for."""
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _find(folder: Path, stem: str) -> Path:
+    for path in sorted([*folder.glob(f"{stem}*.csv"), *folder.glob(f"{stem}*.csv.gz")]):
+        return path
+    raise MissingFile(f"{folder} has no file {stem}*.csv or {stem}*.csv.gz")
+
+
+def _rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
+    with _open(path) as file:
+        yield from enumerate(progress(csv.DictReader(file), path.name), 2)
+
+
+def load_folder(folder: Path, *, progress: Progress) -> list[Loaded]:
+    """Load every kind of file in the order in which they refer to each other, each in a transaction of its own.
+
+    Raises MissingFile if one is not there. A bad row is left out and named in the result.
+    """
+    files = {stem: _find(folder, stem) for stem in ("merchants", "regions", "warehouses", "catalogue", "stock")}
+    loaders = {
+        "merchants": _load_merchants,
+        "regions": _load_regions,
+        "warehouses": _load_warehouses,
+        "catalogue": _load_catalogue,
+        "stock": _load_stock,
+    }
+    results = []
+    for stem, path in files.items():
+        with transaction.atomic():
+            results.append(loaders[stem](path, progress))
+    return results
+
+
+def _load_merchants(path: Path, progress: Progress) -> Loaded:
+    result, merchants = Loaded(path.name), []
+    for line, row in _rows(path, progress):
+        try:
+            merchant = Merchant(
+                code=row["code"],
+                name=row["name"],
+                kind=Merchant.Kind(row["kind"]),
+                settlement_days=int(row["settlement_days"]),
+                commission_rate=Decimal(row["commission_rate"]),
+            )
+        except (KeyError, ValueError, InvalidOperation) as error:
+            result.refuse(line, _reason(error))
+            continue
+        merchants.append(merchant)
+    Merchant.objects.bulk_create(
+        merchants,
+        update_conflicts=True,
+        unique_fields=["code"],
+        update_fields=["name", "kind", "settlement_days", "commission_rate"],
+    )
+    result.rows = len(merchants)
+    return result
+
+
+def _load_regions(path: Path, progress: Progress) -> Loaded:
+    result, regions = Loaded(path.name), []
+    for line, row in _rows(path, progress):
+        try:
+            regions.append(
+                Region(
+                    code=row["code"],
+                    province=row["province"],
+                    city=row["city"],
+                    district=row["district"],
+                    longitude=float(row["longitude"]),
+                    latitude=float(row["latitude"]),
+                    precision=row["precision"],
+                )
+            )
+        except (KeyError, ValueError) as error:
+            result.refuse(line, _reason(error))
+    Region.objects.bulk_create(
+        regions,
+        update_conflicts=True,
+        unique_fields=["code"],
+        update_fields=["province", "city", "district", "longitude", "latitude", "precision"],
+    )
+    result.rows = len(regions)
+    return result
+
+
+def _load_warehouses(path: Path, progress: Progress) -> Loaded:
+    result, warehouses = Loaded(path.name), []
+    merchants = dict(Merchant.objects.values_list("code", "id"))
+    regions = set(Region.objects.values_list("code", flat=True))
+    for line, row in _rows(path, progress):
+        try:
+            classes = row["storage_classes"].split("|")
+            for storage_class in classes:
+                StorageClass(storage_class)
+            if row["region_code"] not in regions:
+                raise ValueError(f"unknown region_code {row['region_code']}")
+            warehouse = Warehouse(
+                code=row["code"],
+                name=row["name"],
+                merchant_id=merchants[row["merchant"]],
+                kind=Warehouse.Kind(row["kind"]),
+                storage_classes=classes,
+                region_id=row["region_code"],
+                longitude=float(row["longitude"]),
+                latitude=float(row["latitude"]),
+                daily_capacity=int(row["daily_capacity"]),
+                cutoff_same_day=row["cutoff_same_day"] or None,
+                cutoff_next_day=row["cutoff_next_day"] or None,
+                serves=[province for province in row["serves"].split("|") if province],
+            )
+        except (KeyError, ValueError) as error:
+            result.refuse(line, _reason(error))
+            continue
+        warehouses.append(warehouse)
+    Warehouse.objects.bulk_create(
+        warehouses,
+        update_conflicts=True,
+        unique_fields=["code"],
+        update_fields=[
+            *("name", "merchant", "kind", "storage_classes", "region", "longitude", "latitude"),
+            *("daily_capacity", "cutoff_same_day", "cutoff_next_day", "serves"),
+        ],
+    )
+    result.rows = len(warehouses)
+    return result
+
+
+def _load_catalogue(path: Path, progress: Progress) -> Loaded:
+    result, skus = Loaded(path.name), []
+    merchants = dict(Merchant.objects.values_list("code", "id"))
+    for line, row in _rows(path, progress):
+        try:
+            if row["merchant"] not in merchants:
+                merchants[row["merchant"]] = _pending_merchant(row["merchant"])
+                result.problems.append(
+                    f"{path.name}, line {line}: merchant {row['merchant']} is not in the merchants file; added as"
+                    " pending, its goods wait until it has a warehouse"
+                )
+            skus.append(
+                Sku(
+                    merchant_id=merchants[row["merchant"]],
+                    code=row["sku"],
+                    name=row["name"],
+                    brand=row["brand"],
+                    department=row["department"],
+                    category=row["category"],
+                    storage_class=StorageClass(row["storage_class"]),
+                    weight_g=int(row["weight_g"]),
+                    list_price=Decimal(row["list_price"]),
+                )
+            )
+        except (KeyError, ValueError, InvalidOperation) as error:
+            result.refuse(line, _reason(error))
+    Sku.objects.bulk_create(
+        skus,
+        batch_size=5000,
+        update_conflicts=True,
+        unique_fields=["code", "merchant"],
+        update_fields=["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"],
+    )
+    result.rows = len(skus)
+    return result
+
+
+def _pending_merchant(code: str) -> int:
+    """A merchant that goods name but nobody described: staff complete it."""
+    merchant = Merchant.objects.create(
+        code=code, name=code, kind=Merchant.Kind.MARKETPLACE, status=Merchant.Status.PENDING
+    )
+    return merchant.pk
+
+
+def _load_stock(path: Path, progress: Progress) -> Loaded:
+    result = Loaded(path.name)
+    warehouses = dict(Warehouse.objects.values_list("code", "id"))
+    skus: dict[str, int] = {}
+    ambiguous: set[str] = set()
+    for code, sku_id in Sku.objects.values_list("code", "id"):
+        if code in skus:
+            ambiguous.add(code)
+        skus[code] = sku_id
+    rows: dict[tuple[int, int], tuple[int, ...]] = {}
+    for line, row in _rows(path, progress):
+        try:
+            if row["sku"] in ambiguous:
+                raise ValueError(f"several merchants sell sku {row['sku']}")
+            key = warehouses[row["warehouse"]], skus[row["sku"]]
+            figures = tuple(int(row[name]) for name in ("on_hand", "safety_stock", "reorder_point", "reorder_quantity"))
+            if min(figures) < 0:
+                raise ValueError("a figure is negative")
+            if key in rows:
+                raise ValueError("the warehouse and SKU stand on an earlier line")
+            rows[key] = figures
+        except KeyError as error:
+            result.refuse(line, f"unknown warehouse, sku or column: {error}")
+        except ValueError as error:
+            result.refuse(line, str(error))
+    _store_stock([(*key, *figures) for key, figures in rows.items()])
+    result.rows = len(rows)
+    return result
+
+
+def _store_stock(rows: list[tuple[int, ...]]) -> None:
+    columns = ("warehouse_id", "sku_id", "on_hand", "safety_stock", "reorder_point", "reorder_quantity")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE new_stock (LIKE inventory_stock) ON COMMIT DROP")
+        cursor.execute("ALTER TABLE new_stock ALTER id DROP NOT NULL, ALTER reserved DROP NOT NULL")
+        cursor.execute("ALTER TABLE new_stock ALTER wakes_backorders DROP NOT NULL")
+        copy_rows("new_stock", columns, rows)
+        cursor.execute(
+            f"""
+            WITH stored AS (
+                INSERT INTO inventory_stock ({", ".join(columns)}, wakes_backorders)
+                SELECT {", ".join(columns)}, on_hand > 0 FROM new_stock ORDER BY sku_id, warehouse_id
+                ON CONFLICT (sku_id, warehouse_id) DO UPDATE SET
+                    safety_stock = EXCLUDED.safety_stock,
+                    reorder_point = EXCLUDED.reorder_point,
+                    reorder_quantity = EXCLUDED.reorder_quantity
+                RETURNING id, on_hand, xmax = 0 AS is_new
+            )
+            INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)
+            SELECT id, 'opening', on_hand, 'load_data' FROM stored WHERE is_new AND on_hand > 0
+            """
+        )
+
+
+def _reason(error: Exception) -> str:
+    return f"missing column or unknown code {error}" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,240 @@
+"""What can be sold, where it lies, how much is on hand and promised, and the ledger that explains it."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from oms.common.models import money
+from oms.merchants.models import Merchant
+
+
+class StorageClass(models.TextChoices):
+    """How goods must be kept; lines of different classes travel in different sub-orders."""
+
+    AMBIENT = "ambient", _("Ambient")
+    GENERAL = "general", _("General goods")
+    BULKY = "bulky", _("Bulky")
+    CHILLED = "chilled", _("Chilled")
+    FROZEN = "frozen", _("Frozen")
+    CONSTANT_TEMPERATURE = "constant_temperature", _("Constant temperature")
+    VIRTUAL = "virtual", _("Virtual")
+
+
+class Region(models.Model):
+    """A county-level division of China (GB/T 2260) with a point that stands for it."""
+
+    code = models.CharField(_("code"), max_length=6, primary_key=True)
+    province = models.CharField(_("province"), max_length=30)
+    city = models.CharField(_("city"), max_length=60)
+    district = models.CharField(_("district"), max_length=60)
+    longitude = models.FloatField(_("longitude"), help_text=_("Degrees east."))
+    latitude = models.FloatField(_("latitude"), help_text=_("Degrees north."))
+    precision = models.CharField(_("precision"), max_length=10, help_text=_("What the point is the centre of."))
+
+    class Meta:
+        verbose_name = _("region")
+        verbose_name_plural = _("regions")
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        city = "" if self.city == self.province else self.city
+        return f"{self.province}{city}{self.district}"
+
+
+class Sku(models.Model):
+    """A sellable article of one merchant."""
+
+    merchant = models.ForeignKey(Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="skus")
+    code = models.CharField(_("code"), max_length=64)
+    name = models.CharField(_("name"), max_length=200)
+    brand = models.CharField(_("brand"), max_length=80, blank=True, default="")
+    department = models.CharField(_("department"), max_length=80, blank=True, default="")
+    category = models.CharField(_("category"), max_length=120, blank=True, default="")
+    storage_class = models.CharField(_("storage class"), max_length=24, choices=StorageClass.choices)
+    weight_g = models.PositiveIntegerField(_("weight (g)"), default=0)
+    list_price = money(_("list price"), default=0)
+    is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
+
+    class Meta:
+        verbose_name = _("SKU")
+        verbose_name_plural = _("SKUs")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["code", "merchant"], name="sku_code_is_unique_in_merchant"),
+            models.CheckConstraint(
+                condition=Q(storage_class__in=StorageClass.values), name="sku_storage_class_is_known"
+            ),
+            models.CheckConstraint(condition=Q(list_price__gte=0), name="sku_list_price_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class Warehouse(models.Model):
+    """A place that stores and sends goods. `serves` lists provinces; empty means the whole country."""
+
+    class Kind(models.TextChoices):
+        SELF_OPERATED = "self_operated", _("Self-operated")
+        PARTNER = "partner", _("Partner")
+        MERCHANT = "merchant", _("Merchant's own")
+        VIRTUAL = "virtual", _("Virtual")
+
+    code = models.CharField(_("code"), max_length=32)
+    name = models.CharField(_("name"), max_length=120)
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="warehouses"
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    storage_classes = ArrayField(models.CharField(max_length=24), verbose_name=_("storage classes"))
+    region = models.ForeignKey(Region, verbose_name=_("region"), on_delete=models.PROTECT, related_name="+")
+    longitude = models.FloatField(_("longitude"), help_text=_("Degrees east."))
+    latitude = models.FloatField(_("latitude"), help_text=_("Degrees north."))
+    daily_capacity = models.PositiveIntegerField(_("daily capacity"), default=0)
+    cutoff_same_day = models.TimeField(_("cut-off for the same day"), null=True, blank=True)
+    cutoff_next_day = models.TimeField(_("cut-off for the next day"), null=True, blank=True)
+    serves = ArrayField(models.CharField(max_length=30), verbose_name=_("serves"), blank=True, default=list)
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        verbose_name = _("warehouse")
+        verbose_name_plural = _("warehouses")
+        ordering = ["code"]
+        constraints = [
+            models.UniqueConstraint(fields=["code"], name="warehouse_code_is_unique"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["self_operated", "partner", "merchant", "virtual"]),
+                name="warehouse_kind_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class Stock(models.Model):
+    """How many units of a SKU a warehouse has, and how many of them are promised to orders.
+
+    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders` is set whenever units
+    become available, and cleared by the stage that then wakes waiting sub-orders.
+    """
+
+    warehouse = models.ForeignKey(
+        Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="stock", db_index=False
+    )
+    sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="stock", db_index=False)
+    on_hand = models.IntegerField(_("on hand"), db_default=0, default=0)
+    reserved = models.IntegerField(_("reserved"), db_default=0, default=0, editable=False)
+    safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
+    reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
+    reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
+    wakes_backorders = models.BooleanField(_("wakes backorders"), db_default=False, default=False, editable=False)
+
+    class Meta:
+        verbose_name = _("stock")
+        verbose_name_plural = _("stock")
+        ordering = ["-id"]
+        constraints = [
+            # SKU first: sourcing asks "who has this SKU", and the pair is unique either way round.
+            models.UniqueConstraint(fields=["sku", "warehouse"], name="stock_is_unique_in_warehouse"),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0, reserved__lte=F("on_hand")), name="stock_reserved_within_on_hand"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(wakes_backorders=True), name="stock_wakes_backorders"),
+            models.Index(fields=["warehouse", "id"], name="stock_by_warehouse"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.warehouse.code} {self.sku.code}"
+
+    @property
+    def available(self) -> int:
+        """Units that can still be promised."""
+        return self.on_hand - self.reserved
+
+
+class Reservation(models.Model):
+    """Units of a stock row promised to one demand.
+
+    `demand_id` is the id of the sub-order line that wants them. Sub-orders live in an app above this one, so it is
+    no foreign key; `check_invariants` proves that the two agree.
+    """
+
+    class State(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        RELEASED = "released", _("Released")
+        CONSUMED = "consumed", _("Consumed")
+
+    stock = models.ForeignKey(
+        Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
+    demand_id = models.BigIntegerField(_("demand"))
+    quantity = models.IntegerField(_("quantity"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.ACTIVE)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["demand_id"], condition=Q(state="active"), name="reservation_one_active_for_a_demand"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="reservation_quantity_is_positive"),
+            models.CheckConstraint(
+                condition=Q(state__in=["active", "released", "consumed"]), name="reservation_state_is_known"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["stock"], condition=Q(state="active"), name="reservation_active_of_stock"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stock_id}: {self.quantity}"
+
+
+class StockMovement(models.Model):
+    """One line of the ledger: why `on_hand` and `reserved` of a stock row are what they are. Never changed.
+
+    The sums of both columns over a stock row are the row's figures; `check_invariants` proves it.
+    """
+
+    class Kind(models.TextChoices):
+        OPENING = "opening", _("Opening stock")
+        RECEIPT = "receipt", _("Goods received")
+        STOCK_TAKE = "stock_take", _("Stock-take")
+        RESERVE = "reserve", _("Reserved")
+        RELEASE = "release", _("Reservation released")
+        SHIP = "ship", _("Shipped")
+        RETURN = "return", _("Returned")
+
+    stock = models.ForeignKey(
+        Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
+    on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)
+    reserved_change = models.IntegerField(_("change of reserved"), db_default=0)
+    demand_id = models.BigIntegerField(_("demand"), null=True, blank=True)
+    note = models.CharField(_("note"), max_length=200, db_default="", blank=True)
+    actor = models.CharField(_("actor"), max_length=80, db_default="", blank=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("stock movement")
+        verbose_name_plural = _("stock movements")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(on_hand_change=0, reserved_change=0), name="stock_movement_changes_something"
+            ),
+        ]
+        indexes = [models.Index(fields=["stock", "id"], name="stock_movement_of_stock")]
+
+    def __str__(self) -> str:
+        return f"{self.stock_id} {self.kind} {self.on_hand_change:+d}/{self.reserved_change:+d}"

@@ -1,0 +1,191 @@
+"""Which warehouse sends what: the nearest that serves the region, stores the class and has the goods.
+
+Fewest parcels first: one warehouse that has everything, however far; else the smallest and then nearest group of
+warehouses that together have it. What no group has is short.
+"""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import asin, cos, radians, sin, sqrt
+
+from inventory.models import Region, StorageClass, Warehouse
+
+EARTH_RADIUS_KM = 6371.0
+# Groups of warehouses are tried exhaustively among this many of the nearest candidates.
+NEAREST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A warehouse that may send goods of one kind to one region, `km` away as the crow flies."""
+
+    warehouse_id: int
+    code: str
+    km: int
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Units of a SKU that a line asks for."""
+
+    line_id: int
+    sku_id: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Units that a warehouse sends for a line."""
+
+    line_id: int
+    sku_id: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who sends what, what is short (units by SKU), and why each candidate won or lost.
+
+    `why` has an entry [code, km, verdict] for each candidate: chosen, farther, or short.
+    """
+
+    parts: list[tuple[Candidate, list[Take]]]
+    short: dict[int, int]
+    why: list[list[object]]
+
+
+def distance_km(longitude: float, latitude: float, other_longitude: float, other_latitude: float) -> float:
+    """The great-circle distance between two points given in degrees (haversine formula)."""
+    phi, other_phi = radians(latitude), radians(other_latitude)
+    a = sin((other_phi - phi) / 2) ** 2 + cos(phi) * cos(other_phi) * sin(radians(other_longitude - longitude) / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * asin(sqrt(a))
+
+
+class Routes:
+    """The candidates for goods of a merchant and class that go to a region; warehouses are read once.
+
+    Virtual goods of any merchant come from the virtual warehouses.
+    """
+
+    def __init__(self) -> None:
+        self._warehouses = list(Warehouse.objects.filter(is_active=True).order_by("code"))
+        self._regions: dict[str, Region] = {}
+        self._known: dict[tuple[int, str, str], list[Candidate]] = {}
+        self.codes = {warehouse.pk: warehouse.code for warehouse in self._warehouses}
+
+    def prepare(self, region_codes: set[str]) -> None:
+        """Read the regions that will be asked about."""
+        missing = region_codes - self._regions.keys()
+        if missing:
+            self._regions.update(Region.objects.in_bulk(missing))
+
+    def candidates(self, merchant_id: int, storage_class: str, region_code: str) -> list[Candidate]:
+        """Warehouses that may send, nearest first. The region must have been prepared."""
+        key = (merchant_id, storage_class, region_code)
+        found = self._known.get(key)
+        if found is None:
+            region = self._regions[region_code]
+            found = sorted(
+                (
+                    Candidate(warehouse.pk, warehouse.code, self._km(warehouse, region))
+                    for warehouse in self._warehouses
+                    if _may_send(warehouse, merchant_id, storage_class, region.province)
+                ),
+                key=lambda candidate: (candidate.km, candidate.code),
+            )
+            self._known[key] = found
+        return found
+
+    @staticmethod
+    def _km(warehouse: Warehouse, region: Region) -> int:
+        return round(distance_km(warehouse.longitude, warehouse.latitude, region.longitude, region.latitude))
+
+
+def _may_send(warehouse: Warehouse, merchant_id: int, storage_class: str, province: str) -> bool:
+    if storage_class not in warehouse.storage_classes or (warehouse.serves and province not in warehouse.serves):
+        return False
+    if storage_class == StorageClass.VIRTUAL:
+        return warehouse.kind == Warehouse.Kind.VIRTUAL
+    return warehouse.merchant_id == merchant_id
+
+
+Available = MutableMapping[tuple[int, int], int]
+
+
+def choose(wants: Sequence[Want], candidates: Sequence[Candidate], available: Available) -> Choice:
+    """Decide who sends what, and take it off `available` (units by warehouse and SKU id)."""
+    for i, candidate in enumerate(candidates):
+        if _has_all(candidate, wants, available):
+            takes = _take(candidate, {want.line_id: want.quantity for want in wants}, wants, available)
+            why = [[c.code, c.km, "short"] for c in candidates[:i]]
+            why.append([candidate.code, candidate.km, "chosen"])
+            why += [[c.code, c.km, "farther"] for c in candidates[i + 1 :]]
+            return Choice([(candidate, takes)], {}, why)
+    return _choose_several(wants, candidates, available)
+
+
+def _has_all(candidate: Candidate, wants: Sequence[Want], available: Mapping[tuple[int, int], int]) -> bool:
+    warehouse = candidate.warehouse_id
+    for want in wants:
+        if available.get((warehouse, want.sku_id), 0) < want.quantity:
+            return False
+    # Several lines may want the same SKU.
+    needed = _by_sku(wants)
+    return len(needed) == len(wants) or all(
+        available.get((warehouse, sku), 0) >= units for sku, units in needed.items()
+    )
+
+
+def _by_sku(wants: Sequence[Want]) -> dict[int, int]:
+    needed: dict[int, int] = {}
+    for want in wants:
+        needed[want.sku_id] = needed.get(want.sku_id, 0) + want.quantity
+    return needed
+
+
+def _choose_several(wants: Sequence[Want], candidates: Sequence[Candidate], available: Available) -> Choice:
+    near = candidates[:NEAREST]
+    needed = _by_sku(wants)
+    can_have = {
+        sku: min(units, sum(available.get((c.warehouse_id, sku), 0) for c in near)) for sku, units in needed.items()
+    }
+    short = {sku: units - can_have[sku] for sku, units in needed.items() if units > can_have[sku]}
+    open_units = {want.line_id: want.quantity for want in wants}
+    parts = []
+    for candidate in _smallest_group(can_have, near, available):
+        takes = _take(candidate, open_units, wants, available)
+        if takes:
+            parts.append((candidate, takes))
+    chosen = {candidate.code for candidate, _takes in parts}
+    why: list[list[object]] = [[c.code, c.km, "chosen" if c.code in chosen else "short"] for c in candidates]
+    return Choice(parts, short, why)
+
+
+def _smallest_group(
+    needed: Mapping[int, int], near: Sequence[Candidate], available: Mapping[tuple[int, int], int]
+) -> Sequence[Candidate]:
+    """The fewest, then together nearest, warehouses that have `needed` (units by SKU) between them."""
+    if not any(needed.values()):
+        return []
+    for size in range(1, len(near) + 1):
+        groups = sorted(combinations(near, size), key=lambda group: sum(c.km for c in group))
+        for group in groups:
+            if all(
+                sum(available.get((c.warehouse_id, sku), 0) for c in group) >= units for sku, units in needed.items()
+            ):
+                return group
+    return near
+
+
+def _take(candidate: Candidate, open_units: dict[int, int], wants: Sequence[Want], available: Available) -> list[Take]:
+    """Take what the warehouse has of the units that are still open by line; counts both down."""
+    takes = []
+    for want in wants:
+        key = (candidate.warehouse_id, want.sku_id)
+        units = min(open_units[want.line_id], available.get(key, 0))
+        if units:
+            available[key] -= units
+            open_units[want.line_id] -= units
+            takes.append(Take(want.line_id, want.sku_id, units))
+    return takes

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""Django's command line for the OMS; starts the embedded PostgreSQL where no DATABASE_URL names a server."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the management command named on the command line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+    from oms.embedded import attach_for_command
+
+    attach_for_command(sys.argv)
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""Django's handles on the project itself and on its admin site."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class OmsConfig(AppConfig):
+    """The wiring: commands and tasks that know every app."""
+
+    name = "oms"
+    label = "wiring"
+    verbose_name = _("Order management")
+
+
+class OmsAdminConfig(AdminConfig):
+    """Puts `oms.admin.OmsAdminSite` in the place of Django's admin site."""
+
+    default_site = "oms.admin.OmsAdminSite"

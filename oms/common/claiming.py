@@ -1,0 +1,206 @@
+"""Claiming work: the state is the queue, and PostgreSQL's row locks hand out the rows.
+
+A stage without outside calls does everything in one transaction (`in_one_transaction`). A stage that calls another
+system claims by lease in a short transaction, commits, calls, and finishes only rows whose lease it still holds
+(`lease`, `finish_condition`).
+
+Claims lock FOR NO KEY UPDATE: that keeps two claims apart, but not the foreign key check of a row that somebody else
+adds below the claimed one.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Model
+
+from oms.common import clock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Rows of a table that a stage may claim.
+
+    `ready` is an SQL condition on the table's alias `q` that says which rows are in the queue at all (it should match
+    a partial index); `due` is the column that says since when.
+    """
+
+    model: type[Model]
+    ready: str
+    due: str = "ready_at"
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.model._meta.db_table
+
+    def condition(self) -> str:
+        """The SQL condition for rows that may be claimed now."""
+        return (
+            f"{self.ready} AND q.{self.due} <= {clock.horizon()} AND q.needs_person_since IS NULL"
+            " AND (q.lease_until IS NULL OR q.lease_until < now())"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits for a stage: rows, and the age in seconds of the oldest."""
+
+    waiting: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the pipeline.
+
+    `run(limit)` claims up to `limit` rows, moves them on and returns how many it claimed. `wakes` names the stages that
+    get new work by it. `backlog` tells what waits; `leased` how many rows another worker holds right now.
+    """
+
+    name: str
+    run: Callable[[int], int]
+    wakes: tuple[str, ...] = ()
+    queue: Queue | None = None
+
+    def backlog(self) -> Backlog | None:
+        """What waits for the stage, or None where it has no queue of its own."""
+        if self.queue is None:
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT count(*), coalesce(extract(epoch FROM now() - min(due)), 0)
+                FROM (SELECT q.{self.queue.due} AS due FROM {self.queue.table} q WHERE {self.queue.condition()}
+                      LIMIT 100000) AS waiting
+                """
+            )
+            waiting, oldest = cursor.fetchone()
+        return Backlog(waiting, float(oldest))
+
+    def leased(self) -> int:
+        """How many rows of the queue somebody holds a lease on."""
+        if self.queue is None:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*) FROM {self.queue.table} q WHERE {self.queue.ready} AND q.lease_until >= now()"
+            )
+            return cursor.fetchone()[0]
+
+
+def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[int]:
+    """Lock up to `limit` rows of the queue, those due longest first, and return their ids; rows that others hold are
+    skipped. Needs an open transaction. `only` restricts the claim to rows with these ids."""
+    among = "AND q.id = ANY(%(only)s)" if only is not None else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {among}
+            ORDER BY q.{queue.due}, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            """,
+            {"limit": limit, "only": list(only) if only is not None else None},
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+def in_one_transaction(queue: Queue, limit: int, work: Callable[[list[int]], None]) -> int:
+    """Claim a batch and do its `work` in one transaction; returns the number of rows claimed.
+
+    If the work fails, its rows are done one by one, so that a failing row does not stop the others; a row that fails
+    alone is put off, and after the last attempt left for a person.
+    """
+    claimed: list[int] = []
+    try:
+        with transaction.atomic():
+            claimed = claim(queue, limit)
+            if claimed:
+                work(claimed)
+    except Exception:
+        # Which row is at fault shows below; nothing of the batch was written.
+        logger.exception("a batch of %d %s failed; its rows are done one by one", len(claimed), queue.table)
+        if not claimed:
+            raise
+        for key in claimed:
+            _do_alone(queue, key, work)
+    return len(claimed)
+
+
+def _do_alone(queue: Queue, key: int, work: Callable[[list[int]], None]) -> None:
+    try:
+        with transaction.atomic():
+            if claim(queue, 1, only=[key]):
+                work([key])
+    except Exception as error:
+        # Recorded on the row, where staff see it.
+        put_off(queue, {key: f"{type(error).__name__}: {error}"})
+
+
+def put_off(queue: Queue, errors: dict[int, str]) -> None:
+    """Record what went wrong with each row (by id) and when it may be tried again: later after each attempt, with
+    jitter; after `settings.MAX_ATTEMPTS` never, until a person says so."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {queue.table} q SET
+                attempts = q.attempts + 1,
+                last_error = e.error,
+                lease_until = NULL,
+                ready_at = now() + make_interval(secs => least(5 * 2 ^ q.attempts, 3600) * e.jitter),
+                needs_person_since = CASE WHEN q.attempts + 1 >= %(most)s THEN now() END
+            FROM unnest(%(ids)s::bigint[], %(errors)s::text[], %(jitter)s::float8[]) AS e(id, error, jitter)
+            WHERE q.id = e.id
+            """,
+            {
+                "most": settings.MAX_ATTEMPTS,
+                "ids": list(errors),
+                "errors": [error[:1000] for error in errors.values()],
+                "jitter": [random.uniform(0.5, 1.5) for _ in errors],  # noqa: S311 - no secret depends on it
+            },
+        )
+
+
+def lease(queue: Queue, limit: int) -> dict[int, int]:
+    """Claim up to `limit` rows for a call outside: commits at once; returns the lease token of each id.
+
+    The lease ends by the database's clock after `settings.LEASE_SECONDS`; then another worker may take the row.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH due AS (
+                SELECT q.id FROM {queue.table} q WHERE {queue.condition()}
+                ORDER BY q.{queue.due}, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            )
+            UPDATE {queue.table} q
+            SET lease_until = now() + make_interval(secs => %(seconds)s), lease_token = q.lease_token + 1
+            FROM due WHERE q.id = due.id
+            RETURNING q.id, q.lease_token
+            """,
+            {"limit": limit, "seconds": settings.LEASE_SECONDS},
+        )
+        return dict(cursor.fetchall())
+
+
+def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
+    """Lock, by id, the rows whose lease is still ours and that are still in the queue; returns their ids.
+
+    Needs an open transaction. A row that is missing was taken over or changed state meanwhile: leave it alone.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT q.id FROM {queue.table} q
+            JOIN unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
+              ON q.id = mine.id AND q.lease_token = mine.token
+            WHERE {queue.ready}
+            ORDER BY q.id FOR NO KEY UPDATE OF q
+            """,
+            {"ids": list(tokens), "tokens": list(tokens.values())},
+        )
+        return [key for (key,) in cursor.fetchall()]

@@ -1,0 +1,37 @@
+"""What the OMS refuses, in a form that doors can show."""
+
+from dataclasses import dataclass
+
+
+class OmsError(Exception):
+    """A business rule refused the operation. The message is safe to show.
+
+    `code` names the reason for machines; `attr` the field that it is about, if one is.
+    """
+
+    code = "refused"
+    status_code = 409
+
+    def __init__(self, message: str, *, attr: str | None = None, **context: object) -> None:
+        super().__init__(message)
+        self.attr = attr
+        self.context = context
+
+
+class ChangedMeanwhile(OmsError):
+    """Somebody else changed the row between reading and writing."""
+
+    code = "changed_meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong with an input: which field, which rule, and what to do about it."""
+
+    attr: str
+    code: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The form in which the API shows it."""
+        return {"code": self.code, "detail": self.detail, "attr": self.attr}

@@ -1,0 +1,205 @@
+"""`manage.py up`: the whole site on this machine with one command."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from oms.embedded import CHECKOUT, LOCAL_HOSTS, addresses, attach, postgres, valkey
+from oms.embedded.errors import EmbeddedError
+from oms.embedded.processes import wait_until
+from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
+
+EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
+
+
+class Command(BaseCommand):
+    """Starts the servers, prepares the data, and runs web, worker and beat until Ctrl-C."""
+
+    help = "Run the whole OMS on this machine; Ctrl-C stops it. Data stays in the data folder (OMS_DATA_DIR, else var)."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=2, help="processes for the web, and as many for tasks")
+        parser.add_argument("--no-sample", action="store_true", help="leave an empty database empty")
+
+    def handle(self, *args, **options) -> None:
+        """Run until a signal comes."""
+        self.data_dir = Path(settings.DATA_DIR)
+        self.host, self.port, self.workers = options["host"], options["port"], options["workers"]
+        shown_host = "localhost" if self.host in EVERY_INTERFACE else self.host
+        self.address = f"http://{f'[{shown_host}]' if ':' in shown_host else shown_host}:{self.port}"
+        try:
+            with only_one(self.data_dir):
+                end_leftovers(self.data_dir)
+                check_port(self.host, self.port)
+                self._serve(with_sample=not options["no_sample"])
+        except EmbeddedError as error:
+            raise CommandError(str(error)) from error
+
+    def _serve(self, *, with_sample: bool) -> None:
+        supervisor = Supervisor(self.data_dir, self.address)
+        self.owns_postgres = not os.environ.get("DATABASE_URL")
+        try:
+            attach()
+            # Named in the environment, so that the children join nothing and stop nothing.
+            if self.owns_postgres:
+                os.environ["DATABASE_URL"] = addresses.database_url(self.data_dir)
+            if not os.environ.get("REDIS_URL"):
+                self._start_valkey(supervisor)
+                os.environ["REDIS_URL"] = addresses.redis_url(self.data_dir)
+            say("oms", "preparing the database, translations and static files")
+            call_command("prepare", verbosity=0)
+            if with_sample:
+                load_sample(self.data_dir)
+            make_administrator(self.data_dir)
+            connections.close_all()
+            self._allow_host()
+            os.environ["PYTHONUNBUFFERED"] = "1"
+            supervisor.listen_to_signals()
+            for child in self._site():
+                supervisor.start(child)
+            self.announced = False
+            supervisor.run(self._watch)
+        except KeyboardInterrupt:
+            pass  # while preparing; the next start goes on from there
+        finally:
+            supervisor.listen_to_signals()
+            supervisor.stop()
+            if self.owns_postgres:
+                connections.close_all()
+                postgres.release(self.data_dir)
+            say("oms", "stopped")
+
+    def _start_valkey(self, supervisor: Supervisor) -> None:
+        valkey.stop_leftover(self.data_dir)
+        child = Child("valkey", valkey.command(self.data_dir))
+        supervisor.start(child)
+        wait_until(lambda: valkey.is_ready(self.data_dir) or not child.is_running(), 60)
+        if not valkey.is_ready(self.data_dir):
+            raise EmbeddedError(f"Valkey does not start: see {valkey.log_path(self.data_dir)}. Or set REDIS_URL to a server of yours.")
+
+    def _site(self) -> list[Child]:
+        """The children in the order of their start; they are stopped the other way round."""
+        as_root = "ignore:You're running the worker with superuser"
+        celery = [sys.executable, "-W", as_root, "-m", "celery", "--quiet", "-A", "oms"]
+        level = os.environ.get("LOG_LEVEL", "WARNING")  # each of beat's ticks is two lines at INFO
+        schedule = self.data_dir / "celerybeat-schedule"
+        bind = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        web = [sys.executable, "-m", "gunicorn", "oms.wsgi:application", "--bind", bind, "--worker-class", "gthread"]
+        web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
+        return [
+            Child("worker", [*celery, "worker", "--concurrency", str(self.workers), "--loglevel", level]),
+            Child("beat", [*celery, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", level]),
+            Child("web", web),
+        ]
+
+    def _watch(self) -> None:
+        try:
+            if self.owns_postgres and postgres.revive(self.data_dir):
+                say("oms", "PostgreSQL had ended by itself; it has been started again.")
+        except EmbeddedError as error:
+            say("oms", str(error))
+        if not self.announced and is_listening(self.host, self.port):
+            self._announce()
+
+    def _announce(self) -> None:
+        self.announced = True
+        password_file = password_path(self.data_dir)
+        say("oms", "")
+        say("oms", f"The site is ready:  {self.address}/admin/  (user admin)")
+        if password_file.exists():
+            say("oms", f"Password:           see {password_file}")
+        say("oms", f"API documentation:  {self.address}/api/docs/")
+        speed = os.environ.get("OMS_TIME_SPEED", "1")
+        if float(speed) != 1:
+            say("oms", f"Deliberate waits pass {speed} times faster than in real life (OMS_TIME_SPEED=1: real).")
+        say("oms", "Ctrl-C stops everything; the data stays.")
+        say("oms", "")
+
+    def _allow_host(self) -> None:
+        """Somebody who chose an address wants to be served there, unless the allowed hosts were chosen too."""
+        if os.environ.get("ALLOWED_HOSTS") == LOCAL_HOSTS:
+            os.environ["ALLOWED_HOSTS"] += ",*" if self.host in EVERY_INTERFACE else f",{self.host}"
+
+
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Refuse a second supervisor of the data folder."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EmbeddedError(
+                f"The OMS of the data folder {data_dir} is already running, at {running_address(data_dir)}. Stop it "
+                "first, or start another with a data folder and a port of its own: make run OMS_DATA_DIR=… PORT=…"
+            ) from None
+        yield
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that cannot be used, before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise EmbeddedError(
+            f"Port {port} of {host} cannot be used: {error}. Choose another: make run PORT={port + 1}"
+        ) from error
+
+
+def is_listening(host: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    try:
+        socket.create_connection((target, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def load_sample(data_dir: Path) -> None:
+    """Fill an empty database with the sample; also go on with it where the last start was interrupted meanwhile."""
+    sample = CHECKOUT / "sample"
+    unfinished = data_dir / "sample.unfinished"
+    if not sample.exists() or (apps.get_model("orders", "Order").objects.exists() and not unfinished.exists()):
+        return
+    say("oms", f"first start: loading the sample of {sample} (--no-sample leaves the database empty)")
+    unfinished.touch()
+    call_command("load_data", str(sample))
+    call_command("import_orders", str(sample / "orders.jsonl.gz"))
+    unfinished.unlink()
+
+
+def make_administrator(data_dir: Path) -> None:
+    """Make the user `admin` with a random password where there is no administrator yet."""
+    users = get_user_model()._default_manager
+    if users.filter(is_superuser=True).exists():
+        return
+    password = secrets.token_urlsafe(12)
+    path = password_path(data_dir)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{password}\n")
+    users.create_superuser("admin", password=password)
+    say("oms", f"Made the administrator: user admin, password {password} (also in {path})")
+
+
+def password_path(data_dir: Path) -> Path:
+    """The file that keeps the administrator's first password."""
+    return data_dir / "admin-password.txt"

@@ -1,0 +1,88 @@
+"""`manage.py import_orders FILE`."""
+
+import gzip
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from oms.merchants.models import Merchant
+from orders.intake.bodies import decode
+from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.intake.storing import Actor
+from orders.models import ActorKind
+
+BATCH = 1000
+
+
+class Command(BaseCommand):
+    """Imports orders from JSON lines. Bad rows are named and left out; running it again adds nothing."""
+
+    help = "Import orders from a file of JSON lines (.jsonl or .jsonl.gz), one order a line."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--limit", type=int, help="Read at most this many rows.")
+        parser.add_argument("--merchant", help="Code of the merchant whose channels the orders come from.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(
+        self, *, file: Path, limit: int | None, merchant: str | None, json: bool, verbosity: int, **_: object
+    ) -> None:
+        seller = _merchant(merchant)
+        actor = Actor(ActorKind.JOB, "import_orders")
+        placed = duplicates = 0
+        refused: list[dict[str, object]] = []
+        try:
+            rows = ((line, raw) for line, raw in enumerate(_lines(file), 1) if raw.strip())
+            bar = tqdm(islice(rows, limit), desc=file.name, unit=" orders", disable=None if verbosity else True)
+            while batch := list(islice(bar, BATCH)):
+                outcomes = place_orders([decode(raw) for _line, raw in batch], seller, actor=actor)
+                for (line, _raw), outcome in zip(batch, outcomes, strict=True):
+                    match outcome:
+                        case Placed():
+                            placed += 1
+                        case Duplicate():
+                            duplicates += 1
+                        case Refused(errors):
+                            refused.append({"line": line, "errors": [error.as_dict() for error in errors]})
+        except (OSError, EOFError) as error:
+            raise CommandError(f"Cannot read {file}: {error}. {placed} orders were imported before.") from error
+        self._report(placed, duplicates, refused, as_json=json)
+
+    def _report(self, placed: int, duplicates: int, refused: list[dict[str, object]], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(
+                json.dumps({"imported": placed, "duplicates": duplicates, "refused": refused}, ensure_ascii=False)
+            )
+            return
+        for row in refused:
+            for error in row["errors"]:  # type: ignore[attr-defined]
+                self.stderr.write(f"line {row['line']}: {error['attr'] or 'row'}: {error['detail']}")
+        self.stdout.write(f"{placed} imported, {duplicates} already there, {len(refused)} refused")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    with opened as file:
+        yield from file
+
+
+def _merchant(code: str | None) -> Merchant:
+    if code:
+        found = Merchant.objects.filter(code=code).first()
+        if found is None:
+            raise CommandError(f"There is no merchant {code}.")
+        return found
+    self_operated = list(Merchant.objects.filter(kind=Merchant.Kind.SELF_OPERATED)[:2])
+    if len(self_operated) != 1:
+        raise CommandError(
+            "Name the merchant whose channels the orders come from with --merchant."
+            if self_operated
+            else "There is no self-operated merchant: run `manage.py load_data` first, or name one with --merchant."
+        )
+    return self_operated[0]

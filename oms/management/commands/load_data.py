@@ -1,0 +1,40 @@
+"""`manage.py load_data DIR`."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from inventory.loading import MissingFile, load_folder
+from logistics.carriers import install_default_carriers
+from orders.review import install_default_rules
+
+
+class Command(BaseCommand):
+    """Loads merchants, regions, warehouses, catalogue and opening stock from CSV files."""
+
+    help = "Load merchants*.csv, regions*.csv, warehouses*.csv, catalogue*.csv and stock*.csv (or .csv.gz) of a folder."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *, folder: Path, verbosity: int, **_: object) -> None:
+        def progress(rows: Iterable[dict[str, str]], name: str) -> Iterable[dict[str, str]]:
+            return tqdm(rows, desc=name, unit=" rows", disable=None if verbosity else True)
+
+        if not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder.")
+        try:
+            results = load_folder(folder, progress=progress)
+        except MissingFile as error:
+            raise CommandError(str(error)) from error
+        install_default_rules()
+        install_default_carriers()
+        for result in results:
+            self.stdout.write(f"{result.file}: {result.rows} rows")
+            for problem in result.problems[:20]:
+                self.stderr.write(problem)
+            if len(result.problems) > 20:
+                self.stderr.write(f"{result.file}: {len(result.problems) - 20} more problems")

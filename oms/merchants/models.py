@@ -1,0 +1,114 @@
+"""Who sells: merchants, the channels that their orders come from, and their API credentials."""
+
+import hashlib
+import secrets
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Merchant(models.Model):
+    """A seller: the self-operated one (自营) or one of the marketplace (POP)."""
+
+    class Kind(models.TextChoices):
+        SELF_OPERATED = "self_operated", _("Self-operated")
+        MARKETPLACE = "marketplace", _("Marketplace")
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+
+    code = models.CharField(_("code"), max_length=32)
+    name = models.CharField(_("name"), max_length=120)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
+    status = models.CharField(_("status"), max_length=20, choices=Status.choices, default=Status.ACTIVE)
+    settlement_days = models.PositiveSmallIntegerField(
+        _("settlement days"), default=0, help_text=_("Days after completion until the merchant is paid.")
+    )
+    commission_rate = models.DecimalField(_("commission rate"), max_digits=5, decimal_places=4, default=Decimal(0))
+    opens_channels = models.BooleanField(
+        _("opens channels"), default=True, help_text=_("An order from an unknown source opens a channel of that name.")
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("merchant")
+        verbose_name_plural = _("merchants")
+        ordering = ["code"]
+        constraints = [
+            models.UniqueConstraint(fields=["code"], name="merchant_code_is_unique"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["self_operated", "marketplace"]), name="merchant_kind_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "active", "suspended"]), name="merchant_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(commission_rate__gte=0, commission_rate__lt=1), name="merchant_commission_is_a_share"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class Channel(models.Model):
+    """Where orders come from (`source` in the data). An external number is unique in its channel for ever."""
+
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="channels"
+    )
+    code = models.CharField(_("code"), max_length=40)
+    name = models.CharField(_("name"), max_length=120)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+        ordering = ["merchant", "code"]
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="channel_code_is_unique_in_merchant")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiCredential(models.Model):
+    """A bearer token of a merchant. Only its SHA-256 is kept; the token itself is shown once."""
+
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="credentials"
+    )
+    name = models.CharField(_("name"), max_length=80)
+    prefix = models.CharField(_("prefix"), max_length=12, editable=False)
+    token_hash = models.CharField(_("token hash"), max_length=64, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API credential")
+        verbose_name_plural = _("API credentials")
+        ordering = ["merchant", "name"]
+        constraints = [models.UniqueConstraint(fields=["token_hash"], name="credential_token_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.merchant.code} {self.name} ({self.prefix}…)"
+
+    @staticmethod
+    def hash_token(token: str) -> str:
+        """The form in which a token is kept and looked up."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, merchant: Merchant, name: str) -> tuple["ApiCredential", str]:
+        """Make a credential; returns it with its token, which cannot be read again."""
+        token = f"oms_{secrets.token_urlsafe(32)}"
+        credential = cls.objects.create(
+            merchant=merchant, name=name, prefix=token[:8], token_hash=cls.hash_token(token)
+        )
+        return credential, token

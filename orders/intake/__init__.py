@@ -1,0 +1,7 @@
+"""Intake: an order's body is decoded, checked, numbered, apportioned and stored, a batch at a time.
+
+bodies.py   what an order looks like on the wire
+checking.py what must be true of it; what is wrong is named by field
+storing.py  numbers and apportions, and writes a batch by COPY
+placing.py  the service that the API and the import command call
+"""

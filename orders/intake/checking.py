@@ -1,0 +1,280 @@
+"""What must be true of an order before it is stored. Everything that is wrong is named, field by field."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from inventory.models import StorageClass
+from oms.common.errors import FieldError
+from oms.common.money import NotAnAmount, fen_text, to_fen
+from oms.merchants.models import Merchant
+from orders.intake.bodies import MAX_LINES, OrderBody
+from orders.models.order import PaymentMethod, Promise
+
+MAX_QUANTITY = 10_000
+
+# A mobile number, a number of a privacy service with its extension, or a landline; +86 or 86 may stand before it.
+_PHONE = re.compile(
+    r"(?:\+?86[- ]?)?(?:1[3-9]\d{9}(?:[-,转]\d{1,6})?|0\d{2,3}-?[2-9]\d{6,7}(?:-\d{1,6})?|400-?\d{3}-?\d{4})"
+)
+_REGION = re.compile(r"[1-9]\d{5}")
+_EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_PAYMENT_METHODS = frozenset(PaymentMethod.values)
+_PROMISES = frozenset(Promise.values)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSku:
+    """What intake needs to know of a SKU."""
+
+    id: int
+    name: str
+    is_virtual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLine:
+    """A line whose SKU is known; amounts in fen."""
+
+    sku: KnownSku
+    name: str
+    quantity: int
+    unit_price: int
+    line_discount: int
+    goods_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOrder:
+    """An order that may be stored; amounts in fen."""
+
+    body: OrderBody
+    channel_id: int
+    lines: list[CheckedLine]
+    goods_amount: int
+    freight_amount: int
+    coupon_amount: int
+    points_amount: int
+    gift_card_amount: int
+    payable_amount: int
+
+
+class Reference:
+    """What a batch of orders refers to: merchants, SKUs and regions, read in three statements.
+
+    A self-operated merchant's channels sell every merchant's goods; a marketplace merchant's only its own.
+    """
+
+    def __init__(self, bodies: Iterable[OrderBody], merchant: Merchant) -> None:
+        self.merchant = merchant
+        self.merchants = {merchant.code}
+        if merchant.kind == Merchant.Kind.SELF_OPERATED:
+            active = Merchant.objects.exclude(status=Merchant.Status.SUSPENDED)
+            self.merchants.update(active.values_list("code", flat=True))
+        codes, regions = set(), set()
+        for body in bodies:
+            regions.add(body.recipient.region_code)
+            codes.update([line.sku for line in body.lines[:MAX_LINES]])
+        self.skus = _known_skus(codes)
+        self.regions = _known_regions(regions)
+
+
+def _storable(texts: set[str]) -> list[str]:
+    """Without texts that PostgreSQL cannot even be asked for."""
+    return [text for text in texts if "\0" not in text]
+
+
+def _known_skus(codes: set[str]) -> dict[tuple[str, str], KnownSku]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT m.code, s.code, s.id, s.name, s.storage_class = %s
+            FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
+            WHERE s.code = ANY(%s) AND s.is_active
+            """,
+            [StorageClass.VIRTUAL, _storable(codes)],
+        )
+        return {(merchant, code): KnownSku(*rest) for merchant, code, *rest in cursor.fetchall()}
+
+
+def _known_regions(codes: set[str]) -> dict[str, tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT code, province, city FROM inventory_region WHERE code = ANY(%s)", [_storable(codes)])
+        return {code: (province, city) for code, province, city in cursor.fetchall()}
+
+
+class _Refusals(list[FieldError]):
+    def add(self, attr: str, code: str, detail: str) -> None:
+        self.append(FieldError(attr, code, detail))
+
+    def amount(self, attr: str, value: Decimal) -> int:
+        """The amount in fen; 0, and an error, if it is no amount."""
+        try:
+            fen = to_fen(value)
+        except NotAnAmount:
+            self.add(attr, "invalid_amount", _("Give an amount in yuan with at most two places, such as 12.34."))
+            return 0
+        if fen < 0:
+            self.add(attr, "negative_amount", _("An amount cannot be negative."))
+            return 0
+        return fen
+
+    def text(self, attr: str, value: str, longest: int, *, required: bool = True) -> None:
+        if required and not value.strip():
+            self.add(attr, "blank", _("This field cannot be empty."))
+        if len(value) > longest:
+            self.add(attr, "too_long", _("At most %(longest)d characters.") % {"longest": longest})
+        if not value.isprintable() and _CONTROL.search(value):
+            self.add(attr, "control_character", _("Remove the control characters, such as line breaks."))
+
+    def phone(self, attr: str, value: str) -> None:
+        if len(value) > 20 or not _PHONE.fullmatch(value):
+            self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-12345678."))
+
+
+def check(body: OrderBody, reference: Reference, channel_id: int) -> CheckedOrder | Sequence[FieldError]:
+    """The order with its amounts in fen, or everything that is wrong with it."""
+    wrong = _Refusals()
+    _check_head(body, wrong)
+    _check_people(body, reference, wrong)
+    lines = _check_lines(body, reference, wrong)
+    order = CheckedOrder(
+        body=body,
+        channel_id=channel_id,
+        lines=lines,
+        goods_amount=sum([line.goods_amount for line in lines]),
+        freight_amount=wrong.amount("freight_amount", body.freight_amount),
+        coupon_amount=wrong.amount("coupon_amount", body.coupon_amount),
+        points_amount=wrong.amount("points.amount", body.points.amount),
+        gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
+        payable_amount=wrong.amount("payable_amount", body.payable_amount),
+    )
+    if not wrong:
+        _check_money(order, wrong)
+    return wrong or order
+
+
+def _check_head(body: OrderBody, wrong: _Refusals) -> None:
+    if not _EXTERNAL_NUMBER.fullmatch(body.external_number):
+        wrong.add(
+            "external_number",
+            "invalid",
+            _("Give 1 to 64 letters, digits or . _ : / # - beginning with a letter or digit."),
+        )
+    if body.payment_method not in _PAYMENT_METHODS:
+        wrong.add(
+            "payment_method",
+            "invalid_choice",
+            _("Give one of: %(choices)s.") % {"choices": ", ".join(PaymentMethod.values)},
+        )
+    if body.promise not in _PROMISES:
+        wrong.add("promise", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(Promise.values)})
+    if body.ordered_at.tzinfo is None:
+        wrong.add("ordered_at", "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
+    elif not _EARLIEST <= body.ordered_at <= datetime.now(UTC) + timedelta(days=1):
+        wrong.add("ordered_at", "out_of_range", _("The time lies in the future or before the year 2000."))
+    if body.remark:
+        wrong.text("remark", body.remark, 500, required=False)
+
+
+def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> None:
+    buyer, recipient = body.buyer, body.recipient
+    wrong.text("buyer.id", buyer.id, 64)
+    wrong.text("buyer.name", buyer.name, 80)
+    wrong.phone("buyer.phone", buyer.phone)
+    wrong.text("recipient.name", recipient.name, 80)
+    if recipient.phone != buyer.phone:
+        wrong.phone("recipient.phone", recipient.phone)
+    wrong.text("recipient.address", recipient.address, 200)
+    region = reference.regions.get(recipient.region_code)
+    if region is None:
+        known_form = _REGION.fullmatch(recipient.region_code)
+        wrong.add(
+            "recipient.region_code",
+            "unknown_region" if known_form else "invalid_region",
+            _("Give the six-digit code of a county-level division (GB/T 2260), such as 110101."),
+        )
+        return
+    # Two characters tell provinces apart (北京, 内蒙) whether or not 省, 市 or 自治区 is written out.
+    for attr, given, known in (("province", recipient.province, region[0]), ("city", recipient.city, region[1])):
+        if given and given[:2] != known[:2]:
+            wrong.add(
+                f"recipient.{attr}",
+                "region_mismatch",
+                _("The region code lies in %(known)s, not in %(given)s.") % {"known": known, "given": given},
+            )
+
+
+def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> list[CheckedLine]:
+    if not body.lines:
+        wrong.add("lines", "empty", _("An order needs at least one line."))
+    if len(body.lines) > MAX_LINES:
+        wrong.add("lines", "too_many", _("An order has at most %(most)d lines.") % {"most": MAX_LINES})
+        return []
+    lines = []
+    for i, line in enumerate(body.lines):
+        merchant = line.merchant or reference.merchant.code
+        sku = reference.skus.get((merchant, line.sku))
+        if merchant not in reference.merchants:
+            detail = _("No merchant %(merchant)s sells in this channel.") % {"merchant": merchant}
+            wrong.add(f"lines.{i}.merchant", "unknown_merchant", detail)
+            continue
+        if sku is None:
+            detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": merchant, "sku": line.sku}
+            wrong.add(f"lines.{i}.sku", "unknown_sku", detail)
+            continue
+        if not 0 < line.quantity <= MAX_QUANTITY:
+            detail = _("Give a quantity from 1 to %(most)d.") % {"most": MAX_QUANTITY}
+            wrong.add(f"lines.{i}.quantity", "invalid_quantity", detail)
+            continue
+        if line.name:
+            wrong.text(f"lines.{i}.name", line.name, 200)
+        try:
+            unit_price, discount = to_fen(line.unit_price), to_fen(line.line_discount)
+        except NotAnAmount:
+            unit_price = discount = -1
+        if unit_price < 0 or discount < 0:
+            wrong.amount(f"lines.{i}.unit_price", line.unit_price)
+            wrong.amount(f"lines.{i}.line_discount", line.line_discount)
+            continue
+        goods = unit_price * line.quantity - discount
+        if goods < 0:
+            detail = _("The discount is more than the goods cost.")
+            wrong.add(f"lines.{i}.line_discount", "discount_too_large", detail)
+            continue
+        lines.append(CheckedLine(sku, line.name or sku.name, line.quantity, unit_price, discount, goods))
+    return lines
+
+
+def _check_money(order: CheckedOrder, wrong: _Refusals) -> None:
+    if order.coupon_amount > order.goods_amount:
+        wrong.add("coupon_amount", "coupon_too_large", _("The coupon is worth more than the goods."))
+    if (order.points_amount > 0) != (order.body.points.used > 0) or order.body.points.used > 2_000_000_000:
+        wrong.add("points", "points_mismatch", _("Points used and their amount must both be given, or neither."))
+    due = order.goods_amount + order.freight_amount - order.coupon_amount - order.points_amount - order.gift_card_amount
+    if due < 0:
+        wrong.add("payable_amount", "deductions_too_large", _("The deductions are more than the order costs."))
+    elif due != order.payable_amount:
+        detail = _(
+            "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions."
+        )
+        wrong.add(
+            "payable_amount",
+            "does_not_add_up",
+            detail
+            % {
+                "due": fen_text(due),
+                "given": fen_text(order.payable_amount),
+                "goods": fen_text(order.goods_amount),
+                "freight": fen_text(order.freight_amount),
+            },
+        )
+    if order.goods_amount > 999_999_999_999:
+        wrong.add("lines", "amount_too_large", _("The order costs more than can be stored."))

@@ -1,0 +1,141 @@
+"""Writing a batch of checked orders: numbers, shares, and three COPYs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from oms.common.copying import copy_rows, next_ids
+from oms.common.money import fen_text
+from oms.common.numbering import order_number
+from orders.addresses import address_key
+from orders.apportionment import Shares, apportion
+from orders.intake.checking import CheckedOrder
+from orders.models.event import ActorKind
+from orders.models.order import OrderState, PaymentMethod, PaymentState
+
+KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
+
+ORDER_COLUMNS = (
+    "id number channel_id external_number state payment_state payment_method promise"
+    " buyer_reference buyer_name buyer_phone recipient_name recipient_phone region_id recipient_address address_key remark"
+    " goods_amount freight_amount order_amount coupon_amount points_used points_amount gift_card_amount payable_amount"
+    " line_count total_quantity ordered_at created_at pay_by paid_at"
+).split()
+LINE_COLUMNS = (
+    "order_id position sku_id name quantity unit_price line_discount"
+    " goods_amount freight_share coupon_share points_share gift_card_share payable_amount"
+).split()
+EVENT_COLUMNS = "order_id kind actor_kind actor to_state created_at".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: a kind, and a name or key."""
+
+    kind: ActorKind
+    name: str
+
+
+def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime) -> list[tuple[int, str]]:
+    """Write the orders with their lines and first timeline events; returns (id, number) for each, in order.
+
+    Raises IntegrityError if another transaction stored one of the external numbers first.
+    """
+    ids = next_ids("orders_order", len(orders))
+    order_rows, line_rows, event_rows, stored = [], [], [], []
+    for order_id, order in zip(ids, orders, strict=True):
+        body = order.body
+        state, payment_state = _first_states(order)
+        number = order_number(_kind(order), body.buyer.id, order_id)
+        awaits_payment = state == OrderState.AWAITING_PAYMENT
+        order_rows.append(
+            (
+                order_id,
+                number,
+                order.channel_id,
+                body.external_number,
+                state,
+                payment_state,
+                body.payment_method,
+                body.promise,
+                body.buyer.id,
+                body.buyer.name,
+                body.buyer.phone,
+                body.recipient.name,
+                body.recipient.phone,
+                body.recipient.region_code,
+                body.recipient.address,
+                address_key(body.recipient.region_code, body.recipient.address),
+                body.remark,
+                fen_text(order.goods_amount),
+                fen_text(order.freight_amount),
+                fen_text(order.goods_amount + order.freight_amount),
+                fen_text(order.coupon_amount),
+                body.points.used,
+                fen_text(order.points_amount),
+                fen_text(order.gift_card_amount),
+                fen_text(order.payable_amount),
+                len(order.lines),
+                sum([line.quantity for line in order.lines]),
+                body.ordered_at,
+                now,
+                pay_by if awaits_payment else None,
+                now if payment_state == PaymentState.NOTHING_DUE else None,
+            )
+        )
+        for position, (line, shares) in enumerate(zip(order.lines, shares_of(order), strict=True), 1):
+            line_rows.append(
+                (
+                    order_id,
+                    position,
+                    line.sku.id,
+                    line.name,
+                    line.quantity,
+                    fen_text(line.unit_price),
+                    fen_text(line.line_discount),
+                    fen_text(shares.goods),
+                    fen_text(shares.freight),
+                    fen_text(shares.coupon),
+                    fen_text(shares.points),
+                    fen_text(shares.gift_card),
+                    fen_text(shares.payable),
+                )
+            )
+        event_rows.append((order_id, "received", actor.kind, actor.name, state, now))
+        stored.append((order_id, number))
+    copy_rows("orders_order", ORDER_COLUMNS, order_rows)
+    copy_rows("orders_orderline", LINE_COLUMNS, line_rows)
+    copy_rows("orders_orderevent", EVENT_COLUMNS, event_rows)
+    return stored
+
+
+def _first_states(order: CheckedOrder) -> tuple[str, str]:
+    """Where an order starts: what need not be paid before delivery goes straight to review."""
+    if not order.payable_amount:
+        return OrderState.IN_REVIEW.value, PaymentState.NOTHING_DUE.value
+    if order.body.payment_method == PaymentMethod.COD:
+        return OrderState.IN_REVIEW.value, PaymentState.ON_DELIVERY.value
+    return OrderState.AWAITING_PAYMENT.value, PaymentState.UNPAID.value
+
+
+def _kind(order: CheckedOrder) -> int:
+    if all([line.sku.is_virtual for line in order.lines]):
+        return KIND_VIRTUAL
+    return KIND_COD if order.body.payment_method == PaymentMethod.COD else KIND_PREPAID
+
+
+def shares_of(order: CheckedOrder) -> list[Shares]:
+    """Each line's share of every order-level amount (fen), in the order of the lines.
+
+    Freight follows the goods' worth. A coupon takes off goods only; points and gift cards pay for freight as well.
+    """
+    goods = [line.goods_amount for line in order.lines]
+    freight = apportion(order.freight_amount, goods)
+    if not (order.coupon_amount or order.points_amount or order.gift_card_amount):
+        return [Shares(worth, freight[i], 0, 0, 0) for i, worth in enumerate(goods)]
+    coupon = apportion(order.coupon_amount, goods, goods)
+    bears = [worth + freight[i] - coupon[i] for i, worth in enumerate(goods)]
+    points = apportion(order.points_amount, goods, bears)
+    bears = [left - points[i] for i, left in enumerate(bears)]
+    gift_card = apportion(order.gift_card_amount, goods, bears)
+    return [Shares(*row) for row in zip(goods, freight, coupon, points, gift_card, strict=True)]

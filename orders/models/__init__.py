@@ -1,0 +1,26 @@
+"""The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
+
+from orders.models.event import ActorKind, OrderEvent
+from orders.models.hold import DenyListEntry, Hold, InterceptionRule
+from orders.models.order import FulfilmentState, Order, OrderLine, OrderState, PaymentMethod, PaymentState
+from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
+
+__all__ = [
+    "ActorKind",
+    "DenyListEntry",
+    "FulfilmentState",
+    "Hold",
+    "InterceptionRule",
+    "Order",
+    "OrderEvent",
+    "OrderLine",
+    "OrderState",
+    "PaymentMethod",
+    "PaymentState",
+    "ReturnLine",
+    "ReturnRequest",
+    "SubOrder",
+    "SubOrderLine",
+    "SubOrderState",
+]

@@ -1,0 +1,315 @@
+"""The contract with the buyer: lines, money, recipient, promise."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, transition
+
+from inventory.models import Region, Sku
+from oms.common.models import Versioned, WorkItem, money
+from oms.merchants.models import Channel, Merchant
+
+
+class OrderState(models.TextChoices):
+    """Where an order is on its way; holds stand beside it."""
+
+    AWAITING_PAYMENT = "awaiting_payment", _("Awaiting payment")
+    IN_REVIEW = "in_review", _("In review")
+    READY_TO_SPLIT = "ready_to_split", _("Ready to split")
+    SPLIT = "split", _("Split")
+    COMPLETED = "completed", _("Completed")
+    CANCELLED = "cancelled", _("Cancelled")
+    CLOSED = "closed", _("Closed")
+
+
+class PaymentState(models.TextChoices):
+    """Derived from payments and refunds by `payments.books.payment_state`."""
+
+    UNPAID = "unpaid", _("Unpaid")
+    PENDING = "pending", _("Payment pending")
+    ON_DELIVERY = "on_delivery", _("Paid on delivery")
+    PARTLY_PAID = "partly_paid", _("Partly paid")
+    PAID = "paid", _("Paid")
+    PARTLY_REFUNDED = "partly_refunded", _("Partly refunded")
+    REFUNDED = "refunded", _("Refunded")
+    NOTHING_DUE = "nothing_due", _("Nothing due")
+
+
+class FulfilmentState(models.TextChoices):
+    """Derived from the sub-orders by `orders.fulfilment.refresh`."""
+
+    UNFULFILLED = "unfulfilled", _("Unfulfilled")
+    PARTLY_SHIPPED = "partly_shipped", _("Partly shipped")
+    SHIPPED = "shipped", _("Shipped")
+    PARTLY_DELIVERED = "partly_delivered", _("Partly delivered")
+    DELIVERED = "delivered", _("Delivered")
+    RETURNED = "returned", _("Returned")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class PaymentMethod(models.TextChoices):
+    """When the buyer pays."""
+
+    PREPAID = "prepaid", _("Prepaid")
+    COD = "cod", _("Cash on delivery")
+
+
+class Promise(models.TextChoices):
+    """What delivery the buyer was promised."""
+
+    STANDARD = "standard", _("Standard")
+    NEXT_DAY = "next_day", _("Next day")
+    SAME_OR_NEXT = "211", _("211 limited time")
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    """Named queries over orders."""
+
+    def visible_to(self, merchant: Merchant) -> "OrderQuerySet":
+        """Orders that the merchant's channels sent; the one place that decides it."""
+        return self.filter(channel__merchant=merchant)
+
+
+class Order(WorkItem, Versioned):
+    """An order of a buyer, from intake to completion.
+
+    Transitions say which moves are legal; the stages and services do the rest. The amounts keep
+    `payable = goods + freight - coupon - points - gift card`, in yuan.
+    """
+
+    number = models.CharField(_("order number"), max_length=16, editable=False)
+    channel = models.ForeignKey(
+        Channel, verbose_name=_("channel"), on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
+    external_number = models.CharField(_("external number"), max_length=64)
+    state = FSMField(_("state"), choices=OrderState.choices, default=OrderState.AWAITING_PAYMENT, protected=True)
+    payment_state = models.CharField(
+        _("payment state"), max_length=20, choices=PaymentState.choices, db_default=PaymentState.UNPAID, editable=False
+    )
+    fulfilment_state = models.CharField(
+        _("fulfilment state"),
+        max_length=20,
+        choices=FulfilmentState.choices,
+        db_default=FulfilmentState.UNFULFILLED,
+        editable=False,
+    )
+    open_holds = models.SmallIntegerField(_("open holds"), db_default=0, editable=False)
+    payment_method = models.CharField(_("payment method"), max_length=10, choices=PaymentMethod.choices)
+    promise = models.CharField(_("promise"), max_length=10, choices=Promise.choices, db_default=Promise.STANDARD)
+
+    buyer_reference = models.CharField(_("buyer"), max_length=64)
+    buyer_name = models.CharField(_("buyer's name"), max_length=80)
+    buyer_phone = models.CharField(_("buyer's phone"), max_length=20)
+    recipient_name = models.CharField(_("recipient"), max_length=80)
+    recipient_phone = models.CharField(_("recipient's phone"), max_length=20)
+    region = models.ForeignKey(
+        Region, verbose_name=_("region"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    recipient_address = models.CharField(_("address"), max_length=200)
+    address_key = models.BigIntegerField(_("address key"), editable=False)
+    remark = models.CharField(_("remark"), max_length=500, db_default="", blank=True)
+
+    goods_amount = money(_("goods amount"))
+    freight_amount = money(_("freight"))
+    order_amount = money(_("order amount"))
+    coupon_amount = money(_("coupon"))
+    points_used = models.IntegerField(_("points used"), db_default=0)
+    points_amount = money(_("points amount"))
+    gift_card_amount = money(_("gift card"))
+    payable_amount = money(_("payable"))
+    paid_amount = money(_("paid"), db_default=0, editable=False)
+    refunded_amount = money(_("refunded"), db_default=0, editable=False)
+    currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
+    line_count = models.SmallIntegerField(_("lines"))
+    total_quantity = models.IntegerField(_("units"))
+
+    ordered_at = models.DateTimeField(_("ordered at"))
+    created_at = models.DateTimeField(_("received at"), db_default=Now(), editable=False)
+    pay_by = models.DateTimeField(_("pay by"), null=True, blank=True, editable=False)
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True, editable=False)
+    reviewed_at = models.DateTimeField(_("reviewed at"), null=True, blank=True, editable=False)
+    split_at = models.DateTimeField(_("split at"), null=True, blank=True, editable=False)
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
+    cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
+    cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
+    books_due = models.BooleanField(
+        _("books due"),
+        db_default=False,
+        editable=False,
+        help_text=_("Something changed what is owed; payments looks at the order next."),
+    )
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        ordering = ["-id"]
+        permissions = [
+            ("hold_order", _("Can hold and release orders")),
+            ("cancel_order", _("Can cancel orders")),
+            ("note_order", _("Can add notes to orders")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),
+            models.UniqueConstraint(
+                fields=["channel", "external_number"], name="order_external_number_is_unique_in_channel"
+            ),
+            models.CheckConstraint(condition=Q(state__in=OrderState.values), name="order_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(payment_state__in=PaymentState.values), name="order_payment_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(fulfilment_state__in=FulfilmentState.values), name="order_fulfilment_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(payment_method__in=PaymentMethod.values), name="order_payment_method_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    goods_amount__gte=0,
+                    freight_amount__gte=0,
+                    coupon_amount__gte=0,
+                    points_amount__gte=0,
+                    gift_card_amount__gte=0,
+                    payable_amount__gte=0,
+                    order_amount=F("goods_amount") + F("freight_amount"),
+                    payable_amount=F("order_amount") - F("coupon_amount") - F("gift_card_amount") - F("points_amount"),
+                ),
+                name="order_amounts_add_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("paid_amount")),
+                name="order_refunds_within_payments",
+            ),
+            models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(state=OrderState.CANCELLED) | Q(cancelled_at__isnull=False),
+                name="order_cancelled_at_set_once_cancelled",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=OrderState.COMPLETED) | Q(completed_at__isnull=False),
+                name="order_completed_at_set_once_completed",
+            ),
+        ]
+        indexes = [
+            # Lists: newest first, by any one of the state axes.
+            models.Index(fields=["state", "-id"], name="order_list_by_state"),
+            models.Index(fields=["payment_state", "-id"], name="order_list_by_payment_state"),
+            models.Index(fields=["fulfilment_state", "-id"], name="order_list_by_fulfilment"),
+            models.Index(fields=["channel", "-id"], name="order_list_by_channel"),
+            # Search, and the interception rules on a buyer's or an address's recent orders.
+            models.Index(fields=["external_number"], name="order_by_external_number"),
+            models.Index(fields=["recipient_phone"], name="order_by_recipient_phone"),
+            models.Index(
+                fields=["buyer_phone"],
+                condition=~Q(buyer_phone=F("recipient_phone")),
+                name="order_by_other_buyer_phone",
+            ),
+            models.Index(fields=["buyer_reference", "ordered_at"], name="order_by_buyer"),
+            models.Index(fields=["address_key", "ordered_at"], name="order_by_address"),
+            # The queues.
+            models.Index(
+                fields=["ready_at"], condition=Q(state=OrderState.AWAITING_PAYMENT), name="order_queue_payment"
+            ),
+            models.Index(fields=["pay_by"], condition=Q(state=OrderState.AWAITING_PAYMENT), name="order_queue_unpaid"),
+            models.Index(fields=["ready_at"], condition=Q(state=OrderState.IN_REVIEW), name="order_queue_review"),
+            models.Index(fields=["ready_at"], condition=Q(state=OrderState.READY_TO_SPLIT), name="order_queue_split"),
+            models.Index(fields=["id"], condition=Q(open_holds__gt=0), name="order_queue_held"),
+            models.Index(fields=["id"], condition=Q(books_due=True), name="order_queue_books"),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @transition(state, source=OrderState.AWAITING_PAYMENT, target=OrderState.IN_REVIEW)
+    def start_review(self) -> None:
+        """The money is there, or is not due before delivery."""
+
+    @transition(state, source=OrderState.IN_REVIEW, target=OrderState.READY_TO_SPLIT)
+    def approve(self) -> None:
+        """No hold is open and the grace period is over."""
+
+    @transition(state, source=OrderState.READY_TO_SPLIT, target=OrderState.SPLIT)
+    def split(self) -> None:
+        """Every unit is in a sub-order."""
+
+    @transition(state, source=OrderState.SPLIT, target=OrderState.COMPLETED)
+    def complete(self) -> None:
+        """Every sub-order that was not cancelled is completed."""
+
+    @transition(
+        state,
+        source=[
+            OrderState.AWAITING_PAYMENT,
+            OrderState.IN_REVIEW,
+            OrderState.READY_TO_SPLIT,
+            OrderState.SPLIT,
+        ],
+        target=OrderState.CANCELLED,
+    )
+    def cancel(self) -> None:
+        """Nothing of the order was packed."""
+
+    @transition(state, source=[OrderState.SPLIT, OrderState.COMPLETED], target=OrderState.CLOSED)
+    def close(self) -> None:
+        """Everything was refused or came back."""
+
+
+class OrderLine(models.Model):
+    """One SKU of an order, with its price and its share of every order-level amount (yuan)."""
+
+    order = models.ForeignKey(
+        Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
+    position = models.SmallIntegerField(_("position"))
+    sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="order_lines")
+    name = models.CharField(_("name"), max_length=200)
+    quantity = models.IntegerField(_("quantity"))
+    unit_price = money(_("unit price"))
+    line_discount = money(_("line discount"))
+    goods_amount = money(_("goods amount"))
+    freight_share = money(_("share of freight"))
+    coupon_share = money(_("share of coupon"))
+    points_share = money(_("share of points"))
+    gift_card_share = money(_("share of gift card"))
+    payable_amount = money(_("payable"))
+
+    class Meta:
+        verbose_name = _("order line")
+        verbose_name_plural = _("order lines")
+        ordering = ["order", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "position"], name="order_line_position_is_unique"),
+            models.CheckConstraint(
+                condition=Q(
+                    quantity__gt=0,
+                    unit_price__gte=0,
+                    line_discount__gte=0,
+                    goods_amount__gte=0,
+                    goods_amount=F("quantity") * F("unit_price") - F("line_discount"),
+                ),
+                name="order_line_goods_amount_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    freight_share__gte=0,
+                    coupon_share__gte=0,
+                    points_share__gte=0,
+                    gift_card_share__gte=0,
+                    payable_amount__gte=0,
+                    payable_amount=F("goods_amount")
+                    + F("freight_share")
+                    - F("coupon_share")
+                    - F("points_share")
+                    - F("gift_card_share"),
+                ),
+                name="order_line_shares_add_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} × {self.quantity}"

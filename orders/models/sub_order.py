@@ -1,0 +1,275 @@
+"""What one warehouse ships in one go."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, transition
+
+from inventory.models import StorageClass, Warehouse
+from oms.common.models import Expectation, Versioned, WorkItem, money
+from oms.merchants.models import Merchant
+from orders.models.order import Order, OrderLine, PaymentMethod
+
+
+class SubOrderState(models.TextChoices):
+    """Where a sub-order is, from sourcing to the buyer's hands."""
+
+    AWAITING_ALLOCATION = "awaiting_allocation", _("Awaiting allocation")
+    BACKORDERED = "backordered", _("Backordered")
+    ALLOCATED = "allocated", _("Allocated")
+    RELEASED = "released", _("Sent to warehouse")
+    ACCEPTED = "accepted", _("Accepted by warehouse")
+    PICKING = "picking", _("Picking")
+    PACKED = "packed", _("Packed")
+    SHIPPED = "shipped", _("Shipped")
+    DELIVERED = "delivered", _("Delivered")
+    COMPLETED = "completed", _("Completed")
+    REJECTED = "rejected", _("Refused by buyer")
+    RETURNED = "returned", _("Returned")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+UNALLOCATED_STATES = (SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDERED)
+BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
+IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
+# Stock is promised to a sub-order in these states.
+HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
+
+
+class SubOrder(WorkItem, Versioned, Expectation):
+    """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
+
+    number = models.CharField(_("sub-order number"), max_length=32, editable=False)
+    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")
+    parent = models.ForeignKey(
+        "self",
+        verbose_name=_("split from"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="parts",
+        db_index=False,
+    )
+    part_count = models.SmallIntegerField(_("parts split off"), db_default=0, editable=False)
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="sub_orders", db_index=False
+    )
+    storage_class = models.CharField(_("storage class"), max_length=24, choices=StorageClass.choices)
+    payment_method = models.CharField(_("payment method"), max_length=10, choices=PaymentMethod.choices)
+    state = FSMField(
+        _("state"), choices=SubOrderState.choices, default=SubOrderState.AWAITING_ALLOCATION, protected=True
+    )
+    warehouse = models.ForeignKey(
+        Warehouse,
+        verbose_name=_("warehouse"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="sub_orders",
+        db_index=False,
+    )
+    sourcing = models.JSONField(
+        _("sourcing"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Which warehouses were candidates and why each lost."),
+    )
+    shortage = models.JSONField(
+        _("shortage"), null=True, blank=True, editable=False, help_text=_("Which SKUs are short, by how many units.")
+    )
+
+    goods_amount = money(_("goods amount"))
+    freight_share = money(_("share of freight"))
+    coupon_share = money(_("share of coupon"))
+    points_share = money(_("share of points"))
+    gift_card_share = money(_("share of gift card"))
+    payable_amount = money(_("payable"))
+    total_quantity = models.IntegerField(_("units"))
+    weight_g = models.IntegerField(_("weight (g)"), db_default=0)
+
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    allocated_at = models.DateTimeField(_("allocated at"), null=True, blank=True, editable=False)
+    released_at = models.DateTimeField(_("sent to warehouse at"), null=True, blank=True, editable=False)
+    packed_at = models.DateTimeField(_("packed at"), null=True, blank=True, editable=False)
+    shipped_at = models.DateTimeField(_("shipped at"), null=True, blank=True, editable=False)
+    delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True, editable=False)
+    completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
+    cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("sub-order")
+        verbose_name_plural = _("sub-orders")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
+            models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(warehouse__isnull=False)
+                | Q(
+                    state__in=[
+                        SubOrderState.AWAITING_ALLOCATION,
+                        SubOrderState.BACKORDERED,
+                        SubOrderState.CANCELLED,
+                    ]
+                ),
+                name="sub_order_warehouse_set_once_allocated",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    goods_amount__gte=0,
+                    freight_share__gte=0,
+                    coupon_share__gte=0,
+                    points_share__gte=0,
+                    gift_card_share__gte=0,
+                    payable_amount__gte=0,
+                    payable_amount=F("goods_amount")
+                    + F("freight_share")
+                    - F("coupon_share")
+                    - F("points_share")
+                    - F("gift_card_share"),
+                ),
+                name="sub_order_shares_add_up",
+            ),
+            models.CheckConstraint(condition=Q(total_quantity__gt=0), name="sub_order_is_not_empty"),
+            models.CheckConstraint(
+                condition=~Q(state=SubOrderState.CANCELLED) | Q(cancelled_at__isnull=False),
+                name="sub_order_cancelled_at_set_once_cancelled",
+            ),
+        ]
+        indexes = [
+            # The queues, oldest first; a row is in at most one of them.
+            models.Index(
+                fields=["ready_at"],
+                condition=Q(state__in=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDERED]),
+                name="sub_order_queue_allocate",
+            ),
+            models.Index(
+                fields=["ready_at"], condition=Q(state=SubOrderState.ALLOCATED), name="sub_order_queue_release"
+            ),
+            models.Index(fields=["ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"),
+            models.Index(
+                fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
+            ),
+            models.Index(
+                fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="sub_order_queue_watch"
+            ),
+            models.Index(
+                fields=["ready_at"],
+                condition=Q(cancel_requested_at__isnull=False),
+                name="sub_order_queue_cancel",
+            ),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="sub_order_queue_person"),
+            # What a warehouse has in hand, and what a merchant fulfils.
+            models.Index(
+                fields=["warehouse", "state"],
+                condition=Q(state__in=["released", "accepted", "picking", "packed"]),
+                name="sub_order_in_warehouse",
+            ),
+            models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether nothing is packed: a code is delivered instead."""
+        return self.storage_class == StorageClass.VIRTUAL
+
+    @transition(state, source=list(UNALLOCATED_STATES), target=SubOrderState.ALLOCATED)
+    def allocate(self) -> None:
+        """A warehouse is chosen and every unit reserved there."""
+
+    @transition(state, source=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED], target="backordered")
+    def backorder(self) -> None:
+        """No warehouse can fill it, or a stock-take took its reservation away."""
+
+    @transition(state, source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED], target="awaiting_allocation")
+    def source_anew(self) -> None:
+        """The warehouse refused it."""
+
+    @transition(state, source=SubOrderState.ALLOCATED, target=SubOrderState.RELEASED)
+    def release(self) -> None:
+        """The warehouse system has it."""
+
+    # A warehouse's notices may come late or not at all: a later one implies the earlier ones.
+    @transition(state, source=SubOrderState.RELEASED, target=SubOrderState.ACCEPTED)
+    def accept(self) -> None:
+        """The warehouse will do it."""
+
+    @transition(state, source=[SubOrderState.RELEASED, SubOrderState.ACCEPTED], target=SubOrderState.PICKING)
+    def pick(self) -> None:
+        """Goods are being collected."""
+
+    @transition(state, source=list(IN_WAREHOUSE), target=SubOrderState.PACKED)
+    def pack(self) -> None:
+        """The parcel is closed; it can no longer be cancelled."""
+
+    @transition(state, source=[*IN_WAREHOUSE, SubOrderState.PACKED], target=SubOrderState.SHIPPED)
+    def ship(self) -> None:
+        """The parcel left the warehouse, and with it the stock."""
+
+    @transition(state, source=[SubOrderState.SHIPPED, SubOrderState.ALLOCATED], target=SubOrderState.DELIVERED)
+    def deliver(self) -> None:
+        """The buyer has it. Virtual goods go there straight from allocated."""
+
+    @transition(state, source=SubOrderState.DELIVERED, target=SubOrderState.COMPLETED)
+    def complete(self) -> None:
+        """Receipt was confirmed, or the time to object is over."""
+
+    @transition(state, source=SubOrderState.SHIPPED, target=SubOrderState.REJECTED)
+    def reject(self) -> None:
+        """The buyer refused the parcel."""
+
+    @transition(state, source=[SubOrderState.SHIPPED, SubOrderState.REJECTED], target=SubOrderState.RETURNED)
+    def take_back(self) -> None:
+        """The parcel is back in the warehouse."""
+
+    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
+    def cancel(self) -> None:
+        """Not packed yet; after release only with the warehouse's word."""
+
+
+class SubOrderLine(models.Model):
+    """Units of an order line in a sub-order, with the part of the line's money that they carry (yuan)."""
+
+    sub_order = models.ForeignKey(
+        SubOrder, verbose_name=_("sub-order"), on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
+    order_line = models.ForeignKey(
+        OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="parts"
+    )
+    quantity = models.IntegerField(_("quantity"))
+    goods_amount = money(_("goods amount"))
+    freight_share = money(_("share of freight"))
+    coupon_share = money(_("share of coupon"))
+    points_share = money(_("share of points"))
+    gift_card_share = money(_("share of gift card"))
+    payable_amount = money(_("payable"))
+
+    class Meta:
+        verbose_name = _("sub-order line")
+        verbose_name_plural = _("sub-order lines")
+        ordering = ["sub_order", "order_line"]
+        constraints = [
+            models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
+            models.CheckConstraint(
+                condition=Q(
+                    quantity__gt=0,
+                    goods_amount__gte=0,
+                    payable_amount__gte=0,
+                    payable_amount=F("goods_amount")
+                    + F("freight_share")
+                    - F("coupon_share")
+                    - F("points_share")
+                    - F("gift_card_share"),
+                ),
+                name="sub_order_line_shares_add_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sub_order_id}: {self.quantity}"

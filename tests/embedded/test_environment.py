@@ -1,0 +1,94 @@
+"""What manage.py sets where the environment says nothing."""
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from oms.embedded import attach_for_command, postgres, prepare_environment
+
+pytestmark = pytest.mark.usefixtures("attached")
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path) -> dict[str, str]:
+    """The environment of a bare machine."""
+    environment = {"OMS_DATA_DIR": str(tmp_path / "var")}
+    monkeypatch.setattr(os, "environ", environment)
+    return environment
+
+
+@pytest.fixture
+def attached(monkeypatch) -> list:
+    """The data folders whose PostgreSQL was asked for; none is started."""
+    attached = []
+    monkeypatch.setattr(postgres, "acquire", attached.append)
+    return attached
+
+
+def test_a_bare_machine_gets_keys_that_stay_and_no_debug_mode(environment, tmp_path):
+    bare = dict(environment)
+    attach_for_command(["manage.py", "help"])
+    first = dict(environment)
+    environment.clear()
+    environment.update(bare)
+    attach_for_command(["manage.py", "help"])
+
+    assert environment == first
+    assert len(first["SECRET_KEY"]) == 64
+    assert first["SECRET_KEY"] != first["ORDER_NUMBER_KEY"]
+    assert first["HTTPS_ONLY"] == "0"
+    assert "DEBUG" not in first
+    assert stat.S_IMODE((tmp_path / "var" / "secrets.env").stat().st_mode) == 0o600
+
+
+def test_starts_at_the_same_time_agree_on_the_keys(environment, tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(prepare_environment, [tmp_path / "var"] * 8))
+    written = (tmp_path / "var" / "secrets.env").read_text()
+    assert f"ORDER_NUMBER_KEY={environment['ORDER_NUMBER_KEY']}\n" in written
+
+
+@pytest.mark.parametrize("given", [{"DEBUG": "1"}, {"SECRET_KEY": "own"}])
+def test_what_is_given_is_not_second_guessed_but_the_numbers_key_goes_with_the_data(environment, given):
+    environment.update(given)
+    attach_for_command(["manage.py", "migrate"])
+    assert environment.get("SECRET_KEY") == given.get("SECRET_KEY")
+    assert "ALLOWED_HOSTS" not in environment
+    assert "HTTPS_ONLY" not in environment
+    assert environment["ORDER_NUMBER_KEY"]
+
+
+def test_with_a_database_named_nothing_is_set_and_nothing_made(environment, attached, tmp_path):
+    environment["DATABASE_URL"] = "postgresql://db/oms"
+    before = dict(environment)
+    attach_for_command(["manage.py", "migrate"])
+    assert environment == before
+    assert attached == []
+    assert not (tmp_path / "var").exists()
+
+
+def test_only_the_demo_makes_time_pass_faster(environment):
+    attach_for_command(["manage.py", "drain"])
+    assert "OMS_TIME_SPEED" not in environment
+    attach_for_command(["manage.py", "up"])
+    assert environment["OMS_TIME_SPEED"] == "1440"
+    environment["OMS_TIME_SPEED"] = "1"
+    attach_for_command(["manage.py", "up"])
+    assert environment["OMS_TIME_SPEED"] == "1"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["help"], ["check"], ["migrate", "--help"], ["collectstatic"], ["--version"], ["up"], []]
+)
+def test_commands_that_need_no_database_start_none(environment, attached, arguments):
+    attach_for_command(["manage.py", *arguments])
+    assert attached == []
+    assert environment["SECRET_KEY"]
+
+
+@pytest.mark.parametrize("arguments", [["migrate"], ["check", "--database", "default"], ["drain", "--json"]])
+def test_commands_that_need_a_database_get_one(environment, attached, tmp_path, arguments):
+    attach_for_command(["manage.py", *arguments])
+    assert attached == [tmp_path / "var"]

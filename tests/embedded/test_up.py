@@ -1,0 +1,104 @@
+"""`manage.py up` as a newcomer meets it."""
+
+import os
+import signal
+import socket
+import stat
+import urllib.request
+
+import psutil
+import pytest
+
+from oms.embedded import addresses, valkey
+from oms.embedded.processes import wait_until
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def up(run, folder, free_port):
+    # Without static files and translations to prepare, which take most of the time of a first start.
+    return lambda: run("manage.py", "up", "--no-sample", "--port", str(free_port), "--workers", "1", DEBUG="1")
+
+
+def children(program, name):
+    found = psutil.Process(program.process.pid).children()
+    return [process for process in found if name in " ".join(process.cmdline())]
+
+
+def test_a_busy_port_is_refused_before_anything_is_started(folder, run):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        status, output = run("manage.py", "up", "--port", str(port)).finish()
+    assert status == 1
+    assert f"Port {port} of 127.0.0.1 cannot be used" in output
+    assert f"make run PORT={port + 1}" in output
+    assert not (folder.path / "postgres").exists()
+
+
+def test_up_serves_the_site_and_leaves_nothing_running(folder, up, free_port):
+    site = up()
+    password = site.wait_for("Made the administrator").split("password ")[1].split()[0]
+    site.wait_for("The site is ready")
+    password_file = folder.path / "admin-password.txt"
+    assert password_file.read_text().strip() == password
+    assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
+    with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/admin/login/", timeout=30) as response:
+        assert response.status == 200
+
+    status, output = up().finish()
+    assert status == 1
+    assert f"already running, at http://127.0.0.1:{free_port}" in output
+
+    site.signal(signal.SIGTERM)
+    status, output = site.finish()
+    assert status == 0
+    assert output.endswith("oms      | stopped\n")
+    assert folder.processes() == []
+
+
+@pytest.mark.soak
+def test_what_dies_is_started_again(folder, up):
+    site = up()
+    site.wait_for("The site is ready")
+    for name in ("gunicorn", "celery", "valkey-server"):
+        os.kill(children(site, name)[0].pid, signal.SIGKILL)
+        site.wait_for("ended by itself (status -9); it is restarted in 1 s.")
+    os.kill(folder.server_pid(), signal.SIGKILL)
+    site.wait_for("PostgreSQL had ended by itself; it has been started again.")
+    assert wait_until(lambda: len(children(site, "celery")) == 2 and valkey.is_ready(folder.path), 20)
+    site.signal(signal.SIGTERM)
+    assert site.finish()[0] == 0
+    assert folder.processes() == []
+
+
+@pytest.mark.soak
+def test_after_a_kill_the_children_end_and_the_next_start_goes_on_with_the_data(folder, up):
+    site = up()
+    site.wait_for("The site is ready")
+    site.signal(signal.SIGKILL)
+    site.process.wait()
+    assert wait_until(lambda: {process.name() for process in folder.processes()} <= {"postgres"}, 30)
+    server = folder.server_pid()
+
+    again = up()
+    line = again.wait_for("The site is ready")
+    assert "Made the administrator" not in line
+    assert folder.server_pid() == server
+    again.signal(signal.SIGINT)
+    assert again.finish()[0] == 0
+    assert folder.processes() == []
+    assert not addresses.valkey_socket(folder.path).exists()
+
+
+@pytest.mark.soak
+def test_ctrl_c_while_preparing_stops_everything_too(folder, up):
+    site = up()
+    site.wait_for("preparing the database")
+    site.signal(signal.SIGINT)
+    site.finish()
+    assert folder.processes() == []
