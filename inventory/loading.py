@@ -254,8 +254,8 @@ def _store_stock(rows: list[tuple[int, ...]]) -> None:
         cursor.execute(
             f"""
             WITH stored AS (
-                INSERT INTO inventory_stock ({", ".join(columns)}, wakes_backorders)
-                SELECT {", ".join(columns)}, on_hand > 0 FROM new_stock ORDER BY sku_id, warehouse_id
+                INSERT INTO inventory_stock ({", ".join(columns)})
+                SELECT {", ".join(columns)} FROM new_stock ORDER BY sku_id, warehouse_id
                 ON CONFLICT (sku_id, warehouse_id) DO UPDATE SET
                     safety_stock = EXCLUDED.safety_stock,
                     reorder_point = EXCLUDED.reorder_point,

@@ -317,28 +317,3 @@ class VirtualDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sub_order_id}"
-
-
-class SandboxJob(models.Model):
-    """What the sandbox's pretended outside world will do next, and when. One row a thing that it knows of."""
-
-    class System(models.TextChoices):
-        WAREHOUSE = "warehouse", _("Warehouse")
-        CARRIER = "carrier", _("Carrier")
-
-    system = models.CharField(_("system"), max_length=12, choices=System.choices)
-    reference = models.CharField(_("reference"), max_length=40)
-    step = models.SmallIntegerField(_("step"), db_default=0)
-    due_at = models.DateTimeField(_("due at"), null=True)
-    created_at = models.DateTimeField(_("created at"), db_default=Now())
-
-    class Meta:
-        verbose_name = _("sandbox job")
-        verbose_name_plural = _("sandbox jobs")
-        constraints = [
-            models.UniqueConstraint(fields=["reference", "system"], name="sandbox_job_knows_a_thing_once"),
-        ]
-        indexes = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="sandbox_job_queue")]
-
-    def __str__(self) -> str:
-        return f"{self.system} {self.reference}"

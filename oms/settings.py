@@ -197,3 +197,9 @@ MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 CARRIER_ADAPTER = env.str("OMS_CARRIER_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
+
+# Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
+}

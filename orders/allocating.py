@@ -14,12 +14,13 @@ from inventory import reserving
 from inventory.sourcing import Choice, Routes, Want, choose
 from oms.common.claiming import Queue, Stage, in_one_transaction
 from orders import parting
+from orders.holding import ORDER_IS_HELD
 from orders.models import SubOrder
 
 QUEUE = Queue(
     SubOrder,
-    "q.state IN ('awaiting_allocation', 'backordered')"
-    " AND NOT EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.open_holds > 0)",
+    "q.state IN ('awaiting_allocation', 'backordered')",
+    unless=ORDER_IS_HELD,
 )
 
 

@@ -86,7 +86,7 @@ def _open_holds(order_ids: list[int]) -> None:
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
                 SELECT order_id, 'held', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
             )
-            UPDATE orders_order o SET open_holds = o.open_holds + h.count, ready_at = NULL, reviewed_at = now()
+            UPDATE orders_order o SET open_holds = o.open_holds + h.count, reviewed_at = now()
             FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
             WHERE o.id = h.order_id
             """,

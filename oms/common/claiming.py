@@ -27,12 +27,12 @@ class Queue:
     """Rows of a table that a stage may claim.
 
     `ready` is an SQL condition on the table's alias `q` that says which rows are in the queue at all (it should match
-    a partial index); `due` is the column that says since when.
+    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold.
     """
 
     model: type[Model]
     ready: str
-    due: str = "ready_at"
+    unless: str = "false"
 
     @property
     def table(self) -> str:
@@ -42,8 +42,8 @@ class Queue:
     def condition(self) -> str:
         """The SQL condition for rows that may be claimed now."""
         return (
-            f"{self.ready} AND q.{self.due} <= {clock.horizon()} AND q.needs_person_since IS NULL"
-            " AND (q.lease_until IS NULL OR q.lease_until < now())"
+            f"{self.ready} AND NOT ({self.unless}) AND q.ready_at <= {clock.horizon()}"
+            " AND q.needs_person_since IS NULL AND (q.lease_until IS NULL OR q.lease_until < now())"
         )
 
 
@@ -76,7 +76,7 @@ class Stage:
             cursor.execute(
                 f"""
                 SELECT count(*), coalesce(extract(epoch FROM now() - min(due)), 0)
-                FROM (SELECT q.{self.queue.due} AS due FROM {self.queue.table} q WHERE {self.queue.condition()}
+                FROM (SELECT q.ready_at AS due FROM {self.queue.table} q WHERE {self.queue.condition()}
                       LIMIT 100000) AS waiting
                 """
             )
@@ -102,7 +102,7 @@ def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[i
         cursor.execute(
             f"""
             SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {among}
-            ORDER BY q.{queue.due}, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             """,
             {"limit": limit, "only": list(only) if only is not None else None},
         )
@@ -175,7 +175,7 @@ def lease(queue: Queue, limit: int) -> dict[int, int]:
             f"""
             WITH due AS (
                 SELECT q.id FROM {queue.table} q WHERE {queue.condition()}
-                ORDER BY q.{queue.due}, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+                ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             )
             UPDATE {queue.table} q
             SET lease_until = now() + make_interval(secs => %(seconds)s), lease_token = q.lease_token + 1

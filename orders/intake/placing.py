@@ -16,7 +16,8 @@ from oms.common.errors import FieldError
 from oms.merchants.models import Channel, Merchant
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, Reference, check
-from orders.intake.storing import Actor, store
+from orders.actors import Actor
+from orders.intake.storing import store
 
 logger = logging.getLogger(__name__)
 

@@ -1,16 +1,15 @@
 """Writing a batch of checked orders: numbers, shares, and three COPYs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from oms.common.copying import copy_rows, next_ids
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
+from orders.actors import Actor
 from orders.addresses import address_key
 from orders.apportionment import Shares, apportion
 from orders.intake.checking import CheckedOrder
-from orders.models.event import ActorKind
 from orders.models.order import OrderState, PaymentMethod, PaymentState
 
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
@@ -26,14 +25,6 @@ LINE_COLUMNS = (
     " goods_amount freight_share coupon_share points_share gift_card_share payable_amount"
 ).split()
 EVENT_COLUMNS = "order_id kind actor_kind actor to_state created_at".split()
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something: a kind, and a name or key."""
-
-    kind: ActorKind
-    name: str
 
 
 def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime) -> list[tuple[int, str]]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from oms.merchants.models import Merchant
 from orders.intake.bodies import decode
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
-from orders.intake.storing import Actor
+from orders.actors import Actor
 from orders.models import ActorKind
 
 BATCH = 1000

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers import install_default_carriers
 from orders.review import install_default_rules
+from orders.waking import wake_all
 
 
 class Command(BaseCommand):
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         except MissingFile as error:
             raise CommandError(str(error)) from error
         install_default_rules()
+        wake_all()
         install_default_carriers()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")

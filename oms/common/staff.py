@@ -1,0 +1,310 @@
+"""What the staff's pages have in common: lists that stay fast on big tables, exact search, and no accidental edits.
+
+A list pages by key, never by OFFSET; its size is estimated or counted up to a cap, never counted out.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.views import ChangeList
+
+OLDER, NEWER = "older", "newer"
+COUNT_CAP = 1_000
+# Up to this many rows, by PostgreSQL's own estimate, a whole table is counted out.
+SMALL_TABLE = 10_000
+
+
+def staff_actor_name(request: HttpRequest) -> str:
+    """The name under which the timeline remembers the person who is logged in."""
+    return request.user.get_username()
+
+
+class PagingByKey(Paginator):
+    """Stands in for a paginator: the change list pages by itself, nothing is ever counted."""
+
+    template_name = "admin/keyset_pagination.html"
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        """No list is that long; Django only compares it."""
+        return 0
+
+
+class KeysetChangeList(ChangeList):
+    """A page of a list, found by the key of the row next to it: `?older=ID` or `?newer=ID`.
+
+    `model_admin.keyset` names the ordering's fields; the last of them must be unique.
+    """
+
+    older_query: str | None
+    newer_query: str | None
+    count_label: str
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str] | None = None) -> QuerySet[Any]:
+        """The filtered rows; the place in the list is no filter, so links to other filters start at the top."""
+        self.cursors = {}
+        for name in (OLDER, NEWER):
+            self.params.pop(name, None)
+            value = self.filter_params.pop(name, [""])[-1]
+            if value.isascii() and value.isdigit() and len(value) < 19:
+                self.cursors[name] = int(value)
+        return super().get_queryset(request, exclude_parameters)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+        """Always the list's own order: only that has an index to page by."""
+        return list(self.model_admin.keyset)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read one page and whether there is more on either side."""
+        size = self.list_per_page
+        self.paginator = self.model_admin.get_paginator(request, self.queryset, size)
+        keyset = tuple(self.model_admin.keyset)
+        going_up = NEWER in self.cursors
+        order = _reversed(keyset) if going_up else keyset
+        cursor = self.cursors.get(NEWER if going_up else OLDER)
+        rows = self.queryset.order_by(*order)
+        if cursor is not None:
+            rows = _beyond(rows, order, cursor)
+        page = list(rows[: size + 1])
+        has_more, page = len(page) > size, page[:size]
+        if going_up:
+            page.reverse()
+        has_newer = has_more if going_up else cursor is not None
+        has_older = cursor is not None if going_up else has_more
+        self.newer_query = self.get_query_string({NEWER: page[0].pk}) if page and has_newer else None
+        self.older_query = self.get_query_string({OLDER: page[-1].pk}) if page and has_older else None
+        self.first_query = self.get_query_string() if self.cursors else None
+        self.count_label = count_label(self.queryset)
+
+        self.result_list = page
+        # Django compares these to offer "show all" and numbered pages: nothing of that here.
+        self.result_count = self.full_result_count = len(page)
+        self.show_full_result_count = False
+        self.show_admin_actions = True
+        self.can_show_all = self.multi_page = self.show_all = False
+        self.model_admin.prepare_rows(request, page)
+
+
+def _reversed(keyset: Sequence[str]) -> tuple[str, ...]:
+    return tuple(field.removeprefix("-") if field.startswith("-") else f"-{field}" for field in keyset)
+
+
+def _beyond(rows: QuerySet[Any], order: Sequence[str], key: int) -> QuerySet[Any]:
+    """The rows that come after the row `key` in the order."""
+    fields = [field.removeprefix("-") for field in order]
+    if fields == ["id"]:
+        values: tuple[Any, ...] | None = (key,)
+    else:
+        values = rows.model._default_manager.filter(pk=key).values_list(*fields).first()
+    if values is None:
+        return rows
+    condition, equal = Q(), Q()
+    for field, name, value in zip(order, fields, values, strict=True):
+        step = "lt" if field.startswith("-") else "gt"
+        condition |= equal & Q(**{f"{name}__{step}": value})
+        equal &= Q(**{name: value})
+    return rows.filter(condition)
+
+
+def count_label(rows: QuerySet[Any]) -> str:
+    """How many rows there are, in words: estimated for a whole big table, counted up to a cap otherwise."""
+    if not rows.query.where:
+        return _table_label(rows.model)
+    found = capped_count(rows, COUNT_CAP)
+    if found > COUNT_CAP:
+        return _("more than %(count)s") % {"count": number_format(COUNT_CAP, force_grouping=True)}
+    return number_format(found, force_grouping=True)
+
+
+def capped_count(rows: QuerySet[Any], cap: int) -> int:
+    """The number of rows, but never more than `cap` + 1."""
+    return rows.order_by()[: cap + 1].count()
+
+
+def _table_label(model: type[Model]) -> str:
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT reltuples::bigint, CASE WHEN reltuples < %(small)s THEN
+                (SELECT count(*) FROM (SELECT FROM {table} LIMIT %(small)s + 1) AS counted) END
+            FROM pg_class WHERE oid = to_regclass(%(table)s)
+            """,
+            {"small": SMALL_TABLE, "table": table},
+        )
+        estimate, counted = cursor.fetchone()
+    if counted is None:
+        return _("about %(count)s") % {"count": number_format(rounded(estimate), force_grouping=True)}
+    if counted > SMALL_TABLE:
+        return _("more than %(count)s") % {"count": number_format(SMALL_TABLE, force_grouping=True)}
+    return number_format(counted, force_grouping=True)
+
+
+def rounded(number: int) -> int:
+    """The number with three significant digits: an estimate should look like one."""
+    unit = 10 ** max(len(str(number)) - 3, 0)
+    return round(number / unit) * unit
+
+
+def first_id_since(model: type[Model], column: str, moment: datetime) -> int:
+    """The smallest id from which on no row is older than an hour before `moment`, for a table that grows by time.
+
+    The column needs no index: ids and times grow together (but for transactions that overtake each other, hence the
+    hour), so the place is found by bisection along the primary key, in one statement.
+    """
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH RECURSIVE bisect(low, high) AS (
+                SELECT min(id), max(id) + 1 FROM {table}
+              UNION ALL
+                SELECT CASE WHEN probe.id < high AND probe.at < %(moment)s THEN probe.id + 1 ELSE low END,
+                    CASE WHEN probe.id < high AND probe.at < %(moment)s THEN high ELSE (low + high) / 2 END
+                FROM bisect LEFT JOIN LATERAL (
+                    SELECT id, {column} AS at FROM {table} WHERE id >= (low + high) / 2 ORDER BY id LIMIT 1
+                ) AS probe ON true
+                WHERE low < high
+            )
+            SELECT low FROM bisect WHERE low >= high
+            """,
+            {"moment": moment - timedelta(hours=1)},
+        )
+        found = cursor.fetchone()
+    return found[0] if found else 0
+
+
+class KeysetAdmin(ModelAdmin):
+    """A list and a page of a model that services write: read-only unless a subclass opens it.
+
+    `exact_search` names the fields that the search box looks up, each by equality, so that every one can use its
+    index. Lists are never ordered by a clicked column, counted out, or acted upon beyond the page.
+    """
+
+    keyset: ClassVar[Sequence[str]] = ("-id",)
+    exact_search: ClassVar[Sequence[str]] = ()
+    may_add: ClassVar[bool] = False
+    may_change: ClassVar[bool] = False
+    may_delete: ClassVar[bool] = False
+
+    paginator = PagingByKey
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    sortable_by = ()
+    list_per_page = 50
+    list_fullwidth = True
+    list_filter_submit = True
+    list_disable_select_all = True
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        """Lists page by key."""
+        return KeysetChangeList
+
+    def get_ordering(self, request: HttpRequest) -> Sequence[str]:
+        """The list's order."""
+        return self.keyset
+
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """A place to read, in one statement each, what the rows of a page show besides their own columns."""
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        """Only says that there is a search box; `get_search_results` searches."""
+        return self.exact_search
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows of which a field of `exact_search` equals the term."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        model = self.model._default_manager
+        found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.exact_search]
+        return queryset.filter(pk__in=united(found)), False
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""
+        request.POST = request.POST.copy()  # type: ignore[assignment, misc]
+        request.POST["select_across"] = "0"
+        return super().response_action(request, queryset)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only where the subclass opens it."""
+        return self.may_add and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only where the subclass opens it."""
+        return self.may_change and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only where the subclass opens it."""
+        return self.may_delete and super().has_delete_permission(request, obj)
+
+
+def united(found: Iterable[QuerySet[Any]]) -> set[Any]:
+    """The single values that any of the querysets yields, read in one statement."""
+    first, *others = found
+    rows = first.union(*others, all=True) if others else first
+    return {value for row in rows for value in (row.values() if isinstance(row, dict) else [row])}
+
+
+class YesFilter(DropdownFilter):
+    """A filter that is on or off; `condition` says what it lets through."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """On is the one choice beside "all"."""
+        return [("1", gettext_lazy("Yes"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of the condition, if the filter is on."""
+        return self.condition(queryset) if self.value() == "1" else queryset
+
+    @staticmethod
+    def condition(rows: QuerySet[Any]) -> QuerySet[Any]:
+        """What the filter lets through."""
+        raise NotImplementedError
+
+
+class DayRangeFilter(RangeDateFilter):
+    """From one day to another, both included, on a column that grows with the id (see `first_id_since`)."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of these days; what is not a day is left out."""
+        name = self.parameter_name
+        start, end = (_day(self.used_parameters.get(f"{name}_{side}")) for side in ("from", "to"))
+        if start:
+            moment = _midnight(start)
+            queryset = queryset.filter(
+                **{f"{name}__gte": moment, "pk__gte": first_id_since(queryset.model, self.field.column, moment)}
+            )
+        if end:
+            moment = _midnight(end + timedelta(days=1))
+            above = first_id_since(queryset.model, self.field.column, moment + timedelta(hours=2))
+            queryset = queryset.filter(**{f"{name}__lt": moment, "pk__lt": above})
+        return queryset
+
+
+def _day(value: object) -> date | None:
+    try:
+        return forms.DateField(required=False).clean(value)
+    except forms.ValidationError:
+        return None
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,95 @@
+"""How the staff's pages write amounts, moments and states."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+# Which colour a state has, whatever kind of row it belongs to. What is not named is grey.
+_TONES = {
+    "info": (
+        "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
+        " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
+    ),
+    "success": (
+        "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
+        " active inspected"
+    ),
+    "warning": (
+        "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
+        " on_delivery"
+    ),
+    "danger": "failed rejected lost suspended declined",
+}
+_TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
+
+
+@register.filter
+def tone(state: str) -> str:
+    """The colour of a state: info, success, warning, danger or muted."""
+    return _TONE_OF.get(str(state), "muted")
+
+
+@register.simple_tag
+def badge(label: object, kind: str = "muted", icon: str = "") -> SafeString:
+    """A small coloured label."""
+    if not label:
+        return SafeString("")
+    mark = format_html('<span class="material-symbols-outlined">{}</span>', icon) if icon else ""
+    return format_html('<span class="oms-badge oms-{}">{}{}</span>', kind, mark, label)
+
+
+@register.simple_tag
+def state_badge(row: Any, field: str = "state") -> SafeString:
+    """The label of a row's state in the state's colour."""
+    return badge(getattr(row, f"get_{field}_display")(), tone(getattr(row, field)))
+
+
+@register.filter
+def yuan(amount: Decimal | None) -> str:
+    """An amount with two places and grouped digits."""
+    return "" if amount is None else f"{amount:,.2f}"
+
+
+@register.filter
+def less(amount: Decimal | None) -> str:
+    """An amount that is taken off; a dash for nothing."""
+    return "–" if not amount else f"−{amount:,.2f}"
+
+
+@register.filter
+def when(moment: datetime | None, form: str = "long") -> str:
+    """A moment in local time, marked up so that the full time shows on hovering; "short" leaves out the seconds."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    text = f"{local:%Y-%m-%d %H:%M:%S}"
+    shown = text if form == "long" else text[5:16] if local.year == timezone.localtime().year else text[:16]
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), text, shown)
+
+
+@register.filter
+def age(value: datetime | float | None) -> str:
+    """How long ago a moment was, or how long some seconds are, in the two largest units."""
+    if value is None:
+        return ""
+    if not isinstance(value, datetime):
+        value = timezone.now() - timedelta(seconds=float(value))
+    if (timezone.now() - value).total_seconds() < 60:
+        return _("less than a minute")
+    return timesince(value)
+
+
+@register.filter
+def grouped(number: int | None) -> str:
+    """A number with grouped digits."""
+    return "" if number is None else number_format(number, force_grouping=True)

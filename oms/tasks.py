@@ -1,0 +1,43 @@
+"""The workers' doors into the pipeline: one task that runs a stage until nothing is ready."""
+
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from oms.common import nudging
+from oms.pipeline import PIPELINE, STAGES
+from orders import waking
+
+# A task gives way to others after this long; beat or a nudge brings it back.
+SLICE_SECONDS = 20.0
+
+
+@shared_task(name=nudging.TASK, acks_late=True, ignore_result=True)
+def run_stage(name: str) -> int:
+    """Run a stage batch by batch until nothing is ready; returns the number of rows claimed."""
+    stage = STAGES[name]
+    end = time.monotonic() + SLICE_SECONDS
+    total = 0
+    while time.monotonic() < end:
+        claimed = stage.run(settings.STAGE_BATCH)
+        total += claimed
+        if claimed:
+            nudging.nudge(*stage.wakes)
+        if claimed < settings.STAGE_BATCH:
+            break
+    return total
+
+
+@shared_task(name="oms.sweep", ignore_result=True)
+def sweep() -> None:
+    """Run every stage in turn: what beat calls every few seconds, so that a lost nudge loses nothing."""
+    for stage in PIPELINE:
+        run_stage(stage.name)
+
+
+@shared_task(name="oms.wake_all_backorders", ignore_result=True)
+def wake_all_backorders() -> None:
+    """Try every backordered sub-order again; a safety net under the wake stage."""
+    if waking.wake_all():
+        nudging.nudge("allocate")

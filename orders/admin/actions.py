@@ -1,0 +1,154 @@
+"""What staff do to orders: each action its own address, right and small form, by POST only."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from oms.common.errors import OmsError
+from oms.common.staff import staff_actor_name
+from orders import cancelling, holding, retrying, timeline
+from orders.actors import Actor
+from orders.models import ActorKind, Hold, Order
+
+
+def staff_actor(request: HttpRequest) -> Actor:
+    """The person who is logged in, as the timeline names staff."""
+    return Actor(ActorKind.STAFF, staff_actor_name(request)[:80])
+
+
+class VersionForm(forms.Form):
+    """Carries the version of the order that the person looked at."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class ReasonForm(VersionForm):
+    """Asks for a reason."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2})
+    )
+
+
+class ReleaseForm(VersionForm):
+    """Asks for a note on the release, which may stay empty."""
+
+    note = forms.CharField(label=gettext_lazy("Note"), max_length=300, required=False)
+
+
+class NoteForm(forms.Form):
+    """Asks for a note."""
+
+    text = forms.CharField(
+        label=gettext_lazy("Note"), max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
+    )
+
+
+class RetryForm(forms.Form):
+    """Names the row to try again."""
+
+    kind = forms.CharField(max_length=20)
+    row = forms.IntegerField(min_value=1)
+
+
+View = Callable[..., HttpResponse]
+_Do = Callable[[HttpRequest, int, dict[str, Any]], str]
+
+
+def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
+    """Make a view of a function that does something to an order (given the cleaned form) and returns what it did.
+
+    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then.
+    """
+
+    def decorate(do: _Do) -> View:
+        @wraps(do)
+        def view(request: HttpRequest, order_id: int) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            if not request.user.has_perms(["orders.view_order", right]):
+                raise PermissionDenied
+            form = form_class(request.POST)
+            if not form.is_valid():
+                for field, errors in form.errors.items():
+                    label = form.fields[field].label or field if field in form.fields else ""
+                    messages.error(request, f"{label}: {' '.join(errors)}" if label else " ".join(errors))
+            else:
+                try:
+                    messages.success(request, do(request, order_id, form.cleaned_data))
+                except OmsError as refusal:
+                    messages.error(request, str(refusal))
+                except (Order.DoesNotExist, Hold.DoesNotExist) as error:
+                    raise Http404 from error
+            return redirect(reverse("admin:orders_order_change", args=[order_id]))
+
+        return view
+
+    return decorate
+
+
+@posted("orders.hold_order", ReasonForm)
+def hold_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Stop the order."""
+    holding.hold_order(order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+    return _("The order is held.")
+
+
+@posted("orders.cancel_order", ReasonForm)
+def cancel_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Cancel the order, or ask the warehouse to."""
+    order = cancelling.cancel_order(
+        order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"]
+    )
+    return cancelled_text(order)
+
+
+def cancelled_text(order: Order) -> str:
+    """What came of a cancellation."""
+    if order.cancel_requested_at:
+        return _("The warehouse was asked to stop its part; the order is cancelled once it agrees.")
+    return _("The order is cancelled.")
+
+
+@posted("orders.note_order", NoteForm)
+def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Keep a note."""
+    timeline.add_note(order_id, text=data["text"], actor=staff_actor(request))
+    return _("The note was added.")
+
+
+@posted("orders.hold_order", RetryForm)
+def retry_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Let a stage try the order or one of its sub-orders again."""
+    order = Order.objects.get(pk=order_id)
+    is_own = data["row"] == order_id if data["kind"] == "order" else _is_part(order, data)
+    if not is_own:
+        raise OmsError(_("This is no part of the order."))
+    retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
+    return _("It will be tried again at once.")
+
+
+def _is_part(order: Order, data: dict[str, Any]) -> bool:
+    return data["kind"] == "sub_order" and order.sub_orders.filter(pk=data["row"]).exists()
+
+
+def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:
+    """Release one hold of the order."""
+
+    @posted("orders.hold_order", ReleaseForm)
+    def release(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+        Hold.objects.only("id").get(pk=hold_id, order_id=order_id)
+        holding.release_hold(hold_id, note=data["note"], actor=staff_actor(request), version=data["version"])
+        return _("The hold is released.")
+
+    return release(request, order_id)

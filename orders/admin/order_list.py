@@ -1,0 +1,139 @@
+"""The order list: filters, queue tabs, and what its rows show besides the order's own columns."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+
+from oms.common.staff import DayRangeFilter, YesFilter, capped_count
+from oms.common.templatetags.staff import tone
+from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.panels import Note, Queue, registry
+
+QUEUE_CAP = 999
+QUEUE_SECONDS = 10
+
+
+def held(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Orders that a hold stops."""
+    return orders.filter(open_holds__gt=0)
+
+
+def needing_person(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Orders that failed too often themselves, or whose sub-orders or other parts did."""
+    own = Order.objects.filter(needs_person_since__isnull=False).order_by().values("id")
+    parts = SubOrder.objects.filter(needs_person_since__isnull=False).order_by().values("order_id")
+    others = [order_ids() for order_ids in registry.needing_person]
+    return orders.filter(pk__in=own.union(parts, *others, all=True))
+
+
+def short_of_stock(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Orders with a sub-order that waits for stock."""
+    return orders.filter(
+        pk__in=SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id")
+    )
+
+
+class HeldFilter(YesFilter):
+    """Whether a hold is open."""
+
+    title = gettext_lazy("held")
+    parameter_name = "held"
+    condition = staticmethod(held)
+
+
+class PersonFilter(YesFilter):
+    """Whether something failed too often."""
+
+    title = gettext_lazy("needs a person")
+    parameter_name = "person"
+    condition = staticmethod(needing_person)
+
+
+class ShortageFilter(YesFilter):
+    """Whether something is backordered."""
+
+    title = gettext_lazy("short of stock")
+    parameter_name = "shortage"
+    condition = staticmethod(short_of_stock)
+
+
+FILTERS: tuple[Any, ...] = (
+    ("state", ChoicesDropdownFilter),
+    ("payment_state", ChoicesDropdownFilter),
+    ("fulfilment_state", ChoicesDropdownFilter),
+    ("payment_method", ChoicesDropdownFilter),
+    ("channel", RelatedDropdownFilter),
+    HeldFilter,
+    PersonFilter,
+    ShortageFilter,
+    ("created_at", DayRangeFilter),
+)
+
+
+def _in_state(state: OrderState) -> Callable[[], QuerySet[Order]]:
+    return lambda: Order.objects.filter(state=state)
+
+
+QUEUES = (
+    Queue(gettext_lazy("Held"), "held", "1", lambda: held(Order.objects.all()), 10),
+    Queue(gettext_lazy("Needs a person"), "person", "1", lambda: needing_person(Order.objects.all()), 20),
+    Queue(gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all()), 30),
+    Queue(
+        gettext_lazy("Awaiting payment"),
+        "state__exact",
+        OrderState.AWAITING_PAYMENT.value,
+        _in_state(OrderState.AWAITING_PAYMENT),
+        40,
+    ),
+    Queue(
+        gettext_lazy("In review"),
+        "state__exact",
+        OrderState.IN_REVIEW.value,
+        _in_state(OrderState.IN_REVIEW),
+        50,
+    ),
+)
+
+
+def queue_tabs(parameters: dict[str, str]) -> list[dict[str, Any]]:
+    """The tabs above the list, each with how many orders are in it; the figures are up to ten seconds old."""
+    queues = sorted((*QUEUES, *registry.queues), key=lambda queue: queue.position)
+    counts = cache.get("oms.order_queues")
+    if counts is None:
+        counts = [capped_count(queue.orders(), QUEUE_CAP) for queue in queues]
+        cache.set("oms.order_queues", counts, QUEUE_SECONDS)
+    chosen = {key: value for key, value in parameters.items() if value}
+    tabs = [{"title": _("All"), "query": "?", "is_active": not chosen, "count": "", "is_empty": True}]
+    for queue, count in zip(queues, counts, strict=True):
+        tabs.append(
+            {
+                "title": queue.title,
+                "query": f"?{queue.parameter}={queue.value}",
+                "is_active": chosen == {queue.parameter: queue.value},
+                "count": f"{QUEUE_CAP}+" if count > QUEUE_CAP else str(count),
+                "is_empty": not count,
+            }
+        )
+    return tabs
+
+
+def add_summaries(orders: Sequence[Order]) -> None:
+    """Give each order of a page `summary`: its sub-orders' states and the notes of upper apps. Fixed statements."""
+    ids = [order.pk for order in orders]
+    notes: dict[int, list[Note]] = defaultdict(list)
+    states = SubOrder.objects.filter(order_id__in=ids).order_by("order_id").values_list("order_id", "state")
+    for order_id, state, count in states.annotate(Count("id")):
+        label = str(SubOrderState(state).label)
+        text = label if count == 1 else _("%(count)s × %(state)s") % {"count": count, "state": label}
+        notes[order_id].append(Note(text, tone(state)))
+    for row_notes in registry.row_notes:
+        for order_id, more in row_notes(ids).items():
+            notes[order_id] += more
+    for order in orders:
+        order.summary = notes[order.pk]  # type: ignore[attr-defined]

@@ -1,0 +1,173 @@
+"""What the order's page shows. The number of statements does not depend on how much an order has of anything."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Prefetch
+from django.utils.translation import gettext as _
+
+from orders import cancelling, holding
+from orders.admin.remarks import remarks_on
+from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
+from orders.panels import Remark, registry
+from orders.story import shortage_text, tell
+
+# An order's story is short; what a broken integration repeats endlessly must not make the page endless.
+MOST_EVENTS = 500
+
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that staff may do next; `obstacle` says why not, where it is not possible now."""
+
+    name: str
+    title: str
+    icon: str
+    obstacle: str | None = None
+
+
+def load(order_id: int) -> Order | None:
+    """The order with all its parts that this app knows."""
+    lines = SubOrderLine.objects.select_related("order_line__sku").order_by("order_line__position", "id")
+    sub_orders = SubOrder.objects.select_related("merchant", "warehouse", "parent").order_by("id")
+    orders = Order.objects.select_related("channel__merchant", "region", "assigned_to").prefetch_related(
+        Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
+        Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),
+        Prefetch("holds", Hold.objects.order_by("id")),
+        Prefetch("returns", ReturnRequest.objects.select_related("sub_order").order_by("id")),
+    )
+    return orders.filter(pk=order_id).first()
+
+
+def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    """All that the page's template needs."""
+    holds = list(order.holds.all())
+    sub_orders = list(order.sub_orders.all())
+    panels = _panels(order)
+    remarks = remarks_on(order, holds, sub_orders)
+    remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
+    return {
+        "order": order,
+        "remarks": remarks,
+        "open_holds": [hold for hold in holds if hold.released_at is None],
+        "released_holds": [hold for hold in holds if hold.released_at is not None],
+        "money": money_table(order, list(order.lines.all())),
+        "sub_orders": [_describe(part) for part in sub_orders],
+        "returns": list(order.returns.all()),
+        "panels": panels,
+        "actions": _actions(order, sub_orders, user),
+        "timeline": _timeline(order),
+        "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
+    }
+
+
+def _panels(order: Order) -> list[dict[str, Any]]:
+    shown = []
+    for panel in registry.panels:
+        context = panel.context(order)
+        if context is not None:
+            shown.append({"title": panel.title, "template": panel.template, "context": context})
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyTable:
+    """Each line's part of every amount, and their sums. `adds_up` tells whether the sums are the order's amounts."""
+
+    rows: Sequence[OrderLine]
+    quantity: int
+    discount: Decimal
+    goods: Decimal
+    freight: Decimal
+    coupon: Decimal
+    points: Decimal
+    gift_card: Decimal
+    payable: Decimal
+    adds_up: bool
+
+
+def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
+    """Where every fen of the order's amounts comes from."""
+    sums = {
+        "goods": _sum(line.goods_amount for line in lines),
+        "freight": _sum(line.freight_share for line in lines),
+        "coupon": _sum(line.coupon_share for line in lines),
+        "points": _sum(line.points_share for line in lines),
+        "gift_card": _sum(line.gift_card_share for line in lines),
+        "payable": _sum(line.payable_amount for line in lines),
+    }
+    wanted = {
+        "goods": order.goods_amount,
+        "freight": order.freight_amount,
+        "coupon": order.coupon_amount,
+        "points": order.points_amount,
+        "gift_card": order.gift_card_amount,
+        "payable": order.payable_amount,
+    }
+    return MoneyTable(
+        rows=lines,
+        quantity=sum(line.quantity for line in lines),
+        discount=_sum(line.line_discount for line in lines),
+        adds_up=sums == wanted,
+        **sums,
+    )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, Decimal(0))
+
+
+def _describe(part: SubOrder) -> dict[str, Any]:
+    verdicts = {"chosen": _("chosen"), "farther": _("has the goods, but is farther"), "short": _("short of stock")}
+    return {
+        "row": part,
+        "lines": list(part.lines.all()),
+        "shortage": shortage_text(part.shortage),
+        "candidates": [
+            {"code": code, "km": km, "verdict": verdicts.get(verdict, verdict), "tone": _VERDICTS.get(verdict, "muted")}
+            for code, km, verdict in part.sourcing or []
+        ],
+    }
+
+
+def _actions(
+    order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUser | AnonymousUser
+) -> list[Action]:
+    """What may be done next. What the person may not do at all is named with that as the obstacle."""
+    no_right = _("You do not have the right to do this.")
+    may_hold, may_cancel, may_note = (
+        user.has_perm(f"orders.{right}_order")  # type: ignore[union-attr]
+        for right in ("hold", "cancel", "note")
+    )
+    actions = [
+        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
+        Action(
+            "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
+        ),
+        Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
+    ]
+    stuck = [part for part in (order, *sub_orders) if part.needs_person_since]
+    if stuck:
+        actions.insert(0, Action("retry", _("Try again"), "refresh", None if may_hold else no_right))
+    return actions
+
+
+def retryable(order: Order) -> list[tuple[str, Order | SubOrder]]:
+    """The order itself and its sub-orders that failed too often, with the kind under which they are retried."""
+    rows: list[tuple[str, Order | SubOrder]] = [("order", order), *(("sub_order", p) for p in order.sub_orders.all())]
+    return [(kind, row) for kind, row in rows if row.needs_person_since]
+
+
+def _timeline(order: Order) -> dict[str, Any]:
+    events = list(OrderEvent.objects.filter(order_id=order.pk).order_by("-id")[: MOST_EVENTS + 1])
+    is_cut = len(events) > MOST_EVENTS
+    events = events[:MOST_EVENTS][::-1]
+    return {"is_cut": is_cut, "events": [{"event": event, "text": tell(event)} for event in events]}
+
+
+__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context", "retryable"]

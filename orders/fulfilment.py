@@ -1,0 +1,55 @@
+"""What an order's sub-orders make of it: the derived fulfilment state, and the order's end."""
+
+from collections.abc import Iterable
+
+from django.db import connection
+
+
+def refresh(order_ids: Iterable[int]) -> None:
+    """Derive `fulfilment_state` of the orders, and end those whose sub-orders are all over. One statement.
+
+    Cancelled and returned sub-orders do not count, unless nothing else is left. An order ends completed if anything of
+    it was, closed if it all came back, cancelled if it all was cancelled. The orders must be locked.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH counted AS (
+                SELECT order_id,
+                    count(*) FILTER (WHERE state NOT IN ('cancelled', 'returned')) AS live,
+                    count(*) FILTER (WHERE state IN ('shipped', 'rejected', 'delivered', 'completed')) AS shipped,
+                    count(*) FILTER (WHERE state IN ('delivered', 'completed')) AS delivered,
+                    count(*) FILTER (WHERE state = 'completed') AS completed,
+                    count(*) FILTER (WHERE state = 'returned') AS returned
+                FROM orders_suborder WHERE order_id = ANY(%(ids)s) GROUP BY order_id
+            ), derived AS (
+                SELECT o.id, o.state,
+                    CASE WHEN c.live = 0 THEN CASE WHEN c.returned > 0 THEN 'returned' ELSE 'cancelled' END
+                         WHEN c.delivered = c.live THEN 'delivered'
+                         WHEN c.delivered > 0 THEN 'partly_delivered'
+                         WHEN c.shipped = c.live THEN 'shipped'
+                         WHEN c.shipped > 0 THEN 'partly_shipped'
+                         ELSE 'unfulfilled' END AS fulfilment_state,
+                    CASE WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
+                         WHEN c.completed > 0 THEN 'completed'
+                         WHEN c.returned > 0 THEN 'closed'
+                         ELSE 'cancelled' END AS new_state
+                FROM orders_order o JOIN counted c ON c.order_id = o.id
+            ), moved AS (
+                UPDATE orders_order o SET
+                    fulfilment_state = d.fulfilment_state,
+                    state = d.new_state,
+                    completed_at = CASE WHEN d.new_state = 'completed' THEN coalesce(completed_at, now())
+                                        ELSE completed_at END,
+                    cancelled_at = CASE WHEN d.new_state = 'cancelled' THEN coalesce(cancelled_at, now())
+                                        ELSE cancelled_at END,
+                    books_due = books_due OR d.new_state <> d.state
+                FROM derived d
+                WHERE o.id = d.id AND (o.fulfilment_state, o.state) <> (d.fulfilment_state, d.new_state)
+                RETURNING o.id, d.state AS from_state, d.new_state AS to_state
+            )
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
+            SELECT id, to_state, 'job', 'fulfilment', from_state, to_state FROM moved WHERE from_state <> to_state
+            """,
+            {"ids": list(order_ids)},
+        )

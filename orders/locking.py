@@ -1,0 +1,35 @@
+"""Locking an order for a change: always the order first, then its sub-orders by id."""
+
+from collections.abc import Iterable
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from oms.common.errors import ChangedMeanwhile
+from orders.models import Order, SubOrder
+
+
+def lock_order(order_id: int, *, version: int | None = None) -> Order:
+    """The order, locked. Needs an open transaction.
+
+    Raises Order.DoesNotExist, and ChangedMeanwhile if a `version` is given and is not the order's any more.
+    """
+    order = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=order_id)
+    if version is not None and order.version != version:
+        raise ChangedMeanwhile(_("The order was changed meanwhile. Look at it again and repeat what you wanted."))
+    return order
+
+
+def lock_sub_orders(order_id: int) -> list[SubOrder]:
+    """The sub-orders of a locked order, locked by id."""
+    return list(SubOrder.objects.filter(order_id=order_id).order_by("id").select_for_update(no_key=True, of=("self",)))
+
+
+def lock_orders(order_ids: Iterable[int]) -> list[int]:
+    """Lock the orders by id, skipping those that others hold; returns the ids locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM orders_order WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+            [list(order_ids)],
+        )
+        return [key for (key,) in cursor.fetchall()]

@@ -1,0 +1,107 @@
+"""What upper apps add to the staff's pages of orders; `orders` itself imports none of them.
+
+`payments.admin` and `logistics.admin` register here when the admin starts. Everything takes many ids at once or an
+order whose parts are loaded already, so that the number of statements of a page stays fixed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+
+from orders.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence on where something is and why. `tone` is info, success, warning or danger."""
+
+    text: str
+    tone: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A short coloured word on a row of the order list."""
+
+    text: str
+    tone: str = "muted"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of the order's page.
+
+    `context` gives what the template shows, None leaves the panel out; an entry `remarks` of it (a list of Remark)
+    goes to the top of the page. Panels are shown by `position`.
+    """
+
+    title: Any
+    template: str
+    context: Callable[[Order], Mapping[str, Any] | None]
+    position: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A tab above the order list: a link to a filter of the list, with a (capped, cached) number of orders."""
+
+    title: Any
+    parameter: str
+    value: str
+    orders: Callable[[], QuerySet[Order]]
+    position: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A kind of number that the search box knows: `fits` tells whether a text looks like one, `order_ids` finds it."""
+
+    fits: Callable[[str], bool]
+    order_ids: Callable[[str], QuerySet[Any]]
+
+
+@dataclass(slots=True)
+class _Registry:
+    panels: list[Panel] = field(default_factory=list)
+    queues: list[Queue] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    row_notes: list[Callable[[Sequence[int]], Mapping[int, Iterable[Note]]]] = field(default_factory=list)
+    filters: list[Any] = field(default_factory=list)
+    needing_person: list[Callable[[], QuerySet[Any]]] = field(default_factory=list)
+
+
+registry = _Registry()
+
+
+def register(panel: Panel) -> None:
+    """Show the panel on every order's page."""
+    registry.panels.append(panel)
+    registry.panels.sort(key=lambda known: known.position)
+
+
+def register_queue(queue: Queue) -> None:
+    """Show the tab above the order list."""
+    registry.queues.append(queue)
+    registry.queues.sort(key=lambda known: known.position)
+
+
+def register_lookup(lookup: Lookup) -> None:
+    """Let the search box look for this kind of number too."""
+    registry.lookups.append(lookup)
+
+
+def register_row_notes(notes: Callable[[Sequence[int]], Mapping[int, Iterable[Note]]]) -> None:
+    """Show notes on the rows of the order list; called once a page, with the ids of its orders."""
+    registry.row_notes.append(notes)
+
+
+def register_filter(list_filter: Any) -> None:
+    """Offer another filter on the order list."""
+    registry.filters.append(list_filter)
+
+
+def register_needing_person(order_ids: Callable[[], QuerySet[Any]]) -> None:
+    """Count orders as needing a person whose ids the queryset yields."""
+    registry.needing_person.append(order_ids)

@@ -1,0 +1,151 @@
+"""Notices of payment providers: stored as they come, applied once, whatever their order.
+
+Money that arrives for an order that was cancelled meanwhile is captured all the same; `payments.books` then finds that
+it is too much and sends it back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from oms.common import nudging
+from oms.common.claiming import Stage
+from orders.locking import lock_orders
+from payments import books
+from payments.models import PaymentNotice
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a provider says: `key` is its own for this notice, `reference` our payment's or refund's number.
+    Amount in yuan."""
+
+    key: str
+    kind: PaymentNotice.Kind
+    reference: str
+    amount: Decimal
+    occurred_at: datetime
+
+
+def receive(provider: str, notices: Sequence[Notice]) -> None:
+    """Store the notices; repeated ones are ignored."""
+    PaymentNotice.objects.bulk_create(
+        [
+            PaymentNotice(
+                provider=provider,
+                notice_key=notice.key,
+                kind=notice.kind,
+                reference=notice.reference,
+                amount=notice.amount,
+                occurred_at=notice.occurred_at,
+            )
+            for notice in notices
+        ],
+        ignore_conflicts=True,
+    )
+    nudging.nudge("apply_notices")
+
+
+@transaction.atomic
+def run(limit: int) -> int:
+    """Apply up to `limit` stored notices; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT n.id, coalesce(p.order_id, r.order_id) FROM payments_paymentnotice n
+            LEFT JOIN payments_payment p ON p.number = n.reference
+            LEFT JOIN payments_refund r ON r.number = n.reference
+            WHERE n.applied_at IS NULL ORDER BY n.id LIMIT %s
+            """,
+            [limit],
+        )
+        found = cursor.fetchall()
+        if not found:
+            return 0
+        locked = set(lock_orders({order_id for _id, order_id in found if order_id}))
+        mine = [key for key, order_id in found if order_id in locked or order_id is None]
+        cursor.execute(
+            """
+            SELECT id FROM payments_paymentnotice WHERE id = ANY(%s) AND applied_at IS NULL
+            ORDER BY id FOR UPDATE SKIP LOCKED
+            """,
+            [mine],
+        )
+        mine = [key for (key,) in cursor.fetchall()]
+        _apply(mine)
+        books.refresh(locked)
+        _start_review(locked)
+    return len(mine)
+
+
+def _apply(notice_ids: Sequence[int]) -> None:
+    """Move payments and refunds as the notices say, tell the timeline, and mark the notices."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH notice AS MATERIALIZED (
+                SELECT DISTINCT ON (reference, kind) * FROM payments_paymentnotice
+                WHERE id = ANY(%(ids)s) ORDER BY reference, kind, id
+            ), captured AS (
+                UPDATE payments_payment p SET state = 'captured', captured_amount = n.amount,
+                    captured_at = n.occurred_at, lease_until = NULL
+                FROM notice n WHERE n.kind = 'captured' AND p.number = n.reference AND p.state <> 'captured'
+                RETURNING n.id AS notice_id, p.order_id, p.number, n.amount, n.provider, 'paid' AS kind
+            ), failed AS (
+                UPDATE payments_payment p SET state = 'failed', lease_until = NULL
+                FROM notice n WHERE n.kind = 'failed' AND p.number = n.reference AND p.state IN ('intended', 'pending')
+                  AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'captured')
+                RETURNING n.id, p.order_id, p.number, n.amount, n.provider, 'payment_failed'
+            ), refunded AS (
+                UPDATE payments_refund r SET state = 'succeeded', succeeded_at = n.occurred_at, lease_until = NULL
+                FROM notice n WHERE n.kind = 'refunded' AND r.number = n.reference
+                  AND r.state IN ('intended', 'requested')
+                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refunded'
+            ), refund_failed AS (
+                UPDATE payments_refund r SET state = 'failed', lease_until = NULL, needs_person_since = now()
+                FROM notice n WHERE n.kind = 'refund_failed' AND r.number = n.reference
+                  AND r.state IN ('intended', 'requested')
+                  AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'refunded')
+                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refund_failed'
+            ), effect AS (
+                SELECT * FROM captured UNION ALL SELECT * FROM failed
+                UNION ALL SELECT * FROM refunded UNION ALL SELECT * FROM refund_failed
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data, is_public)
+                SELECT order_id, kind, 'provider', provider,
+                    jsonb_build_object('amount', amount::text, 'provider', provider, 'number', number),
+                    kind IN ('paid', 'refunded')
+                FROM effect
+            )
+            UPDATE payments_paymentnotice n SET applied_at = now(), outcome = CASE
+                WHEN n.id IN (SELECT notice_id FROM effect) THEN 'applied'
+                WHEN EXISTS (SELECT FROM payments_payment p WHERE p.number = n.reference)
+                  OR EXISTS (SELECT FROM payments_refund r WHERE r.number = n.reference) THEN 'no_effect'
+                ELSE 'unknown_reference' END
+            WHERE n.id = ANY(%(ids)s)
+            """,
+            {"ids": list(notice_ids)},
+        )
+
+
+def _start_review(order_ids: set[int]) -> None:
+    """Orders whose money is all there go on; the orders are locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH moved AS (
+                UPDATE orders_order SET state = 'in_review', paid_at = now(), ready_at = now(), pay_by = NULL
+                WHERE id = ANY(%s) AND state = 'awaiting_payment' AND paid_amount >= payable_amount
+                RETURNING id
+            )
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
+            SELECT id, 'review_started', 'job', 'payment', 'awaiting_payment', 'in_review' FROM moved
+            """,
+            [list(order_ids)],
+        )
+
+
+STAGE = Stage("apply_notices", run, wakes=("review", "books"))

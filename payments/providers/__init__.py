@@ -1,0 +1,42 @@
+"""Payment providers, each one module behind one small protocol."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import import_module
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Money to ask for or to send back: `reference` is our number, the provider's idempotency key. Amount in yuan."""
+
+    reference: str
+    amount: Decimal
+    of: str = ""  # for refunds: the reference of the payment that goes back
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider said at once: taken, or refused with a reason. Not being in the answers means: unknown."""
+
+    taken: bool
+    reason: str = ""
+
+
+class Provider(Protocol):
+    """What the OMS needs of a payment provider. The result of a charge comes later, as a notice.
+
+    Asking twice with the same reference has the effect of asking once.
+    """
+
+    def request(self, charges: Sequence[Charge]) -> dict[str, Answer]:
+        """Ask buyers for money; answers by reference."""
+
+    def refund(self, charges: Sequence[Charge]) -> dict[str, Answer]:
+        """Send money back; answers by reference."""
+
+
+def get(name: str) -> Provider:
+    """The provider of that name: the `PROVIDER` of a module of this package."""
+    return import_module(f"payments.providers.{name}").PROVIDER

@@ -1,0 +1,57 @@
+"""What every test stands on: a PostgreSQL, no waiting, no broker.
+
+The tests run on the server that DATABASE_URL names, in a database of their own; without one, on the embedded
+PostgreSQL of OMS_DATA_DIR (`var/test`), which starts by itself.
+"""
+
+import os
+from typing import Any
+
+import pytest
+
+# pytest-django loads the settings named in the environment before it reads this file. Where nothing names a server,
+# they must wait until there is one; hence pyproject.toml names none.
+if not os.environ.get("DATABASE_URL") and os.environ.get("DJANGO_SETTINGS_MODULE"):
+    pytest.exit("Unset DJANGO_SETTINGS_MODULE, or set DATABASE_URL as well.", returncode=4)
+
+import django
+
+from oms.embedded import CHECKOUT, attach
+
+os.environ.setdefault("OMS_DATA_DIR", str(CHECKOUT / "var" / "test"))
+os.environ.setdefault("DEBUG", "1")
+os.environ.setdefault("ORDER_NUMBER_KEY", "tests")
+attach()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+django.setup()
+
+from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones
+
+from oms.common import nudging  # noqa: E402
+from tests import factories  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_nudges() -> None:
+    """No test waits for a broker or wakes a worker of somebody else."""
+    nudging.disable()
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(settings: Any) -> None:
+    """Time passes as fast as in production, but nothing waits for a grace period."""
+    settings.TIME_SPEED = 1.0
+    settings.GRACE_PERIOD_SECONDS = 0
+    settings.SECURE_SSL_REDIRECT = False
+
+
+@pytest.fixture
+def shop(db: None) -> factories.Shop:
+    """A self-operated merchant with two SKUs in stock."""
+    return factories.make_shop()
+
+
+@pytest.fixture
+def api(shop: factories.Shop) -> APIClient:
+    """An API client that carries a token of the shop's merchant."""
+    return factories.client_of(shop.merchant)

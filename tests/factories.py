@@ -1,0 +1,258 @@
+"""Things to test with. Orders come in through the real intake, so that they are what the system would make.
+
+`make_shop()` gives what most tests need; `place_order(sku, …)` an order, `split_order(…)` and `allocated_order(…)` one
+that has gone further on its way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import factory
+import msgspec
+from django.contrib.auth import get_user_model
+from factory.django import DjangoModelFactory
+from rest_framework.test import APIClient
+
+from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from oms.common import clock
+from oms.merchants.models import ApiCredential, Channel, Merchant
+from orders import allocating, review, splitting
+from orders.actors import Actor
+from orders.intake.bodies import decode
+from orders.intake.placing import Placed, place_orders
+from orders.models import ActorKind, Order
+
+_numbers = count(1)
+
+
+class RegionFactory(DjangoModelFactory[Region]):
+    """A county-level division; Dongcheng in Beijing unless told otherwise."""
+
+    class Meta:
+        model = Region
+        django_get_or_create = ["code"]
+
+    code = "110101"
+    province = "北京市"
+    city = "北京市"
+    district = "东城区"
+    longitude = 116.42
+    latitude = 39.93
+    precision = "district"
+
+
+class MerchantFactory(DjangoModelFactory[Merchant]):
+    """A merchant of the marketplace; `self_operated=True` makes it the self-operated one."""
+
+    class Meta:
+        model = Merchant
+
+    class Params:
+        self_operated = factory.Trait(kind=Merchant.Kind.SELF_OPERATED, commission_rate=Decimal(0))
+
+    code = factory.Sequence(lambda n: f"M{n:04}")
+    name = factory.LazyAttribute(lambda merchant: f"商家 {merchant.code}")
+    kind = Merchant.Kind.MARKETPLACE
+    commission_rate = Decimal("0.05")
+    settlement_days = 7
+
+
+class ChannelFactory(DjangoModelFactory[Channel]):
+    """A shop of a merchant."""
+
+    class Meta:
+        model = Channel
+
+    merchant = factory.SubFactory(MerchantFactory)
+    code = factory.Sequence(lambda n: f"shop-{n}")
+    name = factory.LazyAttribute(lambda channel: channel.code)
+
+
+class SkuFactory(DjangoModelFactory[Sku]):
+    """An article of a merchant."""
+
+    class Meta:
+        model = Sku
+
+    merchant = factory.SubFactory(MerchantFactory)
+    code = factory.Sequence(lambda n: f"P{n:06}")
+    name = factory.LazyAttribute(lambda sku: f"商品 {sku.code}")
+    storage_class = StorageClass.AMBIENT
+    weight_g = 500
+    list_price = Decimal("10.00")
+
+
+class WarehouseFactory(DjangoModelFactory[Warehouse]):
+    """A warehouse in Beijing that serves the whole country."""
+
+    class Meta:
+        model = Warehouse
+
+    code = factory.Sequence(lambda n: f"WH-{n}")
+    name = factory.LazyAttribute(lambda warehouse: f"仓库 {warehouse.code}")
+    merchant = factory.SubFactory(MerchantFactory)
+    kind = Warehouse.Kind.SELF_OPERATED
+    storage_classes = [StorageClass.AMBIENT, StorageClass.GENERAL]
+    region = factory.SubFactory(RegionFactory)
+    longitude = 116.33
+    latitude = 39.73
+    daily_capacity = 1000
+    serves: list[str] = []
+
+
+class StockFactory(DjangoModelFactory[Stock]):
+    """Units of a SKU in a warehouse of its merchant, with the ledger's opening line."""
+
+    class Meta:
+        model = Stock
+        skip_postgeneration_save = True
+
+    sku = factory.SubFactory(SkuFactory)
+    warehouse = factory.SubFactory(WarehouseFactory, merchant=factory.SelfAttribute("..sku.merchant"))
+    on_hand = 100
+
+    @factory.post_generation
+    def opening(self, create: bool, extracted: object, **_: object) -> None:
+        """The ledger explains the units from the start."""
+        if create and self.on_hand:
+            StockMovement.objects.create(stock=self, kind="opening", on_hand_change=self.on_hand, actor="test")
+
+
+class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]
+    """A member of staff without rights; `is_superuser=True` has all. The password is `password`."""
+
+    class Meta:
+        model = get_user_model()
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda n: f"staff{n}")
+    is_staff = True
+    password = factory.django.Password("password")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A self-operated merchant, its channel, two SKUs of 10.00 and 25.50, and 100 units of each in one warehouse."""
+
+    merchant: Merchant
+    channel: Channel
+    region: Region
+    sku: Sku
+    other_sku: Sku
+    warehouse: Warehouse
+
+    def body(self, *lines: "Sku | tuple[Sku, int, str]", **changes: Any) -> dict[str, Any]:
+        """An order's body that the shop's channel may send: two units of `sku` unless lines are given."""
+        return order_body(*(lines or [(self.sku, 2, "10.00")]), **{"source": self.channel.code, **changes})
+
+    def place_order(self, *lines: "Sku | tuple[Sku, int, str]", **changes: Any) -> Order:
+        """An order of the shop, stored."""
+        return _place(self.body(*lines, **changes), self.merchant)
+
+
+def make_shop() -> Shop:
+    """A shop that can sell and deliver."""
+    region = RegionFactory()
+    merchant = MerchantFactory(self_operated=True)
+    warehouse = WarehouseFactory(merchant=merchant, region=region)
+    sku = SkuFactory(merchant=merchant, list_price=Decimal("10.00"))
+    other_sku = SkuFactory(merchant=merchant, list_price=Decimal("25.50"))
+    for stocked in (sku, other_sku):
+        StockFactory(sku=stocked, warehouse=warehouse)
+    return Shop(merchant, ChannelFactory(merchant=merchant), region, sku, other_sku, warehouse)
+
+
+def order_body(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> dict[str, Any]:
+    """A valid order as a channel would send it, with the payable amount worked out; `changes` replace fields.
+
+    A line is a SKU (one unit at its list price) or (SKU, quantity, unit price). `changes` may add `coupon_amount`,
+    `freight_amount`, `points`, `gift_card_amount`.
+    """
+    rows = [line if isinstance(line, tuple) else (line, 1, str(line.list_price)) for line in lines]
+    body: dict[str, Any] = {
+        "external_number": f"X-{next(_numbers):06}",
+        "ordered_at": "2026-01-02T09:00:00+08:00",
+        "buyer": {"id": "B1", "name": "张华", "phone": "13800001111"},
+        "recipient": {
+            "name": "张华",
+            "phone": "13800001111",
+            "region_code": "110101",
+            "province": "北京市",
+            "city": "北京市",
+            "district": "东城区",
+            "address": "中山路861号13栋837室",
+        },
+        "payment_method": "prepaid",
+        "lines": [
+            {"sku": sku.code, "merchant": sku.merchant.code, "name": sku.name, "quantity": units, "unit_price": price}
+            for sku, units, price in rows
+        ],
+        "coupon_amount": "0.00",
+        "freight_amount": "6.00",
+        "points": {"used": 0, "amount": "0.00"},
+        "gift_card_amount": "0.00",
+        "promise": "standard",
+        "remark": "",
+        **changes,
+    }
+    if "payable_amount" not in changes:
+        goods = sum((Decimal(price) * units for _sku, units, price in rows), Decimal(0))
+        deductions = Decimal(body["coupon_amount"]) + Decimal(body["gift_card_amount"])
+        due = goods + Decimal(body["freight_amount"]) - deductions - Decimal(body["points"]["amount"])
+        body["payable_amount"] = f"{due:.2f}"
+    return body
+
+
+def place_order(*lines: Sku | tuple[Sku, int, str], merchant: Merchant | None = None, **changes: Any) -> Order:
+    """An order of the merchant (that of the first SKU unless given), stored by the real intake."""
+    RegionFactory()
+    rows = lines or (SkuFactory(),)
+    first = rows[0][0] if isinstance(rows[0], tuple) else rows[0]
+    return _place(order_body(*rows, **changes), merchant or first.merchant)
+
+
+def _place(body: dict[str, Any], merchant: Merchant) -> Order:
+    decoded = decode(msgspec.json.encode(body))
+    (outcome,) = place_orders([decoded], merchant, actor=Actor(ActorKind.MERCHANT, merchant.code))
+    assert isinstance(outcome, Placed), outcome
+    return Order.objects.get(pk=outcome.id)
+
+
+def split_order(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> Order:
+    """An order, paid on delivery, that the review and split stages have taken to its sub-orders."""
+    order = place_order(*lines, **{"payment_method": "cod", **changes})
+    run(review.run, splitting.run)
+    return Order.objects.get(pk=order.pk)
+
+
+def allocated_order(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> Order:
+    """An order, paid on delivery, whose sub-orders went through sourcing; give SKUs that are in stock."""
+    order = split_order(*lines, **changes)
+    run(allocating.run)
+    return order
+
+
+def run(*stages: Callable[[int], int]) -> None:
+    """Run stages one after the other, each until it finds nothing more to do.
+
+    Waits are skipped, since in a test's one transaction the time by which rows become ready never comes.
+    """
+    with clock.skipping_waits():
+        for stage in stages:
+            while stage(500):
+                pass
+
+
+def token_of(merchant: Merchant) -> str:
+    """A new API token of the merchant."""
+    return ApiCredential.issue(merchant, "test")[1]
+
+
+def client_of(merchant: Merchant) -> APIClient:
+    """An API client with a new token of the merchant; server errors come back as answers, not as exceptions."""
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(merchant)}")
+    return client
