@@ -169,8 +169,14 @@ class Reservation(models.Model):
         RELEASED = "released", _("Released")
         CONSUMED = "consumed", _("Consumed")
 
+    # Written only by a statement that changes the stock row itself; checked by `check_invariants`.
     stock = models.ForeignKey(
-        Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="reservations", db_index=False
+        Stock,
+        verbose_name=_("stock"),
+        on_delete=models.PROTECT,
+        related_name="reservations",
+        db_index=False,
+        db_constraint=False,
     )
     demand_id = models.BigIntegerField(_("demand"))
     quantity = models.IntegerField(_("quantity"))
@@ -214,8 +220,14 @@ class StockMovement(models.Model):
         SHIP = "ship", _("Shipped")
         RETURN = "return", _("Returned")
 
+    # Written only by statements that read or change the stock row itself; checked by `check_invariants`.
     stock = models.ForeignKey(
-        Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="movements", db_index=False
+        Stock,
+        verbose_name=_("stock"),
+        on_delete=models.PROTECT,
+        related_name="movements",
+        db_index=False,
+        db_constraint=False,
     )
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)

@@ -4,15 +4,15 @@ Every function needs an open transaction, locks stock rows in the order (warehou
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import connection
 
 from inventory.models import StockMovement
+from oms.common.copying import array
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """Units of a stock row that one demand (a sub-order line) wants. A group gets all its units or none."""
 
     group: int
@@ -21,8 +21,7 @@ class Demand:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(NamedTuple):
     """A stock row in which a group found too little; `seen` is how many units it saw available."""
 
     group: int
@@ -35,10 +34,10 @@ def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT id, on_hand - reserved FROM inventory_stock WHERE id = ANY(%s)
+            SELECT id, on_hand - reserved FROM inventory_stock WHERE id = ANY(%s::bigint[])
             ORDER BY warehouse_id, sku_id FOR NO KEY UPDATE
             """,
-            [list(stock_ids)],
+            [array(stock_ids)],
         )
         return dict(cursor.fetchall())
 
@@ -96,9 +95,9 @@ def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
             WHERE s.id = w.stock_id
             """,
             {
-                "stock": [demand.stock_id for demand in granted],
-                "demand": [demand.demand_id for demand in granted],
-                "units": [demand.quantity for demand in granted],
+                "stock": array(demand.stock_id for demand in granted),
+                "demand": array(demand.demand_id for demand in granted),
+                "units": array(demand.quantity for demand in granted),
                 "actor": actor,
             },
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
+from typing import NamedTuple
 
 from inventory.models import Region, StorageClass, Warehouse
 
@@ -16,8 +17,7 @@ EARTH_RADIUS_KM = 6371.0
 NEAREST = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A warehouse that may send goods of one kind to one region, `km` away as the crow flies."""
 
     warehouse_id: int
@@ -25,8 +25,7 @@ class Candidate:
     km: int
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """Units of a SKU that a line asks for."""
 
     line_id: int
@@ -34,8 +33,7 @@ class Want:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """Units that a warehouse sends for a line."""
 
     line_id: int
@@ -71,6 +69,7 @@ class Routes:
     def __init__(self) -> None:
         self._warehouses = list(Warehouse.objects.filter(is_active=True).order_by("code"))
         self._regions: dict[str, Region] = {}
+        self._senders: dict[tuple[int, str, str], list[Warehouse]] = {}
         self._known: dict[tuple[int, str, str], list[Candidate]] = {}
         self.codes = {warehouse.pk: warehouse.code for warehouse in self._warehouses}
 
@@ -89,13 +88,22 @@ class Routes:
             found = sorted(
                 (
                     Candidate(warehouse.pk, warehouse.code, self._km(warehouse, region))
-                    for warehouse in self._warehouses
-                    if _may_send(warehouse, merchant_id, storage_class, region.province)
+                    for warehouse in self._serving(merchant_id, storage_class, region.province)
                 ),
                 key=lambda candidate: (candidate.km, candidate.code),
             )
             self._known[key] = found
         return found
+
+    def _serving(self, merchant_id: int, storage_class: str, province: str) -> list[Warehouse]:
+        key = (merchant_id, storage_class, province)
+        if key not in self._senders:
+            self._senders[key] = [
+                warehouse
+                for warehouse in self._warehouses
+                if _may_send(warehouse, merchant_id, storage_class, province)
+            ]
+        return self._senders[key]
 
     @staticmethod
     def _km(warehouse: Warehouse, region: Region) -> int:
@@ -127,14 +135,13 @@ def choose(wants: Sequence[Want], candidates: Sequence[Candidate], available: Av
 
 def _has_all(candidate: Candidate, wants: Sequence[Want], available: Mapping[tuple[int, int], int]) -> bool:
     warehouse = candidate.warehouse_id
-    for want in wants:
-        if available.get((warehouse, want.sku_id), 0) < want.quantity:
+    needed: dict[int, int] = {}
+    for _line, sku, quantity in wants:
+        # Several lines may want the same SKU.
+        needed[sku] = units = needed.get(sku, 0) + quantity
+        if available.get((warehouse, sku), 0) < units:
             return False
-    # Several lines may want the same SKU.
-    needed = _by_sku(wants)
-    return len(needed) == len(wants) or all(
-        available.get((warehouse, sku), 0) >= units for sku, units in needed.items()
-    )
+    return True
 
 
 def _by_sku(wants: Sequence[Want]) -> dict[int, int]:

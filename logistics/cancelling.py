@@ -72,9 +72,7 @@ def _finish(
                 [[key for key, _reason in refused]],
             )
     for key, reason in refused:
-        timeline.record_of_sub_orders(
-            [key], "cancel_refused", Actor(ActorKind.WAREHOUSE, "warehouse"), text=reason
-        )
+        timeline.record_of_sub_orders([key], "cancel_refused", Actor(ActorKind.WAREHOUSE, "warehouse"), text=reason)
     if failed:
         put_off(QUEUE, failed)
     finish_requests({order_id for _key, order_id, _state in mine}, actor=actors.job("cancel_at_warehouse"))

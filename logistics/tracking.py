@@ -234,9 +234,7 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
     if not sub_order_ids:
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE orders_suborder SET state = %s, {change} WHERE id = ANY(%s)", [state, sub_order_ids]
-        )
+        cursor.execute(f"UPDATE orders_suborder SET state = %s, {change} WHERE id = ANY(%s)", [state, sub_order_ids])
         # Cash on delivery was collected, or goods came back: the books are to be looked at.
         cursor.execute(
             """

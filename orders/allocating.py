@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from django.db import connection
 
 from inventory import reserving
+from inventory.models import Sku
 from inventory.sourcing import Choice, Routes, Want, choose
 from oms.common.claiming import Queue, Stage, in_one_transaction
+from oms.common.copying import array, text_array
 from orders import parting
 from orders.holding import ORDER_IS_HELD
 from orders.models import SubOrder
@@ -24,9 +26,12 @@ QUEUE = Queue(
 )
 
 
+NOTHING_CHOSEN = Choice([], {}, [])
+
+
 @dataclass(slots=True)
 class Plan:
-    """One sub-order of the batch: what it wants, and what sourcing chose."""
+    """One sub-order of the batch: what it wants, what sourcing chose, and what is short by SKU code."""
 
     id: int
     order_id: int
@@ -36,18 +41,13 @@ class Plan:
     storage_class: str
     region_code: str
     wants: list[Want] = field(default_factory=list)
-    sku_codes: dict[int, str] = field(default_factory=dict)
-    choice: Choice = field(default_factory=lambda: Choice([], {}, []))
+    choice: Choice = NOTHING_CHOSEN
+    shortage: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
         """Whether one warehouse sends all of it."""
         return len(self.choice.parts) == 1 and not self.choice.short
-
-    @property
-    def shortage(self) -> dict[str, int]:
-        """Units that are short, by SKU code."""
-        return {self.sku_codes[sku]: units for sku, units in self.choice.short.items()}
 
 
 def run(limit: int) -> int:
@@ -64,6 +64,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     for plan in plans:
         candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
         plan.choice = choose(plan.wants, candidates, available)
+    _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
@@ -79,29 +80,38 @@ def _allocate(sub_order_ids: list[int]) -> None:
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     """The sub-orders of the batch with their lines, in the order of the queue: longest waiting first."""
-    plans: dict[int, Plan] = {}
+    ids = array(sub_order_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id,
-                   l.id, ol.sku_id, l.quantity, k.code
-            FROM orders_suborder s
-            JOIN orders_order o ON o.id = s.order_id
-            JOIN orders_suborderline l ON l.sub_order_id = s.id
-            JOIN orders_orderline ol ON ol.id = l.order_line_id
-            JOIN inventory_sku k ON k.id = ol.sku_id
-            WHERE s.id = ANY(%s)
-            ORDER BY s.id, l.id
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id
             """,
-            [list(sub_order_ids)],
+            [ids],
         )
-        for *head, line_id, sku_id, quantity, code in cursor.fetchall():
-            plan = plans.get(head[0])
-            if plan is None:
-                plan = plans[head[0]] = Plan(*head)
-            plan.wants.append(Want(line_id, sku_id, quantity))
-            plan.sku_codes[sku_id] = code
+        plans = {row[0]: Plan(*row) for row in cursor.fetchall()}
+        cursor.execute(
+            """
+            SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity
+            FROM orders_suborderline l JOIN orders_orderline ol ON ol.id = l.order_line_id
+            WHERE l.sub_order_id = ANY(%s::bigint[]) ORDER BY l.id
+            """,
+            [ids],
+        )
+        for sub_order_id, *want in cursor.fetchall():
+            plans[sub_order_id].wants.append(Want(*want))
     return list(plans.values())
+
+
+def _name_shortages(plans: Sequence[Plan]) -> None:
+    """Put SKU codes to what is short, for the staff who read it."""
+    short = {sku for plan in plans for sku in plan.choice.short}
+    if not short:
+        return
+    codes = dict(Sku.objects.filter(pk__in=short).values_list("pk", "code"))
+    for plan in plans:
+        plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
 
 
 def _read_stock(plans: Sequence[Plan], routes: Routes) -> dict[tuple[int, int], tuple[int, int]]:
@@ -117,9 +127,13 @@ def _read_stock(plans: Sequence[Plan], routes: Routes) -> dict[tuple[int, int], 
             """
             SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
             FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
-            JOIN inventory_stock s USING (warehouse_id, sku_id)
+            -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
+            CROSS JOIN LATERAL (
+                SELECT * FROM inventory_stock s
+                WHERE s.sku_id = wanted.sku_id AND s.warehouse_id = wanted.warehouse_id LIMIT 1
+            ) AS s
             """,
-            [[warehouse for warehouse, _sku in pairs], [sku for _warehouse, sku in pairs]],
+            [array(warehouse for warehouse, _sku in pairs), array(sku for _warehouse, sku in pairs)],
         )
         return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
 
@@ -168,9 +182,9 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
             {
-                "ids": [plan.id for plan in plans],
-                "warehouses": [plan.choice.parts[0][0].warehouse_id for plan in plans],
-                "why": [json.dumps(plan.choice.why) for plan in plans],
+                "ids": array(plan.id for plan in plans),
+                "warehouses": array(plan.choice.parts[0][0].warehouse_id for plan in plans),
+                "why": text_array(json.dumps(plan.choice.why) for plan in plans),
             },
         )
 
@@ -197,10 +211,10 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
             FROM moved WHERE from_state <> 'backordered'
             """,
             {
-                "ids": [plan.id for plan in plans],
-                "from_states": [plan.state for plan in plans],
-                "why": [json.dumps(plan.choice.why) for plan in plans],
-                "short": [json.dumps(plan.shortage) for plan in plans],
+                "ids": array(plan.id for plan in plans),
+                "from_states": text_array(plan.state for plan in plans),
+                "why": text_array(json.dumps(plan.choice.why) for plan in plans),
+                "short": text_array(json.dumps(plan.shortage) for plan in plans),
             },
         )
 

@@ -77,7 +77,9 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
             cancel_requested_at=now, cancel_reason=reason, open_holds=F("open_holds") + 1
         )
         Hold.objects.create(
-            order=order, kind=Hold.Kind.CANCELLATION, reason=_("Cancellation: %(reason)s") % {"reason": reason},
+            order=order,
+            kind=Hold.Kind.CANCELLATION,
+            reason=_("Cancellation: %(reason)s") % {"reason": reason},
             opened_by=actor.name,
         )
         timeline.record(order_id, "cancel_requested", actor, reason=reason, numbers=[part.number for part in asked])

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from oms.common.copying import copy_rows, next_ids
-from oms.common.money import fen_text, to_fen
+from oms.common.copying import copy_rows, next_ids, text_array
+from oms.common.money import fen_text
 from orders.apportionment import Shares
 
 if TYPE_CHECKING:
     from orders.allocating import Plan
 
+_AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 NOBODY = 0  # stands for the warehouse of units that are short
 
 
 @dataclass(slots=True)
 class PartLine:
-    """Units of an order line in one part. `is_new`: the line must be inserted, not moved."""
+    """Units of an order line in one part. `is_new`: it must be inserted; `is_kept`: it stays as it is."""
 
     id: int
     order_line_id: int
@@ -32,6 +33,7 @@ class PartLine:
     shares: Shares
     weight_g: int
     is_new: bool
+    is_kept: bool
 
 
 @dataclass(slots=True)
@@ -85,19 +87,25 @@ def part_lines(plans: Sequence["Plan"]) -> Parts:
     part_ids = iter(next_ids("orders_suborder", sum(part_counts.values()) - len(plans)))
 
     for plan in plans:
-        warehouses = [candidate.warehouse_id for candidate, _takes in plan.choice.parts]
+        # The largest part stays in the sub-order itself, so that the fewest lines move.
+        largest_first = sorted(plan.choice.parts, key=lambda part: -len(part[1]))
+        warehouses = [candidate.warehouse_id for candidate, _takes in largest_first]
         if plan.choice.short:
             warehouses.append(NOBODY)
         lines: dict[int, list[PartLine]] = {warehouse: [] for warehouse in warehouses}
         for line_id, takers in spread[plan.id].items():
+            takers.sort(key=lambda taker: warehouses.index(taker[0]))
             source = sources[line_id]
             left, units_left = source.shares, source.quantity
             for i, (warehouse, units) in enumerate(takers):
-                taken = left.take(units, units_left) if i < len(takers) - 1 else left
-                left, units_left = left.less(taken), units_left - units
+                is_last = i == len(takers) - 1
+                taken = left if is_last else left.take(units, units_left)
+                if not is_last:
+                    left, units_left = left.less(taken), units_left - units
                 new_id = line_id if i == 0 else next(line_ids)
                 weight = units * source.unit_weight_g
-                lines[warehouse].append(PartLine(new_id, source.order_line_id, units, taken, weight, i > 0))
+                is_kept = len(takers) == 1 and warehouse == warehouses[0]
+                lines[warehouse].append(PartLine(new_id, source.order_line_id, units, taken, weight, i > 0, is_kept))
                 parts.line_ids[plan.id, warehouse, line_id] = new_id
         any_source = sources[next(iter(spread[plan.id]))]
         made = []
@@ -128,9 +136,9 @@ def _spread(plan: "Plan") -> dict[int, list[tuple[int, int]]]:
 def _read(sub_order_ids: Sequence[int]) -> dict[int, _Source]:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT l.id, s.number, s.part_count, l.order_line_id, l.quantity, k.weight_g,
-                   l.goods_amount, l.freight_share, l.coupon_share, l.points_share, l.gift_card_share
+                   {", ".join(f"(l.{column} * 100)::bigint" for column in _AMOUNTS[:-1])}
             FROM orders_suborder s
             JOIN orders_suborderline l ON l.sub_order_id = s.id
             JOIN orders_orderline ol ON ol.id = l.order_line_id
@@ -140,12 +148,9 @@ def _read(sub_order_ids: Sequence[int]) -> dict[int, _Source]:
             [list(sub_order_ids)],
         )
         return {
-            line_id: _Source(number, count, order_line, quantity, Shares(*map(to_fen, amounts)), weight)
-            for line_id, number, count, order_line, quantity, weight, *amounts in cursor.fetchall()
+            line_id: _Source(number, count, order_line, quantity, Shares(*fen), weight)
+            for line_id, number, count, order_line, quantity, weight, *fen in cursor.fetchall()
         }
-
-
-_AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 
 
 def _amounts(shares: Shares) -> list[str]:
@@ -291,6 +296,7 @@ def _tell(firsts: Sequence[tuple["Plan", Part]], others: Sequence[tuple["Plan", 
     )
 
 
-def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
-    """Rows turned into one list a column, as unnest takes them."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def _columns(rows: Sequence[Sequence[object]], width: int) -> list[str]:
+    """Rows turned into one array a column, as unnest takes them."""
+    columns = zip(*rows, strict=True) if rows else [()] * width
+    return [text_array([None if value is None else str(value) for value in column]) for column in columns]

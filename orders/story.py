@@ -14,6 +14,7 @@ from orders.models import OrderEvent
 # Events that are a sentence around their data, by kind. A key that the data lacks shows as a dash.
 _SENTENCES: dict[str, Promise | str] = {
     "received": _("The order was received."),
+    "review_started": _("Paid for; the review begins."),
     "held": _("Held: %(reason)s"),
     "approved": _("The review found nothing more to hold; the order may be split."),
     "allocated": _("Sub-order %(number)s: warehouse %(warehouse)s was chosen and the stock reserved."),
@@ -23,6 +24,7 @@ _SENTENCES: dict[str, Promise | str] = {
     "warehouse_packed": _("Warehouse %(warehouse)s packed sub-order %(number)s."),
     "warehouse_shipped": _("Sub-order %(number)s left warehouse %(warehouse)s."),
     "waybill": _("Sub-order %(number)s: %(carrier)s issued waybill %(waybill)s."),
+    "taken_back": _("Sub-order %(number)s is back in warehouse %(warehouse)s."),
     "delivered": _("Sub-order %(number)s was delivered."),
     "virtual_delivered": _("Sub-order %(number)s: the virtual goods were delivered to the buyer."),
     "receipt_confirmed": _("The buyer confirmed the receipt of sub-order %(number)s."),
@@ -99,6 +101,9 @@ def tell(event: OrderEvent) -> str:
     special = _SPECIAL.get(kind)
     if special:
         return special(event.data or {}, data)
+    if kind == "returned" and not data.get("waybill"):
+        # The sub-order's own event, beside the scan of the same name.
+        kind = "taken_back"
     if kind in _SCANS:
         return _tell_scan(str(_SCANS[kind]), data)
     if kind in _ALERTS:
@@ -178,7 +183,8 @@ def _tell_refund(raw: dict[str, Any], data: _Data) -> str:
 
 
 def _tell_scan(what: str, data: _Data) -> str:
-    told = f"{what} ({data['waybill']})" if data.get("waybill") else what
+    parcel = data.get("waybill") or data.get("number")
+    told = f"{what} ({parcel})" if parcel else what
     where = " · ".join(str(data[key]) for key in ("location", "text") if data.get(key))
     return f"{told}: {where}" if where else f"{told}."
 

@@ -19,9 +19,7 @@ _UNPAID = """
 def run(limit: int) -> int:
     """Cancel up to `limit` orders whose deadline for payment is over; returns how many."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT o.id FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by LIMIT %s", [min(limit, 100)]
-        )
+        cursor.execute(f"SELECT o.id FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by LIMIT %s", [min(limit, 100)])
         locked = lock_orders([key for (key,) in cursor.fetchall()])
         # Looked at once more under the lock: the money may have come in between.
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])

@@ -31,6 +31,11 @@ from oms.common import nudging  # noqa: E402
 from tests import factories  # noqa: E402
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The static files are not collected for tests; whitenoise need not say so."""
+    config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_nudges() -> None:
     """No test waits for a broker or wakes a worker of somebody else."""

@@ -15,6 +15,20 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object
             copy.write_row(row)
 
 
+def array(values: Iterable[object]) -> str:
+    """A PostgreSQL array of numbers as text, to be cast in the statement; many times quicker than a list parameter."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def text_array(values: Iterable[str | None]) -> str:
+    """A PostgreSQL array of texts (or of JSON) as text, to be cast in the statement."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def next_ids(table: str, count: int) -> list[int]:
     """Reserve `count` primary keys of the table."""
     with connection.cursor() as cursor:

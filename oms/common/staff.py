@@ -14,14 +14,21 @@ from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.decorators import display
 from unfold.views import ChangeList
+
+from oms.common.templatetags.staff import badge, state_badge
 
 OLDER, NEWER = "older", "newer"
 COUNT_CAP = 1_000
@@ -192,12 +199,11 @@ def first_id_since(model: type[Model], column: str, moment: datetime) -> int:
 class KeysetAdmin(ModelAdmin):
     """A list and a page of a model that services write: read-only unless a subclass opens it.
 
-    `exact_search` names the fields that the search box looks up, each by equality, so that every one can use its
+    `search_fields` are looked up by equality, each for itself, so that every one can use its
     index. Lists are never ordered by a clicked column, counted out, or acted upon beyond the page.
     """
 
     keyset: ClassVar[Sequence[str]] = ("-id",)
-    exact_search: ClassVar[Sequence[str]] = ()
     may_add: ClassVar[bool] = False
     may_change: ClassVar[bool] = False
     may_delete: ClassVar[bool] = False
@@ -222,19 +228,15 @@ class KeysetAdmin(ModelAdmin):
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         """A place to read, in one statement each, what the rows of a page show besides their own columns."""
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
-        """Only says that there is a search box; `get_search_results` searches."""
-        return self.exact_search
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows of which a field of `exact_search` equals the term."""
+        """Rows of which a field of `search_fields` equals the term."""
         term = search_term.strip()
         if not term:
             return queryset, False
         model = self.model._default_manager
-        found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.exact_search]
+        found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.search_fields]
         return queryset.filter(pk__in=united(found)), False
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -308,3 +310,40 @@ def _day(value: object) -> date | None:
 
 def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+class RowColumns:
+    """Columns that many lists share; mix it into a KeysetAdmin."""
+
+    @display(description=gettext_lazy("state"))
+    def state_label(self, row: Any) -> SafeString:
+        """The state in its colour, and whether the row needs a person."""
+        label = state_badge(row)
+        if getattr(row, "needs_person_since", None):
+            return format_html("{} {}", label, badge(_("Needs a person"), "danger", "person_alert"))
+        return label
+
+    @display(description=gettext_lazy("order"))
+    def order_link(self, row: Any) -> SafeString:
+        """A link to the order that the row belongs to."""
+        order = row.order if hasattr(row, "order") else row.sub_order.order
+        return format_html(
+            '<a class="oms-no" href="{}">{}</a>', reverse("admin:orders_order_change", args=[order.pk]), order.number
+        )
+
+    @display(description=gettext_lazy("last error"))
+    def error_text(self, row: Any) -> str:
+        """What went wrong last, shortened."""
+        return Truncator(row.last_error).chars(60)
+
+
+class NeedsPersonFilter(YesFilter):
+    """Rows that failed too often."""
+
+    title = gettext_lazy("needs a person")
+    parameter_name = "person"
+
+    @staticmethod
+    def condition(rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Only those."""
+        return rows.filter(needs_person_since__isnull=False)

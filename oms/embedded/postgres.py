@@ -139,50 +139,71 @@ def _ensure_running(data_dir: Path, start_lock: int) -> None:
         stop(data_dir)  # a cleaner of /tmp took the socket: nobody can reach this server any more
     log = _open_log(data_dir)
     log_start = log.stat().st_size
-    started = False
+    child = None
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not _is_ready(data_dir):
-        alive = _servers[data_dir].poll() is None if started else bool(_server_processes(pgdata))
-        if not alive and started:
+        if child is None:
+            with suppress(BlockingIOError):  # one is there: it starts, or stops, or its last processes are ending
+                child = _servers[data_dir] = _spawn(data_dir, log)
+        elif child.poll() is not None:
             raise EmbeddedError(f"PostgreSQL does not start: {_last_error(log, log_start)} (more in {log})")
-        if not alive:
-            # No server is there. PostgreSQL itself would refuse files left over by one whose process number some other
-            # program has got meanwhile, as happens after each restart of a container.
-            (pgdata / "postmaster.pid").unlink(missing_ok=True)
-            socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
-            _servers[data_dir] = _spawn(data_dir, log)
-            started = True
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"PostgreSQL is not ready after {START_TIMEOUT_SECONDS} seconds: see {log}.")
+            raise EmbeddedError(
+                f"PostgreSQL is not ready after {START_TIMEOUT_SECONDS} seconds: see {log}. If another container uses "
+                f"{data_dir}, give this one a folder of its own by OMS_DATA_DIR."
+            )
         time.sleep(0.02)
 
 
 def _spawn(data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
-    pgdata = data_dir / "postgres"
+    """Start a server, which with all its processes holds a lock; BlockingIOError if one that is there still does."""
+    lock = os.open(data_dir / "postgres.server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # No server is there. PostgreSQL itself would refuse files left over by one whose process number some other
+        # program has got meanwhile, as happens after each restart of a container.
+        (data_dir / "postgres" / "postmaster.pid").unlink(missing_ok=True)
+        (addresses.socket_folder(data_dir) / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+        return _run_server(data_dir, log, lock)
+    finally:
+        os.close(lock)
+
+
+def _run_server(data_dir: Path, log: Path, lock: int) -> subprocess.Popen[bytes]:
     settings = dict(SETTINGS)
     shared_memory = Path("/dev/shm")  # noqa: S108 - only its size is asked for
     if shared_memory.exists() and shutil.disk_usage(shared_memory).total < 256 * 1024 * 1024:
         settings["max_parallel_workers_per_gather"] = "0"  # in a container parallel queries would run out of it
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     with log.open("ab") as output:
-        # A session of its own: Ctrl-C in the terminal is for us. Its folder from the first moment, to be found by it.
         return subprocess.Popen(  # noqa: S603 - our own binary
-            [_binary("postgres"), "-D", pgdata, "-k", addresses.socket_folder(data_dir), "-p", "5432", *options],
-            cwd=pgdata,
+            [
+                _binary("postgres"),
+                "-D",
+                data_dir / "postgres",
+                "-k",
+                addresses.socket_folder(data_dir),
+                "-p",
+                "5432",
+                *options,
+            ],
+            cwd=data_dir / "postgres",
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env={**os.environ, "LC_ALL": "C"},
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in the terminal is for us
+            pass_fds=[lock],
             **_run_as(data_dir),
         )
 
 
 def _initialise(data_dir: Path, start_lock: int) -> None:
     """Make the data folder under another name first: one that is there under its own name is complete."""
-    for leftover in _server_processes(data_dir / "postgres"):  # of a data folder that was deleted under it
-        with suppress(psutil.NoSuchProcess):
-            leftover.send_signal(signal.SIGQUIT)
+    for process in psutil.process_iter():
+        if _serves(process, data_dir / "postgres"):  # a server whose data folder was deleted: it has our address
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     unfinished = data_dir / "postgres.unfinished"
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -226,11 +247,6 @@ def server_process(data_dir: Path) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     return process if _serves(process, data_dir / "postgres") else None
-
-
-def _server_processes(pgdata: Path) -> list[psutil.Process]:
-    """All PostgreSQL processes of the folder: a server that is starting, or the last ones of one that was killed."""
-    return [process for process in psutil.process_iter() if _serves(process, pgdata)]
 
 
 def _serves(process: psutil.Process, pgdata: Path) -> bool:

@@ -34,9 +34,7 @@ def needing_person(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 def short_of_stock(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Orders with a sub-order that waits for stock."""
-    return orders.filter(
-        pk__in=SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id")
-    )
+    return orders.filter(pk__in=SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id"))
 
 
 class HeldFilter(YesFilter):

@@ -135,9 +135,7 @@ def _describe(part: SubOrder) -> dict[str, Any]:
     }
 
 
-def _actions(
-    order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUser | AnonymousUser
-) -> list[Action]:
+def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUser | AnonymousUser) -> list[Action]:
     """What may be done next. What the person may not do at all is named with that as the obstacle."""
     no_right = _("You do not have the right to do this.")
     may_hold, may_cancel, may_note = (
@@ -164,10 +162,23 @@ def retryable(order: Order) -> list[tuple[str, Order | SubOrder]]:
 
 
 def _timeline(order: Order) -> dict[str, Any]:
+    """The events, oldest first; what one actor did in one second stands together.
+
+    On its own page the order's number is left out of the numbers of its parts.
+    """
     events = list(OrderEvent.objects.filter(order_id=order.pk).order_by("-id")[: MOST_EVENTS + 1])
     is_cut = len(events) > MOST_EVENTS
-    events = events[:MOST_EVENTS][::-1]
-    return {"is_cut": is_cut, "events": [{"event": event, "text": tell(event)} for event in events]}
+    groups: list[dict[str, Any]] = []
+    for event in reversed(events[:MOST_EVENTS]):
+        key = (event.actor_kind, event.actor, event.created_at.replace(microsecond=0))
+        if not groups or groups[-1]["key"] != key:
+            actor = event.get_actor_kind_display()
+            if event.actor and event.actor != event.actor_kind:
+                actor = f"{actor} {event.actor}"
+            groups.append({"key": key, "first": event, "actor": actor, "lines": []})
+        text = tell(event).replace(f"{order.number}-", "…-")
+        groups[-1]["lines"].append({"text": text, "is_public": event.is_public})
+    return {"is_cut": is_cut, "most": MOST_EVENTS, "groups": groups}
 
 
 __all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context", "retryable"]

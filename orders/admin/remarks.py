@@ -130,8 +130,8 @@ def _of_sub_order(part: SubOrder) -> Iterator[Remark]:
         case SubOrderState.BACKORDERED:
             yield Remark(
                 _(
-                    "Sub-order %(number)s is backordered: %(short)s. No active warehouse of merchant %(merchant)s stores"
-                    " this class (%(storage_class)s) and serves the recipient's province."
+                    "Sub-order %(number)s is backordered: %(short)s. No active warehouse of merchant %(merchant)s"
+                    " stores this class (%(storage_class)s) and serves the recipient's province."
                 )
                 % {**values, "short": shortage_text(part.shortage)},
                 "warning",

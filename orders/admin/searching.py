@@ -1,7 +1,6 @@
 """The one search box: it recognises what was typed and looks it up by equality, each kind through its own index."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 

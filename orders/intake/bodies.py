@@ -1,14 +1,17 @@
 """What an order looks like on the wire: the same for the API, for files and for other doors."""
 
+import json
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from django.utils.translation import gettext as _
 
 from oms.common.errors import FieldError
+from orders.models.order import PaymentMethod, Promise
 
 MAX_LINES = 500
 
@@ -55,18 +58,18 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False):
     """An order as a channel sends it; amounts in yuan, as decimal text."""
 
     external_number: str
-    ordered_at: datetime
+    ordered_at: Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
     buyer: BuyerBody
     recipient: RecipientBody
     lines: list[LineBody]
     payable_amount: Decimal
-    payment_method: str = "prepaid"
+    payment_method: Annotated[str, msgspec.Meta(extra_json_schema={"enum": PaymentMethod.values})] = "prepaid"
     source: str = ""
     coupon_amount: Decimal = Decimal(0)
     freight_amount: Decimal = Decimal(0)
     points: PointsBody = PointsBody()
     gift_card_amount: Decimal = Decimal(0)
-    promise: str = "standard"
+    promise: Annotated[str, msgspec.Meta(extra_json_schema={"enum": Promise.values})] = "standard"
     remark: str = ""
 
 
@@ -83,6 +86,60 @@ def decode(raw: bytes | str) -> OrderBody | FieldError:
         return field_error(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
+    except RecursionError:
+        return FieldError("", "parse_error", _("This JSON is nested too deeply."))
+
+
+def decode_strictly(raw: bytes) -> OrderBody | list[FieldError]:
+    """Like `decode`, but names every field of wrong form, and refuses an object that repeats a key.
+
+    A repeated key is refused because readers differ in which of the two values they take.
+    """
+    decoded = decode(raw)
+    if isinstance(decoded, OrderBody):
+        repeated = _repeated_key(raw)
+        return [repeated] if repeated else decoded
+    if decoded.code == "parse_error":
+        return [decoded]
+    try:
+        return list(_wrong_forms(msgspec.Raw(raw), OrderBody, "")) or [decoded]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [decoded]
+
+
+def _repeated_key(raw: bytes) -> FieldError | None:
+    objects: list[list[tuple[str, Any]]] = []
+    try:
+        json.loads(raw.decode(), object_pairs_hook=objects.append, parse_int=len, parse_float=len)
+    except (ValueError, RecursionError) as error:
+        # In a part that OrderBody has no field for, so that the decoder stepped over it.
+        return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
+    for pairs in objects:
+        if len(dict(pairs)) < len(pairs):
+            keys = [key for key, _value in pairs]
+            key = next(key for key in keys if keys.count(key) > 1)
+            return FieldError(key, "repeated_key", _("This object has the key twice."))
+    return None
+
+
+def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldError]:
+    """What is wrong with the form of each part of the JSON value."""
+    try:
+        if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+            values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            for field in msgspec.structs.fields(wanted):
+                attr = f"{path}.{field.name}".strip(".")
+                if field.name in values:
+                    yield from _wrong_forms(values[field.name], field.type, attr)
+                elif field.required:
+                    yield FieldError(attr, "required", _("This field is required."))
+        elif get_origin(wanted) is list:
+            for i, item in enumerate(msgspec.json.decode(raw, type=list[msgspec.Raw])[:MAX_LINES]):
+                yield from _wrong_forms(item, get_args(wanted)[0], f"{path}.{i}")
+        else:
+            msgspec.json.decode(raw, type=wanted)
+    except msgspec.ValidationError as error:
+        yield FieldError(path, "invalid", _("Wrong form: %(reason)s.") % {"reason": str(error).rstrip(".")})
 
 
 def convert(value: Any) -> OrderBody | FieldError:
@@ -103,4 +160,4 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
     if missing:
         attr = f"{path}.{missing[1]}".strip(".")
         return FieldError(attr, "required", _("This field is required."))
-    return FieldError(path, "invalid", _("Wrong form: %(reason)s.") % {"reason": reason})
+    return FieldError(path, "invalid", _("Wrong form: %(reason)s.") % {"reason": reason.rstrip(".")})

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from inventory.models import StorageClass
 from oms.common.errors import FieldError
-from oms.common.money import NotAnAmount, fen_text, to_fen
+from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
 from orders.models.order import PaymentMethod, Promise
@@ -20,9 +20,10 @@ MAX_QUANTITY = 10_000
 
 # A mobile number, a number of a privacy service with its extension, or a landline; +86 or 86 may stand before it.
 _PHONE = re.compile(
-    r"(?:\+?86[- ]?)?(?:1[3-9]\d{9}(?:[-,转]\d{1,6})?|0\d{2,3}-?[2-9]\d{6,7}(?:-\d{1,6})?|400-?\d{3}-?\d{4})"
+    r"(?:\+?86[- ]?)?(?:1[3-9]\d{9}(?:[-,转]\d{1,6})?|0\d{2,3}-?[2-9]\d{6,7}(?:-\d{1,6})?|400-?\d{3}-?\d{4})",
+    re.ASCII,
 )
-_REGION = re.compile(r"[1-9]\d{5}")
+_REGION = re.compile(r"[1-9][0-9]{5}")
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
@@ -134,9 +135,12 @@ class _Refusals(list[FieldError]):
         if not value.isprintable() and _CONTROL.search(value):
             self.add(attr, "control_character", _("Remove the control characters, such as line breaks."))
 
-    def phone(self, attr: str, value: str) -> None:
-        if len(value) > 20 or not _PHONE.fullmatch(value):
-            self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-12345678."))
+    def phone(self, attr: str, value: str) -> bool:
+        """Whether the phone number is right; if not, with an error."""
+        if len(value) <= 20 and _PHONE.fullmatch(value):
+            return True
+        self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-12345678."))
+        return False
 
 
 def check(body: OrderBody, reference: Reference, channel_id: int) -> CheckedOrder | Sequence[FieldError]:
@@ -188,9 +192,9 @@ def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> No
     buyer, recipient = body.buyer, body.recipient
     wrong.text("buyer.id", buyer.id, 64)
     wrong.text("buyer.name", buyer.name, 80)
-    wrong.phone("buyer.phone", buyer.phone)
+    phone_is_right = wrong.phone("buyer.phone", buyer.phone)
     wrong.text("recipient.name", recipient.name, 80)
-    if recipient.phone != buyer.phone:
+    if recipient.phone != buyer.phone or not phone_is_right:
         wrong.phone("recipient.phone", recipient.phone)
     wrong.text("recipient.address", recipient.address, 200)
     region = reference.regions.get(recipient.region_code)
@@ -220,20 +224,18 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> lis
         return []
     lines = []
     for i, line in enumerate(body.lines):
+        already_wrong = len(wrong)
         merchant = line.merchant or reference.merchant.code
         sku = reference.skus.get((merchant, line.sku))
         if merchant not in reference.merchants:
             detail = _("No merchant %(merchant)s sells in this channel.") % {"merchant": merchant}
             wrong.add(f"lines.{i}.merchant", "unknown_merchant", detail)
-            continue
-        if sku is None:
+        elif sku is None:
             detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": merchant, "sku": line.sku}
             wrong.add(f"lines.{i}.sku", "unknown_sku", detail)
-            continue
         if not 0 < line.quantity <= MAX_QUANTITY:
             detail = _("Give a quantity from 1 to %(most)d.") % {"most": MAX_QUANTITY}
             wrong.add(f"lines.{i}.quantity", "invalid_quantity", detail)
-            continue
         if line.name:
             wrong.text(f"lines.{i}.name", line.name, 200)
         try:
@@ -243,6 +245,7 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> lis
         if unit_price < 0 or discount < 0:
             wrong.amount(f"lines.{i}.unit_price", line.unit_price)
             wrong.amount(f"lines.{i}.line_discount", line.line_discount)
+        if sku is None or len(wrong) > already_wrong:
             continue
         goods = unit_price * line.quantity - discount
         if goods < 0:
@@ -256,7 +259,8 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> lis
 def _check_money(order: CheckedOrder, wrong: _Refusals) -> None:
     if order.coupon_amount > order.goods_amount:
         wrong.add("coupon_amount", "coupon_too_large", _("The coupon is worth more than the goods."))
-    if (order.points_amount > 0) != (order.body.points.used > 0) or order.body.points.used > 2_000_000_000:
+    used = order.body.points.used
+    if not 0 <= used <= 2_000_000_000 or (order.points_amount > 0) != (used > 0):
         wrong.add("points", "points_mismatch", _("Points used and their amount must both be given, or neither."))
     due = order.goods_amount + order.freight_amount - order.coupon_amount - order.points_amount - order.gift_card_amount
     if due < 0:
@@ -276,5 +280,5 @@ def _check_money(order: CheckedOrder, wrong: _Refusals) -> None:
                 "freight": fen_text(order.freight_amount),
             },
         )
-    if order.goods_amount > 999_999_999_999:
+    if order.goods_amount + order.freight_amount > MAX_FEN:
         wrong.add("lines", "amount_too_large", _("The order costs more than can be stored."))

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             """
             ALTER TABLE orders_order SET (fillfactor = 80);
-            ALTER TABLE orders_suborder SET (fillfactor = 80);
+            ALTER TABLE orders_suborder SET (fillfactor = 60);
             """,
             """
             ALTER TABLE orders_order RESET (fillfactor);

@@ -26,10 +26,15 @@ class OrderEvent(models.Model):
     `kind` and `data` say what happened; `orders.timeline` puts them into words in the reader's language.
     """
 
+    # Without a foreign key's cost: events are only added, by statements that read the order; orders are never deleted.
     order = models.ForeignKey(
-        Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="events", db_index=False
+        Order,
+        verbose_name=_("order"),
+        on_delete=models.PROTECT,
+        related_name="events",
+        db_constraint=False,
+        db_index=False,
     )
-    # Kept without a foreign key's cost: events are never changed and sub-orders never deleted.
     sub_order = models.ForeignKey(
         "orders.SubOrder",
         verbose_name=_("sub-order"),

@@ -212,11 +212,19 @@ class Order(WorkItem, Versioned):
             models.Index(fields=["address_key", "ordered_at"], name="order_by_address"),
             # The queues.
             models.Index(
-                fields=["ready_at"], condition=Q(state=OrderState.AWAITING_PAYMENT, payment_state=PaymentState.UNPAID), name="order_queue_payment"
+                fields=["ready_at"],
+                condition=Q(state=OrderState.AWAITING_PAYMENT, payment_state=PaymentState.UNPAID),
+                name="order_queue_payment",
             ),
             models.Index(fields=["pay_by"], condition=Q(state=OrderState.AWAITING_PAYMENT), name="order_queue_unpaid"),
-            models.Index(fields=["ready_at"], condition=Q(state=OrderState.IN_REVIEW, open_holds=0), name="order_queue_review"),
-            models.Index(fields=["ready_at"], condition=Q(state=OrderState.READY_TO_SPLIT, open_holds=0), name="order_queue_split"),
+            models.Index(
+                fields=["ready_at"], condition=Q(state=OrderState.IN_REVIEW, open_holds=0), name="order_queue_review"
+            ),
+            models.Index(
+                fields=["ready_at"],
+                condition=Q(state=OrderState.READY_TO_SPLIT, open_holds=0),
+                name="order_queue_split",
+            ),
             models.Index(fields=["id"], condition=Q(open_holds__gt=0), name="order_queue_held"),
             models.Index(fields=["id"], condition=Q(books_due=True), name="order_queue_books"),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),

@@ -37,6 +37,17 @@ IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PI
 HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
 
 
+class SubOrderQuerySet(models.QuerySet["SubOrder"]):
+    """Named queries over sub-orders."""
+
+    def visible_to(self, merchant: Merchant) -> "SubOrderQuerySet":
+        """Sub-orders that the merchant fulfils, whoever sold them; the one place that decides it.
+
+        What others fulfil of its own channels' orders, the merchant sees as parts of those orders.
+        """
+        return self.filter(merchant=merchant)
+
+
 class SubOrder(WorkItem, Versioned, Expectation):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
 
@@ -98,6 +109,8 @@ class SubOrder(WorkItem, Versioned, Expectation):
     completed_at = models.DateTimeField(_("completed at"), null=True, blank=True, editable=False)
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
+
+    objects = SubOrderQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("sub-order")

@@ -97,7 +97,7 @@ def run(folder: Folder) -> Iterator[Callable[..., Program]]:
 
     def run_python(*arguments: str, **environment: str) -> Program:
         kept = {name: value for name, value in os.environ.items() if name not in NOT_ON_A_BARE_MACHINE}
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own code
             [sys.executable, *arguments],
             cwd=CHECKOUT,
             env={**kept, "OMS_DATA_DIR": str(folder.path), **environment},

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import time
 import urllib.request
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from oms.embedded import addresses, valkey
 from oms.embedded.processes import wait_until
+from oms.embedded.supervisor import GRACE_SECONDS
 
 
 @pytest.fixture
@@ -101,4 +103,19 @@ def test_ctrl_c_while_preparing_stops_everything_too(folder, up):
     site.wait_for("preparing the database")
     site.signal(signal.SIGINT)
     site.finish()
+    assert folder.processes() == []
+
+
+@pytest.mark.soak
+def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(folder, up):
+    site = up()
+    site.wait_for("The site is ready")
+    for process in children(site, "celery"):
+        process.suspend()
+    site.signal(signal.SIGINT)
+    site.wait_for("stopping")
+    asked_at = time.monotonic()
+    site.signal(signal.SIGINT)
+    assert site.finish()[0] == 0
+    assert time.monotonic() - asked_at < GRACE_SECONDS
     assert folder.processes() == []

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from oms.common import clock, nudging
+from oms.common import clock, memory, nudging
 from oms.pipeline import PIPELINE
 
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *, json: bool, real_waits: bool, batch: int, **_: object) -> None:
         nudging.disable()
+        memory.collect_rarely()
         started = time.monotonic()
         with nullcontext() if real_waits else clock.skipping_waits():
             claimed = drain(batch)

@@ -10,6 +10,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from oms.common import memory
 from oms.merchants.models import Merchant
 from orders.intake.bodies import decode
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
@@ -33,6 +34,7 @@ class Command(BaseCommand):
     def handle(
         self, *, file: Path, limit: int | None, merchant: str | None, json: bool, verbosity: int, **_: object
     ) -> None:
+        memory.collect_rarely()
         seller = _merchant(merchant)
         actor = Actor(ActorKind.JOB, "import_orders")
         placed = duplicates = 0

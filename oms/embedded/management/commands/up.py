@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import OperationalError, connection, connections
 
 from oms.embedded import CHECKOUT, LOCAL_HOSTS, addresses, attach, postgres, valkey
 from oms.embedded.errors import EmbeddedError
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 end_leftovers(self.data_dir)
                 check_port(self.host, self.port)
                 self._serve(with_sample=not options["no_sample"])
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:
             raise CommandError(str(error)) from error
 
     def _serve(self, *, with_sample: bool) -> None:
@@ -62,7 +62,8 @@ class Command(BaseCommand):
             if not os.environ.get("REDIS_URL"):
                 self._start_valkey(supervisor)
                 os.environ["REDIS_URL"] = addresses.redis_url(self.data_dir)
-            say("oms", "preparing the database, translations and static files")
+            check_database()
+            say("oms", "preparing the database, translations and static files; the first time takes a while")
             call_command("prepare", verbosity=0)
             if with_sample:
                 load_sample(self.data_dir)
@@ -91,7 +92,9 @@ class Command(BaseCommand):
         supervisor.start(child)
         wait_until(lambda: valkey.is_ready(self.data_dir) or not child.is_running(), 60)
         if not valkey.is_ready(self.data_dir):
-            raise EmbeddedError(f"Valkey does not start: see {valkey.log_path(self.data_dir)}. Or set REDIS_URL to a server of yours.")
+            raise EmbeddedError(
+                f"Valkey does not start: see {valkey.log_path(self.data_dir)}. Or set REDIS_URL to a server of yours."
+            )
 
     def _site(self) -> list[Child]:
         """The children in the order of their start; they are stopped the other way round."""
@@ -112,7 +115,7 @@ class Command(BaseCommand):
         try:
             if self.owns_postgres and postgres.revive(self.data_dir):
                 say("oms", "PostgreSQL had ended by itself; it has been started again.")
-        except EmbeddedError as error:
+        except (EmbeddedError, OSError) as error:
             say("oms", str(error))
         if not self.announced and is_listening(self.host, self.port):
             self._announce()
@@ -161,6 +164,14 @@ def check_port(host: str, port: int) -> None:
         raise EmbeddedError(
             f"Port {port} of {host} cannot be used: {error}. Choose another: make run PORT={port + 1}"
         ) from error
+
+
+def check_database() -> None:
+    """Refuse a database that cannot be reached, before the migrations fail with a long report."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        raise EmbeddedError(f"The database cannot be reached: {' '.join(str(error).split())}") from error
 
 
 def is_listening(host: str, port: int) -> bool:

@@ -1,0 +1,123 @@
+"""The staff's pages of this app."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from inventory.models import Region, Sku, Stock, StockMovement, Warehouse
+from oms.common.staff import KeysetAdmin
+
+
+@admin.register(Region)
+class RegionAdmin(KeysetAdmin):
+    """Divisions, taken over from the reference data."""
+
+    keyset = ("code",)
+    search_fields = ("code", "city", "district")
+    list_display = ("code", "province", "city", "district", "longitude", "latitude", "precision")
+
+
+@admin.register(Sku)
+class SkuAdmin(KeysetAdmin):
+    """Articles; merchants and files bring them in, here they are looked up and taken off sale."""
+
+    may_change = True
+    search_fields = ("code",)
+    search_help_text = _("SKU code")
+    list_display = ("code", "name", "merchant", "storage_class", "weight_g", "list_price", "is_active")
+    list_select_related = ("merchant",)
+    list_filter = (("merchant", RelatedDropdownFilter), ("storage_class", ChoicesDropdownFilter))
+    readonly_fields = ("merchant", "code", "storage_class")
+
+
+@admin.register(Warehouse)
+class WarehouseAdmin(KeysetAdmin):
+    """Warehouses: where they are, what they store and whom they serve."""
+
+    may_add = may_change = True
+    keyset = ("code",)
+    search_fields = ("code", "name")
+    list_display = ("code", "name", "merchant", "kind", "region", "daily_capacity", "is_active")
+    list_select_related = ("merchant", "region")
+    list_filter = (("merchant", RelatedDropdownFilter), ("kind", ChoicesDropdownFilter))
+    autocomplete_fields = ("region",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Warehouse | None = None) -> tuple[str, ...]:
+        """Files and timelines name a warehouse by its code: it never changes."""
+        return ("code", "merchant") if obj else ()
+
+
+class ReadStock:
+    """Columns of stock rows and what belongs to them."""
+
+    @display(description=_("SKU"))
+    def sku_code(self, row: Stock | StockMovement) -> str:
+        """The SKU's code and name."""
+        stock = row if isinstance(row, Stock) else row.stock
+        return str(stock.sku)
+
+    @display(description=_("warehouse"))
+    def warehouse_code(self, row: Stock | StockMovement) -> str:
+        """The warehouse's code and name."""
+        stock = row if isinstance(row, Stock) else row.stock
+        return str(stock.warehouse)
+
+
+@admin.register(Stock)
+class StockAdmin(ReadStock, KeysetAdmin):
+    """What lies where. Units change only through the ledger; staff set the figures that steer replenishment."""
+
+    may_change = True
+    search_fields = ("sku__code",)
+    search_help_text = _("SKU code")
+    list_display = ("sku_code", "warehouse_code", "on_hand", "reserved", "units_available", "reorder_point")
+    list_select_related = ("sku", "warehouse")
+    list_filter = (("warehouse", RelatedDropdownFilter),)
+    fields = (
+        "sku",
+        "warehouse",
+        "on_hand",
+        "reserved",
+        "units_available",
+        "safety_stock",
+        "reorder_point",
+        "reorder_quantity",
+    )
+    readonly_fields = ("sku", "warehouse", "on_hand", "reserved", "units_available")
+
+    @display(description=_("available"))
+    def units_available(self, stock: Stock) -> int:
+        """Units that can still be promised."""
+        return stock.available
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(ReadStock, KeysetAdmin):
+    """The ledger. It is only read."""
+
+    search_fields = ("stock__sku__code",)
+    search_help_text = _("SKU code")
+    list_display = (
+        "created_at",
+        "sku_code",
+        "warehouse_code",
+        "kind",
+        "on_hand_change",
+        "reserved_change",
+        "actor",
+        "note",
+    )
+    list_select_related = ("stock__sku", "stock__warehouse")
+    list_filter = (("kind", ChoicesDropdownFilter),)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
+    ) -> tuple[QuerySet[StockMovement], bool]:
+        """The newest movements of the SKU, found through its few stock rows."""
+        if not search_term.strip():
+            return queryset, False
+        stock = Stock.objects.filter(sku__code=search_term.strip()).values_list("pk", flat=True)
+        return queryset.filter(stock__in=list(stock)), False

@@ -1,0 +1,45 @@
+"""What must always hold of stock."""
+
+from oms.common.invariants import Invariant
+
+INVARIANTS = (
+    Invariant(
+        "reserved_within_on_hand",
+        "Never more is reserved than is on hand, and neither is negative.",
+        "SELECT id, on_hand, reserved FROM inventory_stock WHERE reserved < 0 OR reserved > on_hand",
+    ),
+    Invariant(
+        "reserved_is_the_sum_of_reservations",
+        "`reserved` is the sum of the active reservations.",
+        """
+        SELECT w.code, k.code, s.reserved, coalesce(r.units, 0) FROM inventory_stock s
+        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
+        LEFT JOIN (SELECT stock_id, sum(quantity) AS units FROM inventory_reservation WHERE state = 'active'
+                   GROUP BY stock_id) AS r ON r.stock_id = s.id
+        WHERE s.reserved <> coalesce(r.units, 0)
+        """,
+    ),
+    Invariant(
+        "ledger_explains_stock",
+        "The sums of the movements are the stock's figures.",
+        """
+        SELECT w.code, k.code, s.on_hand, s.reserved, coalesce(m.on_hand, 0), coalesce(m.reserved, 0)
+        FROM inventory_stock s
+        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
+        LEFT JOIN (SELECT stock_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved
+                   FROM inventory_stockmovement GROUP BY stock_id) AS m ON m.stock_id = s.id
+        WHERE (s.on_hand, s.reserved) <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0))
+        """,
+    ),
+    Invariant(
+        "ledger_and_reservations_have_their_stock",
+        "Movements and reservations belong to stock rows that exist.",
+        """
+        SELECT 'movement', m.id FROM inventory_stockmovement m
+        WHERE NOT EXISTS (SELECT FROM inventory_stock s WHERE s.id = m.stock_id)
+        UNION ALL
+        SELECT 'reservation', r.id FROM inventory_reservation r
+        WHERE NOT EXISTS (SELECT FROM inventory_stock s WHERE s.id = r.stock_id)
+        """,
+    ),
+)

@@ -1,0 +1,56 @@
+"""What the API shows of parcels."""
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from logistics.models import Shipment, TrackingEvent
+
+EXAMPLE = {
+    "number": "1364935748662587-1-S1",
+    "sub_order": "1364935748662587-1",
+    "carrier": "SF",
+    "carrier_name": "顺丰速运",
+    "waybill_number": "SF1700000000017",
+    "state": "in_transit",
+    "weight_g": 220,
+    "created_at": "2026-01-02T11:30:00+08:00",
+    "waybill_issued_at": "2026-01-02T11:30:01+08:00",
+    "collected_at": "2026-01-02T14:02:00+08:00",
+    "last_scan_at": "2026-01-02T20:41:00+08:00",
+    "signed_at": None,
+    "scans": [{"at": "2026-01-02T20:41:00+08:00", "state": "in_transit", "text": "离开分拣中心", "location": "北京"}],
+}
+
+
+class ScanSerializer(serializers.ModelSerializer):
+    """What the carrier reported."""
+
+    at = serializers.DateTimeField(source="occurred_at")
+
+    class Meta:
+        model = TrackingEvent
+        fields = ["at", "state", "text", "location"]
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A parcel", EXAMPLE)])
+class ShipmentSerializer(serializers.ModelSerializer):
+    """A parcel with its scans."""
+
+    sub_order = serializers.CharField(source="sub_order.number")
+    carrier = serializers.CharField(source="carrier.code")
+    carrier_name = serializers.CharField(source="carrier.name")
+    scans = ScanSerializer(many=True)
+
+    class Meta:
+        model = Shipment
+        fields = [
+            *("number", "sub_order", "carrier", "carrier_name", "waybill_number", "state", "weight_g"),
+            *("created_at", "waybill_issued_at", "collected_at", "last_scan_at", "signed_at", "scans"),
+        ]
+
+    @staticmethod
+    def prepare(shipments: QuerySet[Shipment]) -> QuerySet[Shipment]:
+        """The query with all that is shown, in two statements."""
+        scans = Prefetch("scans", TrackingEvent.objects.order_by("occurred_at", "pk"))
+        return shipments.select_related("sub_order", "carrier").prefetch_related(scans).order_by("pk")

@@ -1,0 +1,14 @@
+"""The API's addresses of parcels."""
+
+from django.urls import re_path
+
+from logistics import views
+
+urlpatterns = [
+    re_path("^orders/(?P<number>[0-9]{16})/shipments$", views.OrderShipmentsView.as_view(), name="order-shipments"),
+    re_path(
+        "^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})/shipments$",
+        views.SubOrderShipmentsView.as_view(),
+        name="sub-order-shipments",
+    ),
+]

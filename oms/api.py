@@ -1,0 +1,37 @@
+"""The API's table of addresses: /api/v1/ for merchants, its schema and its documentation for everybody."""
+
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+
+from oms.common.api import ApiView
+
+
+class NoSuchAddressView(ApiView):
+    """Answers addresses of the API that do not exist in the form of every other error."""
+
+    authentication_classes = []
+    permission_classes = []
+    schema = None
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """Raises NotFound, whatever is asked."""
+        super(ApiView, self).initial(request, *args, **kwargs)
+        raise NotFound
+
+
+_public = {"authentication_classes": [], "permission_classes": []}
+_schema_view = extend_schema(exclude=True)(SpectacularAPIView)
+
+app_name = "api"
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="api:docs")),
+    path("schema/", _schema_view.as_view(**_public), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
+    path("v1/", include("orders.urls")),
+    path("v1/", include("logistics.urls")),
+    re_path("^", NoSuchAddressView.as_view()),
+]

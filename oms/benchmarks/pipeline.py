@@ -1,0 +1,125 @@
+"""`bench pipeline`: from paid to released, against raw COPY of the same orders; and with ten hot SKUs."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from django.conf import settings
+from django.db import connection, connections
+from django.db.models import Sum
+from django.test import override_settings
+
+from inventory.models import Sku
+from oms.benchmarks import stage
+from oms.pipeline import STAGES
+from orders.intake.bodies import LineBody, OrderBody, decode
+
+TIMED = ("review", "split", "allocate", "release")
+HOT_SKUS = 10
+
+
+def run(folder: Path, orders: int) -> dict[str, float]:
+    """Medians of three: orders a second from paid to released by one worker, with real baskets and with ten hot SKUs;
+    their ratios to L and to each other (targets: at least 0.2 and 0.8); deadlocks with two workers (target: none)."""
+    lines = stage.order_lines(folder, orders)
+    real = [body for body in map(decode, lines) if isinstance(body, OrderBody)]
+    uniform, limit, hot, pair = [], [], [], []
+    with stage.own_database("oms_bench_pipeline"), override_settings(GRACE_PERIOD_SECONDS=0):
+        stage.load(folder, stock_factor=20)
+        hot_bodies = _with_hot_skus(real)
+        deadlocks = 0
+        for _round in range(stage.ROUNDS):
+            _prepare(real)
+            uniform.append(stage.timed(_work))
+            _prepare(real)
+            limit.append(stage.copy_limit())
+            _prepare(hot_bodies)
+            hot.append(stage.timed(_work))
+            _prepare(hot_bodies)
+            before = _deadlocks()
+            pair.append(stage.timed(_work_in_pairs))
+            deadlocks += _deadlocks() - before
+    return {
+        "orders": orders,
+        "pipeline_orders_per_second": round(orders / stage.median(uniform), 1),
+        "copy_orders_per_second": round(orders / stage.median(limit), 1),
+        "ratio": round(stage.median([mine / theirs for mine, theirs in zip(limit, uniform, strict=True)]), 3),
+        "target": 0.2,
+        "hot_orders_per_second": round(orders / stage.median(hot), 1),
+        "hot_ratio": round(stage.median([mine / theirs for mine, theirs in zip(uniform, hot, strict=True)]), 3),
+        "hot_target": 0.8,
+        "hot_two_workers_orders_per_second": round(orders / stage.median(pair), 1),
+        "deadlocks": deadlocks,
+    }
+
+
+def _prepare(bodies: list[OrderBody]) -> None:
+    """Store the orders and let them be paid, as the payment stage leaves them."""
+    stage.empty_orders()
+    stage.place_bodies(bodies)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO payments_payment
+                (number, order_id, provider, state, amount, captured_amount, captured_at)
+            SELECT number || '-P1', id, 'sandbox', 'captured', payable_amount, payable_amount, now()
+            FROM orders_order WHERE state = 'awaiting_payment'
+            """
+        )
+        cursor.execute(
+            """
+            UPDATE orders_order SET state = 'in_review', payment_state = 'paid', paid_amount = payable_amount,
+                paid_at = now(), pay_by = NULL
+            WHERE state = 'awaiting_payment'
+            """
+        )
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+
+
+def _work() -> None:
+    for name in TIMED:
+        while STAGES[name].run(settings.STAGE_BATCH):
+            pass
+
+
+def _work_in_pairs() -> None:
+    def worker(_number: int) -> None:
+        try:
+            _work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(worker, range(2)))
+    _work()
+
+
+def _deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
+def _with_hot_skus(bodies: list[OrderBody]) -> list[OrderBody]:
+    """The same orders, each wanting one unit of each of the ten SKUs of which there is most."""
+    most = Sku.objects.filter(merchant__code="SELF").exclude(storage_class="virtual")
+    skus = list(most.annotate(units=Sum("stock__on_hand")).order_by("-units", "id")[:HOT_SKUS])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_stock SET on_hand = on_hand + 1000000 WHERE sku_id = ANY(%s)", [[sku.pk for sku in skus]]
+        )
+    lines = [LineBody(sku=sku.code, merchant="SELF", quantity=1, unit_price=sku.list_price) for sku in skus]
+    payable = sum(line.unit_price for line in lines)
+    return [
+        msgspec.structs.replace(
+            body,
+            lines=lines,
+            coupon_amount=payable * 0,
+            freight_amount=payable * 0,
+            gift_card_amount=payable * 0,
+            points=type(body.points)(),
+            payable_amount=payable,
+        )
+        for body in bodies
+    ]

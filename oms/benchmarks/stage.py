@@ -1,0 +1,143 @@
+"""What the measurements share: a database of their own, real data in it, and the limit that they compare with."""
+
+import gzip
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+from django.core.management import call_command
+from django.db import connection, connections
+
+from inventory.loading import load_folder
+from oms.common import nudging
+from oms.merchants.models import Merchant
+from orders.actors import job
+from orders.intake.bodies import OrderBody, decode
+from orders.intake.placing import Placed, place_orders
+from orders.review import install_default_rules
+
+INTAKE_TABLES = ("orders_order", "orders_orderline", "orders_orderevent")
+ROUNDS = 3
+
+
+@contextmanager
+def own_database(name: str) -> Iterator[None]:
+    """A fresh, migrated database beside the configured one; dropped at the end."""
+    settings = connections["default"].settings_dict
+    original = settings["NAME"]
+    _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    connection.close()
+    settings["NAME"] = name
+    nudging.disable()
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connections.close_all()
+        settings["NAME"] = original
+        _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _administer(*statements: str) -> None:
+    parameters = {**connections["default"].get_connection_params(), "dbname": "postgres"}
+    for ours in ("cursor_factory", "context"):
+        parameters.pop(ours, None)
+    with psycopg.connect(**parameters, autocommit=True) as administrator:
+        for statement in statements:
+            administrator.execute(statement)
+
+
+def load(folder: Path, *, stock_factor: int = 1) -> None:
+    """The folder's reference data, with its stock multiplied so that repeated orders find goods."""
+    load_folder(folder, progress=lambda rows, _name: rows)
+    install_default_rules()
+    with connection.cursor() as cursor:
+        if stock_factor != 1:
+            cursor.execute("UPDATE inventory_stock SET on_hand = on_hand * %s", [stock_factor])
+            cursor.execute("UPDATE inventory_stockmovement SET on_hand_change = on_hand_change * %s", [stock_factor])
+        cursor.execute("VACUUM ANALYZE")
+
+
+def order_lines(folder: Path, count: int) -> list[bytes]:
+    """`count` orders as lines of JSON; a shorter file is read again, with other external numbers and buyers."""
+    path = next(iter(sorted(folder.glob("orders*.jsonl.gz"))))
+    with gzip.open(path, "rb") as file:
+        lines = list(islice(file, count))
+    rounds = -(-count // len(lines))
+    repeated = [
+        line.replace(b'"external_number":"', b'"external_number":"%dx' % i).replace(
+            b'"buyer":{"id":"', b'"buyer":{"id":"%dx' % i
+        )
+        for i in range(1, rounds)
+        for line in lines
+    ]
+    return [*lines, *repeated][:count]
+
+
+def place(lines: Iterable[bytes], *, batch: int = 1000) -> int:
+    """Intake as the import command does it; returns how many orders were stored."""
+    seller = Merchant.objects.get(kind=Merchant.Kind.SELF_OPERATED)
+    actor, rows, stored = job("bench"), iter(lines), 0
+    while chunk := list(islice(rows, batch)):
+        stored += _placed(place_orders([decode(line) for line in chunk], seller, actor=actor))
+    return stored
+
+
+def place_bodies(bodies: Sequence[OrderBody], *, batch: int = 1000) -> int:
+    """Intake of orders that are built already; returns how many were stored."""
+    seller = Merchant.objects.get(kind=Merchant.Kind.SELF_OPERATED)
+    return sum(
+        _placed(place_orders(bodies[i : i + batch], seller, actor=job("bench"))) for i in range(0, len(bodies), batch)
+    )
+
+
+def _placed(outcomes: Sequence[object]) -> int:
+    refused = next((outcome for outcome in outcomes if not isinstance(outcome, Placed)), None)
+    if refused is not None:
+        raise RuntimeError(f"an order of the benchmark was not stored: {refused}")
+    return len(outcomes)
+
+
+def empty_orders() -> None:
+    """Take everything out that came after the reference data, and all reservations."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE orders_order, common_sandboxjob, inventory_reservation RESTART IDENTITY CASCADE")
+        cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")
+        cursor.execute("DELETE FROM inventory_stockmovement WHERE kind <> 'opening'")
+        cursor.execute("VACUUM ANALYZE inventory_stock, inventory_stockmovement")
+
+
+def copy_limit() -> float:
+    """L: seconds that raw COPY takes for the finished rows that intake left in its tables, which are emptied first."""
+    with connection.cursor() as cursor:
+        rows = {}
+        for table in INTAKE_TABLES:
+            with cursor.copy(f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT") as copy:
+                rows[table] = [bytes(block) for block in copy]
+        cursor.execute("TRUNCATE orders_order RESTART IDENTITY CASCADE")
+        cursor.execute("CHECKPOINT")
+        started = time.perf_counter()
+        cursor.execute("BEGIN")
+        for table, blocks in rows.items():
+            joined = b"".join(blocks)
+            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for start in range(0, len(joined), 1 << 16):
+                    copy.write(joined[start : start + (1 << 16)])
+        cursor.execute("COMMIT")
+        return time.perf_counter() - started
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that the work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)

@@ -1,0 +1,229 @@
+"""The API's plumbing, which knows no business: the base of its views, reading bodies, pages, the schema."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from oms.common import numbering
+from oms.common.api_errors import InvalidInput
+from oms.common.errors import FieldError
+
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._:/+=-]{1,128}")
+
+
+class ErrorSerializer(serializers.Serializer):
+    """One thing that is wrong."""
+
+    code = serializers.CharField(help_text="What is wrong, for machines.")
+    detail = serializers.CharField(help_text="What is wrong and what to do about it, in the language asked for.")
+    attr = serializers.CharField(allow_null=True, help_text="Which field or parameter, such as `lines.0.quantity`.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Wrong fields",
+            {
+                "type": "validation_error",
+                "errors": [
+                    {"code": "required", "detail": "This field is required.", "attr": "buyer.phone"},
+                    {"code": "unknown_sku", "detail": "Merchant POP01 sells no SKU P1.", "attr": "lines.0.sku"},
+                ],
+            },
+            status_codes=["400"],
+        ),
+        OpenApiExample(
+            "No such thing",
+            {"type": "client_error", "errors": [{"code": "not_found", "detail": "Not found.", "attr": None}]},
+            status_codes=["404"],
+        ),
+    ]
+)
+class ErrorsSerializer(serializers.Serializer):
+    """The form of every answer that is no success."""
+
+    type = serializers.ChoiceField(["validation_error", "client_error", "server_error"])
+    errors = ErrorSerializer(many=True)
+
+
+class ApiSchema(AutoSchema):
+    """Describes the operations; adds the errors that any of them can answer with."""
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        responses = super()._get_response_bodies(direction)  # type: ignore[arg-type]
+        if direction == "response" and self.view.authentication_classes:
+            errors = {"401": "No valid token.", "500": "Something went wrong here."}
+            if self.method == "POST":
+                errors |= {"400": "The body is wrong.", "413": "The body is too large.", "415": "Not JSON."}
+            else:
+                errors["400"] = "A parameter is wrong."
+            if "{" in self.path:
+                errors["404"] = "There is no such thing, or it is not the merchant's."
+            for status, description in errors.items():
+                if status not in responses:
+                    responses[status] = self._get_response_for_code(ErrorsSerializer, status)
+                    responses[status]["description"] = description
+        return dict(sorted(responses.items()))
+
+
+class ApiView(APIView):
+    """What every view of the API does: it carries a request id, and refuses parameters that it does not know.
+
+    The request id is the caller's `X-Request-ID`, or a new one; the answer repeats it.
+    """
+
+    schema = ApiSchema()
+    metadata_class = None
+    query_parameters: frozenset[str] = frozenset()
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Take the caller's request id, or make one."""
+        given = request.headers.get("X-Request-ID", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        return super().initialize_request(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse unknown parameters: a filter with a slip in its name must not answer with everything."""
+        super().initial(request, *args, **kwargs)
+        unknown = sorted(request.query_params.keys() - self.query_parameters)
+        if unknown:
+            known = ", ".join(sorted(self.query_parameters)) or "–"
+            detail = _("There is no such parameter here. Known ones: %(known)s.") % {"known": known}
+            raise InvalidInput([FieldError(name, "unknown_parameter", detail) for name in unknown])
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Repeat the request id. Personal data is not for caches."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["X-Request-ID"] = self.request_id
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def read_json(request: Request) -> bytes:
+    """The body as it came, for msgspec to decode.
+
+    Raises UnsupportedMediaType unless it says that it is JSON in UTF-8, and RequestDataTooBig.
+    """
+    http: HttpRequest = request._request
+    if http.content_type != "application/json" or http.content_params.get("charset", "utf-8").lower() != "utf-8":
+        detail = _("Send JSON in UTF-8 with the header Content-Type: application/json.")
+        raise UnsupportedMediaType(http.content_type, detail)
+    if http.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType(http.content_type, _("Send the body without Content-Encoding."))
+    return http.body
+
+
+class NewestFirst(BasePagination):
+    """Pages by keyset: newest first, from where the page before ended, however many rows came meanwhile.
+
+    A cursor is the permuted id of the page's last row, so that it tells nothing about volume.
+    """
+
+    default_limit = 50
+    max_limit = 200
+    query_parameters = frozenset({"cursor", "limit"})
+
+    def paginate_queryset(self, queryset: QuerySet, request: Request, view: APIView | None = None) -> list[Any]:
+        """The rows of one page. Raises InvalidInput for a cursor or limit that is none."""
+        limit = self._limit(request.query_params)
+        after = self._after(request.query_params)
+        if after is not None:
+            queryset = queryset.filter(pk__lt=after)
+        rows = list(queryset.order_by("-pk")[: limit + 1])
+        self.next_url = None
+        if len(rows) > limit:
+            rows.pop()
+            cursor = f"{numbering.permute(rows[-1].pk):012d}"
+            self.next_url = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+        return rows
+
+    def get_paginated_response(self, data: Sequence[object]) -> Response:
+        """The page with the address of the next one."""
+        return Response({"next": self.next_url, "results": data})
+
+    def _limit(self, parameters: Mapping[str, str]) -> int:
+        text = parameters.get("limit", str(self.default_limit))
+        if not re.fullmatch("[0-9]{1,6}", text) or not 1 <= int(text) <= self.max_limit:
+            detail = _("Give a number from 1 to %(most)d.") % {"most": self.max_limit}
+            raise InvalidInput([FieldError("limit", "invalid", detail)])
+        return int(text)
+
+    def _after(self, parameters: Mapping[str, str]) -> int | None:
+        text = parameters.get("cursor")
+        if text is None:
+            return None
+        if not re.fullmatch("[0-9]{12}", text):
+            detail = _("This is no cursor; use the address in `next` as it is.")
+            raise InvalidInput([FieldError("cursor", "invalid", detail)])
+        return numbering.recover(int(text))
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """How a page looks."""
+        return {
+            "type": "object",
+            "required": ["next", "results"],
+            "properties": {
+                "next": {
+                    "type": ["string", "null"],
+                    "format": "uri",
+                    "example": "https://oms.example/api/v1/orders?cursor=403958221604&limit=50",
+                    "description": "The address of the next page; null on the last one.",
+                },
+                "results": schema,
+            },
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """The parameters that pages take."""
+        return [
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "Where the page begins; part of the address in `next`.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "limit",
+                "in": "query",
+                "description": "How many at most.",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": self.max_limit,
+                    "default": self.default_limit,
+                },
+            },
+        ]
+
+
+_msgspec_components: dict[str, Any] = {}
+
+
+def schema_of(body: type) -> dict[str, Any]:
+    """The JSON schema of a body that msgspec decodes, as a reference into the OpenAPI schema's components."""
+    (reference,), components = msgspec.json.schema_components([body], ref_template="#/components/schemas/{name}")
+    _msgspec_components.update(components)
+    return reference
+
+
+def add_msgspec_components(result: dict[str, Any], **_context: object) -> dict[str, Any]:
+    """Hook of drf-spectacular: put what `schema_of` referred to into the schema."""
+    schemas = result["components"]["schemas"]
+    schemas.update(_msgspec_components)
+    result["components"]["schemas"] = dict(sorted(schemas.items()))
+    return result

@@ -1,0 +1,299 @@
+"""The staff's start page: what is where, what waits, what is late.
+
+The figures are read together, kept for some seconds, and told with their age. Each is bounded: a queue is counted up to
+a cap, what is beyond it is PostgreSQL's own estimate.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Count, Min, Model
+from django.db.models.functions import TruncHour
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from logistics.models import LogisticsAlert, Shipment, ShipmentState
+from oms.common.claiming import Backlog
+from oms.common.staff import capped_count, first_id_since, rounded
+from oms.pipeline import PIPELINE
+from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+
+CAP = 10_000
+KEPT_SECONDS = 15
+CHART_HOURS = 48
+# A stage whose oldest work waits longer than this is shown in red.
+LATE_SECONDS = 300
+_KEY = "oms.dashboard"
+
+_STAGE_TITLES = {
+    "request_payment": gettext_lazy("Open a payment"),
+    "send_payment": gettext_lazy("Ask the payment provider"),
+    "apply_notices": gettext_lazy("Apply payment notices"),
+    "expire_unpaid": gettext_lazy("Cancel what was not paid"),
+    "review": gettext_lazy("Review"),
+    "split": gettext_lazy("Split"),
+    "wake": gettext_lazy("Wake backorders"),
+    "allocate": gettext_lazy("Choose warehouse, reserve stock"),
+    "release": gettext_lazy("Send to warehouse"),
+    "deliver_virtual": gettext_lazy("Deliver virtual goods"),
+    "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
+    "warehouse_events": gettext_lazy("Apply warehouse notices"),
+    "dispatch": gettext_lazy("Get waybills"),
+    "track": gettext_lazy("Apply scans"),
+    "complete": gettext_lazy("Complete"),
+    "books": gettext_lazy("Put books right"),
+    "send_refund": gettext_lazy("Send refunds"),
+    "watch": gettext_lazy("Watch for delays"),
+    "sandbox": gettext_lazy("Sandbox of the outside world"),
+}
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The figures of one moment, in no language."""
+
+    taken_at: datetime
+    states: dict[str, tuple[int, bool]] = field(default_factory=dict)  # by state: number, whether it is an estimate
+    hours: list[tuple[datetime, int]] = field(default_factory=list)
+    stages: list[tuple[str, Backlog]] = field(default_factory=list)
+    alerts: dict[tuple[str, int], int] = field(default_factory=dict)
+    holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
+    stuck: list[tuple[str, int, datetime | None]] = field(default_factory=list)
+    short: int = 0
+
+
+def take_snapshot() -> Snapshot:
+    """Read the figures; the number of statements is fixed."""
+    snapshot = Snapshot(taken_at=timezone.now())
+    snapshot.states = _orders_by_state()
+    snapshot.hours = _orders_by_hour(snapshot.taken_at)
+    snapshot.stages = [(stage.name, backlog) for stage in PIPELINE if (backlog := stage.backlog()) is not None]
+    open_alerts = LogisticsAlert.objects.filter(closed_at=None).order_by().values_list("kind", "level")
+    snapshot.alerts = {(kind, level): count for kind, level, count in open_alerts.annotate(Count("id"))}
+    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name")
+    snapshot.holds = [
+        (kind, rule or "", count, since) for kind, rule, count, since in holds.annotate(Count("id"), Min("opened_at"))
+    ]
+    snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
+    snapshot.stuck = [_stuck(model, state) for model, state in _WORKED_ON]
+    return snapshot
+
+
+# Payments, refunds and parcels are queues in one state only; the partial index of that queue serves the count.
+_WORKED_ON: tuple[tuple[type[Model], str], ...] = (
+    (Order, ""),
+    (SubOrder, ""),
+    (Payment, PaymentStatus.INTENDED),
+    (Refund, RefundStatus.INTENDED),
+    (Shipment, ShipmentState.CREATED),
+)
+
+
+def _stuck(model: type[Model], state: str) -> tuple[str, int, datetime | None]:
+    rows = model._default_manager.filter(needs_person_since__isnull=False)
+    if state:
+        rows = rows.filter(state=state)
+    figures = rows.aggregate(count=Count("id"), since=Min("needs_person_since"))
+    return model._meta.label_lower, figures["count"], figures["since"]
+
+
+def _orders_by_state() -> dict[str, tuple[int, bool]]:
+    """Orders in each state: counted in the index up to the cap, estimated from the column's statistics beyond it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.state, n.count, c.reltuples * coalesce(f.frequency, 0)
+            FROM unnest(%(states)s::text[]) AS s(state)
+            CROSS JOIN LATERAL (
+                SELECT count(*) FROM (SELECT FROM orders_order o WHERE o.state = s.state LIMIT %(cap)s + 1) AS counted
+            ) AS n
+            JOIN pg_class c ON c.oid = 'orders_order'::regclass
+            LEFT JOIN LATERAL (
+                SELECT frequency FROM pg_stats p,
+                    unnest(p.most_common_vals::text::text[], p.most_common_freqs) AS common(value, frequency)
+                WHERE p.schemaname = c.relnamespace::regnamespace::text AND p.tablename = 'orders_order'
+                  AND p.attname = 'state' AND common.value = s.state
+            ) AS f ON n.count > %(cap)s
+            """,
+            {"states": OrderState.values, "cap": CAP},
+        )
+        return {
+            state: (count, False) if count <= CAP else (max(int(estimate), CAP), True)
+            for state, count, estimate in cursor.fetchall()
+        }
+
+
+def _orders_by_hour(now: datetime) -> list[tuple[datetime, int]]:
+    """Orders received in each of the last hours, the running one last."""
+    first = timezone.localtime(now).replace(minute=0, second=0, microsecond=0) - timedelta(hours=CHART_HOURS - 1)
+    rows = (
+        Order.objects.filter(pk__gte=first_id_since(Order, "created_at", first), created_at__gte=first)
+        .annotate(hour=TruncHour("created_at"))
+        .order_by("hour")
+        .values_list("hour")
+        .annotate(Count("id"))
+    )
+    counts = dict(rows)
+    hours = [first + timedelta(hours=number) for number in range(CHART_HOURS)]
+    return [(hour, counts.get(hour, 0)) for hour in hours]
+
+
+def snapshot() -> Snapshot:
+    """The figures, at most KEPT_SECONDS old."""
+    kept = cache.get(_KEY)
+    if kept is None:
+        kept = take_snapshot()
+        cache.set(_KEY, kept, KEPT_SECONDS)
+    return kept
+
+
+def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the dashboard's figures to the context of the admin's start page, for those who may see orders."""
+    if not request.user.has_perm("orders.view_order"):
+        return context
+    figures = snapshot()
+    orders = reverse("admin:orders_order_changelist")
+    alerts = reverse("admin:logistics_logisticsalert_changelist")
+    context.update(
+        {
+            "figures": figures,
+            "age_seconds": max(int((timezone.now() - figures.taken_at).total_seconds()), 0),
+            "states": [
+                {
+                    "label": state.label,
+                    "state": state.value,
+                    "count": rounded(count) if is_estimate else count,
+                    "is_estimate": is_estimate,
+                    "link": f"{orders}?state__exact={state.value}",
+                }
+                for state in OrderState
+                for count, is_estimate in [figures.states.get(state.value, (0, False))]
+            ],
+            "attention": _attention(figures, orders, alerts),
+            "chart": _chart(figures),
+            "chart_options": json.dumps(_CHART_OPTIONS),
+            "received": {
+                "day": sum(count for _hour, count in figures.hours[-24:]),
+                "before": sum(count for _hour, count in figures.hours[:-24]),
+            },
+            "stages": [
+                {
+                    "title": _STAGE_TITLES.get(name, name),
+                    "name": name,
+                    "waiting": backlog.waiting,
+                    "oldest": backlog.oldest_seconds if backlog.waiting else None,
+                    "is_late": bool(backlog.waiting) and backlog.oldest_seconds > LATE_SECONDS,
+                }
+                for name, backlog in figures.stages
+            ],
+            "alerts": _alert_rows(figures, alerts),
+            "holds": _hold_rows(figures),
+            "stuck": _stuck_rows(figures, request),
+            "late_minutes": LATE_SECONDS // 60,
+            "time_speed": settings.TIME_SPEED,
+        }
+    )
+    return context
+
+
+def _attention(figures: Snapshot, orders: str, alerts: str) -> list[dict[str, Any]]:
+    """What somebody should do something about, each with a link to the list."""
+    stuck = sum(count for _model, count, _since in figures.stuck)
+    open_holds = sum(count for _kind, _rule, count, _since in figures.holds)
+    open_alerts = sum(figures.alerts.values())
+    grave = sum(count for (_kind, level), count in figures.alerts.items() if level > 1)
+    rows = [
+        (_("Need a person"), stuck, "danger", f"{orders}?person=1"),
+        (_("Open holds"), open_holds, "warning", f"{orders}?held=1"),
+        (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
+        (_("Sub-orders short of stock"), figures.short, "warning", f"{orders}?shortage=1"),
+    ]
+    return [
+        {"label": label, "count": count, "tone": tone if count else "", "link": link}
+        for label, count, tone, link in rows
+    ]
+
+
+_CHART_OPTIONS = {
+    "responsive": True,
+    "maintainAspectRatio": False,
+    "animation": False,
+    "plugins": {"legend": {"display": False}},
+    "scales": {
+        "x": {"grid": {"display": False}, "ticks": {"maxRotation": 0, "autoSkipPadding": 16}},
+        "y": {"beginAtZero": True, "border": {"display": False}, "ticks": {"precision": 0, "maxTicksLimit": 5}},
+    },
+}
+
+
+def _chart(figures: Snapshot) -> str:
+    """The data of the bar chart, as unfold's chart component takes them."""
+    return json.dumps(
+        {
+            "labels": [f"{hour:%m-%d %H:00}" for hour, _count in figures.hours],
+            "datasets": [
+                {
+                    "label": _("Orders received"),
+                    "data": [count for _hour, count in figures.hours],
+                    "maxBarThickness": 18,
+                    "backgroundColor": "var(--color-primary-600)",
+                    "borderRadius": 2,
+                }
+            ],
+        }
+    )
+
+
+def _alert_rows(figures: Snapshot, link: str) -> list[dict[str, Any]]:
+    """Open alerts: a row for each kind, a column for each level."""
+    return [
+        {
+            "label": kind.label,
+            "levels": [
+                {
+                    "count": figures.alerts.get((kind.value, level.value), 0),
+                    "link": f"{link}?kind__exact={kind.value}&level__exact={level.value}",
+                }
+                for level in LogisticsAlert.Level
+            ],
+        }
+        for kind in LogisticsAlert.Kind
+    ]
+
+
+def _hold_rows(figures: Snapshot) -> list[dict[str, Any]]:
+    """Open holds by rule, or by kind where no rule opened them; the most first."""
+    link = reverse("admin:orders_hold_changelist")
+    rows = [
+        {"label": rule or Hold.Kind(kind).label, "count": count, "since": since, "link": f"{link}?kind__exact={kind}"}
+        for kind, rule, count, since in figures.holds
+    ]
+    return sorted(rows, key=lambda row: -row["count"])
+
+
+def _stuck_rows(figures: Snapshot, request: HttpRequest) -> list[dict[str, Any]]:
+    """Rows that failed too often, by kind of row."""
+    rows = []
+    for label, count, since in figures.stuck:
+        meta = apps.get_model(label)._meta
+        link = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+        may_see = request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}")
+        rows.append(
+            {
+                "label": meta.verbose_name_plural,
+                "count": count,
+                "since": since,
+                "link": f"{link}?person=1" if may_see else "",
+            }
+        )
+    return rows

@@ -1,0 +1,50 @@
+"""`manage.py check_invariants`."""
+
+import json
+import sys
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from inventory.invariants import INVARIANTS as OF_INVENTORY
+from logistics.invariants import INVARIANTS as OF_LOGISTICS
+from oms.common.invariants import Finding, check
+from oms.common.states import missing_triggers
+from orders.invariants import INVARIANTS as OF_ORDERS
+from payments.invariants import INVARIANTS as OF_PAYMENTS
+
+ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS)
+
+
+class Command(BaseCommand):
+    """Checks by SQL what must always hold; exit code 1 and the offending numbers if something does not."""
+
+    help = "Check everything that must always hold; exit 1 and the offending numbers if not."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *, json: bool, **_: object) -> None:
+        findings = check(ALL)
+        unguarded = missing_triggers(connection)
+        self._report(findings, unguarded, as_json=json)
+        if findings or unguarded:
+            sys.exit(1)
+
+    def _report(self, findings: list[Finding], unguarded: list[str], *, as_json: bool) -> None:
+        if as_json:
+            broken = {
+                finding.invariant.name: {"count": finding.count, "examples": finding.examples} for finding in findings
+            }
+            if unguarded:
+                broken["state_guards_are_installed"] = {"count": len(unguarded), "examples": unguarded}
+            self.stdout.write(json.dumps({"checked": len(ALL) + 1, "ok": not broken, "broken": broken}))
+            return
+        for finding in findings:
+            self.stdout.write(f"BROKEN {finding.invariant.name}: {finding.invariant.sentence} {finding.count} rows:")
+            self.stdout.write("  " + "\n  ".join(finding.examples))
+        if unguarded:
+            self.stdout.write(f"BROKEN state guards are missing on: {', '.join(unguarded)}")
+        if not findings and not unguarded:
+            self.stdout.write(f"{len(ALL) + 1} invariants hold")

@@ -1,0 +1,121 @@
+"""How the admin looks and what its menu offers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+
+def _viewers_of(model: str) -> Callable[[HttpRequest], bool]:
+    """Whether the menu shows the model's list: to those who may see it."""
+    app, name = model.split(".")
+    return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def _list(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """A menu entry that opens the list of `model`."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
+        "permission": _viewers_of(model),
+    }
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": _("Order management"),
+    "SITE_HEADER": _("Order management"),
+    "SITE_SYMBOL": "package_2",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("oms/icon.svg")},
+    ],
+    "SHOW_LANGUAGES": False,  # the switch is in the page's head, always in sight
+    "SHOW_BACK_BUTTON": False,
+    "SHOW_HISTORY": False,
+    "DASHBOARD_CALLBACK": "oms.dashboard.add_figures",
+    "STYLES": [lambda request: static("oms/staff.css")],
+    "SCRIPTS": [lambda request: static("oms/staff.js")],
+    "COLORS": {
+        "primary": {
+            "50": "#eff6ff",
+            "100": "#dbeafe",
+            "200": "#bfdbfe",
+            "300": "#93c5fd",
+            "400": "#60a5fa",
+            "500": "#3b82f6",
+            "600": "#2563eb",
+            "700": "#1d4ed8",
+            "800": "#1e40af",
+            "900": "#1e3a8a",
+            "950": "#172554",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": None,
+                "items": [{"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")}],
+            },
+            {
+                "title": _("Orders"),
+                "items": [
+                    _list(_("Orders"), "receipt_long", "orders.order"),
+                    _list(_("Sub-orders"), "call_split", "orders.suborder"),
+                    _list(_("Holds"), "front_hand", "orders.hold"),
+                    _list(_("Returns"), "assignment_return", "orders.returnrequest"),
+                    _list(_("Interception rules"), "rule", "orders.interceptionrule"),
+                    _list(_("Deny list"), "block", "orders.denylistentry"),
+                ],
+            },
+            {
+                "title": _("Logistics"),
+                "items": [
+                    _list(_("Logistics alerts"), "notification_important", "logistics.logisticsalert"),
+                    _list(_("Shipments"), "local_shipping", "logistics.shipment"),
+                    _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
+                    _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
+                    _list(_("Warehouse events"), "forklift", "logistics.warehouseevent"),
+                    _list(_("Virtual deliveries"), "key", "logistics.virtualdelivery"),
+                ],
+            },
+            {
+                "title": _("Finance"),
+                "items": [
+                    _list(_("Payments"), "payments", "payments.payment"),
+                    _list(_("Refunds"), "undo", "payments.refund"),
+                    _list(_("Invoices"), "description", "payments.invoice"),
+                    _list(_("Settlements"), "account_balance", "payments.settlement"),
+                    _list(_("Payment notices"), "mark_email_read", "payments.paymentnotice"),
+                ],
+            },
+            {
+                "title": _("Inventory"),
+                "items": [
+                    _list(_("SKUs"), "sell", "inventory.sku"),
+                    _list(_("Stock"), "inventory_2", "inventory.stock"),
+                    _list(_("Stock movements"), "swap_vert", "inventory.stockmovement"),
+                    _list(_("Warehouses"), "warehouse", "inventory.warehouse"),
+                    _list(_("Regions"), "map", "inventory.region"),
+                ],
+            },
+            {
+                "title": _("Administration"),
+                "collapsible": True,
+                "items": [
+                    _list(_("Merchants"), "storefront", "merchants.merchant"),
+                    _list(_("Channels"), "hub", "merchants.channel"),
+                    _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
+                    _list(_("Users"), "person", "auth.user"),
+                    _list(_("Groups"), "group", "auth.group"),
+                ],
+            },
+        ],
+    },
+}

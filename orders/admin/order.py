@@ -1,0 +1,216 @@
+"""Orders: the list, the page, and what can be done on either."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from oms.common.errors import OmsError
+from oms.common.staff import KeysetAdmin
+from orders import cancelling, holding
+from orders.actors import Actor
+from orders.admin import actions, order_list
+from orders.admin.order_page import load, page_context, retryable
+from orders.admin.searching import Found, find
+from orders.models import Hold, Order
+from orders.panels import registry
+
+
+class BulkForm(forms.Form):
+    """Asks for the one reason that applies to all ticked orders."""
+
+    reason = forms.CharField(max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+
+
+@admin.register(Order)
+class OrderAdmin(KeysetAdmin):
+    """Find any order, see why it is where it is, and act on it. Nothing of an order is edited in a form."""
+
+    list_display = ("number",)
+    list_select_related = ("channel", "region")
+    search_fields = ("number",)
+    search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone, SKU")
+    change_list_template = "admin/orders/order/change_list.html"
+    actions = ("hold_selected", "release_selected", "cancel_selected")
+
+    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+        """The list's own filters, and those of upper apps."""
+        return (*order_list.FILTERS, *registry.filters)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Each action has its own address."""
+        views: list[tuple[str, Callable[..., HttpResponse], str]] = [
+            ("<int:order_id>/hold/", actions.hold_view, "hold"),
+            ("<int:order_id>/cancel/", actions.cancel_view, "cancel"),
+            ("<int:order_id>/note/", actions.note_view, "note"),
+            ("<int:order_id>/retry/", actions.retry_view, "retry"),
+            ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
+        ]
+        own = [
+            path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
+        ]
+        return own + super().get_urls()
+
+    # --- The list
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list; a search that finds one order opens it, one for a mistyped number says so."""
+        term = request.GET.get("q", "").strip()
+        if term and request.method == "GET" and self.has_view_permission(request):
+            found = self._find(request, term)
+            if len(found.order_ids) == 1:
+                return redirect(reverse("admin:orders_order_change", args=list(found.order_ids)))
+            if found.is_mistyped_number:
+                messages.warning(
+                    request,
+                    _("%(number)s is not an order number: its check digit is wrong. Look for a mistyped digit.")
+                    % {"number": term},
+                )
+        context = {"queue_tabs": order_list.queue_tabs(request.GET.dict()), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Orders that the term may mean, whatever kind of number it is."""
+        if not search_term.strip():
+            return queryset, False
+        return queryset.filter(pk__in=self._find(request, search_term).order_ids), False
+
+    @staticmethod
+    def _find(request: HttpRequest, term: str) -> Found:
+        """The search's outcome, looked up once a request."""
+        cached: tuple[str, Found] | None = getattr(request, "_order_search", None)
+        if cached is None or cached[0] != term.strip():
+            cached = (term.strip(), find(term))
+            request._order_search = cached  # type: ignore[attr-defined]
+        return cached[1]
+
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Order]) -> None:
+        """Sub-orders and alerts of the page's orders."""
+        order_list.add_summaries(rows)
+
+    # --- The page
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The order's story. It is only read here; actions post to their own addresses."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        order = load(int(object_id)) if object_id.isascii() and object_id.isdigit() and len(object_id) < 19 else None
+        if order is None:
+            raise Http404(_("There is no such order."))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": order,
+            "title": order.number,
+            "is_fullwidth": "1",
+            "retryable": retryable(order),
+            **page_context(order, request.user),
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, "admin/orders/order/page.html", context)
+
+    # --- Several orders at once
+
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may hold and release."""
+        return request.user.has_perm("orders.hold_order")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may cancel."""
+        return request.user.has_perm("orders.cancel_order")
+
+    @action(description=gettext_lazy("Hold the selected orders"), permissions=["hold"])
+    def hold_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Stop each, for one reason."""
+
+        def hold(order: Order, version: int, reason: str, actor: Actor) -> str:
+            holding.hold_order(order.pk, reason=reason, actor=actor, version=version)
+            return _("%(number)s is held.") % {"number": order.number}
+
+        return self._run_for_each(request, queryset, _("Hold the selected orders"), hold)
+
+    @action(description=gettext_lazy("Release the selected orders"), permissions=["hold"])
+    def release_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Release every hold that a person may release."""
+        holds: dict[int, list[int]] = {}
+        for hold_id, order_id in (
+            Hold.objects.filter(order__in=queryset, released_at=None)
+            .exclude(kind=Hold.Kind.CANCELLATION)
+            .order_by("id")
+            .values_list("id", "order_id")
+        ):
+            holds.setdefault(order_id, []).append(hold_id)
+
+        def release(order: Order, version: int, reason: str, actor: Actor) -> str:
+            own = holds.get(order.pk)
+            if not own:
+                raise OmsError(_("It has no hold that a person may release."))
+            # The first release makes a new version of the order.
+            for seen, hold_id in zip([version, *[None] * len(own)], own, strict=False):
+                holding.release_hold(hold_id, note=reason, actor=actor, version=seen)
+            return _("%(number)s is released.") % {"number": order.number}
+
+        return self._run_for_each(request, queryset, _("Release the selected orders"), release)
+
+    @action(description=gettext_lazy("Cancel the selected orders"), permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Cancel each that can be cancelled."""
+
+        def cancel(order: Order, version: int, reason: str, actor: Actor) -> str:
+            cancelled = cancelling.cancel_order(order.pk, reason=reason, actor=actor, version=version)
+            return f"{order.number}: {actions.cancelled_text(cancelled)}"
+
+        return self._run_for_each(request, queryset, _("Cancel the selected orders"), cancel, is_grave=True)
+
+    def _run_for_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Order],
+        title: str,
+        run: Callable[[Order, int, str, Actor], str],
+        *,
+        is_grave: bool = False,
+    ) -> HttpResponse | None:
+        """Ask for the reason on a page of its own, then do each order by itself, with a message for each."""
+        orders = list(queryset.select_related("channel"))
+        form = BulkForm(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": title,
+                "orders": orders,
+                "form": form,
+                "action_name": request.POST.get("action"),
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+                "is_grave": is_grave,
+            }
+            return TemplateResponse(request, "admin/orders/order/bulk.html", context)
+        actor = actions.staff_actor(request)
+        for order in orders:
+            seen = request.POST.get(f"version-{order.pk}", "")
+            version = int(seen) if seen.isascii() and seen.isdigit() else order.version
+            try:
+                messages.success(request, run(order, version, form.cleaned_data["reason"], actor))
+            except OmsError as refusal:
+                messages.error(request, f"{order.number}: {refusal}")
+        return None

@@ -1,0 +1,132 @@
+"""Sub-orders, holds, rules and returns."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
+
+from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns
+from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
+
+
+class SubOrderLineInline(TabularInline):
+    """The lines of a sub-order."""
+
+    model = SubOrderLine
+    fields = readonly_fields = (
+        "order_line",
+        "quantity",
+        "goods_amount",
+        "freight_share",
+        "coupon_share",
+        "points_share",
+        "gift_card_share",
+        "payable_amount",
+    )
+    extra = 0
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SubOrderLine]:
+        """With what the rows show of other tables."""
+        return super().get_queryset(request).select_related("order_line")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only the split writes lines."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only the split writes lines."""
+        return False
+
+
+@admin.register(SubOrder)
+class SubOrderAdmin(RowColumns, KeysetAdmin):
+    """What warehouses ship. Actions are on the order's page."""
+
+    search_fields = ("number", "order__number")
+    search_help_text = _("Sub-order or order number")
+    list_display = (
+        "number",
+        "order_link",
+        "state_label",
+        "merchant",
+        "warehouse",
+        "storage_class",
+        "total_quantity",
+        "payable_amount",
+        "created_at",
+    )
+    list_select_related = ("order", "merchant", "warehouse")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("storage_class", ChoicesDropdownFilter),
+        ("merchant", RelatedDropdownFilter),
+        ("warehouse", RelatedDropdownFilter),
+        NeedsPersonFilter,
+    )
+    inlines = (SubOrderLineInline,)
+
+
+class OpenFilter(DropdownFilter):
+    """Open ones unless others are asked for."""
+
+    title = _("open")
+    parameter_name = "which"
+    all_option = ["", _("Open")]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """What else can be asked for."""
+        return [("released", _("Released")), ("all", _("All"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
+        """Holds that are open, released, or all."""
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(released_at__isnull=self.value() != "released")
+
+
+@admin.register(Hold)
+class HoldAdmin(RowColumns, KeysetAdmin):
+    """Why orders may not go on. They are released on the order's page."""
+
+    search_fields = ("order__number",)
+    search_help_text = _("Order number")
+    list_display = ("reason", "order_link", "kind", "opened_at", "opened_by", "released_at", "released_by")
+    list_select_related = ("order",)
+    list_filter = (OpenFilter, ("kind", ChoicesDropdownFilter), ("rule", RelatedDropdownFilter))
+
+
+@admin.register(InterceptionRule)
+class InterceptionRuleAdmin(KeysetAdmin):
+    """Rules of the review; a rule that ever held an order is switched off instead of deleted."""
+
+    may_add = may_change = may_delete = True
+    list_display = ("name", "kind", "is_active", "amount", "max_orders", "window_minutes", "sku", "max_units")
+    list_select_related = ("sku",)
+    autocomplete_fields = ("sku",)
+
+
+@admin.register(DenyListEntry)
+class DenyListEntryAdmin(KeysetAdmin):
+    """Phones and addresses whose orders a person must look at."""
+
+    may_add = may_change = may_delete = True
+    search_fields = ("phone",)
+    search_help_text = _("Phone")
+    list_display = ("__str__", "kind", "reason", "is_active", "created_at")
+    list_filter = (("kind", ChoicesDropdownFilter),)
+
+
+@admin.register(ReturnRequest)
+class ReturnRequestAdmin(RowColumns, KeysetAdmin):
+    """Goods coming back."""
+
+    search_fields = ("number", "order__number")
+    search_help_text = _("Return or order number")
+    list_display = ("number", "order_link", "state_label", "sub_order", "reason", "created_at")
+    list_select_related = ("order", "sub_order")
+    list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)

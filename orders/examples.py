@@ -1,0 +1,170 @@
+"""Examples that the API's documentation shows."""
+
+from typing import Any
+
+_NUMBER = "1364935748662587"
+_URL = f"https://oms.example/api/v1/orders/{_NUMBER}"
+_SHARES = {
+    "goods_amount": "19.00",
+    "freight_share": "6.00",
+    "coupon_share": "2.00",
+    "points_share": "0.00",
+    "gift_card_share": "0.00",
+    "payable_amount": "23.00",
+}
+_BUYER = {"id": "H900", "name": "张华", "phone": "13800001111"}
+_RECIPIENT = {
+    "name": "张华",
+    "phone": "13800001111",
+    "region_code": "110101",
+    "province": "北京市",
+    "city": "北京市",
+    "district": "东城区",
+    "address": "中山路861号13栋837室",
+}
+
+BODY: dict[str, Any] = {
+    "external_number": "T20260102-0001",
+    "source": "web-shop",
+    "ordered_at": "2026-01-02T09:00:00+08:00",
+    "buyer": _BUYER,
+    "recipient": {name: value for name, value in _RECIPIENT.items() if name not in ("province", "city", "district")},
+    "payment_method": "prepaid",
+    "lines": [{"sku": "P1095275", "merchant": "POP01", "quantity": 2, "unit_price": "10.00", "line_discount": "1.00"}],
+    "coupon_amount": "2.00",
+    "freight_amount": "6.00",
+    "payable_amount": "23.00",
+}
+
+PLACED = {"number": _NUMBER, "url": _URL}
+
+_DUPLICATE_ERROR = {
+    "code": "duplicate",
+    "detail": f"This channel sent the external number before; it is order {_NUMBER}.",
+    "attr": "external_number",
+}
+_QUANTITY_ERROR = {
+    "code": "invalid_quantity",
+    "detail": "Give a quantity from 1 to 10000.",
+    "attr": "lines.0.quantity",
+}
+
+DUPLICATE = {"type": "client_error", "errors": [_DUPLICATE_ERROR], "order": PLACED}
+
+BULK_RESULTS = {
+    "results": [
+        {"index": 0, "external_number": "T20260102-0001", "status": "created", **PLACED},
+        {
+            "index": 1,
+            "external_number": "T20260102-0001",
+            "status": "duplicate",
+            **PLACED,
+            "errors": [_DUPLICATE_ERROR],
+        },
+        {"index": 2, "external_number": "T20260102-0002", "status": "refused", "errors": [_QUANTITY_ERROR]},
+    ]
+}
+
+EVENTS: list[dict[str, Any]] = [
+    {
+        "at": "2026-01-02T09:00:01.271404+08:00",
+        "kind": "received",
+        "sub_order": None,
+        "actor": "merchant",
+        "from_state": "",
+        "to_state": "awaiting_payment",
+        "data": {},
+    },
+    {
+        "at": "2026-01-02T09:05:42.803019+08:00",
+        "kind": "allocated",
+        "sub_order": f"{_NUMBER}-1",
+        "actor": "job",
+        "from_state": "",
+        "to_state": "allocated",
+        "data": {"number": f"{_NUMBER}-1", "warehouse": "POP01-WH"},
+    },
+]
+
+_PART: dict[str, Any] = {
+    "merchant": "POP01",
+    "state": "allocated",
+    "storage_class": "ambient",
+    "payment_method": "prepaid",
+    "warehouse": "POP01-WH",
+    "shortage": None,
+    "total_quantity": 2,
+    **_SHARES,
+    "created_at": "2026-01-02T09:05:40.114209+08:00",
+    "allocated_at": "2026-01-02T09:05:42.803019+08:00",
+    "released_at": None,
+    "packed_at": None,
+    "shipped_at": None,
+    "delivered_at": None,
+    "completed_at": None,
+    "cancelled_at": None,
+    "lines": [{"position": 1, "sku": "P1095275", "name": "Rolls: Bagels 4 Oz", "quantity": 2, **_SHARES}],
+}
+
+SUB_ORDER = {
+    "number": f"{_NUMBER}-1",
+    "url": f"https://oms.example/api/v1/sub-orders/{_NUMBER}-1",
+    "promise": "standard",
+    "recipient": _RECIPIENT,
+    **_PART,
+}
+
+SUMMARY = {
+    **PLACED,
+    "source": "web-shop",
+    "external_number": "T20260102-0001",
+    "state": "split",
+    "payment_state": "paid",
+    "fulfilment_state": "unfulfilled",
+    "held": False,
+    "payment_method": "prepaid",
+    "promise": "standard",
+    "buyer": _BUYER,
+    "recipient": _RECIPIENT,
+    "remark": "",
+    "goods_amount": "19.00",
+    "freight_amount": "6.00",
+    "order_amount": "25.00",
+    "coupon_amount": "2.00",
+    "points_used": 0,
+    "points_amount": "0.00",
+    "gift_card_amount": "0.00",
+    "payable_amount": "23.00",
+    "paid_amount": "23.00",
+    "refunded_amount": "0.00",
+    "currency": "CNY",
+    "line_count": 1,
+    "total_quantity": 2,
+    "ordered_at": "2026-01-02T09:00:00+08:00",
+    "created_at": "2026-01-02T09:00:01.271404+08:00",
+    "pay_by": "2026-01-03T09:00:01.271404+08:00",
+    "paid_at": "2026-01-02T09:00:12.516021+08:00",
+    "completed_at": None,
+    "cancelled_at": None,
+    "cancel_requested_at": None,
+    "cancel_reason": "",
+}
+
+ORDER = {
+    **SUMMARY,
+    "lines": [
+        {
+            "position": 1,
+            "sku": "P1095275",
+            "merchant": "POP01",
+            "name": "Rolls: Bagels 4 Oz",
+            "quantity": 2,
+            "unit_price": "10.00",
+            "line_discount": "1.00",
+            **_SHARES,
+        }
+    ],
+    "sub_orders": [{"number": f"{_NUMBER}-1", **_PART}],
+    "holds": [],
+    "timeline": EVENTS,
+}

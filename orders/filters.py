@@ -1,0 +1,98 @@
+"""What the API's lists can be narrowed by."""
+
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+from django_filters import CharFilter, ChoiceFilter, IsoDateTimeFilter
+from django_filters.fields import IsoDateTimeField
+from django_filters.rest_framework import FilterSet
+
+from orders.models import (
+    FulfilmentState,
+    Order,
+    OrderLine,
+    OrderState,
+    PaymentMethod,
+    PaymentState,
+    SubOrder,
+    SubOrderLine,
+    SubOrderState,
+)
+
+_YES_OR_NO = [("true", _("Yes")), ("false", _("No"))]
+
+
+class _MomentField(IsoDateTimeField):
+    def to_python(self, value: object) -> datetime | None:
+        """A time that the database can hold in every time zone."""
+        moment = super().to_python(value)
+        if moment and not 1900 <= moment.year <= 9000:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return moment
+
+
+class MomentFilter(IsoDateTimeFilter):
+    """Compares a time in ISO 8601; one without a zone is taken as the server's."""
+
+    field_class = _MomentField
+
+
+class OrderFilter(FilterSet):
+    """Narrows the list of orders."""
+
+    number = CharFilter(max_length=16)
+    external_number = CharFilter(max_length=64)
+    source = CharFilter("channel__code", max_length=40, help_text="The code of the channel.")
+    state = ChoiceFilter(choices=OrderState.choices)
+    payment_state = ChoiceFilter(choices=PaymentState.choices)
+    fulfilment_state = ChoiceFilter(choices=FulfilmentState.choices)
+    payment_method = ChoiceFilter(choices=PaymentMethod.choices)
+    held = ChoiceFilter(choices=_YES_OR_NO, method="filter_held", help_text="Whether a hold is open.")
+    created_after = MomentFilter("created_at", "gte", help_text="Received then or later.")
+    created_before = MomentFilter("created_at", "lt", help_text="Received earlier.")
+    ordered_after = MomentFilter("ordered_at", "gte", help_text="Ordered then or later.")
+    ordered_before = MomentFilter("ordered_at", "lt", help_text="Ordered earlier.")
+    buyer = CharFilter("buyer_reference", max_length=64, help_text="The channel's own id of the buyer.")
+    phone = CharFilter(
+        method="filter_phone", max_length=20, help_text="The recipient's or the buyer's, as it was sent."
+    )
+    sku = CharFilter(method="filter_sku", max_length=64, help_text="Orders with this SKU.")
+
+    class Meta:
+        model = Order
+        fields: list[str] = []
+
+    def filter_held(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        """Orders with an open hold, or without one."""
+        return orders.filter(open_holds__gt=0) if value == "true" else orders.filter(open_holds=0)
+
+    def filter_phone(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        """Either phone; the second half has the form of the partial index."""
+        return orders.filter(Q(recipient_phone=value) | Q(~Q(buyer_phone=F("recipient_phone")), buyer_phone=value))
+
+    def filter_sku(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        """Orders with a line of the SKU."""
+        return orders.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), sku__code=value)))
+
+
+class SubOrderFilter(FilterSet):
+    """Narrows the list of sub-orders."""
+
+    number = CharFilter(max_length=32)
+    state = ChoiceFilter(choices=SubOrderState.choices)
+    payment_method = ChoiceFilter(choices=PaymentMethod.choices)
+    warehouse = CharFilter("warehouse__code", max_length=32, help_text="The code of the warehouse.")
+    created_after = MomentFilter("created_at", "gte", help_text="Made then or later.")
+    created_before = MomentFilter("created_at", "lt", help_text="Made earlier.")
+    sku = CharFilter(method="filter_sku", max_length=64, help_text="Sub-orders with this SKU.")
+
+    class Meta:
+        model = SubOrder
+        fields: list[str] = []
+
+    def filter_sku(self, sub_orders: QuerySet[SubOrder], name: str, value: str) -> QuerySet[SubOrder]:
+        """Sub-orders with a line of the SKU."""
+        lines = SubOrderLine.objects.filter(sub_order=OuterRef("pk"), order_line__sku__code=value)
+        return sub_orders.filter(Exists(lines))

@@ -1,0 +1,150 @@
+"""What must always hold of orders; see design.md §5 on money."""
+
+from oms.common.invariants import Invariant
+
+_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
+_ORDER_AMOUNTS = (
+    "goods_amount",
+    "freight_amount",
+    "coupon_amount",
+    "points_amount",
+    "gift_card_amount",
+    "payable_amount",
+)
+
+_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
+_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+
+INVARIANTS = (
+    Invariant(
+        "lines_add_up_to_order",
+        "The shares of each component add up to the order's amount, and the units to its units.",
+        f"""
+        SELECT o.number FROM orders_order o
+        LEFT JOIN (SELECT order_id, {_LINE_SUMS}, count(*) AS lines, sum(quantity) AS units
+                   FROM orders_orderline l GROUP BY order_id) AS s ON s.order_id = o.id
+        WHERE ({_TUPLE_OF_SUMS}, s.lines, s.units)
+            IS DISTINCT FROM ({", ".join(f"o.{column}" for column in _ORDER_AMOUNTS)}, o.line_count, o.total_quantity)
+        """,
+    ),
+    Invariant(
+        "sub_order_lines_add_up_to_sub_order",
+        "The lines of a sub-order add up to it.",
+        f"""
+        SELECT p.number FROM orders_suborder p
+        LEFT JOIN (SELECT sub_order_id, {_LINE_SUMS}, sum(quantity) AS units
+                   FROM orders_suborderline l GROUP BY sub_order_id) AS s ON s.sub_order_id = p.id
+        WHERE ({_TUPLE_OF_SUMS}, s.units)
+            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in _SHARES)}, p.total_quantity)
+        """,
+    ),
+    Invariant(
+        "parts_add_up_to_order_line",
+        "The parts of an order line in sub-orders add up to the line, in units and in every amount.",
+        f"""
+        SELECT o.number, ol.position FROM orders_orderline ol
+        JOIN (SELECT order_line_id, {_LINE_SUMS}, sum(quantity) AS units
+              FROM orders_suborderline l GROUP BY order_line_id) AS s ON s.order_line_id = ol.id
+        JOIN orders_order o ON o.id = ol.order_id
+        WHERE ({_TUPLE_OF_SUMS}, s.units)
+            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in _SHARES)}, ol.quantity)
+        """,
+    ),
+    Invariant(
+        "split_orders_are_whole",
+        "Every line of a split order is in a sub-order, and an order that was not split has none.",
+        """
+        SELECT o.number, o.state FROM orders_order o
+        WHERE (o.split_at IS NOT NULL AND EXISTS (
+                SELECT FROM orders_orderline l WHERE l.order_id = o.id
+                AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.order_line_id = l.id)))
+           OR (o.split_at IS NULL AND EXISTS (SELECT FROM orders_suborder s WHERE s.order_id = o.id))
+           OR (o.split_at IS NULL AND o.state IN ('split', 'completed', 'closed'))
+        """,
+    ),
+    Invariant(
+        "sub_order_lines_belong_to_their_order",
+        "A sub-order has only lines of its own order, of its own merchant and storage class.",
+        """
+        SELECT s.number FROM orders_suborderline p
+        JOIN orders_suborder s ON s.id = p.sub_order_id JOIN orders_orderline l ON l.id = p.order_line_id
+        JOIN inventory_sku k ON k.id = l.sku_id
+        WHERE (l.order_id, k.merchant_id, k.storage_class) <> (s.order_id, s.merchant_id, s.storage_class)
+        """,
+    ),
+    Invariant(
+        "open_holds_are_counted",
+        "`open_holds` is the number of holds that are not released.",
+        """
+        SELECT o.number, o.open_holds FROM orders_order o
+        LEFT JOIN (SELECT order_id, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY order_id) AS h
+          ON h.order_id = o.id
+        WHERE o.open_holds <> coalesce(h.count, 0)
+        """,
+    ),
+    Invariant(
+        "orders_end_with_their_sub_orders",
+        "An order is completed, cancelled or closed just when its sub-orders are.",
+        """
+        SELECT o.number, o.state FROM orders_order o
+        JOIN (SELECT order_id,
+                  count(*) FILTER (WHERE state NOT IN ('completed', 'cancelled', 'returned')) AS unfinished,
+                  count(*) FILTER (WHERE state = 'completed') AS completed
+              FROM orders_suborder GROUP BY order_id) AS s ON s.order_id = o.id
+        WHERE (o.state = 'split') <> (s.unfinished > 0) AND o.cancel_requested_at IS NULL
+           OR (o.state = 'completed') <> (s.unfinished = 0 AND s.completed > 0)
+        """,
+    ),
+    Invariant(
+        "reservations_match_sub_orders",
+        "A sub-order line has an active reservation of its units just while its sub-order holds stock, in the"
+        " sub-order's warehouse and of the line's SKU.",
+        """
+        SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
+        JOIN orders_suborder s ON s.id = p.sub_order_id
+        JOIN orders_orderline l ON l.id = p.order_line_id
+        LEFT JOIN inventory_reservation r ON r.demand_id = p.id AND r.state = 'active'
+        LEFT JOIN inventory_stock k ON k.id = r.stock_id
+        WHERE (r.id IS NOT NULL) <> (s.state IN ('allocated', 'released', 'accepted', 'picking', 'packed'))
+           OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
+        """,
+    ),
+    Invariant(
+        "reservations_have_their_demand",
+        "Every reservation is for a sub-order line that exists.",
+        """
+        SELECT r.id, r.demand_id FROM inventory_reservation r
+        WHERE NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
+        """,
+    ),
+    Invariant(
+        "shipped_goods_were_taken_out",
+        "Just the lines of sub-orders that left have a consumed reservation of all their units.",
+        """
+        SELECT s.number, s.state FROM orders_suborderline p
+        JOIN orders_suborder s ON s.id = p.sub_order_id
+        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation WHERE state = 'consumed'
+                   GROUP BY demand_id) AS c ON c.demand_id = p.id
+        WHERE coalesce(c.units, 0) <> CASE
+            WHEN s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned') THEN p.quantity ELSE 0 END
+        """,
+    ),
+    Invariant(
+        "events_have_their_order",
+        "Every timeline event belongs to an order, and to a sub-order of it where it names one.",
+        """
+        SELECT e.id, e.order_id, e.sub_order_id FROM orders_orderevent e
+        WHERE NOT EXISTS (SELECT FROM orders_order o WHERE o.id = e.order_id)
+           OR (e.sub_order_id IS NOT NULL AND NOT EXISTS (
+                SELECT FROM orders_suborder s WHERE s.id = e.sub_order_id AND s.order_id = e.order_id))
+        """,
+    ),
+    Invariant(
+        "orders_have_a_story",
+        "Every order's timeline begins with its receipt.",
+        """
+        SELECT o.number FROM orders_order o
+        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = 'received')
+        """,
+    ),
+)

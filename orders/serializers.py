@@ -1,0 +1,259 @@
+"""What the API shows of orders. Bodies that come in are msgspec's: see `orders.intake.bodies`."""
+
+from typing import Annotated, Any
+
+import msgspec
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from oms.common.api import ErrorSerializer, ErrorsSerializer
+from orders import examples
+from orders.intake.bodies import OrderBody
+from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder, SubOrderLine
+
+MAX_BULK = 1000
+
+_SHARES = ["goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount"]
+
+# What the timeline keeps to staff: events of their work, and of the settlement with other merchants.
+INTERNAL_EVENTS = ["note", "retried", "settled", "alert_opened", "alert_escalated", "alert_closed"]
+_PUBLIC_DATA = {
+    *("amount", "carrier", "location", "number", "numbers", "parts", "provider", "short", "warehouse", "waybill"),
+}
+# Rules and staff give reasons for each other's eyes; a merchant reads why it was cancelled or refunded.
+_REASON_IS_PUBLIC = {"cancelled", "cancel_requested", "refund_intended"}
+
+
+class BulkBody(msgspec.Struct):
+    """Many orders in one call."""
+
+    orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MAX_BULK)]
+
+
+class RawBulkBody(msgspec.Struct):
+    """`BulkBody` with its rows not decoded yet, so that one of wrong form does not fail the others."""
+
+    orders: list[msgspec.Raw]
+
+
+class BuyerSerializer(serializers.ModelSerializer):
+    """Who bought, by the channel's own id."""
+
+    id = serializers.CharField(source="buyer_reference")
+    name = serializers.CharField(source="buyer_name")
+    phone = serializers.CharField(source="buyer_phone")
+
+    class Meta:
+        model = Order
+        fields = ["id", "name", "phone"]
+
+
+class RecipientSerializer(serializers.ModelSerializer):
+    """Where it goes."""
+
+    name = serializers.CharField(source="recipient_name")
+    phone = serializers.CharField(source="recipient_phone")
+    region_code = serializers.CharField(source="region_id")
+    province = serializers.CharField(source="region.province")
+    city = serializers.CharField(source="region.city")
+    district = serializers.CharField(source="region.district")
+    address = serializers.CharField(source="recipient_address")
+
+    class Meta:
+        model = Order
+        fields = ["name", "phone", "region_code", "province", "city", "district", "address"]
+
+
+class LineSerializer(serializers.ModelSerializer):
+    """One SKU of an order, with its share of every order-level amount."""
+
+    sku = serializers.CharField(source="sku.code")
+    merchant = serializers.CharField(source="sku.merchant.code")
+
+    class Meta:
+        model = OrderLine
+        fields = ["position", "sku", "merchant", "name", "quantity", "unit_price", "line_discount", *_SHARES]
+
+
+class SubOrderLineSerializer(serializers.ModelSerializer):
+    """Units of an order line in a sub-order, with the part of the line's money that they carry."""
+
+    position = serializers.IntegerField(source="order_line.position", help_text="The order's line.")
+    sku = serializers.CharField(source="order_line.sku.code")
+    name = serializers.CharField(source="order_line.name")
+
+    class Meta:
+        model = SubOrderLine
+        fields = ["position", "sku", "name", "quantity", *_SHARES]
+
+
+class SubOrderPartSerializer(serializers.ModelSerializer):
+    """A sub-order as a part of its order."""
+
+    merchant = serializers.CharField(source="merchant.code", help_text="Who fulfils it.")
+    warehouse = serializers.CharField(source="warehouse.code", default=None, allow_null=True)
+    shortage = serializers.DictField(
+        child=serializers.IntegerField(), allow_null=True, help_text="Units that are short, by SKU."
+    )
+    lines = SubOrderLineSerializer(many=True)
+
+    class Meta:
+        model = SubOrder
+        fields = [
+            *("number", "merchant", "state", "storage_class", "payment_method", "warehouse", "shortage"),
+            *("total_quantity", *_SHARES),
+            *("created_at", "allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at"),
+            *("completed_at", "cancelled_at", "lines"),
+        ]
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A sub-order", examples.SUB_ORDER)])
+class SubOrderSerializer(SubOrderPartSerializer):
+    """A sub-order as the merchant that fulfils it sees it: where it goes, and its own lines and money."""
+
+    url = serializers.SerializerMethodField()
+    promise = serializers.CharField(source="order.promise")
+    recipient = RecipientSerializer(source="order")
+
+    class Meta(SubOrderPartSerializer.Meta):
+        fields = ["number", "url", "promise", "recipient", *SubOrderPartSerializer.Meta.fields[1:]]
+
+    @staticmethod
+    def prepare(sub_orders: QuerySet[SubOrder]) -> QuerySet[SubOrder]:
+        """The query with all that is shown, in two statements."""
+        return sub_orders.select_related("merchant", "warehouse", "order__region").prefetch_related(
+            Prefetch("lines", SubOrderLine.objects.select_related("order_line__sku").order_by("order_line__position"))
+        )
+
+    def get_url(self, sub_order: SubOrder) -> str:
+        """The address of the sub-order."""
+        return reverse("api:sub-order", [sub_order.number], request=self.context["request"])
+
+
+class HoldSerializer(serializers.ModelSerializer):
+    """That the order may not go on, and since when."""
+
+    class Meta:
+        model = Hold
+        fields = ["kind", "opened_at", "released_at"]
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An event", examples.EVENTS[1])])
+class EventSerializer(serializers.ModelSerializer):
+    """One change of the order."""
+
+    at = serializers.DateTimeField(source="created_at")
+    sub_order = serializers.CharField(source="sub_order.number", default=None, allow_null=True)
+    actor = serializers.ChoiceField(ActorKind.choices, source="actor_kind", help_text="Who caused it.")
+    data = serializers.SerializerMethodField(help_text="What belongs to the kind of event, such as a waybill number.")
+
+    class Meta:
+        model = OrderEvent
+        fields = ["at", "kind", "sub_order", "actor", "from_state", "to_state", "data"]
+
+    @staticmethod
+    def prepare(events: QuerySet[OrderEvent]) -> QuerySet[OrderEvent]:
+        """The events that merchants see, with all that is shown, in one statement."""
+        return events.exclude(kind__in=INTERNAL_EVENTS).select_related("sub_order").order_by("pk")
+
+    def get_data(self, event: OrderEvent) -> dict[str, Any]:
+        """The event's data without what is meant for staff."""
+        shown = _PUBLIC_DATA | {"reason"} if event.kind in _REASON_IS_PUBLIC else _PUBLIC_DATA
+        return {key: value for key, value in (event.data or {}).items() if key in shown}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])
+class OrderSummarySerializer(serializers.ModelSerializer):
+    """An order in a list."""
+
+    url = serializers.SerializerMethodField()
+    source = serializers.CharField(source="channel.code", help_text="The code of the channel.")
+    held = serializers.SerializerMethodField(help_text="Whether a hold is open.")
+    buyer = BuyerSerializer(source="*")
+    recipient = RecipientSerializer(source="*")
+
+    class Meta:
+        model = Order
+        fields = [
+            *("number", "url", "source", "external_number", "state", "payment_state", "fulfilment_state", "held"),
+            *("payment_method", "promise", "buyer", "recipient", "remark"),
+            *("goods_amount", "freight_amount", "order_amount", "coupon_amount", "points_used", "points_amount"),
+            *("gift_card_amount", "payable_amount", "paid_amount", "refunded_amount", "currency"),
+            *("line_count", "total_quantity", "ordered_at", "created_at", "pay_by", "paid_at"),
+            *("completed_at", "cancelled_at", "cancel_requested_at", "cancel_reason"),
+        ]
+
+    @staticmethod
+    def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
+        """The query with all that is shown, in one statement."""
+        return orders.select_related("channel", "region")
+
+    def get_url(self, order: Order) -> str:
+        """The address of the order."""
+        return order_url(order.number, self.context["request"])
+
+    def get_held(self, order: Order) -> bool:
+        """Whether a hold is open."""
+        return order.open_holds > 0
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An order", examples.ORDER)])
+class OrderSerializer(OrderSummarySerializer):
+    """All of an order that the merchant whose channel sent it may see."""
+
+    lines = LineSerializer(many=True)
+    sub_orders = SubOrderPartSerializer(many=True)
+    holds = HoldSerializer(many=True)
+    timeline = EventSerializer(source="events", many=True)
+
+    class Meta(OrderSummarySerializer.Meta):
+        fields = [*OrderSummarySerializer.Meta.fields, "lines", "sub_orders", "holds", "timeline"]
+
+    @staticmethod
+    def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
+        """The query with all that is shown, in six statements."""
+        return OrderSummarySerializer.prepare(orders).prefetch_related(
+            Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
+            Prefetch("sub_orders", SubOrderSerializer.prepare(SubOrder.objects.order_by("pk"))),
+            Prefetch("holds", Hold.objects.order_by("pk")),
+            Prefetch("events", EventSerializer.prepare(OrderEvent.objects.all())),
+        )
+
+
+class PlacedOrderSerializer(serializers.Serializer):
+    """Where an order is found."""
+
+    number = serializers.CharField()
+    url = serializers.URLField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Sent before", examples.DUPLICATE, status_codes=["409"])])
+class DuplicateSerializer(ErrorsSerializer):
+    """The channel sent this external number before."""
+
+    order = PlacedOrderSerializer(help_text="The order that was made then.")
+
+
+class BulkResultSerializer(serializers.Serializer):
+    """What came of one order of a bulk call."""
+
+    index = serializers.IntegerField(help_text="Its place in `orders`, from 0.")
+    external_number = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(["created", "duplicate", "refused"])
+    number = serializers.CharField(required=False, help_text="Of the order made now, or by an earlier call.")
+    url = serializers.URLField(required=False)
+    errors = ErrorSerializer(many=True, required=False, help_text="Why it was refused, or which it repeats.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("One of each", examples.BULK_RESULTS)])
+class BulkResultsSerializer(serializers.Serializer):
+    """One result for each order of the call, in the same order."""
+
+    results = BulkResultSerializer(many=True)
+
+
+def order_url(number: str, request: object) -> str:
+    """The address of an order."""
+    return reverse("api:order", [number], request=request)
