@@ -110,13 +110,13 @@ class VirtualDeliveryAdmin(RowColumns, KeysetAdmin):
 class OpenAlertFilter(DropdownFilter):
     """Open alerts unless others are asked for."""
 
-    title = gettext_lazy("open")
+    title = gettext_lazy("which ones")
     parameter_name = "which"
-    all_option = ["", gettext_lazy("Open")]
+    all_option = ["", gettext_lazy("Open ones")]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """What else can be asked for."""
-        return [("mine", gettext_lazy("Open and assigned to me")), ("closed", gettext_lazy("Closed"))]
+        return [("mine", gettext_lazy("Open ones of mine")), ("closed", gettext_lazy("Closed ones"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LogisticsAlert]) -> QuerySet[LogisticsAlert]:
         """Alerts that are open, open and the reader's own, or closed."""

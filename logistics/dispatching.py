@@ -4,6 +4,10 @@ The shipment row is the intent, its number the key under which the carrier knows
 carrier is tried. No answer is not: the same carrier is asked again with the same number.
 """
 
+from itertools import pairwise
+
+from itertools import pairwise
+
 from django.db import connection, transaction
 
 from logistics import adapters, alerting, expectations
@@ -129,7 +133,7 @@ def _switch_carriers(refused: dict[int, str]) -> None:
         return
     put_off(QUEUE, refused)
     carriers = list(Carrier.objects.filter(is_active=True).order_by("priority", "code").values_list("id", flat=True))
-    following = dict(zip(carriers, carriers[1:], strict=False))
+    following = dict(pairwise(carriers))
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -41,7 +41,7 @@ _STAGE_TITLES = {
     "apply_notices": gettext_lazy("Apply payment notices"),
     "expire_unpaid": gettext_lazy("Cancel what was not paid"),
     "review": gettext_lazy("Review"),
-    "split": gettext_lazy("Split"),
+    "split": gettext_lazy("Split into sub-orders"),
     "wake": gettext_lazy("Wake backorders"),
     "allocate": gettext_lazy("Choose warehouse, reserve stock"),
     "release": gettext_lazy("Send to warehouse"),

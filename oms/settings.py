@@ -25,7 +25,7 @@ if not SECRET_KEY:
         raise ImproperlyConfigured(
             "SECRET_KEY is not set. Set it to a long random text, or DEBUG=1 on a developer's machine."
         )
-    SECRET_KEY = "insecure-key-for-a-developers-machine-only"
+    SECRET_KEY = "insecure-key-for-a-developers-machine-only"  # noqa: S105 - never used with DEBUG off
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 if not DEBUG and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the host names of this site, separated by commas.")
@@ -45,7 +45,7 @@ if env.bool("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "oms.apps.OmsAdminConfig",
     "oms.apps.OmsConfig",
@@ -191,7 +191,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
 
-# --- The business ------------------------------------------------------------------------------------------------------
+# --- The business -----------------------------------------------------------------------------------------------------
 
 # Keys the permutation that turns a sequence into order numbers. Changing it later may repeat numbers: never change it.
 ORDER_NUMBER_KEY = env.str("ORDER_NUMBER_KEY", default=SECRET_KEY if DEBUG else "")

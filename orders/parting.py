@@ -275,7 +275,7 @@ def _tell(firsts: Sequence[tuple["Plan", Part]], others: Sequence[tuple["Plan", 
     numbers: dict[int, list[str]] = {}
     for plan, part in others:
         numbers.setdefault(plan.id, []).append(part.number)
-    for plan, part in firsts:
+    for plan, _part in firsts:
         data = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
         if numbers[plan.id]:
             rows.append((plan.order_id, plan.id, "parted", "", json.dumps(data)))

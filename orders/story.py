@@ -183,10 +183,14 @@ def _tell_refund(raw: dict[str, Any], data: _Data) -> str:
 
 
 def _tell_scan(what: str, data: _Data) -> str:
-    parcel = data.get("waybill") or data.get("number")
-    told = f"{what} ({parcel})" if parcel else what
-    where = " · ".join(str(data[key]) for key in ("location", "text") if data.get(key))
-    return f"{told}: {where}" if where else f"{told}."
+    values = {
+        "what": what,
+        "parcel": data.get("waybill") or data["number"],
+        "detail": " · ".join(str(data[key]) for key in ("location", "text") if data.get(key)),
+    }
+    return (
+        gettext("%(what)s (%(parcel)s): %(detail)s") if values["detail"] else gettext("%(what)s (%(parcel)s).")
+    ) % values
 
 
 def _tell_unknown(kind: str, data: dict[str, Any] | None) -> str:

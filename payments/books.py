@@ -40,7 +40,8 @@ def refresh(order_ids: Iterable[int]) -> None:
             )
             UPDATE orders_order o SET paid_amount = d.paid, refunded_amount = d.refunded,
                 payment_state = d.payment_state,
-                books_due = o.books_due OR d.paid > o.payable_amount OR (d.paid > o.paid_amount AND o.state = 'cancelled')
+                books_due = o.books_due OR d.paid > o.payable_amount
+                    OR (d.paid > o.paid_amount AND o.state = 'cancelled')
             FROM derived d
             WHERE o.id = d.id
               AND (o.paid_amount, o.refunded_amount, o.payment_state) <> (d.paid, d.refunded, d.payment_state)

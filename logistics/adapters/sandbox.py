@@ -7,10 +7,10 @@ delivers; one parcel in fifty is missed at the first try, one in two hundred is 
 from collections.abc import Sequence
 from zlib import crc32
 
-from oms.common import sandbox
 from logistics import tracking, warehouse_events
 from logistics.adapters import Answer, Parcel, Work
 from logistics.models import ShipmentState, WarehouseEvent
+from oms.common import sandbox
 
 HOUR = 3600.0
 

@@ -1,1 +1,1 @@
-"""Measurements behind `manage.py bench`: each on a database of its own, each against a limit measured in the same run."""
+"""The measurements of `manage.py bench`: each on a database of its own, against a limit measured in the same run."""

@@ -30,16 +30,32 @@ def own_database(name: str) -> Iterator[None]:
     settings = connections["default"].settings_dict
     original = settings["NAME"]
     _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
-    connection.close()
+    connections["default"].close()
     settings["NAME"] = name
     nudging.disable()
     try:
         call_command("migrate", verbosity=0)
         yield
     finally:
-        connections.close_all()
+        connections["default"].close()
         settings["NAME"] = original
         _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def another_database(name: str) -> Iterator[None]:
+    """One more database of its own; the connection to the one in use stays open and comes back at the end."""
+    first = connections["default"]
+    # The wrappers share their settings; this one must keep its name.
+    first.settings_dict = dict(first.settings_dict)
+    del connections["default"]
+    try:
+        with own_database(name):
+            second = connections["default"]
+            yield
+            connections["default"] = second
+    finally:
+        connections["default"] = first
 
 
 def _administer(*statements: str) -> None:

@@ -31,6 +31,8 @@ from unfold.views import ChangeList
 from oms.common.templatetags.staff import badge, state_badge
 
 OLDER, NEWER = "older", "newer"
+# Columns that only the machinery reads.
+_INTERNAL = frozenset({"id", "lease_until", "lease_token", "address_key", "token_hash"})
 COUNT_CAP = 1_000
 # Up to this many rows, by PostgreSQL's own estimate, a whole table is counted out.
 SMALL_TABLE = 10_000
@@ -238,6 +240,22 @@ class KeysetAdmin(ModelAdmin):
         model = self.model._default_manager
         found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.search_fields]
         return queryset.filter(pk__in=united(found)), False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+        """On pages that are only read: every column of the row, two to a line; form fields elsewhere."""
+        if self.fields or self.may_change:
+            return super().get_fields(request, obj)
+        names = self._columns()
+        return [tuple(names[i : i + 2]) for i in range(0, len(names), 2)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """On pages that are only read: all columns, those that no form may write too."""
+        if self.readonly_fields or self.may_change:
+            return super().get_readonly_fields(request, obj)
+        return self._columns()
+
+    def _columns(self) -> list[str]:
+        return [field.name for field in self.model._meta.concrete_fields if field.name not in _INTERNAL]
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""

@@ -74,13 +74,13 @@ class SubOrderAdmin(RowColumns, KeysetAdmin):
 class OpenFilter(DropdownFilter):
     """Open ones unless others are asked for."""
 
-    title = _("open")
+    title = _("which ones")
     parameter_name = "which"
-    all_option = ["", _("Open")]
+    all_option = ["", _("Open ones")]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """What else can be asked for."""
-        return [("released", _("Released")), ("all", _("All"))]
+        return [("released", _("Released ones")), ("all", _("All"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
         """Holds that are open, released, or all."""

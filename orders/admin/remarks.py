@@ -115,8 +115,10 @@ def _of_sub_order(part: SubOrder) -> Iterator[Remark]:
             % {**values, "at": moment(part.cancel_requested_at)},
             "warning",
         )
+    if part.needs_person_since:
+        return
     match part.state:
-        case SubOrderState.AWAITING_ALLOCATION if not part.needs_person_since:
+        case SubOrderState.AWAITING_ALLOCATION:
             yield Remark(_("Sub-order %(number)s: a warehouse is being chosen.") % values)
         case SubOrderState.BACKORDERED if part.sourcing:
             yield Remark(

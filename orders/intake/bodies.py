@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -85,6 +86,8 @@ def decode(raw: bytes | str) -> OrderBody | FieldError:
     except msgspec.ValidationError as error:
         return field_error(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if isinstance(raw, bytes) and raw.startswith(BOM_UTF8):  # some editors put it before a file's first line
+            return decode(raw.removeprefix(BOM_UTF8))
         return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
     except RecursionError:
         return FieldError("", "parse_error", _("This JSON is nested too deeply."))
@@ -110,7 +113,7 @@ def decode_strictly(raw: bytes) -> OrderBody | list[FieldError]:
 def _repeated_key(raw: bytes) -> FieldError | None:
     objects: list[list[tuple[str, Any]]] = []
     try:
-        json.loads(raw.decode(), object_pairs_hook=objects.append, parse_int=len, parse_float=len)
+        json.loads(raw.decode("utf-8-sig"), object_pairs_hook=objects.append, parse_int=len, parse_float=len)
     except (ValueError, RecursionError) as error:
         # In a part that OrderBody has no field for, so that the decoder stepped over it.
         return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
@@ -153,7 +156,8 @@ def convert(value: Any) -> OrderBody | FieldError:
 def field_error(error: msgspec.ValidationError) -> FieldError:
     """msgspec's message in our form: `lines.0.quantity` instead of `$.lines[0].quantity`."""
     match = _PATH.match(str(error))
-    assert match is not None  # the pattern matches any text
+    if match is None:
+        return FieldError("", "invalid", str(error))
     reason = match["reason"]
     path = (match["path"] or "").replace("[", ".").replace("]", "").strip(".")
     missing = _MISSING.search(reason)

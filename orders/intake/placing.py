@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from oms.common import clock, nudging
 from oms.common.errors import FieldError
 from oms.merchants.models import Channel, Merchant
+from orders.actors import Actor
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, Reference, check
-from orders.actors import Actor
 from orders.intake.storing import store
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def place_orders(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, *
     does not stop the others. The number of statements does not grow with the batch.
     """
     outcomes = _place_or_isolate(bodies, merchant, actor)
-    if any([isinstance(outcome, Placed) for outcome in outcomes]):
+    if any(isinstance(outcome, Placed) for outcome in outcomes):
         nudging.nudge("request_payment", "review")
     return outcomes
 

@@ -15,16 +15,17 @@ from orders.models.order import OrderState, PaymentMethod, PaymentState
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
 ORDER_COLUMNS = (
-    "id number channel_id external_number state payment_state payment_method promise"
-    " buyer_reference buyer_name buyer_phone recipient_name recipient_phone region_id recipient_address address_key remark"
-    " goods_amount freight_amount order_amount coupon_amount points_used points_amount gift_card_amount payable_amount"
-    " line_count total_quantity ordered_at created_at pay_by paid_at"
-).split()
+    *("id", "number", "channel_id", "external_number", "state", "payment_state", "payment_method", "promise"),
+    *("buyer_reference", "buyer_name", "buyer_phone", "recipient_name", "recipient_phone", "region_id"),
+    *("recipient_address", "address_key", "remark", "goods_amount", "freight_amount", "order_amount"),
+    *("coupon_amount", "points_used", "points_amount", "gift_card_amount", "payable_amount", "line_count"),
+    *("total_quantity", "ordered_at", "created_at", "pay_by", "paid_at"),
+)
 LINE_COLUMNS = (
-    "order_id position sku_id name quantity unit_price line_discount"
-    " goods_amount freight_share coupon_share points_share gift_card_share payable_amount"
-).split()
-EVENT_COLUMNS = "order_id kind actor_kind actor to_state created_at".split()
+    *("order_id", "position", "sku_id", "name", "quantity", "unit_price", "line_discount", "goods_amount"),
+    *("freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount"),
+)
+EVENT_COLUMNS = ("order_id", "kind", "actor_kind", "actor", "to_state", "created_at")
 
 
 def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime) -> list[tuple[int, str]]:
@@ -110,7 +111,7 @@ def _first_states(order: CheckedOrder) -> tuple[str, str]:
 
 
 def _kind(order: CheckedOrder) -> int:
-    if all([line.sku.is_virtual for line in order.lines]):
+    if all(line.sku.is_virtual for line in order.lines):
         return KIND_VIRTUAL
     return KIND_COD if order.body.payment_method == PaymentMethod.COD else KIND_PREPAID
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +81,18 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    """A data folder with nothing in it, its path too long for a socket; nothing of it is left running afterwards."""
-    folder = Folder(tmp_path.resolve() / ("deep" * 20) / "with a space" / "var")
-    yield folder
-    postgres.stop(folder.path)
-    for process in folder.processes():
-        process.kill()
-    shutil.rmtree(addresses.socket_folder(folder.path), ignore_errors=True)
+def folder() -> Iterator[Folder]:
+    """A data folder with nothing in it, its path too long for a socket; nothing of it is left running afterwards.
+
+    Not in `tmp_path`: as root, PostgreSQL's user is let through the closed folders above, and those are pytest's own.
+    """
+    with tempfile.TemporaryDirectory(prefix="oms-test-") as top:
+        folder = Folder(Path(top).resolve() / ("deep" * 20) / "with a space" / "var")
+        yield folder
+        postgres.stop(folder.path)
+        for process in folder.processes():
+            process.kill()
+        shutil.rmtree(addresses.socket_folder(folder.path), ignore_errors=True)
 
 
 @pytest.fixture

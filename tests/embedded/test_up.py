@@ -52,10 +52,6 @@ def test_up_serves_the_site_and_leaves_nothing_running(folder, up, free_port):
     with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/admin/login/", timeout=30) as response:
         assert response.status == 200
 
-    status, output = up().finish()
-    assert status == 1
-    assert f"already running, at http://127.0.0.1:{free_port}" in output
-
     site.signal(signal.SIGTERM)
     status, output = site.finish()
     assert status == 0
@@ -64,9 +60,12 @@ def test_up_serves_the_site_and_leaves_nothing_running(folder, up, free_port):
 
 
 @pytest.mark.soak
-def test_what_dies_is_started_again(folder, up):
+def test_what_dies_is_started_again_but_nothing_is_started_twice(folder, up, free_port):
     site = up()
     site.wait_for("The site is ready")
+    status, output = up().finish()
+    assert status == 1
+    assert f"already running, at http://127.0.0.1:{free_port}" in output
     for name in ("gunicorn", "celery", "valkey-server"):
         os.kill(children(site, name)[0].pid, signal.SIGKILL)
         site.wait_for("ended by itself (status -9); it is restarted in 1 s.")

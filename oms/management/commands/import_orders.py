@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from oms.common import memory
 from oms.merchants.models import Merchant
+from orders.actors import Actor
 from orders.intake.bodies import decode
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
-from orders.actors import Actor
 from orders.models import ActorKind
 
 BATCH = 1000
@@ -69,8 +69,7 @@ class Command(BaseCommand):
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         yield from file
 
 

@@ -1,0 +1,84 @@
+"""A stock-take: what was counted is a fact, also where more was promised than is there."""
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from inventory.models import Reservation, Stock, StockMovement
+from oms.common import nudging
+from oms.common.errors import OmsError
+from orders import timeline
+from orders.actors import Actor
+from orders.models import SubOrder, SubOrderLine, SubOrderState
+
+
+class PromisedElsewhere(OmsError):
+    """Too many of the units are in the hands of the warehouse already."""
+
+    code = "promised"
+
+
+@transaction.atomic
+def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "") -> Stock:
+    """Set the units on hand to what was counted. Promises that it cannot keep are taken away, the youngest first:
+    their sub-orders are backordered in the same transaction.
+
+    Raises OmsError for a negative count, and PromisedElsewhere if sub-orders that the warehouse is working on would
+    have to lose their goods: those must be cancelled there first.
+    """
+    if counted < 0:
+        raise OmsError(_("A count cannot be negative."), attr="counted")
+    lines = SubOrderLine.objects.filter(
+        pk__in=Reservation.objects.filter(stock_id=stock_id, state="active").values("demand_id"),
+        sub_order__state=SubOrderState.ALLOCATED,
+        sub_order__lease_until=None,
+    )
+    # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
+    ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
+    locked = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None).order_by("id")
+    candidates = list(locked.select_for_update(no_key=True, of=("self",)))
+    stock = Stock.objects.select_for_update(no_key=True, of=("self",)).get(pk=stock_id)
+    excess = stock.reserved - counted
+    losers: list[SubOrder] = []
+    for sub_order in sorted(candidates, key=lambda part: -part.pk):
+        if excess <= 0:
+            break
+        promised = Reservation.objects.filter(
+            stock_id=stock_id, state="active", demand_id__in=sub_order.lines.values("pk")
+        )
+        excess -= sum(promised.values_list("quantity", flat=True))
+        losers.append(sub_order)
+    if excess > 0:
+        raise PromisedElsewhere(
+            _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
+            % {"units": excess}
+        )
+    _backorder(losers, actor)
+    change = counted - stock.on_hand
+    if change:
+        StockMovement.objects.create(
+            stock=stock, kind=StockMovement.Kind.STOCK_TAKE, on_hand_change=change, actor=actor.name, note=note[:200]
+        )
+    Stock.objects.filter(pk=stock_id).update(on_hand=counted, wakes_backorders=True)
+    nudging.nudge("wake")
+    return Stock.objects.get(pk=stock_id)
+
+
+def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
+    """Their whole reservation goes back, so that they can be sourced anew."""
+    ids = [sub_order.pk for sub_order in sub_orders]
+    if not ids:
+        return
+    lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE orders_suborder SET state = 'backordered', warehouse_id = NULL, allocated_at = NULL,
+                ready_at = now(), sourcing = NULL
+            WHERE id = ANY(%s)
+            """,
+            [ids],
+        )
+    reserving.release(list(lines), actor=actor.name, note="stock-take")
+    timeline.record_of_sub_orders(ids, "backordered", actor, to_state="backordered", short={})
+    nudging.nudge("allocate")
