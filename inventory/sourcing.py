@@ -4,8 +4,10 @@ Fewest parcels first: one warehouse that has everything, however far; else the s
 warehouses that together have it. What no group has is short.
 """
 
+import json
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
@@ -13,8 +15,10 @@ from typing import NamedTuple
 from inventory.models import Region, StorageClass, Warehouse
 
 EARTH_RADIUS_KM = 6371.0
-# Groups of warehouses are tried exhaustively among this many of the nearest candidates.
+# Groups of warehouses are tried exhaustively among this many candidates: the nearest that have anything of it, and
+# farther ones for what those lack.
 NEAREST = 8
+MOST = 12
 
 
 class Candidate(NamedTuple):
@@ -50,7 +54,21 @@ class Choice:
 
     parts: list[tuple[Candidate, list[Take]]]
     short: dict[int, int]
-    why: list[list[object]]
+    why: tuple[tuple[str, int, str], ...]
+
+    @property
+    def why_text(self) -> str:
+        """`why` as JSON."""
+        return _as_json(self.why)
+
+
+NOTHING_CHOSEN = Choice([], {}, ())
+
+
+@lru_cache(maxsize=1 << 14)
+def _as_json(why: tuple[tuple[str, int, str], ...]) -> str:
+    """Orders of one region share their reasons, so few texts are made."""
+    return json.dumps(why)
 
 
 def distance_km(longitude: float, latitude: float, other_longitude: float, other_latitude: float) -> float:
@@ -126,9 +144,8 @@ def choose(wants: Sequence[Want], candidates: Sequence[Candidate], available: Av
     for i, candidate in enumerate(candidates):
         if _has_all(candidate, wants, available):
             takes = _take(candidate, {want.line_id: want.quantity for want in wants}, wants, available)
-            why = [[c.code, c.km, "short"] for c in candidates[:i]]
-            why.append([candidate.code, candidate.km, "chosen"])
-            why += [[c.code, c.km, "farther"] for c in candidates[i + 1 :]]
+            verdicts = ("short",) * i + ("chosen",) + ("farther",) * (len(candidates) - i - 1)
+            why = tuple([(c.code, c.km, verdict) for c, verdict in zip(candidates, verdicts, strict=True)])
             return Choice([(candidate, takes)], {}, why)
     return _choose_several(wants, candidates, available)
 
@@ -152,8 +169,8 @@ def _by_sku(wants: Sequence[Want]) -> dict[int, int]:
 
 
 def _choose_several(wants: Sequence[Want], candidates: Sequence[Candidate], available: Available) -> Choice:
-    near = candidates[:NEAREST]
     needed = _by_sku(wants)
+    near = _useful(needed, candidates, available)
     can_have = {
         sku: min(units, sum(available.get((c.warehouse_id, sku), 0) for c in near)) for sku, units in needed.items()
     }
@@ -165,8 +182,23 @@ def _choose_several(wants: Sequence[Want], candidates: Sequence[Candidate], avai
         if takes:
             parts.append((candidate, takes))
     chosen = {candidate.code for candidate, _takes in parts}
-    why: list[list[object]] = [[c.code, c.km, "chosen" if c.code in chosen else "short"] for c in candidates]
+    why = tuple([(c.code, c.km, "chosen" if c.code in chosen else "short") for c in candidates])
     return Choice(parts, short, why)
+
+
+def _useful(
+    needed: Mapping[int, int], candidates: Sequence[Candidate], available: Mapping[tuple[int, int], int]
+) -> list[Candidate]:
+    """The nearest candidates that have anything of what is needed, and farther ones that have what those lack."""
+    near: list[Candidate] = []
+    lacking = dict(needed)
+    for candidate in candidates:
+        has = {sku: units for sku in needed if (units := available.get((candidate.warehouse_id, sku), 0)) > 0}
+        if has and (len(near) < NEAREST or any(lacking[sku] > 0 for sku in has)):
+            near.append(candidate)
+            for sku, units in has.items():
+                lacking[sku] -= units
+    return near
 
 
 def _smallest_group(
@@ -175,6 +207,9 @@ def _smallest_group(
     """The fewest, then together nearest, warehouses that have `needed` (units by SKU) between them."""
     if not any(needed.values()):
         return []
+    if len(near) > MOST:
+        # Too many groups to try: crumbs of stock are taken as they lie, the nearest first.
+        return near
     for size in range(1, len(near) + 1):
         groups = sorted(combinations(near, size), key=lambda group: sum(c.km for c in group))
         for group in groups:

@@ -10,6 +10,7 @@ from orders.actors import Actor
 from orders.cancelling import cancel_sub_orders, finish_requests
 from orders.locking import lock_orders
 from orders.models import ActorKind, SubOrder
+from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE, UNALLOCATED_STATES
 
 QUEUE = Queue(SubOrder, "q.cancel_requested_at IS NOT NULL")
 
@@ -54,7 +55,7 @@ def _finish(
         answer = answers.get(numbers[key])
         if answer is None:
             failed[key] = errors.get(key, "no answer")
-        elif answer.taken and state in ("allocated", "released", "accepted", "picking"):
+        elif (answer.taken and state in (*BEFORE_RELEASE, *IN_WAREHOUSE)) or state in UNALLOCATED_STATES:
             granted.append(key)
         else:
             refused.append((key, answer.reason))
@@ -62,11 +63,12 @@ def _finish(
     alerting.close_for_sub_orders(granted)
     if refused:
         with connection.cursor() as cursor:
-            # A packed sub-order goes on to its carrier once its order is no longer held.
+            # Once its order is no longer held, a packed sub-order goes on to its carrier, and one that was on its way
+            # to the warehouse is sent there again.
             cursor.execute(
                 """
                 UPDATE orders_suborder SET cancel_requested_at = NULL, lease_until = NULL,
-                    ready_at = CASE WHEN state = 'packed' THEN now() END
+                    ready_at = CASE WHEN state IN ('allocated', 'packed') THEN now() END
                 WHERE id = ANY(%s)
                 """,
                 [[key for key, _reason in refused]],

@@ -6,8 +6,6 @@ carrier is tried. No answer is not: the same carrier is asked again with the sam
 
 from itertools import pairwise
 
-from itertools import pairwise
-
 from django.db import connection, transaction
 
 from logistics import adapters, alerting, expectations
@@ -28,7 +26,7 @@ def run(limit: int) -> int:
     parcels = _read(list(tokens))
     issued: dict[int, str] = {}
     refused: dict[int, str] = {}
-    errors: dict[int, str] = {}
+    errors = {key: "no carrier is active" for key in tokens if key not in parcels}
     by_adapter: dict[str, dict[int, adapters.Parcel]] = {}
     for key, (adapter, parcel) in parcels.items():
         by_adapter.setdefault(adapter, {})[key] = parcel
@@ -49,6 +47,8 @@ def run(limit: int) -> int:
                 refused[key] = answer.reason
     with transaction.atomic():
         mine = set(lock_leased(QUEUE, tokens))
+        for key in _repeated(issued, parcels):
+            errors[key] = f"the carrier gave waybill {issued.pop(key)} to another parcel too"
         _write_waybills({key: waybill for key, waybill in issued.items() if key in mine})
         _switch_carriers({key: reason for key, reason in refused.items() if key in mine})
         failed = {key: error for key, error in errors.items() if key in mine}
@@ -89,6 +89,28 @@ def _read(sub_order_ids: list[int]) -> dict[int, tuple[str, adapters.Parcel]]:
             [sub_order_ids],
         )
         return {key: (adapter, adapters.Parcel(*rest)) for key, adapter, *rest in cursor.fetchall()}
+
+
+def _repeated(waybills: dict[int, str], parcels: dict[int, tuple[str, adapters.Parcel]]) -> list[int]:
+    """Sub-orders whose waybill is that of another parcel of the carrier; the first one of a batch keeps it."""
+    keys = list(waybills)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT n.id FROM unnest(%s::bigint[], %s::text[], %s::text[]) WITH ORDINALITY AS n(id, waybill, carrier, i)
+            JOIN logistics_carrier c ON c.code = n.carrier
+            WHERE EXISTS (SELECT FROM logistics_shipment h WHERE h.waybill_number = n.waybill AND h.carrier_id = c.id)
+            """,
+            [keys, [waybills[key] for key in keys], [parcels[key][1].carrier for key in keys]],
+        )
+        repeated = [key for (key,) in cursor.fetchall()]
+    seen: set[tuple[str, str]] = set()
+    for key in keys:
+        waybill = (parcels[key][1].carrier, waybills[key])
+        if waybill in seen and key not in repeated:
+            repeated.append(key)
+        seen.add(waybill)
+    return repeated
 
 
 def _write_waybills(waybills: dict[int, str]) -> None:

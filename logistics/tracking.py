@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from logistics import alerting, expectations, warehouse_events
 from logistics.models import GOING_BACK, MOVING, ShipmentState
@@ -13,7 +14,7 @@ from oms.common.claiming import Stage
 from orders import fulfilment, timeline
 from orders.actors import Actor
 from orders.locking import lock_orders
-from orders.models import ActorKind
+from orders.models import ActorKind, SubOrder
 
 # Final scans win over all others, and signed over returned over lost, whatever the order in which they come.
 _FINAL = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
@@ -149,7 +150,11 @@ def _apply(scan_ids: list[int], shipment_ids: list[int], sub_order_ids: list[int
         scans: dict[int, list[tuple[datetime, str]]] = {}
         for shipment_id, occurred_at, state in cursor.fetchall():
             scans.setdefault(shipment_id, []).append((occurred_at, state))
-    states = {key: state_of(scans[key]) or state for key, _sub_order, state in shipments}
+    # What came home stays home, even if a scan then says that it was signed for: the money went back.
+    states = {
+        key: state if sub_order_states[sub_order] == "returned" else state_of(scans[key]) or state
+        for key, sub_order, state in shipments
+    }
     _write_shipments(states)
     _tell(scan_ids)
     alerting.close_for_shipments(shipment_ids)
@@ -218,7 +223,11 @@ def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
         warehouse_events.ship(left)
         alerting.close_for_sub_orders(left)
     shipped = {key for key in reached if states[key] == "shipped" or key in left}
-    _finish(sorted(k for k in shipped if reached[k] == ShipmentState.SIGNED), "delivered", "delivered_at = now()")
+    there = sorted(
+        key for key in reached if reached[key] == ShipmentState.SIGNED and (key in shipped or states[key] == "rejected")
+    )
+    _finish(there, "delivered", "delivered_at = now(), needs_person_since = NULL")
+    _call_a_person(sorted(k for k in shipped if reached[k] == ShipmentState.LOST))
     refused = sorted(k for k in shipped if reached[k] in GOING_BACK)
     _finish(refused, "rejected", "expected_event = ''")
     # `rejected` first where both scans came at once; then home.
@@ -227,7 +236,14 @@ def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
         for key in reached
         if reached[key] == ShipmentState.RETURNED and (key in shipped or states[key] == "rejected")
     )
-    _finish(home, "returned", "expected_event = ''")
+    _finish(home, "returned", "expected_event = '', needs_person_since = NULL")
+
+
+def _call_a_person(sub_order_ids: list[int]) -> None:
+    """The carrier lost the parcels: no scan will move their sub-orders on."""
+    SubOrder.objects.filter(pk__in=sub_order_ids, needs_person_since=None).update(
+        needs_person_since=timezone.now(), last_error="the carrier lost the parcel"
+    )
 
 
 def _finish(sub_order_ids: list[int], state: str, change: str) -> None:

@@ -95,7 +95,7 @@ def _apply(rows: Sequence[tuple[int, str, str, int, str, bool, bool]]) -> None:
     reached: dict[int, str] = {}
     refused: dict[int, str] = {}
     for event_id, kind, text, sub_order_id, state, _cancelling, _leased in rows:
-        now_at = reached.get(sub_order_id, state)
+        now_at = "refused" if sub_order_id in refused else reached.get(sub_order_id, state)
         if kind == WarehouseEvent.Kind.REFUSED and now_at in ("allocated", "released"):
             refused[sub_order_id] = text
             outcomes[event_id] = "applied"
@@ -128,7 +128,8 @@ def _mark_released(sub_order_ids: list[int]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                UPDATE orders_suborder SET state = 'released', released_at = now(), lease_until = NULL, ready_at = NULL
+                UPDATE orders_suborder SET state = 'released', released_at = now(), lease_until = NULL,
+                    ready_at = CASE WHEN cancel_requested_at IS NOT NULL THEN now() END
                 WHERE id = ANY(%s) AND state = 'allocated'
                 """,
                 [sub_order_ids],
@@ -177,7 +178,7 @@ _MOVES = {"accepted": _accept, "picking": _pick, "packed": _pack, "shipped": shi
 
 
 def _return_refused(refused: dict[int, str]) -> None:
-    """The warehouse will not do it: the stock is freed, and a person decides what next."""
+    """The warehouse will not do it: the stock is freed; a person decides what next, unless it is being cancelled."""
     if not refused:
         return
     ids = sorted(refused)
@@ -185,13 +186,15 @@ def _return_refused(refused: dict[int, str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE orders_suborder s SET state = 'awaiting_allocation', needs_person_since = now(), lease_until = NULL,
+            UPDATE orders_suborder s SET state = 'awaiting_allocation', lease_until = NULL,
+                needs_person_since = CASE WHEN s.cancel_requested_at IS NULL THEN now() END,
                 ready_at = now(), last_error = r.reason, expected_event = '', next_event_due = NULL
             FROM unnest(%s::bigint[], %s::text[]) AS r(id, reason) WHERE s.id = r.id
             """,
             [ids, [refused[key] for key in ids]],
         )
     reserving.release(list(lines), actor="warehouse", note="refused by the warehouse")
+    alerting.close_for_sub_orders(ids)
     for key in ids:
         timeline.record_of_sub_orders(
             [key], "warehouse_refused", _ACTOR, to_state="awaiting_allocation", text=refused[key]

@@ -1,7 +1,7 @@
 """Settings, driven by environment variables; README.md lists them.
 
 With DEBUG off (the default) the site is secure: a secret key and the allowed hosts must be given, and cookies travel
-over HTTPS only. `make run` turns DEBUG on for the machine's own use.
+over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one's own needs (see `oms.embedded`).
 """
 
 from pathlib import Path
@@ -132,9 +132,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
+        # Compressing takes half a minute and pays off over a network only.
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if HTTPS_ONLY
+        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
@@ -169,6 +172,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # The validator is a service of somebody else.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "OrderState": "orders.models.OrderState",

@@ -1,5 +1,6 @@
 """The workers' doors into the pipeline: one task that runs a stage until nothing is ready."""
 
+import logging
 import time
 
 from celery import shared_task
@@ -8,6 +9,8 @@ from django.conf import settings
 from oms.common import nudging
 from oms.pipeline import PIPELINE, STAGES
 from orders import waking
+
+logger = logging.getLogger(__name__)
 
 # A task gives way to others after this long; beat or a nudge brings it back.
 SLICE_SECONDS = 20.0
@@ -31,9 +34,16 @@ def run_stage(name: str) -> int:
 
 @shared_task(name="oms.sweep", ignore_result=True)
 def sweep() -> None:
-    """Run every stage in turn: what beat calls every few seconds, so that a lost nudge loses nothing."""
+    """Run every stage in turn: what beat calls every few seconds, so that a lost nudge loses nothing.
+
+    A stage that fails as a whole does not stop those after it.
+    """
     for stage in PIPELINE:
-        run_stage(stage.name)
+        try:
+            run_stage(stage.name)
+        except Exception:
+            # Its work is still in its rows; the next sweep tries again.
+            logger.exception("stage %s failed", stage.name)
 
 
 @shared_task(name="oms.wake_all_backorders", ignore_result=True)

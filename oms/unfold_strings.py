@@ -7,6 +7,7 @@ from django.utils.translation import gettext_noop as _
 from django.utils.translation import ngettext_lazy
 
 WORDS = [
+    _(" By %(filter_title)s "),
     _("Select record"),
     _("Select action"),
     _("Collapse"),

@@ -12,7 +12,7 @@ from django.db import connection
 
 from inventory import reserving
 from inventory.models import Sku
-from inventory.sourcing import Choice, Routes, Want, choose
+from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Routes, Want, choose
 from oms.common.claiming import Queue, Stage, in_one_transaction
 from oms.common.copying import array, text_array
 from orders import parting
@@ -24,9 +24,6 @@ QUEUE = Queue(
     "q.state IN ('awaiting_allocation', 'backordered')",
     unless=ORDER_IS_HELD,
 )
-
-
-NOTHING_CHOSEN = Choice([], {}, [])
 
 
 @dataclass(slots=True)
@@ -41,6 +38,7 @@ class Plan:
     storage_class: str
     region_code: str
     wants: list[Want] = field(default_factory=list)
+    candidates: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN
     shortage: dict[str, int] = field(default_factory=dict)
 
@@ -59,16 +57,17 @@ def _allocate(sub_order_ids: list[int]) -> None:
     plans = _read(sub_order_ids)
     routes = Routes()
     routes.prepare({plan.region_code for plan in plans})
-    stock = _read_stock(plans, routes)
+    for plan in plans:
+        plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
+    stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
-        candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
-        plan.choice = choose(plan.wants, candidates, available)
+        plan.choice = choose(plan.wants, plan.candidates, available)
     _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
-    shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, routes, stock)]
+    shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
     served = reserving.reserve(demands, shortages=shortages, actor="allocate")
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
     done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
@@ -114,13 +113,10 @@ def _name_shortages(plans: Sequence[Plan]) -> None:
         plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
 
 
-def _read_stock(plans: Sequence[Plan], routes: Routes) -> dict[tuple[int, int], tuple[int, int]]:
+def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]:
     """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
     pairs = {
-        (candidate.warehouse_id, want.sku_id)
-        for plan in plans
-        for candidate in routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
-        for want in plan.wants
+        (candidate.warehouse_id, want.sku_id) for plan in plans for candidate in plan.candidates for want in plan.wants
     }
     with connection.cursor() as cursor:
         cursor.execute(
@@ -150,11 +146,11 @@ def _demands(
     return demands
 
 
-def _shortages(plan: Plan, routes: Routes, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:
+def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:
     """The stock rows that hold too little, as they were seen: should goods arrive meanwhile, the plan is void."""
     return [
         reserving.Shortage(plan.id, stock_id, seen)
-        for candidate in routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
+        for candidate in plan.candidates
         for sku_id in plan.choice.short
         for stock_id, seen in [stock.get((candidate.warehouse_id, sku_id), (0, 0))]
         if stock_id
@@ -184,7 +180,7 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
             {
                 "ids": array(plan.id for plan in plans),
                 "warehouses": array(plan.choice.parts[0][0].warehouse_id for plan in plans),
-                "why": text_array(json.dumps(plan.choice.why) for plan in plans),
+                "why": text_array(plan.choice.why_text for plan in plans),
             },
         )
 
@@ -213,7 +209,7 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
             {
                 "ids": array(plan.id for plan in plans),
                 "from_states": text_array(plan.state for plan in plans),
-                "why": text_array(json.dumps(plan.choice.why) for plan in plans),
+                "why": text_array(plan.choice.why_text for plan in plans),
                 "short": text_array(json.dumps(plan.shortage) for plan in plans),
             },
         )

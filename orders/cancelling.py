@@ -61,17 +61,12 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     if blocked:
         raise CannotCancel(blocked)
     now = timezone.now()
-    # A release that is under way counts as done: the warehouse may have the sub-order already.
-    asked = [
-        part
-        for part in sub_orders
-        if part.state in IN_WAREHOUSE or (part.state == SubOrderState.ALLOCATED and part.lease_until is not None)
-    ]
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or _may_be_released(part)]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
         SubOrder.objects.filter(pk__in=[part.pk for part in asked]).update(
-            cancel_requested_at=now, ready_at=now, attempts=0
+            cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
         )
         Order.objects.filter(pk=order_id).update(
             cancel_requested_at=now, cancel_reason=reason, open_holds=F("open_holds") + 1
@@ -88,6 +83,12 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         _end(order, reason=reason, actor=actor)
         nudging.nudge("books", "wake")
     return Order.objects.get(pk=order_id)
+
+
+def _may_be_released(part: SubOrder) -> bool:
+    """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
+    does not say what the warehouse did."""
+    return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))
 
 
 def _end(order: Order, *, reason: str, actor: Actor) -> None:

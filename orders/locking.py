@@ -21,8 +21,18 @@ def lock_order(order_id: int, *, version: int | None = None) -> Order:
 
 
 def lock_sub_orders(order_id: int) -> list[SubOrder]:
-    """The sub-orders of a locked order, locked by id."""
-    return list(SubOrder.objects.filter(order_id=order_id).order_by("id").select_for_update(no_key=True, of=("self",)))
+    """The sub-orders of a locked order, locked by id.
+
+    While we wait for a sub-order, the allocate stage may split parts off it, which the waiting statement does not see.
+    So it looks again until there are no new ones: the parts of locked sub-orders cannot grow more.
+    """
+    locked: list[SubOrder] = []
+    while True:
+        others = SubOrder.objects.filter(order_id=order_id).exclude(pk__in=[part.pk for part in locked])
+        new = list(others.order_by("id").select_for_update(no_key=True, of=("self",)))
+        if not new:
+            return locked
+        locked += new
 
 
 def lock_orders(order_ids: Iterable[int]) -> list[int]:

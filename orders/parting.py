@@ -1,18 +1,19 @@
 """Splitting a sub-order that no single warehouse can send: who sends what becomes a sub-order each.
 
-The sub-order itself keeps its first part, the others get its number with one more suffix. Lines that go whole move
+The sub-order itself keeps its first part, the others get its first number with a running suffix: a part that is
+split once more makes no longer numbers. Lines that go whole move
 with their money; a line whose units are spread is divided, each part taking its share of every amount and the last
 part the rest. Units that nobody has stay behind in a backordered part.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from oms.common.copying import copy_rows, next_ids, text_array
+from oms.common.copying import array, copy_rows, next_ids, text_array
 from oms.common.money import fen_text
 from orders.apportionment import Shares
 
@@ -66,8 +67,6 @@ class Parts:
 
 @dataclass(slots=True)
 class _Source:
-    number: str
-    part_count: int
     order_line_id: int
     quantity: int
     shares: Shares
@@ -80,6 +79,7 @@ def part_lines(plans: Sequence["Plan"]) -> Parts:
     if not plans:
         return parts
     sources = _read([plan.id for plan in plans])
+    numbers = _Numbers(plans)
     spread = {plan.id: _spread(plan) for plan in plans}
     new_lines = sum(len(takers) - 1 for lines in spread.values() for takers in lines.values())
     part_counts = {plan.id: len(plan.choice.parts) + bool(plan.choice.short) for plan in plans}
@@ -107,14 +107,12 @@ def part_lines(plans: Sequence["Plan"]) -> Parts:
                 is_kept = len(takers) == 1 and warehouse == warehouses[0]
                 lines[warehouse].append(PartLine(new_id, source.order_line_id, units, taken, weight, i > 0, is_kept))
                 parts.line_ids[plan.id, warehouse, line_id] = new_id
-        any_source = sources[next(iter(spread[plan.id]))]
         made = []
         for i, warehouse in enumerate(warehouses):
             if i == 0:
                 made.append(Part(plan.id, plan.number, None, warehouse, lines[warehouse]))
             else:
-                number = f"{plan.number}-{any_source.part_count + i}"
-                made.append(Part(next(part_ids), number, plan.id, warehouse, lines[warehouse]))
+                made.append(Part(next(part_ids), numbers.next(plan), plan.id, warehouse, lines[warehouse]))
         parts.by_sub_order[plan.id] = made
     return parts
 
@@ -137,20 +135,50 @@ def _read(sub_order_ids: Sequence[int]) -> dict[int, _Source]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT l.id, s.number, s.part_count, l.order_line_id, l.quantity, k.weight_g,
+            SELECT l.id, l.order_line_id, l.quantity, k.weight_g,
                    {", ".join(f"(l.{column} * 100)::bigint" for column in _AMOUNTS[:-1])}
-            FROM orders_suborder s
-            JOIN orders_suborderline l ON l.sub_order_id = s.id
+            FROM orders_suborderline l
             JOIN orders_orderline ol ON ol.id = l.order_line_id
             JOIN inventory_sku k ON k.id = ol.sku_id
-            WHERE s.id = ANY(%s)
+            WHERE l.sub_order_id = ANY(%s)
             """,
             [list(sub_order_ids)],
         )
         return {
-            line_id: _Source(number, count, order_line, quantity, Shares(*fen), weight)
-            for line_id, number, count, order_line, quantity, weight, *fen in cursor.fetchall()
+            line_id: _Source(order_line, quantity, Shares(*fen), weight)
+            for line_id, order_line, quantity, weight, *fen in cursor.fetchall()
         }
+
+
+class _Numbers:
+    """Numbers of new parts: that of the sub-order which the split stage made, and a running suffix.
+
+    Should another worker split a part of the same sub-order at the same time, the number's unique constraint lets one
+    of them through, and the other is done again.
+    """
+
+    def __init__(self, plans: Sequence["Plan"]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT b.base, coalesce(max(split_part(s.number, '-', 3)::int), 0)
+                FROM unnest(%s::bigint[], %s::text[]) AS b(order_id, base)
+                LEFT JOIN orders_suborder s ON s.order_id = b.order_id AND starts_with(s.number, b.base || '-')
+                GROUP BY b.base
+                """,
+                [array(plan.order_id for plan in plans), text_array(self._base(plan) for plan in plans)],
+            )
+            self._used = dict(cursor.fetchall())
+
+    def next(self, plan: "Plan") -> str:
+        """The number of one more part."""
+        base = self._base(plan)
+        self._used[base] += 1
+        return f"{base}-{self._used[base]}"
+
+    @staticmethod
+    def _base(plan: "Plan") -> str:
+        return "-".join(plan.number.split("-")[:2])
 
 
 def _amounts(shares: Shares) -> list[str]:
@@ -197,7 +225,7 @@ def _insert_parts(others: Sequence[tuple["Plan", Part]]) -> None:
                         part.number,
                         part.parent_id,
                         part.warehouse_id or None,
-                        json.dumps(plan.choice.why),
+                        plan.choice.why_text,
                         None if part.warehouse_id else json.dumps(plan.shortage),
                         sum(line.quantity for line in part.lines),
                         sum(line.weight_g for line in part.lines),
@@ -206,6 +234,7 @@ def _insert_parts(others: Sequence[tuple["Plan", Part]]) -> None:
                     for plan, part in others
                 ],
                 14,
+                texts={1, 4, 5},
             ),
         )
 
@@ -223,7 +252,11 @@ def _write_lines(parts: Sequence[Part]) -> None:
             WHERE l.id = p.id
             """,
             _columns(
-                [(line.id, part.id, line.quantity, *_amounts(line.shares)) for part, line in rows if not line.is_new],
+                [
+                    (line.id, part.id, line.quantity, *_amounts(line.shares))
+                    for part, line in rows
+                    if not (line.is_new or line.is_kept)
+                ],
                 9,
             ),
         )
@@ -256,7 +289,7 @@ def _update_firsts(firsts: Sequence[tuple["Plan", Part]], parts: Parts) -> None:
                     (
                         part.id,
                         part.warehouse_id,
-                        json.dumps(plan.choice.why),
+                        plan.choice.why_text,
                         len(parts.by_sub_order[plan.id]) - 1,
                         sum(line.quantity for line in part.lines),
                         sum(line.weight_g for line in part.lines),
@@ -265,6 +298,7 @@ def _update_firsts(firsts: Sequence[tuple["Plan", Part]], parts: Parts) -> None:
                     for plan, part in firsts
                 ],
                 12,
+                texts={2},
             ),
         )
 
@@ -296,7 +330,10 @@ def _tell(firsts: Sequence[tuple["Plan", Part]], others: Sequence[tuple["Plan", 
     )
 
 
-def _columns(rows: Sequence[Sequence[object]], width: int) -> list[str]:
-    """Rows turned into one array a column, as unnest takes them."""
-    columns = zip(*rows, strict=True) if rows else [()] * width
-    return [text_array([None if value is None else str(value) for value in column]) for column in columns]
+def _columns(rows: Sequence[Sequence[object]], width: int, texts: Collection[int] = ()) -> list[str]:
+    """Rows turned into one array a column, as unnest takes them; `texts` are the places of columns of text or JSON."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * width
+    return [
+        text_array(column) if i in texts else array(column)  # type: ignore[arg-type]
+        for i, column in enumerate(columns)
+    ]

@@ -1,6 +1,7 @@
 """A stock-take: what was counted is a fact, also where more was promised than is there."""
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from inventory import reserving
@@ -32,12 +33,17 @@ def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "") ->
         pk__in=Reservation.objects.filter(stock_id=stock_id, state="active").values("demand_id"),
         sub_order__state=SubOrderState.ALLOCATED,
         sub_order__lease_until=None,
+        sub_order__last_error="",
     )
     # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
     ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
-    locked = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None).order_by("id")
-    candidates = list(locked.select_for_update(no_key=True, of=("self",)))
-    stock = Stock.objects.select_for_update(no_key=True, of=("self",)).get(pk=stock_id)
+    # One with an error may have reached its warehouse all the same.
+    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
+    candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
+    # A loser gives back all of its reservations: their stock is locked along, in the one order.
+    theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
+    reserving.lock_stock({stock_id, *theirs.values_list("stock_id", flat=True)})
+    stock = Stock.objects.get(pk=stock_id)
     excess = stock.reserved - counted
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
@@ -62,6 +68,10 @@ def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "") ->
     Stock.objects.filter(pk=stock_id).update(on_hand=counted, wakes_backorders=True)
     nudging.nudge("wake")
     return Stock.objects.get(pk=stock_id)
+
+
+def _lines_of(sub_orders: list[SubOrder]) -> QuerySet[SubOrderLine]:
+    return SubOrderLine.objects.filter(sub_order_id__in=[sub_order.pk for sub_order in sub_orders])
 
 
 def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:

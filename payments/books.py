@@ -6,6 +6,7 @@ carrier collected is booked; what marketplace merchants are owed for completed s
 
 from collections.abc import Iterable, Sequence
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from oms.common.claiming import Stage
@@ -169,8 +170,8 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
                 INSERT INTO payments_settlement
                     (merchant_id, sub_order_id, state, gross_amount, commission_amount, net_amount, due_on)
                 SELECT m.id, s.id, 'open', g.gross, round(g.gross * m.commission_rate, 2),
-                    g.gross - round(g.gross * m.commission_rate, 2), (s.completed_at + make_interval(days =>
-                        m.settlement_days::int))::date
+                    g.gross - round(g.gross * m.commission_rate, 2),
+                    (s.completed_at AT TIME ZONE %s)::date + m.settlement_days::int
                 FROM orders_suborder s
                 JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = 'marketplace'
                 CROSS JOIN LATERAL (SELECT s.goods_amount + s.freight_share AS gross) AS g
@@ -183,7 +184,7 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
                 jsonb_build_object('number', s.number, 'net', o.net_amount::text)
             FROM opened o JOIN orders_suborder s ON s.id = o.sub_order_id
             """,
-            [list(order_ids)],
+            [settings.TIME_ZONE, list(order_ids)],
         )
 
 

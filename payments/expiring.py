@@ -7,12 +7,13 @@ from oms.common.claiming import Stage
 from orders import actors, cancelling
 from orders.locking import lock_orders
 
-# A notice that is stored but not applied yet is money: the order stays until it is applied.
+# A notice that is stored but not applied yet is money: the order stays until it is applied. What was applied and did
+# not start the review was too little; it goes back.
 _UNPAID = """
     o.state = 'awaiting_payment' AND o.pay_by < now() AND o.open_holds = 0
     AND NOT EXISTS (
-        SELECT FROM payments_payment p LEFT JOIN payments_paymentnotice n ON n.reference = p.number
-        WHERE p.order_id = o.id AND (p.state = 'captured' OR (n.kind = 'captured' AND n.applied_at IS NULL)))
+        SELECT FROM payments_payment p JOIN payments_paymentnotice n ON n.reference = p.number
+        WHERE p.order_id = o.id AND n.kind = 'captured' AND n.applied_at IS NULL)
 """
 
 

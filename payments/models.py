@@ -171,9 +171,13 @@ class Refund(WorkItem, Versioned):
     def request(self) -> None:
         """The provider has it."""
 
-    @transition(state, source=[RefundStatus.INTENDED, RefundStatus.REQUESTED], target=RefundStatus.SUCCEEDED)
+    @transition(
+        state,
+        source=[RefundStatus.INTENDED, RefundStatus.REQUESTED, RefundStatus.FAILED],
+        target=RefundStatus.SUCCEEDED,
+    )
     def succeed(self) -> None:
-        """The buyer has the money."""
+        """The buyer has the money. Notices come in any order: money that arrived after a failure arrived."""
 
     @transition(state, source=[RefundStatus.INTENDED, RefundStatus.REQUESTED], target=RefundStatus.FAILED)
     def fail(self) -> None:

@@ -100,9 +100,9 @@ def _apply(notice_ids: Sequence[int]) -> None:
                   AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'captured')
                 RETURNING n.id, p.order_id, p.number, n.amount, n.provider, 'payment_failed'
             ), refunded AS (
-                UPDATE payments_refund r SET state = 'succeeded', succeeded_at = n.occurred_at, lease_until = NULL
-                FROM notice n WHERE n.kind = 'refunded' AND r.number = n.reference
-                  AND r.state IN ('intended', 'requested')
+                UPDATE payments_refund r SET state = 'succeeded', succeeded_at = n.occurred_at, lease_until = NULL,
+                    needs_person_since = NULL
+                FROM notice n WHERE n.kind = 'refunded' AND r.number = n.reference AND r.state <> 'succeeded'
                 RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refunded'
             ), refund_failed AS (
                 UPDATE payments_refund r SET state = 'failed', lease_until = NULL, needs_person_since = now()
@@ -137,7 +137,8 @@ def _start_review(order_ids: set[int]) -> None:
         cursor.execute(
             """
             WITH moved AS (
-                UPDATE orders_order SET state = 'in_review', paid_at = now(), ready_at = now(), pay_by = NULL
+                UPDATE orders_order SET state = 'in_review', paid_at = now(), ready_at = now(), pay_by = NULL,
+                    attempts = 0, last_error = '', needs_person_since = NULL
                 WHERE id = ANY(%s) AND state = 'awaiting_payment' AND paid_amount >= payable_amount
                 RETURNING id
             )

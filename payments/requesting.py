@@ -31,7 +31,8 @@ def _intend(order_ids: list[int]) -> None:
             """
             WITH intended AS (
                 INSERT INTO payments_payment (number, order_id, provider, state, amount)
-                SELECT o.number || '-P1', o.id, %(provider)s, 'intended', o.payable_amount - o.paid_amount
+                SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
+                    o.id, %(provider)s, 'intended', o.payable_amount - o.paid_amount
                 FROM orders_order o WHERE o.id = ANY(%(ids)s)
                 RETURNING order_id
             )

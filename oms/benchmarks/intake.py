@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from django.db import connection
-
 from oms.benchmarks import stage
 
 
@@ -15,8 +13,6 @@ def run(folder: Path, orders: int) -> dict[str, float]:
         stage.load(folder)
         for _round in range(stage.ROUNDS):
             stage.empty_orders()
-            with connection.cursor() as cursor:
-                cursor.execute("CHECKPOINT")
             ours.append(stage.timed(lambda: stage.place(lines)))
             limit.append(stage.copy_limit())
     ratios = [theirs / mine for mine, theirs in zip(ours, limit, strict=True)]

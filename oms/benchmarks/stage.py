@@ -121,7 +121,10 @@ def _placed(outcomes: Sequence[object]) -> int:
 def empty_orders() -> None:
     """Take everything out that came after the reference data, and all reservations."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE orders_order, common_sandboxjob, inventory_reservation RESTART IDENTITY CASCADE")
+        cursor.execute(
+            "TRUNCATE orders_order, orders_orderevent, common_sandboxjob, inventory_reservation"
+            " RESTART IDENTITY CASCADE"
+        )
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")
         cursor.execute("DELETE FROM inventory_stockmovement WHERE kind <> 'opening'")
         cursor.execute("VACUUM ANALYZE inventory_stock, inventory_stockmovement")
@@ -134,8 +137,7 @@ def copy_limit() -> float:
         for table in INTAKE_TABLES:
             with cursor.copy(f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT") as copy:
                 rows[table] = [bytes(block) for block in copy]
-        cursor.execute("TRUNCATE orders_order RESTART IDENTITY CASCADE")
-        cursor.execute("CHECKPOINT")
+        cursor.execute(f"TRUNCATE {', '.join(INTAKE_TABLES)} RESTART IDENTITY CASCADE")
         started = time.perf_counter()
         cursor.execute("BEGIN")
         for table, blocks in rows.items():

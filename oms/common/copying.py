@@ -16,8 +16,8 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def array(values: Iterable[object]) -> str:
-    """A PostgreSQL array of numbers as text, to be cast in the statement; many times quicker than a list parameter."""
-    return "{" + ",".join(map(str, values)) + "}"
+    """A PostgreSQL array of numbers (or None) as text, to be cast in the statement; many times quicker than a list."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def text_array(values: Iterable[str | None]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from oms.common import clock
+from oms.common.copying import array, text_array
 
 
 @dataclass(slots=True)
@@ -37,18 +38,23 @@ def delay(seconds: float) -> timedelta:
     return clock.scaled(timedelta(seconds=seconds * random.uniform(0.5, 1.5)))  # noqa: S311 - only a demo's variety
 
 
-def put(system: str, jobs: Iterable[tuple[str, dict[str, Any], timedelta | None]]) -> None:
+def put(system: str, jobs: Iterable[tuple[str, dict[str, Any], timedelta]]) -> None:
     """Remember things by (reference, data, delay until the first answer); those known already stay as they are."""
     rows = list(jobs)
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO common_sandboxjob (system, reference, data, due_at)
-            SELECT %s, reference, data, now() + delay FROM unnest(%s::text[], %s::jsonb[], %s::interval[])
-                AS j(reference, data, delay)
+            SELECT %s, reference, data, now() + make_interval(secs => delay)
+            FROM unnest(%s::text[], %s::jsonb[], %s::float8[]) AS j(reference, data, delay)
             ON CONFLICT DO NOTHING
             """,
-            [system, [row[0] for row in rows], [json.dumps(row[1]) for row in rows], [row[2] for row in rows]],
+            [
+                system,
+                text_array(row[0] for row in rows),
+                text_array(json.dumps(row[1]) if row[1] else "{}" for row in rows),
+                array(row[2].total_seconds() for row in rows),
+            ],
         )
 
 

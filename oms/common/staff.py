@@ -28,11 +28,14 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
+from oms.common.models import QUEUE_COLUMNS
 from oms.common.templatetags.staff import badge, state_badge
 
 OLDER, NEWER = "older", "newer"
 # Columns that only the machinery reads.
 _INTERNAL = frozenset({"id", "lease_until", "lease_token", "address_key", "token_hash"})
+# Columns of a row's place in its queue; they come after what the row is about.
+_LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
 COUNT_CAP = 1_000
 # Up to this many rows, by PostgreSQL's own estimate, a whole table is counted out.
 SMALL_TABLE = 10_000
@@ -235,7 +238,7 @@ class KeysetAdmin(ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Rows of which a field of `search_fields` equals the term."""
         term = search_term.strip()
-        if not term:
+        if not (term and self.search_fields):
             return queryset, False
         model = self.model._default_manager
         found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.search_fields]
@@ -255,7 +258,8 @@ class KeysetAdmin(ModelAdmin):
         return self._columns()
 
     def _columns(self) -> list[str]:
-        return [field.name for field in self.model._meta.concrete_fields if field.name not in _INTERNAL]
+        names = [field.name for field in self.model._meta.concrete_fields if field.name not in _INTERNAL]
+        return sorted(names, key=lambda name: name in _LAST)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""

@@ -123,7 +123,9 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _describe(part: SubOrder) -> dict[str, Any]:
-    verdicts = {"chosen": _("chosen"), "farther": _("has the goods, but is farther"), "short": _("short of stock")}
+    # What is backordered was split off from what the chosen warehouses could send.
+    chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
+    verdicts = {"chosen": chosen, "farther": _("has the goods, but is farther"), "short": _("short of stock")}
     return {
         "row": part,
         "lines": list(part.lines.all()),

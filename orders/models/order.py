@@ -155,7 +155,9 @@ class Order(WorkItem, Versioned):
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),
             models.UniqueConstraint(
-                fields=["channel", "external_number"], name="order_external_number_is_unique_in_channel"
+                # The external number leads: staff search by it without knowing the channel.
+                fields=["external_number", "channel"],
+                name="order_external_number_is_unique_in_channel",
             ),
             models.CheckConstraint(condition=Q(state__in=OrderState.values), name="order_state_is_known"),
             models.CheckConstraint(
@@ -201,7 +203,6 @@ class Order(WorkItem, Versioned):
             models.Index(fields=["fulfilment_state", "-id"], name="order_list_by_fulfilment"),
             models.Index(fields=["channel", "-id"], name="order_list_by_channel"),
             # Search, and the interception rules on a buyer's or an address's recent orders.
-            models.Index(fields=["external_number"], name="order_by_external_number"),
             models.Index(fields=["recipient_phone"], name="order_by_recipient_phone"),
             models.Index(
                 fields=["buyer_phone"],

@@ -225,9 +225,13 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def ship(self) -> None:
         """The parcel left the warehouse, and with it the stock."""
 
-    @transition(state, source=[SubOrderState.SHIPPED, SubOrderState.ALLOCATED], target=SubOrderState.DELIVERED)
+    @transition(
+        state,
+        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.ALLOCATED],
+        target=SubOrderState.DELIVERED,
+    )
     def deliver(self) -> None:
-        """The buyer has it. Virtual goods go there straight from allocated."""
+        """The buyer has it, be it after a refusal at first. Virtual goods go there straight from allocated."""
 
     @transition(state, source=SubOrderState.DELIVERED, target=SubOrderState.COMPLETED)
     def complete(self) -> None:

@@ -1,0 +1,55 @@
+"""Staff who use the admin, in English so that tests need no compiled catalogue."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.factories import UserFactory
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> None:
+    """Figures kept from another test would be wrong."""
+    cache.clear()
+
+
+def client_of(*rights: str, **user: object) -> Client:
+    """A client in which a member of staff with these rights (codenames) is logged in."""
+    person = UserFactory(**user)
+    person.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    """Somebody who may do everything."""
+    return client_of(is_superuser=True)
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    """Somebody who may only look at orders."""
+    return client_of("view_order")
+
+
+@pytest.fixture
+def statements() -> Callable[[Client, str], int]:
+    """How many statements a page takes, once what is kept for some seconds is there."""
+
+    def count(client: Client, path: str) -> int:
+        client.get(path)
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            response = client.get(path)
+        assert response.status_code == 200
+        return len(captured)
+
+    return count

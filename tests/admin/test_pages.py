@@ -1,0 +1,179 @@
+"""Every page of the admin opens, in both languages, and what services write cannot be edited."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from logistics.models import LogisticsAlert, VirtualDelivery
+from oms.common import clock
+from oms.common.staff import KeysetAdmin
+from oms.management.commands.drain import drain
+from oms.merchants.models import ApiCredential
+from orders import holding
+from orders.actors import Actor
+from orders.models import ActorKind, DenyListEntry, InterceptionRule, ReturnRequest, SubOrder
+from payments.models import Invoice, Payment, Refund
+from tests import factories
+from tests.admin.conftest import client_of
+
+STAFF = Actor(ActorKind.STAFF, "wang")
+READ_ONLY = [
+    "orders.order",
+    "orders.suborder",
+    "orders.hold",
+    "payments.payment",
+    "payments.refund",
+    "payments.invoice",
+    "payments.settlement",
+    "payments.paymentnotice",
+    "logistics.shipment",
+    "logistics.trackingevent",
+    "logistics.warehouseevent",
+    "logistics.logisticsalert",
+    "inventory.stockmovement",
+    "inventory.region",
+]
+
+
+def models() -> list[type[Model]]:
+    """Every model that has admin pages."""
+    return sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def world(shop: factories.Shop) -> None:
+    """A row of every kind, most of them made by the pipeline itself."""
+    factories.MerchantFactory()
+    other = factories.StockFactory(sku=factories.SkuFactory())
+    shop.place_order((shop.sku, 2, "10.00"))
+    order = factories.place_order(
+        (shop.sku, 1, "10.00"), (other.sku, 1, "9.00"), merchant=shop.merchant, source=shop.channel.code
+    )
+    with clock.skipping_waits():
+        drain(100)
+    holding.hold_order(shop.place_order().pk, reason="x", actor=STAFF)
+    sub_order = SubOrder.objects.filter(order=order).first()
+    assert sub_order
+    now = timezone.now()
+    LogisticsAlert.objects.create(kind="no_news", sub_order=sub_order, due_at=now)
+    VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content="SECRET-CODE")
+    ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
+    payment = Payment.objects.filter(order=order).first()
+    assert payment
+    Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
+    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    InterceptionRule.objects.create(name="rule", kind="deny_list")
+    DenyListEntry.objects.create(kind="phone", phone="13800009999")
+    ApiCredential.issue(shop.merchant, "test")
+
+
+def pages(model: type[Model]) -> Iterator[str]:
+    """The addresses of the model's list, of one row, and of the form for a new one."""
+    prefix = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    yield reverse(f"{prefix}_changelist")
+    row = model._default_manager.first()
+    if row is not None:
+        yield reverse(f"{prefix}_change", args=[row.pk])
+        if issubclass(type(admin.site._registry[model]), KeysetAdmin):
+            yield f"{reverse(f'{prefix}_changelist')}?q=x&older={row.pk}"
+    if getattr(admin.site._registry[model], "may_add", True):
+        yield reverse(f"{prefix}_add")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_every_page_opens(world: None, boss: Client, language: str) -> None:
+    empty = [model._meta.label for model in models() if not model._default_manager.exists()]
+    assert empty in ([], ["auth.Group"])
+    for model in models():
+        for path in pages(model):
+            response = boss.get(path, headers={"accept-language": language})
+            # A list whose search finds one order leads there.
+            assert response.status_code in (200, 302), path
+            assert response.status_code == 200 or "?q=" in path, path
+
+
+def test_no_list_asks_for_more_with_more_rows(
+    world: None, boss: Client, statements: Callable[[Client, str], int]
+) -> None:
+    lists = [reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist") for m in models()]
+    before = {path: statements(boss, path) for path in lists}
+    order = factories.place_order((factories.SkuFactory(), 1, "1.00"))
+    del order
+    with clock.skipping_waits():
+        drain(100)
+
+    assert {path: statements(boss, path) for path in lists} == before
+
+
+@pytest.mark.parametrize("label", READ_ONLY)
+def test_what_services_write_is_only_read(world: None, boss: Client, label: str) -> None:
+    model = apps.get_model(label)
+    row = model._default_manager.first()
+    prefix = f"admin:{label.replace('.', '_')}"
+    assert row
+    assert boss.get(reverse(f"{prefix}_add")).status_code == 403
+    assert boss.post(reverse(f"{prefix}_change", args=[row.pk]), {"state": "x"}).status_code in (403, 405)
+    assert boss.post(reverse(f"{prefix}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_delivered_codes_are_not_shown_to_staff(world: None, boss: Client) -> None:
+    delivery = VirtualDelivery.objects.get()
+    for path in (
+        reverse("admin:logistics_virtualdelivery_change", args=[delivery.pk]),
+        reverse("admin:orders_order_change", args=[delivery.sub_order.order_id]),
+    ):
+        assert b"SECRET-CODE" not in boss.get(path).content
+
+
+def test_a_token_is_shown_once(shop: factories.Shop, boss: Client) -> None:
+    path = reverse("admin:merchants_apicredential_add")
+    response = boss.post(path, {"merchant": shop.merchant.pk, "name": "erp"})
+
+    token = response.context["token"]
+    assert token in response.content.decode()
+    assert "no-store" in response["Cache-Control"]
+    credential = ApiCredential.objects.get(name="erp")
+    assert credential.token_hash == ApiCredential.hash_token(token)
+    page = boss.get(reverse("admin:merchants_apicredential_change", args=[credential.pk])).content.decode()
+    assert token not in page
+    assert credential.token_hash not in page
+    boss.post(reverse("admin:merchants_apicredential_change", args=[credential.pk]), {"name": "erp"})
+    assert not ApiCredential.objects.get(name="erp").is_active
+
+
+def test_alerts_are_assigned_to_who_takes_them(world: None, boss: Client) -> None:
+    alert = LogisticsAlert.objects.get()
+    path = reverse("admin:logistics_logisticsalert_changelist")
+    boss.post(path, {"action": "assign_to_me", "index": "0", "_selected_action": [alert.pk]})
+    assert str(LogisticsAlert.objects.get().assigned_to_id) == boss.session["_auth_user_id"]
+    assert b"give_back" not in client_of("view_logisticsalert").get(path).content
+
+
+def test_an_incomplete_rule_is_refused_with_the_limit_that_it_needs(boss: Client) -> None:
+    response = boss.post(reverse("admin:orders_interceptionrule_add"), {"name": "big", "kind": "amount_over"})
+    assert "A rule of this kind needs this limit." in response.content.decode()
+    assert not InterceptionRule.objects.exists()
+
+
+def test_the_root_leads_to_the_admin_and_the_login_to_the_dashboard(db: None) -> None:
+    client = Client()
+    assert client.get("/")["Location"] == "/admin/"
+    factories.UserFactory(username="li")
+    response = client.post("/admin/login/", {"username": "li", "password": "password"})
+    assert response["Location"] == "/admin/"
+
+
+def test_the_language_switch_is_on_the_login_page_and_works(db: None) -> None:
+    client = Client()
+    page = client.get("/admin/login/")
+    assert 'name="language" value="en"' in page.content.decode()
+    assert 'lang="zh-hans"' in page.content.decode()
+    client.post("/i18n/setlang/", {"language": "en", "next": "/admin/login/"})
+    assert 'lang="en"' in client.get("/admin/login/").content.decode()
+    assert "Log in" in client.get("/admin/login/").content.decode()

@@ -1,0 +1,161 @@
+"""Parcels: where one is follows from the set of its scans, not from the order in which they come."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from logistics import tracking
+from logistics.models import ShipmentState, TrackingEvent
+from orders.models import OrderEvent
+from payments import books
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db
+
+SCANS = st.lists(
+    st.tuples(
+        st.integers(0, 5).map(lambda minute: steps.NOON + timedelta(minutes=minute)), st.sampled_from(ShipmentState)
+    ),
+    max_size=8,
+)
+
+
+@given(scans=SCANS, data=st.data())
+@hypothesis_settings(max_examples=300)
+def test_the_state_does_not_depend_on_the_order_of_the_scans(scans, data):
+    shuffled = data.draw(st.permutations(scans))
+
+    assert tracking.state_of(shuffled) == tracking.state_of(scans)
+
+
+@pytest.mark.parametrize(
+    ("states", "reached"),
+    [
+        (["collected"], "collected"),
+        (["in_transit"], "in_transit"),
+        (["collected", "in_transit", "out_for_delivery", "signed"], "signed"),
+        (["out_for_delivery", "failed_delivery", "out_for_delivery"], "out_for_delivery"),
+        (["out_for_delivery", "rejected", "in_transit"], "rejected"),
+        (["rejected", "returning", "in_transit"], "returning"),
+        (["rejected", "returned"], "returned"),
+        (["rejected", "signed"], "signed"),
+        (["lost", "signed"], "signed"),
+        (["lost", "returned"], "returned"),
+        (["waybill_issued"], None),
+        ([], None),
+    ],
+)
+def test_the_state_of_a_set_of_scans(states, reached):
+    scans = [(steps.NOON + timedelta(minutes=i), state) for i, state in enumerate(states)]
+
+    assert tracking.state_of(scans) == reached
+    assert tracking.state_of(reversed(scans)) == reached
+
+
+STORIES = {
+    "delivered": (["collected", "out_for_delivery", "signed"], "signed", "delivered"),
+    "delivered at the second try": (["collected", "failed_delivery", "signed"], "signed", "delivered"),
+    "refused, then taken": (["collected", "rejected", "signed"], "signed", "delivered"),
+    "came back": (["collected", "rejected", "returned"], "returned", "returned"),
+    "on its way back": (["collected", "rejected", "returning"], "returning", "rejected"),
+    "found again": (["collected", "lost", "signed"], "signed", "delivered"),
+}
+
+
+@pytest.mark.parametrize(
+    ("states", "shipment_state", "sub_order_state", "order"),
+    [
+        pytest.param(*story, order, id=f"{name} {order}")
+        for name, story in STORIES.items()
+        for order in permutations(range(3))
+    ],
+)
+def test_whatever_the_order_of_arrival_parcel_and_sub_order_come_to_the_same_state(
+    shop, states, shipment_state, sub_order_state, order
+):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    for i in order:
+        tracking.receive([steps.scan_of(shipment, states[i], minutes=i)])
+        factories.run(tracking.run, books.run)
+
+    shipment = steps.fresh(shipment)
+    assert (shipment.state, shipment.sub_order.state) == (shipment_state, sub_order_state)
+    assert shipment.sub_order.needs_person_since is None
+    assert steps.broken_invariants() == []
+
+
+def test_repeated_scans_are_kept_once_and_told_once(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    scan = steps.scan_of(shipment, "collected", key="same")
+
+    for _ in range(2):
+        tracking.receive([scan, scan])
+        factories.run(tracking.run)
+
+    assert TrackingEvent.objects.count() == 1
+    assert OrderEvent.objects.filter(kind="collected").count() == 1
+
+
+def test_scans_of_unknown_waybills_are_ignored(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    scan = steps.scan_of(shipment, "collected")
+
+    tracking.receive([tracking.Scan("k", "SF", "unknown", "collected", "", "", steps.NOON)])
+    tracking.receive([tracking.Scan("k", "JD", scan.waybill, "collected", "", "", steps.NOON)])
+
+    assert not TrackingEvent.objects.exists()
+
+
+def test_a_scan_proves_that_the_parcel_left_the_warehouse(shop):
+    """The warehouse's own notice was lost."""
+    shipment = steps.dispatched(shop.place_order(payment_method="cod"))
+
+    steps.scan(shipment, "collected")
+
+    shipment = steps.fresh(shipment)
+    assert (shipment.state, shipment.sub_order.state) == ("collected", "shipped")
+    assert (shop.sku.stock.get().on_hand, shop.sku.stock.get().reserved) == (98, 0)
+    steps.warehouse_says(shipment.sub_order, "shipped")
+    assert shop.sku.stock.get().on_hand == 98
+
+
+def test_a_parcel_that_came_home_stays_home(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.scan(shipment, "collected", "rejected", "returned")
+
+    steps.scan(shipment, "signed")
+
+    shipment = steps.fresh(shipment)
+    assert (shipment.state, shipment.sub_order.state) == ("returned", "returned")
+    assert TrackingEvent.objects.filter(applied_at=None).count() == 0
+    assert steps.broken_invariants() == []
+
+
+def test_a_lost_parcel_calls_a_person(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    steps.scan(shipment, "collected", "lost")
+
+    shipment = steps.fresh(shipment)
+    assert (shipment.state, shipment.sub_order.state) == ("lost", "shipped")
+    assert shipment.sub_order.needs_person_since is not None
+
+
+def test_times_of_a_parcel_are_those_of_its_scans(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    tracking.receive(
+        [steps.scan_of(shipment, state, minutes=m) for state, m in [("signed", 9), ("collected", 3), ("in_transit", 5)]]
+    )
+    factories.run(tracking.run)
+
+    shipment = steps.fresh(shipment)
+    minutes = [(at - steps.NOON) / timedelta(minutes=1) for at in (shipment.collected_at, shipment.signed_at)]
+    assert minutes == [3, 9]
+    assert shipment.last_scan_at == shipment.signed_at
+    assert (shipment.carrier_text, shipment.next_event_due) == ("signed", None)

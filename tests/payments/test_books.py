@@ -1,0 +1,208 @@
+"""Refunds, settlements, and the derived payment state."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+import time_machine
+
+from oms.common.errors import OmsError
+from oms.pipeline import SANDBOX_STAGE
+from orders import completing
+from orders.cancelling import cancel_order
+from orders.models import Order, SubOrder
+from payments import books, noticing, requesting, retrying
+from payments.models import Payment, Refund, Settlement
+from payments.providers import Answer
+from tests import factories, fakes, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("kinds", [("refund_failed", "refunded"), ("refunded", "refund_failed")])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_refund_that_arrived_counts_whatever_was_told_before_or_after(shop, kinds, together):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(books.run, requesting.refund)
+
+    for kind in kinds:
+        steps.notify(f"{order.number}-R1", "26.00", kind)
+        if not together:
+            factories.run(noticing.run)
+    factories.run(noticing.run)
+
+    refund = Refund.objects.get()
+    assert (refund.state, refund.needs_person_since) == ("succeeded", None)
+    assert steps.fresh(order).payment_state == "refunded"
+
+
+def test_a_refund_that_failed_needs_a_person(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    factories.run(books.run)
+
+    steps.notify(f"{order.number}-R1", "26.00", "refund_failed")
+    factories.run(noticing.run)
+
+    refund = Refund.objects.get()
+    assert (refund.state, refund.needs_person_since is not None) == ("failed", True)
+    assert steps.fresh(order).payment_state == "paid"
+
+
+def test_cash_can_only_be_given_back_by_a_person(shop, settings):
+    settings.MAX_ATTEMPTS = 2
+    order = shop.place_order(payment_method="cod")
+    shipment = steps.shipped(order)
+    steps.scan(shipment, "collected", "signed")
+    factories.run(books.run)
+    Refund.objects.create(number="X-R1", order=order, payment=Payment.objects.get(), amount=Decimal(5), reason="test")
+
+    factories.run(requesting.refund)
+
+    refund = Refund.objects.get()
+    assert (refund.state, refund.needs_person_since is not None) == ("intended", True)
+    assert "by hand" in refund.last_error
+
+
+def test_a_refund_names_the_payment_that_goes_back(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+
+    with fakes.provider(fakes.FakeProvider(lambda charge: Answer(taken=True))) as provider:
+        factories.run(books.run, requesting.refund)
+
+    (charge,) = provider.refunds
+    assert (charge.reference, charge.of, charge.amount) == (
+        f"{order.number}-R1",
+        f"{order.number}-P1",
+        Decimal("26.00"),
+    )
+
+
+def test_a_cancelled_part_is_refunded_alone(shop):
+    """Two storage classes make two sub-orders; the warehouse stops only one of them."""
+    cold = factories.SkuFactory(merchant=shop.merchant, storage_class="frozen")
+    order = shop.place_order((shop.sku, 2, "10.00"), (cold, 1, "30.00"), freight_amount="5.00")
+    steps.pay(order)
+    steps.approve_and_split()
+    part = SubOrder.objects.get(order=order, storage_class="frozen")
+    SubOrder.objects.filter(pk=part.pk).update(state="cancelled", cancelled_at=steps.NOON)
+    Order.objects.update(books_due=True)
+
+    factories.run(books.run)
+
+    assert Refund.objects.get().amount == part.payable_amount == Decimal("33.00")
+
+
+def test_refunds_take_the_newest_payment_first_and_never_more_than_it_captured(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    Payment.objects.create(
+        number="X-P2",
+        order=order,
+        provider="sandbox",
+        state="captured",
+        amount=Decimal(10),
+        captured_amount=Decimal(10),
+        captured_at=steps.NOON,
+    )
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+
+    factories.run(books.run)
+
+    amounts = list(Refund.objects.order_by("number").values_list("number", "payment__number", "amount"))
+    assert amounts == [
+        (f"{order.number}-R1", "X-P2", Decimal("10.00")),
+        (f"{order.number}-R2", f"{order.number}-P1", Decimal("26.00")),
+    ]
+    factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run)
+    order = steps.fresh(order)
+    assert (order.refunded_amount, order.payment_state) == (Decimal("36.00"), "refunded")
+
+
+def test_a_returned_parcel_is_refunded_whole(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    shipment = steps.shipped(order)
+
+    steps.scan(shipment, "collected", "rejected", "returning", "returned")
+    factories.run(books.run)
+
+    assert Refund.objects.get().amount == Decimal("26.00")
+    assert steps.state_of(order) == "closed"
+
+
+def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
+    """33.33 + 6.00 freight = 39.33; commission 5 % = 1.9665, rounded to 1.97. The coupon is the platform's."""
+    shop = factories.make_shop()
+    seller = factories.MerchantFactory(commission_rate=Decimal("0.05"), settlement_days=7)
+    sku = factories.SkuFactory(merchant=seller)
+    factories.StockFactory(sku=sku)
+    order = shop.place_order((sku, 1, "33.33"), coupon_amount="3.33", payment_method="cod")
+    shipment = steps.shipped(order)
+    steps.scan(shipment, "collected", "signed")
+    factories.run(books.run)
+    assert not Settlement.objects.exists()
+
+    factories.run(completing.run, books.run)
+    Order.objects.update(books_due=True)
+    factories.run(books.run)
+
+    settlement = Settlement.objects.get()
+    assert settlement.merchant == seller
+    assert (settlement.gross_amount, settlement.commission_amount, settlement.net_amount) == (
+        Decimal("39.33"),
+        Decimal("1.97"),
+        Decimal("37.36"),
+    )
+    assert steps.broken_invariants() == []
+
+
+def test_a_settlement_is_due_days_after_the_local_day_of_completion():
+    """Completed at 02:00 on 10 January in Shanghai, which is still the 9th in UTC."""
+    shop = factories.make_shop()
+    seller = factories.MerchantFactory(settlement_days=7)
+    sku = factories.SkuFactory(merchant=seller)
+    factories.StockFactory(sku=sku)
+    order = shop.place_order((sku, 1, "10.00"), payment_method="cod")
+    steps.scan(steps.shipped(order), "collected", "signed")
+    factories.run(completing.run)
+    with time_machine.travel("2026-01-10T02:00:00+08:00", tick=False):
+        from django.utils import timezone
+
+        SubOrder.objects.update(completed_at=timezone.now())
+
+    factories.run(books.run)
+
+    assert Settlement.objects.get().due_on == date(2026, 1, 17)
+
+
+def test_a_refund_that_failed_can_be_sent_once_more(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    factories.run(books.run)
+    steps.notify(f"{order.number}-R1", "26.00", "refund_failed")
+    factories.run(noticing.run)
+
+    retrying.retry("refund", Refund.objects.get().pk, actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider()) as provider:
+        factories.run(requesting.refund)
+
+    assert [charge.reference for charge in provider.refunds] == [f"{order.number}-R1"]
+    assert Refund.objects.get().state == "requested"
+    with pytest.raises(OmsError):
+        retrying.retry("refund", Refund.objects.get().pk, actor=steps.STAFF)
+
+
+def test_the_self_operated_merchant_gets_no_settlement(shop):
+    steps.scan(steps.shipped(shop.place_order(payment_method="cod")), "collected", "signed")
+
+    factories.run(completing.run, books.run)
+
+    assert not Settlement.objects.exists()

@@ -1,0 +1,157 @@
+"""The database refuses every move that no transition declares, whoever writes, and counts versions."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import F
+
+from oms.common.states import edges, state_fields
+from orders.models import Order, ReturnRequest, SubOrder
+from payments.models import Invoice, Payment, Refund, Settlement
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db
+
+GUARDED = [pytest.param(model, field, id=model.__name__) for model, field in state_fields()]
+
+
+def _intended(shop: factories.Shop) -> Payment:
+    return Payment.objects.create(
+        number="P", order=shop.place_order(), provider="sandbox", amount=Decimal("26.00"), state="intended"
+    )
+
+
+def _refund(shop: factories.Shop) -> Refund:
+    order = shop.place_order()
+    steps.pay(order)
+    payment = Payment.objects.get(order=order)
+    return Refund.objects.create(number="R", order=order, payment=payment, amount=Decimal(1), reason="test")
+
+
+def _return(shop: factories.Shop) -> ReturnRequest:
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    sub_order = shipment.sub_order
+    return ReturnRequest.objects.create(number="T", order_id=sub_order.order_id, sub_order=sub_order, reason="broken")
+
+
+def _settlement(shop: factories.Shop) -> Settlement:
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+    return Settlement.objects.create(
+        merchant=shop.merchant,
+        sub_order=sub_order,
+        gross_amount=Decimal(20),
+        commission_amount=Decimal(1),
+        net_amount=Decimal(19),
+        due_on=date(2026, 1, 9),
+    )
+
+
+ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
+    "Order": lambda shop: shop.place_order(),
+    "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
+    "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Payment": _intended,
+    "Refund": _refund,
+    "Invoice": lambda shop: Invoice.objects.create(
+        number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
+    ),
+    "Settlement": _settlement,
+    "ReturnRequest": _return,
+}
+
+
+@pytest.mark.parametrize(("model", "field"), GUARDED)
+def test_the_database_makes_just_the_declared_moves_between_all_states(model, field):
+    """On a copy of the table without its constraints, so that only the guard decides."""
+    table = model._meta.db_table
+    declared = set(edges(model, field))
+    states = [value for value, _label in field.choices]
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE guarded AS SELECT * FROM {table} LIMIT 0")
+        cursor.execute(f"CREATE TRIGGER guard BEFORE UPDATE ON guarded FOR EACH ROW EXECUTE FUNCTION {table}_guard()")
+        cursor.execute(
+            f"""
+            INSERT INTO guarded (id, {field.column}, version)
+            SELECT row_number() OVER (), s, 1 FROM unnest(%s::text[]) AS s, unnest(%s::text[])
+            """,
+            [states, states],
+        )
+        allowed, refusals = set(), []
+        for source in states:
+            for target in states:
+                try:
+                    with transaction.atomic():
+                        cursor.execute(
+                            f"UPDATE guarded SET {field.column} = %s WHERE id = ("
+                            f"SELECT min(id) FROM guarded WHERE {field.column} = %s) RETURNING id",
+                            [target, source],
+                        )
+                        key = cursor.fetchone()[0]
+                        allowed.add((source, target))
+                        raise _Undo(key)
+                except _Undo:
+                    pass
+                except IntegrityError as error:
+                    refusals.append(str(error))
+
+    assert allowed == declared | {(state, state) for state in states}
+    assert all("is not declared" in refusal for refusal in refusals)
+
+
+class _Undo(Exception):
+    """Rolls the savepoint back."""
+
+
+@pytest.mark.parametrize(("model", "field"), GUARDED)
+def test_an_undeclared_move_of_a_real_row_is_refused_by_update_and_by_sql(shop, model, field):
+    row = ROWS[model.__name__](shop)
+    before = getattr(row, field.name)
+    declared = {target for source, target in edges(model, field) if source == before}
+    forbidden = [*sorted({value for value, _label in field.choices} - declared - {before}), "nonsense"]
+
+    for target in forbidden:
+        with pytest.raises(IntegrityError, match="is not declared"), transaction.atomic():
+            model.objects.filter(pk=row.pk).update(**{field.name: target})
+        with pytest.raises(IntegrityError, match="is not declared"), transaction.atomic(), connection.cursor() as sql:
+            sql.execute(f"UPDATE {model._meta.db_table} SET {field.column} = %s WHERE id = %s", [target, row.pk])
+
+    assert getattr(model.objects.get(pk=row.pk), field.name) == before
+
+
+def test_version_counts_business_changes(shop):
+    order = shop.place_order()
+
+    Order.objects.filter(pk=order.pk).update(remark="ring twice")
+    Order.objects.filter(pk=order.pk).update(state="in_review")
+
+    assert Order.objects.get().version == order.version + 2
+
+
+def test_version_does_not_count_what_the_queue_writes(shop):
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+
+    SubOrder.objects.filter(pk=sub_order.pk).update(
+        lease_until=steps.NOON, lease_token=F("lease_token") + 1, attempts=3, last_error="x", ready_at=None
+    )
+    SubOrder.objects.filter(pk=sub_order.pk).update(needs_person_since=steps.NOON)
+
+    assert SubOrder.objects.get().version == sub_order.version
+
+
+def test_nobody_sets_a_version_back(shop):
+    order = shop.place_order()
+
+    Order.objects.filter(pk=order.pk).update(version=0, remark="x")
+
+    assert Order.objects.get().version == order.version + 1
+
+
+def test_stock_cannot_be_promised_beyond_what_is_on_hand(shop):
+    stock = shop.sku.stock.get()
+
+    for reserved in (101, -1):
+        with pytest.raises(IntegrityError, match="stock_reserved_within_on_hand"), transaction.atomic():
+            type(stock).objects.filter(pk=stock.pk).update(reserved=reserved)

@@ -1,0 +1,123 @@
+"""Steps of an order's way through the pipeline, by the stages and services that really do them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+from logistics import dispatching, releasing, tracking, warehouse_events
+from logistics.carriers import install_default_carriers
+from logistics.models import Shipment
+from oms.common import clock
+from oms.common.invariants import check
+from oms.management.commands.check_invariants import ALL
+from orders import allocating, review, splitting
+from orders.actors import Actor
+from orders.models import ActorKind, Order, SubOrder
+from payments import noticing, requesting
+from payments.models import PaymentNotice
+from tests import factories, fakes
+
+STAFF = Actor(ActorKind.STAFF, "li")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+_keys = count(1)
+
+
+def once(stage: Callable[[int], int]) -> int:
+    """Run a stage once; what waits is taken as due, also what was put off a moment ago."""
+    with clock.skipping_waits():
+        return stage(500)
+
+
+def ask_for_payment() -> None:
+    """Write the payment intents and send them to a provider that takes them."""
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(requesting.intend, requesting.request)
+
+
+def notify(reference: str, amount: str, kind: str = "captured", key: str | None = None) -> None:
+    """The provider says something; it is stored, not applied yet."""
+    notice_key = key or f"N-{next(_keys)}"
+    kind_of_notice = PaymentNotice.Kind(kind)
+    noticing.receive("sandbox", [noticing.Notice(notice_key, kind_of_notice, reference, Decimal(amount), NOON)])
+
+
+def pay(order: Order) -> None:
+    """The buyer pays the whole order."""
+    ask_for_payment()
+    notify(f"{order.number}-P1", str(order.payable_amount))
+    factories.run(noticing.run)
+
+
+def approve_and_split() -> None:
+    """Take what is in review to its sub-orders."""
+    factories.run(review.run, splitting.run)
+
+
+def released(order: Order) -> SubOrder:
+    """The order's one sub-order, sent to a warehouse that took it."""
+    with fakes.warehouse(fakes.FakeWarehouse()):
+        factories.run(review.run, splitting.run, allocating.run, releasing.run)
+    return SubOrder.objects.get(order=order)
+
+
+def warehouse_says(sub_order: SubOrder, *kinds: str, text: str = "") -> None:
+    """The warehouse reports; the notices are applied together."""
+    warehouse_events.receive(
+        [
+            warehouse_events.Notice(f"E-{next(_keys)}", sub_order.number, kind, NOON + timedelta(minutes=i), text)
+            for i, kind in enumerate(kinds)
+        ]
+    )
+    factories.run(warehouse_events.run)
+
+
+def dispatched(order: Order) -> Shipment:
+    """The order's one sub-order, packed, with a waybill."""
+    install_default_carriers()
+    sub_order = released(order)
+    warehouse_says(sub_order, "packed")
+    with fakes.carrier(fakes.FakeCarrier()):
+        factories.run(dispatching.run)
+    return Shipment.objects.get(sub_order=sub_order)
+
+
+def shipped(order: Order) -> Shipment:
+    """The order's one sub-order, gone from the warehouse."""
+    shipment = dispatched(order)
+    warehouse_says(shipment.sub_order, "shipped")
+    return Shipment.objects.get(pk=shipment.pk)
+
+
+def scan_of(shipment: Shipment, state: str, *, minutes: int = 0, key: str | None = None) -> tracking.Scan:
+    """A scan of the parcel so many minutes after noon."""
+    return tracking.Scan(
+        key=key or f"K-{next(_keys)}",
+        carrier=shipment.carrier.code,
+        waybill=shipment.waybill_number or "",
+        state=state,
+        text=state,
+        location="北京",
+        occurred_at=NOON + timedelta(minutes=minutes),
+    )
+
+
+def scan(shipment: Shipment, *states: str) -> None:
+    """The carrier reports these states, one minute after the other; they are applied together."""
+    tracking.receive([scan_of(shipment, state, minutes=i) for i, state in enumerate(states)])
+    factories.run(tracking.run)
+
+
+def state_of(row: Order | SubOrder | Shipment) -> str:
+    """The state that the row has in the database now."""
+    return type(row).objects.values_list("state", flat=True).get(pk=row.pk)
+
+
+def fresh(row):  # type: ignore[no-untyped-def]
+    """The row as it is in the database now."""
+    return type(row).objects.get(pk=row.pk)
+
+
+def broken_invariants() -> list[str]:
+    """Names of the invariants that do not hold, with examples."""
+    return [f"{finding.invariant.name}: {finding.examples}" for finding in check(ALL)]
