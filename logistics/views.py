@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from logistics.models import Shipment
 from logistics.serializers import ShipmentSerializer
+from orders.serializers import represent
 from orders.views import MerchantView
 
 
@@ -14,7 +15,6 @@ class OrderShipmentsView(MerchantView):
     """The parcels of one order."""
 
     serializer_class = ShipmentSerializer
-    filter_backends = []
 
     @extend_schema(
         operation_id="list_order_shipments",
@@ -27,14 +27,13 @@ class OrderShipmentsView(MerchantView):
         """The order's parcels."""
         order = get_object_or_404(self.orders().only("pk"), number=number)
         shipments = ShipmentSerializer.prepare(Shipment.objects.filter(sub_order__order=order))
-        return Response(self.get_serializer(shipments, many=True).data)
+        return Response([represent(ShipmentSerializer, shipment, request) for shipment in shipments])
 
 
 class SubOrderShipmentsView(MerchantView):
     """The parcels of one sub-order."""
 
     serializer_class = ShipmentSerializer
-    filter_backends = []
 
     @extend_schema(
         operation_id="list_sub_order_shipments",
@@ -47,4 +46,4 @@ class SubOrderShipmentsView(MerchantView):
         """The sub-order's parcels."""
         sub_order = get_object_or_404(self.sub_orders().only("pk"), number=number)
         shipments = ShipmentSerializer.prepare(Shipment.objects.filter(sub_order=sub_order))
-        return Response(self.get_serializer(shipments, many=True).data)
+        return Response([represent(ShipmentSerializer, shipment, request) for shipment in shipments])

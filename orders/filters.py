@@ -44,7 +44,7 @@ class OrderFilter(FilterSet):
 
     number = CharFilter(max_length=16)
     external_number = CharFilter(max_length=64)
-    source = CharFilter("channel__code", max_length=40, help_text="The code of the channel.")
+    source = CharFilter(method="filter_source", max_length=40, help_text="The code of the channel.")
     state = ChoiceFilter(choices=OrderState.choices)
     payment_state = ChoiceFilter(choices=PaymentState.choices)
     fulfilment_state = ChoiceFilter(choices=FulfilmentState.choices)
@@ -63,6 +63,11 @@ class OrderFilter(FilterSet):
     class Meta:
         model = Order
         fields: list[str] = []
+
+    def filter_source(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        """Orders of the merchant's channel of that code, by its id, so that its index is used."""
+        channels = self.request.user.merchant.channels.filter(code=value)
+        return orders.filter(channel__in=list(channels.values_list("pk", flat=True)))
 
     def filter_held(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders with an open hold, or without one."""

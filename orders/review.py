@@ -13,15 +13,23 @@ from orders.models import InterceptionRule, Order
 
 QUEUE = Queue(Order, "q.state = 'in_review' AND q.open_holds = 0")
 
+
+def _phone_key(column: str) -> str:
+    """`orders.addresses.phone_key` in SQL."""
+    return rf"regexp_replace({column}, '^\+?86|\D', '', 'g')"
+
+
 # Each rule's hits among the orders of the batch: order, rule, and the figures that broke the limit. A velocity rule
 # counts the orders up to and including this one, so the orders within the limit pass and the next is held.
-_HITS = """
+_HITS = rf"""
     SELECT o.id AS order_id, r.id AS rule_id, r.name AS rule, d.value || ' ' || d.reason AS detail
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'deny_list'
     CROSS JOIN LATERAL (
         SELECT coalesce(nullif(phone, ''), address) AS value, reason FROM orders_denylistentry
-        WHERE is_active AND (phone IN (o.recipient_phone, o.buyer_phone) AND phone <> '' OR address_key = o.address_key)
+        WHERE is_active
+          AND (phone IN ({_phone_key("o.recipient_phone")}, {_phone_key("o.buyer_phone")}) AND phone <> ''
+               OR address_key = o.address_key)
         LIMIT 1
     ) AS d
   UNION ALL

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView, get_object_or_404
+from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -35,6 +36,7 @@ from orders.serializers import (
     RawBulkBody,
     SubOrderSerializer,
     order_url,
+    represent,
 )
 
 _LOCATION = OpenApiParameter(
@@ -46,6 +48,7 @@ class MerchantView(ApiView, GenericAPIView):
     """A view on what is the calling merchant's."""
 
     lookup_field = "number"
+    filter_backends: list[type] = []
 
     @property
     def caller(self) -> ApiUser:
@@ -62,6 +65,15 @@ class MerchantView(ApiView, GenericAPIView):
         """The merchant's credential, as the timeline names it."""
         return Actor(ActorKind.MERCHANT, f"{self.merchant.code} {self.caller.credential.name}"[:80])
 
+    def page(self) -> Response:
+        """A page of the view's list."""
+        rows = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response([represent(self.serializer_class, row, self.request) for row in rows])
+
+    def one(self) -> Response:
+        """The row that the address names. Raises Http404."""
+        return Response(represent(self.serializer_class, self.get_object(), self.request))
+
     def orders(self) -> QuerySet[Order]:
         """The orders that the merchant sees."""
         if getattr(self, "swagger_fake_view", False):
@@ -75,27 +87,38 @@ class MerchantView(ApiView, GenericAPIView):
         return SubOrder.objects.visible_to(self.merchant)
 
 
-class OrdersView(MerchantView, ListAPIView):
+class OrdersView(MerchantView):
     """The merchant's orders."""
 
     serializer_class = OrderSummarySerializer
+    filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter
     pagination_class = NewestFirst
     query_parameters = NewestFirst.query_parameters | OrderFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[Order]:
-        """What a page of the list is taken from."""
-        return OrderSummarySerializer.prepare(self.orders())
+        """What a page of the list is taken from.
+
+        That the orders are of the merchant's channels is said once more by the channels' ids: from these PostgreSQL
+        knows how many orders there will be, and does not search everybody's newest orders for the few of a small
+        merchant.
+        """
+        orders = OrderSummarySerializer.prepare(self.orders())
+        if getattr(self, "swagger_fake_view", False):
+            return orders
+        return orders.filter(channel__in=list(self.merchant.channels.values_list("pk", flat=True)))
 
     @extend_schema(
         operation_id="list_orders",
         summary="List orders",
         description="The orders that the merchant's channels sent, newest first. Follow `next` for more.",
         tags=["orders"],
+        responses=OrderSummarySerializer(many=True),
+        filters=True,
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of orders."""
-        return self.list(request)
+        return self.page()
 
     @extend_schema(
         operation_id="create_order",
@@ -127,12 +150,13 @@ class OrdersView(MerchantView, ListAPIView):
                 raise InvalidInput(errors)
             case Duplicate(number):
                 url = order_url(number, request)
-                errors = [_duplicate(number).as_dict()]
-                answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
+                shown = [_shown(_duplicate(number))]
+                answer = {"type": "client_error", "errors": shown, "order": {"number": number, "url": url}}
                 return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
             case Placed(order_id, number):
-                order = OrderSerializer.prepare(self.orders()).get(pk=order_id)
-                answer = OrderSerializer(order, context=self.get_serializer_context()).data
+                order = OrderSerializer.prepare_new(self.orders()).get(pk=order_id)
+                order._prefetched_objects_cache |= {"sub_orders": [], "holds": []}
+                answer = represent(OrderSerializer, order, request)
                 return Response(answer, status.HTTP_201_CREATED, headers={"Location": order_url(number, request)})
 
 
@@ -169,7 +193,7 @@ class BulkView(MerchantView):
                     result |= {"status": "created", "number": number, "url": f"{url}/{number}"}
                 case Duplicate(number):
                     result |= {"status": "duplicate", "number": number, "url": f"{url}/{number}"}
-                    result["errors"] = [_duplicate(number).as_dict()]
+                    result["errors"] = [_shown(_duplicate(number))]
                 case Refused(errors):
                     wrong = errors if isinstance(body, OrderBody) else body
                     result |= {"status": "refused", "errors": [_shown(error) for error in wrong]}
@@ -177,7 +201,7 @@ class BulkView(MerchantView):
         return Response({"results": results})
 
 
-class OrderView(MerchantView, RetrieveAPIView):
+class OrderView(MerchantView):
     """One order."""
 
     serializer_class = OrderSerializer
@@ -194,14 +218,13 @@ class OrderView(MerchantView, RetrieveAPIView):
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The order."""
-        return self.retrieve(request)
+        return self.one()
 
 
 class TimelineView(MerchantView):
     """What happened to one order."""
 
     serializer_class = EventSerializer
-    filter_backends = []
 
     @extend_schema(
         operation_id="read_timeline",
@@ -214,13 +237,14 @@ class TimelineView(MerchantView):
         """The order's events."""
         order = get_object_or_404(self.orders().only("pk"), number=number)
         events = EventSerializer.prepare(OrderEvent.objects.filter(order=order))
-        return Response(self.get_serializer(events, many=True).data)
+        return Response([represent(EventSerializer, event, request) for event in events])
 
 
-class SubOrdersView(MerchantView, ListAPIView):
+class SubOrdersView(MerchantView):
     """The sub-orders that the merchant fulfils."""
 
     serializer_class = SubOrderSerializer
+    filter_backends = [DjangoFilterBackend]
     filterset_class = SubOrderFilter
     pagination_class = NewestFirst
     query_parameters = NewestFirst.query_parameters | SubOrderFilter.base_filters.keys()
@@ -237,13 +261,15 @@ class SubOrdersView(MerchantView, ListAPIView):
             " the merchant's own lines and money."
         ),
         tags=["sub-orders"],
+        responses=SubOrderSerializer(many=True),
+        filters=True,
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of sub-orders."""
-        return self.list(request)
+        return self.page()
 
 
-class SubOrderView(MerchantView, RetrieveAPIView):
+class SubOrderView(MerchantView):
     """One sub-order."""
 
     serializer_class = SubOrderSerializer
@@ -260,7 +286,7 @@ class SubOrderView(MerchantView, RetrieveAPIView):
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The sub-order."""
-        return self.retrieve(request)
+        return self.one()
 
 
 def _rows(raw: bytes) -> list[bytes]:

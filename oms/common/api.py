@@ -120,7 +120,8 @@ def read_json(request: Request) -> bytes:
     Raises UnsupportedMediaType unless it says that it is JSON in UTF-8, and RequestDataTooBig.
     """
     http: HttpRequest = request._request
-    if http.content_type != "application/json" or http.content_params.get("charset", "utf-8").lower() != "utf-8":
+    charset = (http.content_params or {}).get("charset", "utf-8").lower()
+    if http.content_type != "application/json" or charset != "utf-8":
         detail = _("Send JSON in UTF-8 with the header Content-Type: application/json.")
         raise UnsupportedMediaType(http.content_type, detail)
     if http.headers.get("Content-Encoding", "identity") != "identity":

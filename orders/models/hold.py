@@ -115,9 +115,10 @@ class DenyListEntry(models.Model):
         return self.phone or self.address
 
     def clean(self) -> None:
-        """Ask for the value of the kind, and derive the key that addresses are compared by."""
-        from orders.addresses import address_key
+        """Ask for the value of the kind, and bring it into the form in which phones and addresses are compared."""
+        from orders.addresses import address_key, phone_key
 
+        self.phone = phone_key(self.phone)
         if self.kind == self.Kind.PHONE and not self.phone:
             raise ValidationError({"phone": _("Give the phone number to deny.")})
         if self.kind == self.Kind.ADDRESS:

@@ -63,11 +63,11 @@ def test_the_token_is_kept_as_a_hash_only(shop):
 
 
 def test_last_use_is_written_once_a_minute(api, shop, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         api.get(ORDERS)
     first = ApiCredential.objects.get().last_used_at
     assert first is not None
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         api.get(ORDERS)
     assert ApiCredential.objects.get().last_used_at == first
 

@@ -1,0 +1,134 @@
+"""The end of an order: completed, closed, cancelled; and the derived state of fulfilment on the way."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from logistics import virtual_delivery
+from logistics.models import VirtualDelivery
+from orders import completing, fulfilment
+from orders.models import Order, SubOrder
+from payments import books
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def delivered(shop):
+    """A sub-order that the buyer has."""
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.scan(shipment, "collected", "signed")
+    return steps.fresh(shipment.sub_order)
+
+
+def test_what_was_delivered_is_completed_after_the_wait(delivered, settings):
+    settings.COMPLETE_AFTER_SECONDS = 3600
+    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3590))
+    assert completing.run(10) == 0
+    assert steps.state_of(delivered) == "delivered"
+
+    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3601))
+    assert completing.run(10) == 1
+
+    order = steps.fresh(delivered.order)
+    assert (steps.state_of(delivered), order.state, order.fulfilment_state) == ("completed", "completed", "delivered")
+    assert order.completed_at is not None
+    assert completing.run(10) == 0
+
+
+def test_a_confirmed_receipt_completes_at_once(delivered):
+    buyer = steps.STAFF
+
+    completing.confirm_receipt(delivered.pk, actor=buyer)
+    completing.confirm_receipt(delivered.pk, actor=buyer)
+
+    assert steps.state_of(delivered) == "completed"
+    assert steps.state_of(delivered.order) == "completed"
+
+
+def test_receipt_of_what_is_on_its_way_cannot_be_confirmed(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    with pytest.raises(completing.NotDelivered):
+        completing.confirm_receipt(shipment.sub_order.pk, actor=steps.STAFF)
+
+    assert steps.state_of(shipment.sub_order) == "shipped"
+
+
+def test_an_order_that_came_back_whole_is_closed(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    steps.scan(shipment, "collected", "rejected", "returning", "returned")
+    factories.run(completing.run)
+
+    order = steps.fresh(shipment.sub_order.order)
+    assert (order.state, order.fulfilment_state) == ("closed", "returned")
+
+
+def test_virtual_goods_are_delivered_by_a_code_and_completed(shop):
+    code = factories.SkuFactory(merchant=shop.merchant, storage_class="virtual")
+    warehouse = factories.WarehouseFactory(kind="virtual", storage_classes=["virtual"])
+    stock = factories.StockFactory(sku=code, warehouse=warehouse, on_hand=5)
+    order = factories.allocated_order((code, 2, "9.00"), merchant=shop.merchant, freight_amount="0.00")
+
+    factories.run(virtual_delivery.run, virtual_delivery.run)
+
+    sub_order = SubOrder.objects.get(order=order)
+    assert (sub_order.state, steps.fresh(order).fulfilment_state) == ("delivered", "delivered")
+    assert len(VirtualDelivery.objects.get().content) == 23
+    assert (steps.fresh(stock).on_hand, steps.fresh(stock).reserved) == (3, 0)
+    factories.run(completing.run, books.run)
+    assert steps.state_of(order) == "completed"
+    assert steps.broken_invariants() == []
+
+
+WAITING, CANCELLED, RETURNED = "awaiting_allocation", "cancelled", "returned"
+
+
+@pytest.mark.parametrize(
+    ("parts", "fulfilment_state", "order_state"),
+    [
+        ([WAITING], "unfulfilled", "split"),
+        (["packed"], "unfulfilled", "split"),
+        (["shipped", "picking"], "partly_shipped", "split"),
+        (["rejected", "picking"], "partly_shipped", "split"),
+        (["shipped", "shipped"], "shipped", "split"),
+        (["delivered", "shipped"], "partly_delivered", "split"),
+        (["delivered", WAITING], "partly_delivered", "split"),
+        (["delivered", "completed"], "delivered", "split"),
+        (["delivered", CANCELLED], "delivered", "split"),
+        (["shipped", RETURNED], "shipped", "split"),
+        (["completed", "completed"], "delivered", "completed"),
+        (["completed", CANCELLED], "delivered", "completed"),
+        (["completed", RETURNED], "delivered", "completed"),
+        ([RETURNED, RETURNED], "returned", "closed"),
+        ([RETURNED, CANCELLED], "returned", "closed"),
+        ([CANCELLED, CANCELLED], "cancelled", "cancelled"),
+    ],
+)
+def test_the_state_of_fulfilment_follows_from_the_sub_orders(shop, parts, fulfilment_state, order_state):
+    classes = ["ambient", "frozen"][: len(parts)]
+    skus = [factories.SkuFactory(merchant=shop.merchant, storage_class=name) for name in classes]
+    order = factories.split_order(*skus, merchant=shop.merchant)
+    with steps.without_guards():
+        for part, state in zip(SubOrder.objects.filter(order=order).order_by("id"), parts, strict=True):
+            SubOrder.objects.filter(pk=part.pk).update(
+                state=state, warehouse=shop.warehouse, cancelled_at=timezone.now() if state == CANCELLED else None
+            )
+
+    fulfilment.refresh([order.pk])
+
+    order = steps.fresh(order)
+    assert (order.fulfilment_state, order.state) == (fulfilment_state, order_state)
+    assert order.books_due == (order_state != "split")
+
+
+def test_a_completed_order_stays_completed(delivered):
+    completing.confirm_receipt(delivered.pk, actor=steps.STAFF)
+    version = Order.objects.get().version
+
+    fulfilment.refresh([delivered.order_id])
+
+    assert Order.objects.get().version == version
