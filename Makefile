@@ -64,7 +64,7 @@ $(BIN)/python:
 
 # --- Checks: `make --keep-going lint` runs them all even if one fails ---------------------------------------------------
 
-LINTS := ruff format imports types templates translations locks
+LINTS := ruff format imports types templates translations states locks
 .PHONY: $(LINTS:%=lint-%)
 
 lint: $(LINTS:%=lint-%)
@@ -82,13 +82,16 @@ lint-imports:
 
 # DEBUG=1 because the settings, which the plug-in for Django loads, demand a secret key without it.
 lint-types:
-	DEBUG=1 $(BIN)/mypy oms/common orders/apportionment.py
+	DEBUG=1 $(BIN)/mypy oms/common orders/apportionment.py inventory/sourcing.py
 
 lint-templates:
 	$(BIN)/djlint --lint templates
 
 lint-translations:
 	$(MANAGE) check_translations
+
+lint-states:
+	$(MANAGE) draw_states --check
 
 # A lock names packages and hashes only: the address of some machine's package index would be useless elsewhere.
 lint-locks:

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from logistics import alerting, expectations, warehouse_events
 from logistics.models import GOING_BACK, MOVING, ShipmentState
 from oms.common import nudging
 from oms.common.claiming import Stage
-from orders import fulfilment, timeline
+from orders import fulfilment, isolating, timeline
 from orders.actors import Actor
-from orders.locking import lock_orders
 from orders.models import ActorKind, SubOrder
 
 # Final scans win over all others, and signed over returned over lost, whatever the order in which they come.
@@ -99,7 +98,6 @@ def receive(scans: Sequence[Scan]) -> None:
     nudging.nudge("track")
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Apply up to `limit` stored scans; returns how many."""
     with connection.cursor() as cursor:
@@ -112,21 +110,23 @@ def run(limit: int) -> int:
             [limit],
         )
         found = cursor.fetchall()
-        if not found:
-            return 0
-        locked = set(lock_orders({order_id for _id, order_id in found}))
+    return isolating.work_on("track", found, _apply_fresh)
+
+
+def _apply_fresh(scan_ids: list[int], order_ids: list[int]) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT t.id, t.shipment_id, h.sub_order_id FROM logistics_trackingevent t
             JOIN logistics_shipment h ON h.id = t.shipment_id
             WHERE t.id = ANY(%s) AND t.applied_at IS NULL
             """,
-            [[key for key, order_id in found if order_id in locked]],
+            [scan_ids],
         )
         fresh = cursor.fetchall()
     if fresh:
         _apply([row[0] for row in fresh], sorted({row[1] for row in fresh}), sorted({row[2] for row in fresh}))
-        fulfilment.refresh(locked)
+        fulfilment.refresh(order_ids)
     return len(fresh)
 
 

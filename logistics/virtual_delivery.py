@@ -2,14 +2,13 @@
 
 import secrets
 
-from django.db import connection, transaction
+from django.db import connection
 
 from inventory import reserving
 from logistics.models import VirtualDelivery
 from oms.common.claiming import Queue, Stage, claim
-from orders import actors, fulfilment, timeline
+from orders import actors, fulfilment, isolating, timeline
 from orders.holding import ORDER_IS_HELD
-from orders.locking import lock_orders
 from orders.models import SubOrder, SubOrderLine
 
 QUEUE = Queue(
@@ -19,7 +18,6 @@ QUEUE = Queue(
 )
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Deliver up to `limit` virtual sub-orders; returns how many."""
     with connection.cursor() as cursor:
@@ -29,12 +27,14 @@ def run(limit: int) -> int:
             [limit],
         )
         ready = cursor.fetchall()
-        if not ready:
-            return 0
-        locked = set(lock_orders({order_id for _id, order_id in ready}))
-        mine = claim(QUEUE, limit, only=[key for key, order_id in ready if order_id in locked])
-        if not mine:
-            return 0
+    return isolating.work_on("deliver_virtual", ready, _deliver)
+
+
+def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
+    mine = claim(QUEUE, len(sub_order_ids), only=sub_order_ids)
+    if not mine:
+        return 0
+    with connection.cursor() as cursor:
         VirtualDelivery.objects.bulk_create(
             [
                 VirtualDelivery(sub_order_id=key, kind=VirtualDelivery.Kind.ACTIVATION_CODE, content=_new_code())
@@ -60,7 +60,7 @@ def run(limit: int) -> int:
     timeline.record_of_sub_orders(
         mine, "virtual_delivered", actors.job("deliver_virtual"), to_state="delivered", is_public=True
     )
-    fulfilment.refresh(locked)
+    fulfilment.refresh(order_ids)
     return len(mine)
 
 

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 
 from inventory import reserving
 from logistics import alerting, expectations
 from logistics.models import WarehouseEvent
 from oms.common import nudging
 from oms.common.claiming import Stage
-from orders import fulfilment, timeline
+from orders import fulfilment, isolating, timeline
 from orders.actors import Actor
-from orders.locking import lock_orders
 from orders.models import ActorKind, SubOrderLine, SubOrderState
 
 _ACTOR = Actor(ActorKind.WAREHOUSE, "warehouse")
@@ -59,7 +58,6 @@ def receive(notices: Sequence[Notice]) -> None:
     nudging.nudge("warehouse_events")
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Apply up to `limit` stored notices; returns how many."""
     with connection.cursor() as cursor:
@@ -71,9 +69,11 @@ def run(limit: int) -> int:
             [limit],
         )
         found = cursor.fetchall()
-        if not found:
-            return 0
-        locked = set(lock_orders({order_id for _id, order_id in found}))
+    return isolating.work_on("warehouse_events", found, _apply_fresh)
+
+
+def _apply_fresh(event_ids: list[int], order_ids: list[int]) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT e.id, e.kind, e.text, s.id, s.state, s.cancel_requested_at IS NOT NULL, s.lease_until IS NOT NULL
@@ -81,12 +81,12 @@ def run(limit: int) -> int:
             WHERE e.id = ANY(%s) AND e.applied_at IS NULL
             ORDER BY s.id, e.id FOR NO KEY UPDATE OF s
             """,
-            [[key for key, order_id in found if order_id in locked]],
+            [event_ids],
         )
         rows = cursor.fetchall()
     if rows:
         _apply(rows)
-        fulfilment.refresh(locked)
+        fulfilment.refresh(order_ids)
     return len(rows)
 
 

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from oms.common import clock, nudging
 from oms.common.claiming import Stage
 from oms.common.errors import OmsError
-from orders import actors, fulfilment, timeline
+from orders import actors, fulfilment, isolating, timeline
 from orders.actors import Actor
-from orders.locking import lock_order, lock_orders
+from orders.locking import lock_order
 from orders.models import SubOrder, SubOrderState
 
 
@@ -22,7 +22,6 @@ class NotDelivered(OmsError):
     code = "not_delivered"
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Complete up to `limit` delivered sub-orders; returns how many."""
     with connection.cursor() as cursor:
@@ -36,10 +35,7 @@ def run(limit: int) -> int:
             [clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)), limit],
         )
         due = cursor.fetchall()
-    if not due:
-        return 0
-    locked = set(lock_orders({order_id for _id, order_id in due}))
-    return _complete([key for key, order_id in due if order_id in locked], actors.job("complete"))
+    return isolating.work_on("complete", due, lambda keys, _orders: _complete(keys, actors.job("complete")))
 
 
 def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:

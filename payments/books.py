@@ -7,9 +7,10 @@ carrier collected is booked; what marketplace merchants are owed for completed s
 from collections.abc import Iterable, Sequence
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from oms.common.claiming import Stage
+from orders import isolating
 
 
 def refresh(order_ids: Iterable[int]) -> None:
@@ -51,26 +52,27 @@ def refresh(order_ids: Iterable[int]) -> None:
         )
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Put right the books of up to `limit` orders that are marked due; returns how many."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT id, id FROM orders_order WHERE books_due ORDER BY id LIMIT %s", [limit])
+        found = cursor.fetchall()
+    return isolating.work_on("books", found, lambda _keys, orders: _put_right(orders))
+
+
+def _put_right(order_ids: Sequence[int]) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE orders_order SET books_due = false WHERE id IN (
-                SELECT id FROM orders_order WHERE books_due ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
-            ) RETURNING id
-            """,
-            [limit],
+            "UPDATE orders_order SET books_due = false WHERE id = ANY(%s) AND books_due RETURNING id", [list(order_ids)]
         )
-        order_ids = [key for (key,) in cursor.fetchall()]
-    if order_ids:
-        _collect_cash(order_ids)
-        _expire_payments(order_ids)
-        _intend_refunds(order_ids)
-        _open_settlements(order_ids)
-        refresh(order_ids)
-    return len(order_ids)
+        due = [key for (key,) in cursor.fetchall()]
+    if due:
+        _collect_cash(due)
+        _expire_payments(due)
+        _intend_refunds(due)
+        _open_settlements(due)
+        refresh(due)
+    return len(due)
 
 
 def _collect_cash(order_ids: Sequence[int]) -> None:

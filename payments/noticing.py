@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import connection
 
 from oms.common import nudging
 from oms.common.claiming import Stage
-from orders.locking import lock_orders
+from orders import isolating
 from payments import books
 from payments.models import PaymentNotice
 
@@ -49,7 +49,6 @@ def receive(provider: str, notices: Sequence[Notice]) -> None:
     nudging.nudge("apply_notices")
 
 
-@transaction.atomic
 def run(limit: int) -> int:
     """Apply up to `limit` stored notices; returns how many."""
     with connection.cursor() as cursor:
@@ -63,22 +62,23 @@ def run(limit: int) -> int:
             [limit],
         )
         found = cursor.fetchall()
-        if not found:
-            return 0
-        locked = set(lock_orders({order_id for _id, order_id in found if order_id}))
-        mine = [key for key, order_id in found if order_id in locked or order_id is None]
+    return isolating.work_on("apply_notices", found, _apply_fresh)
+
+
+def _apply_fresh(notice_ids: list[int], order_ids: list[int]) -> int:
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT id FROM payments_paymentnotice WHERE id = ANY(%s) AND applied_at IS NULL
             ORDER BY id FOR UPDATE SKIP LOCKED
             """,
-            [mine],
+            [notice_ids],
         )
-        mine = [key for (key,) in cursor.fetchall()]
-        _apply(mine)
-        books.refresh(locked)
-        _start_review(locked)
-    return len(mine)
+        fresh = [key for (key,) in cursor.fetchall()]
+    _apply(fresh)
+    books.refresh(order_ids)
+    _start_review(order_ids)
+    return len(fresh)
 
 
 def _apply(notice_ids: Sequence[int]) -> None:
@@ -131,7 +131,7 @@ def _apply(notice_ids: Sequence[int]) -> None:
         )
 
 
-def _start_review(order_ids: set[int]) -> None:
+def _start_review(order_ids: Sequence[int]) -> None:
     """Orders whose money is all there go on; the orders are locked."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -63,11 +63,11 @@ def schedule(system: str, references: list[str], after: timedelta) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE common_sandboxjob SET due_at = now() + %s
+            UPDATE common_sandboxjob SET due_at = now() + make_interval(secs => %s)
             WHERE system = %s AND due_at IS NULL AND id IN (
                 SELECT id FROM common_sandboxjob WHERE system = %s AND reference = ANY(%s) ORDER BY id FOR UPDATE)
             """,
-            [after, system, system, references],
+            [after.total_seconds(), system, system, references],
         )
 
 

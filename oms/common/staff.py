@@ -263,8 +263,9 @@ class KeysetAdmin(ModelAdmin):
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""
-        request.POST = request.POST.copy()  # type: ignore[assignment, misc]
-        request.POST["select_across"] = "0"
+        posted = request.POST.copy()
+        posted["select_across"] = "0"
+        request.POST = posted  # type: ignore[assignment, misc]
         return super().response_action(request, queryset)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

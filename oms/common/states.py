@@ -30,9 +30,10 @@ def edges(model: type[models.Model], field: FSMField) -> list[tuple[str, str]]:
 
 def trigger_sql(model: type[models.Model], field: FSMField) -> str:
     """The SQL that (re)creates the guard of one table."""
-    table, column = model._meta.db_table, field.column
+    table, column = model._meta.db_table, field.column or field.name
     moves = ",".join(f"{source}>{target}" for source, target in edges(model, field))
-    columns = ", ".join(f.column for f in model._meta.concrete_fields if f.column not in QUEUE_COLUMNS | {"version"})
+    names = [f.column for f in model._meta.concrete_fields if f.column]
+    columns = ", ".join(name for name in names if name not in QUEUE_COLUMNS | {"version"})
     count_version = "NEW.version := OLD.version + 1;" if issubclass(model, Versioned) else ""
     return f"""
         CREATE OR REPLACE FUNCTION {table}_guard() RETURNS trigger LANGUAGE plpgsql AS $$

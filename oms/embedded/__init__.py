@@ -23,6 +23,7 @@ COMMANDS_WITHOUT_DATABASE = {
     "collectstatic",
     "compilemessages",
     "diffsettings",
+    "draw_states",
     "findstatic",
     "help",
     "makemessages",

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import clock
 from oms.common.staff import KeysetAdmin
@@ -23,7 +24,7 @@ from tests import factories
 from tests.admin.conftest import client_of
 
 STAFF = Actor(ActorKind.STAFF, "wang")
-READ_ONLY = [
+READ_ONLY = (
     "orders.order",
     "orders.suborder",
     "orders.hold",
@@ -38,7 +39,7 @@ READ_ONLY = [
     "logistics.logisticsalert",
     "inventory.stockmovement",
     "inventory.region",
-]
+)
 
 
 def models() -> list[type[Model]]:
@@ -49,7 +50,7 @@ def models() -> list[type[Model]]:
 @pytest.fixture
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
-    factories.MerchantFactory()
+    install_default_carriers()
     other = factories.StockFactory(sku=factories.SkuFactory())
     shop.place_order((shop.sku, 2, "10.00"))
     order = factories.place_order(

@@ -27,7 +27,8 @@ from orders.story import tell
             {"number": "1-1", "parts": ["1-1-1"], "short": {}},
             "No single warehouse has all of sub-order 1-1. Split off: 1-1-1.",
         ),
-        ("warehouse_refused", {"number": "1-1", "text": "full", "warehouse": "BJ"}, "Warehouse BJ refused sub-order 1-1: full"),
+        ("warehouse_refused", {"number": "1-1", "text": "full", "warehouse": "BJ"},
+         "Warehouse BJ refused sub-order 1-1: full"),
         (
             "in_transit",
             {"number": "1-1", "waybill": "SF1", "location": "武汉", "text": "到达"},

@@ -1,0 +1,241 @@
+"""A row that fails stops nobody else: it is put off, then left for a person, who can retry it."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from logistics import releasing, tracking, warehouse_events
+from logistics.models import TrackingEvent, WarehouseEvent
+from oms.common import claiming
+from orders import allocating, completing, retrying, review, splitting
+from orders.models import Order, OrderEvent, SubOrder
+from payments import books, noticing
+from payments.models import PaymentNotice
+from tests import factories, fakes, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def poison(shop):
+    """Makes every change of one order's rows fail, as a bug or a bad row would."""
+
+    def poison(table: str, column: str, value: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                CREATE OR REPLACE FUNCTION poison_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'poisoned' USING ERRCODE = 'check_violation'; END $$;
+                CREATE TRIGGER zz_poison BEFORE UPDATE OF state ON {table} FOR EACH ROW
+                    WHEN (OLD.{column} = '{value}') EXECUTE FUNCTION poison_{table}();
+                """
+            )
+
+    def cure(table: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER zz_poison ON {table}")
+
+    poison.cure = cure
+    return poison
+
+
+def test_a_failing_order_does_not_stop_its_batch(shop, poison, settings):
+    settings.MAX_ATTEMPTS = 3
+    orders = [shop.place_order(payment_method="cod") for _ in range(5)]
+    bad, good = orders[2], [order for order in orders if order != orders[2]]
+    poison("orders_order", "id", bad.pk)
+
+    steps.once(review.run)
+
+    assert {steps.state_of(order) for order in good} == {"ready_to_split"}
+    bad = steps.fresh(bad)
+    assert (bad.state, bad.attempts, bad.needs_person_since) == ("in_review", 1, None)
+    assert bad.last_error.startswith("IntegrityError: poisoned")
+    assert timedelta(seconds=1) < bad.ready_at - timezone.now() < timedelta(seconds=9)
+
+    factories.run(review.run)
+    bad = steps.fresh(bad)
+    assert (bad.attempts, bad.needs_person_since is not None) == (3, True)
+    assert steps.once(review.run) == 0
+
+    poison.cure("orders_order")
+    assert steps.once(review.run) == 0
+    retrying.retry("order", bad.pk, actor=steps.STAFF)
+    steps.once(review.run)
+    bad = steps.fresh(bad)
+    assert (bad.state, bad.attempts, bad.last_error) == ("ready_to_split", 0, "")
+    assert OrderEvent.objects.filter(order=bad, kind="retried").count() == 1
+
+
+def test_each_try_waits_longer_than_the_one_before(shop, settings):
+    settings.MAX_ATTEMPTS = 100
+    order = shop.place_order(payment_method="cod")
+    waits = []
+    for attempts in (0, 3, 6, 20):
+        Order.objects.update(attempts=attempts)
+        claiming.put_off(review.QUEUE, {order.pk: "x"})
+        waits.append((Order.objects.get().ready_at - timezone.now()).total_seconds())
+
+    for wait, seconds in zip(waits, (5, 40, 320, 3600), strict=True):
+        assert 0.4 * seconds < wait < 1.6 * seconds
+
+
+@pytest.mark.parametrize("stage", [splitting, allocating])
+def test_split_and_allocate_isolate_what_fails(shop, poison, stage):
+    orders = [shop.place_order(payment_method="cod") for _ in range(3)]
+    factories.run(review.run)
+    if stage is allocating:
+        factories.run(splitting.run)
+        poison("orders_suborder", "order_id", orders[0].pk)
+    else:
+        poison("orders_order", "id", orders[0].pk)
+
+    steps.once(stage.run)
+
+    model = SubOrder if stage is allocating else Order
+    key = "order_id" if stage is allocating else "id"
+    moved = "allocated" if stage is allocating else "split"
+    assert set(model.objects.filter(state=moved).values_list(key, flat=True)) == {orders[1].pk, orders[2].pk}
+    assert shop.sku.stock.get().reserved == (4 if stage is allocating else 0)
+
+
+def test_a_notice_that_cannot_be_applied_does_not_stop_the_others(shop, poison):
+    orders = [shop.place_order() for _ in range(3)]
+    steps.ask_for_payment()
+    poison("payments_payment", "order_id", orders[0].pk)
+    for order in orders:
+        steps.notify(f"{order.number}-P1", "26.00")
+
+    steps.once(noticing.run)
+
+    assert [steps.state_of(order) for order in orders] == ["awaiting_payment", "in_review", "in_review"]
+    assert PaymentNotice.objects.filter(applied_at=None).count() == 1
+    bad = steps.fresh(orders[0])
+    assert (bad.needs_person_since is not None, "poisoned" in bad.last_error) == (True, True)
+    poison.cure("payments_payment")
+    steps.once(noticing.run)
+    bad = steps.fresh(orders[0])
+    assert (bad.state, bad.needs_person_since) == ("in_review", None)
+
+
+def test_a_warehouses_notice_that_cannot_be_applied_does_not_stop_the_others(shop, poison):
+    sub_orders = []
+    for _ in range(3):
+        order = shop.place_order(payment_method="cod")
+        sub_orders.append(steps.released(order))
+    poison("orders_suborder", "id", sub_orders[0].pk)
+
+    for sub_order in sub_orders:
+        steps.warehouse_says(sub_order, "packed")
+
+    assert [steps.state_of(sub_order) for sub_order in sub_orders] == ["released", "packed", "packed"]
+    assert WarehouseEvent.objects.filter(applied_at=None).count() == 1
+    poison.cure("orders_suborder")
+    steps.once(warehouse_events.run)
+    assert steps.state_of(sub_orders[0]) == "packed"
+    assert steps.fresh(sub_orders[0].order).needs_person_since is None
+
+
+def test_a_scan_that_cannot_be_applied_does_not_stop_the_others(shop, poison):
+    shipments = [steps.shipped(shop.place_order(payment_method="cod")) for _ in range(3)]
+    poison("logistics_shipment", "id", shipments[0].pk)
+    tracking.receive([steps.scan_of(shipment, "signed") for shipment in shipments])
+
+    steps.once(tracking.run)
+
+    assert [steps.state_of(shipment) for shipment in shipments] == ["waybill_issued", "signed", "signed"]
+    assert TrackingEvent.objects.filter(applied_at=None).count() == 1
+
+
+@pytest.mark.parametrize("stage", [completing, books])
+def test_the_end_of_an_order_that_fails_does_not_stop_the_others(shop, poison, stage):
+    shipments = [steps.shipped(shop.place_order(payment_method="cod")) for _ in range(3)]
+    tracking.receive([steps.scan_of(shipment, "signed") for shipment in shipments])
+    factories.run(tracking.run)
+    orders = [shipment.sub_order.order for shipment in shipments]
+    if stage is completing:
+        poison("orders_suborder", "order_id", orders[0].pk)
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"ALTER TABLE payments_payment ADD CONSTRAINT poison CHECK (order_id <> {orders[0].pk}) NOT VALID"
+            )
+
+    steps.once(stage.run)
+
+    if stage is completing:
+        assert [steps.state_of(order) for order in orders] == ["split", "completed", "completed"]
+    else:
+        assert [steps.fresh(order).payment_state for order in orders] == ["on_delivery", "paid", "paid"]
+        assert [steps.fresh(order).books_due for order in orders] == [True, False, False]
+
+
+def test_a_worker_that_died_loses_its_row_to_another_and_cannot_finish_any_more(shop):
+    """The zombie's call returns after its lease ended and another worker did the work."""
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    finished = []
+
+    def answer_late(reference):
+        if finished:
+            return fakes.FakeWarehouse().answer(reference)
+        finished.append(reference)
+        # Meanwhile: the lease ends, another worker takes the row over and is told "no".
+        SubOrder.objects.update(lease_until=timezone.now() - timedelta(days=1))
+        with fakes.warehouse(fakes.FakeWarehouse(fakes.lose)):
+            assert steps.once(releasing.run) == 1
+        return fakes.FakeWarehouse().answer(reference)
+
+    with fakes.warehouse(fakes.FakeWarehouse(answer_late)):
+        steps.once(releasing.run)
+
+    sub_order = SubOrder.objects.get(order=order)
+    assert (sub_order.state, sub_order.lease_token, sub_order.attempts) == ("allocated", 2, 1)
+    assert sub_order.last_error == "Lost: connection reset"
+
+
+def test_a_leased_row_is_nobody_elses_until_the_lease_ends(shop):
+    factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    Order.objects.update(ready_at=timezone.now())
+    with fakes.warehouse(fakes.FakeWarehouse()) as warehouse:
+        from oms.common import clock
+
+        with clock.skipping_waits():
+            tokens = claiming.lease(releasing.QUEUE, 10)
+        assert list(tokens.values()) == [1]
+        assert (steps.once(releasing.run), releasing.STAGE.leased()) == (0, 1)
+
+        SubOrder.objects.update(lease_until=timezone.now() - timedelta(seconds=60))
+        assert (steps.once(releasing.run), releasing.STAGE.leased()) == (1, 0)
+
+    assert len(warehouse.released) == 1
+    with transaction.atomic():
+        assert claiming.lock_leased(releasing.QUEUE, tokens) == []
+
+
+def test_the_backlog_tells_how_much_waits_and_how_long(shop):
+    for _ in range(3):
+        shop.place_order(payment_method="cod")
+    Order.objects.update(ready_at=timezone.now() - timedelta(minutes=5))
+
+    backlog = review.STAGE.backlog()
+
+    assert backlog.waiting == 3
+    assert 290 < backlog.oldest_seconds < 310
+
+
+def test_a_batch_that_cannot_even_be_claimed_fails_loudly(shop):
+    shop.place_order(payment_method="cod")
+    queue = claiming.Queue(Order, "q.no_such_column")
+
+    with pytest.raises(Exception, match="no_such_column"), transaction.atomic():
+        claiming.in_one_transaction(queue, 10, lambda ids: None)
+
+
+def test_poison_really_poisons(shop, poison):
+    order = shop.place_order(payment_method="cod")
+    poison("orders_order", "id", order.pk)
+
+    with pytest.raises(IntegrityError, match="poisoned"), transaction.atomic():
+        Order.objects.filter(pk=order.pk).update(state="ready_to_split")

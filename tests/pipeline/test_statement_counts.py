@@ -1,0 +1,137 @@
+"""A stage makes as many statements for a hundred rows as for ten."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+from django.db import connection, transaction
+
+from inventory.models import Stock, StockMovement
+from logistics import dispatching, releasing, tracking, warehouse_events
+from logistics.carriers import install_default_carriers
+from logistics.models import Shipment
+from oms.common import clock
+from orders import allocating, completing, review, splitting, waking
+from orders.actors import Actor
+from orders.intake.bodies import decode
+from orders.intake.placing import Placed, place_orders
+from orders.models import ActorKind, InterceptionRule, Order, SubOrder
+from orders.review import install_default_rules
+from payments import books, noticing, requesting
+from payments.models import Payment
+from tests import factories, fakes, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def counting() -> Iterator[list[str]]:
+    """The statements that are executed within it, COPY apart."""
+    statements: list[str] = []
+
+    def note(execute: Callable, sql: str, params: object, many: bool, context: dict) -> object:  # type: ignore[type-arg]
+        statements.append(" ".join(sql.split())[:60])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield statements
+
+
+def counts_of_the_whole_way(orders: int) -> dict[str, int]:
+    """Place so many orders in one batch and take them to their end; statements by stage, each run once."""
+    shop = factories.make_shop()
+    seller = factories.MerchantFactory()
+    theirs = factories.SkuFactory(merchant=seller)
+    factories.StockFactory(sku=theirs, on_hand=1000)
+    StockMovement.objects.filter(stock__sku=shop.sku).delete()
+    Stock.objects.filter(sku=shop.sku).delete()
+    elsewhere = factories.WarehouseFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=shop.sku, warehouse=elsewhere, on_hand=1000)
+    counts: dict[str, int] = {}
+
+    def run(name: str, stage: Callable[[int], int], expected: int) -> None:
+        with clock.skipping_waits(), counting() as statements:
+            assert stage(1000) == expected, name
+        counts[name] = len(statements)
+
+    bodies = [
+        decode(
+            msgspec.json.encode(
+                shop.body((shop.sku, 2, "10.00"), (shop.other_sku, 1, "25.50"), (theirs, 1, "3.00"), buyer=buyer)
+            )
+        )
+        for buyer in ({"id": f"B{i}", "name": "张华", "phone": "13800001111"} for i in range(orders))
+    ]
+    with counting() as statements:
+        outcomes = place_orders(bodies, shop.merchant, actor=Actor(ActorKind.MERCHANT, "test"))
+    assert all(isinstance(outcome, Placed) for outcome in outcomes)
+    counts["intake"] = len(statements)
+
+    with (
+        fakes.provider(fakes.FakeProvider()),
+        fakes.warehouse(fakes.FakeWarehouse()),
+        fakes.carrier(fakes.FakeCarrier()),
+    ):
+        run("request_payment", requesting.intend, orders)
+        run("send_payment", requesting.request, orders)
+        for payment in Payment.objects.all():
+            steps.notify(payment.number, str(payment.amount))
+        run("apply_notices", noticing.run, orders)
+        run("review", review.run, orders)
+        run("split", splitting.run, orders)
+        # Both kinds of goods of the shop lie in different warehouses: half of the sub-orders is split once more.
+        run("allocate", allocating.run, 2 * orders)
+        parts = 3 * orders
+        assert SubOrder.objects.filter(state="allocated").count() == parts
+        run("wake", waking.run, 0)
+        run("release", releasing.run, parts)
+        for kind in ("accepted", "picking", "packed"):
+            warehouse_notices(kind)
+            run(f"warehouse {kind}", warehouse_events.run, parts)
+        run("dispatch", dispatching.run, parts)
+        warehouse_notices("shipped")
+        run("warehouse shipped", warehouse_events.run, parts)
+        for state in ("collected", "signed"):
+            tracking.receive([steps.scan_of(shipment, state) for shipment in Shipment.objects.all()])
+            run(f"track {state}", tracking.run, parts)
+        run("complete", completing.run, parts)
+        run("books", books.run, orders)
+    assert set(Order.objects.values_list("state", flat=True)) == {"completed"}
+    assert steps.broken_invariants() == []
+    return counts
+
+
+def warehouse_notices(kind: str) -> None:
+    """Every warehouse says this of every sub-order."""
+    warehouse_events.receive(
+        [
+            warehouse_events.Notice(f"{sub_order.number}-{kind}", sub_order.number, kind, steps.NOON)
+            for sub_order in SubOrder.objects.all()
+        ]
+    )
+
+
+class _Undo(Exception):
+    """Rolls everything back."""
+
+
+def counts_then_undo(orders: int) -> dict[str, int]:
+    """The counts of so many orders, of which nothing stays."""
+    counts: dict[str, int] = {}
+    with contextlib.suppress(_Undo), transaction.atomic():
+        counts = counts_of_the_whole_way(orders)
+        raise _Undo
+    return counts
+
+
+def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
+    install_default_carriers()
+    install_default_rules()
+    InterceptionRule.objects.filter(kind="address_velocity").delete()
+
+    ten, hundred = counts_then_undo(10), counts_then_undo(100)
+
+    assert hundred == ten
+    assert max(ten.values()) <= 30, ten
