@@ -6,8 +6,12 @@ from django.db import connection
 
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write the rows into the table in the running transaction; columns left out take the database's defaults."""
+    """Write the rows into the table in the running transaction; columns left out take the database's defaults.
+
+    Raises Django's database errors, such as IntegrityError, like any other statement.
+    """
     with (
+        connection.wrap_database_errors,
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,
     ):

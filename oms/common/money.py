@@ -16,11 +16,11 @@ def to_fen(yuan: Decimal) -> int:
     """Whole fen of an amount in yuan. Raises NotAnAmount for more than two places, NaN or too large a number."""
     if not yuan.is_finite() or yuan.adjusted() > 10:
         raise NotAnAmount(yuan)
-    fen = yuan * _HUNDRED
-    whole = int(fen)
-    if whole != fen or abs(whole) > MAX_FEN:
+    fen = int(yuan * _HUNDRED)
+    # The product is rounded to 28 digits, this comparison is exact.
+    if Decimal(fen).scaleb(-2) != yuan or abs(fen) > MAX_FEN:
         raise NotAnAmount(yuan)
-    return whole
+    return fen
 
 
 @lru_cache(maxsize=1 << 16)

@@ -1,0 +1,83 @@
+"""A broker that is down or frozen hurts nobody."""
+
+import socket
+from collections.abc import Iterator
+from time import monotonic
+from unittest import mock
+
+import pytest
+from django.db import transaction
+
+from oms.common import nudging
+from orders.models import Order
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def nudges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nudges are sent, as in production, by a producer of its own."""
+    monkeypatch.setattr(nudging, "_enabled", True)
+    monkeypatch.setattr(nudging, "_silent_until", 0.0)
+    nudging._producer_app.cache_clear()
+    yield
+    nudging._producer_app.cache_clear()
+
+
+def seconds_to_place_an_order() -> float:
+    shop = factories.make_shop()
+    body_of = shop.place_order
+    started = monotonic()
+    body_of()
+    return monotonic() - started
+
+
+def test_a_frozen_broker_costs_half_a_second_once(settings, nudges):
+    """It listens, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        settings.REDIS_URL = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
+        first = seconds_to_place_an_order()
+        later = [seconds_to_place_an_order() for _ in range(5)]
+
+    assert first < 1.0
+    assert sum(later) < 0.5
+    assert Order.objects.count() == 6
+
+
+def test_a_broker_that_is_down_costs_nothing(settings, nudges):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+
+    assert seconds_to_place_an_order() < 0.6
+
+    assert Order.objects.count() == 1
+
+
+def test_after_a_rest_the_broker_is_tried_again(settings, nudges, monkeypatch):
+    with mock.patch.object(nudging, "_producer_app") as app:
+        app.return_value.send_task.side_effect = [ConnectionError("down"), None, None]
+        nudging.nudge("review", "split")
+        assert app.return_value.send_task.call_count == 1
+        now = monotonic()
+        monkeypatch.setattr(nudging.time, "monotonic", lambda: now + 5.1)
+        nudging.nudge("review", "split")
+
+    assert [call.kwargs["args"] for call in app.return_value.send_task.call_args_list] == [
+        ["review"],
+        ["review"],
+        ["split"],
+    ]
+
+
+def test_nothing_is_sent_for_what_was_rolled_back(nudges):
+    with mock.patch.object(nudging, "_producer_app") as app:
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            nudging.nudge("review")
+            _ = 1 / 0
+        assert app.return_value.send_task.call_count == 0
+        with transaction.atomic():
+            nudging.nudge("review")
+            assert app.return_value.send_task.call_count == 0
+        assert app.return_value.send_task.call_count == 1

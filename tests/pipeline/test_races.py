@@ -1,0 +1,220 @@
+"""Real threads on real rows: nobody takes what another has, nobody waits for ever."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from time import monotonic, sleep
+from unittest import mock
+
+import pytest
+from django.db import connection, transaction
+
+from inventory import receiving, reserving
+from inventory.models import Reservation, Stock
+from oms.common import clock
+from orders import allocating, waking
+from orders.cancelling import cancel_order
+from orders.models import Order, OrderEvent, SubOrder
+from orders.stocktaking import PromisedElsewhere, count_stock
+from payments import noticing
+from payments.models import PaymentNotice
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Future:  # type: ignore[type-arg]
+    """Do the work in another thread with a connection of its own."""
+
+    def run() -> object:
+        try:
+            with clock.skipping_waits():
+                return work()
+        finally:
+            connection.close()
+
+    return pool.submit(run)
+
+
+def wait_for_a_lock() -> None:
+    """Until some session of the database waits for a lock."""
+    end = monotonic() + 10
+    while monotonic() < end:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
+def test_an_order_cancelled_while_it_is_being_spread_leaves_no_part_behind():
+    """The cancellation waits for the allocation, which adds a part that the waiting statement cannot see."""
+    shop = factories.make_shop()
+    near = factories.WarehouseFactory(merchant=shop.merchant)
+    rare = factories.SkuFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=rare, warehouse=near, on_hand=5)
+    order = factories.split_order((shop.sku, 1, "1.00"), (rare, 1, "1.00"), merchant=shop.merchant)
+    allocated, go_on = Event(), Event()
+
+    def allocate() -> None:
+        with transaction.atomic():
+            allocating.run(10)
+            allocated.set()
+            assert go_on.wait(10)
+
+    def cancel() -> None:
+        cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = in_thread(pool, allocate)
+        assert allocated.wait(10)
+        second = in_thread(pool, cancel)
+        wait_for_a_lock()
+        go_on.set()
+        first.result(10)
+        second.result(10)
+
+    assert SubOrder.objects.filter(order=order).count() == 2
+    assert set(SubOrder.objects.values_list("state", flat=True)) == {"cancelled"}
+    assert steps.state_of(order) == "cancelled"
+    assert set(Stock.objects.values_list("reserved", flat=True)) == {0}
+    assert steps.broken_invariants() == []
+
+
+def test_goods_that_arrive_between_plan_and_reservation_are_not_missed():
+    shop = factories.make_shop()
+    sku = factories.SkuFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=0)
+    order = factories.split_order((sku, 2, "1.00"), merchant=shop.merchant)
+    reserve = reserving.reserve
+
+    def arrive() -> None:
+        receiving.receive(shop.warehouse.pk, sku.pk, 2, actor="test")
+        waking.run(10)
+
+    def reserve_late(*args: object, **options: object) -> set[int]:
+        with ThreadPoolExecutor(1) as pool:
+            in_thread(pool, arrive).result(10)
+        return reserve(*args, **options)  # type: ignore[arg-type]
+
+    with mock.patch("inventory.reserving.reserve", reserve_late):
+        steps.once(allocating.run)
+    assert not Stock.objects.get(sku=sku).wakes_backorders
+    steps.once(allocating.run)
+
+    assert SubOrder.objects.get(order=order).state == "allocated"
+
+
+def test_goods_that_arrive_while_they_are_looked_at_wake_once_more():
+    """The mark of a stock row that changed after the look stays."""
+    shop = factories.make_shop()
+    sku = factories.SkuFactory(merchant=shop.merchant)
+    stock = factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=0)
+    receiving.receive(shop.warehouse.pk, sku.pk, 1, actor="test")
+    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+        seen = []
+
+        def note(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+            result = execute(sql, params, many, context)
+            if "xmin::text" in sql and not seen:
+                seen.append(sql)
+                in_thread(pool, lambda: receiving.receive(shop.warehouse.pk, sku.pk, 1, actor="test")).result(10)
+            return result
+
+        with connection.execute_wrapper(note):
+            assert waking.run(10) == 1
+
+    stock.refresh_from_db()
+    assert (stock.on_hand, stock.wakes_backorders) == (2, True)
+    factories.run(waking.run)
+    stock.refresh_from_db()
+    assert not stock.wakes_backorders
+
+
+def test_allocators_on_hot_skus_promise_exactly_what_there_is():
+    shop = factories.make_shop()
+    factories.WarehouseFactory(merchant=shop.merchant)
+    skus = [factories.SkuFactory(merchant=shop.merchant) for _ in range(4)]
+    far = factories.WarehouseFactory(merchant=shop.merchant, longitude=100.0)
+    for sku in skus:
+        factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=30)
+        factories.StockFactory(sku=sku, warehouse=far, on_hand=10)
+    with transaction.atomic():
+        for i in range(60):
+            first, second = skus[i % 4], skus[(i + 1 + i % 3) % 4]
+            shop.place_order((first, 1, "1.00"), (second, 1, "1.00"), payment_method="cod")
+    steps.approve_and_split()
+
+    def allocate() -> int:
+        return sum(allocating.run(7) for _ in range(40))
+
+    with ThreadPoolExecutor(4) as pool:
+        workers = [in_thread(pool, allocate) for _ in range(4)]
+        for worker in workers:
+            worker.result(60)
+    factories.run(allocating.run)
+
+    wanted = {sku.pk: 0 for sku in skus}
+    for line in Order.objects.values_list("lines__sku", flat=True):
+        wanted[line] += 1
+    reserved = {sku.pk: sum(Stock.objects.filter(sku=sku).values_list("reserved", flat=True)) for sku in skus}
+    assert reserved == {key: min(units, 40) for key, units in wanted.items()}
+    assert not SubOrder.objects.exclude(last_error="").exists()
+    assert set(SubOrder.objects.values_list("state", flat=True)) <= {"allocated", "backordered"}
+    assert steps.broken_invariants() == []
+
+
+def test_counting_and_allocating_at_once_neither_deadlock_nor_lose_a_unit():
+    shop = factories.make_shop()
+    stocks = list(Stock.objects.order_by("id"))
+    with transaction.atomic():
+        for i in range(40):
+            lines = [(shop.sku, 1, "1.00"), (shop.other_sku, 1, "1.00")]
+            shop.place_order(*lines[:: 1 if i % 2 else -1], payment_method="cod")
+    steps.approve_and_split()
+
+    def allocate() -> None:
+        for _ in range(25):
+            allocating.run(5)
+
+    def count(stock: Stock) -> int:
+        refused = 0
+        for counted in (20, 60, 10, 80, 15, 90):
+            try:
+                count_stock(stock.pk, counted, actor=steps.STAFF)
+            except PromisedElsewhere:
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(4) as pool:
+        works = [in_thread(pool, allocate), in_thread(pool, allocate)]
+        works += [in_thread(pool, lambda stock=stock: count(stock)) for stock in stocks]
+        for work in works:
+            work.result(60)
+    factories.run(waking.run, allocating.run)
+
+    assert steps.broken_invariants() == []
+    assert set(Stock.objects.values_list("reserved", flat=True)) == {40}
+    assert Reservation.objects.filter(state="active").count() == 80
+
+
+def test_workers_that_apply_the_same_notices_apply_each_once():
+    shop = factories.make_shop()
+    with transaction.atomic():
+        orders = [shop.place_order() for _ in range(30)]
+    steps.ask_for_payment()
+    for order in orders:
+        steps.notify(f"{order.number}-P1", "26.00")
+
+    with ThreadPoolExecutor(3) as pool:
+        workers = [in_thread(pool, lambda: [noticing.run(10) for _ in range(10)]) for _ in range(3)]
+        for worker in workers:
+            worker.result(60)
+    factories.run(noticing.run)
+
+    assert set(Order.objects.values_list("state", flat=True)) == {"in_review"}
+    assert OrderEvent.objects.filter(kind="paid").count() == 30
+    assert set(PaymentNotice.objects.values_list("outcome", flat=True)) == {"applied"}
