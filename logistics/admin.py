@@ -21,7 +21,7 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseEvent,
 )
-from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter
+from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter, one_of
 from oms.common.templatetags.staff import badge
 from orders import panels
 from orders.admin.remarks import moment
@@ -278,7 +278,7 @@ def _alert_notes(order_ids: Sequence[int]) -> Mapping[int, Iterable[Note]]:
 
 def with_alerts(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Orders that have an open alert."""
-    return orders.filter(pk__in=LogisticsAlert.objects.filter(closed_at=None).order_by().values("sub_order__order_id"))
+    return orders.filter(one_of(LogisticsAlert.objects.filter(closed_at=None).order_by().values("sub_order__order_id")))
 
 
 class AlertFilter(YesFilter):

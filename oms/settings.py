@@ -211,6 +211,8 @@ PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 LEASE_SECONDS = env.int("OMS_LEASE_SECONDS", default=30)
 STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
+# How many batches of a stage one worker process has in hand at a time.
+STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 CARRIER_ADAPTER = env.str("OMS_CARRIER_ADAPTER", default="sandbox")

@@ -7,6 +7,7 @@ from celery import shared_task
 from django.conf import settings
 
 from oms.common import nudging
+from oms.common.claiming import run_until_empty
 from oms.pipeline import PIPELINE, STAGES
 from orders import waking
 
@@ -20,16 +21,10 @@ SLICE_SECONDS = 20.0
 def run_stage(name: str) -> int:
     """Run a stage batch by batch until nothing is ready; returns the number of rows claimed."""
     stage = STAGES[name]
-    end = time.monotonic() + SLICE_SECONDS
-    total = 0
-    while time.monotonic() < end:
-        claimed = stage.run(settings.STAGE_BATCH)
-        total += claimed
-        if claimed:
-            nudging.nudge(*stage.wakes)
-        if claimed < settings.STAGE_BATCH:
-            break
-    return total
+    claimed = run_until_empty(stage, settings.STAGE_BATCH, until=time.monotonic() + SLICE_SECONDS)
+    if claimed:
+        nudging.nudge(*stage.wakes)
+    return claimed
 
 
 @shared_task(name="oms.sweep", ignore_result=True)

@@ -6,3 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 application = get_wsgi_application()
+
+from oms.common import nudging  # noqa: E402 - needs the settings
+
+nudging.prepare()

@@ -73,6 +73,16 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "sub_orders_have_merchant_and_warehouse",
+        "The merchant and the warehouse that a sub-order names exist.",
+        """
+        SELECT s.number FROM orders_suborder s
+        WHERE NOT EXISTS (SELECT FROM merchants_merchant m WHERE m.id = s.merchant_id)
+           OR (s.warehouse_id IS NOT NULL
+               AND NOT EXISTS (SELECT FROM inventory_warehouse w WHERE w.id = s.warehouse_id))
+        """,
+    ),
+    Invariant(
         "open_holds_are_counted",
         "`open_holds` is the number of holds that are not released.",
         """

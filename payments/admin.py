@@ -137,7 +137,8 @@ def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]
     for payment in payments:
         if payment.state == PaymentStatus.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
-    for row in (*payments, *refunds):
+    rows: list[Payment | Refund] = [*payments, *refunds]
+    for row in rows:
         if row.needs_person_since:
             values = {"number": row.number, "attempts": row.attempts, "error": row.last_error}
             yield Remark(

@@ -23,6 +23,10 @@ def refresh(order_ids: Iterable[int]) -> None:
             """
             WITH sums AS (
                 SELECT o.id, o.payable_amount, o.payment_method,
+                    -- Nobody pays at the door for what was cancelled or refused.
+                    o.payable_amount - CASE WHEN o.payment_method = 'cod' THEN (
+                        SELECT coalesce(sum(payable_amount), 0) FROM orders_suborder s
+                        WHERE s.order_id = o.id AND s.state IN ('cancelled', 'returned')) ELSE 0 END AS owed,
                     (SELECT coalesce(sum(captured_amount), 0) FROM payments_payment p WHERE p.order_id = o.id) AS paid,
                     (SELECT coalesce(sum(amount), 0) FROM payments_refund r
                      WHERE r.order_id = o.id AND r.state = 'succeeded') AS refunded,
@@ -33,7 +37,7 @@ def refresh(order_ids: Iterable[int]) -> None:
                 SELECT id, paid, refunded, CASE
                     WHEN payable_amount = 0 AND paid = 0 THEN 'nothing_due'
                     WHEN refunded > 0 THEN CASE WHEN refunded >= paid THEN 'refunded' ELSE 'partly_refunded' END
-                    WHEN paid >= payable_amount THEN 'paid'
+                    WHEN paid > 0 AND paid >= owed THEN 'paid'
                     WHEN paid > 0 THEN 'partly_paid'
                     WHEN payment_method = 'cod' THEN 'on_delivery'
                     WHEN pending THEN 'pending'

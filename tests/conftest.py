@@ -47,6 +47,8 @@ def _no_waits(settings: Any) -> None:
     """Time passes as fast as in production, but nothing waits for a grace period."""
     settings.TIME_SPEED = 1.0
     settings.GRACE_PERIOD_SECONDS = 0
+    # Threads of a stage would not see a test's transaction.
+    settings.STAGE_SLOTS = 1
     settings.SECURE_SSL_REDIRECT = False
 
 

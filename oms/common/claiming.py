@@ -10,11 +10,14 @@ adds below the claimed one.
 
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Model
 
 from oms.common import clock
@@ -204,3 +207,34 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
             {"ids": list(tokens), "tokens": list(tokens.values())},
         )
         return [key for (key,) in cursor.fetchall()]
+
+
+def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> int:
+    """Run a stage until nothing is ready, or until the monotonic clock reads `until`; returns rows claimed.
+
+    Where there is more than one batch, `settings.STAGE_SLOTS` threads claim side by side, so that one batch is computed
+    while another is in the database.
+    """
+
+    def work() -> int:
+        total = 0
+        while until is None or time.monotonic() < until:
+            claimed = stage.run(batch)
+            total += claimed
+            if not claimed:
+                break
+        return total
+
+    def work_and_disconnect() -> int:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    first = stage.run(batch)
+    if first < batch or settings.STAGE_SLOTS < 2:
+        return first + (work() if first else 0)
+    with ThreadPoolExecutor(settings.STAGE_SLOTS - 1) as pool:
+        # A context each: what this one says of waits counts in the threads too.
+        others = [pool.submit(copy_context().run, work_and_disconnect) for _ in range(settings.STAGE_SLOTS - 1)]
+        return first + work() + sum(other.result() for other in others)

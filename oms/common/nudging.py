@@ -34,6 +34,13 @@ def disable() -> None:
     _enabled = False
 
 
+def prepare() -> None:
+    """Load what sending needs, most of a second's work, so that no order waits for it; the broker is not asked."""
+    app = _producer_app()
+    app.amqp  # noqa: B018 - loaded when it is first looked at
+    app.connection_for_write().transport  # noqa: B018
+
+
 @lru_cache(maxsize=1)
 def _producer_app():  # type: ignore[no-untyped-def]
     from celery import Celery

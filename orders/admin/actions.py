@@ -80,9 +80,10 @@ def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
                 raise PermissionDenied
             form = form_class(request.POST)
             if not form.is_valid():
-                for field, errors in form.errors.items():
+                for field, errors in form.errors.get_json_data().items():
+                    text = " ".join(error["message"] for error in errors)
                     label = form.fields[field].label or field if field in form.fields else ""
-                    messages.error(request, f"{label}: {' '.join(errors)}" if label else " ".join(errors))
+                    messages.error(request, f"{label}: {text}" if label else text)
             else:
                 try:
                     messages.success(request, do(request, order_id, form.cleaned_data))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from oms.common.staff import DayRangeFilter, YesFilter, capped_count
+from oms.common.staff import DayRangeFilter, YesFilter, capped_count, one_of
 from oms.common.templatetags.staff import tone
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.panels import Note, Queue, registry
@@ -29,12 +29,12 @@ def needing_person(orders: QuerySet[Order]) -> QuerySet[Order]:
     own = Order.objects.filter(needs_person_since__isnull=False).order_by().values("id")
     parts = SubOrder.objects.filter(needs_person_since__isnull=False).order_by().values("order_id")
     others = [order_ids() for order_ids in registry.needing_person]
-    return orders.filter(pk__in=own.union(parts, *others, all=True))
+    return orders.filter(one_of(own.union(parts, *others, all=True)))
 
 
 def short_of_stock(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Orders with a sub-order that waits for stock."""
-    return orders.filter(pk__in=SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id"))
+    return orders.filter(one_of(SubOrder.objects.filter(state=SubOrderState.BACKORDERED).order_by().values("order_id")))
 
 
 class HeldFilter(YesFilter):

@@ -37,10 +37,11 @@ def test_a_frozen_broker_costs_half_a_second_once(settings, nudges):
     """It listens, and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         settings.REDIS_URL = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
+        nudging.prepare()
         first = seconds_to_place_an_order()
         later = [seconds_to_place_an_order() for _ in range(5)]
 
-    assert first < 1.0
+    assert 0.5 <= first < 0.8
     assert sum(later) < 0.5
     assert Order.objects.count() == 6
 
@@ -73,9 +74,9 @@ def test_after_a_rest_the_broker_is_tried_again(settings, nudges, monkeypatch):
 
 def test_nothing_is_sent_for_what_was_rolled_back(nudges):
     with mock.patch.object(nudging, "_producer_app") as app:
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             nudging.nudge("review")
-            _ = 1 / 0
+            transaction.set_rollback(True)
         assert app.return_value.send_task.call_count == 0
         with transaction.atomic():
             nudging.nudge("review")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
-from django.utils.translation.trans_real import to_locale
 
 LANGUAGE = "zh-hans"
 APPS = ("oms", "inventory", "orders", "payments", "logistics")

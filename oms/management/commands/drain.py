@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from oms.common import clock, memory, nudging
+from oms.common.claiming import run_until_empty
 from oms.pipeline import PIPELINE
 
 
@@ -51,7 +52,7 @@ def drain(batch: int) -> Counter[str]:
     while True:
         before = claimed.total()
         for stage in PIPELINE:
-            while count := stage.run(batch):
+            if count := run_until_empty(stage, batch):
                 claimed[stage.name] += count
         if claimed.total() == before:
             if not any(stage.leased() for stage in PIPELINE):

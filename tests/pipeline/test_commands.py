@@ -1,0 +1,206 @@
+"""`manage.py drain` and `manage.py check_invariants`, and the worker's doors."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+from unittest import mock
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from inventory.models import Stock
+from logistics.carriers import install_default_carriers
+from oms import tasks
+from oms.common.claiming import Stage
+from orders.models import Order, OrderEvent
+from tests import steps
+
+pytestmark = pytest.mark.django_db
+
+
+def drain(*arguments: str) -> dict[str, int]:
+    """Rows claimed by stage."""
+    out = StringIO()
+    call_command("drain", "--json", *arguments, stdout=out)
+    return json.loads(out.getvalue())["claimed"]
+
+
+def check() -> tuple[int, dict]:  # type: ignore[type-arg]
+    """The command's exit code and its report."""
+    out = StringIO()
+    try:
+        call_command("check_invariants", "--json", stdout=out)
+    except SystemExit as end:
+        return int(end.code or 0), json.loads(out.getvalue())
+    return 0, json.loads(out.getvalue())
+
+
+def test_a_drain_takes_an_order_from_intake_to_its_end(shop):
+    install_default_carriers()
+    order = shop.place_order()
+
+    claimed = drain()
+
+    order = steps.fresh(order)
+    assert (order.state, order.payment_state, order.fulfilment_state) == ("completed", "paid", "delivered")
+    assert {
+        name: claimed[name] for name in ("request_payment", "review", "split", "allocate", "dispatch", "complete")
+    } == {
+        "request_payment": 1,
+        "review": 1,
+        "split": 1,
+        "allocate": 1,
+        "dispatch": 1,
+        "complete": 1,
+    }
+    assert drain() == {}
+    assert check() == (0, {"checked": mock.ANY, "ok": True, "broken": {}})
+    kinds = list(OrderEvent.objects.filter(order=order).order_by("id").values_list("kind", flat=True))
+    assert kinds[:5] == ["received", "payment_requested", "paid", "review_started", "approved"]
+    assert kinds[-1] == "completed"
+
+
+def test_a_drain_in_small_batches_comes_to_the_same_end(shop):
+    install_default_carriers()
+    for _ in range(5):
+        shop.place_order()
+
+    drain("--batch", "2")
+
+    assert set(Order.objects.values_list("state", flat=True)) == {"completed"}
+
+
+def test_a_drain_with_real_waits_leaves_what_waits(shop, settings):
+    settings.GRACE_PERIOD_SECONDS = 300
+    order = shop.place_order(payment_method="cod")
+    Order.objects.update(ready_at=timezone.now() - timedelta(seconds=1))
+
+    drain("--real-waits")
+
+    assert steps.state_of(order) == "in_review"
+
+
+def test_a_drain_ends_although_a_row_needs_a_person(shop, settings):
+    settings.MAX_ATTEMPTS = 2
+    order = shop.place_order(payment_method="cod")
+
+    drain()
+
+    sub_order = order.sub_orders.get()
+    assert (sub_order.state, sub_order.last_error) == ("packed", "no carrier is active")
+
+
+@pytest.fixture
+def drained(shop):
+    """Two orders at their end, one on its way, one waiting for payment; everything adds up."""
+    install_default_carriers()
+    shop.place_order()
+    shop.place_order(payment_method="cod")
+    drain()
+    steps.released(shop.place_order(payment_method="cod"))
+    shop.place_order()
+    assert check()[0] == 0
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken"),
+    [
+        (
+            "UPDATE orders_orderline SET quantity = quantity + 1, goods_amount = goods_amount + unit_price,"
+            " payable_amount = payable_amount + unit_price WHERE order_id = %(order)s",
+            "lines_add_up_to_order",
+        ),
+        ("UPDATE orders_order SET paid_amount = paid_amount + 1 WHERE id = %(order)s", "paid_is_the_sum_of_payments"),
+        ("UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s", "open_holds_are_counted"),
+        ("UPDATE orders_order SET state = 'split' WHERE id = %(order)s", "orders_end_with_their_sub_orders"),
+        (
+            "UPDATE orders_suborder SET total_quantity = 99 WHERE order_id = %(order)s",
+            "sub_order_lines_add_up_to_sub_order",
+        ),
+        ("UPDATE orders_suborder SET state = 'picking' WHERE order_id = %(order)s", "reservations_match_sub_orders"),
+        ("DELETE FROM orders_orderevent WHERE order_id = %(order)s", "orders_have_a_story"),
+        (
+            "UPDATE logistics_shipment SET state = 'lost' WHERE sub_order_id IN (SELECT id FROM orders_suborder"
+            " WHERE order_id = %(order)s)",
+            "signed_parcels_are_delivered",
+        ),
+    ],
+)
+def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):
+    order = Order.objects.filter(state="completed").earliest("id")
+    with steps.without_guards(), connection.cursor() as cursor:
+        cursor.execute(statement.replace("%(order)s", str(order.pk)))
+
+    code, report = check()
+
+    assert (code, report["ok"]) == (1, False)
+    assert broken in report["broken"]
+    finding = report["broken"][broken]
+    assert finding["count"] >= 1
+    assert order.number in finding["examples"][0]
+
+
+def test_stock_that_the_ledger_does_not_explain_is_named(drained):
+    stock = drained.sku.stock.get()
+    Stock.objects.filter(pk=stock.pk).update(on_hand=stock.on_hand + 1)
+
+    code, report = check()
+
+    assert code == 1
+    assert list(report["broken"]) == ["ledger_explains_stock"]
+    assert f"{drained.warehouse.code} {drained.sku.code}" in report["broken"]["ledger_explains_stock"]["examples"][0]
+
+
+def test_a_guard_that_was_switched_off_is_named(drained):
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE orders_suborder DISABLE TRIGGER orders_suborder_guard")
+
+    code, report = check()
+
+    assert (code, report["broken"]) == (
+        1,
+        {"state_guards_are_installed": {"count": 1, "examples": ["orders_suborder"]}},
+    )
+
+
+def test_the_report_for_people_says_the_same(drained, capsys):
+    Order.objects.filter(state="awaiting_payment").update(paid_amount=1)
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("check_invariants", stdout=out)
+
+    assert "BROKEN paid_is_the_sum_of_payments" in out.getvalue()
+    assert Order.objects.get(state="awaiting_payment").number in out.getvalue()
+
+
+def test_a_sweep_goes_on_after_a_stage_that_fails():
+    ran: list[str] = []
+
+    def fail(limit: int) -> int:
+        raise RuntimeError("broken")
+
+    stages = (Stage("first", fail), Stage("second", lambda limit: len(ran.append("second") or [])))
+    with (
+        mock.patch.object(tasks, "PIPELINE", stages),
+        mock.patch.object(tasks, "STAGES", {stage.name: stage for stage in stages}),
+    ):
+        tasks.sweep()
+
+    assert ran == ["second"]
+
+
+def test_a_task_runs_its_stage_until_nothing_is_ready_and_wakes_the_next(shop, settings):
+    settings.STAGE_BATCH = 2
+    for _ in range(5):
+        shop.place_order(payment_method="cod")
+    Order.objects.update(ready_at=steps.NOON.replace(year=2020))
+
+    with mock.patch("oms.common.nudging.nudge") as nudge:
+        assert tasks.run_stage("review") == 5
+
+    assert nudge.call_args_list == [mock.call("split")] * 3
