@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
 from pytest_django.live_server_helper import LiveServer
 
 from orders import holding
@@ -38,6 +39,8 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         yield browser
         browser.close()
+        # Django sees the loop as another thread: its connection would outlive the test database.
+        connections.close_all()
 
 
 @pytest.fixture

@@ -218,3 +218,33 @@ def test_workers_that_apply_the_same_notices_apply_each_once():
     assert set(Order.objects.values_list("state", flat=True)) == {"in_review"}
     assert OrderEvent.objects.filter(kind="paid").count() == 30
     assert set(PaymentNotice.objects.values_list("outcome", flat=True)) == {"applied"}
+
+
+def test_a_count_locks_its_losers_stock_in_the_one_order():
+    """It must not hold the later row while it waits for the earlier one, which an allocator may hold."""
+    shop = factories.make_shop()
+    factories.allocated_order(shop.sku, shop.other_sku, merchant=shop.merchant)
+    earlier, later = Stock.objects.order_by("warehouse", "sku")
+    locked, go_on = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            reserving.lock_stock([earlier.pk])
+            locked.set()
+            assert go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        holder = in_thread(pool, hold)
+        assert locked.wait(10)
+        counting = in_thread(pool, lambda: count_stock(later.pk, 0, actor=steps.STAFF))
+        wait_for_a_lock()
+        try:
+            with transaction.atomic():
+                Stock.objects.select_for_update(nowait=True, no_key=True).get(pk=later.pk)
+        finally:
+            go_on.set()
+        holder.result(10)
+        counting.result(10)
+
+    assert SubOrder.objects.get().state == "backordered"
+    assert steps.broken_invariants() == []
