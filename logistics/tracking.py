@@ -79,9 +79,10 @@ def receive(scans: Sequence[Scan]) -> None:
             SELECT h.id, s.key, s.state, s.text, s.location, s.occurred_at, s.code
             FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
                     %s::text[])
-                AS s(key, carrier, waybill, state, text, location, occurred_at, code)
+                WITH ORDINALITY AS s(key, carrier, waybill, state, text, location, occurred_at, code, place)
             JOIN logistics_carrier c ON c.code = s.carrier
             JOIN logistics_shipment h ON h.waybill_number = s.waybill AND h.carrier_id = c.id
+            ORDER BY s.place
             ON CONFLICT DO NOTHING
             """,
             [

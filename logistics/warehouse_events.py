@@ -43,8 +43,9 @@ def receive(notices: Sequence[Notice]) -> None:
             INSERT INTO logistics_warehouseevent (sub_order_id, event_key, kind, occurred_at, text)
             SELECT s.id, n.key, n.kind, n.occurred_at, n.text
             FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
-                AS n(key, number, kind, occurred_at, text)
+                WITH ORDINALITY AS n(key, number, kind, occurred_at, text, place)
             JOIN orders_suborder s ON s.number = n.number
+            ORDER BY n.place
             ON CONFLICT DO NOTHING
             """,
             [

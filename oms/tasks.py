@@ -14,7 +14,7 @@ from orders import waking
 logger = logging.getLogger(__name__)
 
 # A task gives way to others after this long; beat or a nudge brings it back.
-SLICE_SECONDS = 20.0
+SLICE_SECONDS = 5.0
 
 
 @shared_task(name=nudging.TASK, acks_late=True, ignore_result=True)

@@ -1,13 +1,18 @@
 """Abstract models that every app's tables share; they know no business."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
-def money(verbose_name: str, **options: object) -> models.DecimalField:
+
+def money(verbose_name: "str | _StrPromise", **options: object) -> models.DecimalField:
     """A column for an amount in yuan with two places (fen)."""
     return models.DecimalField(verbose_name, max_digits=12, decimal_places=2, **options)  # type: ignore[arg-type]
 

@@ -224,7 +224,7 @@ def test_a_count_locks_its_losers_stock_in_the_one_order():
     """It must not hold the later row while it waits for the earlier one, which an allocator may hold."""
     shop = factories.make_shop()
     factories.allocated_order(shop.sku, shop.other_sku, merchant=shop.merchant)
-    earlier, later = Stock.objects.order_by("warehouse", "sku")
+    earlier, later = Stock.objects.order_by("warehouse_id", "sku_id")
     locked, go_on = Event(), Event()
 
     def hold() -> None:
