@@ -66,7 +66,7 @@ def _intend_shipments(sub_order_ids: list[int]) -> None:
             SELECT s.number || '-S1', s.id, c.id, 'created', s.weight_g
             FROM orders_suborder s
             CROSS JOIN (SELECT id FROM logistics_carrier WHERE is_active ORDER BY priority, code LIMIT 1) AS c
-            WHERE s.id = ANY(%s)
+            WHERE s.id = ANY(%s) ORDER BY s.id
             ON CONFLICT DO NOTHING
             """,
             [sub_order_ids],
@@ -84,7 +84,7 @@ def _read(sub_order_ids: list[int]) -> dict[int, tuple[str, adapters.Parcel]]:
             JOIN logistics_carrier c ON c.id = h.carrier_id
             JOIN orders_order o ON o.id = s.order_id
             JOIN inventory_region r ON r.code = o.region_id
-            WHERE s.id = ANY(%s)
+            WHERE s.id = ANY(%s) ORDER BY s.id
             """,
             [sub_order_ids],
         )
