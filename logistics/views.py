@@ -7,11 +7,11 @@ from rest_framework.response import Response
 
 from logistics.models import Shipment
 from logistics.serializers import ShipmentSerializer
-from orders.serializers import represent
-from orders.views import MerchantView
+from oms.common.api import represent
+from orders.views.scoping import OrderScopedView
 
 
-class OrderShipmentsView(MerchantView):
+class OrderShipmentsView(OrderScopedView):
     """The parcels of one order."""
 
     serializer_class = ShipmentSerializer
@@ -30,7 +30,7 @@ class OrderShipmentsView(MerchantView):
         return Response([represent(ShipmentSerializer, shipment, request) for shipment in shipments])
 
 
-class SubOrderShipmentsView(MerchantView):
+class SubOrderShipmentsView(OrderScopedView):
     """The parcels of one sub-order."""
 
     serializer_class = ShipmentSerializer

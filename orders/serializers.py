@@ -1,13 +1,11 @@
 """What the API shows of orders. Bodies that come in are msgspec's: see `orders.intake.bodies`."""
 
-import threading
 from typing import Annotated, Any
 
 import msgspec
-from django.db.models import F, Model, Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from oms.common.api import ErrorSerializer, ErrorsSerializer
@@ -298,19 +296,6 @@ class BulkResultsSerializer(serializers.Serializer):
     """One result for each order of the call, in the same order."""
 
     results = BulkResultSerializer(many=True)
-
-
-_serializers = threading.local()
-
-
-def represent(serializer_class: type[serializers.ModelSerializer], row: Model, request: Request) -> dict[str, Any]:
-    """What the API shows of the row. Each thread keeps its serializers: making one costs more than using it."""
-    serializer = getattr(_serializers, serializer_class.__name__, None)
-    if serializer is None:
-        serializer = serializer_class()
-        setattr(_serializers, serializer_class.__name__, serializer)
-    serializer._context = {"request": request}
-    return serializer.to_representation(row)
 
 
 def order_url(number: str, request: object) -> str:

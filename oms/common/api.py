@@ -1,12 +1,13 @@
 """The API's plumbing, which knows no business: the base of its views, reading bodies, pages, the schema."""
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
@@ -210,6 +211,19 @@ class NewestFirst(BasePagination):
                 },
             },
         ]
+
+
+_serializers = threading.local()
+
+
+def represent(serializer_class: type[serializers.ModelSerializer], row: Model, request: Request) -> dict[str, Any]:
+    """What the API shows of the row. Each thread keeps its serializers: making one costs more than using it."""
+    serializer = getattr(_serializers, serializer_class.__name__, None)
+    if serializer is None:
+        serializer = serializer_class()
+        setattr(_serializers, serializer_class.__name__, serializer)
+    serializer._context = {"request": request}
+    return serializer.to_representation(row)
 
 
 _msgspec_components: dict[str, Any] = {}

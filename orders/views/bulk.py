@@ -1,0 +1,108 @@
+"""Many orders in one call."""
+
+import json
+from typing import Any
+
+import msgspec
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from oms.common.api import read_json, schema_of
+from oms.common.api_errors import InvalidInput
+from oms.common.errors import FieldError
+from orders import examples
+from orders.intake.bodies import OrderBody, decode_strictly, field_error
+from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.serializers import (
+    MAX_BULK,
+    BulkBody,
+    BulkResultsSerializer,
+    RawBulkBody,
+)
+from orders.views.results import duplicate, shown
+from orders.views.scoping import OrderScopedView
+
+
+class BulkView(OrderScopedView):
+    """Many orders in one call."""
+
+    serializer_class = BulkResultsSerializer
+
+    @extend_schema(
+        operation_id="create_orders",
+        summary="Send many orders",
+        description=(
+            f"Up to {MAX_BULK} orders in one call. Each is checked and stored for itself: what is wrong with one does"
+            " not stop the others. The answer has one result for each, in the same order. A call may be repeated; what"
+            " it stored already comes back as `duplicate`."
+        ),
+        tags=["orders"],
+        request=OpenApiRequest(schema_of(BulkBody), examples=[OpenApiExample("Orders", {"orders": [examples.BODY]})]),
+        responses=OpenApiResponse(BulkResultsSerializer, "One result for each order."),
+    )
+    def post(self, request: Request) -> Response:
+        """Store the orders that are right. Raises InvalidInput where the call itself is wrong."""
+        rows = _rows(read_json(request))
+        decoded = [decode_strictly(row) for row in rows]
+        bodies = [body if isinstance(body, OrderBody) else body[0] for body in decoded]
+        outcomes = place_orders(bodies, self.merchant, actor=self.actor)
+        url = reverse("api:orders", request=request)
+        results = []
+        for index, (row, body, outcome) in enumerate(zip(rows, decoded, outcomes, strict=True)):
+            external = body.external_number if isinstance(body, OrderBody) else _external_number(row)
+            result: dict[str, Any] = {"index": index, "external_number": external}
+            match outcome:
+                case Placed(_id, number):
+                    result |= {"status": "created", "number": number, "url": f"{url}/{number}"}
+                case Duplicate(number):
+                    result |= {"status": "duplicate", "number": number, "url": f"{url}/{number}"}
+                    result["errors"] = [shown(duplicate(number))]
+                case Refused(errors):
+                    wrong = errors if isinstance(body, OrderBody) else body
+                    result |= {"status": "refused", "errors": [shown(error) for error in wrong]}
+            results.append(result)
+        return Response({"results": results})
+
+
+def _rows(raw: bytes) -> list[bytes]:
+    """The orders of a bulk call, each still as JSON. Raises InvalidInput."""
+    try:
+        rows = msgspec.json.decode(raw, type=RawBulkBody).orders
+    except msgspec.ValidationError as error:
+        raise InvalidInput([field_error(error)]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = _("This is not valid JSON: %(reason)s") % {"reason": error}
+        raise InvalidInput([FieldError("", "parse_error", detail)]) from error
+    if raw.count(b'"orders"') > 1 and _repeats_orders(raw):
+        raise InvalidInput([FieldError("orders", "repeated_key", _("This object has the key twice."))])
+    if not rows:
+        raise InvalidInput([FieldError("orders", "empty", _("Send at least one order."))])
+    if len(rows) > MAX_BULK:
+        detail = _("Send at most %(most)d orders in one call.") % {"most": MAX_BULK}
+        raise InvalidInput([FieldError("orders", "too_many", detail)])
+    return [bytes(row) for row in rows]
+
+
+def _repeats_orders(raw: bytes) -> bool:
+    """Whether the outermost object has `orders` twice, so that a reader would drop some of them."""
+    objects: list[list[tuple[str, Any]]] = []
+    try:
+        json.loads(raw, object_pairs_hook=objects.append, parse_int=len, parse_float=len)
+    except (ValueError, RecursionError):
+        return False  # a row is to blame, and is refused by itself
+    return [key for key, _value in objects[-1]].count("orders") > 1
+
+
+class _Head(msgspec.Struct):
+    external_number: str | None = None
+
+
+def _external_number(row: bytes) -> str | None:
+    """The external number of a row of wrong form, if it can be read."""
+    try:
+        return msgspec.json.decode(row, type=_Head).external_number
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,144 @@
+"""The API's operations on orders."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oms.common.api import NewestFirst, read_json, represent, schema_of
+from oms.common.api_errors import InvalidInput
+from orders import examples
+from orders.filters import OrderFilter
+from orders.intake.bodies import OrderBody, decode_strictly
+from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.models import Order, OrderEvent
+from orders.serializers import (
+    DuplicateSerializer,
+    EventSerializer,
+    OrderSerializer,
+    OrderSummarySerializer,
+    order_url,
+)
+from orders.views.results import duplicate, shown
+from orders.views.scoping import OrderScopedView
+
+_LOCATION = OpenApiParameter(
+    "Location", str, OpenApiParameter.HEADER, description="The address of the order.", response=[201, 409]
+)
+
+
+class OrdersView(OrderScopedView):
+    """The merchant's orders."""
+
+    serializer_class = OrderSummarySerializer
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = OrderFilter
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters | OrderFilter.base_filters.keys()
+
+    def get_queryset(self) -> QuerySet[Order]:
+        """What a page of the list is taken from.
+
+        That the orders are of the merchant's channels is said once more by the channels' ids: from these PostgreSQL
+        knows how many orders there will be, and does not search everybody's newest orders for the few of a small
+        merchant.
+        """
+        orders = OrderSummarySerializer.prepare(self.orders())
+        if getattr(self, "swagger_fake_view", False):
+            return orders
+        return orders.filter(channel__in=list(self.merchant.channels.values_list("pk", flat=True)))
+
+    @extend_schema(
+        operation_id="list_orders",
+        summary="List orders",
+        description="The orders that the merchant's channels sent, newest first. Follow `next` for more.",
+        tags=["orders"],
+        responses=OrderSummarySerializer(many=True),
+        filters=True,
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of orders."""
+        return self.page()
+
+    @extend_schema(
+        operation_id="create_order",
+        summary="Send an order",
+        description=(
+            "Checks and stores one order. `external_number` is unique in its channel for ever: sending it again answers"
+            " 409 with the order that it made, so a call whose answer was lost can simply be repeated. `source` is the"
+            " code of the channel; without it, the merchant's own code. Amounts are decimal strings in yuan, and"
+            " `payable_amount` is the sum of `quantity * unit_price - line_discount`, plus `freight_amount`, minus"
+            " `coupon_amount`, `points.amount` and `gift_card_amount`."
+        ),
+        tags=["orders"],
+        parameters=[_LOCATION],
+        request=OpenApiRequest(schema_of(OrderBody), examples=[OpenApiExample("An order", examples.BODY)]),
+        responses={
+            201: OrderSerializer,
+            409: OpenApiResponse(DuplicateSerializer, "The channel sent this external number before."),
+        },
+        filters=False,
+    )
+    def post(self, request: Request) -> Response:
+        """Store an order. Raises InvalidInput, naming every field that is wrong."""
+        body = decode_strictly(read_json(request))
+        if not isinstance(body, OrderBody):
+            raise InvalidInput(body)
+        (outcome,) = place_orders([body], self.merchant, actor=self.actor)
+        match outcome:
+            case Refused(errors):
+                raise InvalidInput(errors)
+            case Duplicate(number):
+                url = order_url(number, request)
+                errors = [shown(duplicate(number))]
+                answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
+                return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
+            case Placed(order_id, number):
+                order = OrderSerializer.prepare_new(self.orders()).get(pk=order_id)
+                order._prefetched_objects_cache |= {"sub_orders": [], "holds": []}
+                answer = represent(OrderSerializer, order, request)
+                return Response(answer, status.HTTP_201_CREATED, headers={"Location": order_url(number, request)})
+
+
+class OrderView(OrderScopedView):
+    """One order."""
+
+    serializer_class = OrderSerializer
+
+    def get_queryset(self) -> QuerySet[Order]:
+        """The orders that the merchant sees, with all that is shown."""
+        return OrderSerializer.prepare(self.orders())
+
+    @extend_schema(
+        operation_id="read_order",
+        summary="Read an order",
+        description="An order with its lines, sub-orders, holds and timeline.",
+        tags=["orders"],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The order."""
+        return self.one()
+
+
+class TimelineView(OrderScopedView):
+    """What happened to one order."""
+
+    serializer_class = EventSerializer
+
+    @extend_schema(
+        operation_id="read_timeline",
+        summary="Read an order's timeline",
+        description="Everything that happened to the order, oldest first.",
+        tags=["orders"],
+        responses=EventSerializer(many=True),
+    )
+    def get(self, request: Request, number: str) -> Response:
+        """The order's events."""
+        order = get_object_or_404(self.orders().only("pk"), number=number)
+        events = EventSerializer.prepare(OrderEvent.objects.filter(order=order))
+        return Response([represent(EventSerializer, event, request) for event in events])
