@@ -66,10 +66,12 @@ INVARIANTS = (
         "sub_order_lines_belong_to_their_order",
         "A sub-order has only lines of its own order, of its own merchant and storage class.",
         """
-        SELECT s.number FROM orders_suborderline p
-        JOIN orders_suborder s ON s.id = p.sub_order_id JOIN orders_orderline l ON l.id = p.order_line_id
-        JOIN inventory_sku k ON k.id = l.sku_id
-        WHERE (l.order_id, k.merchant_id, k.storage_class) <> (s.order_id, s.merchant_id, s.storage_class)
+        SELECT s.number, p.id FROM orders_suborderline p
+        LEFT JOIN orders_suborder s ON s.id = p.sub_order_id
+        LEFT JOIN orders_orderline l ON l.id = p.order_line_id
+        LEFT JOIN inventory_sku k ON k.id = l.sku_id
+        WHERE s.id IS NULL OR (l.order_id, k.merchant_id, k.storage_class)
+            IS DISTINCT FROM (s.order_id, s.merchant_id, s.storage_class)
         """,
     ),
     Invariant(

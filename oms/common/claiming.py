@@ -212,8 +212,8 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
 def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> int:
     """Run a stage until nothing is ready, or until the monotonic clock reads `until`; returns rows claimed.
 
-    Where there is more than one batch, `settings.STAGE_SLOTS` threads claim side by side, so that one batch is computed
-    while another is in the database.
+    Where there is much, `settings.STAGE_SLOTS` threads claim side by side, so that one batch is computed while another
+    is in the database. A smaller batch first tells whether there is.
     """
 
     def work() -> int:
@@ -231,9 +231,12 @@ def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> 
         finally:
             connections.close_all()
 
-    first = stage.run(batch)
-    if first < batch or settings.STAGE_SLOTS < 2:
-        return first + (work() if first else 0)
+    probe = max(batch // 4, 1)
+    first = stage.run(probe)
+    if first < probe:
+        return first
+    if settings.STAGE_SLOTS < 2:
+        return first + work()
     with ThreadPoolExecutor(settings.STAGE_SLOTS - 1) as pool:
         # A context each: what this one says of waits counts in the threads too.
         others = [pool.submit(copy_context().run, work_and_disconnect) for _ in range(settings.STAGE_SLOTS - 1)]
