@@ -4,13 +4,15 @@ The shipment row is the intent, its number the key under which the carrier knows
 carrier is tried. No answer is not: the same carrier is asked again with the same number.
 """
 
+from functools import partial
 from itertools import pairwise
 
-from django.db import connection, transaction
+from django.db import connection
 
 from logistics import adapters, alerting, expectations
 from logistics.models import Carrier
-from oms.common.claiming import Queue, Stage, lease, lock_leased, put_off
+from oms.common.calling import Outcomes, under_lease
+from oms.common.claiming import Queue, Stage, put_off
 from orders.holding import ORDER_IS_HELD
 from orders.models import SubOrder
 
@@ -19,42 +21,34 @@ QUEUE = Queue(SubOrder, "q.state = 'packed'", unless=ORDER_IS_HELD)
 
 def run(limit: int) -> int:
     """Get waybills for up to `limit` sub-orders; returns how many were claimed."""
-    tokens = lease(QUEUE, limit)
-    if not tokens:
-        return 0
-    _intend_shipments(list(tokens))
-    parcels = _read(list(tokens))
-    issued: dict[int, str] = {}
-    refused: dict[int, str] = {}
-    errors = {key: "no carrier is active" for key in tokens if key not in parcels}
+    return under_lease(QUEUE, limit, _ask, _finish)
+
+
+def _ask(sub_order_ids: list[int]) -> Outcomes[adapters.Answer]:
+    _intend_shipments(sub_order_ids)
+    parcels = _read(sub_order_ids)
+    outcomes = Outcomes[adapters.Answer](
+        unknown={key: "no carrier is active" for key in sub_order_ids if key not in parcels}
+    )
     by_adapter: dict[str, dict[int, adapters.Parcel]] = {}
     for key, (adapter, parcel) in parcels.items():
         by_adapter.setdefault(adapter, {})[key] = parcel
     for adapter, batch in by_adapter.items():
-        try:
-            answers = adapters.carrier(adapter).book(list(batch.values()))
-        except Exception as error:
-            # Unknown outcome: never switch carriers on it, or the parcel might get two waybills.
-            errors.update(dict.fromkeys(batch, f"{type(error).__name__}: {error}"))
-            continue
-        for key, parcel in batch.items():
-            answer = answers.get(parcel.reference)
-            if answer is None:
-                errors[key] = "no answer"
-            elif answer.taken:
-                issued[key] = answer.waybill
-            else:
-                refused[key] = answer.reason
-    with transaction.atomic():
-        mine = set(lock_leased(QUEUE, tokens))
-        for key in _repeated(issued, parcels):
-            errors[key] = f"the carrier gave waybill {issued.pop(key)} to another parcel too"
-        _write_waybills({key: waybill for key, waybill in issued.items() if key in mine})
-        _switch_carriers({key: reason for key, reason in refused.items() if key in mine})
-        failed = {key: error for key, error in errors.items() if key in mine}
-        if failed:
-            put_off(QUEUE, failed)
-    return len(tokens)
+        references = {key: parcel.reference for key, parcel in batch.items()}
+        outcomes.ask(references, partial(_book, adapter, list(batch.values())))
+    return outcomes
+
+
+def _book(adapter: str, parcels: list[adapters.Parcel]) -> dict[str, adapters.Answer]:
+    return adapters.carrier(adapter).book(parcels)
+
+
+def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
+    waybills = {key: answer.waybill for key, answer in outcomes.taken.items()}
+    for key in _repeated(waybills):
+        outcomes.unknown[key] = f"the carrier gave waybill {waybills.pop(key)} to another parcel too"
+    _write_waybills(waybills)
+    _switch_carriers(outcomes.reasons())
 
 
 def _intend_shipments(sub_order_ids: list[int]) -> None:
@@ -91,25 +85,29 @@ def _read(sub_order_ids: list[int]) -> dict[int, tuple[str, adapters.Parcel]]:
         return {key: (adapter, adapters.Parcel(*rest)) for key, adapter, *rest in cursor.fetchall()}
 
 
-def _repeated(waybills: dict[int, str], parcels: dict[int, tuple[str, adapters.Parcel]]) -> list[int]:
+def _repeated(waybills: dict[int, str]) -> list[int]:
     """Sub-orders whose waybill is that of another parcel of the carrier; the first one of a batch keeps it."""
-    keys = list(waybills)
+    if not waybills:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT n.id FROM unnest(%s::bigint[], %s::text[], %s::text[]) WITH ORDINALITY AS n(id, waybill, carrier, i)
-            JOIN logistics_carrier c ON c.code = n.carrier
-            WHERE EXISTS (SELECT FROM logistics_shipment h WHERE h.waybill_number = n.waybill AND h.carrier_id = c.id)
+            SELECT n.id, n.waybill, h.carrier_id, EXISTS (
+                SELECT FROM logistics_shipment other
+                WHERE other.waybill_number = n.waybill AND other.carrier_id = h.carrier_id)
+            FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS n(id, waybill, place)
+            JOIN logistics_shipment h ON h.sub_order_id = n.id AND h.state = 'created'
+            ORDER BY n.place
             """,
-            [keys, [waybills[key] for key in keys], [parcels[key][1].carrier for key in keys]],
+            [list(waybills), list(waybills.values())],
         )
-        repeated = [key for (key,) in cursor.fetchall()]
-    seen: set[tuple[str, str]] = set()
-    for key in keys:
-        waybill = (parcels[key][1].carrier, waybills[key])
-        if waybill in seen and key not in repeated:
+        rows = cursor.fetchall()
+    repeated: list[int] = []
+    seen: set[tuple[str, int]] = set()
+    for key, waybill, carrier, is_taken in rows:
+        if is_taken or (waybill, carrier) in seen:
             repeated.append(key)
-        seen.add(waybill)
+        seen.add((waybill, carrier))
     return repeated
 
 

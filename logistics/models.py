@@ -56,7 +56,6 @@ MOVING = (
     ShipmentState.INTERCEPTING,
 )
 GOING_BACK = (ShipmentState.REJECTED, ShipmentState.RETURNING)
-FINAL = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST, ShipmentState.CANCELLED)
 _BEFORE_MOVING = (ShipmentState.CREATED, ShipmentState.WAYBILL_ISSUED)
 
 
@@ -138,7 +137,7 @@ class Shipment(WorkItem, Versioned, Expectation):
 
     @transition(
         state,
-        source=[*_BEFORE_MOVING, *MOVING, *GOING_BACK, ShipmentState.RETURNED, ShipmentState.LOST],
+        source=[*_BEFORE_MOVING, *MOVING, *GOING_BACK, ShipmentState.LOST],
         target=ShipmentState.SIGNED,
     )
     def sign(self) -> None:
@@ -153,7 +152,9 @@ class Shipment(WorkItem, Versioned, Expectation):
         """It is on its way back."""
 
     @transition(
-        state, source=[*_BEFORE_MOVING, *MOVING, *GOING_BACK, ShipmentState.LOST], target=ShipmentState.RETURNED
+        state,
+        source=[*_BEFORE_MOVING, *MOVING, *GOING_BACK, ShipmentState.SIGNED, ShipmentState.LOST],
+        target=ShipmentState.RETURNED,
     )
     def return_home(self) -> None:
         """It is back in the warehouse."""

@@ -1,12 +1,15 @@
 """The release stage: allocated sub-orders go to their warehouse's system."""
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
+from django.utils import timezone
 
 from logistics import adapters, expectations
-from oms.common.claiming import Queue, Stage, lease, lock_leased, put_off
+from oms.common.calling import Outcomes, under_lease
+from oms.common.claiming import Queue, Stage, put_off
+from orders import actors, timeline
 from orders.holding import ORDER_IS_HELD
-from orders.models import SubOrder
+from orders.models import SubOrder, SubOrderState
 
 QUEUE = Queue(
     SubOrder,
@@ -17,39 +20,48 @@ QUEUE = Queue(
 
 def run(limit: int) -> int:
     """Send up to `limit` sub-orders to their warehouses; returns how many were claimed."""
-    tokens = lease(QUEUE, limit)
-    if not tokens:
-        return 0
+    return under_lease(QUEUE, limit, _ask, _finish, too_late=_undo)
+
+
+def _ask(sub_order_ids: list[int]) -> Outcomes[adapters.Answer]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT s.id, s.number, w.code FROM orders_suborder s JOIN inventory_warehouse w ON w.id = s.warehouse_id
             WHERE s.id = ANY(%s)
             """,
-            [list(tokens)],
+            [sub_order_ids],
         )
         works = {key: adapters.Work(number, warehouse) for key, number, warehouse in cursor.fetchall()}
-    errors: dict[int, str] = {}
-    answers: dict[str, adapters.Answer] = {}
-    try:
-        answers = adapters.warehouse(settings.WAREHOUSE_ADAPTER).release(list(works.values()))
-    except Exception as error:
-        # Unknown outcome: the same numbers are sent again later, which the warehouse recognises.
-        errors = dict.fromkeys(works, f"{type(error).__name__}: {error}")
-    released = []
-    for key, work in works.items():
-        answer = answers.get(work.reference)
+    outcomes = Outcomes[adapters.Answer]()
+    outcomes.ask(
+        {key: work.reference for key, work in works.items()},
+        lambda: adapters.warehouse(settings.WAREHOUSE_ADAPTER).release(list(works.values())),
+    )
+    return outcomes
+
+
+def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
+    _write(list(outcomes.taken))
+    if outcomes.refused:
+        put_off(QUEUE, outcomes.reasons())
+
+
+def _undo(late: Outcomes[adapters.Answer]) -> None:
+    """Stop at the warehouse what was cancelled while the call took longer than its lease."""
+    cancelled = SubOrder.objects.filter(pk__in=late.taken, state=SubOrderState.CANCELLED)
+    numbers = dict(cancelled.values_list("number", "pk"))
+    if not numbers:
+        return
+    answers = adapters.warehouse(settings.WAREHOUSE_ADAPTER).cancel(list(numbers))
+    for number, key in numbers.items():
+        answer = answers.get(number)
         if answer is not None and answer.taken:
-            released.append(key)
-        elif key not in errors:
-            errors[key] = answer.reason if answer else "no answer"
-    with transaction.atomic():
-        mine = set(lock_leased(QUEUE, tokens))
-        _write([key for key in released if key in mine])
-        failed = {key: error for key, error in errors.items() if key in mine}
-        if failed:
-            put_off(QUEUE, failed)
-    return len(tokens)
+            timeline.record_of_sub_orders([key], "release_undone", actors.job("release"))
+        else:
+            text = answer.reason if answer else "no answer"
+            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text[:1000])
+            timeline.record_of_sub_orders([key], "cancel_refused", actors.job("release"), text=text)
 
 
 def _write(sub_order_ids: list[int]) -> None:

@@ -15,8 +15,9 @@ from orders import fulfilment, isolating, timeline
 from orders.actors import Actor
 from orders.models import ActorKind, SubOrder
 
-# Final scans win over all others, and signed over returned over lost, whatever the order in which they come.
-_FINAL = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
+# Final scans win over all others, and returned over signed over lost, whatever the order in which they come: carriers
+# report as signed, too, what its sender signed for when it came back.
+_FINAL = (ShipmentState.RETURNED, ShipmentState.SIGNED, ShipmentState.LOST)
 # Among scans of the same second, the one further along.
 _RANK = {
     ShipmentState.COLLECTED: 1,
@@ -151,11 +152,7 @@ def _apply(scan_ids: list[int], shipment_ids: list[int], sub_order_ids: list[int
         scans: dict[int, list[tuple[datetime, str]]] = {}
         for shipment_id, occurred_at, state in cursor.fetchall():
             scans.setdefault(shipment_id, []).append((occurred_at, state))
-    # What came home stays home, even if a scan then says that it was signed for: the money went back.
-    states = {
-        key: state if sub_order_states[sub_order] == "returned" else state_of(scans[key]) or state
-        for key, sub_order, state in shipments
-    }
+    states = {key: state_of(scans[key]) or state for key, _sub_order, state in shipments}
     _write_shipments(states)
     _tell(scan_ids)
     alerting.close_for_shipments(shipment_ids)
@@ -228,22 +225,21 @@ def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
         key for key in reached if reached[key] == ShipmentState.SIGNED and (key in shipped or states[key] == "rejected")
     )
     _finish(there, "delivered", "delivered_at = now(), needs_person_since = NULL")
-    _call_a_person(sorted(k for k in shipped if reached[k] == ShipmentState.LOST))
+    _call_a_person(sorted(k for k in shipped if reached[k] == ShipmentState.LOST), "the carrier lost the parcel")
     refused = sorted(k for k in shipped if reached[k] in GOING_BACK)
     _finish(refused, "rejected", "expected_event = ''")
     # `rejected` first where both scans came at once; then home.
-    home = sorted(
-        key
-        for key in reached
-        if reached[key] == ShipmentState.RETURNED and (key in shipped or states[key] == "rejected")
-    )
+    back = {key for key, state in reached.items() if state == ShipmentState.RETURNED}
+    home = sorted(key for key in back if key in shipped or states[key] in ("rejected", "delivered"))
     _finish(home, "returned", "expected_event = '', needs_person_since = NULL")
+    # The merchant may have been paid: what now happens with the money is for a person to say.
+    _call_a_person(sorted(k for k in back if states[k] == "completed"), "the parcel came back after completion")
 
 
-def _call_a_person(sub_order_ids: list[int]) -> None:
-    """The carrier lost the parcels: no scan will move their sub-orders on."""
+def _call_a_person(sub_order_ids: list[int], why: str) -> None:
+    """No scan will move these sub-orders on."""
     SubOrder.objects.filter(pk__in=sub_order_ids, needs_person_since=None).update(
-        needs_person_since=timezone.now(), last_error="the carrier lost the parcel"
+        needs_person_since=timezone.now(), last_error=why
     )
 
 

@@ -22,6 +22,8 @@ _ACTOR = Actor(ActorKind.WAREHOUSE, "warehouse")
 # How far each notice brings a sub-order, and each state is.
 _RANK = {"accepted": 1, "picking": 2, "packed": 3, "shipped": 4}
 _STATE_RANK = {"released": 0, "allocated": 0, **_RANK}
+# Until it is packed, a warehouse may find that it cannot do it.
+_REFUSABLE = ("allocated", "released", "accepted", "picking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _apply_fresh(event_ids: list[int], order_ids: list[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT e.id, e.kind, e.text, s.id, s.state, s.cancel_requested_at IS NOT NULL, s.lease_until IS NOT NULL
+            SELECT e.id, e.kind, e.text, s.id, s.state
             FROM logistics_warehouseevent e JOIN orders_suborder s ON s.id = e.sub_order_id
             WHERE e.id = ANY(%s) AND e.applied_at IS NULL
             ORDER BY s.id, e.id FOR NO KEY UPDATE OF s
@@ -91,14 +93,15 @@ def _apply_fresh(event_ids: list[int], order_ids: list[int]) -> int:
     return len(rows)
 
 
-def _apply(rows: Sequence[tuple[int, str, str, int, str, bool, bool]]) -> None:
+def _apply(rows: Sequence[tuple[int, str, str, int, str]]) -> None:
     outcomes: dict[int, str] = {}
     reached: dict[int, str] = {}
     refused: dict[int, str] = {}
-    for event_id, kind, text, sub_order_id, state, _cancelling, _leased in rows:
+    for event_id, kind, text, sub_order_id, state in rows:
         now_at = "refused" if sub_order_id in refused else reached.get(sub_order_id, state)
-        if kind == WarehouseEvent.Kind.REFUSED and now_at in ("allocated", "released"):
+        if kind == WarehouseEvent.Kind.REFUSED and now_at in _REFUSABLE:
             refused[sub_order_id] = text
+            reached.pop(sub_order_id, None)
             outcomes[event_id] = "applied"
         elif kind in _RANK and now_at in _STATE_RANK and _STATE_RANK[now_at] < _RANK[kind]:
             reached[sub_order_id] = kind

@@ -49,6 +49,7 @@ PIPELINE = (
     completing.STAGE,
     books.STAGE,
     requesting.REFUND_STAGE,
+    requesting.CHASE_STAGE,
     alerting.STAGE,
     SANDBOX_STAGE,
 )

@@ -215,7 +215,6 @@ STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
 STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
-CARRIER_ADAPTER = env.str("OMS_CARRIER_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.

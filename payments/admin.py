@@ -4,18 +4,24 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from oms.common.errors import OmsError
 from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import panels
+from orders.admin.actions import posted, staff_actor
 from orders.models import Order
 from orders.panels import Remark
 from orders.story import REFUND_REASONS
+from payments import paying_out, retrying
 from payments.models import (
     Invoice,
     Payment,
@@ -32,9 +38,38 @@ def refund_reason(refund: Refund) -> str:
     return str(REFUND_REASONS.get(refund.reason, refund.reason))
 
 
+class _RowForm(forms.Form):
+    kind = forms.ChoiceField(choices=[("payment", "payment"), ("refund", "refund")])
+    row = forms.IntegerField(min_value=1)
+
+
+class _PaidOutForm(forms.Form):
+    row = forms.IntegerField(min_value=1)
+    note = forms.CharField(label=gettext_lazy("How it was paid"), max_length=200)
+
+
+@posted("payments.retry_payment", _RowForm)
+def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Let a stage try a payment or refund of the order again."""
+    model = Payment if data["kind"] == "payment" else Refund
+    if not model._default_manager.filter(pk=data["row"], order=order_id).exists():
+        raise OmsError(_("This is no part of the order."))
+    retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
+    return _("It goes on.")
+
+
+@posted("payments.pay_out_refund", _PaidOutForm)
+def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Record that a refund of the order was paid by hand."""
+    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
+        raise OmsError(_("This is no part of the order."))
+    paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
+    return _("The refund is recorded as paid.")
+
+
 @admin.register(Payment)
 class PaymentAdmin(RowColumns, KeysetAdmin):
-    """Money in. Only providers' notices and the pipeline change it."""
+    """Money in. Only providers' notices and the pipeline change it; what needs a person is done on the order's page."""
 
     search_fields = ("number", "order__number")
     search_help_text = gettext_lazy("Payment or order number")
@@ -50,6 +85,15 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
     )
     list_select_related = ("order",)
     list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)
+
+    def get_urls(self) -> list[Any]:
+        """The addresses of what staff do to money on the order's page."""
+        site = self.admin_site
+        return [
+            path("of/<int:order_id>/retry/", site.admin_view(_retry), name="payments_retry"),
+            path("of/<int:order_id>/paid-out/", site.admin_view(_paid_out), name="payments_paid_out"),
+            *super().get_urls(),
+        ]
 
 
 @admin.register(PaymentNotice)
@@ -135,17 +179,31 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
 
 def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
     for payment in payments:
+        if payment.state == PaymentStatus.CAPTURED and payment.needs_person_since:
+            yield Remark(
+                _(
+                    "Payment %(number)s was reported as captured more than once: find out whether the buyer paid twice,"
+                    " and send back what is too much."
+                )
+                % {"number": payment.number},
+                "danger",
+            )
         if payment.state == PaymentStatus.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
     rows: list[Payment | Refund] = [*payments, *refunds]
     for row in rows:
-        if row.needs_person_since:
+        if row.needs_person_since and row.attempts:
             values = {"number": row.number, "attempts": row.attempts, "error": row.last_error}
             yield Remark(
                 _("%(number)s needs a person: it failed %(attempts)s times, last with “%(error)s”.") % values, "danger"
             )
     for refund in refunds:
         values = {"number": refund.number, "amount": f"{refund.amount:,.2f}", "reason": refund_reason(refund)}
+        if refund.state == RefundStatus.REQUESTED and refund.needs_person_since:
+            yield Remark(
+                _("The provider has said nothing about refund %(number)s of %(amount)s yuan for days.") % values,
+                "danger",
+            )
         if refund.state == RefundStatus.FAILED:
             yield Remark(
                 _("Refund %(number)s of %(amount)s yuan failed (%(reason)s): the money is still ours.") % values,
@@ -158,13 +216,12 @@ def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]
 
 
 def _orders_of_stuck_payments() -> QuerySet[Any]:
-    # Both tables are queues in the state named here only; the partial index of that queue serves.
-    stuck = Payment.objects.filter(state=PaymentStatus.INTENDED, needs_person_since__isnull=False)
+    stuck = Payment.objects.filter(needs_person_since__isnull=False)
     return stuck.order_by().values("order_id")
 
 
 def _orders_of_stuck_refunds() -> QuerySet[Any]:
-    stuck = Refund.objects.filter(state=RefundStatus.INTENDED, needs_person_since__isnull=False)
+    stuck = Refund.objects.filter(needs_person_since__isnull=False)
     return stuck.order_by().values("order_id")
 
 

@@ -63,7 +63,9 @@ class Payment(WorkItem, Versioned):
         ]
         indexes = [
             models.Index(fields=["ready_at"], condition=Q(state=PaymentStatus.INTENDED), name="payment_queue_request"),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
+        permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
 
     def __str__(self) -> str:
         return self.number
@@ -162,7 +164,10 @@ class Refund(WorkItem, Versioned):
         ]
         indexes = [
             models.Index(fields=["ready_at"], condition=Q(state=RefundStatus.INTENDED), name="refund_queue_request"),
+            models.Index(fields=["ready_at"], condition=Q(state=RefundStatus.REQUESTED), name="refund_queue_chase"),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
         ]
+        permissions = [("pay_out_refund", _("Can record that a refund was paid by hand"))]
 
     def __str__(self) -> str:
         return self.number
@@ -183,9 +188,9 @@ class Refund(WorkItem, Versioned):
     def fail(self) -> None:
         """The provider refused; a person must look."""
 
-    @transition(state, source=RefundStatus.FAILED, target=RefundStatus.INTENDED)
+    @transition(state, source=[RefundStatus.REQUESTED, RefundStatus.FAILED], target=RefundStatus.INTENDED)
     def retry(self) -> None:
-        """A person sends it again."""
+        """A person sends it again, under the same number."""
 
 
 class Invoice(Versioned):

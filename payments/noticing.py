@@ -75,10 +75,25 @@ def _apply_fresh(notice_ids: list[int], order_ids: list[int]) -> int:
             [notice_ids],
         )
         fresh = [key for (key,) in cursor.fetchall()]
+    _lock(fresh)
     _apply(fresh)
+    _show_repeated(fresh)
     books.refresh(order_ids)
     _start_review(order_ids)
     return len(fresh)
+
+
+def _lock(notice_ids: Sequence[int]) -> None:
+    """Lock the payments and then the refunds that the notices name, by id, as the stages that send them do."""
+    with connection.cursor() as cursor:
+        for table in ("payments_payment", "payments_refund"):
+            cursor.execute(
+                f"""
+                SELECT id FROM {table} WHERE number IN (SELECT reference FROM payments_paymentnotice WHERE id = ANY(%s))
+                ORDER BY id FOR NO KEY UPDATE
+                """,
+                [list(notice_ids)],
+            )
 
 
 def _apply(notice_ids: Sequence[int]) -> None:
@@ -128,6 +143,30 @@ def _apply(notice_ids: Sequence[int]) -> None:
             WHERE n.id = ANY(%(ids)s)
             """,
             {"ids": list(notice_ids)},
+        )
+
+
+def _show_repeated(notice_ids: Sequence[int]) -> None:
+    """A payment captured under a second key is more money, or the same money told twice: a person must find out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH again AS (
+                SELECT n.* FROM payments_paymentnotice n
+                WHERE n.id = ANY(%s) AND n.kind = 'captured' AND EXISTS (
+                    SELECT FROM payments_paymentnotice b
+                    WHERE b.reference = n.reference AND b.kind = 'captured' AND b.id < n.id)
+            ), shown AS (
+                UPDATE payments_payment p SET needs_person_since = coalesce(needs_person_since, now()),
+                    last_error = 'captured more than once'
+                WHERE p.number IN (SELECT reference FROM again)
+            )
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
+            SELECT p.order_id, 'captured_twice', 'provider', a.provider, jsonb_build_object('amount', a.amount::text,
+                'provider', a.provider, 'number', p.number, 'notice', a.notice_key)
+            FROM again a JOIN payments_payment p ON p.number = a.reference ORDER BY a.id
+            """,
+            [list(notice_ids)],
         )
 
 

@@ -5,11 +5,14 @@ has no second effect.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
-from oms.common.claiming import Queue, Stage, in_one_transaction, lease, lock_leased, put_off
+from oms.common.calling import Outcomes, under_lease
+from oms.common.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.models import Order
 from payments import providers
 from payments.models import Payment, Refund
@@ -18,6 +21,8 @@ from payments.providers import Answer, Charge
 INTENT_QUEUE = Queue(Order, "q.state = 'awaiting_payment' AND q.payment_state = 'unpaid'")
 PAYMENT_QUEUE = Queue(Payment, "q.state = 'intended'")
 REFUND_QUEUE = Queue(Refund, "q.state = 'intended'")
+# Bank transfers take up to a few working days; after that somebody must ask.
+REFUND_SILENCE = timedelta(days=5)
 
 
 def intend(limit: int) -> int:
@@ -73,10 +78,27 @@ def refund(limit: int) -> int:
         """,
         lambda provider, charges: providers.get(provider).refund(charges),
         """
-        UPDATE payments_refund SET state = 'requested', lease_until = NULL, attempts = 0, last_error = ''
+        UPDATE payments_refund SET state = 'requested', lease_until = NULL, attempts = 0, last_error = '',
+            ready_at = now()
         WHERE id = ANY(%s)
         """,
     )
+
+
+def chase(limit: int) -> int:
+    """Show up to `limit` refunds of which their provider said nothing for long to a person; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE payments_refund SET needs_person_since = now(), last_error = 'no word from the provider'
+            WHERE id IN (
+                SELECT id FROM payments_refund
+                WHERE state = 'requested' AND needs_person_since IS NULL AND ready_at < now() - %s
+                ORDER BY ready_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+            """,
+            [REFUND_SILENCE, limit],
+        )
+        return cursor.rowcount
 
 
 def _send(
@@ -86,38 +108,28 @@ def _send(
     call: Callable[[str, Sequence[Charge]], dict[str, Answer]],
     finish: str,
 ) -> int:
-    tokens = lease(queue, limit)
-    if not tokens:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(read, [list(tokens)])
-        by_provider: dict[str, dict[int, Charge]] = {}
-        for key, provider, number, amount, of in cursor.fetchall():
-            by_provider.setdefault(provider, {})[key] = Charge(number, amount, of)
-    taken: list[int] = []
-    errors: dict[int, str] = {}
-    for provider, charges in by_provider.items():
-        try:
-            answers = call(provider, list(charges.values()))
-        except Exception as error:
-            # Unknown outcome: the same reference is asked again later, which the provider recognises.
-            errors.update(dict.fromkeys(charges, f"{type(error).__name__}: {error}"))
-            continue
-        for key, charge in charges.items():
-            answer = answers.get(charge.reference)
-            if answer is not None and answer.taken:
-                taken.append(key)
-            else:
-                errors[key] = answer.reason if answer else "no answer"
-    with transaction.atomic(), connection.cursor() as cursor:
-        mine = set(lock_leased(queue, tokens))
-        cursor.execute(finish, [[key for key in taken if key in mine]])
-        failed = {key: error for key, error in errors.items() if key in mine}
-        if failed:
-            put_off(queue, failed)
-    return len(tokens)
+    def ask(ids: list[int]) -> Outcomes[Answer]:
+        with connection.cursor() as cursor:
+            cursor.execute(read, [ids])
+            by_provider: dict[str, dict[int, Charge]] = {}
+            for key, provider, number, amount, of in cursor.fetchall():
+                by_provider.setdefault(provider, {})[key] = Charge(number, amount, of)
+        outcomes = Outcomes[Answer]()
+        for provider, charges in by_provider.items():
+            references = {key: charge.reference for key, charge in charges.items()}
+            outcomes.ask(references, partial(call, provider, list(charges.values())))
+        return outcomes
+
+    def write(outcomes: Outcomes[Answer]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(finish, [list(outcomes.taken)])
+        if outcomes.refused:
+            put_off(queue, outcomes.reasons())
+
+    return under_lease(queue, limit, ask, write)
 
 
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)
 REQUEST_STAGE = Stage("send_payment", request, queue=PAYMENT_QUEUE)
 REFUND_STAGE = Stage("send_refund", refund, queue=REFUND_QUEUE)
+CHASE_STAGE = Stage("chase_refunds", chase)

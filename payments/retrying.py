@@ -21,13 +21,15 @@ _KINDS: dict[str, tuple[type[models.Model], str, str]] = {
 def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
     """Let the stage try the payment or refund ("payment", "refund") again, with a full number of attempts.
 
-    A refund that the provider said has failed is sent once more under the same number. Raises OmsError if it needs no
-    person.
+    A refund that failed, or of which its provider says nothing, is sent once more under the same number. A payment
+    that is captured already only loses its mark: somebody looked at it. Raises OmsError if it needs no person.
     """
     model, state, stage = _KINDS[row_kind]
     row = model._default_manager.select_for_update(no_key=True, of=("self",)).get(pk=row_id)
     if row.needs_person_since is None:  # type: ignore[attr-defined]
         raise OmsError(_("This goes on by itself; there is nothing to retry."))
+    if row.state == PaymentStatus.CAPTURED:  # type: ignore[attr-defined]
+        state = PaymentStatus.CAPTURED
     model._default_manager.filter(pk=row_id).update(
         state=state, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
     )

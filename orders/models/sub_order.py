@@ -34,7 +34,6 @@ UNALLOCATED_STATES = (SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDER
 BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
 IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
 # Stock is promised to a sub-order in these states.
-HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
 
 
 class SubOrderQuerySet(models.QuerySet["SubOrder"]):
@@ -208,9 +207,13 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def backorder(self) -> None:
         """No warehouse can fill it, or a stock-take took its reservation away."""
 
-    @transition(state, source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED], target="awaiting_allocation")
+    @transition(
+        state,
+        source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING],
+        target="awaiting_allocation",
+    )
     def source_anew(self) -> None:
-        """The warehouse refused it."""
+        """The warehouse refused it, at once or when it could not find the goods."""
 
     @transition(state, source=SubOrderState.ALLOCATED, target=SubOrderState.RELEASED)
     def release(self) -> None:
@@ -249,9 +252,13 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def reject(self) -> None:
         """The buyer refused the parcel."""
 
-    @transition(state, source=[SubOrderState.SHIPPED, SubOrderState.REJECTED], target=SubOrderState.RETURNED)
+    @transition(
+        state,
+        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED],
+        target=SubOrderState.RETURNED,
+    )
     def take_back(self) -> None:
-        """The parcel is back in the warehouse."""
+        """The parcel is back in the warehouse, even if it was signed for: its sender did."""
 
     @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:

@@ -7,7 +7,9 @@ from django.utils import timezone
 from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, Hold, Order, OrderEvent, SubOrder
-from tests import factories
+from payments import noticing
+from payments.models import Payment, Refund
+from tests import factories, steps
 from tests.admin.conftest import client_of
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -70,6 +72,38 @@ def test_retry_of_a_sub_order(boss: Client, shop: factories.Shop) -> None:
 
     boss.post(address(order, "retry"), {"kind": "sub_order", "row": sub_order.pk})
     assert SubOrder.objects.get(pk=sub_order.pk).needs_person_since is None
+
+
+def test_money_that_needs_a_person(boss: Client, order: Order, shop: factories.Shop) -> None:
+    steps.pay(order)
+    payment = Payment.objects.get()
+    refund = Refund.objects.create(
+        number=f"{order.number}-R1", order=order, payment=payment, amount=payment.amount, reason="cancelled"
+    )
+    Refund.objects.update(needs_person_since=timezone.now(), last_error="closed account", attempts=6)
+    base = f"/admin/payments/payment/of/{order.pk}"
+
+    page = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert f"{base}/retry/" in page
+    assert f"{base}/paid-out/" in page
+
+    boss.post(f"/admin/payments/payment/of/{shop.place_order().pk}/paid-out/", {"row": refund.pk, "note": "T7"})
+    assert steps.fresh(refund).needs_person_since
+    boss.post(f"{base}/paid-out/", {"row": refund.pk, "note": "T7"})
+    assert messages_of(boss, order)[-1] == "The refund is recorded as paid."
+    factories.run(noticing.run)
+    assert steps.state_of(refund) == "succeeded"
+
+    Payment.objects.update(needs_person_since=timezone.now(), last_error="captured more than once")
+    boss.post(f"{base}/retry/", {"kind": "payment", "row": payment.pk})
+    assert steps.fresh(payment).needs_person_since is None
+
+
+@pytest.mark.parametrize("name", ["retry", "paid-out"])
+def test_money_needs_its_own_right(order: Order, name: str) -> None:
+    clerk = client_of("view_order", "hold_order")
+    assert clerk.post(f"/admin/payments/payment/of/{order.pk}/{name}/", {}).status_code == 403
+    assert clerk.get(f"/admin/payments/payment/of/{order.pk}/{name}/").status_code == 405
 
 
 @pytest.mark.parametrize("action", ["hold", "cancel"])

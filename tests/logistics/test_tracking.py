@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from logistics import tracking
 from logistics.models import ShipmentState, TrackingEvent
+from orders import completing
 from orders.models import OrderEvent
 from payments import books
 from tests import factories, steps
@@ -43,6 +44,7 @@ def test_the_state_does_not_depend_on_the_order_of_the_scans(scans, data):
         (["rejected", "returning", "in_transit"], "returning"),
         (["rejected", "returned"], "returned"),
         (["rejected", "signed"], "signed"),
+        (["returned", "signed"], "returned"),
         (["lost", "signed"], "signed"),
         (["lost", "returned"], "returned"),
         (["waybill_issued"], None),
@@ -124,16 +126,31 @@ def test_a_scan_proves_that_the_parcel_left_the_warehouse(shop):
     assert shop.sku.stock.get().on_hand == 98
 
 
-def test_a_parcel_that_came_home_stays_home(shop):
+@pytest.mark.parametrize("first", ["returned", "signed"])
+def test_a_parcel_that_came_home_is_at_home_whatever_else_was_signed(shop, first):
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
-    steps.scan(shipment, "collected", "rejected", "returned")
+    steps.scan(shipment, "collected", "rejected")
 
-    steps.scan(shipment, "signed")
+    for state in [first, {"returned": "signed", "signed": "returned"}[first]]:
+        steps.scan(shipment, state)
 
     shipment = steps.fresh(shipment)
     assert (shipment.state, shipment.sub_order.state) == ("returned", "returned")
     assert TrackingEvent.objects.filter(applied_at=None).count() == 0
     assert steps.broken_invariants() == []
+
+
+def test_a_parcel_that_comes_back_after_completion_calls_a_person(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.scan(shipment, "collected", "signed")
+    factories.run(books.run, completing.run)
+    assert steps.state_of(shipment.sub_order) == "completed"
+
+    steps.scan(shipment, "returned")
+
+    sub_order = steps.fresh(shipment.sub_order)
+    assert (sub_order.state, sub_order.needs_person_since is not None) == ("completed", True)
+    assert "came back" in sub_order.last_error
 
 
 def test_a_lost_parcel_calls_a_person(shop):

@@ -5,13 +5,14 @@ from decimal import Decimal
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from oms.common.errors import OmsError
 from oms.pipeline import SANDBOX_STAGE
 from orders import completing
 from orders.cancelling import cancel_order
 from orders.models import Order, SubOrder
-from payments import books, noticing, requesting, retrying
+from payments import books, noticing, paying_out, requesting, retrying
 from payments.models import Payment, Refund, Settlement
 from payments.providers import Answer
 from tests import factories, fakes, steps
@@ -206,3 +207,61 @@ def test_the_self_operated_merchant_gets_no_settlement(shop):
     factories.run(completing.run, books.run)
 
     assert not Settlement.objects.exists()
+
+
+def test_a_payment_captured_under_a_second_key_is_shown_to_a_person_and_counted_once(shop):
+    order = shop.place_order()
+    steps.pay(order)
+
+    steps.notify(f"{order.number}-P1", "26.00", key="another")
+    factories.run(noticing.run, books.run)
+
+    payment = Payment.objects.get()
+    assert (payment.state, payment.captured_amount) == ("captured", Decimal("26.00"))
+    assert payment.last_error == "captured more than once"
+    assert not Refund.objects.exists()
+    assert order.events.get(kind="captured_twice").data["notice"] == "another"
+    retrying.retry("payment", payment.pk, actor=steps.STAFF)
+    assert (steps.fresh(payment).state, steps.fresh(payment).needs_person_since) == ("captured", None)
+
+
+def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_may_send_it_again(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(books.run, requesting.refund, requesting.chase)
+    assert Refund.objects.get().needs_person_since is None
+
+    Refund.objects.update(ready_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
+    factories.run(requesting.chase)
+
+    assert Refund.objects.get().last_error == "no word from the provider"
+    retrying.retry("refund", Refund.objects.get().pk, actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider()) as provider:
+        factories.run(requesting.refund)
+    assert [charge.reference for charge in provider.refunds] == [f"{order.number}-R1"]
+
+
+def test_a_refund_paid_by_hand_succeeds_once(shop, settings):
+    settings.MAX_ATTEMPTS = 1
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    factories.run(books.run)
+    refund = Refund.objects.get()
+    with pytest.raises(OmsError, match="twice"):
+        paying_out.confirm_paid_out(refund.pk, note="transfer 7", actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider(lambda charge: Answer(taken=False, reason="closed account"))):
+        factories.run(requesting.refund)
+    with pytest.raises(OmsError, match="how it was paid"):
+        paying_out.confirm_paid_out(refund.pk, note=" ", actor=steps.STAFF)
+
+    paying_out.confirm_paid_out(refund.pk, note="transfer 7", actor=steps.STAFF)
+    factories.run(noticing.run)
+
+    assert steps.state_of(refund) == "succeeded"
+    assert steps.fresh(order).payment_state == "refunded"
+    with pytest.raises(OmsError, match="twice"):
+        paying_out.confirm_paid_out(refund.pk, note="transfer 8", actor=steps.STAFF)
+    assert steps.broken_invariants() == []

@@ -6,10 +6,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from logistics import cancelling as at_warehouse
 from logistics import releasing, tracking, warehouse_events
 from logistics.models import TrackingEvent, WarehouseEvent
-from oms.common import claiming
+from oms.common import claiming, clock
+from oms.pipeline import STAGES
 from orders import allocating, completing, retrying, review, splitting
+from orders.cancelling import cancel_order
 from orders.models import Order, OrderEvent, SubOrder
 from payments import books, noticing
 from payments.models import PaymentNotice
@@ -193,6 +196,54 @@ def test_a_worker_that_died_loses_its_row_to_another_and_cannot_finish_any_more(
     sub_order = SubOrder.objects.get(order=order)
     assert (sub_order.state, sub_order.lease_token, sub_order.attempts) == ("allocated", 2, 1)
     assert sub_order.last_error == "Lost: connection reset"
+
+
+def test_what_a_warehouse_got_too_late_for_a_cancelled_sub_order_is_undone_there(shop):
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+
+    def answer_late(reference):
+        # Meanwhile the lease ended, another worker asked to cancel, and the warehouse had never heard of it.
+        SubOrder.objects.update(lease_until=timezone.now() - timedelta(days=1))
+        cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+        with fakes.warehouse(fakes.FakeWarehouse()):
+            factories.run(at_warehouse.run)
+        assert steps.state_of(order) == "cancelled"
+        return fakes.FakeWarehouse().answer(reference)
+
+    with fakes.warehouse(fakes.FakeWarehouse(answer_late)) as warehouse:
+        steps.once(releasing.run)
+
+    sub_order = SubOrder.objects.get(order=order)
+    assert (sub_order.state, warehouse.cancelled) == ("cancelled", [sub_order.number])
+    assert order.events.filter(kind="release_undone").count() == 1
+    assert steps.broken_invariants() == []
+
+
+def test_a_call_that_cannot_be_finished_counts_as_an_attempt_and_stops_no_other(shop, poison):
+    good, bad = (factories.allocated_order((shop.sku, 1, "10.00"), merchant=shop.merchant) for _ in range(2))
+    sub_order = SubOrder.objects.get(order=bad)
+    poison("orders_suborder", "id", sub_order.pk)
+
+    with fakes.warehouse(fakes.FakeWarehouse()):
+        steps.once(releasing.run)
+
+    assert steps.state_of(good.sub_orders.get()) == "released"
+    sub_order = steps.fresh(sub_order)
+    assert (sub_order.state, sub_order.attempts) == ("allocated", 1)
+    assert sub_order.last_error.startswith("IntegrityError: poisoned")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_slots_share_a_queue_and_leave_nothing_twice(shop, settings):
+    settings.STAGE_SLOTS = 2
+    orders = [shop.place_order(payment_method="cod") for _ in range(23)]
+
+    with clock.skipping_waits():
+        claimed = claiming.run_until_empty(STAGES["review"], 8)
+
+    assert claimed == len(orders)
+    assert {steps.state_of(order) for order in orders} == {"ready_to_split"}
+    assert OrderEvent.objects.filter(to_state="ready_to_split").count() == len(orders)
 
 
 def test_a_leased_row_is_nobody_elses_until_the_lease_ends(shop):
