@@ -13,6 +13,8 @@ from typing import Any
 import redis
 from django.conf import settings
 
+from oms.common import valkey
+
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.25
@@ -81,7 +83,11 @@ def take(credential_id: int, calls_per_minute: int | None) -> Allowance | None:
 
 @lru_cache(maxsize=1)
 def _script() -> Any:
-    client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-    )
-    return client.register_script(_TAKE)
+    return valkey.connect(TIMEOUT_SECONDS).register_script(_TAKE)
+
+
+def forget_server() -> None:
+    """Connect anew at the next call, to what the settings name then."""
+    global _silent_until
+    _silent_until = 0.0
+    _script.cache_clear()

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from oms.merchants import scopes
@@ -20,14 +20,14 @@ def validate_network(text: str) -> None:
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
-        detail = _t("%(text)s is no address or network, such as 203.0.113.7 or 203.0.113.0/24.")
+        detail = gettext("%(text)s is no address or network, such as 203.0.113.7 or 203.0.113.0/24.")
         raise ValidationError(detail % {"text": text}) from error
 
 
 def validate_scope(text: str) -> None:
     """Raises ValidationError for a scope that no operation asks for."""
     if text not in scopes.LABELS:
-        detail = _t("There is no scope %(text)s. Known ones: %(known)s.")
+        detail = gettext("There is no scope %(text)s. Known ones: %(known)s.")
         raise ValidationError(detail % {"text": text, "known": ", ".join(scopes.ALL)})
 
 
