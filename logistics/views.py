@@ -14,6 +14,7 @@ from orders.views.scoping import OrderScopedView
 class OrderShipmentsView(OrderScopedView):
     """The parcels of one order."""
 
+    scopes = {"GET": "shipments.read"}
     serializer_class = ShipmentSerializer
 
     @extend_schema(
@@ -33,6 +34,7 @@ class OrderShipmentsView(OrderScopedView):
 class SubOrderShipmentsView(OrderScopedView):
     """The parcels of one sub-order."""
 
+    scopes = {"GET": "shipments.read"}
     serializer_class = ShipmentSerializer
 
     @extend_schema(

@@ -1,5 +1,4 @@
-"""The project: settings, wiring, and the kernel under the apps."""
+"""The project: settings, wiring, and the kernel under the apps.
 
-from oms.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Nothing is imported here: `python -m oms.client` runs on a machine that has nothing but Python.
+"""

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
 
+from oms.celery import app as celery_app  # noqa: F401 - tasks bind to it wherever Django is set up
+
 
 class OmsConfig(AppConfig):
     """The wiring: commands and tasks that know every app."""

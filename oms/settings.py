@@ -41,7 +41,8 @@ SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = [
@@ -153,7 +154,10 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["oms.merchants.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "oms.merchants.authentication.SignatureAuthentication",
+        "oms.merchants.authentication.TokenAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -217,8 +221,15 @@ MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
+# Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
+CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
+# How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
+API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
+IDEMPOTENCY_KEPT_SECONDS = env.int("OMS_IDEMPOTENCY_KEPT_SECONDS", default=48 * 3600)
+
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
+    "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

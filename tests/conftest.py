@@ -50,6 +50,8 @@ def _no_waits(settings: Any) -> None:
     # Threads of a stage would not see a test's transaction.
     settings.STAGE_SLOTS = 1
     settings.SECURE_SSL_REDIRECT = False
+    # Counting calls takes a Valkey; tests of it start one.
+    settings.API_CALLS_PER_MINUTE = 0
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import factory
 import msgspec
@@ -17,8 +18,10 @@ from factory.django import DjangoModelFactory
 from rest_framework.test import APIClient
 
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from oms.client import signing
 from oms.common import clock
-from oms.merchants.models import ApiCredential, Channel, Merchant
+from oms.merchants import credentials
+from oms.merchants.models import Channel, Merchant
 from orders import allocating, review, splitting
 from orders.actors import Actor
 from orders.intake.bodies import decode
@@ -246,13 +249,59 @@ def run(*stages: Callable[[int], int]) -> None:
                 pass
 
 
-def token_of(merchant: Merchant) -> str:
-    """A new API token of the merchant."""
-    return ApiCredential.issue(merchant, "test")[1]
+class MerchantClient(APIClient):
+    """Calls the API as a merchant's program does: each POST has an Idempotency-Key of its own unless one is given."""
+
+    def generic(self, method: str, path: str, data: Any = "", *args: Any, **extra: Any) -> Any:
+        """Call with a key. Give `HTTP_IDEMPOTENCY_KEY=""` for none."""
+        if method == "POST" and "idempotency-key" not in {name.lower() for name in extra.get("headers") or {}}:
+            extra.setdefault("HTTP_IDEMPOTENCY_KEY", uuid4().hex)
+        return super().generic(method, path, data, *args, **extra)
 
 
-def client_of(merchant: Merchant) -> APIClient:
+class SignedClient(MerchantClient):
+    """Signs every call with a secret of a credential."""
+
+    def __init__(self, app_key: str, secret: str, **options: Any) -> None:
+        super().__init__(raise_request_exception=False, **options)
+        self.app_key, self.secret = app_key, secret
+
+    def generic(self, method: str, path: str, data: Any = "", *args: Any, **extra: Any) -> Any:
+        """Sign what `MerchantClient` would send; give `HTTP_AUTHORIZATION` to send that instead."""
+        if method == "POST":
+            extra.setdefault("HTTP_IDEMPOTENCY_KEY", uuid4().hex)
+        body = data.encode() if isinstance(data, str) else data
+        url = path
+        if extra.get("QUERY_STRING"):
+            url = f"{path}?{extra['QUERY_STRING']}"
+        if "HTTP_AUTHORIZATION" not in extra:
+            extra["HTTP_AUTHORIZATION"] = signing.authorization(
+                self.app_key,
+                self.secret,
+                method,
+                url,
+                body,
+                idempotency_key=extra.get("HTTP_IDEMPOTENCY_KEY", ""),
+                if_match=extra.get("HTTP_IF_MATCH", ""),
+            )
+        return super().generic(method, path, body, *args, **extra)
+
+
+def token_of(merchant: Merchant, **options: Any) -> str:
+    """A new API token of the merchant; `options` as for `credentials.issue`."""
+    token = credentials.issue(merchant, "test", with_token=True, **options).token
+    assert token
+    return token
+
+
+def client_of(merchant: Merchant, **options: Any) -> MerchantClient:
     """An API client with a new token of the merchant; server errors come back as answers, not as exceptions."""
-    client = APIClient(raise_request_exception=False)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(merchant)}")
+    client = MerchantClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(merchant, **options)}")
     return client
+
+
+def signed_client_of(merchant: Merchant, **options: Any) -> SignedClient:
+    """An API client that signs with a new credential of the merchant."""
+    issued = credentials.issue(merchant, "test", **options)
+    return SignedClient(issued.credential.app_key, issued.secret)

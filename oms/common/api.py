@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import BasePagination
@@ -63,23 +63,65 @@ class ErrorsSerializer(serializers.Serializer):
 
 
 class ApiSchema(AutoSchema):
-    """Describes the operations; adds the errors that any of them can answer with."""
+    """Describes the operations; adds what all of them have in common: headers, and errors that any can answer with."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """The Idempotency-Key of operations that ask for one."""
+        parameters = list(super().get_override_parameters())
+        if self._needs_idempotency_key:
+            parameters.append(
+                OpenApiParameter(
+                    "Idempotency-Key",
+                    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+                    OpenApiParameter.HEADER,
+                    required=True,
+                    description=(
+                        "A text of your own for this call, such as a UUID. A call with the same key and body gets the"
+                        " same answer, with `Idempotent-Replayed: true`, and does nothing again."
+                    ),
+                    examples=[OpenApiExample("A UUID", "5f0c1f9e-5d0a-4a55-8a34-0f2b9f3f8f11")],
+                )
+            )
+        return parameters
+
+    @property
+    def _needs_idempotency_key(self) -> bool:
+        return self.method == "POST" and getattr(self.view, "requires_idempotency_key", False)
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         responses = super()._get_response_bodies(direction)  # type: ignore[arg-type]
         if direction == "response" and self.view.authentication_classes:
-            errors = {"401": "No valid token.", "500": "Something went wrong here."}
+            errors = {
+                "401": "Not signed, wrongly signed, or no valid token; the code says which.",
+                "403": "The credential lacks the scope, or may not be used from this address.",
+                "429": "Too many calls; repeat it after as many seconds as Retry-After says.",
+                "500": "Something went wrong here.",
+            }
             if self.method == "POST":
                 errors |= {"400": "The body is wrong.", "413": "The body is too large.", "415": "Not JSON."}
             else:
                 errors["400"] = "A parameter is wrong."
+            if self._needs_idempotency_key:
+                errors["409"] = "A call with this Idempotency-Key is running; repeat it after Retry-After seconds."
+                errors["422"] = "The Idempotency-Key belongs to a call of another address or body."
             if "{" in self.path:
                 errors["404"] = "There is no such thing, or it is not the merchant's."
             for status, description in errors.items():
+                answer = self._get_response_for_code(ErrorsSerializer, status)
                 if status not in responses:
-                    responses[status] = self._get_response_for_code(ErrorsSerializer, status)
-                    responses[status]["description"] = description
+                    responses[status] = {**answer, "description": description}
+                elif status in ("409", "422"):
+                    _allow_also(responses[status], answer, description)
         return dict(sorted(responses.items()))
+
+
+def _allow_also(response: dict[str, Any], other: dict[str, Any], description: str) -> None:
+    """Let the described response also be the other one."""
+    response["description"] = f"{response['description']} Or: {description}"
+    for media_type, content in response.get("content", {}).items():
+        schema = other["content"][media_type]["schema"]
+        if content["schema"] != schema:
+            content["schema"] = {"anyOf": [content["schema"], schema]}
 
 
 class ApiView(APIView):

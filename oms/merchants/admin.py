@@ -1,16 +1,14 @@
 """The staff's pages of this app."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
 from oms.common.staff import KeysetAdmin
 from oms.common.templatetags.staff import state_badge
+from oms.merchants.credential_pages import CredentialPages
 from oms.merchants.models import ApiCredential, Channel, Merchant
 
 
@@ -53,46 +51,10 @@ class ChannelAdmin(KeysetAdmin):
 
 
 @admin.register(ApiCredential)
-class ApiCredentialAdmin(KeysetAdmin):
-    """Tokens are issued here and shown once; after that they can only be switched off."""
+class ApiCredentialAdmin(CredentialPages):
+    """The staff's pages of credentials: those of all merchants."""
 
-    may_add = may_change = True
-    search_fields = ("prefix", "name")
-    list_display = ("name", "merchant", "prefix", "is_active", "created_at", "last_used_at")
-    list_select_related = ("merchant",)
+    list_display = ("name", "merchant", "app_key", "prefix", "works", "created_at", "last_used_at")
     list_filter = (("merchant", RelatedDropdownFilter),)
-
-    def get_fields(self, request: HttpRequest, obj: ApiCredential | None = None) -> tuple[str, ...]:
-        """A new one has only a merchant and a name."""
-        if obj is None:
-            return ("merchant", "name")
-        return ("merchant", "name", "prefix", "is_active", "created_at", "last_used_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiCredential | None = None) -> tuple[str, ...]:
-        """Only the name and whether it works can be changed."""
-        return ("merchant", "prefix", "created_at", "last_used_at") if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: ApiCredential, form: Any, change: bool) -> None:
-        """A new credential gets its token, which the answer shows and nothing keeps."""
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        issued, token = ApiCredential.issue(obj.merchant, obj.name)
-        obj.__dict__.update(issued.__dict__)
-        request._issued_token = token  # type: ignore[attr-defined]
-
-    def response_add(
-        self, request: HttpRequest, obj: ApiCredential, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        """Show the token, this once; it goes through no cookie and no message store."""
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": obj,
-            "title": obj.name,
-            "credential": obj,
-            "token": request._issued_token,  # type: ignore[attr-defined]
-        }
-        response = TemplateResponse(request, "admin/merchants/apicredential/issued.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+    add_fields = ("merchant", "name", "scopes", "allowed_networks", "calls_per_minute", "with_token")
+    change_fields = ("merchant", "name", "app_key", "prefix", "scopes", "allowed_networks", "calls_per_minute")

@@ -1,6 +1,7 @@
 """Django's handle on the app."""
 
 from django.apps import AppConfig
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,3 +10,8 @@ class MerchantsConfig(AppConfig):
 
     name = "oms.merchants"
     verbose_name = _("Merchants")
+
+    def ready(self) -> None:
+        from oms.merchants.checks import check_scopes
+
+        checks.register(check_scopes, checks.Tags.urls)

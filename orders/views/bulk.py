@@ -29,6 +29,7 @@ from orders.views.scoping import OrderScopedView
 class BulkView(OrderScopedView):
     """Many orders in one call."""
 
+    scopes = {"POST": "orders.write"}
     serializer_class = BulkResultsSerializer
 
     @extend_schema(

@@ -35,6 +35,7 @@ _LOCATION = OpenApiParameter(
 class OrdersView(OrderScopedView):
     """The merchant's orders."""
 
+    scopes = {"GET": "orders.read", "POST": "orders.write"}
     serializer_class = OrderSummarySerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter
@@ -108,6 +109,7 @@ class OrdersView(OrderScopedView):
 class OrderView(OrderScopedView):
     """One order."""
 
+    scopes = {"GET": "orders.read"}
     serializer_class = OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
@@ -128,6 +130,7 @@ class OrderView(OrderScopedView):
 class TimelineView(OrderScopedView):
     """What happened to one order."""
 
+    scopes = {"GET": "orders.read"}
     serializer_class = EventSerializer
 
     @extend_schema(

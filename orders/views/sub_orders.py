@@ -20,6 +20,7 @@ from orders.views.scoping import OrderScopedView
 class SubOrdersView(OrderScopedView):
     """The sub-orders that the merchant fulfils."""
 
+    scopes = {"GET": "orders.read"}
     serializer_class = SubOrderSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = SubOrderFilter
@@ -49,6 +50,7 @@ class SubOrdersView(OrderScopedView):
 class SubOrderView(OrderScopedView):
     """One sub-order."""
 
+    scopes = {"GET": "orders.read"}
     serializer_class = SubOrderSerializer
 
     def get_queryset(self) -> QuerySet[SubOrder]:

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from oms.merchants import credentials
 from oms.merchants.models import ApiCredential, Merchant
 from orders.models import Order
 from tests import factories
@@ -27,7 +28,7 @@ def test_without_a_valid_token_there_is_401(shop, header):
 
     for response in (client.get(ORDERS), send(client, shop.body())):
         assert response.status_code == 401
-        assert response["WWW-Authenticate"] == 'Bearer realm="OMS API"'
+        assert response["WWW-Authenticate"] == 'OMS1-HMAC-SHA256 realm="OMS API", Bearer realm="OMS API"'
         assert errors_of(response) <= {(None, "not_authenticated"), (None, "authentication_failed")}
     assert not Order.objects.exists()
 
@@ -39,14 +40,16 @@ def test_a_session_of_staff_is_no_token(client, admin_user):
 
 def test_a_withdrawn_token_is_401(api, shop):
     assert api.get(ORDERS).status_code == 200
-    ApiCredential.objects.update(is_active=False)
-    assert api.get(ORDERS).status_code == 401
+    credentials.revoke(ApiCredential.objects.get().pk)
+    response = api.get(ORDERS)
+    assert (response.status_code, errors_of(response)) == (401, {(None, "credential_revoked")})
 
 
 @pytest.mark.parametrize("status", [Merchant.Status.SUSPENDED, Merchant.Status.PENDING])
 def test_a_merchant_that_is_not_active_is_401(api, shop, status):
     Merchant.objects.filter(pk=shop.merchant.pk).update(status=status)
-    assert api.get(ORDERS).status_code == 401
+    response = api.get(ORDERS)
+    assert (response.status_code, errors_of(response)) == (401, {(None, f"merchant_{status}")})
 
 
 def test_the_scheme_is_read_in_any_case(shop):

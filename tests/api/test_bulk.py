@@ -127,13 +127,13 @@ def test_a_repeated_key_is_refused_in_its_row(api, shop):
 def test_the_number_of_statements_does_not_grow_with_the_orders(api, shop, order_count, django_assert_num_queries):
     api.get("/api/v1/orders")  # the credential's use is noted once a minute
     bodies = [shop.body() for _ in range(order_count)]
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(16):
         send_bulk(api, *bodies)
 
 
 def test_lines_of_several_merchants_are_one_statement_more_for_none(api, shop, django_assert_max_num_queries):
     api.get("/api/v1/orders")
     others = [factories.SkuFactory() for _ in range(10)]
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         results = send_bulk(api, *[shop.body((sku, 1, "10.00")) for sku in others])
     assert {row["status"] for row in results} == {"created"}

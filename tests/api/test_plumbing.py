@@ -239,10 +239,10 @@ def test_the_schema_describes_every_operation_with_an_example():
     }
     for name, operation in operations.items():
         assert operation["summary"], name
-        assert operation["security"] == [{"token": []}], name
+        assert operation["security"] == [{"signature": []}, {"token": []}], name
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
         assert success["content"]["application/json"]["examples"], name
-        assert {"400", "401", "500"} <= operation["responses"].keys(), name
+        assert {"400", "401", "403", "429", "500"} <= operation["responses"].keys(), name
     body = schema["components"]["schemas"]["OrderBody"]
     assert set(body["required"]) == {
         *("external_number", "ordered_at", "buyer", "recipient", "lines", "payable_amount"),

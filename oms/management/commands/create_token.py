@@ -2,9 +2,11 @@
 
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from oms.merchants.models import ApiCredential, Merchant
+from oms.management.commands.create_credential import find_merchant, issue
+from oms.merchants.models import Merchant
+from oms.merchants.scopes import ALL
 
 
 class Command(BaseCommand):
@@ -15,14 +17,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("merchant", help="Code of the merchant.")
         parser.add_argument("--name", default="api", help="What the token is for; the admin lists it by this name.")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            dest="scopes",
+            metavar="SCOPE",
+            help=f"What it may do; may be given several times; everything unless given. One of: {', '.join(ALL)}.",
+        )
 
-    def handle(self, *, merchant: str, name: str, **_: object) -> None:
-        found = Merchant.objects.filter(code=merchant).first()
-        if found is None:
-            raise CommandError(f"There is no merchant {merchant}.")
-        if not 0 < len(name) <= 80:
-            raise CommandError("Give a name of 1 to 80 characters.")
-        _credential, token = ApiCredential.issue(found, name)
+    def handle(self, *, merchant: str, name: str, scopes: list[str] | None, **_: object) -> None:
+        found = find_merchant(merchant)
+        issued = issue(found, name, scopes=scopes or ALL, with_token=True)
         if found.status != Merchant.Status.ACTIVE:
             self.stderr.write(f"Merchant {merchant} is {found.status}; the token works once the merchant is active.")
-        self.stdout.write(token)
+        self.stdout.write(issued.token or "")

@@ -1,0 +1,61 @@
+"""`manage.py create_credential MERCHANT`."""
+
+from argparse import ArgumentParser
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from oms.merchants import credentials
+from oms.merchants.models import Merchant
+from oms.merchants.scopes import ALL
+
+
+def find_merchant(code: str) -> Merchant:
+    """The merchant of the code. Raises CommandError."""
+    found = Merchant.objects.filter(code=code).first()
+    if found is None:
+        raise CommandError(f"There is no merchant {code}.")
+    return found
+
+
+def issue(merchant: Merchant, name: str, **options: object) -> credentials.Issued:
+    """A new credential. Raises CommandError where a value is wrong."""
+    if not 0 < len(name) <= 80:
+        raise CommandError("Give a name of 1 to 80 characters.")
+    try:
+        return credentials.issue(merchant, name, **options)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise CommandError(credentials.messages_of(error)) from error
+
+
+class Command(BaseCommand):
+    """Makes an API credential of a merchant and prints its key and secret; the secret cannot be read again."""
+
+    help = "Make an API credential of a merchant and print its key and secret, ready for a shell. Shown this once only."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("merchant", help="Code of the merchant.")
+        parser.add_argument("--name", default="api", help="What it is for; the admin lists it by this name.")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            dest="scopes",
+            metavar="SCOPE",
+            help=f"What it may do; may be given several times; everything unless given. One of: {', '.join(ALL)}.",
+        )
+        parser.add_argument(
+            "--allow",
+            action="append",
+            dest="networks",
+            metavar="ADDRESS",
+            help="An address or network that may call, such as 203.0.113.0/24; may be given several times.",
+        )
+
+    def handle(
+        self, *, merchant: str, name: str, scopes: list[str] | None, networks: list[str] | None, **_: object
+    ) -> None:
+        found = find_merchant(merchant)
+        issued = issue(found, name, scopes=scopes or ALL, allowed_networks=networks or ())
+        if found.status != Merchant.Status.ACTIVE:
+            self.stderr.write(f"Merchant {merchant} is {found.status}; the key works once the merchant is active.")
+        self.stdout.write(f"export OMS_APP_KEY={issued.credential.app_key} OMS_SECRET={issued.secret}")

@@ -1,0 +1,30 @@
+"""What a credential may be allowed to do. Each operation of the API asks for one of these."""
+
+from django.utils.translation import gettext_lazy as _
+
+ORDERS_READ = "orders.read"
+ORDERS_WRITE = "orders.write"
+INVENTORY_READ = "inventory.read"
+INVENTORY_WRITE = "inventory.write"
+SKUS_READ = "skus.read"
+SKUS_WRITE = "skus.write"
+SHIPMENTS_READ = "shipments.read"
+SHIPMENTS_WRITE = "shipments.write"
+PAYMENTS_READ = "payments.read"
+PAYMENTS_WRITE = "payments.write"
+WEBHOOKS_MANAGE = "webhooks.manage"
+
+LABELS = {
+    ORDERS_READ: _("read orders and sub-orders"),
+    ORDERS_WRITE: _("send, change and cancel orders"),
+    INVENTORY_READ: _("read stock"),
+    INVENTORY_WRITE: _("change stock"),
+    SKUS_READ: _("read SKUs"),
+    SKUS_WRITE: _("change SKUs"),
+    SHIPMENTS_READ: _("read shipments and tracking"),
+    SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
+    PAYMENTS_READ: _("read payments and amounts"),
+    PAYMENTS_WRITE: _("report payments"),
+    WEBHOOKS_MANAGE: _("manage webhook endpoints"),
+}
+ALL = tuple(LABELS)

@@ -1,0 +1,21 @@
+"""What workers do for the merchants' API from time to time."""
+
+from celery import shared_task
+
+from oms.merchants import idempotency, nonces
+
+BATCH = 1000
+MOST_BATCHES = 100
+
+
+@shared_task(name="oms.purge_api_records", ignore_result=True)
+def purge_api_records() -> int:
+    """Delete nonces and idempotency records that have expired, in small batches; returns how many."""
+    deleted = 0
+    for purge in (nonces.purge, idempotency.purge):
+        for _batch in range(MOST_BATCHES):
+            found = purge(BATCH)
+            deleted += found
+            if found < BATCH:
+                break
+    return deleted
