@@ -1,7 +1,8 @@
 """Waking the workers of a stage right after a commit.
 
 A nudge gives speed, never certainty: the work is the rows themselves, and beat finds them. So it is sent after the
-commit, waits at most half a second for the broker, is never retried, and after a failure is left out for a while.
+commit, waits at most half a second for the broker, is never retried, and after a failure is left out for a while. A
+process nudges a stage at most ten times a second: the stage works until nothing is left.
 """
 
 import logging
@@ -15,9 +16,11 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
+SPACING_SECONDS = 0.1
 TASK = "oms.run_stage"
 
 _silent_until = 0.0
+_sent_at: dict[str, float] = {}
 _enabled = True
 
 
@@ -62,8 +65,10 @@ def _producer_app():  # type: ignore[no-untyped-def]
 
 def _send(stage: str) -> None:
     global _silent_until
-    if time.monotonic() < _silent_until:
+    now = time.monotonic()
+    if now < _silent_until or now < _sent_at.get(stage, 0.0) + SPACING_SECONDS:
         return
+    _sent_at[stage] = now
     try:
         _producer_app().send_task(TASK, args=[stage], ignore_result=True, expires=60, retry=False)
     except Exception as error:

@@ -1,19 +1,17 @@
 """What must be true of an order before it is stored. Everything that is wrong is named, field by field."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
-from inventory.models import StorageClass
 from oms.common.errors import FieldError
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
-from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
+from orders.intake.reference import KnownRegion, KnownSku, Reference
 from orders.models.order import PaymentMethod, Promise
 
 MAX_QUANTITY = 10_000
@@ -28,16 +26,8 @@ _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
 _PROMISES = frozenset(Promise.values)
+NOWHERE = KnownRegion("", "", "")  # of an order that is refused
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSku:
-    """What intake needs to know of a SKU."""
-
-    id: int
-    name: str
-    is_virtual: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +48,8 @@ class CheckedOrder:
 
     body: OrderBody
     channel_id: int
+    source: str
+    region: KnownRegion
     lines: list[CheckedLine]
     goods_amount: int
     freight_amount: int
@@ -65,50 +57,6 @@ class CheckedOrder:
     points_amount: int
     gift_card_amount: int
     payable_amount: int
-
-
-class Reference:
-    """What a batch of orders refers to: merchants, SKUs and regions, read in three statements.
-
-    A self-operated merchant's channels sell every merchant's goods; a marketplace merchant's only its own.
-    """
-
-    def __init__(self, bodies: Iterable[OrderBody], merchant: Merchant) -> None:
-        self.merchant = merchant
-        self.merchants = {merchant.code}
-        if merchant.kind == Merchant.Kind.SELF_OPERATED:
-            active = Merchant.objects.exclude(status=Merchant.Status.SUSPENDED)
-            self.merchants.update(active.values_list("code", flat=True))
-        codes, regions = set(), set()
-        for body in bodies:
-            regions.add(body.recipient.region_code)
-            codes.update([line.sku for line in body.lines[:MAX_LINES]])
-        self.skus = _known_skus(codes)
-        self.regions = _known_regions(regions)
-
-
-def _storable(texts: set[str]) -> list[str]:
-    """Without texts that PostgreSQL cannot even be asked for."""
-    return [text for text in texts if "\0" not in text]
-
-
-def _known_skus(codes: set[str]) -> dict[tuple[str, str], KnownSku]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT m.code, s.code, s.id, s.name, s.storage_class = %s
-            FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
-            WHERE s.code = ANY(%s) AND s.is_active
-            """,
-            [StorageClass.VIRTUAL, _storable(codes)],
-        )
-        return {(merchant, code): KnownSku(*rest) for merchant, code, *rest in cursor.fetchall()}
-
-
-def _known_regions(codes: set[str]) -> dict[str, tuple[str, str]]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT code, province, city FROM inventory_region WHERE code = ANY(%s)", [_storable(codes)])
-        return {code: (province, city) for code, province, city in cursor.fetchall()}
 
 
 class _Refusals(list[FieldError]):
@@ -147,11 +95,13 @@ def check(body: OrderBody, reference: Reference, channel_id: int) -> CheckedOrde
     """The order with its amounts in fen, or everything that is wrong with it."""
     wrong = _Refusals()
     _check_head(body, wrong)
-    _check_people(body, reference, wrong)
+    region = _check_people(body, reference, wrong)
     lines = _check_lines(body, reference, wrong)
     order = CheckedOrder(
         body=body,
         channel_id=channel_id,
+        source=body.source or reference.merchant.code,
+        region=region,
         lines=lines,
         goods_amount=sum([line.goods_amount for line in lines]),
         freight_amount=wrong.amount("freight_amount", body.freight_amount),
@@ -188,7 +138,7 @@ def _check_head(body: OrderBody, wrong: _Refusals) -> None:
         wrong.text("remark", body.remark, 500, required=False)
 
 
-def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> None:
+def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> KnownRegion:
     buyer, recipient = body.buyer, body.recipient
     wrong.text("buyer.id", buyer.id, 64)
     wrong.text("buyer.name", buyer.name, 80)
@@ -205,15 +155,19 @@ def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> No
             "unknown_region" if known_form else "invalid_region",
             _("Give the six-digit code of a county-level division (GB/T 2260), such as 110101."),
         )
-        return
+        return NOWHERE
     # Two characters tell provinces apart (北京, 内蒙) whether or not 省, 市 or 自治区 is written out.
-    for attr, given, known in (("province", recipient.province, region[0]), ("city", recipient.city, region[1])):
+    for attr, given, known in (
+        ("province", recipient.province, region.province),
+        ("city", recipient.city, region.city),
+    ):
         if given and given[:2] != known[:2]:
             wrong.add(
                 f"recipient.{attr}",
                 "region_mismatch",
                 _("The region code lies in %(known)s, not in %(given)s.") % {"known": known, "given": given},
             )
+    return region
 
 
 def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> list[CheckedLine]:
@@ -227,7 +181,7 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> lis
         already_wrong = len(wrong)
         merchant = line.merchant or reference.merchant.code
         sku = reference.skus.get((merchant, line.sku))
-        if merchant not in reference.merchants:
+        if sku is None and merchant not in reference.merchants:
             detail = _("No merchant %(merchant)s sells in this channel.") % {"merchant": merchant}
             wrong.add(f"lines.{i}.merchant", "unknown_merchant", detail)
         elif sku is None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from re import compile as pattern
 
 from django.conf import settings
-from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,8 +16,10 @@ from oms.common.errors import FieldError
 from oms.merchants.models import Channel, Merchant
 from orders.actors import Actor
 from orders.intake.bodies import OrderBody
-from orders.intake.checking import CheckedOrder, Reference, check
-from orders.intake.storing import store
+from orders.intake.checking import CheckedOrder, check
+from orders.intake.reference import Reference, read
+from orders.intake.storing import StoredOrder, store
+from orders.models.order import OrderState
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Placed:
 
     id: int
     number: str
+    order: StoredOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Refused:
     errors: Sequence[FieldError]
 
 
+_NEXT_STAGE = {OrderState.AWAITING_PAYMENT: "request_payment", OrderState.IN_REVIEW: "review"}
 Outcome = Placed | Duplicate | Refused
 
 
@@ -56,8 +60,8 @@ def place_orders(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, *
     does not stop the others. The number of statements does not grow with the batch.
     """
     outcomes = _place_or_isolate(bodies, merchant, actor)
-    if any(isinstance(outcome, Placed) for outcome in outcomes):
-        nudging.nudge("request_payment", "review")
+    states = {outcome.order.state for outcome in outcomes if isinstance(outcome, Placed)}
+    nudging.nudge(*[stage for state, stage in _NEXT_STAGE.items() if state in states])
     return outcomes
 
 
@@ -80,9 +84,8 @@ def _place_or_isolate(bodies: Sequence[OrderBody | FieldError], merchant: Mercha
 
 def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor) -> list[Outcome]:
     decoded = [body for body in bodies if isinstance(body, OrderBody)]
-    reference = Reference(decoded, merchant)
-    channels = _channels({body.source or merchant.code for body in decoded}, merchant)
-    existing = _existing(channels, decoded)
+    reference = read(decoded, merchant)
+    channels = _channels({body.source or merchant.code for body in decoded}, reference)
 
     outcomes: list[Outcome | None] = []
     accepted: dict[tuple[int, str], CheckedOrder] = {}
@@ -98,8 +101,8 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
             outcomes[-1] = Refused([channel])
             continue
         key = (channel, body.external_number)
-        if key in existing:
-            outcomes[-1] = Duplicate(existing[key])
+        if key in reference.stored:
+            outcomes[-1] = Duplicate(reference.stored[key])
         elif key in accepted:
             repeated.append((len(outcomes) - 1, key))
         else:
@@ -113,45 +116,33 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
     if accepted:
         now = timezone.now()
         pay_by = now + clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
-        stored = store(list(accepted.values()), actor=actor, now=now, pay_by=pay_by)
-        for place, (order_id, number) in zip(places, stored, strict=True):
-            outcomes[place] = Placed(order_id, number)
-        numbers = {key: number for key, (_id, number) in zip(accepted, stored, strict=True)}
+        stored = store(reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by)
+        for place, order in zip(places, stored, strict=True):
+            outcomes[place] = Placed(order.id, order.number, order)
+        numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}
         for place, key in repeated:
             outcomes[place] = Duplicate(numbers[key])
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _channels(codes: set[str], merchant: Merchant) -> dict[str, int | FieldError]:
+def _channels(codes: set[str], reference: Reference) -> dict[str, int | FieldError]:
     """The id of each channel, opened now where the merchant may do so, or why there is none."""
-    known = {channel.code: channel for channel in Channel.objects.filter(merchant=merchant)}
+    merchant, known = reference.merchant, reference.channels
     missing = [code for code in sorted(codes - known.keys()) if _CHANNEL_CODE.fullmatch(code)]
     if missing and merchant.opens_channels:
         Channel.objects.bulk_create(
             [Channel(merchant=merchant, code=code, name=code) for code in missing], ignore_conflicts=True
         )
-        known = {channel.code: channel for channel in Channel.objects.filter(merchant=merchant)}
+        opened = Channel.objects.filter(merchant=merchant, code__in=missing)
+        known = known | {channel.code: (channel.pk, channel.is_active) for channel in opened}
     found: dict[str, int | FieldError] = {}
     for code in codes:
-        channel = known.get(code)
-        if channel is None:
+        channel_id, is_active = known.get(code, (None, False))
+        if channel_id is None:
             detail = _("Merchant %(merchant)s has no channel %(code)s.") % {"merchant": merchant.code, "code": code}
             found[code] = FieldError("source", "unknown_channel", detail)
-        elif not channel.is_active:
+        elif not is_active:
             found[code] = FieldError("source", "inactive_channel", _("This channel is closed."))
         else:
-            found[code] = channel.pk
+            found[code] = channel_id
     return found
-
-
-def _existing(channels: dict[str, int | FieldError], bodies: Sequence[OrderBody]) -> dict[tuple[int, str], str]:
-    """The order numbers of external numbers that were stored before, by (channel id, external number)."""
-    ids = [channel for channel in channels.values() if isinstance(channel, int)]
-    externals = [body.external_number for body in bodies if "\0" not in body.external_number]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT channel_id, external_number, number FROM orders_order"
-            " WHERE channel_id = ANY(%s) AND external_number = ANY(%s)",
-            [ids, externals],
-        )
-        return {(channel, external): number for channel, external, number in cursor.fetchall()}

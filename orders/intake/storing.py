@@ -1,9 +1,10 @@
-"""Writing a batch of checked orders: numbers, shares, and three COPYs."""
+"""Writing a batch of checked orders: numbers, shares, rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from oms.common.copying import copy_rows, next_ids
+from oms.common.copying import Rows, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
 from orders.actors import Actor
@@ -28,22 +29,47 @@ LINE_COLUMNS = (
 EVENT_COLUMNS = ("order_id", "kind", "actor_kind", "actor", "to_state", "created_at")
 
 
-def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime) -> list[tuple[int, str]]:
-    """Write the orders with their lines and first timeline events; returns (id, number) for each, in order.
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """An order as it was stored: what was checked, and what intake added."""
+
+    id: int
+    number: str
+    checked: CheckedOrder
+    shares: list[Shares]
+    state: str
+    payment_state: str
+    created_at: datetime
+    pay_by: datetime | None
+    paid_at: datetime | None
+
+
+def store(
+    ids: Sequence[int], orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime
+) -> list[StoredOrder]:
+    """Write the orders with their lines and first timeline events, each under the next of `ids`, in order.
 
     Raises IntegrityError if another transaction stored one of the external numbers first.
     """
-    ids = next_ids("orders_order", len(orders))
     order_rows, line_rows, event_rows, stored = [], [], [], []
-    for order_id, order in zip(ids, orders, strict=True):
+    for order_id, order in zip(ids, orders, strict=False):
         body = order.body
         state, payment_state = _first_states(order)
-        number = order_number(_kind(order), body.buyer.id, order_id)
-        awaits_payment = state == OrderState.AWAITING_PAYMENT
+        result = StoredOrder(
+            id=order_id,
+            number=order_number(_kind(order), body.buyer.id, order_id),
+            checked=order,
+            shares=shares_of(order),
+            state=state,
+            payment_state=payment_state,
+            created_at=now,
+            pay_by=pay_by if state == OrderState.AWAITING_PAYMENT else None,
+            paid_at=now if payment_state == PaymentState.NOTHING_DUE else None,
+        )
         order_rows.append(
             (
                 order_id,
-                number,
+                result.number,
                 order.channel_id,
                 body.external_number,
                 state,
@@ -71,11 +97,11 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
                 sum([line.quantity for line in order.lines]),
                 body.ordered_at,
                 now,
-                pay_by if awaits_payment else None,
-                now if payment_state == PaymentState.NOTHING_DUE else None,
+                result.pay_by,
+                result.paid_at,
             )
         )
-        for position, (line, shares) in enumerate(zip(order.lines, shares_of(order), strict=True), 1):
+        for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1):
             line_rows.append(
                 (
                     order_id,
@@ -94,10 +120,12 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
                 )
             )
         event_rows.append((order_id, "received", actor.kind, actor.name, state, now))
-        stored.append((order_id, number))
-    copy_rows("orders_order", ORDER_COLUMNS, order_rows)
-    copy_rows("orders_orderline", LINE_COLUMNS, line_rows)
-    copy_rows("orders_orderevent", EVENT_COLUMNS, event_rows)
+        stored.append(result)
+    write_tables(
+        Rows("orders_order", ORDER_COLUMNS, order_rows),
+        Rows("orders_orderline", LINE_COLUMNS, line_rows),
+        Rows("orders_orderevent", EVENT_COLUMNS, event_rows),
+    )
     return stored
 
 

@@ -56,7 +56,7 @@ class BulkView(OrderScopedView):
             external = body.external_number if isinstance(body, OrderBody) else _external_number(row)
             result: dict[str, Any] = {"index": index, "external_number": external}
             match outcome:
-                case Placed(_id, number):
+                case Placed(_id, number, _order):
                     result |= {"status": "created", "number": number, "url": f"{url}/{number}"}
                 case Duplicate(number):
                     result |= {"status": "duplicate", "number": number, "url": f"{url}/{number}"}

@@ -23,6 +23,7 @@ from orders.serializers import (
     OrderSerializer,
     OrderSummarySerializer,
     order_url,
+    represent_stored,
 )
 from orders.views.results import duplicate, shown
 from orders.views.scoping import OrderScopedView
@@ -99,11 +100,9 @@ class OrdersView(OrderScopedView):
                 errors = [shown(duplicate(number))]
                 answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
                 return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
-            case Placed(order_id, number):
-                order = OrderSerializer.prepare_new(self.orders()).get(pk=order_id)
-                order._prefetched_objects_cache |= {"sub_orders": [], "holds": []}
-                answer = represent(OrderSerializer, order, request)
-                return Response(answer, status.HTTP_201_CREATED, headers={"Location": order_url(number, request)})
+            case Placed(_id, _number, order):
+                answer = represent_stored(order, self.actor, request)
+                return Response(answer, status.HTTP_201_CREATED, headers={"Location": answer["url"]})
 
 
 class OrderView(OrderScopedView):

@@ -272,11 +272,26 @@ def test_a_merchant_that_opens_no_channels_must_name_one_it_has(api, shop):
     assert send(api, shop.body()).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"payment_method": "cod", "promise": "211"}, {"freight_amount": "0.00", "coupon_amount": "20.00"}],
+    ids=["on delivery", "nothing due"],
+)
+def test_the_answer_is_what_reading_the_order_gives(api, shop, changes):
+    body = shop.body((shop.sku, 2, "10.00"), **changes)
+
+    response = send(api, body)
+
+    assert response.status_code == 201, response.json()
+    assert response.json()["state"] == "in_review"
+    assert response.json() == api.get(response["Location"]).json()
+
+
 @pytest.mark.parametrize("order_lines", [1, 50])
 def test_the_number_of_statements_does_not_grow_with_the_lines(api, shop, order_lines, django_assert_num_queries):
     send(api, shop.body())  # the credential's use is noted once a minute
     body = shop.body(*[(shop.sku, 1, "10.00")] * order_lines)
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(9):
         assert send(api, body).status_code == 201
 
 

@@ -20,6 +20,7 @@ def nudges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nudges are sent, as in production, by a producer of its own."""
     monkeypatch.setattr(nudging, "_enabled", True)
     monkeypatch.setattr(nudging, "_silent_until", 0.0)
+    monkeypatch.setattr(nudging, "_sent_at", {})
     nudging._producer_app.cache_clear()
     yield
     nudging._producer_app.cache_clear()
@@ -70,6 +71,14 @@ def test_after_a_rest_the_broker_is_tried_again(settings, nudges, monkeypatch):
         ["review"],
         ["split"],
     ]
+
+
+def test_a_stage_is_nudged_at_once_and_then_only_now_and_then(nudges):
+    with mock.patch.object(nudging, "_producer_app") as app:
+        for stage in ["review", "review", "split", "review"]:
+            nudging.nudge(stage)
+
+    assert [call.kwargs["args"] for call in app.return_value.send_task.call_args_list] == [["review"], ["split"]]
 
 
 def test_nothing_is_sent_for_what_was_rolled_back(nudges):

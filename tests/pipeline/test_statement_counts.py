@@ -133,5 +133,7 @@ def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
 
     ten, hundred = counts_then_undo(10), counts_then_undo(100)
 
+    # Few rows are one statement, many a COPY for each of three tables.
+    assert hundred.pop("intake") <= ten.pop("intake") + 2
     assert hundred == ten
     assert max(ten.values()) <= 30, ten

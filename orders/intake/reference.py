@@ -1,0 +1,111 @@
+"""What a batch of orders refers to: SKUs, regions, channels, and orders that were stored before."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from django.db import connection
+
+from inventory.models import StorageClass
+from oms.merchants.models import Merchant
+from orders.intake.bodies import MAX_LINES, OrderBody
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSku:
+    """What intake needs to know of a SKU."""
+
+    id: int
+    code: str
+    merchant: str
+    name: str
+    is_virtual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRegion:
+    """The names of a county-level division."""
+
+    province: str
+    city: str
+    district: str
+
+
+@dataclass
+class Reference:
+    """What the bodies name, as far as it exists, read in one statement, with an id for each order that may come of it.
+
+    `skus` by merchant and code, `regions` by code, `channels` (id, whether it is open) by code, `stored` the order
+    numbers by channel id and external number. A self-operated merchant's channels sell every merchant's goods; a
+    marketplace merchant's only its own.
+    """
+
+    merchant: Merchant
+    skus: dict[tuple[str, str], KnownSku] = field(default_factory=dict)
+    regions: dict[str, KnownRegion] = field(default_factory=dict)
+    channels: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    stored: dict[tuple[int, str], str] = field(default_factory=dict)
+    ids: list[int] = field(default_factory=list)
+
+    @cached_property
+    def merchants(self) -> set[str]:
+        """Codes of the merchants whose goods the channel may sell; read only to say what is wrong with an order."""
+        codes = {self.merchant.code}
+        if self.merchant.kind == Merchant.Kind.SELF_OPERATED:
+            active = Merchant.objects.exclude(status=Merchant.Status.SUSPENDED)
+            codes.update(active.values_list("code", flat=True))
+        return codes
+
+
+def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
+    """The reference of the bodies that the merchant sent."""
+    found = Reference(merchant)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
+            FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
+            WHERE s.code = ANY(%(skus)s) AND s.is_active
+              AND (m.id = %(merchant)s OR (%(sells_all)s AND m.status <> 'suspended'))
+            UNION ALL
+            SELECT 'region', code, province, city, district, 0, false FROM inventory_region
+            WHERE code = ANY(%(regions)s)
+            UNION ALL
+            SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
+            WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s)
+            UNION ALL
+            SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
+            FROM merchants_channel c JOIN orders_order o ON o.channel_id = c.id
+            WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s) AND o.external_number = ANY(%(externals)s)
+            UNION ALL
+            SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false FROM generate_series(1, %(count)s)
+            """,
+            {
+                "virtual": StorageClass.VIRTUAL,
+                "merchant": merchant.pk,
+                "sells_all": merchant.kind == Merchant.Kind.SELF_OPERATED,
+                "skus": _storable(line.sku for body in bodies for line in body.lines[:MAX_LINES]),
+                "regions": _storable(body.recipient.region_code for body in bodies),
+                "sources": _storable(body.source or merchant.code for body in bodies),
+                "externals": _storable(body.external_number for body in bodies),
+                "count": len(bodies),
+            },
+        )
+        for kind, first, second, third, fourth, key, flag in cursor.fetchall():
+            match kind:
+                case "sku":
+                    found.skus[first, second] = KnownSku(key, second, first, third, flag)
+                case "region":
+                    found.regions[first] = KnownRegion(second, third, fourth)
+                case "channel":
+                    found.channels[first] = (key, flag)
+                case "stored":
+                    found.stored[key, first] = second
+                case "id":
+                    found.ids.append(key)
+    return found
+
+
+def _storable(texts: Iterable[str]) -> list[str]:
+    """Each once, and without what PostgreSQL cannot even be asked for."""
+    return [text for text in set(texts) if "\0" not in text]
