@@ -34,7 +34,7 @@ def make_due(*deliveries: WebhookDelivery) -> None:
     """Time passes: what waits for its next try, and endpoints that rest, are due."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE merchants_webhookdelivery SET ready_at = now() - interval '1 s', lease_until = NULL"
+            "UPDATE merchants_webhookdelivery SET ready_at = statement_timestamp() - interval '1 s', lease_until = NULL"
             " WHERE state = 'pending' AND (%s OR id = ANY(%s))",
             [not deliveries, [delivery.pk for delivery in deliveries]],
         )

@@ -61,9 +61,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiver(answer: Callable[[Received], tuple[int, dict[str, str], bytes]] = says(204)) -> Iterator[Receiver]:
-    """A server on a free port of this machine."""
-    mine = Receiver(answer)
+def receiver(answer: Callable[[Received], tuple[int, dict[str, str], bytes]] | None = None) -> Iterator[Receiver]:
+    """A server on a free port of this machine, which accepts everything unless told otherwise."""
+    mine = Receiver(answer or says(204))
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 
-_LOWEST_FREE_PORT = 1024
+# Below them only the web's own: whatever else listens there is no shop.
+_FREE_PORTS = range(1024, 65536)
 # Public by the registry, but a way round to somewhere else: NAT64, its local prefix, Teredo, old IPv4-compatible ones.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NO_TARGETS = tuple(
@@ -59,7 +60,7 @@ def check_url(url: str) -> None:
         raise BadAddress(_("Leave user name and password out of the address; messages are signed."), attr="url")
     if parsed.fragment:
         raise BadAddress(_("Leave out what follows #: it is never sent."), attr="url")
-    if parsed.port is not None and parsed.port not in (80, 443) and parsed.port < _LOWEST_FREE_PORT:
+    if parsed.port not in (None, 80, 443) and parsed.port not in _FREE_PORTS:
         raise BadAddress(_("Use port 443, or one from 1024 on."), attr="url")
     try:
         found = socket.getaddrinfo(parsed.raw_host.decode(), port_of(parsed), type=socket.SOCK_STREAM)

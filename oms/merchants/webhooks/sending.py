@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http import HTTPStatus
 from types import TracebackType
 
 import httpcore
@@ -109,22 +110,23 @@ class Outcome:
 def claim(limit: int) -> list[Message]:
     """Lease up to `limit` messages that are due, taking turns among endpoints; commits at once.
 
-    The lease outlives the time-out of a try, so that only a sender that died lets one run out.
+    The lease outlives the time-out of a try, so that only a sender that died lets one run out. Times are those of
+    the statement, not of a transaction that a caller may have begun long before.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             """
             WITH slot AS MATERIALIZED (
                 SELECT e.id, CASE WHEN e.failures >= %(suspect)s THEN 1 ELSE %(each)s END - (
-                    SELECT count(*) FROM merchants_webhookdelivery f
-                    WHERE f.endpoint_id = e.id AND f.state = 'pending' AND f.lease_until >= now()) AS free
+                    SELECT count(*) FROM merchants_webhookdelivery f WHERE f.endpoint_id = e.id
+                      AND f.state = 'pending' AND f.lease_until >= statement_timestamp()) AS free
                 FROM merchants_webhookendpoint e
-                WHERE e.state = 'enabled' AND (e.paused_until IS NULL OR e.paused_until <= now())
+                WHERE e.state = 'enabled' AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
             ), locked AS MATERIALIZED (
                 SELECT q.* FROM slot CROSS JOIN LATERAL (
                     SELECT d.id, d.endpoint_id, d.ready_at FROM merchants_webhookdelivery d
-                    WHERE d.endpoint_id = slot.id AND d.state = 'pending' AND d.ready_at <= now()
-                      AND (d.lease_until IS NULL OR d.lease_until < now())
+                    WHERE d.endpoint_id = slot.id AND d.state = 'pending' AND d.ready_at <= statement_timestamp()
+                      AND (d.lease_until IS NULL OR d.lease_until < statement_timestamp())
                     ORDER BY d.ready_at, d.id LIMIT greatest(slot.free, 0)
                     FOR NO KEY UPDATE OF d SKIP LOCKED
                 ) AS q
@@ -134,11 +136,12 @@ def claim(limit: int) -> list[Message]:
                 ORDER BY place, ready_at LIMIT %(limit)s
             )
             UPDATE merchants_webhookdelivery d
-            SET lease_until = now() + make_interval(secs => %(lease)s), lease_token = d.lease_token + 1
+            SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s), lease_token = d.lease_token + 1
             FROM due, merchants_webhookevent v, merchants_webhookendpoint e
             WHERE d.id = due.id AND v.id = d.event_id AND e.id = d.endpoint_id
             RETURNING d.id, d.lease_token, d.attempts + 1, e.id, e.url, e.secret,
-                CASE WHEN e.old_secret_until > now() THEN e.old_secret END, v.message_id, v.type, v.occurred_at, v.data
+                CASE WHEN e.old_secret_until > statement_timestamp() THEN e.old_secret END,
+                v.message_id, v.type, v.occurred_at, v.data
             """,
             {
                 "suspect": SUSPECT_AFTER,
@@ -171,10 +174,10 @@ def finish(outcomes: Sequence[Outcome]) -> None:
             ), recorded AS (
                 UPDATE merchants_webhookdelivery d SET
                     state = t.state, attempts = t.number, lease_until = NULL,
-                    ready_at = now() + make_interval(secs => coalesce(t.wait, 0)),
+                    ready_at = statement_timestamp() + make_interval(secs => coalesce(t.wait, 0)),
                     response_status = t.status, response_excerpt = t.excerpt, last_error = t.error,
                     duration_ms = t.duration_ms, last_attempt_at = t.started_at,
-                    delivered_at = CASE WHEN t.state = 'delivered' THEN now() ELSE d.delivered_at END
+                    delivered_at = CASE WHEN t.state = 'delivered' THEN statement_timestamp() ELSE d.delivered_at END
                 FROM mine JOIN told t USING (id) WHERE d.id = mine.id
                 RETURNING d.id
             )
@@ -199,63 +202,72 @@ def finish(outcomes: Sequence[Outcome]) -> None:
                 "errors": [outcome.error for outcome in outcomes],
             },
         )
-        _note_health(cursor, outcomes)
+        _note_health(outcomes)
 
 
-def _note_health(cursor: object, outcomes: Sequence[Outcome]) -> None:
-    """One success ends a row of failures. Who is gone, or failed for days, is disabled; its merchant is to be told."""
+def _note_health(outcomes: Sequence[Outcome]) -> None:
+    """One success ends a row of failures; after some in a row the endpoint rests between two tries."""
     endpoints = sorted({outcome.message.endpoint_id for outcome in outcomes})
     of = {key: [outcome for outcome in outcomes if outcome.message.endpoint_id == key] for key in endpoints}
-    cursor.execute(  # type: ignore[attr-defined]
-        """
-        WITH news AS (
-            SELECT * FROM unnest(%(ids)s::bigint[], %(successes)s::int[], %(failures)s::int[], %(gone)s::bool[],
-                %(retry_after)s::float8[]) AS n(id, successes, failures, gone, retry_after)
-        ), known AS MATERIALIZED (
-            SELECT e.*, n.successes, n.gone, n.retry_after,
-                CASE WHEN n.successes > 0 THEN 0 ELSE e.failures + n.failures END AS now_failures,
-                CASE WHEN n.successes = 0 THEN coalesce(e.failing_since, now()) END AS now_failing
-            FROM merchants_webhookendpoint e JOIN news n USING (id)
-            -- A success that changes nothing is noted once a minute.
-            WHERE n.successes = 0 OR e.failures > 0 OR e.last_success_at IS NULL
-               OR e.last_success_at < now() - interval '1 minute'
-            ORDER BY e.id FOR NO KEY UPDATE OF e
-        ), judged AS (
-            SELECT k.*, CASE WHEN k.state <> 'enabled' THEN NULL WHEN k.gone THEN 'gone'
-                WHEN k.now_failing < now() - %(patience)s THEN 'failing' END AS because
-            FROM known k
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH news AS (
+                SELECT * FROM unnest(%(ids)s::bigint[], %(successes)s::int[], %(failures)s::int[], %(rests)s::float8[])
+                    AS n(id, successes, failures, rest)
+            ), known AS MATERIALIZED (
+                SELECT e.id, n.successes, n.rest, e.failing_since,
+                    CASE WHEN n.successes > 0 THEN 0 ELSE e.failures + n.failures END AS failures
+                FROM merchants_webhookendpoint e JOIN news n USING (id)
+                -- A success that changes nothing is noted once a minute.
+                WHERE n.successes = 0 OR e.failures > 0 OR e.last_success_at IS NULL
+                   OR e.last_success_at < statement_timestamp() - interval '1 minute'
+                ORDER BY e.id FOR NO KEY UPDATE OF e
+            ), judged AS (
+                SELECT k.*, greatest(k.rest, CASE WHEN k.failures < %(suspect)s THEN 0
+                    ELSE least(%(pause)s * 2.0 ^ least(k.failures - %(suspect)s, 20), %(longest)s) END) AS pause
+                FROM known k
+            )
+            UPDATE merchants_webhookendpoint e SET
+                failures = j.failures,
+                failing_since = CASE WHEN j.failures > 0 THEN coalesce(j.failing_since, statement_timestamp()) END,
+                last_success_at = CASE WHEN j.successes > 0 THEN statement_timestamp() ELSE e.last_success_at END,
+                paused_until = CASE WHEN j.pause > 0 THEN statement_timestamp() + make_interval(secs => j.pause) END
+            FROM judged j WHERE e.id = j.id
+            """,
+            {
+                "ids": endpoints,
+                "successes": [sum(outcome.is_success for outcome in of[key]) for key in endpoints],
+                "failures": [sum(not outcome.is_success for outcome in of[key]) for key in endpoints],
+                "rests": [
+                    min(max(outcome.retry_after or 0 for outcome in of[key]), LONGEST_PAUSE_SECONDS)
+                    for key in endpoints
+                ],
+                "suspect": SUSPECT_AFTER,
+                "pause": FIRST_PAUSE_SECONDS,
+                "longest": LONGEST_PAUSE_SECONDS,
+            },
         )
-        UPDATE merchants_webhookendpoint e SET
-            failures = j.now_failures,
-            failing_since = j.now_failing,
-            last_success_at = CASE WHEN j.successes > 0 THEN now() ELSE e.last_success_at END,
-            paused_until = CASE WHEN j.now_failures < %(suspect)s AND j.retry_after IS NULL THEN NULL ELSE now()
-                + make_interval(secs => greatest(coalesce(j.retry_after, 0), CASE WHEN j.now_failures < %(suspect)s
-                    THEN 0 ELSE least(%(pause)s * 2.0 ^ least(j.now_failures - %(suspect)s, 20), %(longest)s) END)) END,
-            state = CASE WHEN j.because IS NULL THEN e.state ELSE 'disabled' END,
-            disabled_because = coalesce(j.because, e.disabled_because),
-            disabled_at = CASE WHEN j.because IS NULL THEN e.disabled_at ELSE now() END,
-            notice_due = e.notice_due OR j.because IS NOT NULL
-        FROM judged j WHERE e.id = j.id
-        RETURNING e.public_id, j.because
-        """,
-        {
-            "ids": endpoints,
-            "successes": [sum(outcome.is_success for outcome in of[key]) for key in endpoints],
-            "failures": [sum(not outcome.is_success for outcome in of[key]) for key in endpoints],
-            "gone": [any(outcome.status == 410 for outcome in of[key]) for key in endpoints],
-            "retry_after": [
-                min(max((o.retry_after for o in of[key] if o.retry_after), default=0), LONGEST_PAUSE_SECONDS) or None
-                for key in endpoints
-            ],
-            "patience": timedelta(days=settings.WEBHOOKS_DISABLE_AFTER_DAYS),
-            "suspect": SUSPECT_AFTER,
-            "pause": FIRST_PAUSE_SECONDS,
-            "longest": LONGEST_PAUSE_SECONDS,
-        },
-    )
-    for public_id, because in cursor.fetchall():  # type: ignore[attr-defined]
-        if because:
+    failed = [key for key in endpoints if not all(outcome.is_success for outcome in of[key])]
+    gone = [key for key in failed if any(outcome.status == HTTPStatus.GONE for outcome in of[key])]
+    if failed:
+        _disable_hopeless(failed, gone)
+
+
+def _disable_hopeless(failed: list[int], gone: list[int]) -> None:
+    """Who is gone, or failed for days without one success, is told nothing more; the merchant is to know."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE merchants_webhookendpoint SET state = 'disabled', disabled_at = statement_timestamp(),
+                disabled_because = CASE WHEN id = ANY(%(gone)s) THEN 'gone' ELSE 'failing' END, notice_due = true
+            WHERE id = ANY(%(failed)s) AND state = 'enabled'
+              AND (id = ANY(%(gone)s) OR failing_since < statement_timestamp() - %(patience)s)
+            RETURNING public_id, disabled_because
+            """,
+            {"failed": failed, "gone": gone, "patience": timedelta(days=settings.WEBHOOKS_DISABLE_AFTER_DAYS)},
+        )
+        for public_id, because in cursor.fetchall():
             logger.warning("webhook endpoint %s was disabled: %s", public_id, because)
 
 
