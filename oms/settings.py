@@ -180,6 +180,9 @@ SPECTACULAR_SETTINGS = {
         "SubOrderState": "orders.models.SubOrderState",
         "ShipmentState": "logistics.models.ShipmentState",
         "HoldKind": "orders.models.Hold.Kind",
+        "WebhookEndpointState": "oms.merchants.models.EndpointState",
+        "WebhookDeliveryState": "oms.merchants.models.DeliveryState",
+        "WebhookDisabledBecause": "oms.merchants.models.DisabledBecause",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -59,6 +59,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A sender may be killed in the middle."""
+
 
 @contextmanager
 def receiver(answer: Callable[[Received], tuple[int, dict[str, str], bytes]] | None = None) -> Iterator[Receiver]:
