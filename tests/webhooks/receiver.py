@@ -74,7 +74,12 @@ def receiver(answer: Callable[[Received], tuple[int, dict[str, str], bytes]] | N
         wbufsize = -1
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # The sender was killed in the middle of it.
+                self.close_connection = True
+                return
             got = Received({name.lower(): value for name, value in self.headers.items()}, body, time.monotonic())
             mine.received.append(got)
             status, headers, content = mine.answer(got)

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from logistics.carriers import install_default_carriers
+from oms.embedded import CHECKOUT
 from oms.merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from oms.merchants.webhooks import endpoints, telling
 from orders import webhook_events
@@ -218,3 +219,9 @@ def test_refunds_are_told_to_the_seller(shop):
         "state": "succeeded",
         "version": WebhookEvent.objects.get(type="payment.succeeded").data["version"],
     }
+
+
+def test_the_documentation_names_every_type():
+    text = (CHECKOUT / "docs" / "webhooks.md").read_text()
+    for known in endpoints.known_types():
+        assert f"| `{known}` |" in text
