@@ -31,12 +31,4 @@ INVARIANTS = (
             WHERE t.delivery_id = d.id AND t.response_status BETWEEN 200 AND 299)
         """,
     ),
-    Invariant(
-        "nothing_waits_for_a_removed_endpoint",
-        "No message is pending for an endpoint that was removed.",
-        """
-        SELECT d.public_id FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
-        WHERE d.state = 'pending' AND e.state = 'removed'
-        """,
-    ),
 )

@@ -50,19 +50,30 @@ class WebhookEndpointAdmin(RowColumns, KeysetAdmin):
 
     search_fields = ("public_id", "merchant__code", "url")
     search_help_text = gettext_lazy("Endpoint, merchant's code or whole address")
-    list_display = ("public_id", "merchant", "url", "wants", "state_label", "health", "last_success_at", "disabled_at")
+    list_display = ("public_id", "merchant_code", "url", "wants", "state_label", "health", "last_success_at")
     list_select_related = ("merchant",)
     list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter), FailingFilter)
-    fields = readonly_fields = (
-        *("public_id", "merchant", "url", "description", "wants", "contact_email", "state_label", "health"),
-        *("disabled_because", "disabled_at", "failing_since", "paused_until", "last_success_at"),
-        *("old_secret_until", "created_at", "version"),
+    fields = (
+        ("public_id", "merchant"),
+        ("url", "wants"),
+        ("description", "contact_email"),
+        ("state_label", "health"),
+        ("disabled_at", "failing_since"),
+        ("paused_until", "last_success_at"),
+        ("old_secret_until", "created_at"),
+        "version",
     )
+    readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
     actions = ("ping_selected", "disable_selected", "enable_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         """Without the secrets: no page of the staff's needs them."""
         return super().get_queryset(request).defer("secret", "old_secret")
+
+    @display(description=gettext_lazy("merchant"))
+    def merchant_code(self, endpoint: WebhookEndpoint) -> str:
+        """Whose it is."""
+        return endpoint.merchant.code
 
     @display(description=gettext_lazy("event types"))
     def wants(self, endpoint: WebhookEndpoint) -> str:
@@ -144,16 +155,22 @@ class WebhookDeliveryAdmin(RowColumns, KeysetAdmin):
     search_fields = ("public_id", "event__message_id", "endpoint__public_id")
     search_help_text = gettext_lazy("Delivery, message or endpoint")
     list_display = (
-        *("public_id", "event_type", "endpoint", "merchant", "state_label", "attempts", "response_status"),
-        *("duration_ms", "created_at", "next_try", "error_text"),
+        *("public_id", "event_type", "endpoint", "merchant_code", "state_label", "attempts", "response_status"),
+        *("created_at", "next_try"),
     )
     list_select_related = ("event", "endpoint__merchant")
     list_filter = (("state", ChoicesDropdownFilter), ("endpoint__merchant", RelatedDropdownFilter))
-    fields = readonly_fields = (
-        *("public_id", "event_type", "message_id", "data", "endpoint", "merchant", "state_label", "attempts"),
-        *("response_status", "response_excerpt", "last_error", "duration_ms", "created_at", "next_try"),
+    fields = (
+        ("public_id", "message_id"),
+        ("event_type", "data"),
+        ("endpoint", "merchant_code"),
+        ("state_label", "attempts"),
+        ("response_status", "response_excerpt"),
+        ("last_error", "duration_ms"),
+        ("created_at", "next_try"),
         "delivered_at",
     )
+    readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
     inlines = (AttemptInline,)
     actions = ("resend_selected",)
 
@@ -177,9 +194,9 @@ class WebhookDeliveryAdmin(RowColumns, KeysetAdmin):
         return ", ".join(f"{name}: {value}" for name, value in delivery.event.data.items())
 
     @display(description=gettext_lazy("merchant"))
-    def merchant(self, delivery: WebhookDelivery) -> str:
+    def merchant_code(self, delivery: WebhookDelivery) -> str:
         """Whose endpoint it goes to."""
-        return str(delivery.endpoint.merchant)
+        return delivery.endpoint.merchant.code
 
     @display(description=gettext_lazy("next try"))
     def next_try(self, delivery: WebhookDelivery) -> Any:

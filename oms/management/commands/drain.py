@@ -23,7 +23,8 @@ class Command(BaseCommand):
 
     Deliberate waits (grace period, the sandbox's delays, back-off, the wait before completion) count as over unless
     --real-waits is given. Rows that another worker leased are waited for: should it have died, they come back.
-    Webhooks that are due are tried once; their schedule of tries is no wait to skip.
+    Webhooks that are due are tried once: their schedule is no wait to skip, and a sender that has some in hand is not
+    waited for.
     """
 
     help = "Run all stages of the pipeline until nothing is ready."
@@ -60,6 +61,6 @@ def drain(batch: int) -> Counter[str]:
             if count := run_until_empty(stage, batch):
                 claimed[stage.name] += count
         if claimed.total() == before:
-            if not any(stage.leased() for stage in STAGES):
+            if not any(stage.leased() for stage in PIPELINE):
                 return claimed
             time.sleep(0.5)

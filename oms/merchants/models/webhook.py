@@ -164,7 +164,7 @@ class WebhookEvent(models.Model):
 class DeliveryState(models.TextChoices):
     """What became of a piece of news for an endpoint."""
 
-    PENDING = "pending", _("Pending")
+    PENDING = "pending", _("Waiting to be sent")
     DELIVERED = "delivered", _("Delivered")
     FAILED = "failed", _("Failed")
 

@@ -134,14 +134,14 @@ def change(
     return WebhookEndpoint.objects.get(pk=endpoint_id)
 
 
-@transaction.atomic
 def enable(endpoint_id: int, *, version: int | None = None) -> WebhookEndpoint:
     """Send again, what waited first. Raises BadAddress if the address is not allowed (any more)."""
-    endpoint = _locked(endpoint_id, version)
-    if endpoint.state != EndpointState.ENABLED:
-        addresses.check_url(endpoint.url)
-        endpoint.enable()
-        endpoint.save()
+    addresses.check_url(WebhookEndpoint.objects.values_list("url", flat=True).get(pk=endpoint_id))
+    with transaction.atomic():
+        endpoint = _locked(endpoint_id, version)
+        if endpoint.state != EndpointState.ENABLED:
+            endpoint.enable()
+            endpoint.save()
     return WebhookEndpoint.objects.get(pk=endpoint_id)
 
 

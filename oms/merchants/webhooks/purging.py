@@ -37,7 +37,15 @@ def purge() -> int:
             total += cursor.rowcount
             if cursor.rowcount < BATCH:
                 break
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # A change that was being written while its endpoint was removed may have come after that.
+        cursor.execute(
+            """
+            UPDATE merchants_webhookdelivery d SET state = 'failed', lease_until = NULL,
+                last_error = 'the endpoint was removed'
+            FROM merchants_webhookendpoint e WHERE e.id = d.endpoint_id AND e.state = 'removed' AND d.state = 'pending'
+            """
+        )
         cursor.execute(
             """
             DELETE FROM merchants_webhookendpoint e WHERE e.state = 'removed'

@@ -27,8 +27,9 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from standardwebhooks import Webhook
 
-from oms.common.claiming import Stage
+from oms.common.claiming import Queue, Stage
 from oms.common.secrecy import unseal
+from oms.merchants.models import WebhookDelivery
 from oms.merchants.webhooks.addresses import BadAddress, VettedBackend
 
 logger = logging.getLogger(__name__)
@@ -385,7 +386,7 @@ async def send(message: Message, pool: httpcore.AsyncConnectionPool) -> Outcome:
         int((time.monotonic() - clock_start) * 1000),
         status,
         excerpt,
-        error[:300].replace("\0", ""),
+        error.replace("\0", "").encode(errors="replace").decode()[:300],
         retry_after,
     )
 
@@ -450,4 +451,12 @@ def serve(should_stop: Callable[[], bool]) -> None:
 
 
 # In `manage.py drain` only: what is due is tried once. Workers never run it: `manage.py send_webhooks` serves.
-STAGE = Stage("send_webhooks", run)
+STAGE = Stage(
+    "send_webhooks",
+    run,
+    queue=Queue(
+        WebhookDelivery,
+        "q.state = 'pending'",
+        unless="NOT EXISTS (SELECT FROM merchants_webhookendpoint e WHERE e.id = q.endpoint_id AND e.state = 'enabled')",
+    ),
+)
