@@ -33,5 +33,6 @@ urlpatterns = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     path("v1/", include("orders.urls")),
     path("v1/", include("logistics.urls")),
+    path("v1/", include("oms.merchants.webhooks.urls")),
     re_path("^", NoSuchAddressView.as_view()),
 ]

@@ -184,12 +184,19 @@ SPECTACULAR_SETTINGS = {
         "SubOrderState": "orders.models.SubOrderState",
         "ShipmentState": "logistics.models.ShipmentState",
         "HoldKind": "orders.models.Hold.Kind",
+        "WebhookEndpointState": "oms.merchants.models.EndpointState",
+        "WebhookDeliveryState": "oms.merchants.models.DeliveryState",
+        "WebhookDisabledBecause": "oms.merchants.models.DisabledBecause",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "oms.common.api.add_msgspec_components",
     ],
 }
+# Where e-mail goes: smtp+tls://user:password@host:587 or the like; by default it is only printed.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="oms@localhost")
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 
 LOGGING = {
@@ -226,10 +233,24 @@ CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
 API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
 IDEMPOTENCY_KEPT_SECONDS = env.int("OMS_IDEMPOTENCY_KEPT_SECONDS", default=48 * 3600)
+# --- Webhooks ---------------------------------------------------------------------------------------------------------
+
+# For tests only: whoever may save an endpoint could reach the machines behind the firewall.
+WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = env.bool("OMS_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", default=False)
+WEBHOOKS_ALLOW_HTTP = env.bool("OMS_WEBHOOKS_ALLOW_HTTP", default=False)
+WEBHOOKS_CONNECT_TIMEOUT_SECONDS = env.float("OMS_WEBHOOKS_CONNECT_TIMEOUT_SECONDS", default=5.0)
+WEBHOOKS_TIMEOUT_SECONDS = env.float("OMS_WEBHOOKS_TIMEOUT_SECONDS", default=20.0)
+# How many messages one sender has on their way, to all endpoints and to each.
+WEBHOOKS_IN_FLIGHT = env.int("OMS_WEBHOOKS_IN_FLIGHT", default=256)
+WEBHOOKS_IN_FLIGHT_PER_ENDPOINT = env.int("OMS_WEBHOOKS_IN_FLIGHT_PER_ENDPOINT", default=16)
+WEBHOOKS_DISABLE_AFTER_DAYS = env.int("OMS_WEBHOOKS_DISABLE_AFTER_DAYS", default=5)
+WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
+    "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from oms.common import nudging
 from oms.common.claiming import run_until_empty
+from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders import waking
 
@@ -39,6 +40,18 @@ def sweep() -> None:
         except Exception:
             # Its work is still in its rows; the next sweep tries again.
             logger.exception("stage %s failed", stage.name)
+
+
+@shared_task(name="oms.send_webhook_notices", ignore_result=True)
+def send_webhook_notices() -> int:
+    """Tell merchants whose webhook endpoints were disabled; returns how many."""
+    return endpoints.send_notices()
+
+
+@shared_task(name="oms.purge_webhooks", ignore_result=True)
+def purge_webhooks() -> int:
+    """Forget webhook events that are over; returns how many."""
+    return purging.purge()
 
 
 @shared_task(name="oms.wake_all_backorders", ignore_result=True)

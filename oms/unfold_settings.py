@@ -112,6 +112,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Merchants"), "storefront", "merchants.merchant"),
                     _list(_("Channels"), "hub", "merchants.channel"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
+                    _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
+                    _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
                 ],

@@ -152,6 +152,15 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "merchants_are_told",
+        "The trigger that turns timeline events into webhooks is there and not disabled.",
+        """
+        SELECT 'orders_tell_webhooks' AS missing WHERE NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgname = 'orders_tell_webhooks'
+              AND tgrelid = 'orders_orderevent'::regclass AND tgenabled <> 'D')
+        """,
+    ),
+    Invariant(
         "orders_have_a_story",
         "Every order's timeline begins with its receipt.",
         """

@@ -46,7 +46,11 @@ class WorkItem(models.Model):
 
 # Columns that belong to the queue, not to the business: changing them makes no new version of the row.
 QUEUE_COLUMNS = frozenset(
-    {"ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"}
+    {
+        *("ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"),
+        # How something outside that we call fares.
+        *("failures", "failing_since", "paused_until", "last_success_at"),
+    }
 )
 
 

@@ -8,6 +8,7 @@ from unfold.decorators import display
 
 from oms.common.staff import KeysetAdmin
 from oms.common.templatetags.staff import state_badge
+from oms.merchants import webhook_admin  # noqa: F401 - registers its pages
 from oms.merchants.credential_pages import CredentialPages
 from oms.merchants.models import ApiCredential, Channel, Merchant
 

@@ -1,20 +1,18 @@
 """Making, changing and withdrawing what a merchant's programs call the API with."""
 
-import base64
-import hashlib
 import logging
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
+from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from oms.common import secrecy
 from oms.common.errors import OmsError
 from oms.merchants.models import ApiCredential, CredentialSecret, Merchant
 from oms.merchants.scopes import ALL
@@ -118,7 +116,7 @@ def _locked(credential_id: int, *, even_revoked: bool = False) -> ApiCredential:
 def _put_secret(credential: ApiCredential, slot: int) -> str:
     secret = f"sk_{secrets.token_urlsafe(32)}"
     CredentialSecret.objects.create(
-        credential=credential, slot=slot, encrypted=_cipher().encrypt(secret.encode()).decode(), hint=secret[-4:]
+        credential=credential, slot=slot, encrypted=secrecy.seal(secret).decode(), hint=secret[-4:]
     )
     return secret
 
@@ -127,17 +125,10 @@ def _put_secret(credential: ApiCredential, slot: int) -> str:
 def readable(encrypted: str) -> str | None:
     """The secret as text, kept in memory since every call needs it; None where no key of the settings opens it."""
     try:
-        return _cipher().decrypt(encrypted.encode()).decode()
+        return secrecy.unseal(encrypted)
     except InvalidToken:
         logger.error("a secret of a credential cannot be read: is its key missing in OMS_CREDENTIAL_KEYS?")
         return None
-
-
-@lru_cache(maxsize=1)
-def _cipher() -> MultiFernet:
-    """Encrypts with the first key of the settings and reads with any of them."""
-    keys = [hashlib.sha256(b"oms credential secrets\0" + key.encode()).digest() for key in settings.CREDENTIAL_KEYS]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
 
 
 def messages_of(error: ValidationError) -> str:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oms.client import signing
+from oms.common import secrecy
 from oms.merchants import credentials, nonces
 from oms.merchants.models import ApiCredential, CredentialSecret, SpentNonce
 from orders.models import Order
@@ -32,8 +33,7 @@ def published(shop):
     """A credential with the app key and secret of the vectors."""
     issued = credentials.issue(shop.merchant, "vectors")
     ApiCredential.objects.filter(pk=issued.credential.pk).update(app_key=DOCUMENT["app_key"])
-    cipher = credentials._cipher()
-    encrypted = cipher.encrypt(DOCUMENT["secret"].encode()).decode()
+    encrypted = secrecy.seal(DOCUMENT["secret"]).decode()
     CredentialSecret.objects.filter(credential=issued.credential).update(encrypted=encrypted)
     with time_machine.travel(datetime.fromtimestamp(DOCUMENT["now"], UTC), tick=False):
         yield factories.MerchantClient(raise_request_exception=False)

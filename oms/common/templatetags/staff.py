@@ -22,11 +22,11 @@ _TONES = {
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected"
+        " active inspected enabled"
     ),
     "warning": (
         "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
-        " on_delivery"
+        " on_delivery disabled"
     ),
     "danger": "failed rejected lost suspended declined",
 }

@@ -11,10 +11,11 @@ from inventory.invariants import INVARIANTS as OF_INVENTORY
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
+from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.invariants import INVARIANTS as OF_ORDERS
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 
-ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS)
+ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS, *OF_MERCHANTS)
 
 
 class Command(BaseCommand):

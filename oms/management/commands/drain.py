@@ -11,7 +11,11 @@ from django.core.management.base import BaseCommand
 
 from oms.common import clock, memory, nudging
 from oms.common.claiming import run_until_empty
+from oms.merchants.webhooks import sending
 from oms.pipeline import PIPELINE
+
+# Webhooks last: what the other stages did is to be told.
+STAGES = (*PIPELINE, sending.STAGE)
 
 
 class Command(BaseCommand):
@@ -19,6 +23,8 @@ class Command(BaseCommand):
 
     Deliberate waits (grace period, the sandbox's delays, back-off, the wait before completion) count as over unless
     --real-waits is given. Rows that another worker leased are waited for: should it have died, they come back.
+    Webhooks that are due are tried once: their schedule is no wait to skip, and a sender that has some in hand is not
+    waited for.
     """
 
     help = "Run all stages of the pipeline until nothing is ready."
@@ -40,7 +46,7 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({"seconds": round(seconds, 3), "claimed": dict(claimed)}))
             return
-        for stage in PIPELINE:
+        for stage in STAGES:
             if claimed[stage.name]:
                 self.stdout.write(f"{stage.name:>20} {claimed[stage.name]:>9}")
         self.stdout.write(f"drained in {seconds:.1f} s")
@@ -51,7 +57,7 @@ def drain(batch: int) -> Counter[str]:
     claimed: Counter[str] = Counter()
     while True:
         before = claimed.total()
-        for stage in PIPELINE:
+        for stage in STAGES:
             if count := run_until_empty(stage, batch):
                 claimed[stage.name] += count
         if claimed.total() == before:

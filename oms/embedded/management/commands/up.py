@@ -107,6 +107,7 @@ class Command(BaseCommand):
         web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
         return [
             Child("worker", [*celery, "worker", "--concurrency", str(self.workers), "--loglevel", level]),
+            Child("webhooks", [sys.executable, "manage.py", "send_webhooks"]),
             Child("beat", [*celery, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", level]),
             Child("web", web),
         ]

@@ -1,0 +1,34 @@
+"""What must always hold of merchants and of what they are told."""
+
+from oms.common.invariants import Invariant
+
+INVARIANTS = (
+    Invariant(
+        "webhooks_stay_with_their_merchant",
+        "A delivery is of an event of the merchant whose endpoint it goes to.",
+        """
+        SELECT d.public_id, v.merchant_id, e.merchant_id AS told FROM merchants_webhookdelivery d
+        LEFT JOIN merchants_webhookevent v ON v.id = d.event_id
+        LEFT JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
+        WHERE v.merchant_id IS DISTINCT FROM e.merchant_id OR v.id IS NULL
+        """,
+    ),
+    Invariant(
+        "webhook_events_have_a_delivery",
+        "Every webhook event was written for at least one endpoint.",
+        """
+        SELECT v.message_id FROM merchants_webhookevent v
+        WHERE NOT EXISTS (SELECT FROM merchants_webhookdelivery d WHERE d.event_id = v.id)
+        """,
+    ),
+    Invariant(
+        "webhook_tries_are_counted",
+        "A delivered message was tried, and its last try was answered with success.",
+        """
+        SELECT d.public_id FROM merchants_webhookdelivery d
+        WHERE d.state = 'delivered' AND NOT EXISTS (
+            SELECT FROM merchants_webhookattempt t
+            WHERE t.delivery_id = d.id AND t.response_status BETWEEN 200 AND 299)
+        """,
+    ),
+)

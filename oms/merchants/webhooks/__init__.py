@@ -1,0 +1,1 @@
+"""Telling merchants what happened, by the Standard Webhooks specification."""

@@ -1,0 +1,256 @@
+"""What merchants and staff do with webhook endpoints and deliveries."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.secrecy import seal
+from oms.merchants.models import (
+    DeliveryState,
+    DisabledBecause,
+    EndpointState,
+    Merchant,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from oms.merchants.webhooks import addresses
+
+PING = "webhook.ping"
+MOST_ENDPOINTS = 20
+OLD_SECRET_SIGNS_FOR = timedelta(hours=24)
+_PATTERN = re.compile(r"\*|[a-z_]{1,20}\.(\*|[a-z_]{1,38})")
+_types: set[str] = {PING}
+
+
+class TooManyEndpoints(OmsError):
+    """The merchant has as many endpoints as it may have."""
+
+    code = "too_many_endpoints"
+
+
+class NotEnabled(OmsError):
+    """The endpoint is told nothing, so nothing can be sent to it."""
+
+    code = "endpoint_not_enabled"
+
+
+class UnknownEventType(OmsError):
+    """No news has such a type."""
+
+    code = "unknown_event_type"
+    status_code = 400
+
+
+def register_types(types: Iterable[str]) -> None:
+    """Make known which types of news an app above writes, so that a slip in a subscription is noticed."""
+    _types.update(types)
+
+
+def known_types() -> list[str]:
+    """Every type of news, sorted."""
+    return sorted(_types)
+
+
+def check_event_types(patterns: Sequence[str]) -> list[str]:
+    """The patterns, each once. Raises UnknownEventType for one that no news will ever match."""
+    if not patterns:
+        raise UnknownEventType(_("Name at least one event type; * is all of them."), attr="event_types")
+    for pattern in patterns:
+        beginning = pattern.removesuffix("*")
+        matches = any(known.startswith(beginning) if beginning != pattern else known == pattern for known in _types)
+        if not _PATTERN.fullmatch(pattern) or not matches:
+            groups = ", ".join(sorted({f"{known.partition('.')[0]}.*" for known in _types}))
+            raise UnknownEventType(
+                _("There is no event type %(type)s. Use *, one of %(groups)s, or a single type of docs/webhooks.md.")
+                % {"type": pattern[:60], "groups": groups},
+                attr="event_types",
+            )
+    return list(dict.fromkeys(patterns))
+
+
+def new_secret() -> str:
+    """A signing secret of 256 random bits, in the form of the specification."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def create(
+    merchant: Merchant, *, url: str, event_types: Sequence[str], description: str = "", contact_email: str = ""
+) -> tuple[WebhookEndpoint, str]:
+    """Add an endpoint; returns it with its signing secret, which is shown this once.
+
+    Raises BadAddress, UnknownEventType and TooManyEndpoints.
+    """
+    patterns = check_event_types(event_types)
+    addresses.check_url(url)
+    secret = new_secret()
+    with transaction.atomic():
+        Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
+        living = merchant.webhook_endpoints.exclude(state=EndpointState.REMOVED)
+        if living.count() >= MOST_ENDPOINTS:
+            raise TooManyEndpoints(_("A merchant has at most %(most)d endpoints.") % {"most": MOST_ENDPOINTS})
+        endpoint = WebhookEndpoint.objects.create(
+            merchant=merchant,
+            url=url,
+            event_types=patterns,
+            description=description,
+            contact_email=contact_email,
+            secret=seal(secret),
+        )
+    return WebhookEndpoint.objects.get(pk=endpoint.pk), secret
+
+
+def change(
+    endpoint_id: int,
+    *,
+    version: int | None = None,
+    url: str | None = None,
+    event_types: Sequence[str] | None = None,
+    description: str | None = None,
+    contact_email: str | None = None,
+) -> WebhookEndpoint:
+    """Change what is given. Raises BadAddress, UnknownEventType, and ChangedMeanwhile if `version` is out of date."""
+    changes: dict[str, object] = {"description": description, "contact_email": contact_email, "url": url}
+    if event_types is not None:
+        changes["event_types"] = check_event_types(event_types)
+    if url is not None:
+        addresses.check_url(url)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    with transaction.atomic():
+        endpoint = _locked(endpoint_id, version)
+        for name, value in changes.items():
+            setattr(endpoint, name, value)
+        if changes:
+            endpoint.save(update_fields=list(changes))
+    return WebhookEndpoint.objects.get(pk=endpoint_id)
+
+
+def enable(endpoint_id: int, *, version: int | None = None) -> WebhookEndpoint:
+    """Send again, what waited first. Raises BadAddress if the address is not allowed (any more)."""
+    addresses.check_url(WebhookEndpoint.objects.values_list("url", flat=True).get(pk=endpoint_id))
+    with transaction.atomic():
+        endpoint = _locked(endpoint_id, version)
+        if endpoint.state != EndpointState.ENABLED:
+            endpoint.enable()
+            endpoint.save()
+    return WebhookEndpoint.objects.get(pk=endpoint_id)
+
+
+@transaction.atomic
+def disable(endpoint_id: int, *, because: DisabledBecause, version: int | None = None) -> WebhookEndpoint:
+    """Send nothing more until somebody enables it; news of the time between is not kept for it."""
+    endpoint = _locked(endpoint_id, version)
+    if endpoint.state != EndpointState.DISABLED:
+        endpoint.disable(because)
+        endpoint.save()
+    return WebhookEndpoint.objects.get(pk=endpoint_id)
+
+
+@transaction.atomic
+def remove(endpoint_id: int, *, version: int | None = None) -> None:
+    """Take the endpoint away; what waited for it has failed. Its log stays until it is purged."""
+    endpoint = _locked(endpoint_id, version)
+    endpoint.remove()
+    endpoint.save()
+    endpoint.deliveries.filter(state=DeliveryState.PENDING).update(
+        state=DeliveryState.FAILED, lease_until=None, last_error="the endpoint was removed"
+    )
+
+
+@transaction.atomic
+def rotate_secret(endpoint_id: int) -> str:
+    """Give the endpoint a new secret, shown this once; the old one goes on signing beside it for a day."""
+    endpoint = _locked(endpoint_id)
+    secret = new_secret()
+    endpoint.old_secret, endpoint.secret = endpoint.secret, seal(secret)
+    endpoint.old_secret_until = timezone.now() + OLD_SECRET_SIGNS_FOR
+    endpoint.save(update_fields=["secret", "old_secret", "old_secret_until"])
+    return secret
+
+
+@transaction.atomic
+def ping(endpoint_id: int) -> WebhookDelivery:
+    """Send a test message, whatever the endpoint subscribed to. Raises NotEnabled."""
+    endpoint = _locked(endpoint_id)
+    if endpoint.state != EndpointState.ENABLED:
+        raise NotEnabled(_("The endpoint is not enabled. Enable it first."))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH event AS (
+                INSERT INTO merchants_webhookevent (message_id, merchant_id, type, occurred_at, data)
+                VALUES ('msg_' || replace(gen_random_uuid()::text, '-', ''), %s, %s, now(), %s) RETURNING id
+            )
+            INSERT INTO merchants_webhookdelivery (public_id, event_id, endpoint_id, state)
+            SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), id, %s, 'pending' FROM event
+            RETURNING id
+            """,
+            [endpoint.merchant_id, PING, json.dumps({"endpoint": endpoint.public_id}), endpoint.pk],
+        )
+        (key,) = cursor.fetchone()
+    return WebhookDelivery.objects.select_related("event", "endpoint").get(pk=key)
+
+
+@transaction.atomic
+def resend(delivery_id: int) -> WebhookDelivery:
+    """Send a message once more, now and with all tries, under its own id. Raises NotEnabled."""
+    delivery = WebhookDelivery.objects.select_for_update(no_key=True).get(pk=delivery_id)
+    endpoint = WebhookEndpoint.objects.get(pk=delivery.endpoint_id)
+    if endpoint.state != EndpointState.ENABLED:
+        raise NotEnabled(_("The endpoint is not enabled. Enable it first."))
+    if delivery.state != DeliveryState.PENDING:
+        delivery.send_again()
+        delivery.attempts = 0
+    delivery.ready_at = timezone.now()
+    delivery.save(update_fields=["state", "attempts", "ready_at"])
+    return WebhookDelivery.objects.select_related("event", "endpoint").get(pk=delivery_id)
+
+
+def send_notices() -> int:
+    """Tell the contacts of endpoints that were disabled by themselves; returns how many were handled.
+
+    Goes on where it ended if the mail server fails: an endpoint is marked only after its mail is out.
+    """
+    due = WebhookEndpoint.objects.filter(notice_due=True).order_by("id")
+    for endpoint in due:
+        if endpoint.contact_email:
+            _mail(endpoint)
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(notice_due=False)
+    return len(due)
+
+
+def _mail(endpoint: WebhookEndpoint) -> None:
+    values = {
+        "url": endpoint.url,
+        "endpoint": endpoint.public_id,
+        "reason": endpoint.get_disabled_because_display(),
+    }
+    send_mail(
+        _("Your webhook endpoint %(endpoint)s was disabled") % values,
+        _(
+            "Nothing is sent any more to %(url)s (%(endpoint)s).\nReason: %(reason)s.\n\n"
+            "What waited for it is kept. When it works again, enable it: PATCH /api/v1/webhook-endpoints/%(endpoint)s"
+            ' with {"state": "enabled"}.\n'
+        )
+        % values,
+        settings.DEFAULT_FROM_EMAIL,
+        [endpoint.contact_email],
+    )
+
+
+def _locked(endpoint_id: int, version: int | None = None) -> WebhookEndpoint:
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
+    if endpoint.state == EndpointState.REMOVED or version not in (None, endpoint.version):
+        raise ChangedMeanwhile(
+            _("Somebody else changed this meanwhile. Read it again and repeat if need be."), attr="version"
+        )
+    return endpoint
