@@ -104,7 +104,7 @@ def test_the_merchants_order_number_is_unique_whatever_the_key(api, shop):
 
 def test_what_went_wrong_on_our_side_is_not_kept_and_the_repetition_works(api, shop):
     body = shop.body()
-    with mock.patch.object(order_views, "represent", side_effect=ZeroDivisionError):
+    with mock.patch.object(order_views, "represent_stored", side_effect=ZeroDivisionError):
         assert keyed(api, body, "k1").status_code == 500
     assert not Order.objects.exists()
     assert not IdempotencyRecord.objects.exists()

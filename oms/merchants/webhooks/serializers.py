@@ -141,7 +141,9 @@ class AttemptSerializer(serializers.ModelSerializer):
         fields = ["number", "started_at", "duration_ms", "response_status", "response_excerpt", "error"]
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A delivery", _DELIVERY, response_only=True)])
+@extend_schema_serializer(
+    examples=[OpenApiExample("A delivery", _DELIVERY, response_only=True, status_codes=["200", "202"])]
+)
 class DeliverySerializer(serializers.ModelSerializer):
     """A message on its way to an endpoint, and how the last try went."""
 
