@@ -14,10 +14,12 @@ from django.utils import timezone
 from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import clock
+from oms.common.secrecy import seal
 from oms.common.staff import KeysetAdmin
 from oms.management.commands.drain import drain
 from oms.merchants import credentials
-from oms.merchants.models import ApiCredential
+from oms.merchants.models import ApiCredential, WebhookEndpoint
+from oms.merchants.webhooks import endpoints
 from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, DenyListEntry, InterceptionRule, ReturnRequest, SubOrder
@@ -74,6 +76,10 @@ def world(shop: factories.Shop) -> None:
     InterceptionRule.objects.create(name="rule", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
+    endpoint = WebhookEndpoint.objects.create(
+        merchant=shop.merchant, url="https://shop.example/", event_types=["*"], secret=seal("whsec_x")
+    )
+    endpoints.ping(endpoint.pk)
 
 
 def pages(model: type[Model]) -> Iterator[str]:

@@ -47,7 +47,7 @@ READ_BYTES = 4000
 USER_AGENT = "OMS-Webhooks/1.0"
 IDLE_SECONDS = 0.25
 # How long finished messages are gathered before they are recorded together.
-GATHER_SECONDS = 0.03
+GATHER_SECONDS = 0.1
 # An endpoint that answers within this is quick, and gets so many times the usual number of messages in flight.
 QUICK_MS = 1000
 QUICK_TIMES = 4
@@ -457,7 +457,6 @@ STAGE = Stage(
     queue=Queue(
         WebhookDelivery,
         "q.state = 'pending'",
-        unless="NOT EXISTS (SELECT FROM merchants_webhookendpoint e WHERE e.id = q.endpoint_id"
-        " AND e.state = 'enabled')",
+        unless="(SELECT e.state FROM merchants_webhookendpoint e WHERE e.id = q.endpoint_id) <> 'enabled'",
     ),
 )
