@@ -16,8 +16,8 @@ from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import clock
 from oms.common.staff import KeysetAdmin
 from oms.management.commands.drain import drain
-from oms.merchants import credentials
-from oms.merchants.models import ApiCredential
+from oms.merchants import credentials, onboarding
+from oms.merchants.models import ApiCredential, MerchantApplication
 from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, DenyListEntry, InterceptionRule, ReturnRequest, SubOrder
@@ -74,6 +74,8 @@ def world(shop: factories.Shop) -> None:
     InterceptionRule.objects.create(name="rule", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
+    onboarding.add_user(shop.merchant, "merchants-li")
+    MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
 
 
 def pages(model: type[Model]) -> Iterator[str]:
