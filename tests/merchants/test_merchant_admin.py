@@ -166,6 +166,22 @@ def test_the_login_page_leads_to_the_merchants_pages():
     assert "Merchant centre" in page
 
 
+def test_a_password_is_changed_on_the_merchants_own_pages(own):
+    client = person_of(own.merchant)
+    page = client.get("/merchant/").content.decode()
+    assert 'href="/merchant/password_change/"' in page
+    assert 'action="/merchant/logout/"' in page
+    assert "/admin/" not in page
+    user = MerchantUser.objects.get().user
+    user.set_password("an-old-password-1")
+    user.save()
+    client.force_login(user)
+    new = "a-new-password-2"
+    form = {"old_password": "an-old-password-1", "new_password1": new, "new_password2": new}
+    assert client.post("/merchant/password_change/", form)["Location"] == "/merchant/password_change/done/"
+    assert client.login(username="li", password=new)
+
+
 def test_the_first_page_has_figures_of_ones_own(own, other):
     client = person_of(own.merchant)
     page = client.get("/merchant/")
