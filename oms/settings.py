@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from oms.embedded.addresses import database_url, redis_url
-from oms.unfold_settings import UNFOLD  # noqa: F401 - a setting
+from oms.unfold_settings import MERCHANT_UNFOLD, UNFOLD  # noqa: F401 - settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -232,6 +232,8 @@ PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
 API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
+# How many applications to become a merchant one address may send in an hour.
+APPLICATIONS_PER_HOUR = env.int("OMS_APPLICATIONS_PER_HOUR", default=5)
 IDEMPOTENCY_KEPT_SECONDS = env.int("OMS_IDEMPOTENCY_KEPT_SECONDS", default=48 * 3600)
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
 

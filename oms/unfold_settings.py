@@ -110,12 +110,46 @@ UNFOLD: dict[str, Any] = {
                 "collapsible": True,
                 "items": [
                     _list(_("Merchants"), "storefront", "merchants.merchant"),
+                    _list(_("Merchant applications"), "how_to_reg", "merchants.merchantapplication"),
+                    _list(_("Merchant users"), "badge", "merchants.merchantuser"),
                     _list(_("Channels"), "hub", "merchants.channel"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
+                ],
+            },
+        ],
+    },
+}
+
+
+def _own(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """A menu entry of the merchants' pages."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"merchant:{model.replace('.', '_')}_changelist")}
+
+
+# The merchants' pages: the same dress, a menu of their own, nothing of the staff's figures and searches.
+MERCHANT_UNFOLD: dict[str, Any] = {
+    **{name: value for name, value in UNFOLD.items() if name not in ("DASHBOARD_CALLBACK", "SIDEBAR")},
+    "SITE_TITLE": _("Merchant centre"),
+    "SITE_HEADER": _("Merchant centre"),
+    "SITE_SYMBOL": "storefront",
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": None,
+                "items": [
+                    {"title": _("Merchant centre"), "icon": "home", "link": reverse_lazy("merchant:index")},
+                    _own(_("Orders"), "receipt_long", "orders.order"),
+                    _own(_("Sub-orders to fulfil"), "call_split", "orders.suborder"),
+                    _own(_("SKUs"), "sell", "inventory.sku"),
+                    _own(_("Stock"), "inventory_2", "inventory.stock"),
+                    _own(_("API credentials"), "vpn_key", "merchants.apicredential"),
                 ],
             },
         ],

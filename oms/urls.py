@@ -4,9 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from oms import merchant_admin
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
+    path("merchant/", merchant_admin.site.urls),
+    path("apply/", include("oms.merchants.apply")),
     path("api/", include("oms.api")),
 ]

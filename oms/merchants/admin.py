@@ -2,20 +2,18 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
 
 from oms.common.staff import KeysetAdmin
-from oms.common.templatetags.staff import state_badge
 from oms.merchants import webhook_admin  # noqa: F401 - registers its pages
 from oms.merchants.credential_pages import CredentialPages
-from oms.merchants.models import ApiCredential, Channel, Merchant
+from oms.merchants.models import ApiCredential, Channel, Merchant, MerchantUser
+from oms.merchants.onboarding_pages import StandingPages
 
 
 @admin.register(Merchant)
-class MerchantAdmin(KeysetAdmin):
-    """Merchants are opened and changed here; their code stays."""
+class MerchantAdmin(StandingPages):
+    """Merchants are opened and changed here; their code stays, and their status has its own actions."""
 
     may_add = may_change = True
     keyset = ("code", "id")
@@ -24,14 +22,31 @@ class MerchantAdmin(KeysetAdmin):
     list_filter = (("kind", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter))
     readonly_fields = ("created_at",)
 
-    @display(description=_("status"))
-    def status_label(self, merchant: Merchant) -> str:
-        """The status in its colour."""
-        return state_badge(merchant, "status")
-
     def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
         """Others refer to a merchant by its code: it never changes."""
-        return (*self.readonly_fields, "code") if obj else self.readonly_fields
+        return (*self.readonly_fields, "code", "status_label", "history_list") if obj else self.readonly_fields
+
+    def get_exclude(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
+        """The status changes with a reason only."""
+        return ("status",) if obj else ()
+
+
+@admin.register(MerchantUser)
+class MerchantUserAdmin(KeysetAdmin):
+    """Which people belong to which merchant; they are made with `onboarding.add_user`, or from a user that exists."""
+
+    may_add = may_delete = True
+    list_display = ("user", "merchant", "created_at")
+    list_select_related = ("user", "merchant")
+    list_filter = (("merchant", RelatedDropdownFilter),)
+
+    def get_fields(self, request: HttpRequest, obj: MerchantUser | None = None) -> tuple[str, ...]:
+        """Who, and whose."""
+        return ("user", "merchant")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: MerchantUser | None = None) -> tuple[str, ...]:
+        """A user is taken from a merchant, never moved to another."""
+        return ("user", "merchant") if obj else ()
 
 
 @admin.register(Channel)

@@ -45,19 +45,18 @@ class CredentialForm(forms.ModelForm):
     """What may be chosen of a credential."""
 
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("scopes"),
-        choices=[(scope, f"{scope}") for scope in scopes.ALL],
+        label=gettext_lazy("Scopes"),
         widget=forms.CheckboxSelectMultiple,
         initial=list(scopes.ALL),
         help_text=gettext_lazy("What programs with this credential may do."),
     )
     allowed_networks = NetworksField(
-        label=gettext_lazy("allowed addresses"),
+        label=gettext_lazy("Allowed addresses"),
         required=False,
         help_text=gettext_lazy("Addresses or networks that may call, such as 203.0.113.0/24, one a line; empty: any."),
     )
     with_token = forms.BooleanField(
-        label=gettext_lazy("with a bearer token"),
+        label=gettext_lazy("With a bearer token"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
         help_text=gettext_lazy("For programs that cannot sign. A token that leaks can be used by anybody."),
@@ -69,7 +68,8 @@ class CredentialForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "scopes" in self.fields:
+        if "scopes" in self.fields:  # not on the page of a revoked one
+            # In the language of the request.
             self.fields["scopes"].choices = [  # type: ignore[attr-defined]
                 (scope, f"{scope} – {label}") for scope, label in scopes.LABELS.items()
             ]

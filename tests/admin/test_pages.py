@@ -17,8 +17,8 @@ from oms.common import clock
 from oms.common.secrecy import seal
 from oms.common.staff import KeysetAdmin
 from oms.management.commands.drain import drain
-from oms.merchants import credentials
-from oms.merchants.models import ApiCredential, WebhookEndpoint
+from oms.merchants import credentials, onboarding
+from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import holding
 from orders.actors import Actor
@@ -80,6 +80,8 @@ def world(shop: factories.Shop) -> None:
         merchant=shop.merchant, url="https://shop.example/", event_types=["*"], secret=seal("whsec_x")
     )
     endpoints.ping(endpoint.pk)
+    onboarding.add_user(shop.merchant, "merchants-li")
+    MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
 
 
 def pages(model: type[Model]) -> Iterator[str]:

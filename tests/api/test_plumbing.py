@@ -233,6 +233,13 @@ def test_the_schema_describes_every_operation_with_an_example():
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
         assert "content" not in success or success["content"]["application/json"].get("examples"), name
         assert {"400", "401", "403", "429", "500"} <= operation["responses"].keys(), name
+        keys = [p for p in operation.get("parameters", []) if p["name"] == "Idempotency-Key"]
+        assert [p["in"] for p in keys if p["required"]] == (["header"] if name.startswith("post") else []), name
+        if name.startswith("post"):
+            assert {"409", "413", "415", "422"} <= operation["responses"].keys(), name
+            taken = operation["responses"]["409"]["content"]["application/json"]["schema"]
+            assert "ErrorsSerializer" in str(taken) or "Errors" in str(taken), name
+    assert set(schema["components"]["securitySchemes"]) == {"signature", "token"}
     body = schema["components"]["schemas"]["OrderBody"]
     assert set(body["required"]) == {
         *("external_number", "ordered_at", "buyer", "recipient", "lines", "payable_amount"),

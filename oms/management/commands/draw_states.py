@@ -10,7 +10,7 @@ from django.utils import translation
 
 from oms.common.states import edges, state_fields
 
-SHOWN = ("Order", "SubOrder", "Shipment", "Payment", "Refund")
+SHOWN = ("Order", "SubOrder", "Shipment", "Payment", "Refund", "MerchantApplication")
 _BEGIN, _END = "<!-- states: drawn by `manage.py draw_states --write` -->", "<!-- end of states -->"
 
 

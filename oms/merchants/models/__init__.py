@@ -1,5 +1,12 @@
-"""Who sells: merchants, the channels that their orders come from, their API credentials, and what they are told."""
+"""Who sells, what its people and programs prove themselves with, what it is told, and who wants to become one."""
 
+from oms.merchants.models.application import (
+    ApplicationDocument,
+    ApplicationState,
+    MerchantApplication,
+    MerchantEvent,
+    MerchantUser,
+)
 from oms.merchants.models.credential import ApiCredential, CredentialSecret, IdempotencyRecord, SpentNonce
 from oms.merchants.models.merchant import Channel, Merchant
 from oms.merchants.models.webhook import (
@@ -14,6 +21,8 @@ from oms.merchants.models.webhook import (
 
 __all__ = [
     "ApiCredential",
+    "ApplicationDocument",
+    "ApplicationState",
     "Channel",
     "CredentialSecret",
     "DeliveryState",
@@ -21,6 +30,9 @@ __all__ = [
     "EndpointState",
     "IdempotencyRecord",
     "Merchant",
+    "MerchantApplication",
+    "MerchantEvent",
+    "MerchantUser",
     "SpentNonce",
     "WebhookAttempt",
     "WebhookDelivery",
