@@ -147,9 +147,7 @@ class PipelineCollector(Collector):
             holds.add_metric([kind], count)
         yield holds
         if found.sweep_seconds is not None:
-            yield GaugeMetricFamily(
-                "oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds
-            )
+            yield GaugeMetricFamily("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

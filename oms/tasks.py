@@ -6,9 +6,9 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from oms.common import metrics, nudging
-from oms.common.heartbeat import SWEEP, beat
+from oms.common import jobs, metrics, nudging
 from oms.common.claiming import run_until_empty
+from oms.common.heartbeat import SWEEP, beat
 from oms.pipeline import PIPELINE, STAGES
 from orders import waking
 
@@ -51,3 +51,9 @@ def wake_all_backorders() -> None:
     """Try every backordered sub-order again; a safety net under the wake stage."""
     if waking.wake_all():
         nudging.nudge("allocate")
+
+
+@shared_task(name="oms.purge_jobs", ignore_result=True)
+def purge_jobs() -> None:
+    """Forget the files of jobs that were over long ago."""
+    jobs.purge()

@@ -112,6 +112,11 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Merchants"), "storefront", "merchants.merchant"),
                     _list(_("Channels"), "hub", "merchants.channel"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
+                    {
+                        "title": _("Background jobs"),
+                        "icon": "pending_actions",
+                        "link": reverse_lazy("admin:common_job_changelist"),
+                    },
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
                 ],

@@ -123,23 +123,24 @@ class JobState(models.TextChoices):
 
 
 def _input_path(job: "Job", name: str) -> str:
-    return f"jobs/{job.token}/input-{name}"
+    return f"jobs/{job.folder}/input-{name}"
 
 
 def _result_path(job: "Job", name: str) -> str:
-    return f"jobs/{job.token}/{name}"
+    return f"jobs/{job.folder}/{name}"
 
 
-class Job(WorkItem):
+class Job(WorkItem, Versioned):
     """Work in the background that a member of staff waits for: an import, an export.
 
     A worker holds it by lease; each step it takes commits what it did together with `progress` and the counts, so that
-    another worker goes on from there. `attempts` counts take-ups since the last step that got anywhere.
+    another worker goes on from there. `attempts` counts take-ups since the last step that got anywhere. Its files lie
+    in `jobs/<folder>/` of the media folder until they are purged.
     """
 
     kind = models.CharField(_("kind"), max_length=40, editable=False)
     state = FSMField(_("state"), choices=JobState.choices, default=JobState.QUEUED, editable=False)
-    token = models.CharField(_("token"), max_length=32, editable=False)
+    folder = models.CharField(_("folder"), max_length=32, db_default="", blank=True, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("owner"), on_delete=models.PROTECT, related_name="+", db_index=False
     )
@@ -163,7 +164,6 @@ class Job(WorkItem):
         ordering = ["-id"]
         default_permissions = ("view",)
         constraints = [
-            models.UniqueConstraint(fields=["token"], name="job_token_is_unique"),
             models.CheckConstraint(condition=Q(state__in=JobState.values), name="job_state_is_known"),
             models.CheckConstraint(
                 condition=Q(done__gte=0, failed__gte=0, failed__lte=models.F("done")), name="job_counts_add_up"
@@ -177,6 +177,7 @@ class Job(WorkItem):
         indexes = [
             models.Index(fields=["ready_at", "id"], condition=Q(state__in=["queued", "running"]), name="job_queue"),
             models.Index(fields=["owner", "-id"], name="job_of_owner"),
+            models.Index(fields=["finished_at"], condition=~Q(folder=""), name="job_with_files"),
         ]
 
     def __str__(self) -> str:

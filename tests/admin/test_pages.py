@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
-from oms.common import clock
+from oms.common import clock, exporting, jobs
 from oms.common.staff import KeysetAdmin
 from oms.management.commands.drain import drain
 from oms.merchants.models import ApiCredential
@@ -39,6 +39,7 @@ READ_ONLY = (
     "logistics.logisticsalert",
     "inventory.stockmovement",
     "inventory.region",
+    "common.job",
 )
 
 
@@ -72,6 +73,7 @@ def world(shop: factories.Shop) -> None:
     InterceptionRule.objects.create(name="rule", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     ApiCredential.issue(shop.merchant, "test")
+    jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
 
 
 def pages(model: type[Model]) -> Iterator[str]:

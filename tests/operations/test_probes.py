@@ -35,7 +35,9 @@ def sample(name: str, **labels: str) -> float:
     """The value of a metric at /metrics; 0 where it was never counted."""
     text = Client().get("/metrics").content.decode()
     for line in text.splitlines():
-        if line.startswith((f"{name} ", f"{name}{{")) and all(f'{key}="{value}"' in line for key, value in labels.items()):
+        if line.startswith((f"{name} ", f"{name}{{")) and all(
+            f'{key}="{value}"' in line for key, value in labels.items()
+        ):
             return float(line.rpartition(" ")[2])
     return 0.0
 
