@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from oms.common import logs
 from oms.embedded.addresses import database_url, redis_url
 from oms.unfold_settings import UNFOLD  # noqa: F401 - a setting
 
@@ -191,13 +192,12 @@ SPECTACULAR_SETTINGS = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+LOGGING = logs.configuration(
+    as_json=env.bool("OMS_LOG_JSON", default=not DEBUG),
+    level=env.str("LOG_LEVEL", default="INFO"),
+    # One line a request; WARNING leaves only those that failed here.
+    request_level=env.str("OMS_REQUEST_LOG_LEVEL", default="INFO"),
+)
 
 # --- The business -----------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ class Command(BaseCommand):
             connections.close_all()
             self._allow_host()
             os.environ["PYTHONUNBUFFERED"] = "1"
+            os.environ.setdefault("OMS_REQUEST_LOG_LEVEL", "WARNING")  # the console is for people
+            os.environ.setdefault("OMS_LOG_JSON", "0")
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_metrics(self.data_dir))
             supervisor.listen_to_signals()
             for child in self._site():
