@@ -430,9 +430,16 @@ def _place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[J
             case Duplicate(number):
                 result.outcome, result.reference = _Outcome.SKIPPED, number
             case Refused(errors):
-                result.outcome, result.errors = _Outcome.REFUSED, [_told(error, entry) for error in errors]
+                result.outcome = _Outcome.REFUSED
+                result.errors = [_told(error, entry) for error in errors if not _is_repeated(error, entry)]
         results.append(result)
     return results
+
+
+def _is_repeated(error: FieldError, entry: Entry) -> bool:
+    """Whether the error is about a buyer whom the file does not name: the same is said of the recipient."""
+    name = _BY_ATTR.get(error.attr, "")
+    return name in ("buyer_name", "buyer_phone") and not any(name in values for values in entry.cells)
 
 
 def _told(error: FieldError, entry: Entry) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class Job(WorkItem, Versioned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+        return f"#{self.pk}"
 
     @transition(state, source=JobState.DRAFT, target=JobState.QUEUED)
     def queue(self) -> None:
@@ -210,7 +210,7 @@ class JobResult(models.Model):
     class Outcome(models.TextChoices):
         DONE = "done", _("Done")
         SKIPPED = "skipped", _("Was there already")
-        REFUSED = "refused", _("Refused")
+        REFUSED = "refused", _("Not imported")
 
     job = models.ForeignKey(Job, verbose_name=_("job"), on_delete=models.CASCADE, related_name="results")
     position = models.IntegerField(_("position"))

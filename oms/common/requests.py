@@ -42,9 +42,11 @@ class RequestMiddleware:
         seconds = time.perf_counter() - started
         response["X-Request-ID"] = request_id(request)
         match = request.resolver_match
-        view = (match.view_name or match.route) if match else "unresolved"
-        metrics.count_request(view, request.method or "", response.status_code, seconds)
-        level = logging.ERROR if response.status_code >= 500 else logging.INFO
+        # What no view answers is a static file, or nothing.
+        status = response.status_code
+        view = (match.view_name or match.route) if match else "static" if status < 400 else "unresolved"
+        metrics.count_request(view, request.method or "", status, seconds)
+        level = logging.ERROR if status >= 500 else logging.INFO
         if logger.isEnabledFor(level):
             # No path and no query: they may hold phone numbers and addresses. The view's name says what was asked.
             logger.log(
@@ -53,7 +55,7 @@ class RequestMiddleware:
                 extra={
                     "view": view,
                     "method": request.method,
-                    "status": response.status_code,
+                    "status": status,
                     "milliseconds": round(seconds * 1000, 1),
                     **_caller(request),
                 },
