@@ -63,7 +63,7 @@ class JobAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """A job's progress, its file, and the button that stops it."""
-        views: list[tuple[str, Callable[..., HttpResponse]]] = [
+        views: list[tuple[str, Callable[..., Any]]] = [
             ("progress", self.progress_view),
             ("download", self.download_view),
             ("cancel", self.cancel_view),
@@ -99,14 +99,14 @@ class JobAdmin(KeysetAdmin):
         """How far it is, for the page's bar."""
         return JsonResponse(self._state(self._job(request, job_id)))
 
-    def download_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+    def download_view(self, request: HttpRequest, job_id: int) -> FileResponse:
         """The job's file, to those who may have it."""
         job = self._job(request, job_id)
         if not job.result:
             raise Http404(_("There is no file, or it was deleted."))
         if not self._may_read(request, job):
             raise PermissionDenied
-        name = os.path.basename(job.result.name)
+        name = os.path.basename(str(job.result.name))
         response = FileResponse(job.result.open("rb"), as_attachment=True, filename=name)
         response["Cache-Control"] = "no-store"
         return response

@@ -69,6 +69,6 @@ def _caller(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     if type(user) is SimpleLazyObject:  # not yet asked for unless it is kept: that would be a statement of its own
         user = getattr(request, "_cached_user", None)
-    if hasattr(user, "credential"):
+    if user is not None and hasattr(user, "credential"):
         return {"merchant": user.merchant.code, "credential": user.credential.name}
     return {"user": user.pk} if user is not None and user.pk else {}

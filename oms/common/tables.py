@@ -67,7 +67,7 @@ def read_table(content: bytes) -> Table:
 def _table(lines: Iterator[tuple[int, list[str]]]) -> Table:
     most = settings.IMPORT_MAX_ROWS
     headers: list[str] | None = None
-    rows = []
+    rows: list[tuple[int, list[str]]] = []
     for number, cells in lines:
         if headers is None:
             headers = [cell.strip() for cell in cells]
