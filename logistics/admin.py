@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from logistics import exporting
 from logistics.models import (
     Carrier,
     LogisticsAlert,
@@ -21,6 +22,7 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseEvent,
 )
+from oms.common.job_pages import ExportMixin
 from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter, one_of
 from oms.common.templatetags.staff import badge
 from orders import panels
@@ -45,8 +47,10 @@ class CarrierAdmin(KeysetAdmin):
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(RowColumns, KeysetAdmin):
+class ShipmentAdmin(ExportMixin, RowColumns, KeysetAdmin):
     """Parcels. Only the carrier's scans and the pipeline move them."""
+
+    export = exporting.SHIPMENTS
 
     search_fields = ("waybill_number", "number", "sub_order__number", "sub_order__order__number")
     search_help_text = gettext_lazy("Waybill, shipment, sub-order or order number")

@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 
@@ -17,3 +17,34 @@ def _tune(**_: object) -> None:
     from oms.common import memory
 
     memory.collect_rarely()
+
+
+@setup_logging.connect
+def _log_as_everywhere(loglevel: int | None = None, **_: object) -> None:
+    """Keep Celery from setting up logging of its own, which would print events as they are."""
+    import logging.config
+
+    from django.conf import settings
+
+    logging.config.dictConfig(settings.LOGGING)
+    if loglevel is not None:
+        logging.getLogger().setLevel(loglevel)
+
+
+@task_prerun.connect
+def _name_the_task(task_id: str, task: object, args: tuple = (), **_: object) -> None:
+    """Every line of a task carries its id, its name, and the stage that it runs."""
+    import structlog
+
+    name = getattr(task, "name", "")
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task_id=task_id, task_name=name)
+    if name == "oms.run_stage" and args:
+        structlog.contextvars.bind_contextvars(stage=str(args[0]))
+
+
+@task_postrun.connect
+def _forget_the_task(**_: object) -> None:
+    import structlog
+
+    structlog.contextvars.clear_contextvars()

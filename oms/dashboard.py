@@ -54,6 +54,7 @@ _STAGE_TITLES = {
     "books": gettext_lazy("Put books right"),
     "send_refund": gettext_lazy("Send refunds"),
     "watch": gettext_lazy("Watch for delays"),
+    "jobs": gettext_lazy("Background jobs"),
     "sandbox": gettext_lazy("Sandbox of the outside world"),
 }
 

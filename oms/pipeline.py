@@ -12,7 +12,7 @@ from logistics import (
     warehouse_events,
 )
 from logistics.adapters import sandbox as logistics_sandbox
-from oms.common import sandbox
+from oms.common import jobs, sandbox
 from oms.common.claiming import Stage
 from orders import allocating, completing, review, splitting, waking
 from payments import books, expiring, noticing, requesting
@@ -51,6 +51,7 @@ PIPELINE = (
     requesting.REFUND_STAGE,
     requesting.CHASE_STAGE,
     alerting.STAGE,
+    jobs.STAGE,
     SANDBOX_STAGE,
 )
 STAGES = {stage.name: stage for stage in PIPELINE}

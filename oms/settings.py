@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from oms.common import logs
 from oms.embedded.addresses import database_url, redis_url
 from oms.unfold_settings import MERCHANT_UNFOLD, UNFOLD  # noqa: F401 - settings
 
@@ -73,6 +74,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Probes are answered before anything can redirect them, refuse their Host header or ask for a session.
+    "oms.probes.ProbesMiddleware",
+    "oms.common.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -199,13 +203,12 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="oms@localhost")
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+LOGGING = logs.configuration(
+    as_json=env.bool("OMS_LOG_JSON", default=not DEBUG),
+    level=env.str("LOG_LEVEL", default="INFO"),
+    # One line a request; WARNING leaves only those that failed here.
+    request_level=env.str("OMS_REQUEST_LOG_LEVEL", default="INFO"),
+)
 
 # --- The business -----------------------------------------------------------------------------------------------------
 
@@ -247,12 +250,26 @@ WEBHOOKS_IN_FLIGHT = env.int("OMS_WEBHOOKS_IN_FLIGHT", default=256)
 WEBHOOKS_IN_FLIGHT_PER_ENDPOINT = env.int("OMS_WEBHOOKS_IN_FLIGHT_PER_ENDPOINT", default=16)
 WEBHOOKS_DISABLE_AFTER_DAYS = env.int("OMS_WEBHOOKS_DISABLE_AFTER_DAYS", default=5)
 WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
+# What an imported file may have, and for how long the files of finished jobs are kept.
+IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
+IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
+EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
+JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
+
+# The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
+STAGE_LATE_SECONDS = {"default": 300, **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={})}
+# How long beat's sweep may be silent before /health/progress fails.
+SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
+# Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
+METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
+METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
+    "purge-jobs": {"task": "oms.purge_jobs", "schedule": 3600.0, "options": {"expires": 1800}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

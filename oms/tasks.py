@@ -6,8 +6,9 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from oms.common import nudging
+from oms.common import jobs, metrics, nudging
 from oms.common.claiming import run_until_empty
+from oms.common.heartbeat import SWEEP, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders import waking
@@ -22,8 +23,11 @@ SLICE_SECONDS = 5.0
 def run_stage(name: str) -> int:
     """Run a stage batch by batch until nothing is ready; returns the number of rows claimed."""
     stage = STAGES[name]
-    claimed = run_until_empty(stage, settings.STAGE_BATCH, until=time.monotonic() + SLICE_SECONDS)
+    started = time.monotonic()
+    with metrics.stage_run(name):
+        claimed = run_until_empty(stage, settings.STAGE_BATCH, until=started + SLICE_SECONDS)
     if claimed:
+        metrics.count_stage(name, claimed, time.monotonic() - started)
         nudging.nudge(*stage.wakes)
     return claimed
 
@@ -34,6 +38,7 @@ def sweep() -> None:
 
     A stage that fails as a whole does not stop those after it.
     """
+    beat(SWEEP)
     for stage in PIPELINE:
         try:
             run_stage(stage.name)
@@ -59,3 +64,9 @@ def wake_all_backorders() -> None:
     """Try every backordered sub-order again; a safety net under the wake stage."""
     if waking.wake_all():
         nudging.nudge("allocate")
+
+
+@shared_task(name="oms.purge_jobs", ignore_result=True)
+def purge_jobs() -> None:
+    """Forget the files of jobs that were over long ago."""
+    jobs.purge()

@@ -116,6 +116,11 @@ UNFOLD: dict[str, Any] = {
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),
+                    {
+                        "title": _("Background jobs"),
+                        "icon": "pending_actions",
+                        "link": reverse_lazy("admin:common_job_changelist"),
+                    },
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
                 ],

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from oms.common.metrics import measured
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -62,9 +64,9 @@ class CarrierSystem(Protocol):
 
 def warehouse(name: str) -> WarehouseSystem:
     """The warehouse adapter of that name."""
-    return import_module(f"logistics.adapters.{name}").WAREHOUSE
+    return measured(import_module(f"logistics.adapters.{name}").WAREHOUSE, system="warehouse", name=name)
 
 
 def carrier(name: str) -> CarrierSystem:
     """The carrier adapter of that name."""
-    return import_module(f"logistics.adapters.{name}").CARRIER
+    return measured(import_module(f"logistics.adapters.{name}").CARRIER, system="carrier", name=name)

@@ -1,4 +1,4 @@
-"""Users and groups, in the dress of the other pages."""
+"""Users and groups in the dress of the other pages, and background jobs."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -6,6 +6,9 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from oms.common.job_pages import JobAdmin
+from oms.common.models import Job
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -23,3 +26,6 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     """Rights that several people share."""
+
+
+admin.site.register(Job, JobAdmin)

@@ -4,7 +4,6 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from django.db.models import Model, QuerySet
@@ -23,8 +22,7 @@ from rest_framework.views import APIView
 from oms.common import numbering
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
-
-_REQUEST_ID = re.compile(r"[0-9A-Za-z._:/+=-]{1,128}")
+from oms.common.requests import request_id
 
 
 class ErrorSerializer(serializers.Serializer):
@@ -127,7 +125,7 @@ def _allow_also(response: dict[str, Any], other: dict[str, Any], description: st
 class ApiView(APIView):
     """What every view of the API does: it carries a request id, and refuses parameters that it does not know.
 
-    The request id is the caller's `X-Request-ID`, or a new one; the answer repeats it.
+    The request id comes from `oms.common.requests`.
     """
 
     schema = ApiSchema()
@@ -135,9 +133,8 @@ class ApiView(APIView):
     query_parameters: frozenset[str] = frozenset()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Take the caller's request id, or make one."""
-        given = request.headers.get("X-Request-ID", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        """Take over the request's id."""
+        self.request_id = request_id(request)
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -150,7 +147,7 @@ class ApiView(APIView):
             raise InvalidInput([FieldError(name, "unknown_parameter", detail) for name in unknown])
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Repeat the request id. Personal data is not for caches."""
+        """Repeat the request id, also where no middleware does. Personal data is not for caches."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["X-Request-ID"] = self.request_id
         response["Cache-Control"] = "no-store"

@@ -20,7 +20,8 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.db.models import Model
 
-from oms.common import clock
+from oms.common import clock, metrics
+from oms.common.masking import mask_text
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def _do_alone(queue: Queue, key: int, work: Callable[[list[int]], None]) -> None
 def put_off(queue: Queue, errors: dict[int, str]) -> None:
     """Record what went wrong with each row (by id) and when it may be tried again: later after each attempt, with
     jitter; after `settings.MAX_ATTEMPTS` never, until a person says so."""
+    metrics.count_failed(queue.table, len(errors))
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -162,7 +164,7 @@ def put_off(queue: Queue, errors: dict[int, str]) -> None:
             {
                 "most": settings.MAX_ATTEMPTS,
                 "ids": list(errors),
-                "errors": [error[:1000] for error in errors.values()],
+                "errors": [mask_text(error)[:1000] for error in errors.values()],
                 "jitter": [random.uniform(0.5, 1.5) for _ in errors],  # noqa: S311 - no secret depends on it
             },
         )

@@ -18,10 +18,11 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common.errors import OmsError
+from oms.common.job_pages import ExportMixin
 from oms.common.staff import KeysetAdmin
-from orders import cancelling, holding
+from orders import cancelling, exporting, holding
 from orders.actors import Actor
-from orders.admin import actions, order_list
+from orders.admin import actions, import_pages, order_list
 from orders.admin.order_page import load, page_context, retryable
 from orders.admin.searching import Found, find
 from orders.models import Hold, Order
@@ -35,7 +36,7 @@ class BulkForm(forms.Form):
 
 
 @admin.register(Order)
-class OrderAdmin(KeysetAdmin):
+class OrderAdmin(ExportMixin, KeysetAdmin):
     """Find any order, see why it is where it is, and act on it. Nothing of an order is edited in a form."""
 
     list_display = ("number",)
@@ -43,6 +44,7 @@ class OrderAdmin(KeysetAdmin):
     search_fields = ("number",)
     search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone, SKU")
     change_list_template = "admin/orders/order/change_list.html"
+    export = exporting.ORDERS
     actions = ("hold_selected", "release_selected", "cancel_selected")
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
@@ -57,6 +59,9 @@ class OrderAdmin(KeysetAdmin):
             ("<int:order_id>/note/", actions.note_view, "note"),
             ("<int:order_id>/retry/", actions.retry_view, "retry"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
+            ("import/", import_pages.upload_view, "import"),
+            ("import/<int:job_id>/", import_pages.mapping_view, "import_mapping"),
+            ("import/template/", import_pages.template_view, "import_template"),
         ]
         own = [
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
@@ -78,7 +83,11 @@ class OrderAdmin(KeysetAdmin):
                     _("%(number)s is not an order number: its check digit is wrong. Look for a mistyped digit.")
                     % {"number": term},
                 )
-        context = {"queue_tabs": order_list.queue_tabs(request.GET.dict()), **(extra_context or {})}
+        context = {
+            "queue_tabs": order_list.queue_tabs(request.GET.dict()),
+            "may_import": request.user.has_perm("orders.import_orders"),
+            **(extra_context or {}),
+        }
         return super().changelist_view(request, context)
 
     def get_search_results(

@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 
+from oms.common.job_pages import ExportMixin
 from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns
+from orders import exporting
 from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
 
 
@@ -44,8 +46,10 @@ class SubOrderLineInline(TabularInline):
 
 
 @admin.register(SubOrder)
-class SubOrderAdmin(RowColumns, KeysetAdmin):
+class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
     """What warehouses ship. Actions are on the order's page."""
+
+    export = exporting.SUB_ORDERS
 
     search_fields = ("number", "order__number")
     search_help_text = _("Sub-order or order number")

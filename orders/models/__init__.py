@@ -2,6 +2,7 @@
 
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
+from orders.models.import_mapping import ImportMapping
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderState, PaymentMethod, PaymentState
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -11,6 +12,7 @@ __all__ = [
     "DenyListEntry",
     "FulfilmentState",
     "Hold",
+    "ImportMapping",
     "InterceptionRule",
     "Order",
     "OrderEvent",

@@ -151,6 +151,9 @@ class Order(WorkItem, Versioned):
             ("hold_order", _("Can hold and release orders")),
             ("cancel_order", _("Can cancel orders")),
             ("note_order", _("Can add notes to orders")),
+            ("import_orders", _("Can import orders from files")),
+            ("export_orders", _("Can export orders to files")),
+            ("export_personal_data", _("Can export names, phones and addresses")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),

@@ -6,6 +6,8 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Protocol
 
+from oms.common.metrics import measured
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -39,4 +41,4 @@ class Provider(Protocol):
 
 def get(name: str) -> Provider:
     """The provider of that name: the `PROVIDER` of a module of this package."""
-    return import_module(f"payments.providers.{name}").PROVIDER
+    return measured(import_module(f"payments.providers.{name}").PROVIDER, system="payment", name=name)

@@ -31,3 +31,23 @@ document.addEventListener("submit", (event) => {
         setTimeout(() => { button.disabled = true; }, 0);
     }
 });
+
+// The page of a job that runs: its bar moves, and when the job is over the page shows what came of it.
+document.addEventListener("DOMContentLoaded", () => {
+    const job = document.querySelector("[data-job]");
+    if (!job) return;
+    const show = (name, value) => {
+        const place = job.querySelector(`[data-job-${name}]`);
+        if (place && value !== null) place.textContent = value.toLocaleString();
+    };
+    const ask = () => fetch(job.dataset.job, { headers: { Accept: "application/json" } })
+        .then((answer) => answer.json())
+        .then((state) => {
+            if (state.is_over) { window.location.reload(); return; }
+            job.querySelector("progress").value = state.percent;
+            for (const name of ["done", "total", "failed"]) show(name, state[name]);
+            setTimeout(ask, 1500);
+        })
+        .catch(() => setTimeout(ask, 5000));
+    setTimeout(ask, 1000);
+});

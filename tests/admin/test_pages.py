@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
-from oms.common import clock
+from oms.common import clock, exporting, jobs
 from oms.common.secrecy import seal
 from oms.common.staff import KeysetAdmin
 from oms.management.commands.drain import drain
@@ -43,6 +43,7 @@ READ_ONLY = (
     "logistics.logisticsalert",
     "inventory.stockmovement",
     "inventory.region",
+    "common.job",
 )
 
 
@@ -82,6 +83,7 @@ def world(shop: factories.Shop) -> None:
     endpoints.ping(endpoint.pk)
     onboarding.add_user(shop.merchant, "merchants-li")
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
+    jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
 
 
 def pages(model: type[Model]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
+from oms.common import exporting, jobs
 from oms.common.states import edges, state_fields
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.models import Invoice, Payment, Refund, Settlement
@@ -60,6 +61,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     ),
     "Settlement": _settlement,
     "ReturnRequest": _return,
+    "Job": lambda shop: jobs.create(exporting.KIND, factories.UserFactory(), params={}),
 }
 
 

@@ -19,6 +19,7 @@ _TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
+        " queued running"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"

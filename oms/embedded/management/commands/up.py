@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,9 @@ class Command(BaseCommand):
             connections.close_all()
             self._allow_host()
             os.environ["PYTHONUNBUFFERED"] = "1"
+            os.environ.setdefault("OMS_REQUEST_LOG_LEVEL", "WARNING")  # the console is for people
+            os.environ.setdefault("OMS_LOG_JSON", "0")
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_metrics(self.data_dir))
             supervisor.listen_to_signals()
             for child in self._site():
                 supervisor.start(child)
@@ -210,6 +214,14 @@ def make_administrator(data_dir: Path) -> None:
         file.write(f"{password}\n")
     users.create_superuser("admin", password=password)
     say("oms", f"Made the administrator: user admin, password {password} (also in {path})")
+
+
+def fresh_metrics(data_dir: Path) -> Path:
+    """The folder in which web and workers count together, without what the last start counted."""
+    folder = data_dir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def password_path(data_dir: Path) -> Path:

@@ -1,0 +1,74 @@
+"""Every request has an id, is timed, counted, and leaves one line in the log without personal data."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+
+from oms.common import metrics
+
+logger = logging.getLogger("oms.requests")
+
+_REQUEST_ID = re.compile(r"[0-9A-Za-z._:/+=-]{1,128}")
+
+
+def request_id(request: HttpRequest) -> str:
+    """The id of the request: the caller's `X-Request-ID` where it has the form of one, else a new one."""
+    known = getattr(request, "oms_request_id", None)
+    if known is None:
+        given = request.headers.get("X-Request-ID", "")
+        known = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.oms_request_id = known  # type: ignore[attr-defined]
+    return known
+
+
+class RequestMiddleware:
+    """Gives the request its id, which every log line within it carries and the answer repeats."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request; what it leaves behind is a figure and a line."""
+        started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id(request))
+        response = self.get_response(request)
+        seconds = time.perf_counter() - started
+        response["X-Request-ID"] = request_id(request)
+        match = request.resolver_match
+        # What no view answers is a static file, or nothing.
+        status = response.status_code
+        view = (match.view_name or match.route) if match else "static" if status < 400 else "unresolved"
+        metrics.count_request(view, request.method or "", status, seconds)
+        level = logging.ERROR if status >= 500 else logging.INFO
+        if logger.isEnabledFor(level):
+            # No path and no query: they may hold phone numbers and addresses. The view's name says what was asked.
+            logger.log(
+                level,
+                "request",
+                extra={
+                    "view": view,
+                    "method": request.method,
+                    "status": status,
+                    "milliseconds": round(seconds * 1000, 1),
+                    **_caller(request),
+                },
+            )
+        structlog.contextvars.clear_contextvars()
+        return response
+
+
+def _caller(request: HttpRequest) -> dict[str, object]:
+    """Who asks, by ids and codes: the merchant and its credential, or the member of staff."""
+    user = getattr(request, "user", None)
+    if type(user) is SimpleLazyObject:  # not yet asked for unless it is kept: that would be a statement of its own
+        user = getattr(request, "_cached_user", None)
+    if user is not None and hasattr(user, "credential"):
+        return {"merchant": user.merchant.code, "credential": user.credential.name}
+    return {"user": user.pk} if user is not None and user.pk else {}

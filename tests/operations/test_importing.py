@@ -1,0 +1,379 @@
+"""The import of orders: from an upload over the preview to orders, a report, and nothing twice."""
+
+import io
+import zipfile
+from typing import Any
+from unittest import mock
+
+import pytest
+import xlsxwriter
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from python_calamine import load_workbook
+
+from oms.common import jobs, tables
+from oms.common.models import Job, JobResult, JobState
+from orders import importing
+from orders.models import ImportMapping, Order
+from tests import factories, steps
+from tests.admin.conftest import client_of
+
+pytestmark = pytest.mark.django_db
+
+HEADERS = ["订单号", "下单时间", "收货人", "手机号", "省", "市", "区", "详细地址", "商品编码", "数量", "单价", "运费"]
+
+
+@pytest.fixture(autouse=True)
+def _own_media(settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    return client_of("import_orders", "view_order")
+
+
+def row(number: str, sku: str, **changes: object) -> list[object]:
+    values = {
+        "订单号": number,
+        "下单时间": "2026-01-02 09:00:00",
+        "收货人": "张华",
+        "手机号": 13800001111,
+        "省": "北京市",
+        "市": "北京市",
+        "区": "东城区",
+        "详细地址": "中山路861号",
+        "商品编码": sku,
+        "数量": 2,
+        "单价": 10.5,
+        "运费": 6,
+        **changes,
+    }
+    return [values[header] for header in HEADERS]
+
+
+def workbook(*rows: list[object], headers: list[str] = HEADERS) -> bytes:
+    file = io.BytesIO()
+    book = xlsxwriter.Workbook(file)
+    sheet = book.add_worksheet()
+    for number, cells in enumerate([headers, *rows]):
+        sheet.write_row(number, 0, cells)
+    book.close()
+    return file.getvalue()
+
+
+def upload(client: Client, shop: factories.Shop, content: bytes, name: str = "orders.xlsx") -> Any:
+    file = SimpleUploadedFile(name, content)
+    return client.post("/admin/orders/order/import/", {"merchant": shop.merchant.pk, "file": file})
+
+
+def begin(client: Client, shop: factories.Shop, content: bytes) -> Job:
+    """Upload the file and start its import with the columns as they were guessed."""
+    address = upload(client, shop, content)["Location"]
+    job = Job.objects.latest("pk")
+    chosen = {f"column-{i}": name for i, name in enumerate(job.params["fields"])}
+    client.post(address, {**chosen, "start": "1"})
+    return job
+
+
+def finish() -> None:
+    factories.run(jobs.run)
+
+
+def imported(client: Client, shop: factories.Shop, content: bytes) -> Job:
+    begin(client, shop, content)
+    finish()
+    return Job.objects.latest("pk")
+
+
+def report(job: Job) -> list[list[list[Any]]]:
+    with job.result.open("rb") as file:
+        book = load_workbook(io.BytesIO(file.read()))
+    return [book.get_sheet_by_index(i).to_python() for i in range(2)]
+
+
+def test_rows_of_one_number_become_one_order(clerk: Client, shop: factories.Shop) -> None:
+    content = workbook(
+        row("A-1", shop.sku.code), row("A-2", shop.sku.code), row("A-1", shop.other_sku.code, 数量=1, 单价=25.5)
+    )
+
+    job = imported(clerk, shop, content)
+
+    assert job.state == JobState.SUCCEEDED
+    assert (job.total, job.done, job.failed) == (2, 2, 0)
+    order = Order.objects.get(external_number="A-1")
+    assert (order.line_count, str(order.payable_amount), order.recipient_phone) == (2, "52.50", "13800001111")
+    assert order.region_id == "110101"
+    assert order.events.get(kind="received").actor == job.owner.username
+
+
+def test_the_first_page_shows_what_would_come_of_it_and_stores_nothing(clerk: Client, shop: factories.Shop) -> None:
+    content = workbook(row("A-1", shop.sku.code), row("A-2", "nothing"), row("A-3", shop.sku.code, 区="无名区"))
+
+    page = clerk.get(upload(clerk, shop, content)["Location"]).content.decode()
+
+    assert "Would be imported" in page
+    assert "row 3, SKU: Merchant" in page
+    assert "There is no such province, city and district" in page
+    assert not Order.objects.exists()
+    assert Job.objects.get().state == JobState.DRAFT
+    finish()
+    assert not Order.objects.exists()
+
+
+def test_the_report_can_be_corrected_and_sent_again(clerk: Client, shop: factories.Shop) -> None:
+    content = workbook(row("A-1", shop.sku.code), row("A-2", shop.sku.code, 手机号="12"))
+
+    job = imported(clerk, shop, content)
+
+    assert (job.done, job.failed) == (2, 1)
+    refused, outcomes = report(job)
+    assert refused[0] == [*HEADERS, "Reason"]
+    assert len(refused) == 2
+    assert refused[1][0] == "A-2"
+    assert refused[1][-1].startswith("row 3, Recipient's phone: Give a Chinese phone number")
+    assert ";" not in refused[1][-1]
+    assert [line[2] for line in outcomes[1:]] == ["Done", "Not imported"]
+    refused[1][3] = "13900002222"
+    again = imported(clerk, shop, workbook(refused[1], headers=refused[0]))
+    assert (again.state, again.failed) == (JobState.SUCCEEDED, 0)
+    assert set(Order.objects.values_list("external_number", flat=True)) == {"A-1", "A-2"}
+
+
+def test_importing_a_file_twice_adds_nothing(clerk: Client, shop: factories.Shop) -> None:
+    content = workbook(row("A-1", shop.sku.code))
+    imported(clerk, shop, content)
+
+    again = imported(clerk, shop, content)
+
+    assert Order.objects.count() == 1
+    assert again.progress["outcomes"] == {"skipped": 1}
+
+
+def test_a_killed_workers_import_goes_on_without_doubling_anything(clerk: Client, shop: factories.Shop) -> None:
+    job = begin(clerk, shop, workbook(*[row(f"A-{n}", shop.sku.code) for n in range(7)]))
+    calls = []
+
+    def killed_in_the_third_batch(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt  # like a signal, it goes past every handler
+        return place(*args, **kwargs)
+
+    place = importing.place_orders
+    with mock.patch.object(importing, "BATCH", 2):
+        with mock.patch.object(importing, "place_orders", killed_in_the_third_batch), pytest.raises(KeyboardInterrupt):
+            steps.once(jobs.run)
+        assert Order.objects.count() == 4
+        assert steps.once(jobs.run) == 0  # the lease is still held
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE common_job SET lease_until = now() - interval '1 second'")
+        finish()
+
+    job = Job.objects.get(pk=job.pk)
+    assert (job.state, job.done, job.failed) == (JobState.SUCCEEDED, 7, 0)
+    assert Order.objects.count() == 7
+    assert JobResult.objects.filter(job=job, outcome="done").count() == 7
+    assert steps.broken_invariants() == []
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_more(clerk: Client, shop: factories.Shop) -> None:
+    begin(clerk, shop, workbook(*[row(f"A-{n}", shop.sku.code) for n in range(4)]))
+
+    def taken_over(*args: Any, **kwargs: Any) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE common_job SET lease_token = lease_token + 1")
+        return place(*args, **kwargs)
+
+    place = importing.place_orders
+    with mock.patch.object(importing, "BATCH", 2), mock.patch.object(importing, "place_orders", taken_over):
+        steps.once(jobs.run)
+
+    assert Order.objects.count() == 2
+    assert Job.objects.get().state == JobState.RUNNING
+
+
+def test_a_cancelled_import_stops(clerk: Client, shop: factories.Shop) -> None:
+    job = begin(clerk, shop, workbook(row("A-1", shop.sku.code)))
+
+    clerk.post(f"/admin/common/job/{job.pk}/cancel/")
+    finish()
+
+    assert Job.objects.get().state == JobState.CANCELLED
+    assert not Order.objects.exists()
+
+
+def test_a_job_that_never_gets_anywhere_fails_in_the_end(clerk: Client, shop: factories.Shop) -> None:
+    job = begin(clerk, shop, workbook(row("A-1", shop.sku.code)))
+
+    with mock.patch.object(importing, "place_orders", side_effect=ValueError("boom")):
+        finish()
+
+    job = Job.objects.get(pk=job.pk)
+    assert job.state == JobState.FAILED
+    assert "Please report job" in job.error
+    assert "boom" not in clerk.get(f"/admin/common/job/{job.pk}/change/").content.decode()
+
+
+def test_what_staff_said_of_the_columns_is_remembered_for_the_merchant(clerk: Client, shop: factories.Shop) -> None:
+    headers = [*HEADERS[:8], "货物", *HEADERS[9:]]
+    address = upload(clerk, shop, workbook(row("A-1", shop.sku.code), headers=headers))["Location"]
+    job = Job.objects.get()
+    assert job.params["fields"][8] == ""
+    assert "No column holds: SKU" in clerk.get(address).content.decode()
+
+    fields = [*job.params["fields"][:8], "sku", *job.params["fields"][9:]]
+    clerk.post(address, {**{f"column-{i}": name for i, name in enumerate(fields)}, "start": "1"})
+
+    assert ImportMapping.objects.get(merchant=shop.merchant).fields["货物"] == "sku"
+    upload(clerk, shop, workbook(row("A-2", shop.sku.code), headers=headers))
+    assert Job.objects.latest("pk").params["fields"] == fields
+
+
+def test_english_headers_and_the_template_are_understood(clerk: Client, shop: factories.Shop) -> None:
+    english = ["Order Number", "Recipient Name", "Phone", "Region Code", "Address", "SKU", "Qty", "Unit Price"]
+    assert importing.suggest(english, shop.merchant) == [
+        *("external_number", "recipient_name", "recipient_phone", "region_code", "address"),
+        *("sku", "quantity", "unit_price"),
+    ]
+    content = b"".join(clerk.get("/admin/orders/order/import/template/").streaming_content)
+    (headers,) = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    # Names that two languages share mean the first of them; none may mean nothing.
+    with mock.patch("django.utils.translation.get_language", return_value="en"):
+        assert [name for name in importing.suggest(headers, shop.merchant) if not name] == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_text_is_read_in_its_encoding_and_with_its_delimiter(encoding: str, delimiter: str) -> None:
+    text = delimiter.join(HEADERS) + "\r\n" + delimiter.join(map(str, row("A-1", "P1")))
+
+    table = tables.read_table(text.encode(encoding))
+
+    assert table.headers == HEADERS
+    assert table.rows[0][1][2] == "张华"
+
+
+def test_numbers_whose_digits_excel_cut_off_are_refused_with_the_remedy(clerk: Client, shop: factories.Shop) -> None:
+    job = imported(clerk, shop, workbook(row(12345678901234567890, shop.sku.code)))  # type: ignore[arg-type]
+
+    assert job.failed == 1
+    assert JobResult.objects.get().errors[0]["code"] == "digits_lost"
+
+
+def test_rows_of_an_order_that_disagree_are_refused(clerk: Client, shop: factories.Shop) -> None:
+    job = imported(clerk, shop, workbook(row("A-1", shop.sku.code), row("A-1", shop.sku.code, 收货人="李四")))
+
+    assert job.failed == 1
+    assert {error["code"] for error in JobResult.objects.get().errors} == {"rows_differ"}
+
+
+def test_regions_are_found_without_their_suffixes(shop: factories.Shop) -> None:
+    factories.RegionFactory(code="440305", province="广东省", city="深圳市", district="南山区")
+    regions = importing.Regions()
+
+    assert regions.find("广东", "深圳", "南山") == "440305"
+    assert regions.find("北京", "", "东城") == "110101"
+    assert regions.find("广东省", "深圳市", "无名区") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02 09:00:00", "2026-01-02T09:00:00+08:00"),
+        ("2026/1/2 9:05", "2026-01-02T09:05:00+08:00"),
+        ("2026年1月2日", "2026-01-02T00:00:00+08:00"),
+        ("2026-01-02T01:00:00Z", "2026-01-02T01:00:00+00:00"),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, expected: str) -> None:
+    assert importing._moment(text, steps.NOON).isoformat() == expected  # type: ignore[union-attr]
+
+
+# --- What strangers upload
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(tables.UnreadableFile) as refused:
+        tables.read_table(content)
+    return str(refused.value)
+
+
+def test_a_cell_at_the_end_of_the_sheet_does_not_take_the_memory() -> None:
+    file = io.BytesIO()
+    book = xlsxwriter.Workbook(file)
+    sheet = book.add_worksheet()
+    sheet.write(0, 0, "订单号")
+    sheet.write(1_048_575, 16_383, "x")
+    book.close()
+
+    assert len(file.getvalue()) < 10_000
+    assert "too much memory" in refusal(file.getvalue())
+
+
+def test_a_workbook_that_unfolds_too_far_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (tables.MAX_UNFOLDED_BYTES + 1))
+
+    assert "too much memory" in refusal(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no rows"),
+        ("订单号\n".encode(), "no rows"),
+        (b"PK\x03\x04nonsense", "damaged"),
+        (b"\xd0\xcf\x11\xe0nonsense", "cannot be read"),
+        (b"\x89PNG\0\0\0", "neither"),
+        (b"\xff\xff\xff\xff", "neither UTF-8 nor GB 18030"),
+        (b"a,b\n" + b"x" * 5000 + b",1", "more than 4000 characters"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_words(content: bytes, reason: str) -> None:
+    assert reason in refusal(content)
+
+
+def test_a_file_that_is_too_large_or_too_long_is_refused(settings: Any) -> None:
+    settings.IMPORT_MAX_ROWS = 2
+    assert "more than 2 rows" in refusal(b"a\n1\n2\n3\n")
+    assert "more than 2 rows" in refusal(workbook(["1"], ["2"], ["3"], headers=["a"]))
+    settings.IMPORT_MAX_BYTES = 3
+    assert "too large" in refusal(b"a\n1\n2\n3\n")
+
+
+# --- Who may
+
+
+def test_only_those_with_the_right_import(reader: Client, shop: factories.Shop) -> None:
+    assert reader.get("/admin/orders/order/import/").status_code == 403
+    assert upload(reader, shop, workbook(row("A-1", shop.sku.code))).status_code == 403
+
+
+def test_nobody_sees_anothers_draft_or_job(clerk: Client, shop: factories.Shop) -> None:
+    job = imported(clerk, shop, workbook(row("A-1", shop.sku.code)))
+    other = client_of("import_orders", "view_order")
+
+    for path in ("change/", "progress/", "download/"):
+        assert other.get(f"/admin/common/job/{job.pk}/{path}").status_code == 404
+    assert other.post(f"/admin/common/job/{job.pk}/cancel/").status_code == 404
+    assert other.get(f"/admin/orders/order/import/{job.pk}/").status_code == 404
+    assert f"/{job.pk}/" not in other.get("/admin/common/job/").content.decode()
+    assert clerk.get(f"/admin/common/job/{job.pk}/download/").status_code == 200
+    assert clerk.get("/admin/common/job/").status_code == 200
+
+
+def test_files_of_old_jobs_are_deleted(clerk: Client, shop: factories.Shop, settings: Any, tmp_path: Any) -> None:
+    job = imported(clerk, shop, workbook(row("A-1", shop.sku.code, 手机号="12")))
+    assert list(tmp_path.rglob("*.xlsx"))
+    assert jobs.purge() == 0
+
+    Job.objects.update(finished_at="2026-01-01T00:00:00Z")
+
+    assert jobs.purge() == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not JobResult.objects.exists()
+    assert clerk.get(f"/admin/common/job/{job.pk}/download/").status_code == 404
+    assert jobs.purge() == 0
