@@ -174,7 +174,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # The validator is a service of somebody else.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
-    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX": "/api(/v1)?",
     "ENUM_NAME_OVERRIDES": {
         "OrderState": "orders.models.OrderState",
         "SubOrderState": "orders.models.SubOrderState",
@@ -218,8 +218,16 @@ WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 CARRIER_ADAPTER = env.str("OMS_CARRIER_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
+# Rows that were refused on their way in are kept this long for their merchants; they hold buyers' names and phones.
+REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
+
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "forget-rejected-orders": {
+        "task": "oms.forget_rejected_orders",
+        "schedule": 3600.0,
+        "options": {"expires": 3000},
+    },
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
 }

@@ -9,7 +9,7 @@ from django.conf import settings
 from oms.common import nudging
 from oms.common.claiming import run_until_empty
 from oms.pipeline import PIPELINE, STAGES
-from orders import waking
+from orders import rejecting, waking
 
 logger = logging.getLogger(__name__)
 
@@ -46,3 +46,9 @@ def wake_all_backorders() -> None:
     """Try every backordered sub-order again; a safety net under the wake stage."""
     if waking.wake_all():
         nudging.nudge("allocate")
+
+
+@shared_task(name="oms.forget_rejected_orders", ignore_result=True)
+def forget_rejected_orders() -> int:
+    """Delete refused rows whose time is over; returns how many."""
+    return rejecting.forget()

@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.pagination import BasePagination
@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from oms.common import numbering
 from oms.common.api_errors import InvalidInput
-from oms.common.errors import FieldError
+from oms.common.errors import ChangedMeanwhile, FieldError, VersionRequired
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z._:/+=-]{1,128}")
 
@@ -62,22 +62,47 @@ class ErrorsSerializer(serializers.Serializer):
     errors = ErrorSerializer(many=True)
 
 
+_FIELDS = OpenApiParameter(
+    "fields", str, description="Only these fields of each thing, such as `number,state`; all without it."
+)
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description='The `version` that was read, in quotes as the ETag has it: `"3"`. Stale: 409 `changed_meanwhile`.',
+)
+
+
 class ApiSchema(AutoSchema):
-    """Describes the operations; adds the errors that any of them can answer with."""
+    """Describes the operations; adds the parameters and errors that many of them share."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        """`fields` of what is read, and `If-Match` of what is changed."""
+        parameters = super().get_override_parameters()
+        if self.method == "GET" and getattr(self.view, "has_sparse_fields", False):
+            parameters = [*parameters, _FIELDS]
+        if self.method in getattr(self.view, "checks_version", ()):
+            parameters = [*parameters, _IF_MATCH]
+        return parameters
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         responses = super()._get_response_bodies(direction)  # type: ignore[arg-type]
         if direction == "response" and self.view.authentication_classes:
             errors = {"401": "No valid token.", "500": "Something went wrong here."}
-            if self.method == "POST":
+            if self.method in getattr(self.view, "checks_version", ()):
+                errors |= {"409": "Refused, or changed meanwhile.", "428": "The header If-Match is missing."}
+            if self.method in {"POST", "PUT", "PATCH"}:
                 errors |= {"400": "The body is wrong.", "413": "The body is too large.", "415": "Not JSON."}
             else:
                 errors["400"] = "A parameter is wrong."
+            errors |= getattr(self.view, "error_statuses", {})
             if "{" in self.path:
                 errors["404"] = "There is no such thing, or it is not the merchant's."
             for status, description in errors.items():
                 if status not in responses:
-                    responses[status] = self._get_response_for_code(ErrorsSerializer, status)
+                    form = getattr(self.view, "errors_serializer", ErrorsSerializer)
+                    responses[status] = self._get_response_for_code(form, status)
                     responses[status]["description"] = description
         return dict(sorted(responses.items()))
 
@@ -91,6 +116,8 @@ class ApiView(APIView):
     schema = ApiSchema()
     metadata_class = None
     query_parameters: frozenset[str] = frozenset()
+    has_sparse_fields = False
+    checks_version: frozenset[str] = frozenset()  # the methods that must name the version which they change
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Take the caller's request id, or make one."""
@@ -101,9 +128,12 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse unknown parameters: a filter with a slip in its name must not answer with everything."""
         super().initial(request, *args, **kwargs)
-        unknown = sorted(request.query_params.keys() - self.query_parameters)
+        allowed = self.query_parameters
+        if self.has_sparse_fields and request.method == "GET":
+            allowed |= {"fields"}
+        unknown = sorted(request.query_params.keys() - allowed)
         if unknown:
-            known = ", ".join(sorted(self.query_parameters)) or "–"
+            known = ", ".join(sorted(allowed)) or "–"
             detail = _("There is no such parameter here. Known ones: %(known)s.") % {"known": known}
             raise InvalidInput([FieldError(name, "unknown_parameter", detail) for name in unknown])
 
@@ -113,6 +143,58 @@ class ApiView(APIView):
         response["X-Request-ID"] = self.request_id
         response["Cache-Control"] = "no-store"
         return response
+
+
+_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"|([1-9][0-9]{0,8})', re.ASCII)
+
+
+def version_of(request: Request) -> int:
+    """The version that the caller looked at, from If-Match.
+
+    Raises VersionRequired where it is missing, and InvalidInput where it is no version.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given:
+        raise VersionRequired(_('Send the version that you read in the header If-Match, such as If-Match: "3".'))
+    match = _ETAG.fullmatch(given)
+    if match is None:
+        detail = _('Give one version in quotes, as the ETag has it, such as "3".')
+        raise InvalidInput([FieldError("If-Match", "invalid", detail)])
+    return int(match[1] or match[2])
+
+
+def etag(version: int) -> dict[str, str]:
+    """The header that names the version of what is answered."""
+    return {"ETag": f'"{version}"'}
+
+
+def check_version(row: Any, version: int) -> None:
+    """Raises ChangedMeanwhile if the locked row is of another version than the caller looked at."""
+    if row.version != version:
+        raise ChangedMeanwhile(_("Somebody else changed this meanwhile. Read it again and repeat if need be."))
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class LineField(serializers.CharField):
+    """A line of text that the database can hold: no control characters, no halves of characters."""
+
+    def run_validators(self, value: str) -> None:
+        """Raises ValidationError."""
+        if _UNPRINTABLE.search(value):
+            raise serializers.ValidationError(_("Remove the control characters."), "control_character")
+        super().run_validators(value)
+
+
+class TextField(serializers.CharField):
+    """A text of several lines that the database can hold."""
+
+    def run_validators(self, value: str) -> None:
+        """Raises ValidationError."""
+        if _UNPRINTABLE.search(value.replace("\n", "").replace("\t", "").replace("\r", "")):
+            raise serializers.ValidationError(_("Remove the control characters."), "control_character")
+        super().run_validators(value)
 
 
 def read_json(request: Request) -> bytes:
@@ -223,7 +305,22 @@ def represent(serializer_class: type[serializers.ModelSerializer], row: Model, r
         serializer = serializer_class()
         setattr(_serializers, serializer_class.__name__, serializer)
     serializer._context = {"request": request}
-    return serializer.to_representation(row)
+    shown = serializer.to_representation(row)
+    wanted = request.query_params.get("fields") if request.method == "GET" else None
+    return shown if wanted is None else _only(shown, wanted)
+
+
+def _only(shown: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """The fields asked for. Raises InvalidInput for one that there is not."""
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = sorted(set(names) - shown.keys())
+    if unknown or not names:
+        detail = _("There is no field %(unknown)s. Known ones: %(known)s.") % {
+            "unknown": ", ".join(unknown)[:200] or "–",
+            "known": ", ".join(shown),
+        }
+        raise InvalidInput([FieldError("fields", "unknown_field", detail)])
+    return {name: shown[name] for name in names}
 
 
 _msgspec_components: dict[str, Any] = {}

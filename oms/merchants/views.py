@@ -3,7 +3,7 @@
 from rest_framework.generics import GenericAPIView
 from rest_framework.response import Response
 
-from oms.common.api import ApiView, represent
+from oms.common.api import ApiView, etag, represent
 from oms.merchants.authentication import ApiUser
 from oms.merchants.models import Merchant
 
@@ -13,6 +13,7 @@ class MerchantView(ApiView, GenericAPIView):
 
     lookup_field = "number"
     filter_backends: list[type] = []
+    scopes: dict[str, str] = {}
 
     @property
     def caller(self) -> ApiUser:
@@ -31,4 +32,6 @@ class MerchantView(ApiView, GenericAPIView):
 
     def one(self) -> Response:
         """The row that the address names. Raises Http404."""
-        return Response(represent(self.serializer_class, self.get_object(), self.request))
+        row = self.get_object()
+        headers = etag(row.version) if hasattr(row, "version") else None
+        return Response(represent(self.serializer_class, row, self.request), headers=headers)

@@ -9,6 +9,7 @@ from oms.common.numbering import order_number
 from orders.actors import Actor
 from orders.addresses import address_key
 from orders.apportionment import Shares, apportion
+from orders.intake import history
 from orders.intake.checking import CheckedOrder
 from orders.models.order import OrderState, PaymentMethod, PaymentState
 
@@ -28,8 +29,11 @@ LINE_COLUMNS = (
 EVENT_COLUMNS = ("order_id", "kind", "actor_kind", "actor", "to_state", "created_at")
 
 
-def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime) -> list[tuple[int, str]]:
-    """Write the orders with their lines and first timeline events; returns (id, number) for each, in order.
+def store(
+    orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime, is_history: bool = False
+) -> list[tuple[int, str]]:
+    """Write the orders with their lines and first timeline events; returns (id, number) for each, in order. Orders of
+    the past (`is_history`) are written as they ended.
 
     Raises IntegrityError if another transaction stored one of the external numbers first.
     """
@@ -37,7 +41,10 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
     order_rows, line_rows, event_rows, stored = [], [], [], []
     for order_id, order in zip(ids, orders, strict=True):
         body = order.body
-        state, payment_state = _first_states(order)
+        ended = history.ending(order) if is_history else None
+        state, payment_state = (
+            (ended.state.value, ended.payment_state.value) if ended is not None else _first_states(order)
+        )
         number = order_number(_kind(order), body.buyer.id, order_id)
         awaits_payment = state == OrderState.AWAITING_PAYMENT
         order_rows.append(
@@ -55,7 +62,7 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
                 body.buyer.phone,
                 body.recipient.name,
                 body.recipient.phone,
-                body.recipient.region_code,
+                body.recipient.region_code or None,
                 body.recipient.address,
                 address_key(body.recipient.region_code, body.recipient.address),
                 body.remark,
@@ -72,7 +79,8 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
                 body.ordered_at,
                 now,
                 pay_by if awaits_payment else None,
-                now if payment_state == PaymentState.NOTHING_DUE else None,
+                ended.paid_at if ended else now if payment_state == PaymentState.NOTHING_DUE else None,
+                *(ended.columns() if ended else ()),
             )
         )
         for position, (line, shares) in enumerate(zip(order.lines, shares_of(order), strict=True), 1):
@@ -93,9 +101,11 @@ def store(orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by
                     fen_text(shares.payable),
                 )
             )
-        event_rows.append((order_id, "received", actor.kind, actor.name, state, now))
+        event_rows.append((order_id, "received", actor.kind, actor.name, "" if ended else state, now))
+        if ended:
+            event_rows.append((order_id, "imported", actor.kind, actor.name, state, now))
         stored.append((order_id, number))
-    copy_rows("orders_order", ORDER_COLUMNS, order_rows)
+    copy_rows("orders_order", ORDER_COLUMNS + (history.COLUMNS if is_history else ()), order_rows)
     copy_rows("orders_orderline", LINE_COLUMNS, line_rows)
     copy_rows("orders_orderevent", EVENT_COLUMNS, event_rows)
     return stored

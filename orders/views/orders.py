@@ -1,5 +1,6 @@
 """The API's operations on orders."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,11 +13,12 @@ from rest_framework.response import Response
 
 from oms.common.api import NewestFirst, read_json, represent, schema_of
 from oms.common.api_errors import InvalidInput
-from orders import examples
+from oms.common.errors import FieldError
+from orders import examples, rejecting
 from orders.filters import OrderFilter
 from orders.intake.bodies import OrderBody, decode_strictly
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
-from orders.models import Order, OrderEvent
+from orders.models import Order, OrderEvent, RejectedOrder
 from orders.serializers import (
     DuplicateSerializer,
     EventSerializer,
@@ -35,6 +37,8 @@ _LOCATION = OpenApiParameter(
 class OrdersView(OrderScopedView):
     """The merchant's orders."""
 
+    scopes = {"GET": "orders.read", "POST": "orders.write"}
+    has_sparse_fields = True
     serializer_class = OrderSummarySerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter
@@ -88,10 +92,12 @@ class OrdersView(OrderScopedView):
         """Store an order. Raises InvalidInput, naming every field that is wrong."""
         body = decode_strictly(read_json(request))
         if not isinstance(body, OrderBody):
+            self._keep_refused(request, body)
             raise InvalidInput(body)
         (outcome,) = place_orders([body], self.merchant, actor=self.actor)
         match outcome:
             case Refused(errors):
+                self._keep_refused(request, errors, body.external_number)
                 raise InvalidInput(errors)
             case Duplicate(number):
                 url = order_url(number, request)
@@ -104,10 +110,16 @@ class OrdersView(OrderScopedView):
                 answer = represent(OrderSerializer, order, request)
                 return Response(answer, status.HTTP_201_CREATED, headers={"Location": order_url(number, request)})
 
+    def _keep_refused(self, request: Request, errors: Sequence[FieldError], external_number: str = "") -> None:
+        row = rejecting.RefusedRow(request._request.body, external_number, errors)
+        rejecting.keep(self.merchant, RejectedOrder.Door.SINGLE, [row])
+
 
 class OrderView(OrderScopedView):
     """One order."""
 
+    scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
@@ -128,6 +140,8 @@ class OrderView(OrderScopedView):
 class TimelineView(OrderScopedView):
     """What happened to one order."""
 
+    scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = EventSerializer
 
     @extend_schema(

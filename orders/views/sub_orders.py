@@ -20,6 +20,8 @@ from orders.views.scoping import OrderScopedView
 class SubOrdersView(OrderScopedView):
     """The sub-orders that the merchant fulfils."""
 
+    scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = SubOrderSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = SubOrderFilter
@@ -49,6 +51,8 @@ class SubOrdersView(OrderScopedView):
 class SubOrderView(OrderScopedView):
     """One sub-order."""
 
+    scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = SubOrderSerializer
 
     def get_queryset(self) -> QuerySet[SubOrder]:
