@@ -135,8 +135,41 @@ class DeliveredSerializer(serializers.Serializer):
     virtual_product_type = serializers.ChoiceField(list(_KINDS))
 
 
-LocStatusAnswer = enveloped("LocStatusAnswer", LocStatusSerializer)
-LocDeliveredAnswer = enveloped("LocDeliveredAnswer", DeliveredSerializer)
+LocStatusAnswer = enveloped(
+    "LocStatusAnswer",
+    LocStatusSerializer,
+    {
+        "order_id": "T20250215-1",
+        "order_number": "1364935748662587",
+        "order_status": "运输中",
+        "payment_status": "已支付",
+        "tracking": [
+            {
+                "carrier": "顺丰速运",
+                "waybill_number": "SF1700000000017",
+                "status": "运输中",
+                "scans": [
+                    {
+                        "time": "2026-01-02T20:41:00+08:00",
+                        "status": "运输中",
+                        "text": "离开分拣中心",
+                        "location": "北京",
+                    }
+                ],
+            }
+        ],
+    },
+)
+LocDeliveredAnswer = enveloped(
+    "LocDeliveredAnswer",
+    DeliveredSerializer,
+    {
+        "order_id": "V20250215-1",
+        "order_number": "3364935748662587",
+        "order_status": "已送达",
+        "virtual_product_type": "激活码",
+    },
+)
 
 
 def order_status(order: Order, shipments: list[Shipment]) -> str:

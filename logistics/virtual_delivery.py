@@ -67,7 +67,7 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
 
 @transaction.atomic
 def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: Actor) -> None:
-    """Deliver the merchant's own code, link or account for every virtual part of the order; said again, nothing happens.
+    """Deliver the merchant's own code, link or account for the order's virtual parts; said again, nothing happens.
 
     Raises CannotDeliver where nothing virtual is ready, and DeliveredOtherwise.
     """

@@ -180,6 +180,11 @@ SPECTACULAR_SETTINGS = {
         "SubOrderState": "orders.models.SubOrderState",
         "ShipmentState": "logistics.models.ShipmentState",
         "HoldKind": "orders.models.Hold.Kind",
+        "PaymentState": "orders.models.PaymentState",
+        "PaymentStatus": "payments.models.PaymentStatus",
+        "RefundStatus": "payments.models.RefundStatus",
+        "RejectedOrderState": "orders.models.RejectedOrder.State",
+        "StorageClass": "inventory.models.StorageClass",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -89,7 +89,11 @@ class CreatedAnswerSerializer(serializers.Serializer):
     amount = serializers.DecimalField(12, 2)
 
 
-LocCreatedAnswer = enveloped("LocCreatedAnswer", CreatedAnswerSerializer)
+LocCreatedAnswer = enveloped(
+    "LocCreatedAnswer",
+    CreatedAnswerSerializer,
+    {"order_id": "T20250215-1", "order_number": "1364935748662587", "amount": "20.00"},
+)
 
 
 class LocCreateView(LocView):

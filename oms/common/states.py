@@ -1,8 +1,8 @@
 """The database's own guard of state machines, generated from the transitions that the models declare.
 
 For every model with a django-fsm field a trigger refuses any other edge, whoever writes: bulk code, a shell, a form
-that went stale. The same trigger counts `version`; rows that have a version and no states get one that only counts. They
-are made anew after every `migrate`, so that they can never lag behind the code.
+that went stale. The same trigger counts `version`; rows that have a version and no states get one that only counts.
+Both are made anew after every `migrate`, so that they can never lag behind the code.
 """
 
 from collections.abc import Iterable, Iterator

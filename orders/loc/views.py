@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, OpenApiRequest, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -88,7 +88,7 @@ class StateAnswerSerializer(serializers.Serializer):
     state = serializers.ChoiceField(OrderState.choices)
 
 
-def enveloped(name: str, data: type[serializers.Serializer]) -> type[serializers.Serializer]:
+def enveloped(name: str, data: type[serializers.Serializer], example: dict[str, Any]) -> type[serializers.Serializer]:
     """The form of a success with that data."""
     fields = {
         "__doc__": "A success.",
@@ -96,12 +96,23 @@ def enveloped(name: str, data: type[serializers.Serializer]) -> type[serializers
         "message": serializers.CharField(),
         "data": data(),
     }
-    return type(f"{name}Serializer", (serializers.Serializer,), fields)
+    shown = OpenApiExample("Done", {"code": 0, "message": "成功", "data": example})
+    return extend_schema_serializer(examples=[shown])(type(f"{name}Serializer", (serializers.Serializer,), fields))
 
 
-LocInventoryAnswer = enveloped("LocInventoryAnswer", InventoryAnswerSerializer)
-LocNotificationAnswer = enveloped("LocNotificationAnswer", NotificationAnswerSerializer)
-LocStateAnswer = enveloped("LocStateAnswer", StateAnswerSerializer)
+LocInventoryAnswer = enveloped(
+    "LocInventoryAnswer",
+    InventoryAnswerSerializer,
+    {"item_id": "P1095275", "warehouse_code": "POP01-WH", "quantity": 40, "reserved": 6, "available": 34},
+)
+LocNotificationAnswer = enveloped(
+    "LocNotificationAnswer", NotificationAnswerSerializer, {"notification_id": 17, "status": "queued"}
+)
+LocStateAnswer = enveloped(
+    "LocStateAnswer",
+    StateAnswerSerializer,
+    {"order_id": "T20250215-1", "order_number": "1364935748662587", "state": "completed"},
+)
 
 
 def request_of(body: type, example: dict[str, Any]) -> OpenApiRequest:

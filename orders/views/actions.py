@@ -10,6 +10,7 @@ from oms.common.api import represent, version_of
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
 from orders import cancelling, cancelling_units, readdressing, timeline
+from orders.examples import ORDER
 from orders.models import OrderEvent
 from orders.serializers import CancelSerializer, NoteSerializer, OrderSerializer, RecipientChangeSerializer
 from orders.views.scoping import OrderScopedView
@@ -35,7 +36,8 @@ class RecipientView(OrderScopedView):
         tags=["orders"],
         request=RecipientChangeSerializer,
         examples=[
-            OpenApiExample("Another district", {"region_code": "110105", "address": "建国路88号"}, request_only=True)
+            OpenApiExample("Another district", {"region_code": "110105", "address": "建国路88号"}, request_only=True),
+            OpenApiExample("The order", ORDER, response_only=True),
         ],
         responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
     )

@@ -126,6 +126,7 @@ class ReplayView(OrderScopedView):
         examples=[
             OpenApiExample("Corrected", {"order": examples.BODY}, request_only=True),
             OpenApiExample("As it was", {}, request_only=True),
+            OpenApiExample("The order", examples.ORDER, response_only=True),
         ],
         responses={
             200: OpenApiResponse(OrderSerializer, "An earlier call had made the order."),

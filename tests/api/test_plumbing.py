@@ -236,12 +236,44 @@ def test_the_schema_describes_every_operation_with_an_example():
         "get /api/v1/sub-orders",
         "get /api/v1/sub-orders/{number}",
         "get /api/v1/sub-orders/{number}/shipments",
+        "patch /api/v1/orders/{number}/recipient",
+        "post /api/v1/orders/{number}/cancel",
+        "get /api/v1/orders/{number}/notes",
+        "post /api/v1/orders/{number}/notes",
+        "get /api/v1/orders/{number}/amounts",
+        "get /api/v1/orders/{number}/payments",
+        "get /api/v1/payments",
+        "get /api/v1/payments/{number}",
+        "get /api/v1/refunds",
+        "get /api/v1/refunds/{number}",
+        "get /api/v1/shipments",
+        "get /api/v1/shipments/{number}",
+        "get /api/v1/inventory",
+        "post /api/v1/inventory",
+        "get /api/v1/inventory/{warehouse}/{sku}",
+        "patch /api/v1/inventory/{warehouse}/{sku}",
+        "get /api/v1/skus",
+        "post /api/v1/skus",
+        "get /api/v1/skus/{code}",
+        "patch /api/v1/skus/{code}",
+        "get /api/v1/rejected-orders",
+        "get /api/v1/rejected-orders/{id}",
+        "delete /api/v1/rejected-orders/{id}",
+        "post /api/v1/rejected-orders/{id}/replay",
+        "post /api/order/create",
+        "get /api/order/status",
+        "post /api/order/virtual_delivery",
+        "post /api/order/confirm_receipt",
+        "post /api/order/update_status",
+        "post /api/inventory/update",
+        "post /api/notification/send",
     }
     for name, operation in operations.items():
         assert operation["summary"], name
         assert operation["security"] == [{"token": []}], name
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
-        assert success["content"]["application/json"]["examples"], name
+        if name.split()[0] != "delete":
+            assert success["content"]["application/json"].get("examples"), name
         assert {"400", "401", "500"} <= operation["responses"].keys(), name
     body = schema["components"]["schemas"]["OrderBody"]
     assert set(body["required"]) == {
