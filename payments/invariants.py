@@ -13,7 +13,8 @@ INVARIANTS = (
           ON p.order_id = o.id
         LEFT JOIN (SELECT order_id, sum(amount) AS refunded FROM payments_refund WHERE state = 'succeeded'
                    GROUP BY order_id) AS r ON r.order_id = o.id
-        WHERE NOT o.is_historical AND (o.paid_amount, o.refunded_amount) <> (coalesce(p.paid, 0), coalesce(r.refunded, 0))
+        WHERE NOT o.is_historical
+          AND (o.paid_amount, o.refunded_amount) <> (coalesce(p.paid, 0), coalesce(r.refunded, 0))
         """,
     ),
     Invariant(
@@ -54,7 +55,7 @@ INVARIANTS = (
     ),
     Invariant(
         "historical_orders_have_no_payments",
-        "An order imported as it ended elsewhere has no payment, refund or settlement here; its money was settled there.",
+        "An order imported as it ended elsewhere has no payment, refund or sub-order here: its money was settled there.",
         """
         SELECT o.number FROM orders_order o WHERE o.is_historical AND (
             EXISTS (SELECT FROM payments_payment p WHERE p.order_id = o.id)

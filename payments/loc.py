@@ -107,8 +107,8 @@ class LocCreateView(LocView):
         summary="创建订单 · create an order",
         description=(
             "Goods at their list prices to an address in free text, or virtual goods at the price given. An address"
-            " whose region is not certain is not guessed: the order is taken, and waits until a person has said where it"
-            " goes. The same `order_id` with the same content answers the same again; with other content 40901."
+            " whose region is not certain is not guessed: the order is taken, and waits until a person has said where"
+            " it goes. The same `order_id` with the same content answers the same again; with other content 40901."
         ),
         tags=["LOC"],
         request=OpenApiRequest(

@@ -20,8 +20,8 @@ _ORDER = (
 )
 _NOT_OWED = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
 _BY_WORTH = (
-    "in proportion to the goods_amount of the lines: whole yuan first, then the rest in fen by largest remainder; what a"
-    " line cannot bear goes to the others; fixed when the order came in and never worked out again"
+    "in proportion to the goods_amount of the lines: whole yuan first, then the rest in fen by largest remainder; what"
+    " a line cannot bear goes to the others; fixed when the order came in and never worked out again"
 )
 FORMULAS = {
     "line.goods_amount": "quantity * unit_price - line_discount",
