@@ -55,7 +55,7 @@ INVARIANTS = (
     ),
     Invariant(
         "historical_orders_have_no_payments",
-        "An order imported as it ended elsewhere has no payment, refund or sub-order here: its money was settled there.",
+        "An order imported as it ended elsewhere has no payment, refund or sub-order here: all that was there.",
         """
         SELECT o.number FROM orders_order o WHERE o.is_historical AND (
             EXISTS (SELECT FROM payments_payment p WHERE p.order_id = o.id)
