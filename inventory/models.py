@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import money
+from oms.common.models import Versioned, money
 from oms.merchants.models import Merchant
 
 
@@ -43,8 +43,16 @@ class Region(models.Model):
         return f"{self.province}{city}{self.district}"
 
 
-class Sku(models.Model):
-    """A sellable article of one merchant."""
+class SkuQuerySet(models.QuerySet["Sku"]):
+    """Named queries over SKUs."""
+
+    def visible_to(self, merchant: Merchant) -> "SkuQuerySet":
+        """The merchant's own SKUs; the one place that decides it."""
+        return self.filter(merchant=merchant)
+
+
+class Sku(Versioned):
+    """A sellable article of one merchant. A list price of 0 means that none is known."""
 
     merchant = models.ForeignKey(Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="skus")
     code = models.CharField(_("code"), max_length=64)
@@ -56,6 +64,8 @@ class Sku(models.Model):
     weight_g = models.PositiveIntegerField(_("weight (g)"), default=0)
     list_price = money(_("list price"), default=0)
     is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
+
+    objects = SkuQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("SKU")
@@ -114,12 +124,23 @@ class Warehouse(models.Model):
         return f"{self.code} {self.name}"
 
 
-class Stock(models.Model):
+class StockQuerySet(models.QuerySet["Stock"]):
+    """Named queries over stock."""
+
+    def visible_to(self, merchant: Merchant) -> "StockQuerySet":
+        """Stock of the merchant's own SKUs, wherever it lies; the one place that decides it."""
+        return self.filter(sku__merchant=merchant)
+
+
+class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
     `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders` is set whenever units
-    become available, and cleared by the stage that then wakes waiting sub-orders.
+    become available, and cleared by the stage that then wakes waiting sub-orders. `version` counts the changes of
+    `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile.
     """
+
+    version_counts = ("on_hand",)
 
     warehouse = models.ForeignKey(
         Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="stock", db_index=False
@@ -131,6 +152,8 @@ class Stock(models.Model):
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
     wakes_backorders = models.BooleanField(_("wakes backorders"), db_default=False, default=False, editable=False)
+
+    objects = StockQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("stock")

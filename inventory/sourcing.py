@@ -88,25 +88,26 @@ class Routes:
         self._warehouses = list(Warehouse.objects.filter(is_active=True).order_by("code"))
         self._regions: dict[str, Region] = {}
         self._senders: dict[tuple[int, str, str], list[Warehouse]] = {}
-        self._known: dict[tuple[int, str, str], list[Candidate]] = {}
+        self._known: dict[tuple[int, str, str | None], list[Candidate]] = {}
         self.codes = {warehouse.pk: warehouse.code for warehouse in self._warehouses}
 
-    def prepare(self, region_codes: set[str]) -> None:
+    def prepare(self, region_codes: set[str | None]) -> None:
         """Read the regions that will be asked about."""
-        missing = region_codes - self._regions.keys()
+        missing = region_codes - self._regions.keys() - {None}
         if missing:
             self._regions.update(Region.objects.in_bulk(missing))
 
-    def candidates(self, merchant_id: int, storage_class: str, region_code: str) -> list[Candidate]:
+    def candidates(self, merchant_id: int, storage_class: str, region_code: str | None) -> list[Candidate]:
         """Warehouses that may send, nearest first. The region must have been prepared."""
         key = (merchant_id, storage_class, region_code)
         found = self._known.get(key)
         if found is None:
-            region = self._regions[region_code]
+            # Virtual goods may go to nowhere in particular: every place is equally near.
+            region = self._regions[region_code] if region_code is not None else None
             found = sorted(
                 (
-                    Candidate(warehouse.pk, warehouse.code, self._km(warehouse, region))
-                    for warehouse in self._serving(merchant_id, storage_class, region.province)
+                    Candidate(warehouse.pk, warehouse.code, self._km(warehouse, region) if region else 0)
+                    for warehouse in self._serving(merchant_id, storage_class, region.province if region else "")
                 ),
                 key=lambda candidate: (candidate.km, candidate.code),
             )

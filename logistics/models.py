@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from oms.common.models import Expectation, Versioned, WorkItem
+from oms.merchants.models import Merchant
 from orders.models import SubOrder
 
 
@@ -63,6 +64,15 @@ def _others(target: str) -> list[str]:
     return [state for state in (*_BEFORE_MOVING, *MOVING) if state != target]
 
 
+class ShipmentQuerySet(models.QuerySet["Shipment"]):
+    """Named queries over parcels."""
+
+    def visible_to(self, merchant: Merchant) -> "ShipmentQuerySet":
+        """Parcels of orders that the merchant's channels sent, and of sub-orders that it fulfils; the one place that
+        decides it."""
+        return self.filter(Q(sub_order__order__channel__merchant=merchant) | Q(sub_order__merchant=merchant))
+
+
 class Shipment(WorkItem, Versioned, Expectation):
     """A parcel. Its state is a function of the set of its scans (see `logistics.tracking.state_of`).
 
@@ -86,6 +96,8 @@ class Shipment(WorkItem, Versioned, Expectation):
     collected_at = models.DateTimeField(_("collected at"), null=True, blank=True, editable=False)
     last_scan_at = models.DateTimeField(_("last scan at"), null=True, blank=True, editable=False)
     signed_at = models.DateTimeField(_("signed at"), null=True, blank=True, editable=False)
+
+    objects = ShipmentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("shipment")

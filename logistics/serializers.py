@@ -8,6 +8,7 @@ from logistics.models import Shipment, TrackingEvent
 
 EXAMPLE = {
     "number": "1364935748662587-1-S1",
+    "version": 4,
     "sub_order": "1364935748662587-1",
     "carrier": "SF",
     "carrier_name": "顺丰速运",
@@ -45,7 +46,7 @@ class ShipmentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Shipment
         fields = [
-            *("number", "sub_order", "carrier", "carrier_name", "waybill_number", "state", "weight_g"),
+            *("number", "version", "sub_order", "carrier", "carrier_name", "waybill_number", "state", "weight_g"),
             *("created_at", "waybill_issued_at", "collected_at", "last_scan_at", "signed_at", "scans"),
         ]
 

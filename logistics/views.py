@@ -1,20 +1,75 @@
 """The API's operations on parcels."""
 
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from logistics.filters import ShipmentFilter
 from logistics.models import Shipment
 from logistics.serializers import ShipmentSerializer
-from oms.common.api import represent
+from oms.common.api import NewestFirst, represent
 from orders.views.scoping import OrderScopedView
+
+
+class ShipmentScopedView(OrderScopedView):
+    """A view on parcels that the calling merchant sold or fulfils."""
+
+    scopes = {"GET": "shipments.read"}
+    has_sparse_fields = True
+    serializer_class = ShipmentSerializer
+
+    def get_queryset(self) -> QuerySet[Shipment]:
+        """The parcels that the merchant sees."""
+        if getattr(self, "swagger_fake_view", False):
+            return Shipment.objects.none()
+        return ShipmentSerializer.prepare(Shipment.objects.visible_to(self.merchant))
+
+
+class ShipmentsView(ShipmentScopedView):
+    """The merchant's parcels."""
+
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = ShipmentFilter
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters | ShipmentFilter.base_filters.keys()
+
+    @extend_schema(
+        operation_id="list_shipments",
+        summary="List parcels",
+        description="Parcels of the merchant's orders and of sub-orders that it fulfils, newest first, with scans.",
+        tags=["shipments"],
+        responses=ShipmentSerializer(many=True),
+        filters=True,
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of parcels."""
+        return self.page()
+
+
+class ShipmentView(ShipmentScopedView):
+    """One parcel."""
+
+    @extend_schema(
+        operation_id="read_shipment",
+        summary="Read a parcel",
+        description="A parcel with its waybill number and scans.",
+        tags=["shipments"],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The parcel."""
+        return self.one()
 
 
 class OrderShipmentsView(OrderScopedView):
     """The parcels of one order."""
 
     scopes = {"GET": "shipments.read"}
+
     serializer_class = ShipmentSerializer
 
     @extend_schema(
@@ -35,6 +90,7 @@ class SubOrderShipmentsView(OrderScopedView):
     """The parcels of one sub-order."""
 
     scopes = {"GET": "shipments.read"}
+
     serializer_class = ShipmentSerializer
 
     @extend_schema(

@@ -1,21 +1,42 @@
-"""Virtual goods skip warehouse and carrier: a code is delivered to the buyer, who confirms the receipt."""
+"""Virtual goods skip warehouse and carrier: a code is delivered to the buyer, who confirms the receipt.
+
+Orders whose merchant delivers by itself (the LOC interface) are left to it.
+"""
 
 import secrets
 
-from django.db import connection
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from inventory import reserving
 from logistics.models import VirtualDelivery
+from oms.common import nudging
 from oms.common.claiming import Queue, Stage, claim
+from oms.common.errors import OmsError
 from orders import actors, fulfilment, isolating, timeline
+from orders.actors import Actor
 from orders.holding import ORDER_IS_HELD
-from orders.models import SubOrder, SubOrderLine
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import SubOrder, SubOrderLine, SubOrderState
 
+_MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_locorder l WHERE l.order_id = q.order_id AND l.merchant_delivers)"
 QUEUE = Queue(
     SubOrder,
     "q.state = 'allocated' AND q.storage_class = 'virtual'",
-    unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD}",
+    unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS}",
 )
+
+
+class CannotDeliver(OmsError):
+    """There is nothing to deliver now."""
+
+    code = "cannot_deliver"
+
+
+class DeliveredOtherwise(OmsError):
+    """Something else was delivered before."""
+
+    code = "delivered_otherwise"
 
 
 def run(limit: int) -> int:
@@ -34,13 +55,45 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
     mine = claim(QUEUE, len(sub_order_ids), only=sub_order_ids)
     if not mine:
         return 0
-    with connection.cursor() as cursor:
-        VirtualDelivery.objects.bulk_create(
-            [
-                VirtualDelivery(sub_order_id=key, kind=VirtualDelivery.Kind.ACTIVATION_CODE, content=_new_code())
-                for key in mine
-            ]
+    VirtualDelivery.objects.bulk_create(
+        [
+            VirtualDelivery(sub_order_id=key, kind=VirtualDelivery.Kind.ACTIVATION_CODE, content=_new_code())
+            for key in mine
+        ]
+    )
+    _book(mine, order_ids, actors.job("deliver_virtual"))
+    return len(mine)
+
+
+@transaction.atomic
+def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: Actor) -> None:
+    """Deliver the merchant's own code, link or account for the order's virtual parts; said again, nothing happens.
+
+    Raises CannotDeliver where nothing virtual is ready, and DeliveredOtherwise.
+    """
+    order = lock_order(order_id)
+    parts = [part for part in lock_sub_orders(order_id) if part.is_virtual and part.state != SubOrderState.CANCELLED]
+    earlier = VirtualDelivery.objects.filter(sub_order__in=parts)
+    if parts and len(earlier) == len(parts):
+        if any((delivery.kind, delivery.content) != (kind, content) for delivery in earlier):
+            raise DeliveredOtherwise(_("Something else was delivered for this order before."))
+        return
+    if not parts:
+        raise CannotDeliver(
+            _("Nothing virtual of the order is ready: %(state)s.") % {"state": order.get_state_display()}
         )
+    for part in parts:
+        if part.state != SubOrderState.ALLOCATED or part.cancel_requested_at or order.open_holds:
+            state = _("held") if order.open_holds else part.get_state_display()
+            raise CannotDeliver(_("Nothing virtual of the order is ready: %(state)s.") % {"state": state})
+    VirtualDelivery.objects.bulk_create([VirtualDelivery(sub_order=part, kind=kind, content=content) for part in parts])
+    _book([part.pk for part in parts], [order_id], actor)
+    nudging.nudge("complete", "books")
+
+
+def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
+    """Take the sub-orders to delivered, their units out of the stock, and tell the timeline."""
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE orders_suborder SET state = 'delivered', shipped_at = now(), delivered_at = now(), ready_at = NULL
@@ -57,11 +110,8 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=mine).values_list("id", flat=True)
     reserving.consume(list(lines), actor="virtual delivery")
-    timeline.record_of_sub_orders(
-        mine, "virtual_delivered", actors.job("deliver_virtual"), to_state="delivered", is_public=True
-    )
+    timeline.record_of_sub_orders(mine, "virtual_delivered", actor, to_state="delivered", is_public=True)
     fulfilment.refresh(order_ids)
-    return len(mine)
 
 
 def _new_code() -> str:

@@ -7,7 +7,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from logistics.loc import LocStatusView, LocVirtualDeliveryView
 from oms.common.api import ApiView
+from payments.loc import LocCreateView
 
 
 class NoSuchAddressView(ApiView):
@@ -32,7 +34,14 @@ urlpatterns = [
     path("schema/", _schema_view.as_view(**_public), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     path("v1/", include("orders.urls")),
+    path("v1/", include("inventory.urls")),
+    path("v1/", include("payments.urls")),
     path("v1/", include("logistics.urls")),
     path("v1/", include("oms.merchants.webhooks.urls")),
+    # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
+    path("", include("orders.loc.urls")),
+    path("order/create", LocCreateView.as_view(), name="loc-create"),
+    path("order/status", LocStatusView.as_view(), name="loc-status"),
+    path("order/virtual_delivery", LocVirtualDeliveryView.as_view(), name="loc-virtual-delivery"),
     re_path("^", NoSuchAddressView.as_view()),
 ]

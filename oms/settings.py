@@ -182,7 +182,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     # The validator is a service of somebody else.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
-    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX": "/api(/v1)?",
     "ENUM_NAME_OVERRIDES": {
         "OrderState": "orders.models.OrderState",
         "SubOrderState": "orders.models.SubOrderState",
@@ -191,6 +191,11 @@ SPECTACULAR_SETTINGS = {
         "WebhookEndpointState": "oms.merchants.models.EndpointState",
         "WebhookDeliveryState": "oms.merchants.models.DeliveryState",
         "WebhookDisabledBecause": "oms.merchants.models.DisabledBecause",
+        "PaymentState": "orders.models.PaymentState",
+        "PaymentStatus": "payments.models.PaymentStatus",
+        "RefundStatus": "payments.models.RefundStatus",
+        "RejectedOrderState": "orders.models.RejectedOrder.State",
+        "StorageClass": "inventory.models.StorageClass",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -263,6 +268,8 @@ SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
+# Rows that were refused on their way in are kept this long for their merchants; they hold buyers' names and phones.
+REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
@@ -270,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
     "purge-jobs": {"task": "oms.purge_jobs", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-rejected-orders": {
+        "task": "oms.forget_rejected_orders",
+        "schedule": 3600.0,
+        "options": {"expires": 3000},
+    },
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

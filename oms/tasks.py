@@ -11,7 +11,7 @@ from oms.common.claiming import run_until_empty
 from oms.common.heartbeat import SWEEP, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
-from orders import waking
+from orders import rejecting, waking
 
 logger = logging.getLogger(__name__)
 
@@ -70,3 +70,9 @@ def wake_all_backorders() -> None:
 def purge_jobs() -> None:
     """Forget the files of jobs that were over long ago."""
     jobs.purge()
+
+
+@shared_task(name="oms.forget_rejected_orders", ignore_result=True)
+def forget_rejected_orders() -> int:
+    """Delete refused rows whose time is over; returns how many."""
+    return rejecting.forget()

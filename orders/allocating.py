@@ -36,7 +36,7 @@ class Plan:
     state: str
     merchant_id: int
     storage_class: str
-    region_code: str
+    region_code: str | None
     wants: list[Want] = field(default_factory=list)
     candidates: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN

@@ -61,7 +61,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     if blocked:
         raise CannotCancel(blocked)
     now = timezone.now()
-    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or _may_be_released(part)]
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or may_be_released(part)]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
@@ -85,7 +85,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     return Order.objects.get(pk=order_id)
 
 
-def _may_be_released(part: SubOrder) -> bool:
+def may_be_released(part: SubOrder) -> bool:
     """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
     does not say what the warehouse did."""
     return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))

@@ -36,6 +36,14 @@ BODY: dict[str, Any] = {
     "payable_amount": "23.00",
 }
 
+HISTORICAL_BODY: dict[str, Any] = {
+    **BODY,
+    "external_number": "T20250102-0001",
+    "ordered_at": "2025-01-02T09:00:00+08:00",
+    "state": "completed",
+    "finished_at": "2025-01-06T18:00:00+08:00",
+}
+
 PLACED = {"number": _NUMBER, "url": _URL}
 
 _DUPLICATE_ERROR = {
@@ -116,6 +124,7 @@ SUB_ORDER = {
 
 SUMMARY = {
     **PLACED,
+    "version": 7,
     "source": "web-shop",
     "external_number": "T20260102-0001",
     "state": "split",
@@ -140,6 +149,9 @@ SUMMARY = {
     "currency": "CNY",
     "line_count": 1,
     "total_quantity": 2,
+    "units_to_cancel": None,
+    "wanted_at": None,
+    "is_historical": False,
     "ordered_at": "2026-01-02T09:00:00+08:00",
     "created_at": "2026-01-02T09:00:01.271404+08:00",
     "pay_by": "2026-01-03T09:00:01.271404+08:00",
@@ -167,4 +179,23 @@ ORDER = {
     "sub_orders": [{"number": f"{_NUMBER}-1", **_PART}],
     "holds": [],
     "timeline": EVENTS,
+}
+
+AMOUNTS: dict[str, Any] = {
+    "currency": "CNY",
+    **{name: SUMMARY[name] for name in SUMMARY if name.endswith("_amount")},
+    "cancelled_amount": "0.00",
+    "owed_amount": "23.00",
+    "formulas": {"payable_amount": "order_amount - coupon_amount - points_amount - gift_card_amount"},
+    "lines": [
+        {
+            "position": 1,
+            "sku": "P1095275",
+            "quantity": 2,
+            "unit_price": "10.00",
+            "line_discount": "1.00",
+            **_SHARES,
+            "parts": [{"sub_order": f"{_NUMBER}-1", "state": "allocated", "quantity": 2, **_SHARES}],
+        }
+    ],
 }

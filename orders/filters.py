@@ -2,41 +2,31 @@
 
 from datetime import datetime
 
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
-from django_filters import CharFilter, ChoiceFilter, IsoDateTimeFilter
-from django_filters.fields import IsoDateTimeField
+from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
+from inventory.models import Stock
+from oms.common.filters import MomentFilter
 from orders.models import (
     FulfilmentState,
     Order,
+    OrderEvent,
     OrderLine,
     OrderState,
     PaymentMethod,
     PaymentState,
+    RejectedOrder,
     SubOrder,
     SubOrderLine,
     SubOrderState,
 )
 
+# What the timeline keeps to staff: events of their work, and of the settlement with other merchants.
+INTERNAL_EVENTS = ["note", "retried", "settled", "alert_opened", "alert_escalated", "alert_closed"]
+
 _YES_OR_NO = [("true", _("Yes")), ("false", _("No"))]
-
-
-class _MomentField(IsoDateTimeField):
-    def to_python(self, value: object) -> datetime | None:
-        """A time that the database can hold in every time zone."""
-        moment = super().to_python(value)
-        if moment and not 1900 <= moment.year <= 9000:
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return moment
-
-
-class MomentFilter(IsoDateTimeFilter):
-    """Compares a time in ISO 8601; one without a zone is taken as the server's."""
-
-    field_class = _MomentField
 
 
 class OrderFilter(FilterSet):
@@ -59,6 +49,9 @@ class OrderFilter(FilterSet):
         method="filter_phone", max_length=20, help_text="The recipient's or the buyer's, as it was sent."
     )
     sku = CharFilter(method="filter_sku", max_length=64, help_text="Orders with this SKU.")
+    updated_since = MomentFilter(
+        method="filter_updated", help_text="Something happened to the order then or later: its timeline has it."
+    )
 
     class Meta:
         model = Order
@@ -77,9 +70,43 @@ class OrderFilter(FilterSet):
         """Either phone; the second half has the form of the partial index."""
         return orders.filter(Q(recipient_phone=value) | Q(~Q(buyer_phone=F("recipient_phone")), buyer_phone=value))
 
+    def filter_updated(self, orders: QuerySet[Order], name: str, value: datetime) -> QuerySet[Order]:
+        """Orders with an event since then. The events of that time are found first, by their index on time."""
+        told = OrderEvent.objects.exclude(kind__in=INTERNAL_EVENTS).filter(created_at__gte=value)
+        own = told.filter(order__channel__merchant=self.request.user.merchant)
+        return orders.filter(pk__in=own.values("order_id"))
+
     def filter_sku(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders with a line of the SKU."""
         return orders.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), sku__code=value)))
+
+
+class StockFilter(FilterSet):
+    """Narrows the list of stock."""
+
+    sku = CharFilter("sku__code", max_length=64)
+    warehouse = CharFilter("warehouse__code", max_length=32, help_text="The code of the warehouse.")
+    available = ChoiceFilter(choices=_YES_OR_NO, method="filter_available", help_text="Whether units can be promised.")
+
+    class Meta:
+        model = Stock
+        fields: list[str] = []
+
+    def filter_available(self, stock: QuerySet[Stock], name: str, value: str) -> QuerySet[Stock]:
+        """Stock with units to promise, or without any."""
+        return stock.filter(on_hand__gt=F("reserved")) if value == "true" else stock.filter(on_hand=F("reserved"))
+
+
+class RejectedOrderFilter(FilterSet):
+    """Narrows the list of refused rows."""
+
+    state = ChoiceFilter(choices=RejectedOrder.State.choices)
+    door = ChoiceFilter(choices=RejectedOrder.Door.choices)
+    external_number = CharFilter(max_length=64)
+
+    class Meta:
+        model = RejectedOrder
+        fields: list[str] = []
 
 
 class SubOrderFilter(FilterSet):

@@ -59,7 +59,7 @@ INVARIANTS = (
                 SELECT FROM orders_orderline l WHERE l.order_id = o.id
                 AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.order_line_id = l.id)))
            OR (o.split_at IS NULL AND EXISTS (SELECT FROM orders_suborder s WHERE s.order_id = o.id))
-           OR (o.split_at IS NULL AND o.state IN ('split', 'completed', 'closed'))
+           OR (o.split_at IS NULL AND o.state IN ('split', 'completed', 'closed') AND NOT o.is_historical)
         """,
     ),
     Invariant(
@@ -139,6 +139,16 @@ INVARIANTS = (
                    GROUP BY demand_id) AS c ON c.demand_id = p.id
         WHERE coalesce(c.units, 0) <> CASE
             WHEN s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned') THEN p.quantity ELSE 0 END
+        """,
+    ),
+    Invariant(
+        "units_to_cancel_leave_at_the_split",
+        "Only an order that is not split yet keeps units to cancel, and not more than it has.",
+        """
+        SELECT o.number FROM orders_order o, jsonb_each_text(o.units_to_cancel) AS u(position, units)
+        WHERE o.split_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM orders_orderline l WHERE l.order_id = o.id AND l.position = u.position::int
+            AND l.quantity >= u.units::int)
         """,
     ),
     Invariant(

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common import clock
@@ -100,6 +101,13 @@ def _open_holds(order_ids: list[int]) -> None:
             """,
             {"ids": order_ids},
         )
+
+
+def look_again(order_id: int) -> None:
+    """Run the interception rules on a locked order once more, because what they look at changed."""
+    Order.objects.filter(pk=order_id).update(reviewed_at=None)
+    _open_holds([order_id])
+    Order.objects.filter(pk=order_id, reviewed_at=None).update(reviewed_at=timezone.now())
 
 
 def _approve_or_wait(order_ids: list[int]) -> None:

@@ -6,20 +6,43 @@ from typing import Annotated, Any
 import msgspec
 from django.db.models import F, Prefetch, QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
-from oms.common.api import ErrorSerializer, ErrorsSerializer
+from inventory.models import Stock
+from oms.common.api import ErrorSerializer, ErrorsSerializer, LineField, TextField
 from oms.common.money import fen_text
 from orders import examples
 from orders.actors import Actor
-from orders.intake.bodies import OrderBody
+from orders.filters import INTERNAL_EVENTS
+from orders.intake.bodies import HistoricalBody, OrderBody
 from orders.intake.storing import StoredOrder
-from orders.models import ActorKind, FulfilmentState, Hold, Order, OrderEvent, OrderLine, SubOrder, SubOrderLine
+from orders.models import (
+    ActorKind,
+    FulfilmentState,
+    Hold,
+    Order,
+    OrderEvent,
+    OrderLine,
+    RejectedOrder,
+    SubOrder,
+    SubOrderLine,
+    SubOrderState,
+)
+from orders.stocktaking import MOST_UNITS
 
 MAX_BULK = 1000
+MAX_STOCK_ROWS = 1000
+
+
+def money_field(**options: Any) -> serializers.DecimalField:
+    """An amount in yuan with two places."""
+    return serializers.DecimalField(12, 2, **options)
+
 
 _SHARES = ["goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount"]
 
@@ -43,19 +66,37 @@ _PART = [
     *("delivered_at", "completed_at", "cancelled_at"),
 ]
 
-# What the timeline keeps to staff: events of their work, and of the settlement with other merchants.
-INTERNAL_EVENTS = ["note", "retried", "settled", "alert_opened", "alert_escalated", "alert_closed"]
 _PUBLIC_DATA = {
-    *("amount", "carrier", "location", "number", "numbers", "parts", "provider", "short", "warehouse", "waybill"),
+    *(
+        "amount",
+        "carrier",
+        "location",
+        "number",
+        "numbers",
+        "parts",
+        "provider",
+        "short",
+        "warehouse",
+        "waybill",
+        "units",
+        "fields",
+    ),
 }
 # Rules and staff give reasons for each other's eyes; a merchant reads why it was cancelled or refunded.
-_REASON_IS_PUBLIC = {"cancelled", "cancel_requested", "refund_intended"}
+_REASON_IS_PUBLIC = {"cancelled", "cancel_requested", "refund_intended", "units_cancelled"}
+_TEXT_IS_PUBLIC = {"merchant_note"}
 
 
 class BulkBody(msgspec.Struct):
     """Many orders in one call."""
 
     orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MAX_BULK)]
+
+
+class HistoricalBulkBody(msgspec.Struct):
+    """Many orders of the past in one call."""
+
+    orders: Annotated[list[HistoricalBody], msgspec.Meta(min_length=1, max_length=MAX_BULK)]
 
 
 class RawBulkBody(msgspec.Struct):
@@ -81,10 +122,12 @@ class RecipientSerializer(serializers.ModelSerializer):
 
     name = serializers.CharField(source="recipient_name")
     phone = serializers.CharField(source="recipient_phone")
-    region_code = serializers.CharField(source="region_id")
-    province = serializers.CharField(source="region.province")
-    city = serializers.CharField(source="region.city")
-    district = serializers.CharField(source="region.district")
+    region_code = serializers.CharField(
+        source="region_id", allow_null=True, help_text="Null while a person is asked, and for virtual goods."
+    )
+    province = serializers.CharField(source="region.province", default=None, allow_null=True)
+    city = serializers.CharField(source="region.city", default=None, allow_null=True)
+    district = serializers.CharField(source="region.district", default=None, allow_null=True)
     address = serializers.CharField(source="recipient_address")
 
     class Meta:
@@ -199,6 +242,7 @@ class EventSerializer(serializers.ModelSerializer):
     def get_data(self, event: OrderEvent) -> dict[str, Any]:
         """The event's data without what is meant for staff."""
         shown = _PUBLIC_DATA | {"reason"} if event.kind in _REASON_IS_PUBLIC else _PUBLIC_DATA
+        shown = shown | {"text"} if event.kind in _TEXT_IS_PUBLIC else shown
         return {key: value for key, value in (event.data or {}).items() if key in shown}
 
 
@@ -209,17 +253,42 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     url = serializers.SerializerMethodField()
     source = serializers.CharField(source="channel.code", help_text="The code of the channel.")
     held = serializers.SerializerMethodField(help_text="Whether a hold is open.")
+    units_to_cancel = serializers.DictField(
+        child=serializers.IntegerField(),
+        allow_null=True,
+        help_text="Units cancelled before the split, by the line's position; they leave when the order is split.",
+    )
     buyer = BuyerSerializer(source="*")
     recipient = RecipientSerializer(source="*")
 
     class Meta:
         model = Order
         fields = [
-            *("number", "url", "source", "external_number", "state", "payment_state", "fulfilment_state", "held"),
+            *(
+                "number",
+                "url",
+                "version",
+                "source",
+                "external_number",
+                "state",
+                "payment_state",
+                "fulfilment_state",
+                "held",
+            ),
             *("payment_method", "promise", "buyer", "recipient", "remark"),
             *("goods_amount", "freight_amount", "order_amount", "coupon_amount", "points_used", "points_amount"),
             *("gift_card_amount", "payable_amount", "paid_amount", "refunded_amount", "currency"),
-            *("line_count", "total_quantity", "ordered_at", "created_at", "pay_by", "paid_at"),
+            *(
+                "line_count",
+                "total_quantity",
+                "units_to_cancel",
+                "wanted_at",
+                "is_historical",
+                "ordered_at",
+                "created_at",
+                "pay_by",
+                "paid_at",
+            ),
             *("completed_at", "cancelled_at", "cancel_requested_at", "cancel_reason"),
         ]
 
@@ -285,7 +354,7 @@ class BulkResultSerializer(serializers.Serializer):
 
     index = serializers.IntegerField(help_text="Its place in `orders`, from 0.")
     external_number = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(["created", "duplicate", "refused"])
+    status = serializers.ChoiceField(["created", "duplicate", "refused", "aborted"])
     number = serializers.CharField(required=False, help_text="Of the order made now, or by an earlier call.")
     url = serializers.URLField(required=False)
     errors = ErrorSerializer(many=True, required=False, help_text="Why it was refused, or which it repeats.")
@@ -306,6 +375,7 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
     return {
         "number": order.number,
         "url": order_url(order.number, request),
+        "version": 1,
         "source": checked.source,
         "external_number": body.external_number,
         "state": order.state,
@@ -338,6 +408,9 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "currency": "CNY",
         "line_count": len(checked.lines),
         "total_quantity": sum([line.quantity for line in checked.lines]),
+        "units_to_cancel": None,
+        "wanted_at": None,
+        "is_historical": False,
         "ordered_at": _moment(body.ordered_at),
         "created_at": at,
         "pay_by": _moment(order.pay_by),
@@ -388,3 +461,229 @@ def _moment(moment: datetime | None) -> str | None:
 def order_url(number: str, request: object) -> str:
     """The address of an order."""
     return reverse("api:order", [number], request=request)
+
+
+class NoteSerializer(serializers.Serializer):
+    """A note of the merchant on an order; staff read it, and staff's own notes stay theirs."""
+
+    at = serializers.DateTimeField(source="created_at", read_only=True)
+    text = TextField(max_length=2000)
+
+
+class RecipientChangeSerializer(serializers.Serializer):
+    """What to change of the recipient; what is left out stays."""
+
+    name = LineField(max_length=80, required=False)
+    phone = LineField(max_length=20, required=False)
+    region_code = LineField(max_length=6, required=False, help_text="County-level division, GB/T 2260.")
+    address = LineField(max_length=200, required=False)
+
+
+class UnitsSerializer(serializers.Serializer):
+    """Units of a line."""
+
+    position = serializers.IntegerField(min_value=1, max_value=500, help_text="The order's line.")
+    quantity = serializers.IntegerField(min_value=1, max_value=10_000)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("The whole order", {"reason": "The buyer changed his mind"}, request_only=True),
+        OpenApiExample(
+            "One unit of a line",
+            {"reason": "One is enough", "lines": [{"position": 1, "quantity": 1}]},
+            request_only=True,
+        ),
+    ]
+)
+class CancelSerializer(serializers.Serializer):
+    """Why, and which units if not all."""
+
+    reason = LineField(max_length=200)
+    lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="Left out: the whole order.")
+
+
+class PartAmountsSerializer(serializers.Serializer):
+    """What a sub-order carries of a line."""
+
+    sub_order = serializers.CharField()
+    state = serializers.ChoiceField(SubOrderState.choices)
+    quantity = serializers.IntegerField()
+    goods_amount = money_field()
+    freight_share = money_field()
+    coupon_share = money_field()
+    points_share = money_field()
+    gift_card_share = money_field()
+    payable_amount = money_field()
+
+
+class LineAmountsSerializer(serializers.Serializer):
+    """A line's price and its share of every amount of the order."""
+
+    position = serializers.IntegerField()
+    sku = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_price = money_field()
+    line_discount = money_field()
+    goods_amount = money_field()
+    freight_share = money_field()
+    coupon_share = money_field()
+    points_share = money_field()
+    gift_card_share = money_field()
+    payable_amount = money_field()
+    parts = PartAmountsSerializer(many=True, help_text="Where the units and their money went; cancelled ones too.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Amounts", examples.AMOUNTS)])
+class AmountsSerializer(serializers.Serializer):
+    """How each amount of an order came about, to the fen."""
+
+    currency = serializers.CharField()
+    goods_amount = money_field()
+    freight_amount = money_field()
+    order_amount = money_field()
+    coupon_amount = money_field()
+    points_amount = money_field()
+    gift_card_amount = money_field()
+    payable_amount = money_field()
+    cancelled_amount = money_field(help_text="Payable of what was cancelled or came back; it is not owed.")
+    owed_amount = money_field(help_text="Payable less what was cancelled.")
+    paid_amount = money_field()
+    refunded_amount = money_field()
+    formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
+    lines = LineAmountsSerializer(many=True)
+
+
+class StockSerializer(serializers.ModelSerializer):
+    """Units of one of the merchant's SKUs in a warehouse."""
+
+    url = serializers.SerializerMethodField()
+    sku = serializers.CharField(source="sku.code")
+    warehouse = serializers.CharField(source="warehouse.code")
+    available = serializers.IntegerField(help_text="On hand and not reserved.")
+    writable = serializers.SerializerMethodField(help_text="Whether the warehouse is the merchant's own.")
+
+    class Meta:
+        model = Stock
+        fields = ["sku", "warehouse", "url", "version", "on_hand", "reserved", "available", "writable"]
+
+    @staticmethod
+    def prepare(stock: QuerySet[Stock]) -> QuerySet[Stock]:
+        """The query with all that is shown, in one statement."""
+        return stock.select_related("sku", "warehouse").only(
+            *("version", "on_hand", "reserved", "sku__code", "sku__merchant_id"),
+            *("warehouse__code", "warehouse__merchant_id"),
+        )
+
+    def get_url(self, stock: Stock) -> str:
+        """The address of the stock."""
+        return reverse("api:stock", [stock.warehouse.code, stock.sku.code], request=self.context["request"])
+
+    def get_writable(self, stock: Stock) -> bool:
+        """Whether the merchant counts these goods itself."""
+        return stock.warehouse.merchant_id == stock.sku.merchant_id
+
+
+class StockChangeSerializer(serializers.Serializer):
+    """Either the units counted, or how many came or went."""
+
+    on_hand = serializers.IntegerField(min_value=0, max_value=MOST_UNITS, required=False, help_text="Units counted.")
+    change = serializers.IntegerField(
+        min_value=-MOST_UNITS, max_value=MOST_UNITS, required=False, help_text="Units that came, or went if negative."
+    )
+    note = LineField(max_length=200, required=False, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Exactly one of the two."""
+        if ("on_hand" in attrs) == ("change" in attrs):
+            raise serializers.ValidationError({"on_hand": ErrorDetail(_("Give either on_hand or change."), "one_of")})
+        return attrs
+
+
+class StockRowSerializer(StockChangeSerializer):
+    """A change of the stock of one SKU in one warehouse."""
+
+    sku = LineField(max_length=64)
+    warehouse = LineField(max_length=32)
+    version = serializers.IntegerField(
+        min_value=1, max_value=2_000_000_000, required=False, help_text="Where given, refused if it is stale."
+    )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A count and a delivery",
+            {
+                "changes": [
+                    {"sku": "P1095275", "warehouse": "POP01-WH", "on_hand": 40, "version": 3},
+                    {"sku": "P1095276", "warehouse": "POP01-WH", "change": 12, "note": "delivery 881"},
+                ]
+            },
+            request_only=True,
+        )
+    ]
+)
+class StockChangesSerializer(serializers.Serializer):
+    """Many changes; each is done or refused for itself."""
+
+    changes = StockRowSerializer(many=True, allow_empty=False, max_length=MAX_STOCK_ROWS)
+
+
+class StockResultSerializer(serializers.Serializer):
+    """What came of one change."""
+
+    index = serializers.IntegerField()
+    sku = serializers.CharField()
+    warehouse = serializers.CharField()
+    status = serializers.ChoiceField(["changed", "refused"])
+    version = serializers.IntegerField(required=False)
+    on_hand = serializers.IntegerField(required=False)
+    reserved = serializers.IntegerField(required=False)
+    available = serializers.IntegerField(required=False)
+    errors = ErrorSerializer(many=True, required=False)
+
+
+class StockResultsSerializer(serializers.Serializer):
+    """One result for each change, in the same order."""
+
+    results = StockResultSerializer(many=True)
+
+
+class RejectedOrderSerializer(serializers.ModelSerializer):
+    """A row that was refused, kept for correction."""
+
+    url = serializers.SerializerMethodField()
+    errors = ErrorSerializer(many=True)
+    body = serializers.SerializerMethodField(help_text="The row as it came: an object, or text where it is no JSON.")
+    order = serializers.CharField(source="order.number", default=None, allow_null=True)
+
+    class Meta:
+        model = RejectedOrder
+        fields = [
+            *("id", "url", "version", "door", "state", "external_number", "errors", "times", "order", "body"),
+            *("created_at", "last_at", "keep_until"),
+        ]
+
+    @staticmethod
+    def prepare(rows: QuerySet[RejectedOrder]) -> QuerySet[RejectedOrder]:
+        """The query with all that is shown, in one statement."""
+        return rows.select_related("order")
+
+    def get_url(self, row: RejectedOrder) -> str:
+        """The address of the row."""
+        return reverse("api:rejected-order", [row.pk], request=self.context["request"])
+
+    @extend_schema_field({})
+    def get_body(self, row: RejectedOrder) -> Any:
+        """The row decoded."""
+        try:
+            return msgspec.json.decode(row.body)
+        except (msgspec.DecodeError, RecursionError):
+            return row.body
+
+
+class ReplaySerializer(serializers.Serializer):
+    """The order to send instead; left out: the row as it was kept."""
+
+    order = serializers.JSONField(required=False, help_text="An order as `create_order` takes it.")

@@ -6,6 +6,8 @@ Virtual goods are a storage class of their own. Every line goes whole into one s
 from django.db import connection
 
 from oms.common.claiming import Queue, Stage, in_one_transaction
+from orders import cancelling_units
+from orders.actors import job
 from orders.models import Order
 
 QUEUE = Queue(Order, "q.state = 'ready_to_split' AND q.open_holds = 0")
@@ -46,16 +48,21 @@ def _split(order_ids: list[int]) -> None:
                 UPDATE orders_order SET state = 'split', split_at = now(), ready_at = NULL,
                     attempts = 0, last_error = ''
                 WHERE id = ANY(%(ids)s)
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
+                SELECT p.order_id, 'split', 'job', 'split', 'ready_to_split', 'split',
+                    jsonb_build_object('parts',
+                        jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
+                FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
+                GROUP BY p.order_id
             )
-            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT p.order_id, 'split', 'job', 'split', 'ready_to_split', 'split',
-                jsonb_build_object('parts',
-                    jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
-            FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
-            GROUP BY p.order_id
+            SELECT id FROM orders_order WHERE id = ANY(%(ids)s) AND units_to_cancel IS NOT NULL
             """,
             {"ids": order_ids},
         )
+        to_cancel = [key for (key,) in cursor.fetchall()]
+    if to_cancel:
+        cancelling_units.carry_out(to_cancel, actor=job("split"))
 
 
 STAGE = Stage("split", run, wakes=("allocate",), queue=QUEUE)

@@ -1,5 +1,7 @@
 """A stock-take: what was counted is a fact, also where more was promised than is there."""
 
+from collections.abc import Callable
+
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -7,10 +9,12 @@ from django.utils.translation import gettext as _
 from inventory import reserving
 from inventory.models import Reservation, Stock, StockMovement
 from oms.common import nudging
-from oms.common.errors import OmsError
+from oms.common.errors import ChangedMeanwhile, OmsError
 from orders import timeline
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
+
+MOST_UNITS = 1_000_000_000
 
 
 class PromisedElsewhere(OmsError):
@@ -19,16 +23,24 @@ class PromisedElsewhere(OmsError):
     code = "promised"
 
 
-@transaction.atomic
-def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "") -> Stock:
+def change_stock(stock_id: int, change: int, *, actor: Actor, note: str = "", version: int | None = None) -> Stock:
+    """Add units to what is on hand, or take some away. Raises as `count_stock` does."""
+    return _count(stock_id, lambda stock: stock.on_hand + change, actor=actor, note=note, version=version)
+
+
+def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "", version: int | None = None) -> Stock:
     """Set the units on hand to what was counted. Promises that it cannot keep are taken away, the youngest first:
     their sub-orders are backordered in the same transaction.
 
     Raises OmsError for a negative count, and PromisedElsewhere if sub-orders that the warehouse is working on would
-    have to lose their goods: those must be cancelled there first.
+    have to lose their goods: those must be cancelled there first. Raises ChangedMeanwhile if a `version` is given and
+    is not the row's any more.
     """
-    if counted < 0:
-        raise OmsError(_("A count cannot be negative."), attr="counted")
+    return _count(stock_id, lambda _stock: counted, actor=actor, note=note, version=version)
+
+
+@transaction.atomic
+def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: str, version: int | None) -> Stock:
     lines = SubOrderLine.objects.filter(
         pk__in=Reservation.objects.filter(stock_id=stock_id, state="active").values("demand_id"),
         sub_order__state=SubOrderState.ALLOCATED,
@@ -44,6 +56,13 @@ def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "") ->
     theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
     reserving.lock_stock({stock_id, *theirs.values_list("stock_id", flat=True)})
     stock = Stock.objects.get(pk=stock_id)
+    if version is not None and stock.version != version:
+        raise ChangedMeanwhile(_("The stock was changed meanwhile. Look at it again and repeat what you wanted."))
+    counted = count(stock)
+    if counted < 0:
+        raise OmsError(_("A count cannot be negative."), attr="counted")
+    if counted > MOST_UNITS:
+        raise OmsError(_("A count has at most %(most)d units.") % {"most": MOST_UNITS}, attr="counted")
     excess = stock.reserved - counted
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):

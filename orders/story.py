@@ -46,6 +46,10 @@ _SENTENCES: dict[str, Promise | str] = {
     "refund_failed": _("Refund %(number)s of %(amount)s yuan failed."),
     "settled": _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
     "note": _("Note: %(text)s"),
+    "merchant_note": _("Note of the merchant: %(text)s"),
+    "recipient_changed": _("The recipient was changed: %(fields)s."),
+    "sourced_anew": _("Sub-order %(number)s goes to another region: its warehouse is chosen anew."),
+    "imported": _("The order was imported as it ended elsewhere."),
     "retried": _("%(number)s was given back to its stage to try again."),
 }
 
@@ -157,6 +161,11 @@ def _storage_class(value: str) -> str:
     return str(StorageClass(value).label) if value in StorageClass.values else value
 
 
+def _tell_units(raw: dict[str, Any], data: _Data) -> str:
+    units = _joined(f"{sku} × {count}" for sku, count in (raw.get("units") or {}).items())
+    return gettext("Cancelled in part (%(reason)s): %(units)s.") % {"reason": data["reason"], "units": units}
+
+
 def _tell_shortage(raw: dict[str, Any], data: _Data) -> str:
     return gettext("Sub-order %(number)s waits for stock: %(short)s.") % {
         "number": data["number"],
@@ -210,6 +219,7 @@ def _tell_unknown(kind: str, data: dict[str, Any] | None) -> str:
 _SPECIAL: dict[str, Callable[[dict[str, Any], _Data], str]] = {
     "hold_released": _tell_release,
     "split": _tell_split,
+    "units_cancelled": _tell_units,
     "backordered": _tell_shortage,
     "parted": _tell_parted,
     "warehouse_refused": _tell_refusal,

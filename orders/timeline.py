@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from orders.actors import Actor
-from orders.models import Order, OrderEvent
+from orders.models import ActorKind, Order, OrderEvent
 
 
 def record(
@@ -72,4 +72,5 @@ def add_note(order_id: int, *, text: str, actor: Actor) -> None:
     if len(text) > 2000:
         raise OmsError(_("A note has at most 2,000 characters."), attr="text")
     Order.objects.only("id").get(pk=order_id)
-    record(order_id, "note", actor, text=text)
+    # A merchant's note is its own to read again; staff's notes stay with staff.
+    record(order_id, "merchant_note" if actor.kind == ActorKind.MERCHANT else "note", actor, text=text)

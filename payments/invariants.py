@@ -13,7 +13,8 @@ INVARIANTS = (
           ON p.order_id = o.id
         LEFT JOIN (SELECT order_id, sum(amount) AS refunded FROM payments_refund WHERE state = 'succeeded'
                    GROUP BY order_id) AS r ON r.order_id = o.id
-        WHERE (o.paid_amount, o.refunded_amount) <> (coalesce(p.paid, 0), coalesce(r.refunded, 0))
+        WHERE NOT o.is_historical
+          AND (o.paid_amount, o.refunded_amount) <> (coalesce(p.paid, 0), coalesce(r.refunded, 0))
         """,
     ),
     Invariant(
@@ -38,7 +39,7 @@ INVARIANTS = (
         "Money of a cancelled order is refunded, or a refund is under way, or its books are due.",
         """
         SELECT o.number, o.paid_amount FROM orders_order o
-        WHERE o.state = 'cancelled' AND o.paid_amount > 0 AND NOT o.books_due
+        WHERE o.state = 'cancelled' AND o.paid_amount > 0 AND NOT o.books_due AND NOT o.is_historical
           AND o.paid_amount > (SELECT coalesce(sum(amount), 0) FROM payments_refund r WHERE r.order_id = o.id)
         """,
     ),
@@ -50,6 +51,16 @@ INVARIANTS = (
         WHERE p.state = 'captured' AND p.sub_order_id IS NULL AND NOT EXISTS (
             SELECT FROM payments_paymentnotice n
             WHERE n.reference = p.number AND n.kind = 'captured' AND n.amount = p.captured_amount)
+        """,
+    ),
+    Invariant(
+        "historical_orders_have_no_payments",
+        "An order imported as it ended elsewhere has no payment, refund or sub-order here: all that was there.",
+        """
+        SELECT o.number FROM orders_order o WHERE o.is_historical AND (
+            EXISTS (SELECT FROM payments_payment p WHERE p.order_id = o.id)
+            OR EXISTS (SELECT FROM payments_refund r WHERE r.order_id = o.id)
+            OR EXISTS (SELECT FROM orders_suborder s WHERE s.order_id = o.id))
         """,
     ),
     Invariant(

@@ -21,6 +21,14 @@ class PaymentStatus(models.TextChoices):
     EXPIRED = "expired", _("Expired")
 
 
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Named queries over payments."""
+
+    def visible_to(self, merchant: Merchant) -> "PaymentQuerySet":
+        """Payments for orders that the merchant's channels sent; the one place that decides it."""
+        return self.filter(order__channel__merchant=merchant)
+
+
 class Payment(WorkItem, Versioned):
     """One way in which money for an order comes in. `number` is the key under which the provider knows it."""
 
@@ -43,6 +51,8 @@ class Payment(WorkItem, Versioned):
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True, editable=False)
+
+    objects = PaymentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("payment")
@@ -136,6 +146,14 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+class RefundQuerySet(models.QuerySet["Refund"]):
+    """Named queries over refunds."""
+
+    def visible_to(self, merchant: Merchant) -> "RefundQuerySet":
+        """Refunds of orders that the merchant's channels sent; the one place that decides it."""
+        return self.filter(order__channel__merchant=merchant)
+
+
 class Refund(WorkItem, Versioned):
     """Money of a captured payment going back to the buyer."""
 
@@ -148,6 +166,8 @@ class Refund(WorkItem, Versioned):
     reason = models.CharField(_("reason"), max_length=40)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True, editable=False)
+
+    objects = RefundQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("refund")

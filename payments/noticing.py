@@ -96,6 +96,12 @@ def _lock(notice_ids: Sequence[int]) -> None:
             )
 
 
+def apply_to_order(order_id: int, notice_key: str) -> None:
+    """Apply a notice about a locked order at once, instead of when the stage comes to it. Needs an open transaction."""
+    notices = PaymentNotice.objects.filter(notice_key=notice_key, applied_at=None).values_list("id", flat=True)
+    _apply_fresh(list(notices), [order_id])
+
+
 def _apply(notice_ids: Sequence[int]) -> None:
     """Move payments and refunds as the notices say, tell the timeline, and mark the notices."""
     with connection.cursor() as cursor:

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from oms.common import numbering
 from oms.common.api_errors import InvalidInput
-from oms.common.errors import FieldError
+from oms.common.errors import ChangedMeanwhile, FieldError, VersionRequired
 from oms.common.requests import request_id
 
 
@@ -60,31 +60,51 @@ class ErrorsSerializer(serializers.Serializer):
     errors = ErrorSerializer(many=True)
 
 
+_FIELDS = OpenApiParameter(
+    "fields", str, description="Only these fields of each thing, such as `number,state`; all without it."
+)
+_IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description='The `version` that was read, in quotes as the ETag has it: `"3"`. Stale: 409 `changed_meanwhile`.',
+)
+
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
+    required=True,
+    description=(
+        "A text of your own for this call, such as a UUID. A call with the same key and body gets the same answer, with"
+        " `Idempotent-Replayed: true`, and does nothing again."
+    ),
+    examples=[OpenApiExample("A UUID", "5f0c1f9e-5d0a-4a55-8a34-0f2b9f3f8f11")],
+)
+
+
 class ApiSchema(AutoSchema):
-    """Describes the operations; adds what all of them have in common: headers, and errors that any can answer with."""
+    """Describes the operations; adds the headers, parameters and errors that many of them share."""
 
     def get_override_parameters(self) -> list[Any]:
-        """The Idempotency-Key of operations that ask for one."""
+        """`fields` of what is read, `If-Match` of what is changed, the Idempotency-Key of what asks for one."""
         parameters = list(super().get_override_parameters())
+        if self.method == "GET" and getattr(self.view, "has_sparse_fields", False):
+            parameters.append(_FIELDS)
+        if self._checks_version:
+            parameters.append(_IF_MATCH)
         if self._needs_idempotency_key:
-            parameters.append(
-                OpenApiParameter(
-                    "Idempotency-Key",
-                    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-                    OpenApiParameter.HEADER,
-                    required=True,
-                    description=(
-                        "A text of your own for this call, such as a UUID. A call with the same key and body gets the"
-                        " same answer, with `Idempotent-Replayed: true`, and does nothing again."
-                    ),
-                    examples=[OpenApiExample("A UUID", "5f0c1f9e-5d0a-4a55-8a34-0f2b9f3f8f11")],
-                )
-            )
+            parameters.append(_IDEMPOTENCY_KEY)
         return parameters
 
     @property
     def _needs_idempotency_key(self) -> bool:
         return self.method == "POST" and getattr(self.view, "requires_idempotency_key", False)
+
+    @property
+    def _checks_version(self) -> bool:
+        return self.method in getattr(self.view, "checks_version", ())
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         responses = super()._get_response_bodies(direction)  # type: ignore[arg-type]
@@ -95,17 +115,22 @@ class ApiSchema(AutoSchema):
                 "429": "Too many calls; repeat it after as many seconds as Retry-After says.",
                 "500": "Something went wrong here.",
             }
-            if self.method == "POST":
+            if self._checks_version:
+                errors |= {"409": "Refused, or changed meanwhile.", "428": "The header If-Match is missing."}
+            if self.method in {"POST", "PUT", "PATCH"}:
                 errors |= {"400": "The body is wrong.", "413": "The body is too large.", "415": "Not JSON."}
             else:
                 errors["400"] = "A parameter is wrong."
             if self._needs_idempotency_key:
-                errors["409"] = "A call with this Idempotency-Key is running; repeat it after Retry-After seconds."
+                running = "A call with this Idempotency-Key is running; repeat it after Retry-After seconds."
+                errors["409"] = f"{errors['409']} Or: {running}" if "409" in errors else running
                 errors["422"] = "The Idempotency-Key belongs to a call of another address or body."
+            errors |= getattr(self.view, "error_statuses", {})
             if "{" in self.path:
                 errors["404"] = "There is no such thing, or it is not the merchant's."
             for status, description in errors.items():
-                answer = self._get_response_for_code(ErrorsSerializer, status)
+                form = getattr(self.view, "errors_serializer", ErrorsSerializer)
+                answer = self._get_response_for_code(form, status)
                 if status not in responses:
                     responses[status] = {**answer, "description": description}
                 elif status in ("409", "422"):
@@ -131,6 +156,8 @@ class ApiView(APIView):
     schema = ApiSchema()
     metadata_class = None
     query_parameters: frozenset[str] = frozenset()
+    has_sparse_fields = False
+    checks_version: frozenset[str] = frozenset()  # the methods that must name the version which they change
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Take over the request's id."""
@@ -140,9 +167,12 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse unknown parameters: a filter with a slip in its name must not answer with everything."""
         super().initial(request, *args, **kwargs)
-        unknown = sorted(request.query_params.keys() - self.query_parameters)
+        allowed = self.query_parameters
+        if self.has_sparse_fields and request.method == "GET":
+            allowed |= {"fields"}
+        unknown = sorted(request.query_params.keys() - allowed)
         if unknown:
-            known = ", ".join(sorted(self.query_parameters)) or "–"
+            known = ", ".join(sorted(allowed)) or "–"
             detail = _("There is no such parameter here. Known ones: %(known)s.") % {"known": known}
             raise InvalidInput([FieldError(name, "unknown_parameter", detail) for name in unknown])
 
@@ -152,6 +182,58 @@ class ApiView(APIView):
         response["X-Request-ID"] = self.request_id
         response["Cache-Control"] = "no-store"
         return response
+
+
+_ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"|([1-9][0-9]{0,8})', re.ASCII)
+
+
+def version_of(request: Request) -> int:
+    """The version that the caller looked at, from If-Match.
+
+    Raises VersionRequired where it is missing, and InvalidInput where it is no version.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given:
+        raise VersionRequired(_('Send the version that you read in the header If-Match, such as If-Match: "3".'))
+    match = _ETAG.fullmatch(given)
+    if match is None:
+        detail = _('Give one version in quotes, as the ETag has it, such as "3".')
+        raise InvalidInput([FieldError("If-Match", "invalid", detail)])
+    return int(match[1] or match[2])
+
+
+def etag(version: int) -> dict[str, str]:
+    """The header that names the version of what is answered."""
+    return {"ETag": f'"{version}"'}
+
+
+def check_version(row: Any, version: int) -> None:
+    """Raises ChangedMeanwhile if the locked row is of another version than the caller looked at."""
+    if row.version != version:
+        raise ChangedMeanwhile(_("Somebody else changed this meanwhile. Read it again and repeat if need be."))
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class LineField(serializers.CharField):
+    """A line of text that the database can hold: no control characters, no halves of characters."""
+
+    def run_validators(self, value: str) -> None:
+        """Raises ValidationError."""
+        if _UNPRINTABLE.search(value):
+            raise serializers.ValidationError(_("Remove the control characters."), "control_character")
+        super().run_validators(value)
+
+
+class TextField(serializers.CharField):
+    """A text of several lines that the database can hold."""
+
+    def run_validators(self, value: str) -> None:
+        """Raises ValidationError."""
+        if _UNPRINTABLE.search(value.replace("\n", "").replace("\t", "").replace("\r", "")):
+            raise serializers.ValidationError(_("Remove the control characters."), "control_character")
+        super().run_validators(value)
 
 
 def read_json(request: Request) -> bytes:
@@ -262,7 +344,22 @@ def represent(serializer_class: type[serializers.ModelSerializer], row: Model, r
         serializer = serializer_class()
         setattr(_serializers, serializer_class.__name__, serializer)
     serializer._context = {"request": request}
-    return serializer.to_representation(row)
+    shown = serializer.to_representation(row)
+    wanted = request.query_params.get("fields") if request.method == "GET" else None
+    return shown if wanted is None else _only(shown, wanted)
+
+
+def _only(shown: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """The fields asked for. Raises InvalidInput for one that there is not."""
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = sorted(set(names) - shown.keys())
+    if unknown or not names:
+        detail = _("There is no field %(unknown)s. Known ones: %(known)s.") % {
+            "unknown": ", ".join(unknown)[:200] or "–",
+            "known": ", ".join(shown),
+        }
+        raise InvalidInput([FieldError("fields", "unknown_field", detail)])
+    return {name: shown[name] for name in names}
 
 
 _msgspec_components: dict[str, Any] = {}

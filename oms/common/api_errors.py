@@ -14,7 +14,7 @@ from psycopg.errors import CheckViolation
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 
-from oms.common.errors import ChangedMeanwhile, FieldError, OmsError
+from oms.common.errors import ChangedMeanwhile, FieldError, OmsError, WrongFields
 
 _GUARD = "_makes_declared_moves"  # the end of the constraint's name that `oms.common.states` reports
 
@@ -51,6 +51,8 @@ def exception_handler(error: Exception, context: ExceptionHandlerContext) -> Res
 class _Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         match exc:
+            case WrongFields():
+                return InvalidInput(exc.errors)
             case OmsError():
                 return Refusal(exc)
             case TransitionNotAllowed():

@@ -1,5 +1,6 @@
 """What the OMS refuses, in a form that doors can show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +25,13 @@ class ChangedMeanwhile(OmsError):
     code = "changed_meanwhile"
 
 
+class VersionRequired(OmsError):
+    """A write to something that exists must say which version of it was looked at."""
+
+    code = "version_required"
+    status_code = 428
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One thing that is wrong with an input: which field, which rule, and what to do about it."""
@@ -35,3 +43,14 @@ class FieldError:
     def as_dict(self) -> dict[str, str]:
         """The form in which the API shows it."""
         return {"code": self.code, "detail": self.detail, "attr": self.attr}
+
+
+class WrongFields(OmsError):
+    """What was given is wrong; `errors` names every wrong field. The message is the first of them."""
+
+    code = "invalid"
+    status_code = 400
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors[0].detail, attr=errors[0].attr)
+        self.errors = list(errors)

@@ -56,7 +56,12 @@ QUEUE_COLUMNS = frozenset(
 
 
 class Versioned(models.Model):
-    """A row whose `version` the database counts up at every change of its business columns (see `states`)."""
+    """A row whose `version` the database counts up at every change of its business columns (see `states`).
+
+    `version_counts` names the columns whose change counts, where not all do.
+    """
+
+    version_counts: tuple[str, ...] = ()
 
     version = models.IntegerField(_("version"), db_default=1, editable=False)
 

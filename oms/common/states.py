@@ -1,8 +1,8 @@
 """The database's own guard of state machines, generated from the transitions that the models declare.
 
 For every model with a django-fsm field a trigger refuses any other edge, whoever writes: bulk code, a shell, a form
-that went stale. The same trigger counts `version`. Triggers are made anew after every `migrate`, so that they can
-never lag behind the code.
+that went stale. The same trigger counts `version`; rows that have a version and no states get one that only counts.
+Both are made anew after every `migrate`, so that they can never lag behind the code.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,6 +21,14 @@ def state_fields() -> Iterator[tuple[type[models.Model], FSMField]]:
         for field in model._meta.concrete_fields:
             if isinstance(field, FSMField):
                 yield model, field
+
+
+def counted_models() -> Iterator[type[Versioned]]:
+    """Every concrete model that has a version and no state machine."""
+    guarded = {model for model, _field in state_fields()}
+    for model in apps.get_models():
+        if issubclass(model, Versioned) and model not in guarded:
+            yield model
 
 
 def edges(model: type[models.Model], field: FSMField) -> list[tuple[str, str]]:
@@ -53,6 +61,24 @@ def trigger_sql(model: type[models.Model], field: FSMField) -> str:
     """
 
 
+def counter_sql(model: type[Versioned]) -> str:
+    """The SQL that (re)creates what counts the versions of one table without states."""
+    table = model._meta.db_table
+    every = [field.column for field in model._meta.concrete_fields if field.column not in {"id", "version"}]
+    counted = [name for name in model.version_counts or every if name not in QUEUE_COLUMNS]
+    columns = ", ".join(counted)
+    old, new = (", ".join(f"{row}.{name}" for name in counted) for row in ("OLD", "NEW"))
+    return f"""
+        CREATE OR REPLACE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.version := OLD.version + 1;
+            RETURN NEW;
+        END $$;
+        CREATE OR REPLACE TRIGGER {table}_count BEFORE UPDATE OF {columns} ON {table}
+            FOR EACH ROW WHEN (({old}) IS DISTINCT FROM ({new})) EXECUTE FUNCTION {table}_count();
+    """
+
+
 def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
     """Make the guards of all tables that are in `existing` (a partial migration may not have them all)."""
     tables = set(existing)
@@ -60,6 +86,9 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
         for model, field in state_fields():
             if model._meta.db_table in tables:
                 cursor.execute(trigger_sql(model, field))
+        for counted in counted_models():
+            if counted._meta.db_table in tables:
+                cursor.execute(counter_sql(counted))
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
@@ -67,5 +96,6 @@ def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
         present = {name for (name,) in cursor.fetchall()}
-    tables = [model._meta.db_table for model, _ in state_fields()]
-    return [table for table in tables if f"{table}_guard" not in present]
+    wanted = {f"{model._meta.db_table}_guard": model._meta.db_table for model, _ in state_fields()}
+    wanted |= {f"{model._meta.db_table}_count": model._meta.db_table for model in counted_models()}
+    return [table for name, table in wanted.items() if name not in present]

@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 ORDERS_READ = "orders.read"
 ORDERS_WRITE = "orders.write"
+ORDERS_IMPORT = "orders.import"
 INVENTORY_READ = "inventory.read"
 INVENTORY_WRITE = "inventory.write"
 SKUS_READ = "skus.read"
@@ -17,6 +18,7 @@ WEBHOOKS_MANAGE = "webhooks.manage"
 LABELS = {
     ORDERS_READ: _("read orders and sub-orders"),
     ORDERS_WRITE: _("send, change and cancel orders"),
+    ORDERS_IMPORT: _("import orders that ended elsewhere"),
     INVENTORY_READ: _("read stock"),
     INVENTORY_WRITE: _("change stock"),
     SKUS_READ: _("read SKUs"),

@@ -10,7 +10,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import ApiView, represent
+from oms.common.api import ApiView, etag, represent
 from oms.merchants import idempotency, rate_limits
 from oms.merchants.authentication import ApiUser
 from oms.merchants.models import Merchant
@@ -72,7 +72,9 @@ class MerchantView(ApiView, GenericAPIView):
 
     def one(self) -> Response:
         """The row that the address names. Raises Http404."""
-        return Response(represent(self.serializer_class, self.get_object(), self.request))
+        row = self.get_object()
+        headers = etag(row.version) if hasattr(row, "version") else None
+        return Response(represent(self.serializer_class, row, self.request), headers=headers)
 
     def _count(self, request: Request) -> None:
         credential = request.user.credential

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common.errors import OmsError
 from oms.common.staff import staff_actor_name
-from orders import cancelling, holding, retrying, timeline
+from orders import cancelling, holding, readdressing, retrying, timeline
 from orders.actors import Actor
 from orders.models import ActorKind, Hold, Order
 
@@ -52,6 +52,15 @@ class NoteForm(forms.Form):
     text = forms.CharField(
         label=gettext_lazy("Note"), max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
     )
+
+
+class RecipientForm(VersionForm):
+    """Asks who gets the order, and where."""
+
+    name = forms.CharField(label=gettext_lazy("Recipient"), max_length=80)
+    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=20, required=False)
+    region_code = forms.CharField(label=gettext_lazy("Region code"), max_length=6)
+    address = forms.CharField(label=gettext_lazy("Address"), max_length=200)
 
 
 class RetryForm(forms.Form):
@@ -126,6 +135,16 @@ def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Keep a note."""
     timeline.add_note(order_id, text=data["text"], actor=staff_actor(request))
     return _("The note was added.")
+
+
+@posted("orders.hold_order", RecipientForm)
+def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Change who gets the order, and where."""
+    version = data.pop("version")
+    # What is not known stays so: orders of the LOC interface may have no phone.
+    new = readdressing.Recipient(**{name: value for name, value in data.items() if value})
+    readdressing.change_recipient(order_id, new, actor=staff_actor(request), version=version)
+    return _("The recipient is changed.")
 
 
 @posted("orders.hold_order", RetryForm)

@@ -56,6 +56,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         views: list[tuple[str, Callable[..., HttpResponse], str]] = [
             ("<int:order_id>/hold/", actions.hold_view, "hold"),
             ("<int:order_id>/cancel/", actions.cancel_view, "cancel"),
+            ("<int:order_id>/recipient/", actions.recipient_view, "recipient"),
             ("<int:order_id>/note/", actions.note_view, "note"),
             ("<int:order_id>/retry/", actions.retry_view, "retry"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),

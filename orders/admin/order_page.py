@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
-from orders import cancelling, holding
+from orders import cancelling, holding, readdressing
 from orders.admin.remarks import remarks_on
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
@@ -148,6 +148,12 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
         Action(
             "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
+        ),
+        Action(
+            "recipient",
+            _("Change the recipient"),
+            "edit_location_alt",
+            readdressing.obstacle(order, list(sub_orders)) if may_hold else no_right,
         ),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]

@@ -15,6 +15,7 @@ from oms.common.errors import FieldError
 from orders.models.order import PaymentMethod, Promise
 
 MAX_LINES = 500
+HISTORICAL_STATES = ["completed", "cancelled", "closed"]
 
 
 class BuyerBody(msgspec.Struct, frozen=True, gc=False):
@@ -74,38 +75,49 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False):
     remark: str = ""
 
 
-_from_json = msgspec.json.Decoder(OrderBody)
+class HistoricalBody(OrderBody, frozen=True, gc=False, kw_only=True):
+    """An order as it ended elsewhere. `paid_amount` is the payable amount unless given (0 for a cancelled order),
+    `refunded_amount` nothing for a completed order and all that was paid otherwise; amounts in yuan."""
+
+    state: Annotated[str, msgspec.Meta(extra_json_schema={"enum": HISTORICAL_STATES})]
+    finished_at: Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+    paid_at: Annotated[datetime | None, msgspec.Meta(extra_json_schema={"format": "date-time"})] = None
+    paid_amount: Decimal | None = None
+    refunded_amount: Decimal | None = None
+
+
+_decoders = {kind: msgspec.json.Decoder(kind) for kind in (OrderBody, HistoricalBody)}
 _PATH = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
-def decode(raw: bytes | str) -> OrderBody | FieldError:
+def decode(raw: bytes | str, kind: type[OrderBody] = OrderBody) -> OrderBody | FieldError:
     """An order from JSON text, or what is wrong with its form."""
     try:
-        return _from_json.decode(raw)
+        return _decoders[kind].decode(raw)
     except msgspec.ValidationError as error:
         return field_error(error)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if isinstance(raw, bytes) and raw.startswith(BOM_UTF8):  # some editors put it before a file's first line
-            return decode(raw.removeprefix(BOM_UTF8))
+            return decode(raw.removeprefix(BOM_UTF8), kind)
         return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
     except RecursionError:
         return FieldError("", "parse_error", _("This JSON is nested too deeply."))
 
 
-def decode_strictly(raw: bytes) -> OrderBody | list[FieldError]:
+def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody | list[FieldError]:
     """Like `decode`, but names every field of wrong form, and refuses an object that repeats a key.
 
     A repeated key is refused because readers differ in which of the two values they take.
     """
-    decoded = decode(raw)
+    decoded = decode(raw, kind)
     if isinstance(decoded, OrderBody):
         repeated = _repeated_key(raw)
         return [repeated] if repeated else decoded
     if decoded.code == "parse_error":
         return [decoded]
     try:
-        return list(_wrong_forms(msgspec.Raw(raw), OrderBody, "")) or [decoded]
+        return list(_wrong_forms(msgspec.Raw(raw), kind, "")) or [decoded]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [decoded]
 

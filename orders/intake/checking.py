@@ -26,7 +26,7 @@ _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
 _PROMISES = frozenset(Promise.values)
-NOWHERE = KnownRegion("", "", "")  # of an order that is refused
+NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -59,8 +59,11 @@ class CheckedOrder:
     payable_amount: int
 
 
-class _Refusals(list[FieldError]):
+class Refusals(list[FieldError]):
+    """Collects what is wrong, field by field."""
+
     def add(self, attr: str, code: str, detail: str) -> None:
+        """Note one thing that is wrong."""
         self.append(FieldError(attr, code, detail))
 
     def amount(self, attr: str, value: Decimal) -> int:
@@ -76,6 +79,7 @@ class _Refusals(list[FieldError]):
         return fen
 
     def text(self, attr: str, value: str, longest: int, *, required: bool = True) -> None:
+        """Note it if the text is blank, too long or has control characters."""
         if required and not value.strip():
             self.add(attr, "blank", _("This field cannot be empty."))
         if len(value) > longest:
@@ -91,11 +95,14 @@ class _Refusals(list[FieldError]):
         return False
 
 
-def check(body: OrderBody, reference: Reference, channel_id: int) -> CheckedOrder | Sequence[FieldError]:
-    """The order with its amounts in fen, or everything that is wrong with it."""
-    wrong = _Refusals()
+def check(
+    body: OrderBody, reference: Reference, channel_id: int, *, asks_a_person: bool = False
+) -> CheckedOrder | Sequence[FieldError]:
+    """The order with its amounts in fen, or everything that is wrong with it. With `asks_a_person`, phones, region and
+    address may be empty: the door sees to it that somebody is asked."""
+    wrong = Refusals()
     _check_head(body, wrong)
-    region = _check_people(body, reference, wrong)
+    region = _check_people(body, reference, wrong, asks_a_person)
     lines = _check_lines(body, reference, wrong)
     order = CheckedOrder(
         body=body,
@@ -115,7 +122,7 @@ def check(body: OrderBody, reference: Reference, channel_id: int) -> CheckedOrde
     return wrong or order
 
 
-def _check_head(body: OrderBody, wrong: _Refusals) -> None:
+def _check_head(body: OrderBody, wrong: Refusals) -> None:
     if not _EXTERNAL_NUMBER.fullmatch(body.external_number):
         wrong.add(
             "external_number",
@@ -138,15 +145,17 @@ def _check_head(body: OrderBody, wrong: _Refusals) -> None:
         wrong.text("remark", body.remark, 500, required=False)
 
 
-def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> KnownRegion:
+def _check_people(body: OrderBody, reference: Reference, wrong: Refusals, asks_a_person: bool) -> KnownRegion:
     buyer, recipient = body.buyer, body.recipient
     wrong.text("buyer.id", buyer.id, 64)
     wrong.text("buyer.name", buyer.name, 80)
-    phone_is_right = wrong.phone("buyer.phone", buyer.phone)
+    phone_is_right = (asks_a_person and not buyer.phone) or wrong.phone("buyer.phone", buyer.phone)
     wrong.text("recipient.name", recipient.name, 80)
     if recipient.phone != buyer.phone or not phone_is_right:
         wrong.phone("recipient.phone", recipient.phone)
-    wrong.text("recipient.address", recipient.address, 200)
+    wrong.text("recipient.address", recipient.address, 200, required=not asks_a_person)
+    if asks_a_person and not recipient.region_code:
+        return NOWHERE
     region = reference.regions.get(recipient.region_code)
     if region is None:
         known_form = _REGION.fullmatch(recipient.region_code)
@@ -170,7 +179,7 @@ def _check_people(body: OrderBody, reference: Reference, wrong: _Refusals) -> Kn
     return region
 
 
-def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> list[CheckedLine]:
+def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list[CheckedLine]:
     if not body.lines:
         wrong.add("lines", "empty", _("An order needs at least one line."))
     if len(body.lines) > MAX_LINES:
@@ -210,7 +219,7 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: _Refusals) -> lis
     return lines
 
 
-def _check_money(order: CheckedOrder, wrong: _Refusals) -> None:
+def _check_money(order: CheckedOrder, wrong: Refusals) -> None:
     if order.coupon_amount > order.goods_amount:
         wrong.add("coupon_amount", "coupon_too_large", _("The coupon is worth more than the goods."))
     used = order.body.points.used

@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 from oms.common import clock, nudging
 from oms.common.errors import FieldError
 from oms.merchants.models import Channel, Merchant
+from oms.merchants.webhooks import telling
 from orders.actors import Actor
+from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.reference import Reference, read
@@ -53,23 +55,45 @@ _NEXT_STAGE = {OrderState.AWAITING_PAYMENT: "request_payment", OrderState.IN_REV
 Outcome = Placed | Duplicate | Refused
 
 
-def place_orders(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, *, actor: Actor) -> list[Outcome]:
+def place_orders(
+    bodies: Sequence[OrderBody | FieldError],
+    merchant: Merchant,
+    *,
+    actor: Actor,
+    is_history: bool = False,
+    asks_a_person: bool = False,
+) -> list[Outcome]:
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
     A body that did not decode is passed as its FieldError and refused in its place. What is wrong with one order
     does not stop the others. The number of statements does not grow with the batch.
+
+    With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
+    `asks_a_person` phones, region and address may be empty (see `checking.check`).
     """
-    outcomes = _place_or_isolate(bodies, merchant, actor)
+    door = _Door(is_history, asks_a_person)
+    if is_history:
+        with telling.without_messages():
+            return _place_or_isolate(bodies, merchant, actor, door)
+    outcomes = _place_or_isolate(bodies, merchant, actor, door)
     states = {outcome.order.state for outcome in outcomes if isinstance(outcome, Placed)}
     nudging.nudge(*[stage for state, stage in _NEXT_STAGE.items() if state in states])
     return outcomes
 
 
-def _place_or_isolate(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor) -> list[Outcome]:
+@dataclass(frozen=True, slots=True)
+class _Door:
+    is_history: bool
+    asks_a_person: bool
+
+
+def _place_or_isolate(
+    bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door
+) -> list[Outcome]:
     for _attempt in range(3):
         try:
             with transaction.atomic():
-                return _place(bodies, merchant, actor)
+                return _place(bodies, merchant, actor, door)
         except IntegrityError as error:
             # Most likely another transaction stored one of the external numbers: the next look finds it.
             refusal: DatabaseError = error
@@ -77,12 +101,12 @@ def _place_or_isolate(bodies: Sequence[OrderBody | FieldError], merchant: Mercha
             refusal = error
             break
     if len(bodies) > 1:
-        return [_place_or_isolate([body], merchant, actor)[0] for body in bodies]
+        return [_place_or_isolate([body], merchant, actor, door)[0] for body in bodies]
     logger.error("the database refused an order that had passed every check", exc_info=refusal)
     return [Refused([FieldError("", "refused_by_database", _("This order cannot be stored; please report it."))])]
 
 
-def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor) -> list[Outcome]:
+def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door) -> list[Outcome]:
     decoded = [body for body in bodies if isinstance(body, OrderBody)]
     reference = read(decoded, merchant)
     channels = _channels({body.source or merchant.code for body in decoded}, reference)
@@ -106,7 +130,9 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         elif key in accepted:
             repeated.append((len(outcomes) - 1, key))
         else:
-            checked = check(body, reference, channel)
+            checked = check(body, reference, channel, asks_a_person=door.asks_a_person)
+            if door.is_history and isinstance(checked, CheckedOrder):
+                checked = history.check(checked) or checked
             if isinstance(checked, CheckedOrder):
                 accepted[key] = checked
                 places.append(len(outcomes) - 1)
@@ -116,7 +142,9 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
     if accepted:
         now = timezone.now()
         pay_by = now + clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
-        stored = store(reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by)
+        stored = store(
+            reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by, is_history=door.is_history
+        )
         for place, order in zip(places, stored, strict=True):
             outcomes[place] = Placed(order.id, order.number, order)
         numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}

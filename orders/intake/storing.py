@@ -10,6 +10,7 @@ from oms.common.numbering import order_number
 from orders.actors import Actor
 from orders.addresses import address_key
 from orders.apportionment import Shares, apportion
+from orders.intake import history
 from orders.intake.checking import CheckedOrder
 from orders.models.order import OrderState, PaymentMethod, PaymentState
 
@@ -45,16 +46,27 @@ class StoredOrder:
 
 
 def store(
-    ids: Sequence[int], orders: Sequence[CheckedOrder], *, actor: Actor, now: datetime, pay_by: datetime
+    ids: Sequence[int],
+    orders: Sequence[CheckedOrder],
+    *,
+    actor: Actor,
+    now: datetime,
+    pay_by: datetime,
+    is_history: bool = False,
 ) -> list[StoredOrder]:
     """Write the orders with their lines and first timeline events, each under the next of `ids`, in order.
+    Orders of the past (`is_history`) are written as they ended.
 
     Raises IntegrityError if another transaction stored one of the external numbers first.
     """
     order_rows, line_rows, event_rows, stored = [], [], [], []
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
-        state, payment_state = _first_states(order)
+        ended = history.ending(order) if is_history else None
+        state, payment_state = (
+            (ended.state.value, ended.payment_state.value) if ended is not None else _first_states(order)
+        )
+        paid_at = now if payment_state == PaymentState.NOTHING_DUE else None
         result = StoredOrder(
             id=order_id,
             number=order_number(_kind(order), body.buyer.id, order_id),
@@ -64,7 +76,7 @@ def store(
             payment_state=payment_state,
             created_at=now,
             pay_by=pay_by if state == OrderState.AWAITING_PAYMENT else None,
-            paid_at=now if payment_state == PaymentState.NOTHING_DUE else None,
+            paid_at=ended.paid_at if ended else paid_at,
         )
         order_rows.append(
             (
@@ -81,7 +93,7 @@ def store(
                 body.buyer.phone,
                 body.recipient.name,
                 body.recipient.phone,
-                body.recipient.region_code,
+                body.recipient.region_code or None,
                 body.recipient.address,
                 address_key(body.recipient.region_code, body.recipient.address),
                 body.remark,
@@ -99,6 +111,7 @@ def store(
                 now,
                 result.pay_by,
                 result.paid_at,
+                *(ended.columns() if ended else ()),
             )
         )
         for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1):
@@ -119,10 +132,12 @@ def store(
                     fen_text(shares.payable),
                 )
             )
-        event_rows.append((order_id, "received", actor.kind, actor.name, state, now))
+        event_rows.append((order_id, "received", actor.kind, actor.name, "" if ended else state, now))
+        if ended:
+            event_rows.append((order_id, "imported", actor.kind, actor.name, state, now))
         stored.append(result)
     write_tables(
-        Rows("orders_order", ORDER_COLUMNS, order_rows),
+        Rows("orders_order", ORDER_COLUMNS + (history.COLUMNS if is_history else ()), order_rows),
         Rows("orders_orderline", LINE_COLUMNS, line_rows),
         Rows("orders_orderevent", EVENT_COLUMNS, event_rows),
     )

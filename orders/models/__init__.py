@@ -3,23 +3,28 @@
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
+from orders.models.loc import BuyerNotification, LocOrder
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderState, PaymentMethod, PaymentState
+from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 
 __all__ = [
     "ActorKind",
+    "BuyerNotification",
     "DenyListEntry",
     "FulfilmentState",
     "Hold",
     "ImportMapping",
     "InterceptionRule",
+    "LocOrder",
     "Order",
     "OrderEvent",
     "OrderLine",
     "OrderState",
     "PaymentMethod",
     "PaymentState",
+    "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
     "SubOrder",

@@ -137,6 +137,7 @@ class Hold(models.Model):
         RULE = "rule", _("Interception rule")
         STAFF = "staff", _("Held by staff")
         CANCELLATION = "cancellation", _("Cancellation under way")
+        ADDRESS = "address", _("Address needs a person")
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)

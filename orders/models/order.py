@@ -103,12 +103,37 @@ class Order(WorkItem, Versioned):
     buyer_phone = models.CharField(_("buyer's phone"), max_length=20)
     recipient_name = models.CharField(_("recipient"), max_length=80)
     recipient_phone = models.CharField(_("recipient's phone"), max_length=20)
+    # Empty for virtual goods, and while a person is asked which region a free text means.
     region = models.ForeignKey(
-        Region, verbose_name=_("region"), on_delete=models.PROTECT, related_name="+", db_index=False
+        Region,
+        verbose_name=_("region"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
     )
     recipient_address = models.CharField(_("address"), max_length=200)
     address_key = models.BigIntegerField(_("address key"), editable=False)
     remark = models.CharField(_("remark"), max_length=500, db_default="", blank=True)
+
+    wanted_at = models.DateTimeField(
+        _("wanted at"), null=True, blank=True, help_text=_("When the buyer wants it, where the channel says so.")
+    )
+    units_to_cancel = models.JSONField(
+        _("units to cancel"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Units cancelled before the order was split, by line; they leave when it is split."),
+    )
+    is_historical = models.BooleanField(
+        _("historical"),
+        db_default=False,
+        default=False,
+        editable=False,
+        help_text=_("Imported as it ended elsewhere: nothing is done with it here."),
+    )
 
     goods_amount = money(_("goods amount"))
     freight_amount = money(_("freight"))
@@ -188,6 +213,21 @@ class Order(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("paid_amount")),
                 name="order_refunds_within_payments",
+            ),
+            models.CheckConstraint(
+                condition=Q(region__isnull=False)
+                | Q(state__in=[OrderState.AWAITING_PAYMENT, OrderState.IN_REVIEW, OrderState.CANCELLED])
+                | Q(number__startswith="3"),
+                name="order_with_goods_goes_on_with_a_region",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_historical=False)
+                | Q(
+                    state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
+                    books_due=False,
+                    open_holds=0,
+                ),
+                name="order_historical_is_over",
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
             models.CheckConstraint(

@@ -1,5 +1,6 @@
 """The API's operations on orders."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,11 +13,12 @@ from rest_framework.response import Response
 
 from oms.common.api import NewestFirst, read_json, represent, schema_of
 from oms.common.api_errors import InvalidInput
-from orders import examples
+from oms.common.errors import FieldError
+from orders import examples, rejecting
 from orders.filters import OrderFilter
 from orders.intake.bodies import OrderBody, decode_strictly
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
-from orders.models import Order, OrderEvent
+from orders.models import Order, OrderEvent, RejectedOrder
 from orders.serializers import (
     DuplicateSerializer,
     EventSerializer,
@@ -37,6 +39,7 @@ class OrdersView(OrderScopedView):
     """The merchant's orders."""
 
     scopes = {"GET": "orders.read", "POST": "orders.write"}
+    has_sparse_fields = True
     serializer_class = OrderSummarySerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter
@@ -87,14 +90,14 @@ class OrdersView(OrderScopedView):
         filters=False,
     )
     def post(self, request: Request) -> Response:
-        """Store an order. Raises InvalidInput, naming every field that is wrong."""
+        """Store an order, or say everything that is wrong with it."""
         body = decode_strictly(read_json(request))
         if not isinstance(body, OrderBody):
-            raise InvalidInput(body)
+            return self._refused(request, body)
         (outcome,) = place_orders([body], self.merchant, actor=self.actor)
         match outcome:
             case Refused(errors):
-                raise InvalidInput(errors)
+                return self._refused(request, errors, body.external_number)
             case Duplicate(number):
                 url = order_url(number, request)
                 errors = [shown(duplicate(number))]
@@ -104,11 +107,18 @@ class OrdersView(OrderScopedView):
                 answer = represent_stored(order, self.actor, request)
                 return Response(answer, status.HTTP_201_CREATED, headers={"Location": answer["url"]})
 
+    def _refused(self, request: Request, errors: Sequence[FieldError], external_number: str = "") -> Response:
+        """The answer that names every wrong field; answered and not raised, so that the row is kept with it."""
+        row = rejecting.RefusedRow(request._request.body, external_number, errors)
+        rejecting.keep(self.merchant, RejectedOrder.Door.SINGLE, [row])
+        return self.handle_exception(InvalidInput(errors))
+
 
 class OrderView(OrderScopedView):
     """One order."""
 
     scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
@@ -130,6 +140,7 @@ class TimelineView(OrderScopedView):
     """What happened to one order."""
 
     scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = EventSerializer
 
     @extend_schema(

@@ -21,6 +21,7 @@ class SubOrdersView(OrderScopedView):
     """The sub-orders that the merchant fulfils."""
 
     scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = SubOrderSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = SubOrderFilter
@@ -51,6 +52,7 @@ class SubOrderView(OrderScopedView):
     """One sub-order."""
 
     scopes = {"GET": "orders.read"}
+    has_sparse_fields = True
     serializer_class = SubOrderSerializer
 
     def get_queryset(self) -> QuerySet[SubOrder]:

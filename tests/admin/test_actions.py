@@ -7,10 +7,11 @@ from django.utils import timezone
 from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, Hold, Order, OrderEvent, SubOrder
-from payments import noticing
+from payments import loc, noticing
 from payments.models import Payment, Refund
 from tests import factories, steps
 from tests.admin.conftest import client_of
+from tests.api import samples
 
 STAFF = Actor(ActorKind.STAFF, "wang")
 
@@ -215,3 +216,18 @@ def test_bulk_actions_need_their_right(order: Order) -> None:
     bulk(client, "cancel_selected", [order], confirmed="1", reason="x")
     assert Order.objects.get(pk=order.pk).state == "awaiting_payment"
     assert b"cancel_selected" not in client.get("/admin/orders/order/").content
+
+
+def test_staff_say_where_an_order_goes(boss: Client, shop: factories.Shop) -> None:
+    factories.RegionFactory(code="110105", district="朝阳区")
+    body = samples.goods(shop, delivery_address="建国路88号")
+    order = loc.create(shop.merchant, body, actor=Actor(ActorKind.MERCHANT, shop.merchant.code))
+    order = Order.objects.get(pk=order.pk)
+    assert (order.region_id, order.open_holds) == (None, 1)
+    page = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert "Say which region it is" in page
+    new = {"name": "张华", "phone": "", "region_code": "110105", "address": "建国路88号", "version": order.version}
+    boss.post(address(order, "recipient"), new)
+    assert messages_of(boss, order) == ["The recipient is changed."]
+    order = Order.objects.get(pk=order.pk)
+    assert (order.region_id, order.open_holds, order.recipient_name) == ("110105", 0, "张华")

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from oms.common import memory
 from oms.merchants.models import Merchant
+from orders import rejecting
 from orders.actors import Actor
-from orders.intake.bodies import decode
+from orders.intake.bodies import HistoricalBody, OrderBody, decode
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
-from orders.models import ActorKind
+from orders.models import ActorKind, RejectedOrder
 
 BATCH = 1000
 
@@ -29,10 +30,23 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--limit", type=int, help="Read at most this many rows.")
         parser.add_argument("--merchant", help="Code of the merchant whose channels the orders come from.")
+        parser.add_argument(
+            "--historical",
+            action="store_true",
+            help="Orders of the past, with `state` and `finished_at`: stored as they ended, nothing is started.",
+        )
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(
-        self, *, file: Path, limit: int | None, merchant: str | None, json: bool, verbosity: int, **_: object
+        self,
+        *,
+        file: Path,
+        limit: int | None,
+        merchant: str | None,
+        historical: bool,
+        json: bool,
+        verbosity: int,
+        **_: object,
     ) -> None:
         memory.collect_rarely()
         seller = _merchant(merchant)
@@ -43,8 +57,11 @@ class Command(BaseCommand):
             rows = ((line, raw) for line, raw in enumerate(_lines(file), 1) if raw.strip())
             bar = tqdm(islice(rows, limit), desc=file.name, unit=" orders", disable=None if verbosity else True)
             while batch := list(islice(bar, BATCH)):
-                outcomes = place_orders([decode(raw) for _line, raw in batch], seller, actor=actor)
-                for (line, _raw), outcome in zip(batch, outcomes, strict=True):
+                kind = HistoricalBody if historical else OrderBody
+                bodies = [decode(raw, kind) for _line, raw in batch]
+                outcomes = place_orders(bodies, seller, actor=actor, is_history=historical)
+                to_keep = []
+                for (line, raw), body, outcome in zip(batch, bodies, outcomes, strict=True):
                     match outcome:
                         case Placed():
                             placed += 1
@@ -52,6 +69,10 @@ class Command(BaseCommand):
                             duplicates += 1
                         case Refused(errors):
                             refused.append({"line": line, "errors": [error.as_dict() for error in errors]})
+                            external = body.external_number if isinstance(body, OrderBody) else ""
+                            to_keep.append(rejecting.RefusedRow(raw, external, errors))
+                if not historical:
+                    rejecting.keep(seller, RejectedOrder.Door.IMPORT, to_keep)
         except (OSError, EOFError) as error:
             raise CommandError(f"Cannot read {file}: {error}. {placed} orders were imported before.") from error
         self._report(placed, duplicates, refused, as_json=json)

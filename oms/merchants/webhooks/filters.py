@@ -1,8 +1,9 @@
 """What the log of deliveries can be narrowed by."""
 
-from django_filters import CharFilter, ChoiceFilter, IsoDateTimeFilter
+from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
+from oms.common.filters import MomentFilter
 from oms.merchants.models import DeliveryState, WebhookDelivery
 
 
@@ -13,8 +14,8 @@ class DeliveryFilter(FilterSet):
     state = ChoiceFilter(choices=DeliveryState.choices)
     type = CharFilter("event__type", max_length=60, help_text="The event type, such as `order.created`.")
     message_id = CharFilter("event__message_id", max_length=40)
-    created_after = IsoDateTimeFilter("created_at", "gte", help_text="Written then or later.")
-    created_before = IsoDateTimeFilter("created_at", "lt", help_text="Written earlier.")
+    created_after = MomentFilter("created_at", "gte", help_text="Written then or later.")
+    created_before = MomentFilter("created_at", "lt", help_text="Written earlier.")
 
     class Meta:
         model = WebhookDelivery

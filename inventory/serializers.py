@@ -1,0 +1,86 @@
+"""What the API shows and takes of SKUs."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from inventory.models import Sku, StorageClass
+from oms.common.api import LineField
+
+EXAMPLE = {
+    "code": "P1095275",
+    "url": "https://oms.example/api/v1/skus/P1095275",
+    "version": 2,
+    "name": "Rolls: Bagels 4 Oz",
+    "brand": "National",
+    "department": "GROCERY",
+    "category": "ROLLS",
+    "storage_class": "ambient",
+    "weight_g": 113,
+    "list_price": "10.00",
+    "is_active": True,
+}
+_READ = {"url", "version"}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A SKU", EXAMPLE, response_only=True)])
+class SkuSerializer(serializers.ModelSerializer):
+    """A sellable article of the merchant."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Sku
+        fields = list(EXAMPLE)
+
+    @staticmethod
+    def prepare(skus: QuerySet[Sku]) -> QuerySet[Sku]:
+        """The query with all that is shown, in one statement."""
+        return skus.only(*(name for name in EXAMPLE if name != "url"))
+
+    def get_url(self, sku: Sku) -> str:
+        """The address of the SKU."""
+        return reverse("api:sku", [sku.code], request=self.context["request"])
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Another price", {"list_price": "12.50", "name": "Bagels"}, request_only=True)]
+)
+class SkuChangeSerializer(serializers.Serializer):
+    """What may change of a SKU. Its storage class stays: orders were split by it."""
+
+    name = LineField(max_length=200, required=False)
+    brand = LineField(max_length=80, required=False, allow_blank=True)
+    department = LineField(max_length=80, required=False, allow_blank=True)
+    category = LineField(max_length=120, required=False, allow_blank=True)
+    weight_g = serializers.IntegerField(min_value=0, max_value=2_000_000_000, required=False, help_text="Grams.")
+    list_price = serializers.DecimalField(12, 2, min_value=0, required=False, help_text="Yuan; 0: none is known.")
+    is_active = serializers.BooleanField(required=False, help_text="Whether it can be ordered.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what cannot be changed rather than pass over it."""
+        fixed = sorted({"code", "storage_class"} & set(data)) if isinstance(data, dict) else []
+        if fixed and type(self) is SkuChangeSerializer:
+            raise serializers.ValidationError({name: _("This cannot be changed.") for name in fixed}, "fixed")
+        return super().to_internal_value(data)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A SKU", {name: value for name, value in EXAMPLE.items() if name not in _READ}, request_only=True
+        )
+    ]
+)
+class NewSkuSerializer(SkuChangeSerializer):
+    """A new SKU of the merchant."""
+
+    code = serializers.RegexField(
+        r"^[0-9A-Za-z][0-9A-Za-z._:#-]{0,63}\Z", max_length=64, help_text="Unique among the merchant's SKUs."
+    )
+    name = LineField(max_length=200)
+    storage_class = serializers.ChoiceField(StorageClass.choices)

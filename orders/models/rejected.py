@@ -1,0 +1,79 @@
+"""Rows that were refused on their way in, kept so that the merchant can correct and replay them."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from oms.common.models import Versioned
+from oms.merchants.models import Merchant
+from orders.models.order import Order
+
+
+class RejectedOrderQuerySet(models.QuerySet["RejectedOrder"]):
+    """Named queries over refused rows."""
+
+    def visible_to(self, merchant: Merchant) -> "RejectedOrderQuerySet":
+        """The merchant's own refused rows; the one place that decides it."""
+        return self.filter(merchant=merchant)
+
+
+class RejectedOrder(Versioned):
+    """A row that was refused: what came, why not, by which door. Its body is forgotten after `keep_until`."""
+
+    class Door(models.TextChoices):
+        SINGLE = "single", _("One order by API")
+        BULK = "bulk", _("Many orders by API")
+        IMPORT = "import", _("File")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        REPLAYED = "replayed", _("Replayed")
+        DISCARDED = "discarded", _("Discarded")
+
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="rejected_orders", db_index=False
+    )
+    door = models.CharField(_("came by"), max_length=10, choices=Door.choices)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.OPEN)
+    external_number = models.CharField(_("external number"), max_length=64, blank=True, default="")
+    body = models.TextField(_("body"), help_text=_("The row as it came."))
+    body_digest = models.BinaryField(_("digest of the body"), max_length=32, editable=False)
+    errors = models.JSONField(_("errors"))
+    times = models.PositiveIntegerField(_("times"), db_default=1, help_text=_("How often the same row came."))
+    order = models.ForeignKey(
+        Order,
+        verbose_name=_("order"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    created_at = models.DateTimeField(_("first refused at"), db_default=Now(), editable=False)
+    last_at = models.DateTimeField(_("last refused at"), db_default=Now(), editable=False)
+    keep_until = models.DateTimeField(_("kept until"))
+
+    objects = RejectedOrderQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("refused row")
+        verbose_name_plural = _("refused rows")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "body_digest"], name="rejected_order_is_kept_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=["open", "replayed", "discarded"]), name="rejected_order_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="replayed", order__isnull=False) | (~Q(state="replayed") & Q(order__isnull=True)),
+                name="rejected_order_names_its_order_once_replayed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "-id"], name="rejected_order_of_merchant"),
+            models.Index(fields=["keep_until"], name="rejected_order_by_retention"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_number or str(self.pk)

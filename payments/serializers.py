@@ -1,0 +1,80 @@
+"""What the API shows of payments and refunds."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from payments.models import Payment, Refund
+
+PAYMENT = {
+    "number": "1364935748662587-P1",
+    "order": "1364935748662587",
+    "version": 3,
+    "sub_order": None,
+    "provider": "sandbox",
+    "state": "captured",
+    "amount": "23.00",
+    "captured_amount": "23.00",
+    "currency": "CNY",
+    "created_at": "2026-01-02T09:00:02+08:00",
+    "captured_at": "2026-01-02T09:00:12+08:00",
+}
+REFUND = {
+    "number": "1364935748662587-R1",
+    "order": "1364935748662587",
+    "version": 2,
+    "payment": "1364935748662587-P1",
+    "state": "succeeded",
+    "amount": "11.50",
+    "currency": "CNY",
+    "reason": "overpaid",
+    "created_at": "2026-01-02T10:00:02+08:00",
+    "succeeded_at": "2026-01-02T16:00:12+08:00",
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A payment", PAYMENT)])
+class PaymentSerializer(serializers.ModelSerializer):
+    """One way in which money for an order comes in."""
+
+    order = serializers.CharField(source="order.number")
+    sub_order = serializers.CharField(
+        source="sub_order.number", default=None, allow_null=True, help_text="Set where the carrier collects cash."
+    )
+
+    class Meta:
+        model = Payment
+        fields = list(PAYMENT)
+
+    @staticmethod
+    def prepare(payments: QuerySet[Payment]) -> QuerySet[Payment]:
+        """The query with all that is shown, in one statement."""
+        return payments.select_related("order", "sub_order").only(
+            *(name for name in PAYMENT if name not in ("order", "sub_order")), "order__number", "sub_order__number"
+        )
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A refund", REFUND)])
+class RefundSerializer(serializers.ModelSerializer):
+    """Money of a payment going back to the buyer."""
+
+    order = serializers.CharField(source="order.number")
+    payment = serializers.CharField(source="payment.number")
+
+    class Meta:
+        model = Refund
+        fields = list(REFUND)
+
+    @staticmethod
+    def prepare(refunds: QuerySet[Refund]) -> QuerySet[Refund]:
+        """The query with all that is shown, in one statement."""
+        return refunds.select_related("order", "payment").only(
+            *(name for name in REFUND if name not in ("order", "payment")), "order__number", "payment__number"
+        )
+
+
+class OrderMoneySerializer(serializers.Serializer):
+    """The payments and refunds of an order, oldest first."""
+
+    payments = PaymentSerializer(many=True)
+    refunds = RefundSerializer(many=True)

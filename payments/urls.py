@@ -1,0 +1,13 @@
+"""The API's addresses of payments and refunds."""
+
+from django.urls import path, re_path
+
+from payments import views
+
+urlpatterns = [
+    re_path("^orders/(?P<number>[0-9]{16})/payments$", views.OrderMoneyView.as_view(), name="order-payments"),
+    path("payments", views.PaymentsView.as_view(), name="payments"),
+    re_path("^payments/(?P<number>[0-9A-Z-]{18,32})$", views.PaymentView.as_view(), name="payment"),
+    path("refunds", views.RefundsView.as_view(), name="refunds"),
+    re_path("^refunds/(?P<number>[0-9A-Z-]{18,32})$", views.RefundView.as_view(), name="refund"),
+]

@@ -1,0 +1,147 @@
+"""The API's operations on payments and refunds: merchants read them, providers and the books change them."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oms.common.api import NewestFirst, represent
+from orders.views.scoping import OrderScopedView
+from payments import serializers
+from payments.filters import PaymentFilter, RefundFilter
+from payments.models import Payment, Refund
+from payments.serializers import OrderMoneySerializer, PaymentSerializer, RefundSerializer
+
+
+class MoneyScopedView(OrderScopedView):
+    """A view on payments and refunds of the calling merchant's orders."""
+
+    scopes = {"GET": "payments.read"}
+    has_sparse_fields = True
+
+    def payments(self) -> QuerySet[Payment]:
+        """The payments that the merchant sees."""
+        if getattr(self, "swagger_fake_view", False):
+            return Payment.objects.none()
+        return PaymentSerializer.prepare(Payment.objects.visible_to(self.merchant))
+
+    def refunds(self) -> QuerySet[Refund]:
+        """The refunds that the merchant sees."""
+        if getattr(self, "swagger_fake_view", False):
+            return Refund.objects.none()
+        return RefundSerializer.prepare(Refund.objects.visible_to(self.merchant))
+
+
+class PaymentsView(MoneyScopedView):
+    """The payments for the merchant's orders."""
+
+    serializer_class = PaymentSerializer
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = PaymentFilter
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters | PaymentFilter.base_filters.keys()
+
+    def get_queryset(self) -> QuerySet[Payment]:
+        """What a page of the list is taken from."""
+        return self.payments()
+
+    @extend_schema(
+        operation_id="list_payments",
+        summary="List payments",
+        description="Payments for the merchant's orders, newest first.",
+        tags=["payments"],
+        responses=PaymentSerializer(many=True),
+        filters=True,
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of payments."""
+        return self.page()
+
+
+class PaymentView(MoneyScopedView):
+    """One payment."""
+
+    serializer_class = PaymentSerializer
+
+    def get_queryset(self) -> QuerySet[Payment]:
+        """The payments that the merchant sees."""
+        return self.payments()
+
+    @extend_schema(operation_id="read_payment", summary="Read a payment", description="One payment.", tags=["payments"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The payment."""
+        return self.one()
+
+
+class RefundsView(MoneyScopedView):
+    """The refunds of the merchant's orders."""
+
+    serializer_class = RefundSerializer
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = RefundFilter
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters | RefundFilter.base_filters.keys()
+
+    def get_queryset(self) -> QuerySet[Refund]:
+        """What a page of the list is taken from."""
+        return self.refunds()
+
+    @extend_schema(
+        operation_id="list_refunds",
+        summary="List refunds",
+        description="Refunds of the merchant's orders, newest first.",
+        tags=["payments"],
+        responses=RefundSerializer(many=True),
+        filters=True,
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of refunds."""
+        return self.page()
+
+
+class RefundView(MoneyScopedView):
+    """One refund."""
+
+    serializer_class = RefundSerializer
+
+    def get_queryset(self) -> QuerySet[Refund]:
+        """The refunds that the merchant sees."""
+        return self.refunds()
+
+    @extend_schema(operation_id="read_refund", summary="Read a refund", description="One refund.", tags=["payments"])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The refund."""
+        return self.one()
+
+
+class OrderMoneyView(MoneyScopedView):
+    """The payments and refunds of one order."""
+
+    has_sparse_fields = False
+    serializer_class = OrderMoneySerializer
+
+    @extend_schema(
+        operation_id="read_order_payments",
+        summary="Read an order's payments and refunds",
+        description="Money that came in for an order and went back, oldest first.",
+        tags=["payments"],
+        examples=[
+            OpenApiExample(
+                "Paid", {"payments": [serializers.PAYMENT], "refunds": [serializers.REFUND]}, response_only=True
+            )
+        ],
+    )
+    def get(self, request: Request, number: str) -> Response:
+        """The order's money."""
+        order_id = self.order_id(number)
+        payments = self.payments().filter(order=order_id).order_by("pk")
+        refunds = self.refunds().filter(order=order_id).order_by("pk")
+        return Response(
+            {
+                "payments": [represent(PaymentSerializer, row, request) for row in payments],
+                "refunds": [represent(RefundSerializer, row, request) for row in refunds],
+            }
+        )

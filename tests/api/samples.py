@@ -1,0 +1,104 @@
+"""Something of everything that a merchant can reach, for tests that walk over all operations."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from inventory.models import Sku, StorageClass, Warehouse
+from logistics.models import Shipment
+from oms.common.errors import FieldError
+from oms.common.secrecy import seal
+from oms.merchants.models import WebhookDelivery, WebhookEndpoint
+from oms.merchants.webhooks import endpoints
+from orders import allocating, cancelling_units, rejecting, timeline
+from orders.actors import Actor
+from orders.models import ActorKind, Order, RejectedOrder, SubOrder
+from payments import books, loc
+from payments.models import Payment, Refund
+from tests import factories, steps
+
+
+@dataclass(frozen=True)
+class Things:
+    """One of everything of a merchant."""
+
+    shop: factories.Shop
+    order: Order
+    sub_order: SubOrder
+    payment: Payment
+    refund: Refund
+    shipment: Shipment
+    rejected: RejectedOrder
+    loc_order: Order
+    virtual_order: Order
+    virtual_sku: Sku
+    endpoint: WebhookEndpoint
+    delivery: WebhookDelivery
+
+
+def virtual_sku(shop: factories.Shop) -> Sku:
+    """A virtual article of the shop, with units in a virtual warehouse of its own."""
+    sku = factories.SkuFactory(merchant=shop.merchant, storage_class=StorageClass.VIRTUAL, list_price=Decimal("15.00"))
+    warehouse = factories.WarehouseFactory(
+        merchant=factories.MerchantFactory(),
+        kind=Warehouse.Kind.VIRTUAL,
+        storage_classes=[StorageClass.VIRTUAL],
+        region=shop.region,
+    )
+    factories.StockFactory(sku=sku, warehouse=warehouse)
+    return sku
+
+
+def goods(shop: factories.Shop, **changes: object) -> loc.LocGoodsBody:
+    """An order by the LOC interface."""
+    item = loc.LocItem(shop.sku.code, 2)
+    values = {"order_id": "L1", "user_id": "U1", "items": [item], "delivery_address": "北京市东城区中山路861号"}
+    return loc.LocGoodsBody(**{**values, **changes})
+
+
+def virtual(sku: Sku, **changes: object) -> loc.LocVirtualBody:
+    """An order of virtual goods by the LOC interface, paid."""
+    values = {
+        "order_id": "V1",
+        "user_id": "U1",
+        "product_id": sku.code,
+        "product_name": "会员月卡",
+        "product_price": Decimal("15.00"),
+        "quantity": 1,
+        "order_status": "待支付",
+        "payment_status": "已支付",
+        "order_time": "2026-01-02 12:00:00",
+    }
+    return loc.LocVirtualBody(**{**values, **changes})
+
+
+def populate(shop: factories.Shop) -> Things:
+    """Make one of everything of the shop."""
+    actor = Actor(ActorKind.MERCHANT, shop.merchant.code)
+    parcel = steps.shipped(shop.place_order(payment_method="cod"))
+    order = shop.place_order((shop.sku, 3, "10.00"), (shop.other_sku, 1, "25.50"))
+    steps.pay(order)
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    cancelling_units.cancel_units(order.pk, {1: 1}, reason="one is enough", actor=actor)
+    factories.run(books.run)
+    timeline.add_note(order.pk, text="after six", actor=actor)
+    row = rejecting.RefusedRow(b'{"external_number": "bad"}', "bad", [FieldError("lines", "required", "Lines.")])
+    rejecting.keep(shop.merchant, RejectedOrder.Door.BULK, [row])
+    sku = virtual_sku(shop)
+    endpoint = WebhookEndpoint.objects.create(
+        merchant=shop.merchant, url="https://1.1.1.1/", event_types=["refund.*"], secret=seal("whsec_c2VjcmV0")
+    )
+    return Things(
+        shop=shop,
+        order=Order.objects.get(pk=order.pk),
+        sub_order=SubOrder.objects.filter(order=order).order_by("id")[0],
+        payment=Payment.objects.get(order=order),
+        refund=Refund.objects.get(order=order),
+        shipment=parcel,
+        rejected=RejectedOrder.objects.get(merchant=shop.merchant),
+        loc_order=loc.create(shop.merchant, goods(shop), actor=actor),
+        virtual_order=loc.create(shop.merchant, virtual(sku), actor=actor),
+        virtual_sku=sku,
+        endpoint=endpoint,
+        delivery=endpoints.ping(endpoint.pk),
+    )

@@ -1,0 +1,163 @@
+"""SKUs, stock and refused rows by the REST API, and orders of the past."""
+
+import json
+
+import pytest
+from django.core.management import call_command
+
+from inventory.models import Sku, Stock
+from oms.common.invariants import check
+from oms.management.commands.check_invariants import ALL
+from orders import rejecting
+from orders.models import Order, OrderEvent, RejectedOrder
+from tests import factories, steps
+from tests.api.calls import BULK, ORDERS, change, errors_of, send, send_bulk
+
+pytestmark = pytest.mark.django_db
+
+SKUS, INVENTORY, REJECTED = "/api/v1/skus", "/api/v1/inventory", "/api/v1/rejected-orders"
+
+
+def test_a_sku_is_added_read_and_changed(api, shop):
+    body = {"code": "NEW-1", "name": "新品", "storage_class": "ambient", "list_price": "12.50"}
+    added = send(api, body, SKUS)
+    assert (added.status_code, added["ETag"], added.json()["list_price"]) == (201, '"1"', "12.50")
+    assert errors_of(send(api, body, SKUS)) == {("code", "duplicate")}
+
+    url = added.json()["url"]
+    changed = change(api, "patch", url, {"list_price": "13.00", "is_active": False})
+    assert (changed.status_code, changed["ETag"], changed.json()["list_price"]) == (200, '"2"', "13.00")
+    assert change(api, "patch", url, {"name": "x"}).status_code == 409
+    assert errors_of(change(api, "patch", url, {"storage_class": "frozen"}, version=2)) == {("storage_class", "fixed")}
+    assert api.get(SKUS, {"is_active": "false"}).json()["results"] == [changed.json()]
+    assert Sku.objects.get(code="NEW-1").version == 2
+
+
+def test_stock_is_set_in_its_version_and_wakes_nobody_wrongly(api, shop):
+    url = f"{INVENTORY}/{shop.warehouse.code}/{shop.sku.code}"
+    assert api.get(url).json()["available"] == 100
+    factories.allocated_order((shop.sku, 5, "10.00"), merchant=shop.merchant)
+    assert api.get(url).json()["version"] == 1, "promises make no new version"
+
+    done = change(api, "patch", url, {"on_hand": 40})
+    assert (done.status_code, done.json()["available"], done["ETag"]) == (200, 35, '"2"')
+    assert change(api, "patch", url, {"on_hand": 41}).status_code == 409
+    assert change(api, "patch", url, {"change": -38}, version=2).json()["on_hand"] == 2
+    assert Stock.objects.get(sku=shop.sku).reserved == 0, "the order waits for stock again"
+    assert errors_of(change(api, "patch", url, {"on_hand": 1, "change": 1}, version=3)) == {("on_hand", "one_of")}
+    assert steps.broken_invariants() == []
+
+
+def test_many_changes_have_a_result_each(api, shop, django_assert_max_num_queries):
+    factories.allocated_order((shop.sku, 5, "10.00"), merchant=shop.merchant)
+    elsewhere = factories.StockFactory(sku=shop.sku, warehouse=factories.WarehouseFactory())
+    new = factories.SkuFactory(merchant=shop.merchant)
+    row = {"sku": shop.sku.code, "warehouse": shop.warehouse.code}
+    changes = [
+        {**row, "on_hand": 3},
+        {**row, "sku": shop.other_sku.code, "change": 7, "version": 1},
+        {**row, "sku": new.code, "on_hand": 9},
+        {**row, "sku": "none", "on_hand": 1},
+        {**row, "warehouse": elsewhere.warehouse.code, "on_hand": 1},
+        {**row, "sku": shop.other_sku.code, "change": 1, "version": 1},
+    ]
+    results = send(api, {"changes": changes[:5]}, INVENTORY).json()["results"]
+    assert [row.get("on_hand") for row in results] == [3, 107, 9, None, None]
+    assert [row["status"] for row in results] == ["changed"] * 3 + ["refused"] * 2
+    assert results[0]["reserved"] == 0
+    (stale,) = send(api, {"changes": changes[5:]}, INVENTORY).json()["results"]
+    assert [error["code"] for error in stale["errors"]] == ["changed_meanwhile"]
+    assert steps.broken_invariants() == []
+
+    skus = [factories.SkuFactory(merchant=shop.merchant) for _ in range(50)]
+    with django_assert_max_num_queries(14):
+        many = [{**row, "sku": sku.code, "on_hand": 5} for sku in skus]
+        assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
+
+
+def test_refused_rows_are_kept_corrected_and_replayed(api, shop):
+    wrong = shop.body((shop.sku, 0, "10.00"))
+    send_bulk(api, wrong, shop.body())
+    send_bulk(api, wrong)
+    (row,) = api.get(REJECTED).json()["results"]
+    assert (row["state"], row["door"], row["times"], row["external_number"]) == (
+        *("open", "bulk", 2),
+        wrong["external_number"],
+    )
+    assert row["body"] == wrong
+    assert "lines.0.quantity" in {error["attr"] for error in row["errors"]}
+
+    again = change(api, "post", f"{row['url']}/replay", {}, version=row["version"])
+    assert again.status_code == 400
+    right = {**shop.body(), "external_number": wrong["external_number"]}
+    version = api.get(row["url"]).json()["version"]
+    done = change(api, "post", f"{row['url']}/replay", {"order": right}, version=version)
+    assert (done.status_code, done.json()["external_number"]) == (201, wrong["external_number"])
+    closed = api.get(row["url"]).json()
+    assert (closed["state"], closed["order"]) == ("replayed", done.json()["number"])
+    assert change(api, "delete", row["url"], version=closed["version"]).status_code == 409
+
+
+def test_a_refused_row_is_discarded_and_forgotten_in_time(api, shop):
+    send(api, {"external_number": "\u0000bad", "remark": "\ud800"})
+    send(api, '{"external_number": "half')
+    rows = api.get(REJECTED).json()["results"]
+    assert len(rows) == 2
+    assert change(api, "delete", rows[0]["url"], version=1).status_code == 204
+    assert api.get(rows[0]["url"]).json()["body"] == ""
+    assert rejecting.forget() == 0
+    RejectedOrder.objects.update(keep_until="2026-01-01T00:00:00Z")
+    assert rejecting.forget() == 2
+
+
+def test_abort_stores_nothing_if_any_is_wrong(api, shop):
+    bodies = [shop.body(), shop.body((shop.sku, 0, "10.00")), shop.body()]
+    answer = send(api, {"orders": bodies}, f"{BULK}?on_error=abort")
+    assert (answer.status_code, [r["status"] for r in answer.json()["results"]]) == (
+        422,
+        ["aborted", "refused", "aborted"],
+    )
+    assert not Order.objects.exists()
+    assert send(api, {"orders": [bodies[0], bodies[2]]}, f"{BULK}?on_error=abort").status_code == 200
+    assert errors_of(send(api, {"orders": bodies}, f"{BULK}?on_error=x")) == {("on_error", "invalid_choice")}
+
+
+def past(shop, **changes):
+    return {**shop.body(), "state": "completed", "finished_at": "2026-01-06T18:00:00+08:00", **changes}
+
+
+def test_orders_of_the_past_are_stored_as_they_ended_and_left_alone(api, shop):
+    bodies = [
+        past(shop),
+        past(shop, state="cancelled"),
+        past(shop, state="closed", payment_method="cod"),
+        past(shop, state="split"),
+        past(shop, finished_at="2025-01-01T00:00:00Z"),
+        past(shop, paid_amount="1.00"),
+    ]
+    results = send(api, {"orders": bodies}, f"{BULK}?mode=historical").json()["results"]
+    assert [row["status"] for row in results] == ["created"] * 3 + ["refused"] * 3
+    wrong = [{(error["attr"], error["code"]) for error in row["errors"]} for row in results[3:]]
+    assert wrong == [
+        {("state", "invalid_choice")},
+        {("finished_at", "out_of_range")},
+        {("paid_amount", "too_little")},
+    ]
+    order = Order.objects.order_by("pk")[0]
+    assert (order.state, order.payment_state, order.fulfilment_state, order.paid_amount) == (
+        *("completed", "paid", "delivered"),
+        order.payable_amount,
+    )
+    assert Stock.objects.get(sku=shop.sku).reserved == 0
+    call_command("drain", verbosity=0)
+    assert set(OrderEvent.objects.values_list("kind", flat=True)) == {"received", "imported"}
+    assert steps.broken_invariants() == []
+    assert api.get(f"{ORDERS}/{order.number}").json()["is_historical"] is True
+
+
+def test_orders_of_the_past_come_from_files_too(shop, tmp_path, capsys):
+    file = tmp_path / "past.jsonl"
+    file.write_text("\n".join(json.dumps(past(shop)) for _ in range(3)))
+    call_command("import_orders", str(file), historical=True, merchant=shop.merchant.code, verbosity=0)
+    assert Order.objects.filter(is_historical=True, state="completed").count() == 3
+    assert check(ALL) == [] or steps.broken_invariants() == []

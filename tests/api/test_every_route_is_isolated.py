@@ -1,0 +1,211 @@
+"""Every address of the API, taken from the table of addresses itself: what is another merchant's is not found.
+
+A new address is tested without anybody thinking of it. Where the test cannot know what to fill in, it fails and says
+what to add here.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, reverse
+from rest_framework.test import APIClient
+
+import oms.api
+from oms.merchants.views import MerchantView
+from orders.models import BuyerNotification, Order, RejectedOrder
+from tests import factories
+from tests.api.calls import idempotency
+from tests.api.samples import Things, populate
+
+pytestmark = pytest.mark.django_db
+
+# What to fill into an address's parameters, by the address's first part.
+PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
+    "orders": lambda t: {"number": t.order.number},
+    "sub-orders": lambda t: {"number": t.sub_order.number},
+    "payments": lambda t: {"number": t.payment.number},
+    "refunds": lambda t: {"number": t.refund.number},
+    "shipments": lambda t: {"number": t.shipment.number},
+    "rejected-orders": lambda t: {"pk": t.rejected.pk},
+    "skus": lambda t: {"code": t.shop.sku.code},
+    "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
+    "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
+    "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
+}
+
+# Calls that name things in their body or query instead: by the name of the address and the method. The body (or query,
+# for GET) names the other merchant's things, and no answer may tell that they exist.
+_TIME = "2026-01-02 12:00:00"
+BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
+    ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
+    ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
+    ("inventory", "post"): lambda t: {
+        "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
+    },
+    ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
+    ("webhook-endpoints", "post"): lambda t: {"url": t.endpoint.url, "event_types": ["order.*"]},
+    ("loc-create", "post"): lambda t: {
+        "order_id": t.loc_order.external_number,
+        "user_id": "U1",
+        "items": [{"item_id": t.shop.sku.code, "quantity": 1}],
+        "delivery_address": "北京市东城区",
+    },
+    ("loc-status", "get"): lambda t: {"order_id": t.loc_order.external_number},
+    ("loc-inventory-update", "post"): lambda t: {"item_id": t.shop.sku.code, "quantity": 1},
+    ("loc-virtual-delivery", "post"): lambda t: {
+        "order_id": t.virtual_order.external_number,
+        "virtual_product_type": "激活码",
+        "delivery_info": {"activation_code": "X"},
+        "delivery_time": _TIME,
+    },
+    ("loc-notification-send", "post"): lambda t: {
+        "user_id": t.loc_order.buyer_reference,
+        "notification_type": "x",
+        "notification_content": {"message": "x"},
+    },
+    ("loc-confirm-receipt", "post"): lambda t: {
+        "order_id": t.loc_order.external_number,
+        "user_id": "U1",
+        "confirmation_status": "已确认",
+        "confirmation_time": _TIME,
+    },
+    ("loc-update-status", "post"): lambda t: {
+        "order_id": t.loc_order.external_number,
+        "order_status": "已取消",
+        "update_time": _TIME,
+    },
+}
+# What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
+ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
+    ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
+    ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
+    ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("skus", "post"): lambda status, body: status == 201,  # codes are each merchant's own
+    ("webhook-endpoints", "post"): lambda status, body: status == 201,  # so are endpoints
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """An operation of the API."""
+
+    name: str
+    pattern: str
+    parameters: frozenset[str]
+    method: str
+    view: type
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """How it is named in the tables above."""
+        return self.name, self.method
+
+
+def _routes() -> Iterator[Route]:
+    for pattern, prefix in _patterns(oms.api.urlpatterns, ""):
+        view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
+        if view is None or not issubclass(view, MerchantView):
+            continue
+        path = prefix + str(pattern.pattern).removeprefix("^")
+        parameters = frozenset(pattern.pattern.converters) | frozenset(pattern.pattern.regex.groupindex)
+        for method in view.http_method_names:
+            if method != "options" and hasattr(view, method):
+                yield Route(pattern.name, path, parameters, method, view)
+
+
+def _patterns(patterns: list[Any], prefix: str) -> Iterator[tuple[URLPattern, str]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, prefix + str(pattern.pattern))
+        else:
+            yield pattern, prefix
+
+
+ROUTES = list(_routes())
+WITH_PARAMETERS = [route for route in ROUTES if route.parameters]
+LISTS = [route for route in ROUTES if not route.parameters and route.method == "get" and route.key not in BODIES]
+OTHERS = [route for route in ROUTES if not route.parameters and route not in LISTS]
+
+
+@pytest.fixture
+def things(db: None) -> Things:
+    """Another merchant's."""
+    return populate(factories.make_shop())
+
+
+@pytest.fixture
+def stranger(things: Things) -> APIClient:
+    """A merchant of the marketplace that has nothing of all this."""
+    return factories.client_of(factories.MerchantFactory())
+
+
+def _call(client: APIClient, route: Route, url: str, body: dict[str, Any]) -> Any:
+    if route.method == "get":
+        return client.get(url, body)
+    headers = {"HTTP_IF_MATCH": '"1"', **idempotency()}
+    return getattr(client, route.method)(url, json.dumps(body), content_type="application/json", **headers)
+
+
+def _filled(route: Route, things: Things) -> str:
+    part = route.pattern.removeprefix("v1/").split("/")[0]
+    if part not in PARAMETERS:
+        pytest.fail(f"Say in PARAMETERS what to fill into the addresses under {part}.")
+    values = PARAMETERS[part](things)
+    if not route.parameters <= values.keys():
+        pytest.fail(f"Say in PARAMETERS what to fill in for {sorted(route.parameters - values.keys())} of {route}.")
+    return reverse(f"api:{route.name}", kwargs={name: values[name] for name in route.parameters})
+
+
+def test_the_walk_finds_the_api() -> None:
+    assert len(ROUTES) > 35
+    assert {"get order", "patch order-recipient", "delete rejected-order", "post loc-create"} <= set(map(str, ROUTES))
+
+
+@pytest.mark.parametrize("route", WITH_PARAMETERS, ids=str)
+def test_what_is_anothers_is_not_found(route: Route, things: Things, stranger: APIClient) -> None:
+    url = _filled(route, things)
+    response = _call(stranger, route, url, {})
+    assert response.status_code == 404, (url, response.content)
+    assert [error["code"] for error in response.json()["errors"]] == ["not_found"]
+    # The owner is answered otherwise, so the address is one that is found.
+    own = _call(factories.client_of(things.shop.merchant), route, url, {})
+    assert own.status_code not in (401, 403, 404, 405, 500), own.content
+
+
+@pytest.mark.parametrize("route", LISTS, ids=str)
+def test_lists_have_nothing_of_others(route: Route, things: Things, stranger: APIClient) -> None:
+    url = reverse(f"api:{route.name}")
+    assert stranger.get(url).json() == {"next": None, "results": []}
+    assert factories.client_of(things.shop.merchant).get(url).json()["results"], "the owner's list is empty too"
+
+
+@pytest.mark.parametrize("route", OTHERS, ids=str)
+def test_what_a_body_names_of_others_is_not_found(route: Route, things: Things, stranger: APIClient) -> None:
+    if route.key not in BODIES:
+        pytest.fail(f"Say in BODIES how {route} could name another merchant's things.")
+    before = _of(things)
+    response = _call(stranger, route, reverse(f"api:{route.name}"), BODIES[route.key](things))
+    body = response.json()
+    if route.key in ANSWERS:
+        assert ANSWERS[route.key](response.status_code, body), (response.status_code, body)
+    else:
+        assert response.status_code == 404, body
+        assert 40400 <= body["code"] < 40500
+    assert _of(things) == before
+
+
+def _of(things: Things) -> list[object]:
+    """What the other merchant has."""
+    merchant = things.shop.merchant
+    return [
+        *Order.objects.visible_to(merchant).order_by("pk").values_list("number", "version", "state"),
+        *RejectedOrder.objects.visible_to(merchant).values_list("pk", "version"),
+        *merchant.skus.order_by("pk").values_list("pk", "version", "stock__on_hand"),
+        *BuyerNotification.objects.filter(merchant=merchant).values_list("pk", flat=True),
+    ]

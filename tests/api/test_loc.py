@@ -1,0 +1,266 @@
+"""The LOC interface of 京东入鼎: every call of its guide, as a merchant that speaks it would make it."""
+
+import json
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from inventory.models import Region, Stock
+from logistics import virtual_delivery
+from logistics.models import VirtualDelivery
+from oms.common.errors import OmsError
+from orders import allocating, holding, readdressing
+from orders.models import BuyerNotification, Hold, LocOrder, Order, OrderEvent
+from tests import factories, steps
+from tests.api.samples import virtual_sku
+
+pytestmark = pytest.mark.django_db
+
+TIME = "2025-02-15 12:00:00"
+
+
+@pytest.fixture(autouse=True)
+def chaoyang(shop):
+    """A second district of Beijing, and one of the same name in another province."""
+    factories.RegionFactory(code="110105", district="朝阳区")
+    factories.RegionFactory(code="220104", province="吉林省", city="长春市", district="朝阳区")
+    return Region.objects.get(pk="110105")
+
+
+def post(api, path, body):
+    return api.post(f"/api/{path}", json.dumps(body), content_type="application/json")
+
+
+def create(api, shop, **changes):
+    body = {
+        "order_id": "T1",
+        "user_id": "H900",
+        "items": [{"item_id": shop.sku.code, "quantity": 2}],
+        "delivery_address": "北京市朝阳区建国路88号",
+        "delivery_time": TIME,
+    }
+    return post(api, "order/create", {**body, **changes})
+
+
+def create_virtual(api, sku, **changes):
+    body = {
+        "order_id": "V1",
+        "user_id": "H900",
+        "product_id": sku.code,
+        "product_name": "会员月卡",
+        "product_price": 15.00,
+        "quantity": 1,
+        "order_status": "待支付",
+        "payment_status": "已支付",
+        "order_time": TIME,
+    }
+    return post(api, "order/create", {**body, **changes})
+
+
+def status(api, order_id="T1"):
+    response = api.get("/api/order/status", {"order_id": order_id})
+    assert response.status_code == 200, response.content
+    return response.json()["data"]
+
+
+def refusal(response):
+    answer = response.json()
+    assert set(answer) == {"code", "message", "data"}
+    assert response.status_code == answer["code"] // 100
+    return answer["code"], [error["field"] for error in answer["data"]["errors"]]
+
+
+def nothing_is_broken():
+    assert steps.broken_invariants() == []
+
+
+def test_an_order_at_list_price_to_a_parsed_address(api, shop):
+    answer = create(api, shop)
+    order = Order.objects.get()
+    assert answer.json() == {
+        "code": 0,
+        "message": "订单已接收",
+        "data": {"order_id": "T1", "order_number": order.number, "amount": "20.00"},
+    }
+    assert (order.region_id, order.recipient_address, order.open_holds) == ("110105", "建国路88号", 0)
+    assert order.wanted_at == datetime(2025, 2, 15, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
+    assert status(api) == {
+        "order_id": "T1",
+        "order_number": order.number,
+        "order_status": "待支付",
+        "payment_status": "待支付",
+        "tracking": [],
+    }
+    in_body = api.generic("GET", "/api/order/status", '{"order_id": "T1"}', content_type="application/json")
+    assert in_body.json()["data"] == status(api)
+
+
+def test_the_same_again_answers_the_same_and_other_content_is_refused(api, shop):
+    first = create(api, shop)
+    assert create(api, shop).json() == first.json()
+    assert refusal(create(api, shop, delivery_address="北京市东城区中山路1号")) == (40901, ["order_id"])
+    assert Order.objects.count() == LocOrder.objects.count() == 1
+
+
+def test_an_uncertain_address_asks_a_person(api, shop, chaoyang):
+    assert create(api, shop, delivery_address="朝阳区建国路88号", payment_status="已支付").json()["code"] == 0
+    order = Order.objects.get()
+    hold = Hold.objects.get()
+    assert (order.region_id, order.state, order.open_holds) == (None, "in_review", 1)
+    assert "110105 北京市朝阳区" in hold.reason
+    assert "220104 吉林省长春市朝阳区" in hold.reason
+    assert status(api)["order_status"] == "地址待确认"
+    assert api.get(f"/api/v1/orders/{order.number}").json()["recipient"]["region_code"] is None
+    with pytest.raises(OmsError):
+        holding.release_hold(hold.pk, note="", actor=steps.STAFF)
+    steps.approve_and_split()
+    assert Order.objects.get().state == "in_review"
+
+    readdressing.change_recipient(order.pk, readdressing.Recipient(region_code="110105"), actor=steps.STAFF)
+    steps.approve_and_split()
+    assert (Order.objects.get().state, Order.objects.get().open_holds) == ("split", 0)
+    nothing_is_broken()
+
+
+def test_an_order_that_the_merchant_was_paid_for(api, shop):
+    create(api, shop, payment_status="已支付")
+    order = Order.objects.get()
+    assert (order.state, order.payment_state, order.paid_amount) == ("in_review", "paid", order.payable_amount)
+    assert status(api)["order_status"] == "待发货"
+    nothing_is_broken()
+
+
+def test_the_way_of_an_order_in_words(api, shop):
+    create(api, shop, payment_status="已支付")
+    order = Order.objects.get()
+    shipment = steps.shipped(order)
+    said = status(api)
+    assert said["order_status"] == "已发货"
+    assert said["tracking"][0]["waybill_number"] == shipment.waybill_number
+    early = {"order_id": "T1", "user_id": "H900", "confirmation_status": "已确认", "confirmation_time": TIME}
+    assert refusal(post(api, "order/confirm_receipt", early)) == (40902, ["order_id"])
+    done = {"order_id": "T1", "order_status": "已完成", "update_time": TIME}
+    assert refusal(post(api, "order/update_status", done)) == (40902, ["order_id"])
+    cancelled = {"order_id": "T1", "order_status": "已取消", "update_time": TIME}
+    assert refusal(post(api, "order/update_status", cancelled))[0] == 40902
+    shipped = {"order_id": "T1", "order_status": "已发货", "update_time": TIME}
+    assert refusal(post(api, "order/update_status", shipped)) == (40902, ["order_status"])
+    steps.scan(shipment, "collected", "signed")
+    assert status(api)["order_status"] == "已送达"
+
+    assert refusal(post(api, "order/confirm_receipt", {**early, "user_id": "other"})) == (40401, ["order_id"])
+    assert post(api, "order/confirm_receipt", early).json()["data"]["state"] == "completed"
+    assert post(api, "order/confirm_receipt", early).json()["data"]["state"] == "completed"
+    assert post(api, "order/update_status", done).json()["data"]["state"] == "completed"
+    assert status(api)["order_status"] == "已完成"
+    nothing_is_broken()
+
+
+def test_cancelling_by_a_reported_state(api, shop):
+    create(api, shop)
+    body = {"order_id": "T1", "order_status": "已取消", "update_time": TIME}
+    assert post(api, "order/update_status", body).json()["data"]["state"] == "cancelled"
+    assert post(api, "order/update_status", body).json()["data"]["state"] == "cancelled"
+    assert status(api)["order_status"] == "已取消"
+
+
+@pytest.mark.parametrize(
+    ("kind", "info", "kept"),
+    [
+        ("激活码", {"activation_code": "AB-12"}, "AB-12"),
+        ("下载链接", {"download_link": "https://x.example/1"}, "https://x.example/1"),
+        ("账号", {"account_info": {"username": "u", "password": "geheim"}}, '{"username": "u", "password": "geheim"}'),
+    ],
+)
+def test_virtual_goods_are_delivered_by_the_merchant(api, shop, kind, info, kept, caplog):
+    sku = virtual_sku(shop)
+    assert create_virtual(api, sku).json()["data"]["amount"] == "15.00"
+    order = Order.objects.get()
+    assert (order.payment_state, order.region_id) == ("paid", None)
+    body = {"order_id": "V1", "virtual_product_type": kind, "delivery_info": info, "delivery_time": TIME}
+    assert refusal(post(api, "order/virtual_delivery", body)) == (40902, ["order_id"])
+    steps.approve_and_split()
+    factories.run(allocating.run, virtual_delivery.run)
+    assert not VirtualDelivery.objects.exists(), "no made-up code"
+
+    answer = post(api, "order/virtual_delivery", body)
+    assert answer.json()["data"]["order_status"] == "已送达"
+    assert post(api, "order/virtual_delivery", body).json() == answer.json()
+    other = {**body, "virtual_product_type": "激活码", "delivery_info": {"activation_code": "other"}}
+    assert refusal(post(api, "order/virtual_delivery", other)) == (40901, ["delivery_info"])
+    assert VirtualDelivery.objects.get().content == kept
+    for shown in (answer.content.decode(), caplog.text, str(list(OrderEvent.objects.values_list("data", flat=True)))):
+        assert kept not in shown
+        assert "geheim" not in shown
+    assert kept not in api.get(f"/api/v1/orders/{order.number}").content.decode()
+    nothing_is_broken()
+
+
+def test_virtual_goods_that_are_not_paid_wait_for_it(api, shop):
+    create_virtual(api, virtual_sku(shop), payment_status="待支付")
+    assert (Order.objects.get().state, status(api, "V1")["payment_status"]) == ("awaiting_payment", "待支付")
+
+
+def test_stock_is_set_and_takes_promises_away(api, shop):
+    factories.allocated_order((shop.sku, 5, "10.00"), merchant=shop.merchant)
+    body = {"item_id": shop.sku.code, "quantity": 7}
+    assert post(api, "inventory/update", body).json()["data"] == {
+        "item_id": shop.sku.code,
+        "warehouse_code": shop.warehouse.code,
+        "quantity": 7,
+        "reserved": 5,
+        "available": 2,
+    }
+    assert post(api, "inventory/update", {**body, "quantity": 3}).json()["data"]["reserved"] == 0
+    assert Stock.objects.get(sku=shop.sku).on_hand == 3
+    nothing_is_broken()
+    factories.WarehouseFactory(merchant=shop.merchant)
+    new = factories.SkuFactory(merchant=shop.merchant)
+    assert refusal(post(api, "inventory/update", {"item_id": new.code, "quantity": 1})) == (40001, ["warehouse_code"])
+    assert post(api, "inventory/update", body).json()["code"] == 0, "it lies in one warehouse"
+
+
+def test_a_message_waits_for_a_sender(api, shop):
+    create(api, shop)
+    content = {"message": "您的订单已发货", "delivery_info": {"carrier": "顺丰"}, "confirm_url": "https://x.example"}
+    body = {"user_id": "H900", "notification_type": "发货通知", "notification_content": content}
+    answer = post(api, "notification/send", body).json()["data"]
+    assert answer == {"notification_id": BuyerNotification.objects.get().pk, "status": "queued"}
+    assert refusal(post(api, "notification/send", {**body, "user_id": "nobody"})) == (40403, ["user_id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"items": [{"item_id": "none", "quantity": 1}]}, 40402, "items.0.item_id"),
+        ({"items": []}, 40001, "items"),
+        ({"items": [{"item_id": "x", "quantity": 0}]}, 40001, "items.0.quantity"),
+        ({"delivery_time": "2025-02-30 12:00:00"}, 40001, "delivery_time"),
+        ({"delivery_time": "2025-2-3 12:00:00"}, 40001, "delivery_time"),
+        ({"order_id": ""}, 40001, "order_id"),
+        ({"order_id": "中文"}, 40001, "order_id"),
+        ({"payment_status": "maybe"}, 40001, "payment_status"),
+        ({"user_id": "\u0000"}, 40001, ""),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_is_stored(api, shop, changes, code, field):
+    found, fields = refusal(create(api, shop, **changes))
+    assert found == code
+    assert (field or None) in fields
+    assert not Order.objects.exists()
+
+
+def test_an_item_without_price_is_refused(api, shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, list_price=0)
+    refused = create(api, shop, items=[{"item_id": sku.code, "quantity": 1}])
+    assert refusal(refused) == (40903, ["items.0.item_id"])
+
+
+def test_the_frame_of_a_call(api, shop, client):
+    assert refusal(api.get("/api/order/status", {"order_id": "T1"})) == (40401, ["order_id"])
+    assert refusal(api.get("/api/order/status")) == (40001, ["order_id"])
+    assert refusal(api.post("/api/order/create", "{", content_type="application/json"))[0] == 40002
+    assert refusal(api.post("/api/order/create", "x=1", content_type="text/plain"))[0] == 41500
+    assert refusal(api.get("/api/order/create"))[0] == 40500
+    assert refusal(client.get("/api/order/status"))[0] == 40100
