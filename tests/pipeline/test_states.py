@@ -10,6 +10,7 @@ from django.db.models import F
 
 from oms.common import exporting, jobs
 from oms.common.states import edges, state_fields
+from oms.merchants.models import MerchantApplication
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.models import Invoice, Payment, Refund, Settlement
 from tests import factories, steps
@@ -56,6 +57,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Payment": _intended,
     "Refund": _refund,
+    "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
     "Invoice": lambda shop: Invoice.objects.create(
         number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
     ),
