@@ -235,10 +235,8 @@ def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> 
 
     probe = max(batch // 4, 1)
     first = stage.run(probe)
-    if first < probe:
-        return first
-    if settings.STAGE_SLOTS < 2:
-        return first + work()
+    if first < probe or settings.STAGE_SLOTS < 2:
+        return first + (work() if first else 0)
     with ThreadPoolExecutor(settings.STAGE_SLOTS - 1) as pool:
         # A context each: what this one says of waits counts in the threads too.
         others = [pool.submit(copy_context().run, work_and_disconnect) for _ in range(settings.STAGE_SLOTS - 1)]
