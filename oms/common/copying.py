@@ -1,7 +1,7 @@
 """Putting rows into tables in few statements, and COPY, the fastest way for many rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -41,7 +41,8 @@ def write_tables(*tables: Rows) -> None:
         for part in tables:
             copy_rows(*part)
         return
-    inserts, values = [], []
+    inserts: list[str] = []
+    values: list[Any] = []
     for part in tables:
         if part.rows:
             row = f"({', '.join(['%s'] * len(part.columns))})"

@@ -64,7 +64,7 @@ def trigger_sql(model: type[models.Model], field: FSMField) -> str:
 def counter_sql(model: type[Versioned]) -> str:
     """The SQL that (re)creates what counts the versions of one table without states."""
     table = model._meta.db_table
-    every = [field.column for field in model._meta.concrete_fields if field.column not in {"id", "version"}]
+    every = [str(field.column) for field in model._meta.concrete_fields if field.column not in {"id", "version"}]
     counted = [name for name in model.version_counts or every if name not in QUEUE_COLUMNS]
     columns = ", ".join(counted)
     old, new = (", ".join(f"{row}.{name}" for name in counted) for row in ("OLD", "NEW"))

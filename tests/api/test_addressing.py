@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,12 @@ def test_name_and_phone_beside_the_address_are_read():
 
 def test_the_addresses_of_the_sample_are_read_in_every_way_of_writing(regions):
     with gzip.open(SAMPLE / "orders.jsonl.gz", "rt", encoding="utf-8") as file:
-        recipients = {(r["region_code"], r["address"]) for line in file for r in [json.loads(line)["recipient"]]}
+        # One in four: reading all of them in every way takes a minute.
+        recipients = {
+            (r["region_code"], r["address"])
+            for line in islice(file, 0, None, 4)
+            for r in [json.loads(line)["recipient"]]
+        }
     right = dict.fromkeys(WRITINGS, 0)
     wrong = []
     for code, address in recipients:
@@ -108,7 +114,6 @@ def test_the_addresses_of_the_sample_are_read_in_every_way_of_writing(regions):
             if parsed.region_code not in (code, None):
                 wrong.append((write(region) + address, code, parsed.region_code))
     shares = {name: count / len(recipients) for name, count in right.items()}
-    print(len(recipients), shares, len(wrong), wrong[:20])
     assert wrong == []
     assert shares["in full"] == 1
     assert shares["without the province"] > 0.99
