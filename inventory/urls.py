@@ -6,5 +6,5 @@ from inventory import views
 
 urlpatterns = [
     path("skus", views.SkusView.as_view(), name="skus"),
-    re_path("^skus/(?P<code>[^/]{1,64})$", views.SkuView.as_view(), name="sku"),
+    re_path(r"^skus/(?P<code>[^/\x00]{1,64})$", views.SkuView.as_view(), name="sku"),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -128,7 +128,8 @@ class OwnPages(KeysetAdmin):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only where the subclass opens it."""
-        return self.may_add and merchant_of(request) is not None
+        merchant = merchant_of(request)
+        return self.may_add and merchant is not None and merchant.status == Merchant.Status.ACTIVE
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only where the subclass opens it."""
@@ -257,6 +258,9 @@ class OwnCredentials(CredentialPages, OwnPages):
                 def __init__(self, *args: Any, **options: Any) -> None:
                     super().__init__(*args, **options)
                     self.instance.merchant = self_merchant
+                    # Whoever was slowed down is not quick again with another key.
+                    limits = ApiCredential.objects.filter(merchant=self_merchant, calls_per_minute__gt=0)
+                    self.instance.calls_per_minute = limits.aggregate(least=Min("calls_per_minute"))["least"]
 
             return OwnForm
         return super().get_form(request, obj, change, **kwargs)

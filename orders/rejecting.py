@@ -54,6 +54,8 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
                 AS w(external, body, digest, errors)
             ORDER BY digest
             ON CONFLICT (merchant_id, body_digest) DO UPDATE SET times = r.times + 1, errors = EXCLUDED.errors,
+                state = CASE r.state WHEN 'discarded' THEN 'open' ELSE r.state END,
+                body = CASE r.state WHEN 'discarded' THEN EXCLUDED.body ELSE r.body END,
                 last_at = now(), keep_until = EXCLUDED.keep_until
             """,
             {

@@ -89,7 +89,10 @@ def _open_holds(order_ids: list[int]) -> None:
             ), hit AS ({_HITS}), opened AS (
                 INSERT INTO orders_hold (order_id, kind, rule_id, reason, opened_by)
                 SELECT order_id, 'rule', rule_id, left(rule || ': ' || detail, 300), rule FROM hit
-                ON CONFLICT DO NOTHING
+                -- What was released once holds again only for another reason.
+                ON CONFLICT (order_id, rule_id) WHERE rule_id IS NOT NULL DO UPDATE SET reason = EXCLUDED.reason,
+                    opened_at = now(), released_at = NULL, released_by = '', release_note = ''
+                    WHERE orders_hold.released_at IS NOT NULL AND orders_hold.reason <> EXCLUDED.reason
                 RETURNING order_id, reason, opened_by
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)

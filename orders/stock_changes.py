@@ -50,11 +50,12 @@ def change_one(
     return stocktaking.change_stock(stock_id, change or 0, actor=actor, note=note, version=version)
 
 
+@transaction.atomic
 def change_many(merchant: Merchant, changes: Sequence[Change], *, actor: Actor) -> list[Stock | OmsError]:
     """Do each change for itself; returns the stock as it is then, or why it was refused, in order.
 
     What takes no promise away is done in a handful of statements; the rest, and a stock row that is named twice, one
-    by one. Needs to be outside of a transaction: every step locks sub-orders before stock.
+    by one. All that they need is locked beforehand, sub-orders before stock.
     """
     outcomes: dict[int, Stock | OmsError] = {}
     skus = dict(Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes}).values_list("code", "pk"))
@@ -70,6 +71,7 @@ def change_many(merchant: Merchant, changes: Sequence[Change], *, actor: Actor) 
         else:
             places.setdefault((warehouses[change.warehouse], skus[change.sku]), []).append(index)
     rows = _rows_of(places)
+    ahead = _lock_ahead(rows, places, changes)
     once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
     done = _change_simply({stock: changes[index] for stock, index in once.items()}, actor)
     for stock_id, outcome in done.items():
@@ -79,6 +81,10 @@ def change_many(merchant: Merchant, changes: Sequence[Change], *, actor: Actor) 
             if index in outcomes:
                 continue
             change = changes[index]
+            if rows[place] not in ahead:
+                # It became short between the look and the lock; what it needs now is not locked.
+                outcomes[index] = ChangedMeanwhile(_("The stock was changed meanwhile. Repeat the call."))
+                continue
             try:
                 outcomes[index] = change_one(
                     rows[place], change.on_hand, change.change, change.version, change.note, actor=actor
@@ -89,25 +95,43 @@ def change_many(merchant: Merchant, changes: Sequence[Change], *, actor: Actor) 
     return [outcomes[index] for index in range(len(changes))]
 
 
+def _lock_ahead(
+    rows: dict[tuple[int, int], int], places: dict[tuple[int, int], list[int]], changes: Sequence[Change]
+) -> set[int]:
+    """Lock the stock rows and the sub-orders that they may cost their promises; returns the rows done one by one."""
+    known = {stock.pk: stock for stock in Stock.objects.filter(pk__in=rows.values())}
+    ahead: set[int] = set()
+    for place, indexes in places.items():
+        stock, change = known[rows[place]], changes[indexes[0]]
+        on_hand = change.on_hand if change.on_hand is not None else stock.on_hand + (change.change or 0)
+        if len(indexes) > 1 or not stock.reserved <= on_hand <= stocktaking.MOST_UNITS:
+            ahead.add(stock.pk)
+    if ahead:
+        stocktaking.lock_for_counting(ahead, rows.values())
+    return ahead
+
+
 def _rows_of(places: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], int]:
     """The stock row of each (warehouse id, SKU id), made with nothing in it where there is none."""
     if not places:
         return {}
+    wanted = [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)]
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            WITH wanted AS (
-                SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
-            ), made AS (
-                INSERT INTO inventory_stock (warehouse_id, sku_id) SELECT warehouse_id, sku_id FROM wanted
-                ORDER BY warehouse_id, sku_id
-                ON CONFLICT (sku_id, warehouse_id) DO NOTHING
-                RETURNING warehouse_id, sku_id, id
-            )
-            SELECT * FROM made UNION ALL
-            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s JOIN wanted w USING (warehouse_id, sku_id)
+            INSERT INTO inventory_stock (warehouse_id, sku_id)
+            SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
+            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
             """,
-            [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)],
+            wanted,
+        )
+        # A statement of its own: the one above does not see what another call made while it waited.
+        cursor.execute(
+            """
+            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s
+            JOIN unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id) USING (warehouse_id, sku_id)
+            """,
+            wanted,
         )
         return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
 

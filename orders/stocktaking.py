@@ -1,6 +1,6 @@
 """A stock-take: what was counted is a fact, also where more was promised than is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -41,20 +41,7 @@ def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "", ve
 
 @transaction.atomic
 def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: str, version: int | None) -> Stock:
-    lines = SubOrderLine.objects.filter(
-        pk__in=Reservation.objects.filter(stock_id=stock_id, state="active").values("demand_id"),
-        sub_order__state=SubOrderState.ALLOCATED,
-        sub_order__lease_until=None,
-        sub_order__last_error="",
-    )
-    # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
-    ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
-    # One with an error may have reached its warehouse all the same.
-    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
-    candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
-    # A loser gives back all of its reservations: their stock is locked along, in the one order.
-    theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
-    reserving.lock_stock({stock_id, *theirs.values_list("stock_id", flat=True)})
+    candidates = lock_for_counting([stock_id])
     stock = Stock.objects.get(pk=stock_id)
     if version is not None and stock.version != version:
         raise ChangedMeanwhile(_("The stock was changed meanwhile. Look at it again and repeat what you wanted."))
@@ -87,6 +74,26 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
     Stock.objects.filter(pk=stock_id).update(on_hand=counted, wakes_backorders=True)
     nudging.nudge("wake")
     return Stock.objects.get(pk=stock_id)
+
+
+def lock_for_counting(stock_ids: Collection[int], others: Collection[int] = ()) -> list[SubOrder]:
+    """Lock all that counting these stock rows may change, and the `others`, in the one order: sub-orders that can lose
+    their promises, which are returned, then stock. Needs an open transaction."""
+    lines = SubOrderLine.objects.filter(
+        pk__in=Reservation.objects.filter(stock_id__in=stock_ids, state="active").values("demand_id"),
+        sub_order__state=SubOrderState.ALLOCATED,
+        sub_order__lease_until=None,
+        sub_order__last_error="",
+    )
+    # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
+    ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
+    # One with an error may have reached its warehouse all the same.
+    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
+    candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
+    # A loser gives back all of its reservations: their stock is locked along, in the one order.
+    theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
+    reserving.lock_stock({*stock_ids, *others, *theirs.values_list("stock_id", flat=True)})
+    return candidates
 
 
 def _lines_of(sub_orders: list[SubOrder]) -> QuerySet[SubOrderLine]:

@@ -17,7 +17,9 @@ urlpatterns = [
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
-    re_path("^inventory/(?P<warehouse>[^/]{1,32})/(?P<sku>[^/]{1,64})$", stock.StockView.as_view(), name="stock"),
+    re_path(
+        r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
+    ),
     path("sub-orders", sub_orders.SubOrdersView.as_view(), name="sub-orders"),
     re_path("^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})$", sub_orders.SubOrderView.as_view(), name="sub-order"),
 ]

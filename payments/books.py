@@ -180,7 +180,11 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
                     (s.completed_at AT TIME ZONE %s)::date + m.settlement_days::int
                 FROM orders_suborder s
                 JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = 'marketplace'
-                CROSS JOIN LATERAL (SELECT s.goods_amount + s.freight_share AS gross) AS g
+                -- Money that the merchant took itself is not owed to it again.
+                CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
+                        SELECT FROM payments_payment p
+                        WHERE p.order_id = s.order_id AND p.provider = 'external' AND p.captured_amount > 0)
+                    THEN 0 ELSE s.goods_amount + s.freight_share END AS gross) AS g
                 WHERE s.order_id = ANY(%s) AND s.state = 'completed'
                 ON CONFLICT DO NOTHING
                 RETURNING sub_order_id, net_amount

@@ -160,7 +160,9 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
         if order is None:
             is_virtual = isinstance(body, LocVirtualBody)
             intake = _virtual(merchant, body) if isinstance(body, LocVirtualBody) else _goods(merchant, body)
-            order = _place(merchant, intake, body.order_id, content, actor)
+            order, is_new = _place(merchant, intake, body.order_id, content, actor)
+            if not is_new:
+                return order
             LocOrder.objects.create(order=order, content_digest=content, merchant_delivers=is_virtual)
             if not is_virtual:
                 _note_address(order, body, actor)
@@ -186,17 +188,18 @@ def _known(merchant: Merchant, order_id: str, content: bytes) -> Order | None:
     return order
 
 
-def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes, actor: Actor) -> Order:
+def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes, actor: Actor) -> tuple[Order, bool]:
+    """The order, and whether this call made it. Raises LocError and WrongFields."""
     (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True)
     match outcome:
         case Placed(key):
-            return Order.objects.get(pk=key)
+            return Order.objects.get(pk=key), True
         case Duplicate():
             # Another call with the same order_id was quicker by a moment.
             known = _known(merchant, order_id, content)
             if known is None:
                 raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
-            return known
+            return known, False
         case Refused(errors):
             raise WrongFields([FieldError(_field(error.attr), error.code, error.detail) for error in errors])
 

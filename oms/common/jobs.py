@@ -28,7 +28,12 @@ from oms.common.models import Job, JobResult, JobState
 
 logger = logging.getLogger(__name__)
 
-QUEUE = Queue(Job, "q.state IN ('queued', 'running')")
+# One at a time, so that the other workers stay free for orders.
+QUEUE = Queue(
+    Job,
+    "q.state IN ('queued', 'running')",
+    unless="EXISTS (SELECT FROM common_job r WHERE r.id <> q.id AND r.state = 'running' AND r.lease_until >= now())",
+)
 SLICE_SECONDS = 5.0
 # So many take-ups without a step that got anywhere, and the job fails.
 MAX_TAKE_UPS = 4

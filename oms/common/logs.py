@@ -30,6 +30,9 @@ _CELERY_TEXTS = ("exc", "traceback", "args", "kwargs", "return_value")
 
 def without_exception_texts(record: logging.LogRecord) -> bool:
     """A logging filter: exceptions among a line's arguments are named by their type only."""
+    if record.name.startswith("django.") and hasattr(record, "request") and isinstance(record.args, tuple):
+        # The last is the path, which may be a secret address.
+        record.args = (*record.args[:-1], "…") if record.args else record.args
     if isinstance(record.args, dict):
         record.args = {key: "…" if key in _CELERY_TEXTS else _without_text(value) for key, value in record.args.items()}
     elif isinstance(record.args, tuple):

@@ -79,6 +79,8 @@ class BulkView(OrderScopedView):
             is_aborted = aborts and any(isinstance(outcome, Refused) for outcome in outcomes)
             if is_aborted:
                 transaction.set_rollback(True)
+        # A row that repeats one of this call is undone with it.
+        undone = {outcome.number for outcome in outcomes if isinstance(outcome, Placed)} if is_aborted else set()
         refused = []
         url = reverse("api:orders", request=request)
         results = []
@@ -86,7 +88,7 @@ class BulkView(OrderScopedView):
             external = body.external_number if isinstance(body, OrderBody) else _external_number(row)
             result: dict[str, Any] = {"index": index, "external_number": external}
             match outcome:
-                case Placed() if is_aborted:
+                case Placed(number=number) | Duplicate(number) if number in undone:
                     result["status"] = "aborted"
                 case Placed(_id, number, _order):
                     result |= {"status": "created", "number": number, "url": f"{url}/{number}"}

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 
 from oms.common.api import NewestFirst, version_of
 from oms.common.api_errors import InvalidInput
+from oms.common.errors import FieldError
 from orders import examples, rejecting
 from orders.filters import RejectedOrderFilter
 from orders.intake.placing import Placed, Refused
@@ -134,17 +136,22 @@ class ReplayView(OrderScopedView):
         },
     )
     def post(self, request: Request, pk: str) -> Response:
-        """Replay it. Raises InvalidInput, naming what is wrong still."""
+        """Replay it, or say what is wrong still."""
         version = version_of(request)
         row = get_object_or_404(self.rejected_orders(), pk=pk)
         body = ReplaySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         corrected = None
         if "order" in body.validated_data:
-            corrected = msgspec.json.encode(body.validated_data["order"])
+            try:
+                corrected = msgspec.json.encode(body.validated_data["order"])
+            except UnicodeEncodeError as error:
+                detail = _("Remove the control characters, such as line breaks.")
+                raise InvalidInput([FieldError("order", "control_character", detail)]) from error
         outcome = rejecting.replay(row.pk, corrected, actor=self.actor, version=version)
         if isinstance(outcome, Refused):
-            raise InvalidInput(outcome.errors)
+            # Answered and not raised, so that the row keeps what is wrong now.
+            return self.handle_exception(InvalidInput(outcome.errors))
         row.refresh_from_db()
         was_new = isinstance(outcome, Placed)
         return self.order_response(row.order_id, status.HTTP_201_CREATED if was_new else status.HTTP_200_OK)

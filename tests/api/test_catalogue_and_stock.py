@@ -70,7 +70,7 @@ def test_many_changes_have_a_result_each(api, shop, django_assert_max_num_querie
     assert steps.broken_invariants() == []
 
     skus = [factories.SkuFactory(merchant=shop.merchant) for _ in range(50)]
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(18):
         many = [{**row, "sku": sku.code, "on_hand": 5} for sku in skus]
         assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
 
@@ -161,3 +161,50 @@ def test_orders_of_the_past_come_from_files_too(shop, tmp_path, capsys):
     call_command("import_orders", str(file), historical=True, merchant=shop.merchant.code, verbosity=0)
     assert Order.objects.filter(is_historical=True, state="completed").count() == 3
     assert check(ALL) == [] or steps.broken_invariants() == []
+
+
+def test_abort_undoes_a_row_and_its_repetition(api, shop):
+    row = shop.body()
+    answer = send(api, {"orders": [row, row, shop.body((shop.sku, 0, "10.00"))]}, f"{BULK}?on_error=abort")
+
+    assert [result["status"] for result in answer.json()["results"]] == ["aborted", "aborted", "refused"]
+    assert "number" not in answer.json()["results"][1]
+
+
+@pytest.mark.parametrize("url", ["/api/v1/skus/%00", "/api/v1/inventory/W/%00", "/api/v1/inventory/%00/S"])
+def test_a_nul_in_an_address_leads_nowhere(api, url):
+    assert api.get(url).status_code == 404
+
+
+def test_a_replay_that_fails_keeps_what_is_wrong_now(api, shop):
+    wrong = shop.body((shop.sku, 0, "10.00"))
+    send_bulk(api, wrong)
+    (row,) = api.get(REJECTED).json()["results"]
+    still = {"order": {**wrong, "payable_amount": "-1.00"}}
+
+    assert change(api, "post", f"{row['url']}/replay", still, version=row["version"]).status_code == 400
+
+    assert "payable_amount" in {error["attr"] for error in api.get(row["url"]).json()["errors"]}
+
+
+def test_a_refused_row_that_was_discarded_is_kept_when_it_comes_again(api, shop):
+    wrong = shop.body((shop.sku, 0, "10.00"))
+    send_bulk(api, wrong)
+    (row,) = api.get(REJECTED).json()["results"]
+    change(api, "delete", row["url"], version=row["version"])
+
+    send_bulk(api, wrong)
+
+    again = api.get(row["url"]).json()
+    assert (again["state"], again["body"]) == ("open", wrong)
+
+
+def test_a_bulk_change_that_takes_promises_away_backorders_them(api, shop):
+    order = factories.allocated_order((shop.sku, 5, "10.00"), merchant=shop.merchant)
+    row = {"sku": shop.sku.code, "warehouse": shop.warehouse.code}
+
+    (result,) = send(api, {"changes": [{**row, "on_hand": 2}]}, INVENTORY).json()["results"]
+
+    assert (result["status"], result["on_hand"]) == ("changed", 2)
+    assert order.sub_orders.get().state == "backordered"
+    assert steps.broken_invariants() == []

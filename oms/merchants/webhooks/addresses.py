@@ -65,8 +65,13 @@ def check_url(url: str) -> None:
     try:
         found = socket.getaddrinfo(parsed.raw_host.decode(), port_of(parsed), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise BadAddress(_("The host name %(host)s is not known.") % {"host": parsed.host}, attr="url") from error
+        raise _not_public() from error
     vetted([str(row[4][0]) for row in found])
+
+
+def _not_public() -> BadAddress:
+    # In one and the same words, or they would tell which names are known inside, and where they lead.
+    return BadAddress(_("The host is not known, or not one of the public internet."), attr="url")
 
 
 def port_of(url: httpx.URL) -> int:
@@ -81,11 +86,7 @@ def vetted(found: Sequence[str]) -> Sequence[str]:
     if not settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES:
         for address in found:
             if not is_public(address):
-                raise BadAddress(
-                    _("The host leads to %(address)s, which is not an address of the public internet.")
-                    % {"address": address},
-                    attr="url",
-                )
+                raise _not_public()
     return found
 
 

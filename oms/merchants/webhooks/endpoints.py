@@ -2,10 +2,12 @@
 
 import base64
 import json
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -24,6 +26,8 @@ from oms.merchants.models import (
     WebhookEndpoint,
 )
 from oms.merchants.webhooks import addresses
+
+logger = logging.getLogger(__name__)
 
 PING = "webhook.ping"
 MOST_ENDPOINTS = 20
@@ -223,7 +227,11 @@ def send_notices() -> int:
     due = WebhookEndpoint.objects.filter(notice_due=True).order_by("id")
     for endpoint in due:
         if endpoint.contact_email:
-            _mail(endpoint)
+            try:
+                _mail(endpoint)
+            except SMTPRecipientsRefused:
+                # The address's fault; the others must still be told.
+                logger.warning("the mail server refuses the contact of webhook endpoint %s", endpoint.public_id)
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(notice_due=False)
     return len(due)
 

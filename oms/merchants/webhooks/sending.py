@@ -123,7 +123,10 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
             """
             WITH slot AS MATERIALIZED (
                 SELECT e.id, CASE WHEN e.failures >= %(suspect)s THEN 1
-                    WHEN e.id = ANY(%(quick)s::bigint[]) THEN %(more)s ELSE %(each)s END - (
+                    WHEN e.id = ANY(%(quick)s::bigint[]) THEN %(more)s
+                    -- The slow ones of a merchant share what one would have.
+                    ELSE greatest(%(each)s / (SELECT count(*) FROM merchants_webhookendpoint o
+                                              WHERE o.merchant_id = e.merchant_id AND o.state = 'enabled'), 1) END - (
                     SELECT count(*) FROM merchants_webhookdelivery f WHERE f.endpoint_id = e.id
                       AND f.state = 'pending' AND f.lease_until >= statement_timestamp()) AS free
                 FROM merchants_webhookendpoint e
@@ -284,6 +287,9 @@ class Sender:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # Names are looked up on threads: those of dead name servers must not keep the others waiting.
+        lookups = concurrent.futures.ThreadPoolExecutor(settings.WEBHOOKS_IN_FLIGHT, "webhooks-lookup")
+        self._loop.set_default_executor(lookups)
         self._thread = threading.Thread(target=self._loop.run_forever, name="webhooks", daemon=True)
         self._running: set[concurrent.futures.Future[Outcome]] = set()
         self.quick: set[int] = set()
