@@ -15,6 +15,7 @@ from oms.common.api import NewestFirst, read_json, represent, schema_of
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
 from orders import examples, rejecting
+from orders.answers import represent_stored
 from orders.filters import OrderFilter
 from orders.intake.bodies import OrderBody, decode_strictly
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
@@ -25,7 +26,6 @@ from orders.serializers import (
     OrderSerializer,
     OrderSummarySerializer,
     order_url,
-    represent_stored,
 )
 from orders.views.results import duplicate, shown
 from orders.views.scoping import OrderScopedView
