@@ -111,6 +111,7 @@ DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", defaul
 DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default=redis_url(DATA_DIR))

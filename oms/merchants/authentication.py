@@ -1,7 +1,9 @@
 """Who calls the API: a merchant's credential, proved by a signature or by a bearer token.
 
-A call takes one statement to know its credential, merchant and secrets, and a signed one takes another that spends its
-nonce. `docs/signing.md` describes the signature.
+A call takes one statement to know its credential, merchant and secrets. A signed one spends its nonce by the same
+statement where this process knows the credential's secrets from an earlier call, and else by another. What the process
+remembers is never trusted: the statement spends only while the secrets that the signature was compared with are live.
+`docs/signing.md` describes the signature.
 """
 
 import hashlib
@@ -25,6 +27,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from oms.client import signing
+from oms.common.copying import text_array
 from oms.merchants import credentials, nonces
 from oms.merchants.models import ApiCredential, Merchant
 
@@ -60,9 +63,15 @@ class SignatureAuthentication(BaseAuthentication):
             return None
         proof = _parsed(header)
         _check_time(proof)
-        found = _find("c.app_key = %s", proof.key)
         text = _signed_text(request._request, proof)
-        matches = _matches(proof.signature, text, found.secrets if found else ())
+        remembered = _remembered.get(proof.key, [])
+        if remembered and _matches(proof.signature, text, remembered):
+            found = _find("c.app_key = %s", proof.key, spends=(remembered, proof.nonce, _expiry(proof)))
+        else:
+            found = _find("c.app_key = %s", proof.key)
+        matches = found is not None and found.was_attempted
+        if not matches:
+            matches = _matches(proof.signature, text, found.secrets if found else ())
         if found is None:
             raise AuthenticationFailed(_("There is no app key %(key)s.") % {"key": proof.key}, "unknown_key")
         if found.credential.revoked_at:
@@ -77,7 +86,14 @@ class SignatureAuthentication(BaseAuthentication):
                 "signature_mismatch",
             )
         _admit(found, request._request)
-        _spend(found.credential, proof)
+        if found.was_attempted:
+            is_new = found.is_spent
+        else:
+            is_new = nonces.spend(found.credential.pk, proof.nonce, _expiry(proof))
+        if not is_new:
+            detail = _("This nonce was used before. Sign every call, also a repeated one, with a new nonce.")
+            raise AuthenticationFailed(detail, "nonce_reused")
+        _remember(proof.key, found.secrets)
         _note_use(found.credential)
         return ApiUser(found.merchant, found.credential), found.credential
 
@@ -112,26 +128,51 @@ class TokenAuthentication(BaseAuthentication):
         return CHALLENGE
 
 
+# Encrypted secrets by app key, as the last call found them.
+_remembered: dict[str, list[str]] = {}
+_REMEMBERED_AT_MOST = 10_000
+
+
+def _remember(app_key: str, encrypted: list[str]) -> None:
+    if len(_remembered) >= _REMEMBERED_AT_MOST:
+        _remembered.clear()
+    _remembered[app_key] = encrypted
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """A credential; `was_attempted` says whether its secrets were those named, and `is_spent` whether the nonce was
+    new then."""
+
     credential: ApiCredential
     merchant: Merchant
     secrets: list[str]  # encrypted
+    was_attempted: bool = False
+    is_spent: bool = False
 
 
-def _find(condition: str, value: str) -> _Found | None:
-    """The credential for which the condition holds, with its merchant and live secrets, by one statement."""
+def _find(condition: str, value: str, *, spends: tuple[list[str], str, datetime] | None = None) -> _Found | None:
+    """The credential for which the condition holds, with its merchant and live secrets, by one statement.
+
+    `spends` has the secrets that the signature was compared with, its nonce, and when that expires.
+    """
     sql, credential_fields, merchant_fields = _statement()
+    sql += condition
+    values: list[object] = [value]
+    if spends is not None:
+        sql, values = nonces.spending(sql), [value, text_array(spends[0]), *spends[1:]]
     with connection.cursor() as cursor:
-        cursor.execute(sql + condition, [value])
+        cursor.execute(sql, values)
         row = cursor.fetchone()
     if row is None:
         return None
-    split = len(credential_fields)
+    split, end = len(credential_fields), len(credential_fields) + len(merchant_fields)
     credential = ApiCredential.from_db("default", credential_fields, row[:split])
-    merchant = Merchant.from_db("default", merchant_fields, row[split:-1])
+    merchant = Merchant.from_db("default", merchant_fields, row[split:end])
     credential.merchant = merchant
-    return _Found(credential, merchant, row[-1])
+    secrets = row[end]
+    was_attempted = spends is not None and secrets == spends[0]
+    return _Found(credential, merchant, secrets, was_attempted, was_attempted and row[end + 1])
 
 
 @lru_cache(maxsize=1)
@@ -139,11 +180,12 @@ def _statement() -> tuple[str, list[str], list[str]]:
     """The lookup up to its condition; written by hand because it comes before every call of the API."""
     of_credential = [field.attname for field in ApiCredential._meta.concrete_fields]
     of_merchant = [field.attname for field in Merchant._meta.concrete_fields]
-    columns = [f"c.{name}" for name in of_credential] + [f"m.{name}" for name in of_merchant]
+    columns = [f"c.{name} AS credential_{name}" for name in of_credential]
+    columns += [f"m.{name} AS merchant_{name}" for name in of_merchant]
     sql = f"""
         SELECT {", ".join(columns)}, ARRAY(
             SELECT s.encrypted FROM merchants_credentialsecret s
-            WHERE s.credential_id = c.id AND s.retired_at IS NULL ORDER BY s.id)
+            WHERE s.credential_id = c.id AND s.retired_at IS NULL ORDER BY s.id) AS secrets
         FROM merchants_apicredential c JOIN merchants_merchant m ON m.id = c.merchant_id WHERE """
     return sql, of_credential, of_merchant
 
@@ -233,12 +275,8 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
-def _spend(credential: ApiCredential, proof: signing.Proof) -> None:
-    """Refuse a nonce that the credential spent before."""
-    expires_at = datetime.fromtimestamp(proof.timestamp + TIMESTAMP_WINDOW_SECONDS + NONCE_MARGIN_SECONDS, UTC)
-    if not nonces.spend(credential.pk, proof.nonce, expires_at):
-        detail = _("This nonce was used before. Sign every call, also a repeated one, with a new nonce.")
-        raise AuthenticationFailed(detail, "nonce_reused")
+def _expiry(proof: signing.Proof) -> datetime:
+    return datetime.fromtimestamp(proof.timestamp + TIMESTAMP_WINDOW_SECONDS + NONCE_MARGIN_SECONDS, UTC)
 
 
 def _note_use(credential: ApiCredential) -> None:

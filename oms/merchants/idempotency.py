@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.http import HttpResponse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -61,10 +61,14 @@ def answer_once(
 ) -> HttpResponse:
     """The handler's answer, or the one that an earlier copy of the call got.
 
+    What the database refuses is tried once more from the start, with `request.is_second_try` set: most likely another
+    transaction did the same just now, and the handler finds it. So the handler needs no savepoint at its first try.
+
     Raises InvalidInput without a key, KeyUsedOtherwise, and KeyInUse while a copy is running.
     """
     key = _key(request)
     fingerprint = _fingerprint(request)
+    request.is_second_try = False
     while True:
         try:
             with transaction.atomic():
@@ -82,6 +86,9 @@ def answer_once(
         except _Overtaken:
             continue
         except Exception as error:
+            if isinstance(error, IntegrityError | DataError) and not request.is_second_try:
+                request.is_second_try = True
+                continue
             refusal = _rendered(request, view.handle_exception(error))
             if refusal.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
                 return refusal

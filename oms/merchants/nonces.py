@@ -23,6 +23,25 @@ def spend(credential_id: int, nonce: str, expires_at: datetime) -> bool:
         return bool(cursor.rowcount)
 
 
+def spending(lookup: str) -> str:
+    """The lookup of a credential (`credential_id`, live `secrets`) as a statement that also spends a nonce.
+
+    It takes three parameters more: the secrets that the signature was compared with, the nonce, and when it expires.
+    Nothing is spent unless just these secrets are live. A column more says whether the nonce was new.
+    """
+    return f"""
+        WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+        found AS MATERIALIZED ({lookup}),
+        spent AS (
+            INSERT INTO merchants_spentnonce (credential_id, nonce, expires_at)
+            SELECT f.credential_id, v.nonce, v.expires_at
+            FROM found f JOIN (VALUES (%s::text[], %s, %s::timestamptz)) AS v (secrets, nonce, expires_at)
+              ON f.secrets = v.secrets CROSS JOIN quick
+            ON CONFLICT DO NOTHING RETURNING 1)
+        SELECT found.*, EXISTS (SELECT FROM spent) FROM found
+        """
+
+
 def purge(batch: int = 1000) -> int:
     """Delete expired nonces, oldest first and at most `batch`; returns how many."""
     with connection.cursor() as cursor:

@@ -62,6 +62,7 @@ def place_orders(
     actor: Actor,
     is_history: bool = False,
     asks_a_person: bool = False,
+    raises: bool = False,
 ) -> list[Outcome]:
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
@@ -70,8 +71,11 @@ def place_orders(
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
     `asks_a_person` phones, region and address may be empty (see `checking.check`).
+
+    With `raises` what the database refuses is raised (IntegrityError, DataError): the caller rolls its transaction back
+    and calls again without. That saves the savepoint.
     """
-    door = _Door(is_history, asks_a_person)
+    door = _Door(is_history, asks_a_person, raises)
     if is_history:
         with telling.without_messages():
             return _place_or_isolate(bodies, merchant, actor, door)
@@ -85,11 +89,14 @@ def place_orders(
 class _Door:
     is_history: bool
     asks_a_person: bool
+    raises: bool
 
 
 def _place_or_isolate(
     bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door
 ) -> list[Outcome]:
+    if door.raises:
+        return _place(bodies, merchant, actor, door)
     for _attempt in range(3):
         try:
             with transaction.atomic():

@@ -7,6 +7,7 @@ from functools import cached_property
 from django.db import connection
 
 from inventory.models import StorageClass
+from oms.common.copying import text_array
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
 
@@ -65,18 +66,19 @@ def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
             """
             SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
             FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
-            WHERE s.code = ANY(%(skus)s) AND s.is_active
+            WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
               AND (m.id = %(merchant)s OR (%(sells_all)s AND m.status <> 'suspended'))
             UNION ALL
             SELECT 'region', code, province, city, district, 0, false FROM inventory_region
-            WHERE code = ANY(%(regions)s)
+            WHERE code = ANY(%(regions)s::text[])
             UNION ALL
             SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
-            WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s)
+            WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
             UNION ALL
             SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
             FROM merchants_channel c JOIN orders_order o ON o.channel_id = c.id
-            WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s) AND o.external_number = ANY(%(externals)s)
+            WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s::text[])
+              AND o.external_number = ANY(%(externals)s::text[])
             UNION ALL
             SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false FROM generate_series(1, %(count)s)
             """,
@@ -106,6 +108,6 @@ def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
     return found
 
 
-def _storable(texts: Iterable[str]) -> list[str]:
-    """Each once, and without what PostgreSQL cannot even be asked for."""
-    return [text for text in set(texts) if "\0" not in text]
+def _storable(texts: Iterable[str]) -> str:
+    """An array with each once, and without what PostgreSQL cannot even be asked for."""
+    return text_array(text for text in set(texts) if "\0" not in text)

@@ -94,7 +94,7 @@ class OrdersView(OrderScopedView):
         body = decode_strictly(read_json(request))
         if not isinstance(body, OrderBody):
             return self._refused(request, body)
-        (outcome,) = place_orders([body], self.merchant, actor=self.actor)
+        (outcome,) = place_orders([body], self.merchant, actor=self.actor, raises=not request.is_second_try)
         match outcome:
             case Refused(errors):
                 return self._refused(request, errors, body.external_number)

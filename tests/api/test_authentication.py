@@ -1,10 +1,12 @@
 """Who may call the API."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import close_old_connections, connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -77,6 +79,25 @@ def test_last_use_is_written_once_a_minute(api, shop, django_assert_num_queries)
     ApiCredential.objects.update(last_used_at=timezone.now() - timedelta(seconds=61))
     api.get(ORDERS)
     assert ApiCredential.objects.get().last_used_at > first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_closed_is_noticed_before_the_next_call():
+    client = factories.client_of(factories.make_shop().merchant)
+    connection.ensure_connection()
+    kept = connection.connection.info.backend_pid
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_end_backend, kept).result(20)
+
+    close_old_connections()  # what Django does at the start of a request, but not for its test client
+    assert client.get(ORDERS).status_code == 200
+    assert connection.connection.info.backend_pid != kept
+
+
+def _end_backend(backend):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+    connection.close()
 
 
 def test_create_token_prints_a_token_that_works(shop):

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 from django.db import connection
 
-from orders.models import Order, OrderEvent, OrderLine
+from orders.models import Order, OrderEvent, OrderLine, RejectedOrder
 from tests import factories
 from tests.api.calls import errors_of, send
 
@@ -291,7 +291,7 @@ def test_the_answer_is_what_reading_the_order_gives(api, shop, changes):
 def test_the_number_of_statements_does_not_grow_with_the_lines(api, shop, order_lines, django_assert_num_queries):
     send(api, shop.body())  # the credential's use is noted once a minute
     body = shop.body(*[(shop.sku, 1, "10.00")] * order_lines)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(7):
         assert send(api, body).status_code == 201
 
 
@@ -317,3 +317,16 @@ def test_the_same_order_from_two_sides_at_once_is_stored_once():
     number = Order.objects.get().number
     assert all(number in answer["Location"] for answer in answers)
     assert OrderLine.objects.count() == 1
+
+
+def test_what_only_the_database_refuses_is_answered_and_kept(api, shop):
+    """The call's first try is undone as a whole; the second knows what to say."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE orders_orderline ADD CONSTRAINT no_sevens CHECK (quantity <> 7)")
+
+    response = send(api, shop.body((shop.sku, 7, "10.00")))
+
+    assert (response.status_code, errors_of(response)) == (400, {(None, "refused_by_database")})
+    assert not Order.objects.exists()
+    assert RejectedOrder.objects.get().errors[0]["code"] == "refused_by_database"
+    assert send(api, shop.body((shop.sku, 6, "10.00"))).status_code == 201

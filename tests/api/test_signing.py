@@ -312,12 +312,31 @@ def test_a_credential_signs_for_its_own_merchant_only(shop):
 
 
 @db
-def test_a_signed_read_takes_two_statements_to_admit(shop, django_assert_num_queries):
-    """One for credential, merchant and secrets, one for the nonce; the list itself takes two."""
+def test_a_signed_read_takes_one_statement_to_admit(shop, django_assert_num_queries):
+    """Two at the first call that a process sees of a credential; the list itself takes two."""
     client = factories.signed_client_of(shop.merchant)
-    client.get(ORDERS)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):  # and one that notes its use
         client.get(ORDERS)
+    with django_assert_num_queries(3):
+        client.get(ORDERS)
+
+
+@db
+def test_what_a_process_remembers_of_secrets_admits_nobody(shop):
+    """The process that knows both secrets refuses the retired one, and still spends nonces of the other once."""
+    issued = credentials.issue(shop.merchant, "test")
+    old = factories.SignedClient(issued.credential.app_key, issued.secret)
+    assert old.get(ORDERS).status_code == 200
+    new = factories.SignedClient(issued.credential.app_key, credentials.add_secret(issued.credential.pk))
+    assert [old.get(ORDERS).status_code, new.get(ORDERS).status_code] == [200, 200]
+    credentials.retire_secret(issued.credential.pk, issued.credential.secrets.earliest("pk").pk)
+    spent = SpentNonce.objects.count()
+    assert errors_of(old.get(ORDERS)) == {(None, "signature_mismatch")}
+    assert SpentNonce.objects.count() == spent
+    assert [new.get(ORDERS).status_code for _ in range(2)] == [200, 200]
+    assert SpentNonce.objects.count() == spent + 2
+    credentials.revoke(issued.credential.pk)
+    assert errors_of(new.get(ORDERS)) == {(None, "credential_revoked")}
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
