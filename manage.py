@@ -3,11 +3,14 @@
 
 import os
 import sys
+from importlib.util import find_spec
 
 
 def main() -> None:
     """Run the management command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+    if find_spec("django") is None:
+        sys.exit("OMS: this Python lacks the packages. Run `make setup`, then `source .venv/bin/activate`.")
     from oms.embedded import attach_for_command
 
     attach_for_command(sys.argv)

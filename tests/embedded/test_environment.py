@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from oms.embedded import attach_for_command, postgres, prepare_environment
+from oms.embedded import CHECKOUT, attach_for_command, postgres, prepare_environment
 
 pytestmark = pytest.mark.usefixtures("attached")
 
@@ -92,3 +94,13 @@ def test_commands_that_need_no_database_start_none(environment, attached, argume
 def test_commands_that_need_a_database_get_one(environment, attached, tmp_path, arguments):
     attach_for_command(["manage.py", *arguments])
     assert attached == [tmp_path / "var"]
+
+
+def test_a_python_without_the_packages_is_told_what_to_do():
+    """-S leaves the packages of the environment out."""
+    done = subprocess.run(
+        [sys.executable, "-S", CHECKOUT / "manage.py", "check"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "make setup" in done.stderr
+    assert "Traceback" not in done.stderr
