@@ -239,6 +239,8 @@ PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
+# How many credentials of a merchant may be in force; revoked ones do not count.
+CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
 # How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
 API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
 # How many applications to become a merchant one address may send in an hour.
@@ -254,6 +256,10 @@ WEBHOOKS_TIMEOUT_SECONDS = env.float("OMS_WEBHOOKS_TIMEOUT_SECONDS", default=20.
 # How many messages one sender has on their way, to all endpoints and to each.
 WEBHOOKS_IN_FLIGHT = env.int("OMS_WEBHOOKS_IN_FLIGHT", default=256)
 WEBHOOKS_IN_FLIGHT_PER_ENDPOINT = env.int("OMS_WEBHOOKS_IN_FLIGHT_PER_ENDPOINT", default=16)
+# For checking the host of an endpoint that is saved: seconds, and how many a process looks up side by side.
+WEBHOOKS_LOOKUP_SECONDS = env.float("OMS_WEBHOOKS_LOOKUP_SECONDS", default=3.0)
+WEBHOOKS_LOOKUPS_AT_ONCE = env.int("OMS_WEBHOOKS_LOOKUPS_AT_ONCE", default=4)
+WEBHOOKS_ENDPOINTS_PER_MERCHANT = env.int("OMS_WEBHOOKS_ENDPOINTS_PER_MERCHANT", default=20)
 WEBHOOKS_DISABLE_AFTER_DAYS = env.int("OMS_WEBHOOKS_DISABLE_AFTER_DAYS", default=5)
 WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 # What an imported file may have, and for how long the files of finished jobs are kept.

@@ -33,6 +33,7 @@ class Refusal(APIException):
     def __init__(self, error: OmsError) -> None:
         self.status_code = error.status_code
         self.attr = error.attr
+        self.wait = error.context.get("retry_after_seconds")  # answered as Retry-After
         super().__init__(str(error), error.code)
 
 

@@ -139,6 +139,16 @@ class CredentialPages(KeysetAdmin):
         obj.__dict__.update(issued.credential.__dict__)
         request._issued = issued  # type: ignore[attr-defined]
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form of a new one; back to the list, which shows what can be revoked, where there are too many."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except credentials.TooManyCredentials as refusal:
+            messages.error(request, str(refusal))
+            return redirect(f"{self.admin_site.name}:merchants_apicredential_changelist")
+
     def response_add(
         self, request: HttpRequest, obj: ApiCredential, post_url_continue: str | None = None
     ) -> HttpResponse:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -24,6 +25,12 @@ class TooManySecrets(OmsError):
     """Both places for secrets are taken."""
 
     code = "too_many_secrets"
+
+
+class TooManyCredentials(OmsError):
+    """The merchant has as many credentials in force as it may have."""
+
+    code = "too_many_credentials"
 
 
 class Revoked(OmsError):
@@ -53,7 +60,7 @@ def issue(
 ) -> Issued:
     """Make a credential with a secret, and with a bearer token where asked for.
 
-    Raises ValidationError for a scope or a network that is none.
+    Raises ValidationError for a scope or a network that is none, and TooManyCredentials.
     """
     token = f"oms_{secrets.token_urlsafe(32)}" if with_token else None
     credential = ApiCredential(
@@ -67,6 +74,14 @@ def issue(
         calls_per_minute=calls_per_minute,
     )
     credential.clean_fields()
+    # One at a time, so that two do not both take the last place.
+    Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
+    most = settings.CREDENTIALS_PER_MERCHANT
+    if merchant.credentials.filter(revoked_at=None).count() >= most:
+        raise TooManyCredentials(
+            _("A merchant has at most %(most)d credentials in force. Revoke one that is not used any more.")
+            % {"most": most}
+        )
     credential.save()
     return Issued(credential, _put_secret(credential, 1), token)
 

@@ -1,10 +1,14 @@
 """What a merchant does with its endpoints over the API, and that it reaches nobody else's."""
 
+import socket
+import threading
+import time
+
 import pytest
 from standardwebhooks import Webhook
 
 from oms.merchants.models import EndpointState, WebhookDelivery, WebhookEndpoint
-from oms.merchants.webhooks import telling
+from oms.merchants.webhooks import addresses, telling
 from tests import factories
 from tests.api.calls import errors_of
 from tests.webhooks.conftest import secret_of, send, subscribe
@@ -161,13 +165,66 @@ def test_what_is_anothers_is_not_found(api, shop):
     assert WebhookDelivery.objects.count() == 1
 
 
-def test_a_merchant_has_only_so_many_endpoints(api, shop):
-    for _ in range(20):
-        assert create(api).status_code == 201
+def test_a_merchant_has_only_so_many_endpoints(api, shop, settings):
+    settings.WEBHOOKS_ENDPOINTS_PER_MERCHANT = 3
+    paths = [f"{ENDPOINTS}/{create(api).json()['id']}" for _ in range(3)]
 
     response = create(api)
 
     assert (response.status_code, errors_of(response)) == (409, {(None, "too_many_endpoints")})
+    assert "at most 3 endpoints" in response.json()["errors"][0]["detail"]
+    api.delete(paths[0])
+    assert create(api).status_code == 201
+
+
+def test_a_change_is_one_step_of_the_version_or_nothing(api, settings):
+    path = f"{ENDPOINTS}/{create(api).json()['id']}"
+    everything = {"description": "new", "event_types": ["*"], "contact_email": "it@shop.example"}
+
+    changed = api.patch(path, {"version": 1, **everything, "state": "disabled"}, format="json").json()
+    assert (changed["version"], changed["state"], changed["description"]) == (2, "disabled", "new")
+
+    # The last thing that can be refused is the address; nothing of the rest may stay.
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = False
+    refused = api.patch(path, {"version": 2, "description": "newer", "state": "enabled"}, format="json")
+    assert (refused.status_code, errors_of(refused)) == (400, {("url", "bad_address")})
+    assert api.get(path).json() == changed
+
+    same = api.patch(path, {"version": 2, **everything, "state": "disabled"}, format="json").json()
+    assert same["version"] == 2
+
+
+def test_a_name_server_that_hangs_costs_a_request_so_much_time_and_no_more(api, settings, monkeypatch):
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = False
+    settings.WEBHOOKS_LOOKUP_SECONDS = 0.2
+    monkeypatch.setattr(addresses, "_lookups_left", threading.BoundedSemaphore(2))
+    goes_on, asked = threading.Event(), []
+    real = socket.getaddrinfo
+
+    def hang(host, *args, **options):
+        if host == "slow.example":
+            asked.append(host)
+            goes_on.wait(30)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+        return real(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    started = time.monotonic()
+    answers = [create(api, url="https://slow.example/") for _ in range(4)]
+    took = time.monotonic() - started
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer["Retry-After"] for answer in answers} == {"1"}
+    assert errors_of(answers[0]) == {("url", "lookup_unfinished")}
+    assert "Try again" in answers[0].json()["errors"][0]["detail"]
+    assert took < 4
+    # Two threads hang; the others were not even started.
+    assert len(asked) == 2
+    assert not WebhookEndpoint.objects.exists()
+
+    goes_on.set()
+    settings.WEBHOOKS_LOOKUP_SECONDS = 5.0
+    assert create(api, url="https://slow.example/").status_code == 201
 
 
 @pytest.mark.parametrize("rows", [1, 5])

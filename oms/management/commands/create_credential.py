@@ -19,13 +19,15 @@ def find_merchant(code: str) -> Merchant:
 
 
 def issue(merchant: Merchant, name: str, **options: object) -> credentials.Issued:
-    """A new credential. Raises CommandError where a value is wrong."""
+    """A new credential. Raises CommandError where a value is wrong, or the merchant has too many."""
     if not 0 < len(name) <= 80:
         raise CommandError("Give a name of 1 to 80 characters.")
     try:
         return credentials.issue(merchant, name, **options)  # type: ignore[arg-type]
     except ValidationError as error:
         raise CommandError(credentials.messages_of(error)) from error
+    except credentials.TooManyCredentials as refusal:
+        raise CommandError(str(refusal)) from refusal
 
 
 class Command(BaseCommand):

@@ -3,7 +3,10 @@
 import asyncio
 import ipaddress
 import socket
+import threading
+import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import httpcore
@@ -30,6 +33,17 @@ class BadAddress(OmsError):
     status_code = 400
 
 
+class LookupUnfinished(OmsError):
+    """The host's name was not looked up in time: the name server is slow, or others are being waited for."""
+
+    code = "lookup_unfinished"
+    status_code = 503
+
+
+# One for all requests of a process: name servers that hang must not take its threads away one by one.
+_lookups_left = threading.BoundedSemaphore(settings.WEBHOOKS_LOOKUPS_AT_ONCE)
+
+
 def is_public(text: str) -> bool:
     """Whether the IP address is one of the open internet, also where IPv6 wraps up an IPv4 address."""
     address = ipaddress.ip_address(text.partition("%")[0])
@@ -48,7 +62,10 @@ def is_public(text: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """Raise BadAddress, saying what to change, unless the URL is one that webhooks may be sent to now."""
+    """Raise BadAddress, saying what to change, unless the URL is one that webhooks may be sent to now.
+
+    Raises LookupUnfinished after `settings.WEBHOOKS_LOOKUP_SECONDS`.
+    """
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError) as error:
@@ -63,10 +80,47 @@ def check_url(url: str) -> None:
     if parsed.port not in (None, 80, 443) and parsed.port not in _FREE_PORTS:
         raise BadAddress(_("Use port 443, or one from 1024 on."), attr="url")
     try:
-        found = socket.getaddrinfo(parsed.raw_host.decode(), port_of(parsed), type=socket.SOCK_STREAM)
+        found = _look_up(parsed.raw_host.decode(), port_of(parsed))
     except (OSError, UnicodeError) as error:
         raise _not_public() from error
     vetted([str(row[4][0]) for row in found])
+
+
+def _look_up(host: str, port: int) -> list[Any]:
+    """What `socket.getaddrinfo` finds, within the time. It cannot be broken off: the thread of one that hangs is left
+    behind and keeps its place until the system gives up. Raises what it raises, and LookupUnfinished.
+    """
+    seconds = settings.WEBHOOKS_LOOKUP_SECONDS
+    end = time.monotonic() + seconds
+    if not _lookups_left.acquire(timeout=seconds):
+        raise _unfinished()
+    answer: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:
+            answer.set_exception(error)
+        finally:
+            _lookups_left.release()
+
+    threading.Thread(target=ask, name="webhooks-check", daemon=True).start()
+    try:
+        return answer.result(max(end - time.monotonic(), 0))
+    except TimeoutError:
+        if answer.done():
+            return answer.result()  # in the last moment, or the resolver's own time-out
+        raise _unfinished() from None
+
+
+def _unfinished() -> LookupUnfinished:
+    seconds = settings.WEBHOOKS_LOOKUP_SECONDS
+    return LookupUnfinished(
+        _("The host's name could not be looked up within %(seconds)g seconds. Try again in a moment.")
+        % {"seconds": seconds},
+        attr="url",
+        retry_after_seconds=max(round(seconds), 1),
+    )
 
 
 def _not_public() -> BadAddress:

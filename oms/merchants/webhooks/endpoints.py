@@ -1,4 +1,8 @@
-"""What merchants and staff do with webhook endpoints and deliveries."""
+"""What merchants and staff do with webhook endpoints and deliveries.
+
+The one order of locks, here, in `sending` and in `purging`: deliveries by id, then endpoints by id. Whoever holds an
+endpoint and wants deliveries takes those that nobody holds.
+"""
 
 import base64
 import json
@@ -30,7 +34,6 @@ from oms.merchants.webhooks import addresses
 logger = logging.getLogger(__name__)
 
 PING = "webhook.ping"
-MOST_ENDPOINTS = 20
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)
 _PATTERN = re.compile(r"\*|[a-z_]{1,20}\.(\*|[a-z_]{1,38})")
 _types: set[str] = {PING}
@@ -100,8 +103,11 @@ def create(
     with transaction.atomic():
         Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
         living = merchant.webhook_endpoints.exclude(state=EndpointState.REMOVED)
-        if living.count() >= MOST_ENDPOINTS:
-            raise TooManyEndpoints(_("A merchant has at most %(most)d endpoints.") % {"most": MOST_ENDPOINTS})
+        most = settings.WEBHOOKS_ENDPOINTS_PER_MERCHANT
+        if living.count() >= most:
+            raise TooManyEndpoints(
+                _("A merchant has at most %(most)d endpoints. Remove one that is not used any more.") % {"most": most}
+            )
         endpoint = WebhookEndpoint.objects.create(
             merchant=merchant,
             url=url,
@@ -121,51 +127,62 @@ def change(
     event_types: Sequence[str] | None = None,
     description: str | None = None,
     contact_email: str | None = None,
+    state: str | None = None,
+    because: DisabledBecause = DisabledBecause.MERCHANT,
 ) -> WebhookEndpoint:
-    """Change what is given. Raises BadAddress, UnknownEventType, and ChangedMeanwhile if `version` is out of date."""
-    changes: dict[str, object] = {"description": description, "contact_email": contact_email, "url": url}
+    """Change what is given, all of it or nothing and in one step of the version; `state` is enabled, or disabled
+    `because` of that. What is so already makes no step.
+
+    Enabling sends again, what waited first. While disabled, news of the time is not kept for it. Raises BadAddress,
+    LookupUnfinished, UnknownEventType, and ChangedMeanwhile if `version` is out of date or it was removed.
+    """
+    given: dict[str, object] = {"description": description, "contact_email": contact_email, "url": url}
     if event_types is not None:
-        changes["event_types"] = check_event_types(event_types)
+        given["event_types"] = check_event_types(event_types)
     if url is not None:
         addresses.check_url(url)
-    changes = {name: value for name, value in changes.items() if value is not None}
+    elif state == EndpointState.ENABLED:
+        addresses.check_url(WebhookEndpoint.objects.values_list("url", flat=True).get(pk=endpoint_id))
     with transaction.atomic():
         endpoint = _locked(endpoint_id, version)
+        changes = {k: value for k, value in given.items() if value is not None and getattr(endpoint, k) != value}
         for name, value in changes.items():
             setattr(endpoint, name, value)
-        if changes:
-            endpoint.save(update_fields=list(changes))
-    return WebhookEndpoint.objects.get(pk=endpoint_id)
-
-
-def enable(endpoint_id: int, *, version: int | None = None) -> WebhookEndpoint:
-    """Send again, what waited first. Raises BadAddress if the address is not allowed (any more)."""
-    addresses.check_url(WebhookEndpoint.objects.values_list("url", flat=True).get(pk=endpoint_id))
-    with transaction.atomic():
-        endpoint = _locked(endpoint_id, version)
-        if endpoint.state != EndpointState.ENABLED:
+        moves = state is not None and state != endpoint.state
+        if moves and state == EndpointState.ENABLED:
             endpoint.enable()
+        elif moves:
+            endpoint.disable(because)
+        if changes or moves:
             endpoint.save()
     return WebhookEndpoint.objects.get(pk=endpoint_id)
 
 
-@transaction.atomic
+def enable(endpoint_id: int, *, version: int | None = None) -> WebhookEndpoint:
+    """Send again, what waited first. Raises as `change` does."""
+    return change(endpoint_id, version=version, state=EndpointState.ENABLED)
+
+
 def disable(endpoint_id: int, *, because: DisabledBecause, version: int | None = None) -> WebhookEndpoint:
-    """Send nothing more until somebody enables it; news of the time between is not kept for it."""
-    endpoint = _locked(endpoint_id, version)
-    if endpoint.state != EndpointState.DISABLED:
-        endpoint.disable(because)
-        endpoint.save()
-    return WebhookEndpoint.objects.get(pk=endpoint_id)
+    """Send nothing more until somebody enables it. Raises as `change` does."""
+    return change(endpoint_id, version=version, state=EndpointState.DISABLED, because=because)
 
 
 @transaction.atomic
 def remove(endpoint_id: int, *, version: int | None = None) -> None:
-    """Take the endpoint away; what waited for it has failed. Its log stays until it is purged."""
+    """Take the endpoint away; what waited for it has failed. Its log stays until it is purged.
+
+    Raises ChangedMeanwhile.
+    """
+    waiting = WebhookDelivery.objects.filter(endpoint=endpoint_id, state=DeliveryState.PENDING).order_by("id")
+    # The sender holds deliveries when it comes to their endpoints: so first what waits, then the endpoint.
+    list(waiting.select_for_update(no_key=True).values_list("id", flat=True))
     endpoint = _locked(endpoint_id, version)
     endpoint.remove()
     endpoint.save()
-    endpoint.deliveries.filter(state=DeliveryState.PENDING).update(
+    # With what came in between, unless a sender has it: `purging` sees to that.
+    free = waiting.select_for_update(no_key=True, skip_locked=True).values("id")
+    WebhookDelivery.objects.filter(id__in=free).update(
         state=DeliveryState.FAILED, lease_until=None, last_error="the endpoint was removed"
     )
 

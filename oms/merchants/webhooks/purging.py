@@ -6,6 +6,10 @@ from django.conf import settings
 from django.db import connection, transaction
 
 BATCH = 2000
+# Of the event `v` nothing is to be sent any more.
+_OVER = """NOT EXISTS (
+    SELECT FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
+    WHERE d.event_id = v.id AND d.state = 'pending' AND e.state = 'enabled')"""
 
 
 def purge() -> int:
@@ -17,22 +21,31 @@ def purge() -> int:
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                """
-                WITH old AS MATERIALIZED (
-                    SELECT v.id FROM merchants_webhookevent v
-                    WHERE v.created_at < now() - %s AND NOT EXISTS (
-                        SELECT FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
-                        WHERE d.event_id = v.id AND d.state = 'pending' AND e.state = 'enabled')
-                    ORDER BY v.created_at LIMIT %s FOR UPDATE SKIP LOCKED
-                ), tries AS (
-                    DELETE FROM merchants_webhookattempt t USING merchants_webhookdelivery d, old
-                    WHERE d.event_id = old.id AND t.delivery_id = d.id
-                ), deliveries AS (
-                    DELETE FROM merchants_webhookdelivery d USING old WHERE d.event_id = old.id
-                )
-                DELETE FROM merchants_webhookevent v USING old WHERE v.id = old.id
+                f"""
+                SELECT v.id FROM merchants_webhookevent v WHERE v.created_at < now() - %s AND {_OVER}
+                ORDER BY v.created_at LIMIT %s FOR UPDATE SKIP LOCKED
                 """,
                 [timedelta(days=settings.WEBHOOKS_KEEP_DAYS), BATCH],
+            )
+            old = [key for (key,) in cursor.fetchall()]
+            cursor.execute(
+                "SELECT id FROM merchants_webhookdelivery WHERE event_id = ANY(%s) ORDER BY id FOR UPDATE", [old]
+            )
+            # A statement of its own: it sees what was recorded of them, or asked for, before they were locked.
+            cursor.execute(
+                f"""
+                WITH gone AS MATERIALIZED (
+                    SELECT v.id FROM merchants_webhookevent v WHERE v.id = ANY(%s) AND {_OVER}
+                ), theirs AS MATERIALIZED (
+                    SELECT d.id FROM merchants_webhookdelivery d JOIN gone ON gone.id = d.event_id
+                ), tries AS (
+                    DELETE FROM merchants_webhookattempt t USING theirs WHERE t.delivery_id = theirs.id
+                ), deliveries AS (
+                    DELETE FROM merchants_webhookdelivery d USING theirs WHERE d.id = theirs.id
+                )
+                DELETE FROM merchants_webhookevent v USING gone WHERE v.id = gone.id
+                """,
+                [old],
             )
             total += cursor.rowcount
             if cursor.rowcount < BATCH:
@@ -41,9 +54,14 @@ def purge() -> int:
         # A change that was being written while its endpoint was removed may have come after that.
         cursor.execute(
             """
+            WITH left_over AS MATERIALIZED (
+                SELECT d.id FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
+                WHERE e.state = 'removed' AND d.state = 'pending'
+                ORDER BY d.id FOR NO KEY UPDATE OF d
+            )
             UPDATE merchants_webhookdelivery d SET state = 'failed', lease_until = NULL,
                 last_error = 'the endpoint was removed'
-            FROM merchants_webhookendpoint e WHERE e.id = d.endpoint_id AND e.state = 'removed' AND d.state = 'pending'
+            FROM left_over WHERE d.id = left_over.id
             """
         )
         cursor.execute(

@@ -270,11 +270,16 @@ def _disable_hopeless(failed: list[int], gone: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE merchants_webhookendpoint SET state = 'disabled', disabled_at = statement_timestamp(),
-                disabled_because = CASE WHEN id = ANY(%(gone)s) THEN 'gone' ELSE 'failing' END, notice_due = true
-            WHERE id = ANY(%(failed)s) AND state = 'enabled'
-              AND (id = ANY(%(gone)s) OR failing_since < statement_timestamp() - %(patience)s)
-            RETURNING public_id, disabled_because
+            WITH hopeless AS MATERIALIZED (
+                SELECT id FROM merchants_webhookendpoint
+                WHERE id = ANY(%(failed)s) AND state = 'enabled'
+                  AND (id = ANY(%(gone)s) OR failing_since < statement_timestamp() - %(patience)s)
+                ORDER BY id FOR NO KEY UPDATE
+            )
+            UPDATE merchants_webhookendpoint e SET state = 'disabled', disabled_at = statement_timestamp(),
+                disabled_because = CASE WHEN e.id = ANY(%(gone)s) THEN 'gone' ELSE 'failing' END, notice_due = true
+            FROM hopeless WHERE e.id = hopeless.id
+            RETURNING e.public_id, e.disabled_because
             """,
             {"failed": failed, "gone": gone, "patience": timedelta(days=settings.WEBHOOKS_DISABLE_AFTER_DAYS)},
         )

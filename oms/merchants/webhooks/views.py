@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from oms.common.api import ErrorsSerializer, NewestFirst, represent
 from oms.merchants.models import (
-    DisabledBecause,
     EndpointState,
     WebhookAttempt,
     WebhookDelivery,
@@ -31,6 +30,9 @@ from oms.merchants.webhooks.serializers import (
 )
 
 _REFUSED = OpenApiResponse(ErrorsSerializer, "The state of the endpoint does not allow it, or it changed meanwhile.")
+_TRY_AGAIN = OpenApiResponse(
+    ErrorsSerializer, "The host's name could not be looked up in time; repeat it after Retry-After seconds."
+)
 
 
 class WebhookView(MerchantView):
@@ -83,7 +85,11 @@ class EndpointsView(WebhookView):
         ),
         tags=["webhooks"],
         request=EndpointBody,
-        responses={201: NewEndpointSerializer, 409: OpenApiResponse(ErrorsSerializer, "There are too many.")},
+        responses={
+            201: NewEndpointSerializer,
+            409: OpenApiResponse(ErrorsSerializer, "There are too many."),
+            503: _TRY_AGAIN,
+        },
         filters=False,
     )
     def post(self, request: Request) -> Response:
@@ -113,25 +119,20 @@ class EndpointView(WebhookView):
         operation_id="change_webhook_endpoint",
         summary="Change a webhook endpoint",
         description=(
-            "Changes what is given. `state` enables or disables: while disabled nothing new is kept for the endpoint;"
-            " what waited when it was disabled is sent once it is enabled."
+            "Changes what is given, all of it or nothing, in one step of the version. `state` enables or disables:"
+            " while disabled nothing new is kept for the endpoint; what waited when it was disabled is sent once it is"
+            " enabled."
         ),
         tags=["webhooks"],
         request=EndpointChanges,
-        responses={200: EndpointSerializer, 409: _REFUSED},
+        responses={200: EndpointSerializer, 409: _REFUSED, 503: _TRY_AGAIN},
     )
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The changed endpoint."""
         endpoint = self.get_object()
         body = EndpointChanges(data=request.data)
         body.is_valid(raise_exception=True)
-        values = dict(body.validated_data)
-        state = values.pop("state", None)
-        endpoint = endpoints.change(endpoint.pk, **values)
-        if state == EndpointState.ENABLED:
-            endpoint = endpoints.enable(endpoint.pk)
-        elif state == EndpointState.DISABLED:
-            endpoint = endpoints.disable(endpoint.pk, because=DisabledBecause.MERCHANT)
+        endpoint = endpoints.change(endpoint.pk, **body.validated_data)
         return Response(represent(EndpointSerializer, endpoint, request))
 
     @extend_schema(
