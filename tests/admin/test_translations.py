@@ -1,6 +1,7 @@
 """The Chinese catalogue is complete."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -20,6 +21,15 @@ def test_a_missing_text_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(CommandError, match="1 of 1 texts"):
         call_command("check_translations")
     assert "oms/x.py:1: not in the catalogue: 'Brand new words'" in capsys.readouterr().err
+
+
+def test_half_width_punctuation_in_chinese_is_named() -> None:
+    one = Message(None, "Step %(n)d: the file (CSV)", None)
+    for chinese in ("第 %(n)d 步:文件", "第 %(n)d 步，文件(CSV)", "%(n)d,步骤"):
+        problem = check_translations._problem(one, SimpleNamespace(string=chinese, fuzzy=False))
+        assert problem is not None
+        assert "half-width" in problem
+    assert check_translations._problem(one, SimpleNamespace(string="第 %(n)d 步：文件（CSV）", fuzzy=False)) is None
 
 
 def test_texts_of_code_and_templates_are_found(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from oms.merchants.models import EndpointState, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import addresses, telling
 from tests import factories
-from tests.api.calls import errors_of
+from tests.api.calls import change, errors_of
 from tests.webhooks.conftest import secret_of, send, subscribe
 from tests.webhooks.receiver import receiver
 
@@ -70,18 +70,18 @@ def test_changes_need_the_version_that_was_read(api):
     endpoint = create(api).json()
     path = f"{ENDPOINTS}/{endpoint['id']}"
 
-    changed = api.patch(path, {"version": 1, "event_types": ["*"], "state": "disabled"}, format="json")
+    changed = change(api, "patch", path, {"event_types": ["*"], "state": "disabled"}, version=1)
     assert changed.status_code == 200
     assert (changed.json()["event_types"], changed.json()["state"]) == (["*"], "disabled")
     assert changed.json()["disabled_because"] == "merchant"
     assert changed.json()["version"] > 1
 
-    stale = api.patch(path, {"version": 1, "description": "late"}, format="json")
-    assert (stale.status_code, errors_of(stale)) == (409, {("version", "changed_meanwhile")})
-    missing = api.patch(path, {"description": "late"}, format="json")
-    assert (missing.status_code, errors_of(missing)) == (400, {("version", "required")})
+    stale = change(api, "patch", path, {"description": "late"}, version=1)
+    assert (stale.status_code, errors_of(stale)) == (409, {(None, "changed_meanwhile")})
+    missing = change(api, "patch", path, {"description": "late"}, version=None)
+    assert (missing.status_code, errors_of(missing)) == (428, {(None, "version_required")})
 
-    again = api.patch(path, {"version": changed.json()["version"], "state": "enabled"}, format="json")
+    again = change(api, "patch", path, {"state": "enabled"}, version=changed.json()["version"])
     assert again.json()["state"] == "enabled"
 
 
@@ -89,7 +89,7 @@ def test_a_removed_endpoint_is_gone_with_what_waited(api, shop):
     endpoint = create(api).json()
     telling.tell(shop.merchant.pk, "order.created", {})
 
-    assert api.delete(f"{ENDPOINTS}/{endpoint['id']}").status_code == 204
+    assert change(api, "delete", f"{ENDPOINTS}/{endpoint['id']}").status_code == 204
 
     assert api.get(f"{ENDPOINTS}/{endpoint['id']}").status_code == 404
     assert api.get(ENDPOINTS).json()["results"] == []
@@ -105,7 +105,7 @@ def test_ping_rotation_log_and_resend(api, shop):
         ping = api.post(f"{path}/ping")
         assert (ping.status_code, ping.json()["type"], ping.json()["state"]) == (202, "webhook.ping", "pending")
         send()
-        rotated = api.post(f"{path}/rotate-secret").json()
+        rotated = change(api, "post", f"{path}/rotate-secret").json()
         assert rotated["secret"] == secret_of(WebhookEndpoint.objects.get())
         assert rotated["secret"] != endpoint["secret"]
         again = api.post(f"{DELIVERIES}/{ping.json()['id']}/resend")
@@ -149,10 +149,10 @@ def test_what_is_anothers_is_not_found(api, shop):
 
     answers = [
         api.get(path),
-        api.patch(path, {"version": 1, "state": "disabled"}, format="json"),
-        api.delete(path),
+        change(api, "patch", path, {"state": "disabled"}, version=1),
+        change(api, "delete", path),
         api.post(f"{path}/ping"),
-        api.post(f"{path}/rotate-secret"),
+        change(api, "post", f"{path}/rotate-secret"),
         api.get(log),
         api.post(f"{log}/resend"),
     ]
@@ -173,7 +173,7 @@ def test_a_merchant_has_only_so_many_endpoints(api, shop, settings):
 
     assert (response.status_code, errors_of(response)) == (409, {(None, "too_many_endpoints")})
     assert "at most 3 endpoints" in response.json()["errors"][0]["detail"]
-    api.delete(paths[0])
+    change(api, "delete", paths[0])
     assert create(api).status_code == 201
 
 
@@ -181,16 +181,16 @@ def test_a_change_is_one_step_of_the_version_or_nothing(api, settings):
     path = f"{ENDPOINTS}/{create(api).json()['id']}"
     everything = {"description": "new", "event_types": ["*"], "contact_email": "it@shop.example"}
 
-    changed = api.patch(path, {"version": 1, **everything, "state": "disabled"}, format="json").json()
+    changed = change(api, "patch", path, {**everything, "state": "disabled"}, version=1).json()
     assert (changed["version"], changed["state"], changed["description"]) == (2, "disabled", "new")
 
     # The last thing that can be refused is the address; nothing of the rest may stay.
     settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = False
-    refused = api.patch(path, {"version": 2, "description": "newer", "state": "enabled"}, format="json")
+    refused = change(api, "patch", path, {"description": "newer", "state": "enabled"}, version=2)
     assert (refused.status_code, errors_of(refused)) == (400, {("url", "bad_address")})
     assert api.get(path).json() == changed
 
-    same = api.patch(path, {"version": 2, **everything, "state": "disabled"}, format="json").json()
+    same = change(api, "patch", path, {**everything, "state": "disabled"}, version=2).json()
     assert same["version"] == 2
 
 

@@ -26,6 +26,8 @@ _KEYWORDS = {
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+# Chinese text has punctuation of its own width.
+_HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:!?(]|[,;:!?)][\u4e00-\u9fff]")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)|\{(\w*)\}")
 
 
@@ -120,6 +122,8 @@ def _problem(message: Message, entry: object) -> str | None:
         # The plural may name the count; a translation need not repeat a placeholder, nor may it invent one.
         if given - wanted - _placeholders(message.singular) or (wanted - given and not message.plural):
             return f"placeholders differ ({', '.join(sorted(wanted ^ given))})"
+        if found := _HALF_WIDTH.search(translation):
+            return f"half-width punctuation at {found[0]!r}"
     return None
 
 

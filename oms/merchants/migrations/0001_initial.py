@@ -208,7 +208,7 @@ class Migration(migrations.Migration):
                 ('url', models.CharField(max_length=500, verbose_name='address')),
                 ('description', models.CharField(blank=True, db_default='', max_length=200, verbose_name='description')),
                 ('event_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None, verbose_name='event types')),
-                ('contact_email', models.EmailField(blank=True, db_default='', help_text='Who is told when the endpoint is disabled.', max_length=254, verbose_name='contact')),
+                ('contact_email', models.EmailField(blank=True, db_default='', help_text='Who is told when the endpoint is disabled.', max_length=254, verbose_name='contact e-mail')),
                 ('secret', models.BinaryField(verbose_name='secret')),
                 ('old_secret', models.BinaryField(blank=True, null=True, verbose_name='old secret')),
                 ('old_secret_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='old secret signs until')),

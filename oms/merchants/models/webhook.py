@@ -56,7 +56,7 @@ class WebhookEndpoint(Versioned):
     description = models.CharField(_("description"), max_length=200, db_default="", blank=True)
     event_types = ArrayField(models.CharField(max_length=60), verbose_name=_("event types"))
     contact_email = models.EmailField(
-        _("contact"), db_default="", blank=True, help_text=_("Who is told when the endpoint is disabled.")
+        _("contact e-mail"), db_default="", blank=True, help_text=_("Who is told when the endpoint is disabled.")
     )
     secret = models.BinaryField(_("secret"))
     old_secret = models.BinaryField(_("old secret"), null=True, blank=True)

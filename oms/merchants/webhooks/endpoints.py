@@ -188,9 +188,12 @@ def remove(endpoint_id: int, *, version: int | None = None) -> None:
 
 
 @transaction.atomic
-def rotate_secret(endpoint_id: int) -> str:
-    """Give the endpoint a new secret, shown this once; the old one goes on signing beside it for a day."""
-    endpoint = _locked(endpoint_id)
+def rotate_secret(endpoint_id: int, *, version: int | None = None) -> str:
+    """Give the endpoint a new secret, shown this once; the old one goes on signing beside it for a day.
+
+    Raises ChangedMeanwhile.
+    """
+    endpoint = _locked(endpoint_id, version)
     secret = new_secret()
     endpoint.old_secret, endpoint.secret = endpoint.secret, seal(secret)
     endpoint.old_secret_until = timezone.now() + OLD_SECRET_SIGNS_FOR
@@ -264,7 +267,7 @@ def _mail(endpoint: WebhookEndpoint) -> None:
         _(
             "Nothing is sent any more to %(url)s (%(endpoint)s).\nReason: %(reason)s.\n\n"
             "What waited for it is kept. When it works again, enable it: PATCH /api/v1/webhook-endpoints/%(endpoint)s"
-            ' with {"state": "enabled"}.\n'
+            ' with {"state": "enabled"}, and its version in If-Match.\n'
         )
         % values,
         settings.DEFAULT_FROM_EMAIL,
@@ -275,7 +278,5 @@ def _mail(endpoint: WebhookEndpoint) -> None:
 def _locked(endpoint_id: int, version: int | None = None) -> WebhookEndpoint:
     endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
     if endpoint.state == EndpointState.REMOVED or version not in (None, endpoint.version):
-        raise ChangedMeanwhile(
-            _("Somebody else changed this meanwhile. Read it again and repeat if need be."), attr="version"
-        )
+        raise ChangedMeanwhile(_("Somebody else changed this meanwhile. Read it again and repeat if need be."))
     return endpoint

@@ -119,13 +119,10 @@ class EndpointBody(_StrictSerializer):
     )
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Enable again", {"version": 3, "state": "enabled"})])
+@extend_schema_serializer(examples=[OpenApiExample("Enable again", {"state": "enabled"})])
 class EndpointChanges(EndpointBody):
     """What is to change; what is left out stays."""
 
-    version = serializers.IntegerField(
-        min_value=1, max_value=2**31 - 1, help_text="The version that was read; 409 if it is out of date."
-    )
     url = serializers.CharField(max_length=500, required=False)
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=60), min_length=1, max_length=50, required=False

@@ -9,7 +9,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import ErrorsSerializer, NewestFirst, represent
+from oms.common.api import ErrorsSerializer, NewestFirst, etag, represent, version_of
 from oms.merchants.models import (
     EndpointState,
     WebhookAttempt,
@@ -104,6 +104,7 @@ class EndpointsView(WebhookView):
 class EndpointView(WebhookView):
     """One endpoint."""
 
+    checks_version = frozenset({"PATCH", "DELETE"})
     serializer_class = EndpointSerializer
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
@@ -129,22 +130,24 @@ class EndpointView(WebhookView):
     )
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The changed endpoint."""
+        version = version_of(request)
         endpoint = self.get_object()
         body = EndpointChanges(data=request.data)
         body.is_valid(raise_exception=True)
-        endpoint = endpoints.change(endpoint.pk, **body.validated_data)
-        return Response(represent(EndpointSerializer, endpoint, request))
+        endpoint = endpoints.change(endpoint.pk, version=version, **body.validated_data)
+        return Response(represent(EndpointSerializer, endpoint, request), headers=etag(endpoint.version))
 
     @extend_schema(
         operation_id="remove_webhook_endpoint",
         summary="Remove a webhook endpoint",
         description="Nothing more is sent there; what waited is given up.",
         tags=["webhooks"],
-        responses={204: None},
+        responses={204: None, 409: _REFUSED},
     )
     def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Nothing."""
-        endpoints.remove(self.get_object().pk)
+        version = version_of(request)
+        endpoints.remove(self.get_object().pk, version=version)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -174,6 +177,7 @@ class PingView(WebhookView):
 class RotateSecretView(WebhookView):
     """New secrets."""
 
+    checks_version = frozenset({"POST"})
     serializer_class = SecretSerializer
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
@@ -190,8 +194,9 @@ class RotateSecretView(WebhookView):
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The secret, this once."""
+        version = version_of(request)
         endpoint = self.get_object()
-        secret = endpoints.rotate_secret(endpoint.pk)
+        secret = endpoints.rotate_secret(endpoint.pk, version=version)
         endpoint.refresh_from_db(fields=["old_secret_until"])
         return Response(SecretSerializer({"secret": secret, "old_secret_until": endpoint.old_secret_until}).data)
 
