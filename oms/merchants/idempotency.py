@@ -28,6 +28,7 @@ from rest_framework.views import APIView
 
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
+from oms.common.secrecy import seal, unseal
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -35,6 +36,8 @@ RETRY_SECONDS = 1
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 # Headers that belong to the answer and not to the call that gets it.
 _KEPT = ("Location", "ETag", "Content-Language")
+# Stands among the kept headers of an answer whose body is sealed, and goes out with none.
+_SEALED = "sealed"
 
 
 class KeyInUse(APIException):
@@ -68,6 +71,7 @@ def answer_once(
     """
     key = _key(request)
     fingerprint = _fingerprint(request)
+    seals = getattr(view, "answers_a_secret", False)
     request.is_second_try = False
     while True:
         try:
@@ -79,7 +83,7 @@ def answer_once(
                 if answer.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
                     transaction.set_rollback(True)
                 else:
-                    _keep(merchant_id, key, fingerprint, answer)
+                    _keep(merchant_id, key, fingerprint, answer, seals=seals)
                 return answer
         except (KeyInUse, KeyUsedOtherwise):
             raise
@@ -163,21 +167,27 @@ def _look(merchant_id: int, key: str, fingerprint: bytes) -> HttpResponse | None
     if bytes(known) != fingerprint:
         detail = _("This idempotency key belongs to a call of another address or body. Use a new key.")
         raise KeyUsedOtherwise(detail)
-    answer = HttpResponse(bytes(body), status=answered, headers=json.loads(headers))
+    kept = json.loads(headers)
+    text = unseal(body) if kept.pop(_SEALED, False) else bytes(body)
+    answer = HttpResponse(text, status=answered, headers=kept)
     answer[REPLAYED] = "true"
     return answer
 
 
-def _keep(merchant_id: int, key: str, fingerprint: bytes, answer: HttpResponse) -> None:
-    """Write the record of the answer. Raises _Overtaken where the key has one."""
-    headers = {name: answer[name] for name in ("Content-Type", *_KEPT) if name in answer}
+def _keep(merchant_id: int, key: str, fingerprint: bytes, answer: HttpResponse, *, seals: bool = False) -> None:
+    """Write the record of the answer, sealed where it holds a secret. Raises _Overtaken where the key has one."""
+    headers: dict[str, object] = {name: answer[name] for name in ("Content-Type", *_KEPT) if name in answer}
+    body = answer.content
+    if seals:
+        headers[_SEALED] = True
+        body = seal(body.decode())
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO merchants_idempotencyrecord (merchant_id, key, fingerprint, status, headers, body)
             VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
             """,
-            [merchant_id, key, fingerprint, answer.status_code, json.dumps(headers), answer.content],
+            [merchant_id, key, fingerprint, answer.status_code, json.dumps(headers), body],
         )
         if not cursor.rowcount:
             raise _Overtaken

@@ -27,11 +27,12 @@ class MerchantView(ApiView, GenericAPIView):
 
     `scopes` says for each method which scope the credential needs; a method that it does not name cannot be called,
     and the check `merchants.E001` finds it before that. POST needs an Idempotency-Key and is answered once (see
-    `oms.merchants.idempotency`) unless `requires_idempotency_key` is False.
+    `oms.merchants.idempotency`) unless `requires_idempotency_key` is False; `answers_a_secret` keeps the answer sealed.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     requires_idempotency_key = True
+    answers_a_secret = False
     lookup_field = "number"
     filter_backends: list[type] = []
     _allowance: rate_limits.Allowance | None = None

@@ -7,7 +7,7 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
-from oms.merchants.models import EndpointState, WebhookDelivery, WebhookEndpoint
+from oms.merchants.models import EndpointState, IdempotencyRecord, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import addresses, telling
 from tests import factories
 from tests.api.calls import change, errors_of
@@ -120,6 +120,21 @@ def test_ping_rotation_log_and_resend(api, shop):
     assert [row["response_status"] for row in shown["tries"]] == [204, 204]
     assert shown["state"] == "delivered"
     assert shown["next_try_at"] is None
+
+
+def test_the_answer_with_the_secret_is_kept_sealed(api):
+    body, key = {"url": URL, "event_types": ["*"]}, {"HTTP_IDEMPOTENCY_KEY": "k1"}
+    created = api.post(ENDPOINTS, body, format="json", **key)
+    path = f"{ENDPOINTS}/{created.json()['id']}/rotate-secret"
+    rotated = change(api, "post", path, HTTP_IDEMPOTENCY_KEY="k2")
+
+    kept = [bytes(body) for body in IdempotencyRecord.objects.values_list("body", flat=True)]
+    assert len(kept) == 2
+    assert not any(b"whsec_" in body for body in kept)
+    again = api.post(ENDPOINTS, body, format="json", **key)
+    assert (again.content, again["Idempotent-Replayed"]) == (created.content, "true")
+    assert "sealed" not in again
+    assert change(api, "post", path, HTTP_IDEMPOTENCY_KEY="k2").json() == rotated.json()
 
 
 def test_the_log_is_filtered_and_paged(api, shop):

@@ -58,6 +58,7 @@ class WebhookView(MerchantView):
 class EndpointsView(WebhookView):
     """The merchant's endpoints."""
 
+    answers_a_secret = True
     serializer_class = EndpointSerializer
     pagination_class = NewestFirst
     query_parameters = NewestFirst.query_parameters
@@ -177,6 +178,7 @@ class PingView(WebhookView):
 class RotateSecretView(WebhookView):
     """New secrets."""
 
+    answers_a_secret = True
     checks_version = frozenset({"POST"})
     serializer_class = SecretSerializer
 
