@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.files import File
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -208,9 +209,10 @@ def suggest(headers: Sequence[str], merchant: Merchant) -> list[str]:
 
 
 def remember(headers: Sequence[str], fields: Sequence[str], merchant: Merchant) -> None:
-    """Keep what staff said of these headers for the merchant's next file."""
+    """Keep what staff said of these headers for the merchant's next file. Needs an open transaction."""
     said = {header_key(header): name for header, name in zip(headers, fields, strict=True) if header_key(header)}
-    mapping, _created = ImportMapping.objects.get_or_create(merchant=merchant)
+    ImportMapping.objects.get_or_create(merchant=merchant)
+    mapping = ImportMapping.objects.select_for_update().get(merchant=merchant)
     mapping.fields = {**mapping.fields, **said}
     mapping.save(update_fields=["fields"])
 
@@ -458,18 +460,27 @@ def error_text(error: Mapping[str, Any]) -> str:
     return f"{where}, {column.label}: {error['detail']}" if column else f"{where}: {error['detail']}"
 
 
-def prepare(content: bytes, file_name: str, merchant: Merchant, owner: Any) -> Job:
+def prepare(file: UploadedFile, merchant: Merchant, owner: Any) -> Job:
     """Keep an uploaded file as a draft. Raises tables.UnreadableFile."""
-    table = tables.read_table(content)
+    table = tables.read_upload(file)
     return jobs.create(
         KIND,
         owner,
         state=jobs.JobState.DRAFT,
-        params={"fields": suggest(table.headers, merchant)},
+        params={"fields": suggest(table.headers, merchant), "other_sheets": table.other_sheets},
         merchant_code=merchant.code,
-        file_name=file_name,
+        file_name=file.name or "",
         content=tables.dump(table),
     )
+
+
+@transaction.atomic
+def start(job_id: int, headers: Sequence[str], fields: Sequence[str], merchant: Merchant) -> bool:
+    """Start a draft with these fields, and remember them for the merchant's next file; False where it is none now."""
+    started = jobs.change_draft(job_id, {"fields": list(fields)}, start=True)
+    if started:
+        remember(headers, fields, merchant)
+    return started
 
 
 def table_of(job: Job) -> tables.Table:

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -42,9 +42,8 @@ def upload_view(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     error = ""
     if request.method == "POST" and form.is_valid():
-        file = form.cleaned_data["file"]
         try:
-            job = importing.prepare(file.read(), file.name, form.cleaned_data["merchant"], request.user)
+            job = importing.prepare(form.cleaned_data["file"], form.cleaned_data["merchant"], request.user)
         except tables.UnreadableFile as refusal:
             error = str(refusal)
         else:
@@ -67,13 +66,17 @@ def mapping_view(request: HttpRequest, job_id: int) -> HttpResponse:
     if request.method == "POST":
         posted = [request.POST.get(f"column-{i}", "") for i in range(len(table.headers))]
         fields = [name if name in importing.BY_NAME else "" for name in posted]
-        job.params["fields"] = fields
-        job.save(update_fields=["params"])
     wrong = importing.mapping_errors(fields)
-    if request.method == "POST" and "start" in request.POST and not wrong:
-        importing.remember(table.headers, fields, merchant)
-        jobs.start(job.pk)
-        return redirect("admin:common_job_change", job.pk)
+    if request.method == "POST":
+        starts = "start" in request.POST and not wrong
+        if starts:
+            is_ours = importing.start(job.pk, table.headers, fields, merchant)
+        else:
+            is_ours = jobs.change_draft(job.pk, {"fields": fields})
+        if not is_ours:
+            messages.warning(request, _("This import was started or cancelled meanwhile; nothing was changed."))
+        if starts or not is_ours:
+            return redirect("admin:common_job_change", job.pk)
     entries = importing.read_orders(table, fields, timezone.now())
     previewed = [] if wrong else importing.preview(entries[: importing.PREVIEWED], merchant)
     context = _context(
@@ -87,6 +90,7 @@ def mapping_view(request: HttpRequest, job_id: int) -> HttpResponse:
         choices=[(column.name, column.label, column.is_required) for column in importing.COLUMNS],
         wrong=wrong,
         row_count=len(table.rows),
+        other_sheets=job.params.get("other_sheets"),
         order_count=len(entries),
         previewed=[{"result": result, "texts": describe(result)} for result in previewed],
         previewed_refused=sum(result.outcome == JobResult.Outcome.REFUSED for result in previewed),
