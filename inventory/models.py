@@ -159,6 +159,7 @@ class Stock(Versioned):
         verbose_name = _("stock")
         verbose_name_plural = _("stock")
         ordering = ["-id"]
+        permissions = [("import_stock", _("Can import counted stock from files"))]
         constraints = [
             # SKU first: sourcing asks "who has this SKU", and the pair is unique either way round.
             models.UniqueConstraint(fields=["sku", "warehouse"], name="stock_is_unique_in_warehouse"),
