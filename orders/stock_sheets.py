@@ -96,7 +96,7 @@ def book(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Job
     outcomes = iter(stock_changes.change_many(merchant, changes, actor=actor, everywhere=True))
     results = []
     for entry in entries:
-        result = JobResult(key=entry.key[:80], rows=entry.rows)
+        result = JobResult(key=entry.key[:80], rows=entry.rows, reference="")
         outcome = next(outcomes) if entry.body is not None else None
         if isinstance(outcome, Stock):
             result.outcome = JobResult.Outcome.DONE

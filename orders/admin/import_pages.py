@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from inventory.admin import StockAdmin
 from inventory.models import Stock
 from oms.common import jobs, tables
-from oms.common.job_pages import DESCRIPTIONS
+from oms.common.job_pages import DESCRIPTIONS, Description
 from oms.common.models import Job, JobResult, JobState
 from oms.common.templatetags.staff import grouped
 from oms.merchants.models import Merchant
@@ -40,7 +40,7 @@ class Wizard:
         self.model = model
         self.file_name = file_name
         self.name = f"{model._meta.app_label}_{model._meta.model_name}_import"
-        DESCRIPTIONS[kind.name] = self.describe
+        DESCRIPTIONS[kind.name] = Description(self.describe, kind.texts.key)
 
     def urls(self) -> list[URLPattern]:
         """The addresses of the pages, to stand before the model's own."""

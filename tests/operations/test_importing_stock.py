@@ -83,6 +83,7 @@ def test_the_preview_shows_the_change_and_books_nothing(clerk: Client, shop: fac
 
     assert "100 → 93" in page
     assert "row 3, Warehouse code: There is no warehouse nowhere." in page
+    assert "DatabaseDefault" not in page
     assert "Book 2 counts" in page
     assert on_hand(shop) == (100, 100)
     assert not StockMovement.objects.filter(kind="stock_take").exists()
@@ -123,6 +124,9 @@ def test_the_report_has_the_refused_rows_to_correct(clerk: Client, shop: factori
         "row 6, Units counted: Give a whole number from 0 to 1000000000.",
         "row 7, SKU code: This SKU of this warehouse stands in row 2 already.",
     ]
+    page = clerk.get(f"/admin/common/job/{job.pk}/change/").content.decode()
+    assert "Warehouse and SKU" in page
+    assert "External order number" not in page
     assert outcomes[0] == ["Row", "Warehouse and SKU", "Outcome", "Units on hand", "Reason"]
     assert outcomes[1][:4] == [2, f"{place} {shop.sku.code}", "Done", "100 → 50"]
     assert on_hand(shop) == (50, 100)
