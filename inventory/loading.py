@@ -249,7 +249,7 @@ def _store_stock(rows: list[tuple[int, ...]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE new_stock (LIKE inventory_stock) ON COMMIT DROP")
         cursor.execute("ALTER TABLE new_stock ALTER id DROP NOT NULL, ALTER reserved DROP NOT NULL")
-        cursor.execute("ALTER TABLE new_stock ALTER wakes_backorders DROP NOT NULL, ALTER version DROP NOT NULL")
+        cursor.execute("ALTER TABLE new_stock ALTER version DROP NOT NULL")
         copy_rows("new_stock", columns, rows)
         cursor.execute(
             f"""

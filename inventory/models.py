@@ -135,7 +135,7 @@ class StockQuerySet(models.QuerySet["Stock"]):
 class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
-    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders` is set whenever units
+    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is set whenever units
     become available, and cleared by the stage that then wakes waiting sub-orders. `version` counts the changes of
     `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile.
     """
@@ -151,7 +151,7 @@ class Stock(Versioned):
     safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
-    wakes_backorders = models.BooleanField(_("wakes backorders"), db_default=False, default=False, editable=False)
+    wakes_backorders_since = models.DateTimeField(_("wakes backorders since"), null=True, blank=True, editable=False)
 
     objects = StockQuerySet.as_manager()
 
@@ -159,6 +159,7 @@ class Stock(Versioned):
         verbose_name = _("stock")
         verbose_name_plural = _("stock")
         ordering = ["-id"]
+        permissions = [("import_stock", _("Can import counted stock from files"))]
         constraints = [
             # SKU first: sourcing asks "who has this SKU", and the pair is unique either way round.
             models.UniqueConstraint(fields=["sku", "warehouse"], name="stock_is_unique_in_warehouse"),
@@ -167,7 +168,11 @@ class Stock(Versioned):
             ),
         ]
         indexes = [
-            models.Index(fields=["id"], condition=Q(wakes_backorders=True), name="stock_wakes_backorders"),
+            models.Index(
+                fields=["wakes_backorders_since"],
+                condition=Q(wakes_backorders_since__isnull=False),
+                name="stock_wakes_backorders",
+            ),
             models.Index(fields=["warehouse", "id"], name="stock_by_warehouse"),
         ]
 

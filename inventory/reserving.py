@@ -141,7 +141,8 @@ def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, ac
                 UPDATE inventory_stock s SET
                     reserved = s.reserved - c.units,
                     on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
-                    wakes_backorders = s.wakes_backorders OR NOT %(leaves)s
+                    wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
+                                                  ELSE coalesce(s.wakes_backorders_since, now()) END
                 FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
                 WHERE s.id = c.stock_id
             )

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from logistics import expectations
 from oms.common import clock
-from oms.common.claiming import Stage
+from oms.common.claiming import MOST_COUNTED, Stage
 
 
 def run(limit: int) -> int:
@@ -17,6 +17,17 @@ def run(limit: int) -> int:
     """
     return _watch("orders_suborder", "s.id", "NULL::bigint", limit) + _watch(
         "logistics_shipment", "s.sub_order_id", "s.id", limit
+    )
+
+
+def backlog() -> str:
+    """Sub-orders and parcels whose next event is overdue and that were not looked at since."""
+    return " UNION ALL ".join(
+        f"""
+        (SELECT next_event_due AS due, false AS needs_person FROM {table}
+         WHERE next_event_due <= now() ORDER BY next_event_due LIMIT {MOST_COUNTED})
+        """
+        for table in ("orders_suborder", "logistics_shipment")
     )
 
 
@@ -94,4 +105,4 @@ def _close(condition: str, ids: Sequence[int]) -> None:
         )
 
 
-STAGE = Stage("watch", run)
+STAGE = Stage("watch", run, backlog=backlog)

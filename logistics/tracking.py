@@ -100,19 +100,24 @@ def receive(scans: Sequence[Scan]) -> None:
     nudging.nudge("track")
 
 
+_FRESH = """
+    FROM logistics_trackingevent t
+    JOIN logistics_shipment h ON h.id = t.shipment_id JOIN orders_suborder s ON s.id = h.sub_order_id
+    WHERE t.applied_at IS NULL ORDER BY t.id
+"""
+
+
 def run(limit: int) -> int:
     """Apply up to `limit` stored scans; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT t.id, s.order_id FROM logistics_trackingevent t
-            JOIN logistics_shipment h ON h.id = t.shipment_id JOIN orders_suborder s ON s.id = h.sub_order_id
-            WHERE t.applied_at IS NULL ORDER BY t.id LIMIT %s
-            """,
-            [limit],
-        )
+        cursor.execute(f"SELECT t.id, s.order_id {_FRESH} LIMIT %s", [limit])
         found = cursor.fetchall()
     return isolating.work_on("track", found, _apply_fresh)
+
+
+def backlog() -> str:
+    """Scans that are not applied yet."""
+    return f"SELECT t.received_at AS due, {isolating.needs_person('s.order_id')} AS needs_person {_FRESH}"
 
 
 def _apply_fresh(scan_ids: list[int], order_ids: list[int]) -> int:
@@ -251,7 +256,7 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
         # Cash on delivery was collected, or goods came back: the books are to be looked at.
         cursor.execute(
             """
-            UPDATE orders_order SET books_due = true WHERE id IN (
+            UPDATE orders_order SET books_due_since = coalesce(books_due_since, now()) WHERE id IN (
                 SELECT order_id FROM orders_suborder
                 WHERE id = ANY(%s) AND (payment_method = 'cod' OR state = 'returned'))
             """,
@@ -263,4 +268,4 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
     nudging.nudge("books")
 
 
-STAGE = Stage("track", run, wakes=("books", "complete"))
+STAGE = Stage("track", run, wakes=("books", "complete"), backlog=backlog)

@@ -103,7 +103,7 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
         )
         cursor.execute(
             """
-            UPDATE orders_order SET books_due = true WHERE id IN (
+            UPDATE orders_order SET books_due_since = coalesce(books_due_since, now()) WHERE id IN (
                 SELECT order_id FROM orders_suborder WHERE id = ANY(%s) AND payment_method = 'cod')
             """,
             [mine],

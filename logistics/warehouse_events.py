@@ -61,18 +61,23 @@ def receive(notices: Sequence[Notice]) -> None:
     nudging.nudge("warehouse_events")
 
 
+_FRESH = """
+    FROM logistics_warehouseevent e JOIN orders_suborder s ON s.id = e.sub_order_id
+    WHERE e.applied_at IS NULL ORDER BY e.id
+"""
+
+
 def run(limit: int) -> int:
     """Apply up to `limit` stored notices; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT e.id, s.order_id FROM logistics_warehouseevent e JOIN orders_suborder s ON s.id = e.sub_order_id
-            WHERE e.applied_at IS NULL ORDER BY e.id LIMIT %s
-            """,
-            [limit],
-        )
+        cursor.execute(f"SELECT e.id, s.order_id {_FRESH} LIMIT %s", [limit])
         found = cursor.fetchall()
     return isolating.work_on("warehouse_events", found, _apply_fresh)
+
+
+def backlog() -> str:
+    """Notices that are not applied yet."""
+    return f"SELECT e.received_at AS due, {isolating.needs_person('s.order_id')} AS needs_person {_FRESH}"
 
 
 def _apply_fresh(event_ids: list[int], order_ids: list[int]) -> int:
@@ -205,4 +210,4 @@ def _return_refused(refused: dict[int, str]) -> None:
         )
 
 
-STAGE = Stage("warehouse_events", run, wakes=("dispatch", "wake"))
+STAGE = Stage("warehouse_events", run, wakes=("dispatch", "wake"), backlog=backlog)

@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.models import LogisticsAlert, Shipment, ShipmentState
-from oms.common.claiming import Backlog
+from oms.common.claiming import MOST_COUNTED
 from oms.common.staff import capped_count, first_id_since, rounded
-from oms.pipeline import PIPELINE
+from oms.figures import StageFigures, stage_figures
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 
@@ -53,6 +53,7 @@ _STAGE_TITLES = {
     "complete": gettext_lazy("Complete"),
     "books": gettext_lazy("Put books right"),
     "send_refund": gettext_lazy("Send refunds"),
+    "chase_refunds": gettext_lazy("Ask after refunds"),
     "watch": gettext_lazy("Watch for delays"),
     "jobs": gettext_lazy("Background jobs"),
     "sandbox": gettext_lazy("Sandbox of the outside world"),
@@ -66,7 +67,7 @@ class Snapshot:
     taken_at: datetime
     states: dict[str, tuple[int, bool]] = field(default_factory=dict)  # by state: number, whether it is an estimate
     hours: list[tuple[datetime, int]] = field(default_factory=list)
-    stages: list[tuple[str, Backlog]] = field(default_factory=list)
+    stages: list[StageFigures] = field(default_factory=list)
     alerts: dict[tuple[str, int], int] = field(default_factory=dict)
     holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     stuck: list[tuple[str, int, datetime | None]] = field(default_factory=list)
@@ -78,7 +79,7 @@ def take_snapshot() -> Snapshot:
     snapshot = Snapshot(taken_at=timezone.now())
     snapshot.states = _orders_by_state()
     snapshot.hours = _orders_by_hour(snapshot.taken_at)
-    snapshot.stages = [(stage.name, backlog) for stage in PIPELINE if (backlog := stage.backlog()) is not None]
+    snapshot.stages = stage_figures()
     open_alerts = LogisticsAlert.objects.filter(closed_at=None).order_by().values_list("kind", "level")
     snapshot.alerts = {(kind, level): count for kind, level, count in open_alerts.annotate(Count("id"))}
     holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name")
@@ -189,13 +190,14 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
             },
             "stages": [
                 {
-                    "title": _STAGE_TITLES.get(name, name),
-                    "name": name,
-                    "waiting": backlog.waiting,
-                    "oldest": backlog.oldest_seconds if backlog.waiting else None,
-                    "is_late": bool(backlog.waiting) and backlog.oldest_seconds > LATE_SECONDS,
+                    "title": _STAGE_TITLES.get(stage.stage, stage.stage),
+                    "name": stage.stage,
+                    "waiting": stage.waiting,
+                    "is_more": stage.waiting >= MOST_COUNTED,
+                    "oldest": stage.oldest_seconds if stage.waiting else None,
+                    "is_late": bool(stage.waiting) and stage.oldest_seconds > LATE_SECONDS,
                 }
-                for name, backlog in figures.stages
+                for stage in figures.stages
             ],
             "alerts": _alert_rows(figures, alerts),
             "holds": _hold_rows(figures),

@@ -9,18 +9,16 @@ from django.conf import settings
 from django.db import connection
 
 from oms.common import heartbeat
-from oms.common.claiming import Stage
+from oms.common.claiming import MOST_COUNTED, Queue, Stage
 from oms.pipeline import PIPELINE
 
-# Rows beyond so many are not counted: the figure then says "at least so many".
-CAP = 10_000
 KEPT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """A stage's queue: rows that may be claimed now (up to CAP), the age in seconds of the oldest, rows under lease,
-    rows that failed too often and need a person."""
+    """What waits for a stage: rows that it may take now (up to MOST_COUNTED), for how many seconds the oldest has been
+    due, rows under lease, rows whose trouble a person must look at."""
 
     stage: str
     waiting: int
@@ -46,31 +44,43 @@ class Figures:
 
 
 def stage_figures(stages: Sequence[Stage] = PIPELINE) -> list[StageFigures]:
-    """The figures of all stages that have a queue of their own, in one statement."""
+    """The figures of all stages, in one statement."""
     parts = []
     for stage in stages:
         if stage.queue is not None:
-            queue = stage.queue
-            source = f"FROM {queue.table} q WHERE {queue.ready}"
-            parts.append(
-                f"""
-                SELECT '{stage.name}', w.n, w.oldest,
-                    (SELECT count(*) FROM (SELECT {source} AND q.lease_until >= now() LIMIT {CAP}) AS l),
-                    (SELECT count(*) FROM (SELECT {source} AND q.needs_person_since IS NOT NULL LIMIT {CAP}) AS p)
-                FROM (
-                    SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(due)), 0) AS oldest FROM (
-                        SELECT q.ready_at AS due FROM {queue.table} q WHERE {queue.condition()}
-                        ORDER BY q.ready_at LIMIT {CAP}
-                    ) AS waiting
-                ) AS w
-                """
-            )
+            parts.append(_of_queue(stage.name, stage.queue))
+        elif stage.backlog is not None:
+            parts.append(_of_backlog(stage.name, stage.backlog()))
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts))
         return [
             StageFigures(name, waiting, float(oldest), leased, stuck)
             for name, waiting, oldest, leased, stuck in cursor.fetchall()
         ]
+
+
+def _of_queue(name: str, queue: Queue) -> str:
+    source = f"FROM {queue.table} q WHERE {queue.ready}"
+    return f"""
+        SELECT '{name}', w.n, w.oldest,
+            (SELECT count(*) FROM (SELECT {source} AND q.lease_until >= now() LIMIT {MOST_COUNTED}) AS l),
+            (SELECT count(*) FROM (SELECT {source} AND q.needs_person_since IS NOT NULL LIMIT {MOST_COUNTED}) AS p)
+        FROM (
+            SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(due)), 0) AS oldest FROM (
+                SELECT q.ready_at AS due FROM {queue.table} q WHERE {queue.condition()}
+                ORDER BY q.ready_at LIMIT {MOST_COUNTED}
+            ) AS waiting
+        ) AS w
+    """
+
+
+def _of_backlog(name: str, backlog: str) -> str:
+    return f"""
+        SELECT '{name}', count(*) FILTER (WHERE NOT needs_person),
+            coalesce(extract(epoch FROM now() - min(due) FILTER (WHERE NOT needs_person)), 0),
+            0, count(*) FILTER (WHERE needs_person)
+        FROM (SELECT * FROM ({backlog}) AS rows LIMIT {MOST_COUNTED}) AS waiting
+    """
 
 
 def read() -> Figures:

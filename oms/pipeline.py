@@ -29,6 +29,7 @@ SANDBOX_STAGE = Stage(
         },
     ),
     wakes=("apply_notices", "warehouse_events", "track"),
+    backlog=sandbox.backlog,
 )
 
 PIPELINE = (

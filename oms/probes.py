@@ -27,6 +27,7 @@ from prometheus_client.registry import Collector
 
 from oms import figures
 from oms.common import heartbeat
+from oms.common.claiming import MOST_COUNTED
 
 MIGRATIONS_KEPT_SECONDS = 60.0
 _migrated_until = 0.0
@@ -125,7 +126,7 @@ class PipelineCollector(Collector):
             return
         yield GaugeMetricFamily("oms_database_up", "Whether the database answers.", 1)
         families = (
-            ("oms_stage_waiting", f"Rows that a stage may claim now, at most {figures.CAP}.", "waiting"),
+            ("oms_stage_waiting", f"Rows that a stage may claim now, at most {MOST_COUNTED}.", "waiting"),
             ("oms_stage_oldest_seconds", "For how long a stage's oldest claimable row waits.", "oldest_seconds"),
             ("oms_stage_late_seconds", "From which age on a stage counts as stuck.", None),
             ("oms_stage_leased", "Rows that a worker holds for a call outside.", "leased"),

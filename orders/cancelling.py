@@ -101,7 +101,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         cancel_reason=reason,
         ready_at=None,
         needs_person_since=None,
-        books_due=True,
+        books_due_since=timezone.now(),
     )
     timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
 
@@ -136,7 +136,7 @@ def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
         if order.sub_orders.exclude(state=SubOrderState.CANCELLED).exists():
             for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
                 close_hold(hold, note=_("The warehouse could not stop everything."), actor=actor)
-            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, books_due=True)
+            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, books_due_since=timezone.now())
             fulfilment.refresh([order.pk])
         else:
             _end(order, reason=order.cancel_reason, actor=actor)

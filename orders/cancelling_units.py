@@ -158,7 +158,7 @@ def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, 
     for key, own in by_part.items():
         if key not in whole:
             _part(open_parts[key], own, taken[key], stock_of, actor=actor)
-    Order.objects.filter(pk=order.pk).update(books_due=True)
+    Order.objects.filter(pk=order.pk).update(books_due_since=timezone.now())
     fulfilment.refresh([order.pk])
 
 

@@ -22,20 +22,31 @@ class NotDelivered(OmsError):
     code = "not_delivered"
 
 
+def _due() -> tuple[str, str]:
+    """What is to be completed, as SQL: the wait, and FROM and what follows. The column stands alone in the comparison,
+    so that the index ends the search, however much is delivered and not yet due."""
+    seconds = clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)).total_seconds()
+    wait = f"make_interval(secs => {seconds})"
+    return wait, (
+        f"FROM orders_suborder s WHERE s.state = 'delivered' AND s.delivered_at <= {clock.horizon()} - {wait}"
+        " ORDER BY s.delivered_at"
+    )
+
+
 def run(limit: int) -> int:
     """Complete up to `limit` delivered sub-orders; returns how many."""
+    _wait, rows = _due()
     with connection.cursor() as cursor:
         # The order is locked before its sub-orders, so the claim only reads here.
-        cursor.execute(
-            f"""
-            SELECT id, order_id FROM orders_suborder
-            WHERE state = 'delivered' AND delivered_at + %s <= {clock.horizon()}
-            ORDER BY delivered_at LIMIT %s
-            """,
-            [clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)), limit],
-        )
+        cursor.execute(f"SELECT s.id, s.order_id {rows} LIMIT %s", [limit])
         due = cursor.fetchall()
     return isolating.work_on("complete", due, lambda keys, _orders: _complete(keys, actors.job("complete")))
+
+
+def backlog() -> str:
+    """Sub-orders that the buyer has had long enough."""
+    wait, rows = _due()
+    return f"SELECT s.delivered_at + {wait} AS due, {isolating.needs_person('s.order_id')} AS needs_person {rows}"
 
 
 def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
@@ -73,4 +84,4 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
     nudging.nudge("books")
 
 
-STAGE = Stage("complete", run, wakes=("books",))
+STAGE = Stage("complete", run, wakes=("books",), backlog=backlog)

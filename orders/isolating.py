@@ -53,6 +53,14 @@ def _do(rows: Sequence[tuple[int, int | None]], work: Work) -> int:
         return work(keys, locked) if keys else 0
 
 
+def needs_person(order_id: str) -> str:
+    """The SQL condition that the order is shown to a person; `order_id` is the SQL expression of its id. For the
+    `backlog` of stages that work with `work_on`: they try such an order's rows, too, but nobody waits for it."""
+    return (
+        f"EXISTS (SELECT FROM orders_order shown WHERE shown.id = {order_id} AND shown.needs_person_since IS NOT NULL)"
+    )
+
+
 def _suspects(order_ids: set[int]) -> set[int | None]:
     with connection.cursor() as cursor:
         cursor.execute(

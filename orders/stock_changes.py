@@ -1,4 +1,5 @@
-"""Merchants telling what they have in their own warehouses: one row, or many in few statements."""
+"""Telling how many units a warehouse has, as merchants do of their own and staff of any: one row, or many in few
+statements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,22 +52,28 @@ def change_one(
 
 
 @transaction.atomic
-def change_many(merchant: Merchant, changes: Sequence[Change], *, actor: Actor) -> list[Stock | OmsError]:
-    """Do each change for itself; returns the stock as it is then, or why it was refused, in order.
+def change_many(
+    merchant: Merchant, changes: Sequence[Change], *, actor: Actor, everywhere: bool = False
+) -> list[Stock | OmsError]:
+    """Do each change of the merchant's goods for itself; returns the stock as it is then, or why it was refused, in
+    order. The merchant changes what lies in its own warehouses, staff what lies `everywhere`.
 
     What takes no promise away is done in a handful of statements; the rest, and a stock row that is named twice, one
     by one. All that they need is locked beforehand, sub-orders before stock.
     """
     outcomes: dict[int, Stock | OmsError] = {}
     skus = dict(Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes}).values_list("code", "pk"))
-    own = Warehouse.objects.filter(merchant=merchant, code__in={c.warehouse for c in changes})
-    warehouses = dict(own.values_list("code", "pk"))
+    known = Warehouse.objects.filter(code__in={c.warehouse for c in changes})
+    if not everywhere:
+        known = known.filter(merchant=merchant)
+    warehouses = dict(known.values_list("code", "pk"))
     places: dict[tuple[int, int], list[int]] = {}
     for index, change in enumerate(changes):
         if change.sku not in skus:
             outcomes[index] = UnknownStock(_("There is no SKU %(sku)s.") % {"sku": change.sku}, attr="sku")
         elif change.warehouse not in warehouses:
-            message = _("You have no warehouse %(code)s.") % {"code": change.warehouse}
+            text = _("There is no warehouse %(code)s.") if everywhere else _("You have no warehouse %(code)s.")
+            message = text % {"code": change.warehouse}
             outcomes[index] = UnknownStock(message, attr="warehouse")
         else:
             places.setdefault((warehouses[change.warehouse], skus[change.sku]), []).append(index)
@@ -166,7 +173,8 @@ def _change_simply(changes: dict[int, Change], actor: Actor) -> dict[int, Stock 
                     INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
                     SELECT id, 'stock_take', change, %(actor)s, note FROM wanted WHERE change <> 0
                 )
-                UPDATE inventory_stock s SET on_hand = w.on_hand, wakes_backorders = true
+                UPDATE inventory_stock s SET on_hand = w.on_hand, 
+                    wakes_backorders_since = coalesce(s.wakes_backorders_since, now())
                 FROM wanted w WHERE s.id = w.id AND w.change <> 0
                 """,
                 {

@@ -10,11 +10,15 @@ def run(limit: int) -> int:
     """Look at up to `limit` stock rows whose availability grew; returns how many there were.
 
     Sub-orders are locked before stock rows, here as everywhere. A stock row that changed between the look and the
-    update keeps its mark and is looked at once more, so no arrival is missed.
+    update is marked anew and looked at once more, so no arrival is missed.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, xmin::text, sku_id FROM inventory_stock WHERE wakes_backorders ORDER BY id LIMIT %s", [limit]
+            """
+            SELECT id, xmin::text, sku_id FROM inventory_stock WHERE wakes_backorders_since IS NOT NULL
+            ORDER BY wakes_backorders_since LIMIT %s
+            """,
+            [limit],
         )
         grown = cursor.fetchall()
         if not grown:
@@ -35,11 +39,12 @@ def run(limit: int) -> int:
         cursor.execute(
             """
             WITH seen AS (
-                SELECT s.id FROM inventory_stock s
-                JOIN unnest(%s::bigint[], %s::text[]) AS g(id, version) ON g.id = s.id AND g.version = s.xmin::text
+                SELECT s.id, s.xmin::text = g.version AS is_same FROM inventory_stock s
+                JOIN unnest(%s::bigint[], %s::text[]) AS g(id, version) ON g.id = s.id
                 ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE OF s
             )
-            UPDATE inventory_stock s SET wakes_backorders = false FROM seen WHERE s.id = seen.id
+            UPDATE inventory_stock s SET wakes_backorders_since = CASE WHEN NOT seen.is_same THEN clock_timestamp() END
+            FROM seen WHERE s.id = seen.id
             """,
             [[key for key, _seen, _sku in grown], [seen for _key, seen, _sku in grown]],
         )
@@ -61,4 +66,12 @@ def wake_all() -> int:
         return cursor.rowcount
 
 
-STAGE = Stage("wake", run, wakes=("allocate",))
+def backlog() -> str:
+    """Stock rows whose availability grew."""
+    return """
+        SELECT wakes_backorders_since AS due, false AS needs_person FROM inventory_stock
+        WHERE wakes_backorders_since IS NOT NULL ORDER BY wakes_backorders_since
+    """
+
+
+STAGE = Stage("wake", run, wakes=("allocate",), backlog=backlog)

@@ -46,8 +46,9 @@ def refresh(order_ids: Iterable[int]) -> None:
             )
             UPDATE orders_order o SET paid_amount = d.paid, refunded_amount = d.refunded,
                 payment_state = d.payment_state,
-                books_due = o.books_due OR d.paid > o.payable_amount
-                    OR (d.paid > o.paid_amount AND o.state = 'cancelled')
+                books_due_since = CASE
+                    WHEN d.paid > o.payable_amount OR (d.paid > o.paid_amount AND o.state = 'cancelled')
+                    THEN coalesce(o.books_due_since, now()) ELSE o.books_due_since END
             FROM derived d
             WHERE o.id = d.id
               AND (o.paid_amount, o.refunded_amount, o.payment_state) <> (d.paid, d.refunded, d.payment_state)
@@ -59,15 +60,28 @@ def refresh(order_ids: Iterable[int]) -> None:
 def run(limit: int) -> int:
     """Put right the books of up to `limit` orders that are marked due; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, id FROM orders_order WHERE books_due ORDER BY id LIMIT %s", [limit])
+        cursor.execute(
+            "SELECT id, id FROM orders_order WHERE books_due_since IS NOT NULL ORDER BY books_due_since LIMIT %s",
+            [limit],
+        )
         found = cursor.fetchall()
     return isolating.work_on("books", found, lambda _keys, orders: _put_right(orders))
+
+
+def backlog() -> str:
+    """Orders whose books are due."""
+    return """
+        SELECT books_due_since AS due, needs_person_since IS NOT NULL AS needs_person
+        FROM orders_order WHERE books_due_since IS NOT NULL ORDER BY books_due_since
+    """
 
 
 def _put_right(order_ids: Sequence[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE orders_order SET books_due = false WHERE id = ANY(%s) AND books_due RETURNING id", [list(order_ids)]
+            "UPDATE orders_order SET books_due_since = NULL WHERE id = ANY(%s) AND books_due_since IS NOT NULL"
+            " RETURNING id",
+            [list(order_ids)],
         )
         due = [key for (key,) in cursor.fetchall()]
     if due:
@@ -198,4 +212,4 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
         )
 
 
-STAGE = Stage("books", run, wakes=("send_refund",))
+STAGE = Stage("books", run, wakes=("send_refund",), backlog=backlog)

@@ -30,4 +30,13 @@ def run(limit: int) -> int:
     return len(unpaid)
 
 
-STAGE = Stage("expire_unpaid", run, wakes=("books",))
+def backlog() -> str:
+    """Orders whose deadline is over; those that were held meanwhile are due since the hold was released."""
+    return f"""
+        SELECT greatest(o.pay_by, (SELECT max(h.released_at) FROM orders_hold h WHERE h.order_id = o.id)) AS due,
+            false AS needs_person
+        FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by
+    """
+
+
+STAGE = Stage("expire_unpaid", run, wakes=("books",), backlog=backlog)

@@ -49,20 +49,26 @@ def receive(provider: str, notices: Sequence[Notice]) -> None:
     nudging.nudge("apply_notices")
 
 
+_FRESH = """
+    FROM payments_paymentnotice n
+    LEFT JOIN payments_payment p ON p.number = n.reference
+    LEFT JOIN payments_refund r ON r.number = n.reference
+    WHERE n.applied_at IS NULL ORDER BY n.id
+"""
+_ORDER = "coalesce(p.order_id, r.order_id)"
+
+
 def run(limit: int) -> int:
     """Apply up to `limit` stored notices; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT n.id, coalesce(p.order_id, r.order_id) FROM payments_paymentnotice n
-            LEFT JOIN payments_payment p ON p.number = n.reference
-            LEFT JOIN payments_refund r ON r.number = n.reference
-            WHERE n.applied_at IS NULL ORDER BY n.id LIMIT %s
-            """,
-            [limit],
-        )
+        cursor.execute(f"SELECT n.id, {_ORDER} {_FRESH} LIMIT %s", [limit])
         found = cursor.fetchall()
     return isolating.work_on("apply_notices", found, _apply_fresh)
+
+
+def backlog() -> str:
+    """Notices that are not applied yet."""
+    return f"SELECT n.received_at AS due, {isolating.needs_person(_ORDER)} AS needs_person {_FRESH}"
 
 
 def _apply_fresh(notice_ids: list[int], order_ids: list[int]) -> int:
@@ -194,4 +200,4 @@ def _start_review(order_ids: Sequence[int]) -> None:
         )
 
 
-STAGE = Stage("apply_notices", run, wakes=("review", "books"))
+STAGE = Stage("apply_notices", run, wakes=("review", "books"), backlog=backlog)

@@ -85,20 +85,31 @@ def refund(limit: int) -> int:
     )
 
 
+_SILENT = f"""
+    FROM payments_refund
+    WHERE state = 'requested' AND needs_person_since IS NULL
+      AND ready_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
+    ORDER BY ready_at
+"""
+
+
 def chase(limit: int) -> int:
     """Show up to `limit` refunds of which their provider said nothing for long to a person; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE payments_refund SET needs_person_since = now(), last_error = 'no word from the provider'
-            WHERE id IN (
-                SELECT id FROM payments_refund
-                WHERE state = 'requested' AND needs_person_since IS NULL AND ready_at < now() - %s
-                ORDER BY ready_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+            WHERE id IN (SELECT id {_SILENT} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
             """,
-            [REFUND_SILENCE, limit],
+            [limit],
         )
         return cursor.rowcount
+
+
+def chase_backlog() -> str:
+    """Refunds of which nothing was heard for too long."""
+    wait = f"make_interval(secs => {REFUND_SILENCE.total_seconds()})"
+    return f"SELECT ready_at + {wait} AS due, false AS needs_person {_SILENT}"
 
 
 def _send(
@@ -132,4 +143,4 @@ def _send(
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)
 REQUEST_STAGE = Stage("send_payment", request, queue=PAYMENT_QUEUE)
 REFUND_STAGE = Stage("send_refund", refund, queue=REFUND_QUEUE)
-CHASE_STAGE = Stage("chase_refunds", chase)
+CHASE_STAGE = Stage("chase_refunds", chase, backlog=chase_backlog)

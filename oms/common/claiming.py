@@ -25,6 +25,9 @@ from oms.common.masking import mask_text
 
 logger = logging.getLogger(__name__)
 
+# Of what waits for a stage no more rows are counted: the figure then says "at least so many".
+MOST_COUNTED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -52,40 +55,21 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits for a stage: rows, and the age in seconds of the oldest."""
-
-    waiting: int
-    oldest_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
     """One step of the pipeline.
 
     `run(limit)` claims up to `limit` rows, moves them on and returns how many it claimed. `wakes` names the stages that
-    get new work by it. `backlog` tells what waits; `leased` how many rows another worker holds right now.
+    get new work by it. What waits is told by the stage's `queue`; a stage without one has `backlog`, which returns an
+    SQL query over the rows that `run` would find now: `due`, since when a row has been due, and `needs_person`, whether
+    its trouble is shown to a person already. The query must be cheap however large the tables are. `leased` tells how
+    many rows another worker holds right now.
     """
 
     name: str
     run: Callable[[int], int]
     wakes: tuple[str, ...] = ()
     queue: Queue | None = None
-
-    def backlog(self) -> Backlog | None:
-        """What waits for the stage, or None where it has no queue of its own."""
-        if self.queue is None:
-            return None
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                SELECT count(*), coalesce(extract(epoch FROM now() - min(due)), 0)
-                FROM (SELECT q.ready_at AS due FROM {self.queue.table} q WHERE {self.queue.condition()}
-                      LIMIT 100000) AS waiting
-                """
-            )
-            waiting, oldest = cursor.fetchone()
-        return Backlog(waiting, float(oldest))
+    backlog: Callable[[], str] | None = None
 
     def leased(self) -> int:
         """How many rows of the queue somebody holds a lease on."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -79,7 +80,7 @@ class JobAdmin(KeysetAdmin):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         job = self._job(request, int(object_id) if object_id.isascii() and object_id.isdigit() else 0)
         refused = JobResult.objects.filter(job=job, outcome=JobResult.Outcome.REFUSED).order_by("position")
-        describe = DESCRIPTIONS.get(job.kind)
+        words = DESCRIPTIONS.get(job.kind)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -88,8 +89,10 @@ class JobAdmin(KeysetAdmin):
             "title": self.title(job),
             "can_download": bool(job.result) and self._may_read(request, job),
             "refused": [
-                {"result": result, "texts": describe(result) if describe else []} for result in refused[:SHOWN_REFUSALS]
+                {"result": result, "texts": words.describe(result) if words else []}
+                for result in refused[:SHOWN_REFUSALS]
             ],
+            "result_key": words.key if words else "",
             "outcomes": job.progress.get("outcomes", {}),
             "state": self._state(job),
         }
@@ -153,8 +156,16 @@ class JobAdmin(KeysetAdmin):
         }
 
 
-# How the results of a kind of job are told; upper apps add theirs.
-DESCRIPTIONS: dict[str, Callable[[JobResult], list[str]]] = {}
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How the results of a kind of job are told: what is wrong with one, in sentences, and what its key is."""
+
+    describe: Callable[[JobResult], list[str]]
+    key: Any
+
+
+# By kind; upper apps add theirs.
+DESCRIPTIONS: dict[str, Description] = {}
 
 
 class ExportForm(forms.Form):

@@ -182,14 +182,21 @@ def create(
 
 
 @transaction.atomic
-def start(job_id: int) -> None:
-    """Queue a draft; one that was started already is left alone."""
+def change_draft(job_id: int, params: dict[str, Any], *, start: bool = False) -> bool:
+    """Set these parameters of a draft, and queue it if it is to start; one transaction, under the job's lock.
+
+    Returns False, and changes nothing, where it is no draft any more: somebody started or cancelled it meanwhile.
+    """
     job = Job.objects.select_for_update().get(pk=job_id)
-    if job.state == JobState.DRAFT:
+    if job.state != JobState.DRAFT:
+        return False
+    job.params = {**job.params, **params}
+    if start:
         job.queue()
-        job.save(update_fields=["state"])
-        Job.objects.filter(pk=job_id).update(ready_at=timezone.now())
+        job.ready_at = timezone.now()
         nudging.nudge(STAGE.name)
+    job.save(update_fields=["params", "state", "ready_at"])
+    return True
 
 
 @transaction.atomic

@@ -71,14 +71,22 @@ def schedule(system: str, references: list[str], after: timedelta) -> None:
         )
 
 
+def _due() -> str:
+    return f"FROM common_sandboxjob WHERE due_at <= {clock.horizon()} ORDER BY due_at"
+
+
+def backlog() -> str:
+    """Answers whose time has come."""
+    return f"SELECT due_at AS due, false AS needs_person {_due()}"
+
+
 @transaction.atomic
 def answer(handlers: dict[str, Handler], limit: int) -> int:
     """Take up to `limit` due jobs, hand them to their system's handler, and plan what each does next."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id, system, reference, step, data, due_at FROM common_sandboxjob
-            WHERE due_at <= {clock.horizon()} ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+            SELECT id, system, reference, step, data, due_at {_due()} LIMIT %s FOR UPDATE SKIP LOCKED
             """,
             [limit],
         )

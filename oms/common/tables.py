@@ -1,7 +1,7 @@
 """Tables in files: reading what people upload, writing what they download.
 
-What is read comes from strangers: its size is limited, and workbooks are read by a process of its own (see
-`sheet_reader`). What is written is opened in Excel: no cell may become a formula.
+What is read comes from strangers: a process of its own reads it under limits (see `table_reader`), so that what a file
+may cost this one is known. What is written is opened in Excel: no cell may become a formula.
 """
 
 import csv
@@ -10,8 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import zipfile
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,19 +18,25 @@ from typing import IO, Any, Protocol
 
 import xlsxwriter
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
+from oms.common import table_reader
 from oms.common.errors import OmsError
 
 MAX_COLUMNS = 200
 MAX_CELL = 4_000
+MAX_CELLS = 2_000_000
+MAX_CHARACTERS = 20_000_000
+MAX_SHEETS = 50
+# Files within a workbook's archive: a few, and one for each sheet, picture and chart.
+MAX_PARTS = 2_000
 MAX_UNFOLDED_BYTES = 300 * 1024 * 1024
 READER_MEMORY_BYTES = 1024 * 1024 * 1024
-READER_SECONDS = 60
+READER_SECONDS = 30
 XLSX_ROWS = 1_000_000
 # Excel, WPS and LibreOffice take a cell that begins so for a formula; the wide forms too, in some languages.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-_READER = Path(__file__).with_name("sheet_reader.py")
 
 
 class UnreadableFile(OmsError):
@@ -44,10 +48,18 @@ class UnreadableFile(OmsError):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header and rows of text, each with its number in the file; every row has as many cells as the header."""
+    """A header and rows of text, each with its number in the file; every row has as many cells as the header.
+    `other_sheets` of the workbook were not read."""
 
     headers: list[str]
     rows: list[tuple[int, list[str]]]
+    other_sheets: int = 0
+
+
+def read_upload(file: UploadedFile) -> Table:
+    """The table in a file as it was uploaded. Raises UnreadableFile; one that is too large is not even loaded."""
+    _check_size(file.size or 0)
+    return read_table(file.read())
 
 
 def read_table(content: bytes) -> Table:
@@ -55,104 +67,107 @@ def read_table(content: bytes) -> Table:
 
     Raises UnreadableFile for what is too large or no table.
     """
-    if len(content) > settings.IMPORT_MAX_BYTES:
+    _check_size(len(content))
+    headers: list[str] | None = None
+    rows: list[tuple[int, list[str]]] = []
+    sheets = 1
+    for line in _lines(content):
+        if isinstance(line, dict):
+            if "refused" in line:
+                raise UnreadableFile(_refusal(**line))
+            sheets = line["sheets"]
+        elif headers is None:
+            headers = line[1]
+        else:
+            number, cells = line
+            rows.append((number, [*cells, *[""] * (len(headers) - len(cells))]))
+    if headers is None or not rows:
+        raise UnreadableFile(_("The file has no rows. Its first row must hold the names of the columns."))
+    return Table(headers, rows, sheets - 1)
+
+
+def _check_size(size: int) -> None:
+    if size > settings.IMPORT_MAX_BYTES:
         raise UnreadableFile(
             _("The file is too large: at most %(most)d MB. Divide it.")
             % {"most": settings.IMPORT_MAX_BYTES // (1024 * 1024)}
         )
-    is_workbook = content.startswith((b"PK", b"\xd0\xcf\x11\xe0"))
-    return _table(_sheet(content) if is_workbook else _text(content))
 
 
-def _table(lines: Iterator[tuple[int, list[str]]]) -> Table:
-    most = settings.IMPORT_MAX_ROWS
-    headers: list[str] | None = None
-    rows: list[tuple[int, list[str]]] = []
-    for number, cells in lines:
-        if headers is None:
-            headers = [cell.strip() for cell in cells]
-            if len(headers) > MAX_COLUMNS:
-                raise UnreadableFile(_("The file has more than %(most)d columns.") % {"most": MAX_COLUMNS})
-            continue
-        if len(rows) == most:
-            raise UnreadableFile(_("The file has more than %(most)d rows. Divide it.") % {"most": most})
-        if any(len(cell) > MAX_CELL for cell in cells):
-            raise UnreadableFile(
-                _("A cell of row %(row)d has more than %(most)d characters.") % {"row": number, "most": MAX_CELL}
-            )
-        rows.append((number, [*cells[: len(headers)], *[""] * (len(headers) - len(cells))]))
-    if headers is None or not rows:
-        raise UnreadableFile(_("The file has no rows. Its first row must hold the names of the columns."))
-    return Table(headers, rows)
-
-
-def _text(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    text = _decoded(content)
-    if "\0" in text[:10_000]:
-        raise UnreadableFile(_("This is neither a workbook nor a text file. Give xlsx, xls, ods or CSV."))
-    first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, [cell.strip().replace("\0", "") for cell in cells]
-    except csv.Error as error:
-        raise UnreadableFile(
-            _("Row %(row)d cannot be read: %(reason)s.") % {"row": reader.line_num, "reason": error}
-        ) from error
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif content.startswith(BOM_UTF8):
-        encodings = ["utf-8-sig"]
-    else:
-        encodings = ["utf-8", "gb18030"]  # what is valid UTF-8 and has Chinese in it is never GB 18030 by chance
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise UnreadableFile(_("The text is neither UTF-8 nor GB 18030. Save the file as “CSV UTF-8”."))
-
-
-def _sheet(content: bytes) -> Iterator[tuple[int, list[str]]]:
-    if content.startswith(b"PK"):
-        _check_archive(content)
-    with tempfile.NamedTemporaryFile(suffix=".sheet") as file:
+def _lines(content: bytes) -> Iterator[Any]:
+    """What the reader prints of the file: rows, the number of sheets, or why it refuses."""
+    limits = {
+        "rows": settings.IMPORT_MAX_ROWS,
+        "columns": MAX_COLUMNS,
+        "cells": MAX_CELLS,
+        "characters": MAX_CHARACTERS,
+        "cell": MAX_CELL,
+        "sheets": MAX_SHEETS,
+        "parts": MAX_PARTS,
+        "unfolded_bytes": MAX_UNFOLDED_BYTES,
+        "memory_bytes": READER_MEMORY_BYTES,
+        "seconds": READER_SECONDS,
+    }
+    with tempfile.NamedTemporaryFile(suffix=".sheet") as file, tempfile.TemporaryFile() as printed:
         file.write(content)
         file.flush()
-        limits = (settings.IMPORT_MAX_ROWS + 1, READER_MEMORY_BYTES, READER_SECONDS)
-        command = [sys.executable, "-I", str(_READER), file.name, *map(str, limits)]
+        program = str(Path(table_reader.__file__))
         try:
             reader = subprocess.run(  # noqa: S603 - our own program
-                command, capture_output=True, timeout=2 * READER_SECONDS, env={"PYTHONIOENCODING": "utf-8"}
+                [sys.executable, "-I", program, file.name, json.dumps(limits)],
+                stdout=printed,
+                stderr=subprocess.DEVNULL,
+                timeout=2 * READER_SECONDS,
+                env={},
             )
         except subprocess.TimeoutExpired as error:
-            raise UnreadableFile(_unfolds_too_far()) from error
-    if reader.returncode < 0 or b"MemoryError" in reader.stderr:
-        raise UnreadableFile(_unfolds_too_far())
-    if reader.returncode:
-        raise UnreadableFile(_("This workbook cannot be read. Save it again as xlsx, without a password."))
-    for line in reader.stdout.splitlines():
-        number, cells = json.loads(line)
-        yield number, cells
+            raise UnreadableFile(_refusal("seconds")) from error
+        if reader.returncode < 0 or reader.returncode == table_reader.OUT_OF_MEMORY:
+            raise UnreadableFile(_refusal("memory_bytes"))
+        if reader.returncode:
+            raise UnreadableFile(_refusal("no_workbook"))
+        printed.seek(0)
+        yield from map(json.loads, printed)
 
 
-def _check_archive(content: bytes) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unfolded = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise UnreadableFile(_("This workbook is damaged. Save it again as xlsx.")) from error
-    if unfolded > MAX_UNFOLDED_BYTES:
-        raise UnreadableFile(_unfolds_too_far())
-
-
-def _unfolds_too_far() -> str:
-    return _("This workbook takes too much memory: copy the rows that are needed into a new one.")
+def _refusal(refused: str, row: int = 0, why: str = "") -> str:
+    """Why the reader refused the file, in words: the limit and what to do."""
+    texts = {
+        "rows": _("The file has more than %(rows)d rows. Divide it."),
+        "columns": _("The file has more than %(columns)d columns."),
+        "cell": _("A cell of row %(row)d has more than %(cell)d characters."),
+        "cells": _("Up to row %(row)d the file has more than %(cells)d cells with text. Divide it."),
+        "characters": _("Up to row %(row)d the file has more than %(characters)d characters of text. Divide it."),
+        "sheets": _("The workbook has more than %(sheets)d sheets. Copy the one that is needed into a new one."),
+        "parts": _("The workbook has more than %(parts)d parts. Copy the rows that are needed into a new one."),
+        "unfolded_bytes": _(
+            "This workbook unfolds to more than %(megabytes)d MB. Copy the rows that are needed into a new one."
+        ),
+        "memory_bytes": _(
+            "This file takes more than %(memory)d MB of memory or %(seconds)d seconds to read."
+            " Copy the rows that are needed into a new one."
+        ),
+        "no_workbook": _("This workbook cannot be read. Save it again as xlsx, without a password."),
+        "damaged": _("This workbook is damaged. Save it again as xlsx."),
+        "no_table": _("This is neither a workbook nor a text file. Give xlsx, xls, ods or CSV."),
+        "encoding": _("The text is neither UTF-8 nor GB 18030. Save the file as “CSV UTF-8”."),
+        "row": _("Row %(row)d cannot be read: %(why)s."),
+    }
+    texts["seconds"] = texts["memory_bytes"]
+    return texts[refused] % {
+        "row": row,
+        "why": why,
+        "rows": settings.IMPORT_MAX_ROWS,
+        "columns": MAX_COLUMNS,
+        "cell": MAX_CELL,
+        "cells": MAX_CELLS,
+        "characters": MAX_CHARACTERS,
+        "sheets": MAX_SHEETS,
+        "parts": MAX_PARTS,
+        "megabytes": MAX_UNFOLDED_BYTES // (1024 * 1024),
+        "memory": READER_MEMORY_BYTES // (1024 * 1024),
+        "seconds": READER_SECONDS,
+    }
 
 
 def dump(table: Table) -> bytes:

@@ -60,14 +60,11 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/note/", actions.note_view, "note"),
             ("<int:order_id>/retry/", actions.retry_view, "retry"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
-            ("import/", import_pages.upload_view, "import"),
-            ("import/<int:job_id>/", import_pages.mapping_view, "import_mapping"),
-            ("import/template/", import_pages.template_view, "import_template"),
         ]
         own = [
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
         ]
-        return own + super().get_urls()
+        return own + import_pages.ORDERS.urls() + super().get_urls()
 
     # --- The list
 
@@ -86,7 +83,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                 )
         context = {
             "queue_tabs": order_list.queue_tabs(request.GET.dict()),
-            "may_import": request.user.has_perm("orders.import_orders"),
+            "may_import": import_pages.ORDERS.may(request),
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)

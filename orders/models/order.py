@@ -159,9 +159,10 @@ class Order(WorkItem, Versioned):
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
-    books_due = models.BooleanField(
-        _("books due"),
-        db_default=False,
+    books_due_since = models.DateTimeField(
+        _("books due since"),
+        null=True,
+        blank=True,
         editable=False,
         help_text=_("Something changed what is owed; payments looks at the order next."),
     )
@@ -224,7 +225,7 @@ class Order(WorkItem, Versioned):
                 condition=Q(is_historical=False)
                 | Q(
                     state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
-                    books_due=False,
+                    books_due_since__isnull=True,
                     open_holds=0,
                 ),
                 name="order_historical_is_over",
@@ -270,7 +271,9 @@ class Order(WorkItem, Versioned):
                 name="order_queue_split",
             ),
             models.Index(fields=["id"], condition=Q(open_holds__gt=0), name="order_queue_held"),
-            models.Index(fields=["id"], condition=Q(books_due=True), name="order_queue_books"),
+            models.Index(
+                fields=["books_due_since"], condition=Q(books_due_since__isnull=False), name="order_queue_books"
+            ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),
         ]
 

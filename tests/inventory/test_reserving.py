@@ -47,13 +47,13 @@ def test_a_plan_whose_shortage_is_over_is_not_served(shop):
 def test_released_units_can_be_promised_again_and_wake_who_waits(shop):
     stock = factories.StockFactory(on_hand=3)
     reserving.reserve([Demand(1, 101, stock.pk, 3)], actor="test")
-    assert not steps.fresh(stock).wakes_backorders
+    assert not steps.fresh(stock).wakes_backorders_since
 
     assert reserving.release([101], actor="test", note="cancelled") == 3
     assert reserving.release([101], actor="test") == 0
 
     stock = steps.fresh(stock)
-    assert (stock.on_hand, stock.reserved, stock.wakes_backorders) == (3, 0, True)
+    assert (stock.on_hand, stock.reserved, bool(stock.wakes_backorders_since)) == (3, 0, True)
     assert reserving.reserve([Demand(1, 101, stock.pk, 3)], actor="test") == {1}
 
 
@@ -65,7 +65,7 @@ def test_consumed_units_are_gone_once(shop):
     assert reserving.consume([101], actor="test") == 0
 
     stock = steps.fresh(stock)
-    assert (stock.on_hand, stock.reserved, stock.wakes_backorders) == (1, 0, False)
+    assert (stock.on_hand, stock.reserved, bool(stock.wakes_backorders_since)) == (1, 0, False)
     ledger = StockMovement.objects.filter(stock=stock).order_by("id")
     assert list(ledger.values_list("kind", "on_hand_change", "reserved_change")) == [
         ("opening", 3, 0),
@@ -80,7 +80,7 @@ def test_goods_received_are_booked_and_wake_who_waits(shop):
     assert receiving.receive(shop.warehouse.pk, shop.sku.pk, 7, actor="test") == 107
 
     stock = steps.fresh(stock)
-    assert (stock.on_hand, stock.wakes_backorders) == (107, True)
+    assert (stock.on_hand, bool(stock.wakes_backorders_since)) == (107, True)
     new = factories.SkuFactory(merchant=shop.merchant)
     assert receiving.receive(shop.warehouse.pk, new.pk, 4, actor="test") == 4
     for units in (0, -1):

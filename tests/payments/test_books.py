@@ -93,7 +93,7 @@ def test_a_cancelled_part_is_refunded_alone(shop):
     steps.approve_and_split()
     part = SubOrder.objects.get(order=order, storage_class="frozen")
     SubOrder.objects.filter(pk=part.pk).update(state="cancelled", cancelled_at=steps.NOON)
-    Order.objects.update(books_due=True)
+    Order.objects.update(books_due_since=timezone.now())
 
     factories.run(books.run)
 
@@ -151,7 +151,7 @@ def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
     assert not Settlement.objects.exists()
 
     factories.run(completing.run, books.run)
-    Order.objects.update(books_due=True)
+    Order.objects.update(books_due_since=timezone.now())
     factories.run(books.run)
 
     settlement = Settlement.objects.get()

@@ -135,7 +135,7 @@ def test_what_was_paid_too_much_goes_back_once(shop):
     steps.notify(f"{order.number}-P1", "30.01")
 
     factories.run(noticing.run, books.run, books.run)
-    Order.objects.update(books_due=True)
+    Order.objects.update(books_due_since=timezone.now())
     factories.run(books.run)
 
     refund = Refund.objects.get()
@@ -143,7 +143,11 @@ def test_what_was_paid_too_much_goes_back_once(shop):
     assert steps.fresh(order).state == "in_review"
     factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run, books.run)
     order = steps.fresh(order)
-    assert (order.refunded_amount, order.payment_state, order.books_due) == (Decimal("4.01"), "partly_refunded", False)
+    assert (order.refunded_amount, order.payment_state, order.books_due_since) == (
+        Decimal("4.01"),
+        "partly_refunded",
+        None,
+    )
 
 
 def test_too_little_money_does_not_start_the_review(shop):
@@ -229,7 +233,7 @@ def test_cash_on_delivery_is_collected_once_and_when_it_is_delivered(shop):
 
     steps.scan(shipment, "collected", "signed")
     factories.run(books.run, completing.run, tracking.run, books.run)
-    Order.objects.update(books_due=True)
+    Order.objects.update(books_due_since=timezone.now())
     factories.run(books.run)
 
     payment = Payment.objects.get()

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 from time import monotonic, sleep
 from unittest import mock
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from inventory import receiving, reserving
 from inventory.models import Reservation, Stock
@@ -102,18 +104,20 @@ def test_goods_that_arrive_between_plan_and_reservation_are_not_missed():
 
     with mock.patch("inventory.reserving.reserve", reserve_late):
         steps.once(allocating.run)
-    assert not Stock.objects.get(sku=sku).wakes_backorders
+    assert not Stock.objects.get(sku=sku).wakes_backorders_since
     steps.once(allocating.run)
 
     assert SubOrder.objects.get(order=order).state == "allocated"
 
 
 def test_goods_that_arrive_while_they_are_looked_at_wake_once_more():
-    """The mark of a stock row that changed after the look stays."""
+    """A stock row that changed after the look is marked anew, as of that moment."""
     shop = factories.make_shop()
     sku = factories.SkuFactory(merchant=shop.merchant)
     stock = factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=0)
     receiving.receive(shop.warehouse.pk, sku.pk, 1, actor="test")
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Stock.objects.filter(pk=stock.pk).update(wakes_backorders_since=long_ago)
     with transaction.atomic(), ThreadPoolExecutor(1) as pool:
         seen = []
 
@@ -128,10 +132,11 @@ def test_goods_that_arrive_while_they_are_looked_at_wake_once_more():
             assert waking.run(10) == 1
 
     stock.refresh_from_db()
-    assert (stock.on_hand, stock.wakes_backorders) == (2, True)
+    assert stock.on_hand == 2
+    assert stock.wakes_backorders_since > long_ago + timedelta(minutes=4)
     factories.run(waking.run)
     stock.refresh_from_db()
-    assert not stock.wakes_backorders
+    assert not stock.wakes_backorders_since
 
 
 def test_allocators_on_hot_skus_promise_exactly_what_there_is():
