@@ -85,6 +85,16 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "released_goods_have_somewhere_to_go",
+        "Goods are given to a warehouse only with the recipient's phone, region and address.",
+        """
+        SELECT s.number, s.state FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.storage_class <> 'virtual'
+          AND s.state NOT IN ('awaiting_allocation', 'backordered', 'allocated', 'cancelled')
+          AND (o.recipient_phone = '' OR o.recipient_address = '' OR o.region_id IS NULL)
+        """,
+    ),
+    Invariant(
         "open_holds_are_counted",
         "`open_holds` is the number of holds that are not released.",
         """

@@ -13,6 +13,7 @@ from oms.common.errors import OmsError
 from orders import allocating, holding, readdressing
 from orders.models import BuyerNotification, Hold, LocOrder, Order, OrderEvent
 from tests import factories, steps
+from tests.api.calls import change
 from tests.api.samples import virtual_sku
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,7 @@ def create(api, shop, **changes):
         "items": [{"item_id": shop.sku.code, "quantity": 2}],
         "delivery_address": "北京市朝阳区建国路88号",
         "delivery_time": TIME,
+        "receiver_phone": "13800001111",
     }
     return post(api, "order/create", {**body, **changes})
 
@@ -81,7 +83,7 @@ def test_an_order_at_list_price_to_a_parsed_address(api, shop):
     assert answer.json() == {
         "code": 0,
         "message": "订单已接收",
-        "data": {"order_id": "T1", "order_number": order.number, "amount": "20.00"},
+        "data": {"order_id": "T1", "order_number": order.number, "amount": "20.00", "waits_for_person": None},
     }
     assert (order.region_id, order.recipient_address, order.open_holds) == ("110105", "建国路88号", 0)
     assert order.wanted_at == datetime(2025, 2, 15, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -90,6 +92,7 @@ def test_an_order_at_list_price_to_a_parsed_address(api, shop):
         "order_number": order.number,
         "order_status": "待支付",
         "payment_status": "待支付",
+        "waits_for_person": None,
         "tracking": [],
     }
     in_body = api.generic("GET", "/api/order/status", '{"order_id": "T1"}', content_type="application/json")
@@ -121,6 +124,68 @@ def test_an_uncertain_address_asks_a_person(api, shop, chaoyang):
     steps.approve_and_split()
     assert (Order.objects.get().state, Order.objects.get().open_holds) == ("split", 0)
     nothing_is_broken()
+
+
+@pytest.mark.parametrize("by", ["staff", "merchant"])
+def test_goods_without_a_phone_wait_for_one(api, shop, by):
+    first = create(api, shop, receiver_phone="", payment_status="已支付").json()
+    order, hold = Order.objects.get(), Hold.objects.get()
+    assert (hold.kind, order.recipient_phone, order.region_id) == ("address", "", "110105")
+    assert "手机号" in hold.reason
+    assert first["message"] == "订单已接收，待人工确认收货信息"
+    assert first["data"]["waits_for_person"] == status(api)["waits_for_person"] == hold.reason
+    assert create(api, shop, receiver_phone="", payment_status="已支付").json() == first
+    assert status(api)["order_status"] == "地址待确认"
+    with pytest.raises(holding.CannotRelease, match="电话"):
+        holding.release_hold(hold.pk, note="", actor=steps.STAFF)
+    # Something else that is changed does not let it go.
+    readdressing.change_recipient(order.pk, readdressing.Recipient(name="张三"), actor=steps.STAFF)
+    steps.approve_and_split()
+    assert (Order.objects.get().state, Order.objects.get().open_holds) == ("in_review", 1)
+
+    if by == "staff":
+        readdressing.change_recipient(order.pk, readdressing.Recipient(phone="13800002222"), actor=steps.STAFF)
+    else:
+        path = f"/api/v1/orders/{order.number}/recipient"
+        answer = change(api, "patch", path, {"phone": "13800002222"}, version=Order.objects.get().version)
+        assert (answer.status_code, answer.json()["held"]) == (200, False)
+    assert status(api)["waits_for_person"] is None
+    assert steps.released(Order.objects.get()).state == "released"
+    nothing_is_broken()
+
+
+def test_what_both_lack_is_asked_at_once_and_both_must_be_said(api, shop):
+    create(api, shop, receiver_phone="", delivery_address="建国路88号", payment_status="已支付")
+    order, hold = Order.objects.get(), Hold.objects.get()
+    assert ("手机号" in hold.reason, "区域" in hold.reason) == (True, True)
+    readdressing.change_recipient(order.pk, readdressing.Recipient(region_code="110105"), actor=steps.STAFF)
+    assert Order.objects.get().open_holds == 1
+    readdressing.change_recipient(order.pk, readdressing.Recipient(phone="13800002222"), actor=steps.STAFF)
+    assert Order.objects.get().open_holds == 0
+    nothing_is_broken()
+
+
+def test_virtual_goods_sent_as_items_need_no_phone(api, shop):
+    sku = virtual_sku(shop)
+    items = [{"item_id": sku.code, "quantity": 1}]
+    answer = create(api, shop, items=items, receiver_phone="", delivery_address="无", payment_status="已支付")
+    assert answer.json()["data"]["waits_for_person"] is None
+    steps.approve_and_split()
+    factories.run(allocating.run, virtual_delivery.run)
+    assert VirtualDelivery.objects.count() == 1
+    nothing_is_broken()
+
+
+def test_a_wrong_phone_is_named_by_the_field_of_this_interface(api, shop):
+    assert refusal(create(api, shop, receiver_phone="123")) == (40001, ["receiver_phone"])
+
+
+def test_goods_that_left_without_a_phone_are_noticed(api, shop):
+    create(api, shop, payment_status="已支付")
+    steps.released(Order.objects.get())
+    nothing_is_broken()
+    Order.objects.update(recipient_phone="")
+    assert [text.partition(":")[0] for text in steps.broken_invariants()] == ["released_goods_have_somewhere_to_go"]
 
 
 def test_an_order_that_the_merchant_was_paid_for(api, shop):
