@@ -95,6 +95,12 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "messages_to_buyers_are_sealed",
+        "What a message to a buyer says, which may hold codes and passwords, is kept encrypted.",
+        # How every token of Fernet begins.
+        "SELECT n.id FROM orders_buyernotification n WHERE substring(n.content FOR 6) <> 'gAAAAA'::bytea",
+    ),
+    Invariant(
         "open_holds_are_counted",
         "`open_holds` is the number of holds that are not released.",
         """

@@ -60,6 +60,7 @@ class RejectedOrder(Versioned):
         verbose_name = _("refused row")
         verbose_name_plural = _("refused rows")
         ordering = ["-id"]
+        permissions = [("replay_rejectedorder", _("Can replay and discard refused rows"))]
         constraints = [
             models.UniqueConstraint(fields=["merchant", "body_digest"], name="rejected_order_is_kept_once"),
             models.CheckConstraint(
@@ -73,6 +74,9 @@ class RejectedOrder(Versioned):
         indexes = [
             models.Index(fields=["merchant", "-id"], name="rejected_order_of_merchant"),
             models.Index(fields=["keep_until"], name="rejected_order_by_retention"),
+            # What staff look rows up by, and the page of the order that a row became.
+            models.Index(fields=["external_number"], name="rejected_order_by_number"),
+            models.Index(fields=["order"], condition=Q(order__isnull=False), name="rejected_order_of_order"),
         ]
 
     def __str__(self) -> str:

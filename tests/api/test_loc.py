@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 
 from inventory.models import Region, Stock
 from logistics import virtual_delivery
@@ -230,6 +231,66 @@ def test_cancelling_by_a_reported_state(api, shop):
     assert status(api)["order_status"] == "已取消"
 
 
+def in_the_database(*texts):
+    """Tables that hold one of the texts, as it is or as bytes."""
+    holding_it = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            # Backslashes and quotes are doubled in the text of a row.
+            cursor.execute(f"SELECT coalesce(string_agg(replace(t::text, '\"', ''), ' '), '') FROM \"{table}\" t")
+            (rows,) = cursor.fetchone()
+            wanted = [form for text in texts for form in (text.replace('"', ""), text.encode().hex())]
+            if any(form in rows for form in wanted):
+                holding_it.append(table)
+    return holding_it
+
+
+def test_the_database_holds_no_code_password_or_message_in_the_clear(api, shop):
+    """Whoever reads a copy of the database cannot use what buyers got; what is looked for would be found."""
+    create_virtual(api, virtual_sku(shop))
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    account = {"username": "buyer-account-77", "password": "geheim-passwort-77"}
+    body = {"order_id": "V1", "virtual_product_type": "账号", "delivery_info": {"account_info": account}}
+    assert post(api, "order/virtual_delivery", {**body, "delivery_time": TIME}).json()["code"] == 0
+    content = {
+        "message": "您的激活码是 KEY-1234-5678，密码geheim-zwei",
+        "delivery_info": {"activation_code": "KEY-1234-5678"},
+        "confirm_url": "https://shop.example/confirm/token-99",
+    }
+    message = {"user_id": "H900", "notification_type": "发货", "notification_content": content}
+    assert post(api, "notification/send", message).json()["code"] == 0
+
+    secrets = ("geheim", "buyer-account-77", "KEY-1234", "token-99")
+    assert in_the_database(*secrets) == []
+    assert in_the_database("H900") != []
+    assert BuyerNotification.objects.get().hint == "您的激活码是 …，密码…"
+    assert VirtualDelivery.objects.get().hint == ""
+    nothing_is_broken()
+
+    VirtualDelivery.objects.update(content=b"KEY-1234")
+    BuyerNotification.objects.update(content=b"KEY-1234")
+    assert sorted(in_the_database(*secrets)) == ["logistics_virtualdelivery", "orders_buyernotification"]
+    assert {text.partition(":")[0] for text in steps.broken_invariants()} == {
+        "delivered_codes_are_sealed",
+        "messages_to_buyers_are_sealed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "hint"),
+    [
+        ("activation_code", "ABCDE-FGHIJ-KLMNO-PQRST", "…QRST"),
+        ("activation_code", "AB12-CD34-EF567", ""),
+        ("download_link", "https://user:pass@files.example/secret/1?key=2", "files.example"),
+        ("account", '{"username": "u", "password": "geheim geheim geheim"}', ""),
+    ],
+)
+def test_a_hint_gives_no_secret_away(kind, content, hint):
+    assert virtual_delivery.hint_of(VirtualDelivery.Kind(kind), content) == hint
+
+
 @pytest.mark.parametrize(
     ("kind", "info", "kept"),
     [
@@ -254,7 +315,8 @@ def test_virtual_goods_are_delivered_by_the_merchant(api, shop, kind, info, kept
     assert post(api, "order/virtual_delivery", body).json() == answer.json()
     other = {**body, "virtual_product_type": "激活码", "delivery_info": {"activation_code": "other"}}
     assert refusal(post(api, "order/virtual_delivery", other)) == (40901, ["delivery_info"])
-    assert VirtualDelivery.objects.get().content == kept
+    assert VirtualDelivery.objects.get().opened() == kept
+    assert not in_the_database(kept, "geheim")
     for shown in (answer.content.decode(), caplog.text, str(list(OrderEvent.objects.values_list("data", flat=True)))):
         assert kept not in shown
         assert "geheim" not in shown
@@ -291,7 +353,10 @@ def test_a_message_waits_for_a_sender(api, shop):
     content = {"message": "您的订单已发货", "delivery_info": {"carrier": "顺丰"}, "confirm_url": "https://x.example"}
     body = {"user_id": "H900", "notification_type": "发货通知", "notification_content": content}
     answer = post(api, "notification/send", body).json()["data"]
-    assert answer == {"notification_id": BuyerNotification.objects.get().pk, "status": "queued"}
+    message = BuyerNotification.objects.get()
+    assert answer == {"notification_id": message.pk, "status": "queued"}
+    assert (message.opened().message, message.opened().delivery_info) == ("您的订单已发货", {"carrier": "顺丰"})
+    assert message.hint == "您的订单已发货"
     assert refusal(post(api, "notification/send", {**body, "user_id": "nobody"})) == (40403, ["user_id"])
 
 
