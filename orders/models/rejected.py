@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
@@ -27,7 +28,7 @@ class RejectedOrder(Versioned):
         IMPORT = "import", _("File")
 
     class State(models.TextChoices):
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("refused row", "Open")
         REPLAYED = "replayed", _("Replayed")
         DISCARDED = "discarded", _("Discarded")
 
