@@ -101,14 +101,18 @@ class WarehouseEventAdmin(KeysetAdmin):
 
 @admin.register(VirtualDelivery)
 class VirtualDeliveryAdmin(RowColumns, KeysetAdmin):
-    """Codes and links that were delivered. What they are is the buyer's business: staff see that, not what."""
+    """Codes and links that were delivered. What they are is the buyer's business: staff see that, and a hint."""
 
     search_fields = ("sub_order__number",)
     search_help_text = gettext_lazy("Sub-order number")
-    list_display = ("sub_order", "order_link", "kind", "delivered_at", "confirmed_at")
+    list_display = ("sub_order", "order_link", "kind", "hint", "delivered_at", "confirmed_at")
     list_select_related = ("sub_order__order",)
-    fields = readonly_fields = ("sub_order", "kind", "delivered_at", "confirmed_at")
+    fields = readonly_fields = ("sub_order", "kind", "hint", "delivered_at", "confirmed_at")
     list_filter = (("kind", ChoicesDropdownFilter),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualDelivery]:
+        """Without the content, which no page of the staff's opens."""
+        return super().get_queryset(request).defer("content")
 
 
 class OpenAlertFilter(DropdownFilter):
@@ -188,7 +192,12 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
         .prefetch_related(Prefetch("scans", scans))
         .order_by("id")
     )
-    deliveries = list(VirtualDelivery.objects.filter(sub_order__order=order).select_related("sub_order").order_by("id"))
+    deliveries = list(
+        VirtualDelivery.objects.filter(sub_order__order=order)
+        .select_related("sub_order")
+        .defer("content")
+        .order_by("id")
+    )
     alerts = list(
         LogisticsAlert.objects.filter(sub_order__order=order)
         .select_related("sub_order", "shipment", "assigned_to")

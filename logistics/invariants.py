@@ -15,6 +15,12 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "delivered_codes_are_sealed",
+        "What virtual goods deliver is kept encrypted.",
+        # How every token of Fernet begins.
+        "SELECT v.id FROM logistics_virtualdelivery v WHERE substring(v.content FOR 6) <> 'gAAAAA'::bytea",
+    ),
+    Invariant(
         "one_parcel_in_hand",
         "A sub-order has at most one shipment that was not cancelled.",
         """

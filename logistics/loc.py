@@ -15,9 +15,10 @@ from logistics.models import MOVING, Shipment, ShipmentState, VirtualDelivery
 from logistics.serializers import ShipmentSerializer
 from oms.common.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
+from orders import holding
 from orders.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read
 from orders.loc.views import enveloped
-from orders.models import FulfilmentState, Hold, Order, OrderState, PaymentState
+from orders.models import FulfilmentState, Order, OrderState, PaymentState
 
 _KINDS = {
     "激活码": VirtualDelivery.Kind.ACTIVATION_CODE,
@@ -123,6 +124,7 @@ class LocStatusSerializer(serializers.Serializer):
     order_number = serializers.CharField()
     order_status = serializers.ChoiceField(ORDER_STATUSES)
     payment_status = serializers.ChoiceField(sorted(set(_PAYMENTS.values())))
+    waits_for_person = serializers.CharField(allow_null=True)
     tracking = LocParcelSerializer(many=True)
 
 
@@ -143,6 +145,7 @@ LocStatusAnswer = enveloped(
         "order_number": "1364935748662587",
         "order_status": "运输中",
         "payment_status": "已支付",
+        "waits_for_person": None,
         "tracking": [
             {
                 "carrier": "顺丰速运",
@@ -172,8 +175,8 @@ LocDeliveredAnswer = enveloped(
 )
 
 
-def order_status(order: Order, shipments: list[Shipment]) -> str:
-    """The order's state in a word of this interface."""
+def order_status(order: Order, shipments: list[Shipment], question: str | None = None) -> str:
+    """The order's state in a word of this interface; `question` is what a person is asked about its address."""
     if order.state in _BY_STATE:
         return _BY_STATE[OrderState(order.state)]
     if order.cancel_requested_at:
@@ -182,7 +185,7 @@ def order_status(order: Order, shipments: list[Shipment]) -> str:
         return "运输中"
     if order.fulfilment_state in _BY_FULFILMENT:
         return _BY_FULFILMENT[FulfilmentState(order.fulfilment_state)]
-    if order.open_holds and order.holds.filter(kind=Hold.Kind.ADDRESS, released_at=None).exists():
+    if question:
         return "地址待确认"
     return "待发货"
 
@@ -212,12 +215,14 @@ class LocStatusView(LocView):
             raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
         order = self.order(order_id)
         shipments = list(ShipmentSerializer.prepare(Shipment.objects.filter(sub_order__order=order)))
+        question = holding.question_about_address(order.pk) if order.open_holds else None
         return answer(
             {
                 "order_id": order.external_number,
                 "order_number": order.number,
-                "order_status": order_status(order, shipments),
+                "order_status": order_status(order, shipments, question),
                 "payment_status": _PAYMENTS[PaymentState(order.payment_state)],
+                "waits_for_person": question,
                 "tracking": [_parcel(shipment) for shipment in shipments],
             }
         )

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
+from oms.common import secrecy
 from oms.common.models import Expectation, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models import SubOrder
@@ -301,7 +302,7 @@ class LogisticsAlert(models.Model):
 
 
 class VirtualDelivery(models.Model):
-    """A code, link or account delivered to the buyer of a virtual good."""
+    """A code, link or account delivered to the buyer of a virtual good. It is kept sealed; staff see the hint."""
 
     class Kind(models.TextChoices):
         ACTIVATION_CODE = "activation_code", _("Activation code")
@@ -316,7 +317,8 @@ class VirtualDelivery(models.Model):
         db_index=False,
     )
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    content = models.TextField(_("content"))
+    content = models.BinaryField(_("content"))
+    hint = models.CharField(_("hint"), max_length=80, blank=True, default="", editable=False)
     delivered_at = models.DateTimeField(_("delivered at"), db_default=Now(), editable=False)
     confirmed_at = models.DateTimeField(_("receipt confirmed at"), null=True, blank=True)
 
@@ -330,3 +332,7 @@ class VirtualDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sub_order_id}"
+
+    def opened(self) -> str:
+        """What the buyer gets, as text; for the way to the buyer only. Raises cryptography.fernet.InvalidToken."""
+        return secrecy.unseal(self.content)

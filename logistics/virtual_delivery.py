@@ -4,13 +4,15 @@ Orders whose merchant delivers by itself (the LOC interface) are left to it.
 """
 
 import secrets
+from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory import reserving
 from logistics.models import VirtualDelivery
-from oms.common import nudging
+from oms.common import nudging, secrecy
 from oms.common.claiming import Queue, Stage, claim
 from oms.common.errors import OmsError
 from orders import actors, fulfilment, isolating, timeline
@@ -25,6 +27,9 @@ QUEUE = Queue(
     "q.state = 'allocated' AND q.storage_class = 'virtual'",
     unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS}",
 )
+
+# So many characters at the end of a code are shown to staff, if it has four times as many.
+HINT = 4
 
 
 class CannotDeliver(OmsError):
@@ -57,7 +62,7 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
         return 0
     VirtualDelivery.objects.bulk_create(
         [
-            VirtualDelivery(sub_order_id=key, kind=VirtualDelivery.Kind.ACTIVATION_CODE, content=_new_code())
+            VirtualDelivery(sub_order_id=key, **_sealed(VirtualDelivery.Kind.ACTIVATION_CODE, _new_code()))
             for key in mine
         ]
     )
@@ -75,7 +80,7 @@ def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: A
     parts = [part for part in lock_sub_orders(order_id) if part.is_virtual and part.state != SubOrderState.CANCELLED]
     earlier = VirtualDelivery.objects.filter(sub_order__in=parts)
     if parts and len(earlier) == len(parts):
-        if any((delivery.kind, delivery.content) != (kind, content) for delivery in earlier):
+        if any((delivery.kind, delivery.opened()) != (kind, content) for delivery in earlier):
             raise DeliveredOtherwise(_("Something else was delivered for this order before."))
         return
     if not parts:
@@ -86,7 +91,7 @@ def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: A
         if part.state != SubOrderState.ALLOCATED or part.cancel_requested_at or order.open_holds:
             state = _("held") if order.open_holds else part.get_state_display()
             raise CannotDeliver(_("Nothing virtual of the order is ready: %(state)s.") % {"state": state})
-    VirtualDelivery.objects.bulk_create([VirtualDelivery(sub_order=part, kind=kind, content=content) for part in parts])
+    VirtualDelivery.objects.bulk_create([VirtualDelivery(sub_order=part, **_sealed(kind, content)) for part in parts])
     _book([part.pk for part in parts], [order_id], actor)
     nudging.nudge("complete", "books")
 
@@ -112,6 +117,21 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
     reserving.consume(list(lines), actor="virtual delivery")
     timeline.record_of_sub_orders(mine, "virtual_delivered", actor, to_state="delivered", is_public=True)
     fulfilment.refresh(order_ids)
+
+
+def _sealed(kind: VirtualDelivery.Kind, content: str) -> dict[str, Any]:
+    return {"kind": kind, "content": secrecy.seal(content), "hint": hint_of(kind, content)}
+
+
+def hint_of(kind: VirtualDelivery.Kind, content: str) -> str:
+    """What tells a delivery apart without giving it away: the end of a long code, a link's host, nothing of an
+    account.
+    """
+    if kind == VirtualDelivery.Kind.DOWNLOAD_LINK:
+        return (urlsplit(content).hostname or "")[:80]
+    if kind == VirtualDelivery.Kind.ACTIVATION_CODE and len(content) >= 4 * HINT:
+        return f"…{content[-HINT:]}"
+    return ""
 
 
 def _new_code() -> str:

@@ -70,6 +70,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Sub-orders"), "call_split", "orders.suborder"),
                     _list(_("Holds"), "front_hand", "orders.hold"),
                     _list(_("Returns"), "assignment_return", "orders.returnrequest"),
+                    _list(_("Refused rows"), "assignment_late", "orders.rejectedorder"),
+                    _list(_("Messages to buyers"), "forum", "orders.buyernotification"),
                     _list(_("Interception rules"), "rule", "orders.interceptionrule"),
                     _list(_("Deny list"), "block", "orders.denylistentry"),
                 ],

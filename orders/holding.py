@@ -60,26 +60,48 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
 def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None = None) -> Order:
     """Release one hold; the order goes on once none is open. A hold that is released already stays as it is.
 
-    Raises CannotRelease for the hold of a cancellation under way and for an address without region, ChangedMeanwhile.
+    Raises CannotRelease for the hold of a cancellation under way and for an address that lacks something,
+    ChangedMeanwhile.
     """
     order_id = Hold.objects.values_list("order_id", flat=True).get(pk=hold_id)
     order = lock_order(order_id, version=version)
     hold = Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
     if hold.kind == Hold.Kind.CANCELLATION:
         raise CannotRelease(_("This hold ends by itself once the warehouse has answered the cancellation."))
-    if hold.kind == Hold.Kind.ADDRESS and order.region_id is None:
-        raise CannotRelease(_("Say first which region the address is in: change the recipient."))
+    gaps = address_gaps(order) if hold.kind == Hold.Kind.ADDRESS else []
+    if gaps:
+        raise CannotRelease(" ".join(gaps))
     if hold.released_at is None:
         close_hold(hold, note=note, actor=actor)
         nudging.nudge("review", "split", "allocate", "release", "dispatch")
     return Order.objects.get(pk=order.pk)
 
 
+def address_gaps(order: Order) -> list[str]:
+    """What a person must say before goods can go to the recipient, as sentences; empty where the address is whole."""
+    gaps = []
+    if order.region_id is None:
+        gaps.append(_("Say which region it is: change the recipient."))
+    if not order.recipient_phone:
+        gaps.append(_("Give a phone number at which the carrier reaches the recipient: change the recipient."))
+    if not order.recipient_address:
+        gaps.append(_("Give the address: change the recipient."))
+    return gaps
+
+
 def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
-    """Hold a locked order until a person says which region its address is in."""
+    """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
+    the hold.
+    """
     Hold.objects.create(order_id=order_id, kind=Hold.Kind.ADDRESS, reason=reason[:300], opened_by=actor.name)
     Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
     timeline.record(order_id, "held", actor, reason=reason[:300])
+
+
+def question_about_address(order_id: int) -> str | None:
+    """What a person is asked about the order's address now, or None."""
+    open_ones = Hold.objects.filter(order=order_id, kind=Hold.Kind.ADDRESS, released_at=None)
+    return open_ones.values_list("reason", flat=True).first()
 
 
 def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:

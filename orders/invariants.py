@@ -85,6 +85,22 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "released_goods_have_somewhere_to_go",
+        "Goods are given to a warehouse only with the recipient's phone, region and address.",
+        """
+        SELECT s.number, s.state FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.storage_class <> 'virtual'
+          AND s.state NOT IN ('awaiting_allocation', 'backordered', 'allocated', 'cancelled')
+          AND (o.recipient_phone = '' OR o.recipient_address = '' OR o.region_id IS NULL)
+        """,
+    ),
+    Invariant(
+        "messages_to_buyers_are_sealed",
+        "What a message to a buyer says, which may hold codes and passwords, is kept encrypted.",
+        # How every token of Fernet begins.
+        "SELECT n.id FROM orders_buyernotification n WHERE substring(n.content FOR 6) <> 'gAAAAA'::bytea",
+    ),
+    Invariant(
         "open_holds_are_counted",
         "`open_holds` is the number of holds that are not released.",
         """

@@ -14,7 +14,7 @@ from orders import review, timeline
 from orders.actors import Actor
 from orders.addresses import address_key
 from orders.cancelling import may_be_released
-from orders.holding import close_hold
+from orders.holding import address_gaps, close_hold
 from orders.intake.checking import Refusals
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
@@ -59,7 +59,7 @@ def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
 @transaction.atomic
 def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: int | None = None) -> Order:
     """Change the recipient. In another region, sub-orders lose their warehouse and their stock and are sourced anew;
-    the interception rules look at the new address and phone.
+    the interception rules look at the new address and phone. A hold that asks for the address ends once it is whole.
 
     Raises CannotReaddress, WrongFields naming what is wrong, ChangedMeanwhile.
     """
@@ -84,8 +84,11 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
     timeline.record(order_id, "recipient_changed", actor, fields=shown)
     if "region_id" in changed:
         _source_anew([part for part in sub_orders if not part.is_virtual], actor)
+    for name, value in values.items():
+        setattr(order, name, value)
+    if not address_gaps(order):
         for hold in Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None):
-            close_hold(hold, note=_("The region is known now."), actor=actor)
+            close_hold(hold, note=_("The address is whole now."), actor=actor)
     if order.reviewed_at is not None:
         review.look_again(order_id)
     nudging.nudge("review", "split", "wake", "allocate", "release")

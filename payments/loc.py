@@ -35,6 +35,9 @@ _FIELDS = {
     "external_number": "order_id",
     "buyer.id": "user_id",
     "buyer.name": "user_id",
+    "buyer.phone": "receiver_phone",
+    "recipient.phone": "receiver_phone",
+    "recipient.name": "receiver_name",
     "recipient.address": "delivery_address",
     "payable_amount": "product_price",
 }
@@ -87,12 +90,15 @@ class CreatedAnswerSerializer(serializers.Serializer):
     order_id = serializers.CharField()
     order_number = serializers.CharField()
     amount = serializers.DecimalField(12, 2)
+    waits_for_person = serializers.CharField(
+        allow_null=True, help_text="What a person is asked about the address; nothing is sent before. null: nothing."
+    )
 
 
 LocCreatedAnswer = enveloped(
     "LocCreatedAnswer",
     CreatedAnswerSerializer,
-    {"order_id": "T20250215-1", "order_number": "1364935748662587", "amount": "20.00"},
+    {"order_id": "T20250215-1", "order_number": "1364935748662587", "amount": "20.00", "waits_for_person": None},
 )
 
 
@@ -107,8 +113,9 @@ class LocCreateView(LocView):
         summary="创建订单 · create an order",
         description=(
             "Goods at their list prices to an address in free text, or virtual goods at the price given. An address"
-            " whose region is not certain is not guessed: the order is taken, and waits until a person has said where"
-            " it goes. The same `order_id` with the same content answers the same again; with other content 40901."
+            " whose region is not certain is not guessed, and without a phone number no carrier is sent: the order is"
+            " taken, and waits until a person has said what is missing (`waits_for_person`). The same"
+            " `order_id` with the same content answers the same again; with other content 40901."
         ),
         tags=["LOC"],
         request=OpenApiRequest(
@@ -120,7 +127,7 @@ class LocCreateView(LocView):
                         "order_id": "T20250215-1",
                         "user_id": "H900",
                         "items": [{"item_id": "P1095275", "quantity": 2}],
-                        "delivery_address": "北京市朝阳区建国路88号",
+                        "delivery_address": "北京市朝阳区建国路88号 张三 13800001111",
                         "delivery_time": "2025-02-15 12:00:00",
                     },
                 ),
@@ -149,7 +156,9 @@ class LocCreateView(LocView):
         body = decode(raw, kind)
         order = create(self.merchant, body, actor=self.actor)
         data: dict[str, Any] = {"order_id": order.external_number, "order_number": order.number}
-        return answer({**data, "amount": str(order.payable_amount)}, "订单已接收")
+        question = holding.question_about_address(order.pk)
+        data |= {"amount": str(order.payable_amount), "waits_for_person": question}
+        return answer(data, "订单已接收，待人工确认收货信息" if question else "订单已接收")
 
 
 def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Actor) -> Order:
@@ -201,7 +210,9 @@ def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes,
                 raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
             return known, False
         case Refused(errors):
-            raise WrongFields([FieldError(_field(error.attr), error.code, error.detail) for error in errors])
+            # The buyer is the recipient: what is wrong with both is one thing.
+            wrong = [FieldError(_field(error.attr), error.code, error.detail) for error in errors]
+            raise WrongFields(list(dict.fromkeys(wrong)))
 
 
 def _field(attr: str) -> str:
@@ -270,15 +281,22 @@ def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
 
 
 def _note_address(order: Order, body: LocGoodsBody, actor: Actor) -> None:
-    """Keep when it is wanted; hold the order where the address needs a person."""
+    """Keep when it is wanted; hold the order where the address of goods needs a person."""
     wanted: datetime | None = moment(body.delivery_time, "delivery_time") if body.delivery_time else None
     if wanted:
         Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
+    if not order.lines.exclude(sku__storage_class=StorageClass.VIRTUAL).exists():
+        return
+    reasons = []
+    if not order.recipient_phone:
+        reasons.append(_("The address has no phone number, and the carrier needs one."))
     if order.region_id is None:
-        lock_order(order.pk)
         candidates = "; ".join(str(place) for place in parse_address(body.delivery_address).candidates)
         if candidates:
             reason = _("The region of the address is not certain. It may be: %(candidates)s")
         else:
             reason = _("The region of the address is not known.")
-        holding.ask_for_address(order.pk, reason=str(reason) % {"candidates": candidates}, actor=actor)
+        reasons.append(reason % {"candidates": candidates})
+    if reasons:
+        lock_order(order.pk)
+        holding.ask_for_address(order.pk, reason=" ".join(reasons), actor=actor)

@@ -1,5 +1,6 @@
 """The staff's pages of this app."""
 
+from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
 from orders.admin.order import OrderAdmin
 from orders.admin.parts import (
     DenyListEntryAdmin,
@@ -10,10 +11,12 @@ from orders.admin.parts import (
 )
 
 __all__ = [
+    "BuyerNotificationAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
     "InterceptionRuleAdmin",
     "OrderAdmin",
+    "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SubOrderAdmin",
 ]

@@ -141,7 +141,7 @@ def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Change who gets the order, and where."""
     version = data.pop("version")
-    # What is not known stays so: orders of the LOC interface may have no phone.
+    # What is not known stays so: virtual goods need no phone, and a person may know one thing before another.
     new = readdressing.Recipient(**{name: value for name, value in data.items() if value})
     readdressing.change_recipient(order_id, new, actor=staff_actor(request), version=version)
     return _("The recipient is changed.")

@@ -55,6 +55,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "order": order,
         "remarks": remarks,
         "open_holds": [hold for hold in holds if hold.released_at is None],
+        "address_gaps": holding.address_gaps(order),
         "released_holds": [hold for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part) for part in sub_orders],

@@ -15,6 +15,7 @@ from oms.common.errors import FieldError, OmsError, WrongFields
 from orders import cancelling, completing, stock_changes
 from orders.loc.base import Code, LocError, LocView, answer, moment, one_of, read
 from orders.models import BuyerNotification, Order, OrderState, SubOrder, SubOrderState
+from orders.models.loc import NotificationContent
 from orders.stock_changes import Change
 
 _NO_MORE_TO_CONFIRM = (SubOrderState.CANCELLED, SubOrderState.COMPLETED, SubOrderState.RETURNED)
@@ -27,14 +28,6 @@ class InventoryBody(msgspec.Struct):
     item_id: Text
     quantity: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
     warehouse_code: Annotated[str, msgspec.Meta(max_length=32)] = ""
-
-
-class NotificationContent(msgspec.Struct):
-    """What the buyer is told."""
-
-    message: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
-    delivery_info: dict[str, Any] | str | None = None
-    confirm_url: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class NotificationBody(msgspec.Struct):
@@ -172,8 +165,8 @@ class NotificationSendView(LocView):
         operation_id="loc_notification_send",
         summary="通知用户 · tell a buyer",
         description=(
-            "Keeps a message to a buyer of the merchant's orders. `queued` means just that: it waits for a sender, and"
-            " is not said to be sent before it is."
+            "Keeps a message to a buyer of the merchant's orders, sealed. `queued` means just that: it waits for a"
+            " sender, and is not said to be sent before it is."
         ),
         tags=["LOC"],
         request=request_of(
@@ -194,16 +187,13 @@ class NotificationSendView(LocView):
         body = read(request, NotificationBody)
         if not self.orders().filter(buyer_reference=body.user_id).exists():
             raise LocError(Code.USER_NOT_FOUND, _("No order of yours has this buyer."), attr="user_id")
-        content = body.notification_content
-        info = {"text": content.delivery_info} if isinstance(content.delivery_info, str) else content.delivery_info
-        kept = BuyerNotification.objects.create(
+        kept = BuyerNotification.sealed(
+            body.notification_content,
             merchant=self.merchant,
             buyer_reference=body.user_id,
             kind=body.notification_type,
-            message=content.message,
-            delivery_info=info,
-            confirm_url=content.confirm_url,
         )
+        kept.save()
         return answer({"notification_id": kept.pk, "status": BuyerNotification.State.QUEUED.value}, "已进入发送队列")
 
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
@@ -27,7 +28,7 @@ class RejectedOrder(Versioned):
         IMPORT = "import", _("File")
 
     class State(models.TextChoices):
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("refused row", "Open")
         REPLAYED = "replayed", _("Replayed")
         DISCARDED = "discarded", _("Discarded")
 
@@ -60,6 +61,7 @@ class RejectedOrder(Versioned):
         verbose_name = _("refused row")
         verbose_name_plural = _("refused rows")
         ordering = ["-id"]
+        permissions = [("replay_rejectedorder", _("Can replay and discard refused rows"))]
         constraints = [
             models.UniqueConstraint(fields=["merchant", "body_digest"], name="rejected_order_is_kept_once"),
             models.CheckConstraint(
@@ -73,6 +75,9 @@ class RejectedOrder(Versioned):
         indexes = [
             models.Index(fields=["merchant", "-id"], name="rejected_order_of_merchant"),
             models.Index(fields=["keep_until"], name="rejected_order_by_retention"),
+            # What staff look rows up by, and the page of the order that a row became.
+            models.Index(fields=["external_number"], name="rejected_order_by_number"),
+            models.Index(fields=["order"], condition=Q(order__isnull=False), name="rejected_order_of_order"),
         ]
 
     def __str__(self) -> str:

@@ -220,14 +220,22 @@ def test_bulk_actions_need_their_right(order: Order) -> None:
 
 def test_staff_say_where_an_order_goes(boss: Client, shop: factories.Shop) -> None:
     factories.RegionFactory(code="110105", district="朝阳区")
-    body = samples.goods(shop, delivery_address="建国路88号")
+    body = samples.goods(shop, delivery_address="建国路88号", receiver_phone="")
     order = loc.create(shop.merchant, body, actor=Actor(ActorKind.MERCHANT, shop.merchant.code))
     order = Order.objects.get(pk=order.pk)
     assert (order.region_id, order.open_holds) == (None, 1)
     page = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
     assert "Say which region it is" in page
+    assert "Give a phone number" in page
     new = {"name": "张华", "phone": "", "region_code": "110105", "address": "建国路88号", "version": order.version}
     boss.post(address(order, "recipient"), new)
     assert messages_of(boss, order) == ["The recipient is changed."]
     order = Order.objects.get(pk=order.pk)
-    assert (order.region_id, order.open_holds, order.recipient_name) == ("110105", 0, "张华")
+    assert (order.region_id, order.open_holds, order.recipient_name) == ("110105", 1, "张华")
+    page = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+    assert "Say which region it is" not in page
+    assert "Give a phone number" in page
+
+    boss.post(address(order, "recipient"), new | {"phone": "13800001111", "version": order.version})
+    order = Order.objects.get(pk=order.pk)
+    assert (order.recipient_phone, order.open_holds) == ("13800001111", 0)

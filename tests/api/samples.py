@@ -52,6 +52,7 @@ def goods(shop: factories.Shop, **changes: object) -> loc.LocGoodsBody:
     """An order by the LOC interface."""
     item = loc.LocItem(shop.sku.code, 2)
     values = {"order_id": "L1", "user_id": "U1", "items": [item], "delivery_address": "北京市东城区中山路861号"}
+    values["receiver_phone"] = "13800001111"
     return loc.LocGoodsBody(**{**values, **changes})
 
 

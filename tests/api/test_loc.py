@@ -5,6 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.utils.translation import gettext
 
 from inventory.models import Region, Stock
 from logistics import virtual_delivery
@@ -13,11 +15,13 @@ from oms.common.errors import OmsError
 from orders import allocating, holding, readdressing
 from orders.models import BuyerNotification, Hold, LocOrder, Order, OrderEvent
 from tests import factories, steps
+from tests.api.calls import change
 from tests.api.samples import virtual_sku
 
 pytestmark = pytest.mark.django_db
 
 TIME = "2025-02-15 12:00:00"
+NO_PHONE = "The address has no phone number, and the carrier needs one."
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +43,7 @@ def create(api, shop, **changes):
         "items": [{"item_id": shop.sku.code, "quantity": 2}],
         "delivery_address": "北京市朝阳区建国路88号",
         "delivery_time": TIME,
+        "receiver_phone": "13800001111",
     }
     return post(api, "order/create", {**body, **changes})
 
@@ -81,7 +86,7 @@ def test_an_order_at_list_price_to_a_parsed_address(api, shop):
     assert answer.json() == {
         "code": 0,
         "message": "订单已接收",
-        "data": {"order_id": "T1", "order_number": order.number, "amount": "20.00"},
+        "data": {"order_id": "T1", "order_number": order.number, "amount": "20.00", "waits_for_person": None},
     }
     assert (order.region_id, order.recipient_address, order.open_holds) == ("110105", "建国路88号", 0)
     assert order.wanted_at == datetime(2025, 2, 15, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -90,6 +95,7 @@ def test_an_order_at_list_price_to_a_parsed_address(api, shop):
         "order_number": order.number,
         "order_status": "待支付",
         "payment_status": "待支付",
+        "waits_for_person": None,
         "tracking": [],
     }
     in_body = api.generic("GET", "/api/order/status", '{"order_id": "T1"}', content_type="application/json")
@@ -121,6 +127,68 @@ def test_an_uncertain_address_asks_a_person(api, shop, chaoyang):
     steps.approve_and_split()
     assert (Order.objects.get().state, Order.objects.get().open_holds) == ("split", 0)
     nothing_is_broken()
+
+
+@pytest.mark.parametrize("by", ["staff", "merchant"])
+def test_goods_without_a_phone_wait_for_one(api, shop, by):
+    first = create(api, shop, receiver_phone="", payment_status="已支付").json()
+    order, hold = Order.objects.get(), Hold.objects.get()
+    assert (hold.kind, order.recipient_phone, order.region_id) == ("address", "", "110105")
+    assert hold.reason == gettext(NO_PHONE)
+    assert first["message"] == "订单已接收，待人工确认收货信息"
+    assert first["data"]["waits_for_person"] == status(api)["waits_for_person"] == hold.reason
+    assert create(api, shop, receiver_phone="", payment_status="已支付").json() == first
+    assert status(api)["order_status"] == "地址待确认"
+    with pytest.raises(holding.CannotRelease):
+        holding.release_hold(hold.pk, note="", actor=steps.STAFF)
+    # Something else that is changed does not let it go.
+    readdressing.change_recipient(order.pk, readdressing.Recipient(name="张三"), actor=steps.STAFF)
+    steps.approve_and_split()
+    assert (Order.objects.get().state, Order.objects.get().open_holds) == ("in_review", 1)
+
+    if by == "staff":
+        readdressing.change_recipient(order.pk, readdressing.Recipient(phone="13800002222"), actor=steps.STAFF)
+    else:
+        path = f"/api/v1/orders/{order.number}/recipient"
+        answer = change(api, "patch", path, {"phone": "13800002222"}, version=Order.objects.get().version)
+        assert (answer.status_code, answer.json()["held"]) == (200, False)
+    assert status(api)["waits_for_person"] is None
+    assert steps.released(Order.objects.get()).state == "released"
+    nothing_is_broken()
+
+
+def test_what_both_lack_is_asked_at_once_and_both_must_be_said(api, shop):
+    create(api, shop, receiver_phone="", delivery_address="建国路88号", payment_status="已支付")
+    order, hold = Order.objects.get(), Hold.objects.get()
+    assert hold.reason == f"{gettext(NO_PHONE)} {gettext('The region of the address is not known.')}"
+    readdressing.change_recipient(order.pk, readdressing.Recipient(region_code="110105"), actor=steps.STAFF)
+    assert Order.objects.get().open_holds == 1
+    readdressing.change_recipient(order.pk, readdressing.Recipient(phone="13800002222"), actor=steps.STAFF)
+    assert Order.objects.get().open_holds == 0
+    nothing_is_broken()
+
+
+def test_virtual_goods_sent_as_items_need_no_phone(api, shop):
+    sku = virtual_sku(shop)
+    items = [{"item_id": sku.code, "quantity": 1}]
+    answer = create(api, shop, items=items, receiver_phone="", delivery_address="无", payment_status="已支付")
+    assert answer.json()["data"]["waits_for_person"] is None
+    steps.approve_and_split()
+    factories.run(allocating.run, virtual_delivery.run)
+    assert VirtualDelivery.objects.count() == 1
+    nothing_is_broken()
+
+
+def test_a_wrong_phone_is_named_by_the_field_of_this_interface(api, shop):
+    assert refusal(create(api, shop, receiver_phone="123")) == (40001, ["receiver_phone"])
+
+
+def test_goods_that_left_without_a_phone_are_noticed(api, shop):
+    create(api, shop, payment_status="已支付")
+    steps.released(Order.objects.get())
+    nothing_is_broken()
+    Order.objects.update(recipient_phone="")
+    assert [text.partition(":")[0] for text in steps.broken_invariants()] == ["released_goods_have_somewhere_to_go"]
 
 
 def test_an_order_that_the_merchant_was_paid_for(api, shop):
@@ -165,6 +233,66 @@ def test_cancelling_by_a_reported_state(api, shop):
     assert status(api)["order_status"] == "已取消"
 
 
+def in_the_database(*texts):
+    """Tables that hold one of the texts, as it is or as bytes."""
+    holding_it = []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            # Backslashes and quotes are doubled in the text of a row.
+            cursor.execute(f"SELECT coalesce(string_agg(replace(t::text, '\"', ''), ' '), '') FROM \"{table}\" t")
+            (rows,) = cursor.fetchone()
+            wanted = [form for text in texts for form in (text.replace('"', ""), text.encode().hex())]
+            if any(form in rows for form in wanted):
+                holding_it.append(table)
+    return holding_it
+
+
+def test_the_database_holds_no_code_password_or_message_in_the_clear(api, shop):
+    """Whoever reads a copy of the database cannot use what buyers got; what is looked for would be found."""
+    create_virtual(api, virtual_sku(shop))
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    account = {"username": "buyer-account-77", "password": "geheim-passwort-77"}
+    body = {"order_id": "V1", "virtual_product_type": "账号", "delivery_info": {"account_info": account}}
+    assert post(api, "order/virtual_delivery", {**body, "delivery_time": TIME}).json()["code"] == 0
+    content = {
+        "message": "您的激活码是 KEY-1234-5678，密码geheim-zwei",
+        "delivery_info": {"activation_code": "KEY-1234-5678"},
+        "confirm_url": "https://shop.example/confirm/token-99",
+    }
+    message = {"user_id": "H900", "notification_type": "发货", "notification_content": content}
+    assert post(api, "notification/send", message).json()["code"] == 0
+
+    secrets = ("geheim", "buyer-account-77", "KEY-1234", "token-99")
+    assert in_the_database(*secrets) == []
+    assert in_the_database("H900") != []
+    assert BuyerNotification.objects.get().hint == "您的激活码是 …，密码…"
+    assert VirtualDelivery.objects.get().hint == ""
+    nothing_is_broken()
+
+    VirtualDelivery.objects.update(content=b"KEY-1234")
+    BuyerNotification.objects.update(content=b"KEY-1234")
+    assert sorted(in_the_database(*secrets)) == ["logistics_virtualdelivery", "orders_buyernotification"]
+    assert {text.partition(":")[0] for text in steps.broken_invariants()} == {
+        "delivered_codes_are_sealed",
+        "messages_to_buyers_are_sealed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "hint"),
+    [
+        ("activation_code", "ABCDE-FGHIJ-KLMNO-PQRST", "…QRST"),
+        ("activation_code", "AB12-CD34-EF567", ""),
+        ("download_link", "https://user:pass@files.example/secret/1?key=2", "files.example"),
+        ("account", '{"username": "u", "password": "geheim geheim geheim"}', ""),
+    ],
+)
+def test_a_hint_gives_no_secret_away(kind, content, hint):
+    assert virtual_delivery.hint_of(VirtualDelivery.Kind(kind), content) == hint
+
+
 @pytest.mark.parametrize(
     ("kind", "info", "kept"),
     [
@@ -189,7 +317,8 @@ def test_virtual_goods_are_delivered_by_the_merchant(api, shop, kind, info, kept
     assert post(api, "order/virtual_delivery", body).json() == answer.json()
     other = {**body, "virtual_product_type": "激活码", "delivery_info": {"activation_code": "other"}}
     assert refusal(post(api, "order/virtual_delivery", other)) == (40901, ["delivery_info"])
-    assert VirtualDelivery.objects.get().content == kept
+    assert VirtualDelivery.objects.get().opened() == kept
+    assert not in_the_database(kept, "geheim")
     for shown in (answer.content.decode(), caplog.text, str(list(OrderEvent.objects.values_list("data", flat=True)))):
         assert kept not in shown
         assert "geheim" not in shown
@@ -226,7 +355,10 @@ def test_a_message_waits_for_a_sender(api, shop):
     content = {"message": "您的订单已发货", "delivery_info": {"carrier": "顺丰"}, "confirm_url": "https://x.example"}
     body = {"user_id": "H900", "notification_type": "发货通知", "notification_content": content}
     answer = post(api, "notification/send", body).json()["data"]
-    assert answer == {"notification_id": BuyerNotification.objects.get().pk, "status": "queued"}
+    message = BuyerNotification.objects.get()
+    assert answer == {"notification_id": message.pk, "status": "queued"}
+    assert (message.opened().message, message.opened().delivery_info) == ("您的订单已发货", {"carrier": "顺丰"})
+    assert message.hint == "您的订单已发货"
     assert refusal(post(api, "notification/send", {**body, "user_id": "nobody"})) == (40403, ["user_id"])
 
 

@@ -187,7 +187,7 @@ def test_a_merchant_has_only_so_many_endpoints(api, shop, settings):
     response = create(api)
 
     assert (response.status_code, errors_of(response)) == (409, {(None, "too_many_endpoints")})
-    assert "at most 3 endpoints" in response.json()["errors"][0]["detail"]
+    assert " 3 " in response.json()["errors"][0]["detail"]
     change(api, "delete", paths[0])
     assert create(api).status_code == 201
 
@@ -231,7 +231,7 @@ def test_a_name_server_that_hangs_costs_a_request_so_much_time_and_no_more(api, 
     assert {answer.status_code for answer in answers} == {503}
     assert {answer["Retry-After"] for answer in answers} == {"1"}
     assert errors_of(answers[0]) == {("url", "lookup_unfinished")}
-    assert "Try again" in answers[0].json()["errors"][0]["detail"]
+    assert "0.2" in answers[0].json()["errors"][0]["detail"]
     assert took < 4
     # Two threads hang; the others were not even started.
     assert len(asked) == 2

@@ -230,8 +230,9 @@ def _note_health(outcomes: Sequence[Outcome]) -> None:
                 SELECT e.id, n.successes, n.rest, e.failing_since,
                     CASE WHEN n.successes > 0 THEN 0 ELSE e.failures + n.failures END AS failures
                 FROM merchants_webhookendpoint e JOIN news n USING (id)
-                -- A success that changes nothing is noted once a minute.
-                WHERE n.successes = 0 OR e.failures > 0 OR e.last_success_at IS NULL
+                -- A success that changes nothing is noted once a minute. Who failed is locked here, in order: it may
+                -- have to be disabled next.
+                WHERE n.failures > 0 OR e.failures > 0 OR e.last_success_at IS NULL
                    OR e.last_success_at < statement_timestamp() - interval '1 minute'
                 ORDER BY e.id FOR NO KEY UPDATE OF e
             ), judged AS (
