@@ -10,6 +10,7 @@ import logging
 import logging.config
 import traceback
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -79,11 +80,16 @@ def describe_exception(logger: object, method: str, event: _Event) -> _Event:
 def mask(logger: object, method: str, event: _Event) -> _Event:
     """A structlog processor: no value under a telling key, no phone number or token in any text."""
     for key, value in event.items():
-        if key not in _HARMLESS_KEYS and any(part in key.lower() for part in _SECRET_KEYS):
+        if _is_telling(key):
             event[key] = "…"
         else:
             event[key] = _masked(value)
     return event
+
+
+@lru_cache(maxsize=1024)
+def _is_telling(key: str) -> bool:
+    return key not in _HARMLESS_KEYS and any(part in key.lower() for part in _SECRET_KEYS)
 
 
 def _masked(value: object) -> object:
