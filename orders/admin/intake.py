@@ -100,7 +100,7 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
     )
     readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
     actions = ("replay_selected",)
-    change_form_outer_after_template = "admin/orders/rejectedorder/actions.html"
+    change_form_outer_after_template = "admin/orders/rejectedorder/row_actions.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RejectedOrder]:
         """The list needs no bodies."""

@@ -103,6 +103,8 @@ def test_a_row_is_replayed_once_its_cause_is_gone(boss: Client, shop: factories.
 
 def test_several_rows_are_replayed_each_with_its_own_message(boss: Client, shop: factories.Shop) -> None:
     good, bad = refused(shop, number="X-1"), refused(shop, {"nothing": 1}, number="X-2")
+    # A template of the wrong name once took the place of the list's bar of actions.
+    assert 'value="replay_selected"' in boss.get(LIST).content.decode()
     form = {"action": "replay_selected", "_selected_action": [good.pk, bad.pk], "index": 0}
     texts = said(boss.post(LIST, form))
     assert len(texts) == 2
