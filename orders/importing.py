@@ -99,6 +99,18 @@ class ImportKind:
         row = entry.rows[line] if line is not None and line < len(entry.rows) else entry.rows[0]
         return {"row": row, "field": name, "code": error.code, "detail": error.detail}
 
+    def result(
+        self, entry: Entry, outcome: JobResult.Outcome, *, reference: str = "", errors: Sequence[FieldError] = ()
+    ) -> JobResult:
+        """What came of the entry: what it became, or why it was refused."""
+        return JobResult(
+            key=entry.key[:80],
+            rows=entry.rows,
+            outcome=outcome,
+            reference=reference,
+            errors=[self.told(error, entry) for error in errors],
+        )
+
     def text_of(self, error: Mapping[str, Any]) -> str:
         """An error of a result in one sentence."""
         label = next((column.label for column in self.columns if column.name == error["field"]), None)
@@ -119,6 +131,11 @@ def register(kind: ImportKind) -> ImportKind:
 def header_key(header: str) -> str:
     """The header without case, spaces and punctuation."""
     return _NOISE.sub("", header).lower()
+
+
+def ungrouped(text: str) -> str:
+    """A number as it was typed, without spaces around it and commas between its digits."""
+    return text.strip().replace(",", "").replace("，", "")
 
 
 def suggest(kind: ImportKind, headers: Sequence[str], merchant: Merchant) -> list[str]:

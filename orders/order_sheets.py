@@ -305,8 +305,7 @@ def _body(entry: Entry, head: Mapping[str, str], region: str, ordered_at: dateti
 
 def _amount(text: str) -> Decimal:
     """The number that the text says, also with ¥, 元 and grouped digits. Raises InvalidOperation."""
-    cleaned = text.strip().lstrip("¥￥").rstrip("元").replace(",", "").replace("，", "")
-    amount = Decimal(cleaned or 0)
+    amount = Decimal(importing.ungrouped(text.strip().lstrip("¥￥").rstrip("元")) or 0)
     if not amount.is_finite() or abs(amount) > 10**12:
         raise InvalidOperation
     return amount
@@ -345,15 +344,14 @@ def place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Jo
     outcomes = iter(place_orders(readable, merchant, actor=actor) if readable else [])
     results = []
     for entry in entries:
-        result = JobResult(key=entry.key[:80], rows=entry.rows)
         match next(outcomes) if entry.body is not None else Refused(entry.errors):
             case Placed(_id, number):
-                result.outcome, result.reference = JobResult.Outcome.DONE, number
+                result = KIND.result(entry, JobResult.Outcome.DONE, reference=number)
             case Duplicate(number):
-                result.outcome, result.reference = JobResult.Outcome.SKIPPED, number
+                result = KIND.result(entry, JobResult.Outcome.SKIPPED, reference=number)
             case Refused(errors):
-                result.outcome = JobResult.Outcome.REFUSED
-                result.errors = [KIND.told(error, entry) for error in errors if not _is_repeated(error, entry)]
+                told = [error for error in errors if not _is_repeated(error, entry)]
+                result = KIND.result(entry, JobResult.Outcome.REFUSED, errors=told)
         results.append(result)
     return results
 

@@ -80,7 +80,7 @@ def read_counts(table: tables.Table, fields: Sequence[str], now: datetime) -> li
 
 def _units(text: str) -> int | FieldError:
     try:
-        units = Decimal(text.strip().replace(",", "").replace("，", ""))
+        units = Decimal(importing.ungrouped(text))
     except InvalidOperation:
         units = Decimal("NaN")
     if not units.is_finite() or not 0 <= units <= MOST_UNITS or units != int(units):
@@ -96,15 +96,13 @@ def book(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Job
     outcomes = iter(stock_changes.change_many(merchant, changes, actor=actor, everywhere=True))
     results = []
     for entry in entries:
-        result = JobResult(key=entry.key[:80], rows=entry.rows, reference="")
         outcome = next(outcomes) if entry.body is not None else None
         if isinstance(outcome, Stock):
-            result.outcome = JobResult.Outcome.DONE
-            result.reference = f"{before.get((entry.body.warehouse, entry.body.sku), 0)} → {outcome.on_hand}"
+            units = f"{before.get((entry.body.warehouse, entry.body.sku), 0)} → {outcome.on_hand}"
+            result = KIND.result(entry, JobResult.Outcome.DONE, reference=units)
         else:
             errors = [_error(outcome)] if outcome is not None else entry.errors
-            result.outcome = JobResult.Outcome.REFUSED
-            result.errors = [KIND.told(error, entry) for error in errors]
+            result = KIND.result(entry, JobResult.Outcome.REFUSED, errors=errors)
         results.append(result)
     return results
 

@@ -65,13 +65,11 @@ class SignatureAuthentication(BaseAuthentication):
         _check_time(proof)
         text = _signed_text(request._request, proof)
         remembered = _remembered.get(proof.key, [])
-        if remembered and _matches(proof.signature, text, remembered):
-            found = _find("c.app_key = %s", proof.key, spends=(remembered, proof.nonce, _expiry(proof)))
-        else:
-            found = _find("c.app_key = %s", proof.key)
-        matches = found is not None and found.was_attempted
-        if not matches:
-            matches = _matches(proof.signature, text, found.secrets if found else ())
+        is_known = bool(remembered) and _matches(proof.signature, text, remembered)
+        spends = (remembered, proof.nonce, _expiry(proof)) if is_known else None
+        found = _find("c.app_key = %s", proof.key, spends=spends)
+        is_new = found.is_new if found else None
+        matches = is_new is not None or _matches(proof.signature, text, found.secrets if found else ())
         if found is None:
             raise AuthenticationFailed(_("There is no app key %(key)s.") % {"key": proof.key}, "unknown_key")
         if found.credential.revoked_at:
@@ -86,9 +84,7 @@ class SignatureAuthentication(BaseAuthentication):
                 "signature_mismatch",
             )
         _admit(found, request._request)
-        if found.was_attempted:
-            is_new = found.is_spent
-        else:
+        if is_new is None:
             is_new = nonces.spend(found.credential.pk, proof.nonce, _expiry(proof))
         if not is_new:
             detail = _("This nonce was used before. Sign every call, also a repeated one, with a new nonce.")
@@ -141,14 +137,13 @@ def _remember(app_key: str, encrypted: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A credential; `was_attempted` says whether its secrets were those named, and `is_spent` whether the nonce was
-    new then."""
+    """A credential; `is_new` says whether the nonce was, or None where it was not spent because the credential's live
+    secrets are not those that the signature was compared with."""
 
     credential: ApiCredential
     merchant: Merchant
     secrets: list[str]  # encrypted
-    was_attempted: bool = False
-    is_spent: bool = False
+    is_new: bool | None = None
 
 
 def _find(condition: str, value: str, *, spends: tuple[list[str], str, datetime] | None = None) -> _Found | None:
@@ -171,8 +166,8 @@ def _find(condition: str, value: str, *, spends: tuple[list[str], str, datetime]
     merchant = Merchant.from_db("default", merchant_fields, row[split:end])
     credential.merchant = merchant
     secrets = row[end]
-    was_attempted = spends is not None and secrets == spends[0]
-    return _Found(credential, merchant, secrets, was_attempted, was_attempted and row[end + 1])
+    is_new = row[end + 1] if spends is not None and secrets == spends[0] else None
+    return _Found(credential, merchant, secrets, is_new)
 
 
 @lru_cache(maxsize=1)

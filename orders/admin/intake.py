@@ -83,7 +83,6 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
     search_fields = ("external_number",)
     search_help_text = gettext_lazy("External number")
     list_display = ("__str__", "merchant_code", "door", "state_label", "reasons", "times", "last_at", "order_link")
-    list_select_related = ("merchant", "order")
     list_filter = (
         ("merchant", RelatedDropdownFilter),
         ("door", ChoicesDropdownFilter),
@@ -240,7 +239,6 @@ class BuyerNotificationAdmin(RowColumns, KeysetAdmin):
     search_fields = ("buyer_reference",)
     search_help_text = gettext_lazy("Buyer")
     list_display = ("__str__", "merchant_code", "buyer_reference", "kind", "hint", "state_label", "created_at")
-    list_select_related = ("merchant",)
     list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
     fields = (("merchant_code", "buyer_reference"), ("kind", "hint"), ("state_label", "created_at"))
     readonly_fields = sum(fields, ())
