@@ -1,6 +1,6 @@
 # make setup   install everything and prepare the data folder
 # make run     the whole OMS on this machine: make run PORT=8001 HOST=0.0.0.0
-# make test    the tests; a choice of them: make test TESTS=tests/orders
+# make test    the tests; a choice of them, one by one: make test TESTS=tests/api PROCESSES=0
 # make soak    the long tests     make bench   the measurements     make lint   all checks of the code
 # make lock    choose the newest allowed versions of the packages anew
 # make clean   remove what was installed and built; the data in var/ stays
@@ -11,6 +11,7 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 TESTS ?=
 ARGS ?=
+PROCESSES ?= 2
 PYTHON ?=
 
 BIN := .venv/bin
@@ -29,7 +30,7 @@ run: .venv/app.stamp
 	@exec $(MANAGE) up --host $(HOST) --port $(PORT) $(ARGS)
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS) $(ARGS)
 
 soak: .venv/test.stamp
 	$(BIN)/python -m pytest -m soak $(TESTS) $(ARGS)
