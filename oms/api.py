@@ -30,14 +30,14 @@ _schema_view = extend_schema(exclude=True)(SpectacularAPIView)
 
 app_name = "api"
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="api:docs")),
-    path("schema/", _schema_view.as_view(**_public), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     path("v1/", include("orders.urls")),
     path("v1/", include("inventory.urls")),
     path("v1/", include("payments.urls")),
     path("v1/", include("logistics.urls")),
     path("v1/", include("oms.merchants.webhooks.urls")),
+    path("", RedirectView.as_view(pattern_name="api:docs")),
+    path("schema/", _schema_view.as_view(**_public), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
     path("", include("orders.loc.urls")),
     path("order/create", LocCreateView.as_view(), name="loc-create"),

@@ -7,10 +7,10 @@ from django.views.generic import RedirectView
 from oms import merchant_admin
 
 urlpatterns = [
+    path("api/", include("oms.api")),  # first, because it is asked most often
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("merchant/", merchant_admin.site.urls),
     path("apply/", include("oms.merchants.apply")),
-    path("api/", include("oms.api")),
 ]

@@ -1,6 +1,6 @@
 """The API's answer to an order that was only just stored, made without reading it back."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from django.utils import timezone
@@ -17,7 +17,8 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
     """What `OrderSerializer` shows of an order that was only just stored, without reading it back."""
     checked, body = order.checked, order.checked.body
     recipient, region = body.recipient, checked.region
-    at = _moment(order.created_at)
+    zone = timezone.get_current_timezone()
+    at = _moment(order.created_at, zone)
     return {
         "number": order.number,
         "url": order_url(order.number, request),
@@ -57,10 +58,10 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "units_to_cancel": None,
         "wanted_at": None,
         "is_historical": False,
-        "ordered_at": _moment(body.ordered_at),
+        "ordered_at": _moment(body.ordered_at, zone),
         "created_at": at,
-        "pay_by": _moment(order.pay_by),
-        "paid_at": _moment(order.paid_at),
+        "pay_by": _moment(order.pay_by, zone),
+        "paid_at": _moment(order.paid_at, zone),
         "completed_at": None,
         "cancelled_at": None,
         "cancel_requested_at": None,
@@ -99,6 +100,6 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
     }
 
 
-def _moment(moment: datetime | None) -> str | None:
+def _moment(moment: datetime | None, zone: tzinfo) -> str | None:
     """The moment as the serializers' own fields write it."""
-    return None if moment is None else timezone.localtime(moment).isoformat()
+    return None if moment is None else moment.astimezone(zone).isoformat()

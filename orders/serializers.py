@@ -365,7 +365,7 @@ class BulkResultsSerializer(serializers.Serializer):
 
 def order_url(number: str, request: Request) -> str:
     """The address of an order."""
-    return request.build_absolute_uri(_order_path().format(number))
+    return f"{request.scheme}://{request.get_host()}{_order_path().format(number)}"
 
 
 @cache

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import BasePagination
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -147,6 +149,18 @@ def _allow_also(response: dict[str, Any], other: dict[str, Any], description: st
             content["schema"] = {"anyOf": [content["schema"], schema]}
 
 
+class Negotiation(DefaultContentNegotiation):
+    """Who takes anything, as nearly every program does, gets the first format without a comparison of media types."""
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The renderer and its media type. Raises NotAcceptable."""
+        if request.META.get("HTTP_ACCEPT", "*/*") == "*/*" and not format_suffix:
+            return renderers[0], renderers[0].media_type
+        return super().select_renderer(request, renderers, format_suffix)
+
+
 class ApiView(APIView):
     """What every view of the API does: it carries a request id, and refuses parameters that it does not know.
 
@@ -154,6 +168,7 @@ class ApiView(APIView):
     """
 
     schema = ApiSchema()
+    content_negotiation_class = Negotiation
     metadata_class = None
     query_parameters: frozenset[str] = frozenset()
     has_sparse_fields = False
@@ -182,6 +197,13 @@ class ApiView(APIView):
         response["X-Request-ID"] = self.request_id
         response["Cache-Control"] = "no-store"
         return response
+
+
+def json_answer(shown: object, status: int, headers: Mapping[str, str]) -> HttpResponse:
+    """An answer of plain values, made in a fraction of the time that rendering one takes."""
+    return HttpResponse(
+        msgspec.json.encode(shown), content_type="application/json", status=status, headers=dict(headers)
+    )
 
 
 _ETAG = re.compile(r'(?:W/)?"([1-9][0-9]{0,8})"|([1-9][0-9]{0,8})', re.ASCII)
@@ -246,7 +268,7 @@ def read_json(request: Request) -> bytes:
     if http.content_type != "application/json" or charset != "utf-8":
         detail = _("Send JSON in UTF-8 with the header Content-Type: application/json.")
         raise UnsupportedMediaType(http.content_type, detail)
-    if http.headers.get("Content-Encoding", "identity") != "identity":
+    if http.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType(http.content_type, _("Send the body without Content-Encoding."))
     return http.body
 

@@ -21,7 +21,7 @@ def request_id(request: HttpRequest) -> str:
     """The id of the request: the caller's `X-Request-ID` where it has the form of one, else a new one."""
     known = getattr(request, "oms_request_id", None)
     if known is None:
-        given = request.headers.get("X-Request-ID", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         known = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         request.oms_request_id = known  # type: ignore[attr-defined]
     return known
@@ -36,31 +36,29 @@ class RequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request; what it leaves behind is a figure and a line."""
         started = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id(request))
-        response = self.get_response(request)
-        seconds = time.perf_counter() - started
-        response["X-Request-ID"] = request_id(request)
-        match = request.resolver_match
-        # What no view answers is a static file, or nothing.
-        status = response.status_code
-        view = (match.view_name or match.route) if match else "static" if status < 400 else "unresolved"
-        metrics.count_request(view, request.method or "", status, seconds)
-        level = logging.ERROR if status >= 500 else logging.INFO
-        if logger.isEnabledFor(level):
-            # No path and no query: they may hold phone numbers and addresses. The view's name says what was asked.
-            logger.log(
-                level,
-                "request",
-                extra={
-                    "view": view,
-                    "method": request.method,
-                    "status": status,
-                    "milliseconds": round(seconds * 1000, 1),
-                    **_caller(request),
-                },
-            )
-        structlog.contextvars.clear_contextvars()
+        with structlog.contextvars.bound_contextvars(request_id=request_id(request)):
+            response = self.get_response(request)
+            seconds = time.perf_counter() - started
+            response["X-Request-ID"] = request_id(request)
+            match = request.resolver_match
+            # What no view answers is a static file, or nothing.
+            status = response.status_code
+            view = (match.view_name or match.route) if match else "static" if status < 400 else "unresolved"
+            metrics.count_request(view, request.method or "", status, seconds)
+            level = logging.ERROR if status >= 500 else logging.INFO
+            if logger.isEnabledFor(level):
+                # No path and no query: they may hold phone numbers and addresses. The view's name says what was asked.
+                logger.log(
+                    level,
+                    "request",
+                    extra={
+                        "view": view,
+                        "method": request.method,
+                        "status": status,
+                        "milliseconds": round(seconds * 1000, 1),
+                        **_caller(request),
+                    },
+                )
         return response
 
 
