@@ -153,7 +153,7 @@ class Shop:
 
     def place_order(self, *lines: "Sku | tuple[Sku, int, str]", **changes: Any) -> Order:
         """An order of the shop, stored."""
-        return _place(self.body(*lines, **changes), self.merchant)
+        return place(self.body(*lines, **changes), self.merchant)
 
 
 def make_shop() -> Shop:
@@ -214,10 +214,11 @@ def place_order(*lines: Sku | tuple[Sku, int, str], merchant: Merchant | None = 
     RegionFactory()
     rows = lines or (SkuFactory(),)
     first = rows[0][0] if isinstance(rows[0], tuple) else rows[0]
-    return _place(order_body(*rows, **changes), merchant or first.merchant)
+    return place(order_body(*rows, **changes), merchant or first.merchant)
 
 
-def _place(body: dict[str, Any], merchant: Merchant) -> Order:
+def place(body: dict[str, Any], merchant: Merchant) -> Order:
+    """The body as an order of the merchant, stored by the real intake."""
     decoded = decode(msgspec.json.encode(body))
     (outcome,) = place_orders([decoded], merchant, actor=Actor(ActorKind.MERCHANT, merchant.code))
     assert isinstance(outcome, Placed), outcome

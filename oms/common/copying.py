@@ -1,7 +1,7 @@
 """Putting rows into tables in few statements, and COPY, the fastest way for many rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection
@@ -42,21 +42,39 @@ def write_tables(*tables: Rows) -> None:
         for part in tables:
             copy_rows(*part)
         return
-    inserts: list[str] = []
-    values: list[str] = []
-    for part in tables:
-        if part.rows:
-            names = ", ".join(part.columns)
-            inserts.append(
-                f"INSERT INTO {part.table} ({names})"
-                f" SELECT {names} FROM json_populate_recordset(NULL::{part.table}, %s)"
-            )
-            values.append(_json_rows(part))
+    inserts = [_insert(part) for part in tables if part.rows]
     if inserts:
-        *first, last = inserts
-        parts = ", ".join([f"part_{i} AS ({insert})" for i, insert in enumerate(first)])
-        with connection.cursor() as cursor:
-            cursor.execute(f"WITH {parts} {last}" if first else last, values)
+        _execute(inserts, [_json_rows(part) for part in tables if part.rows])
+
+
+def write_at_once(*tables: Rows, lock: int) -> bool:
+    """Write the rows of all tables in one statement, which outside of a transaction is one by itself.
+
+    It holds the advisory lock of that number meanwhile. Returns False, with nothing written, where another has it.
+    Raises Django's database errors, such as IntegrityError.
+    """
+    inserts = [f"{_insert(part)} CROSS JOIN lock WHERE lock.is_free" for part in tables]
+    locking = "lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(%s) AS is_free)"
+    return _execute(inserts, [lock, *map(_json_rows, tables)], locking) > 0
+
+
+def write_new(part: Rows) -> int:
+    """Write those of the rows that conflict with no other; how many."""
+    return _execute([f"{_insert(part)} ON CONFLICT DO NOTHING"], [_json_rows(part)])
+
+
+def _insert(part: Rows) -> str:
+    names = ", ".join(part.columns)
+    return f"INSERT INTO {part.table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{part.table}, %s)"
+
+
+def _execute(inserts: list[str], values: list[Any], *before: str) -> int:
+    """All of it as one statement, after the queries `before`; how many rows the last one inserted."""
+    *first, last = inserts
+    queries = [*before, *[f"part_{i} AS ({insert})" for i, insert in enumerate(first)]]
+    sql = f"{last} RETURNING 1"
+    sql = f"WITH {', '.join(queries)} {sql}" if queries else sql
+    return len(connection.fetch_prepared(sql, values))  # type: ignore[attr-defined]
 
 
 def _json_rows(part: Rows) -> str:

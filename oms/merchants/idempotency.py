@@ -1,8 +1,8 @@
 """Calls that create something happen once, however often they are sent.
 
-A call runs in one transaction with the record of its answer: both are there after a crash, or neither. While it runs
-it holds an advisory lock on its key, so that a copy is told at once to come again, and a process that dies holds
-nothing up. The unique constraint has the last word.
+A call runs in one transaction with the record of its answer: both are there after a crash, or neither. A call that is
+known to need no more than a few rows is one statement. While it runs it holds an advisory lock on its key, so that a
+copy is told at once to come again, and a process that dies holds nothing up. The unique constraint has the last word.
 
 Keys belong to the merchant, not to its credential: a call that is repeated with a new credential is still the same.
 Every answer below 500 is kept, refusals by the operation too; what refused the call before it began (who calls, how
@@ -12,8 +12,10 @@ often, without a key) is not.
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
@@ -24,11 +26,14 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from oms.common.api_errors import InvalidInput
+from oms.common.copying import Rows, write_at_once, write_new
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal, unseal
+
+if TYPE_CHECKING:
+    from oms.merchants.views import MerchantView
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -38,6 +43,7 @@ _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _KEPT = ("Location", "ETag", "Content-Language")
 # Stands among the kept headers of an answer whose body is sealed, and goes out with none.
 _SEALED = "sealed"
+_COLUMNS = ("merchant_id", "key", "fingerprint", "status", "headers", "body")
 
 
 class KeyInUse(APIException):
@@ -59,48 +65,102 @@ class _Overtaken(Exception):
     """A copy of the call was answered while this one ran; what this one did is undone."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedAnswer:
+    """The answer to a call of which it is known what it writes; `announce` is called once that is written."""
+
+    answer: HttpResponse
+    tables: Sequence[Rows]
+    announce: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    merchant_id: int
+    key: str
+    fingerprint: bytes
+    answers_a_secret: bool
+
+    @property
+    def lock(self) -> int:
+        """The number of the advisory lock that a running call holds."""
+        digest = hashlib.blake2b(f"idempotency {self.merchant_id} {self.key}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+    def record(self, answer: HttpResponse) -> Rows:
+        """The row that keeps the answer, sealed where it holds a secret."""
+        headers: dict[str, object] = {name: answer[name] for name in ("Content-Type", *_KEPT) if name in answer}
+        body = answer.content
+        if self.answers_a_secret:
+            headers[_SEALED] = True
+            body = seal(body.decode())
+        kept = (self.merchant_id, self.key, _bytea(self.fingerprint), answer.status_code, headers, _bytea(body))
+        return Rows("merchants_idempotencyrecord", _COLUMNS, [kept])
+
+
 def answer_once(
-    view: APIView, request: Request, merchant_id: int, handler: Callable[[], Response | HttpResponse]
+    view: "MerchantView", request: Request, merchant_id: int, handler: Callable[[], Response | HttpResponse]
 ) -> HttpResponse:
     """The handler's answer, or the one that an earlier copy of the call got.
 
-    What the database refuses is tried once more from the start, with `request.is_second_try` set: most likely another
-    transaction did the same just now, and the handler finds it. So the handler needs no savepoint at its first try.
+    Where the view has a plan for the call (`plan_post`), that is carried out instead. What the database refuses is
+    tried once more from the start: most likely another transaction did the same just now, and the handler finds it.
 
     Raises InvalidInput without a key, KeyUsedOtherwise, and KeyInUse while a copy is running.
     """
-    key = _key(request)
-    fingerprint = _fingerprint(request)
-    seals = getattr(view, "answers_a_secret", False)
-    request.is_second_try = False
+    call = _Call(merchant_id, _key(request), _fingerprint(request), view.answers_a_secret)
+    plan, tries = view.plan_post, 2
     while True:
         try:
+            if plan is not None:
+                planned, plan = plan, None
+                answer = _carry_out(planned, request, call)
+                if answer is not None:
+                    return answer
             with transaction.atomic():
-                kept = _look(merchant_id, key, fingerprint)
+                kept = _look(call)
                 if kept is not None:
                     return kept
                 answer = _rendered(request, handler())
                 if answer.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
                     transaction.set_rollback(True)
                 else:
-                    _keep(merchant_id, key, fingerprint, answer, seals=seals)
+                    _keep(call, answer)
                 return answer
         except (KeyInUse, KeyUsedOtherwise):
             raise
         except _Overtaken:
             continue
         except Exception as error:
-            if isinstance(error, IntegrityError | DataError) and not request.is_second_try:
-                request.is_second_try = True
+            tries -= 1
+            if isinstance(error, IntegrityError | DataError) and tries:
                 continue
             refusal = _rendered(request, view.handle_exception(error))
             if refusal.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
                 return refusal
             try:
-                _keep(merchant_id, key, fingerprint, refusal)
+                _keep(call, refusal)
             except _Overtaken:
                 continue
             return refusal
+
+
+def _carry_out(plan: Callable[[Request], PlannedAnswer | None], request: Request, call: _Call) -> HttpResponse | None:
+    """The answer to a call that the view has a plan for, or the kept one; None where there is no plan.
+
+    Raises KeyInUse, KeyUsedOtherwise, and what the database refuses.
+    """
+    kept = _look(call)
+    if kept is not None:
+        return kept
+    planned = plan(request)
+    if planned is None:
+        return None
+    answer = _rendered(request, planned.answer)
+    if not write_at_once(*planned.tables, call.record(answer), lock=call.lock):
+        raise _in_use()
+    planned.announce()
+    return answer
 
 
 def purge(batch: int = 1000) -> int:
@@ -139,32 +199,25 @@ def _fingerprint(request: Request) -> bytes:
     return hashlib.sha256(head.encode("utf-8", "surrogatepass") + http.body).digest()
 
 
-def _lock_number(merchant_id: int, key: str) -> int:
-    digest = hashlib.blake2b(f"idempotency {merchant_id} {key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def _look(merchant_id: int, key: str, fingerprint: bytes) -> HttpResponse | None:
+def _look(call: _Call) -> HttpResponse | None:
     """The kept answer, or None with the key locked until the transaction ends. Raises KeyInUse, KeyUsedOtherwise.
 
     The statement sees what was committed before it began. An answer that is committed between that and its lock is
-    met by `_keep`.
+    met when the record is written.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT l.locked, r.fingerprint, r.status, r.headers::text, r.body
-            FROM (SELECT pg_try_advisory_xact_lock(%s) AS locked) AS l
-            LEFT JOIN merchants_idempotencyrecord r ON r.merchant_id = %s AND r.key = %s
-            """,
-            [_lock_number(merchant_id, key), merchant_id, key],
-        )
-        locked, known, answered, headers, body = cursor.fetchone()
+    ((locked, known, answered, headers, body),) = connection.fetch_prepared(
+        """
+        SELECT l.locked, r.fingerprint, r.status, r.headers::text, r.body
+        FROM (SELECT pg_try_advisory_xact_lock(%s) AS locked) AS l
+        LEFT JOIN merchants_idempotencyrecord r ON r.merchant_id = %s AND r.key = %s
+        """,
+        [call.lock, call.merchant_id, call.key],
+    )
     if known is None:
         if not locked:
-            raise KeyInUse(_("A call with this idempotency key is running. Repeat it in a moment."))
+            raise _in_use()
         return None
-    if bytes(known) != fingerprint:
+    if bytes(known) != call.fingerprint:
         detail = _("This idempotency key belongs to a call of another address or body. Use a new key.")
         raise KeyUsedOtherwise(detail)
     kept = json.loads(headers)
@@ -174,34 +227,30 @@ def _look(merchant_id: int, key: str, fingerprint: bytes) -> HttpResponse | None
     return answer
 
 
-def _keep(merchant_id: int, key: str, fingerprint: bytes, answer: HttpResponse, *, seals: bool = False) -> None:
-    """Write the record of the answer, sealed where it holds a secret. Raises _Overtaken where the key has one."""
-    headers: dict[str, object] = {name: answer[name] for name in ("Content-Type", *_KEPT) if name in answer}
-    body = answer.content
-    if seals:
-        headers[_SEALED] = True
-        body = seal(body.decode())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO merchants_idempotencyrecord (merchant_id, key, fingerprint, status, headers, body)
-            VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-            """,
-            [merchant_id, key, fingerprint, answer.status_code, json.dumps(headers), body],
-        )
-        if not cursor.rowcount:
-            raise _Overtaken
+def _keep(call: _Call, answer: HttpResponse) -> None:
+    """Write the record of the answer. Raises _Overtaken where the key has one."""
+    if not write_new(call.record(answer)):
+        raise _Overtaken
+
+
+def _in_use() -> KeyInUse:
+    return KeyInUse(_("A call with this idempotency key is running. Repeat it in a moment."))
+
+
+def _bytea(content: bytes) -> str:
+    """As PostgreSQL reads it from a text."""
+    return f"\\x{content.hex()}"
 
 
 def _rendered(request: Request, response: Response | HttpResponse) -> HttpResponse:
     """The answer as it goes out, so that it can be kept."""
-    if not isinstance(response, Response):
-        return response
-    body = request.accepted_renderer.render(response.data) if response.data is not None else b""
-    answer = HttpResponse(body, status=response.status_code, headers=dict(response.items()))
+    answer = response
+    if isinstance(response, Response):
+        body = request.accepted_renderer.render(response.data) if response.data is not None else b""
+        answer = HttpResponse(body, status=response.status_code, headers=dict(response.items()))
+        if body:
+            answer["Content-Type"] = "application/json"
+        else:
+            del answer["Content-Type"]
     answer.headers.setdefault("Content-Language", get_language() or "")
-    if body:
-        answer["Content-Type"] = "application/json"
-    else:
-        del answer["Content-Type"]
     return answer

@@ -1,6 +1,7 @@
 """What every view of the merchants' API stands on."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -28,21 +29,23 @@ class MerchantView(ApiView, GenericAPIView):
     `scopes` says for each method which scope the credential needs; a method that it does not name cannot be called,
     and the check `merchants.E001` finds it before that. POST needs an Idempotency-Key and is answered once (see
     `oms.merchants.idempotency`) unless `requires_idempotency_key` is False; `answers_a_secret` keeps the answer sealed.
+    Where a view has a `plan_post`, the calls that it has a plan for are written by one statement, without its `post`.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     requires_idempotency_key = True
     answers_a_secret = False
+    plan_post: Callable[[Request], idempotency.PlannedAnswer | None] | None = None
     lookup_field = "number"
     filter_backends: list[type] = []
     _allowance: rate_limits.Allowance | None = None
 
-    @property
+    @cached_property
     def caller(self) -> ApiUser:
         """The merchant and its credential."""
         return self.request.user
 
-    @property
+    @cached_property
     def merchant(self) -> Merchant:
         """The merchant that calls."""
         return self.caller.merchant

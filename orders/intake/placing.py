@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from re import compile as pattern
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common import clock, nudging
+from oms.common.copying import Rows
 from oms.common.errors import FieldError
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
@@ -20,7 +21,7 @@ from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.reference import Reference, read
-from orders.intake.storing import StoredOrder, store
+from orders.intake.storing import StoredOrder, prepare, store
 from orders.models.order import OrderState
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,6 @@ def place_orders(
     actor: Actor,
     is_history: bool = False,
     asks_a_person: bool = False,
-    raises: bool = False,
 ) -> list[Outcome]:
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
@@ -71,11 +71,8 @@ def place_orders(
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
     `asks_a_person` phones, region and address may be empty (see `checking.check`).
-
-    With `raises` what the database refuses is raised (IntegrityError, DataError): the caller rolls its transaction back
-    and calls again without. That saves the savepoint.
     """
-    door = _Door(is_history, asks_a_person, raises)
+    door = _Door(is_history, asks_a_person)
     if is_history:
         with telling.without_messages():
             return _place_or_isolate(bodies, merchant, actor, door)
@@ -86,17 +83,43 @@ def place_orders(
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedOrder:
+    """An order that may be stored, and the rows which that takes."""
+
+    order: StoredOrder
+    tables: list[Rows]
+
+    def announce(self) -> None:
+        """Tell the workers, once the rows are written."""
+        nudging.nudge(*[stage for state, stage in _NEXT_STAGE.items() if state == self.order.state])
+
+
+def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
+    """What `place_orders` would write for an order without anything special; nothing is written yet.
+
+    None for any other: one that is refused, that was sent before, or that opens a channel.
+    """
+    reference = read([body], merchant)
+    channel, is_active = reference.channels.get(body.source or merchant.code, (0, False))
+    if not is_active or (channel, body.external_number) in reference.stored:
+        return None
+    checked = check(body, reference, channel)
+    if not isinstance(checked, CheckedOrder):
+        return None
+    now, pay_by = _now_and_pay_by()
+    (order,), tables = prepare(reference.ids, [checked], actor=actor, now=now, pay_by=pay_by)
+    return PlannedOrder(order, tables)
+
+
+@dataclass(frozen=True, slots=True)
 class _Door:
     is_history: bool
     asks_a_person: bool
-    raises: bool
 
 
 def _place_or_isolate(
     bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door
 ) -> list[Outcome]:
-    if door.raises:
-        return _place(bodies, merchant, actor, door)
     for _attempt in range(3):
         try:
             with transaction.atomic():
@@ -147,8 +170,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
                 outcomes[-1] = Refused(checked)
 
     if accepted:
-        now = timezone.now()
-        pay_by = now + clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
+        now, pay_by = _now_and_pay_by()
         stored = store(
             reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by, is_history=door.is_history
         )
@@ -158,6 +180,11 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         for place, key in repeated:
             outcomes[place] = Duplicate(numbers[key])
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _now_and_pay_by() -> tuple[datetime, datetime]:
+    now = timezone.now()
+    return now, now + clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
 
 
 def _channels(codes: set[str], reference: Reference) -> dict[str, int | FieldError]:

@@ -61,50 +61,49 @@ class Reference:
 def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
     """The reference of the bodies that the merchant sent."""
     found = Reference(merchant)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
-            FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
-            WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
-              AND (m.id = %(merchant)s OR (%(sells_all)s AND m.status <> 'suspended'))
-            UNION ALL
-            SELECT 'region', code, province, city, district, 0, false FROM inventory_region
-            WHERE code = ANY(%(regions)s::text[])
-            UNION ALL
-            SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
-            WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
-            UNION ALL
-            SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
-            FROM merchants_channel c JOIN orders_order o ON o.channel_id = c.id
-            WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s::text[])
-              AND o.external_number = ANY(%(externals)s::text[])
-            UNION ALL
-            SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false FROM generate_series(1, %(count)s)
-            """,
-            {
-                "virtual": StorageClass.VIRTUAL,
-                "merchant": merchant.pk,
-                "sells_all": merchant.kind == Merchant.Kind.SELF_OPERATED,
-                "skus": _storable(line.sku for body in bodies for line in body.lines[:MAX_LINES]),
-                "regions": _storable(body.recipient.region_code for body in bodies),
-                "sources": _storable(body.source or merchant.code for body in bodies),
-                "externals": _storable(body.external_number for body in bodies),
-                "count": len(bodies),
-            },
-        )
-        for kind, first, second, third, fourth, key, flag in cursor.fetchall():
-            match kind:
-                case "sku":
-                    found.skus[first, second] = KnownSku(key, second, first, third, flag)
-                case "region":
-                    found.regions[first] = KnownRegion(second, third, fourth)
-                case "channel":
-                    found.channels[first] = (key, flag)
-                case "stored":
-                    found.stored[key, first] = second
-                case "id":
-                    found.ids.append(key)
+    rows = connection.fetch_prepared(
+        """
+        SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
+        FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
+        WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
+          AND (m.id = %(merchant)s OR (%(sells_all)s AND m.status <> 'suspended'))
+        UNION ALL
+        SELECT 'region', code, province, city, district, 0, false FROM inventory_region
+        WHERE code = ANY(%(regions)s::text[])
+        UNION ALL
+        SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
+        WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
+        UNION ALL
+        SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
+        FROM merchants_channel c JOIN orders_order o ON o.channel_id = c.id
+        WHERE c.merchant_id = %(merchant)s AND c.code = ANY(%(sources)s::text[])
+          AND o.external_number = ANY(%(externals)s::text[])
+        UNION ALL
+        SELECT 'id', '', '', '', '', nextval('orders_order_id_seq'), false FROM generate_series(1, %(count)s)
+        """,
+        {
+            "virtual": StorageClass.VIRTUAL,
+            "merchant": merchant.pk,
+            "sells_all": merchant.kind == Merchant.Kind.SELF_OPERATED,
+            "skus": _storable(line.sku for body in bodies for line in body.lines[:MAX_LINES]),
+            "regions": _storable(body.recipient.region_code for body in bodies),
+            "sources": _storable(body.source or merchant.code for body in bodies),
+            "externals": _storable(body.external_number for body in bodies),
+            "count": len(bodies),
+        },
+    )
+    for kind, first, second, third, fourth, key, flag in rows:
+        match kind:
+            case "sku":
+                found.skus[first, second] = KnownSku(key, second, first, third, flag)
+            case "region":
+                found.regions[first] = KnownRegion(second, third, fourth)
+            case "channel":
+                found.channels[first] = (key, flag)
+            case "stored":
+                found.stored[key, first] = second
+            case "id":
+                found.ids.append(key)
     return found
 
 

@@ -54,10 +54,26 @@ def store(
     pay_by: datetime,
     is_history: bool = False,
 ) -> list[StoredOrder]:
-    """Write the orders with their lines and first timeline events, each under the next of `ids`, in order.
-    Orders of the past (`is_history`) are written as they ended.
+    """Write the orders as `prepare` lays them out.
 
     Raises IntegrityError if another transaction stored one of the external numbers first.
+    """
+    stored, tables = prepare(ids, orders, actor=actor, now=now, pay_by=pay_by, is_history=is_history)
+    write_tables(*tables)
+    return stored
+
+
+def prepare(
+    ids: Sequence[int],
+    orders: Sequence[CheckedOrder],
+    *,
+    actor: Actor,
+    now: datetime,
+    pay_by: datetime,
+    is_history: bool = False,
+) -> tuple[list[StoredOrder], list[Rows]]:
+    """The orders under the next of `ids` each, in order, and the rows to write: orders, lines, first timeline events.
+    Orders of the past (`is_history`) are laid out as they ended.
     """
     order_rows, line_rows, event_rows, stored = [], [], [], []
     for order_id, order in zip(ids, orders, strict=False):
@@ -136,12 +152,12 @@ def store(
         if ended:
             event_rows.append((order_id, "imported", actor.kind, actor.name, state, now))
         stored.append(result)
-    write_tables(
+    tables = [
         Rows("orders_order", ORDER_COLUMNS + (history.COLUMNS if is_history else ()), order_rows),
         Rows("orders_orderline", LINE_COLUMNS, line_rows),
         Rows("orders_orderevent", EVENT_COLUMNS, event_rows),
-    )
-    return stored
+    ]
+    return stored, tables
 
 
 def _first_states(order: CheckedOrder) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -11,14 +12,16 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import NewestFirst, read_json, represent, schema_of
+from oms.common.api import NewestFirst, json_answer, read_json, represent, schema_of
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
+from oms.merchants.idempotency import PlannedAnswer
 from orders import examples, rejecting
 from orders.answers import represent_stored
 from orders.filters import OrderFilter
 from orders.intake.bodies import OrderBody, decode_strictly
-from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.intake.placing import Duplicate, Placed, Refused, place_orders, plan_order
+from orders.intake.storing import StoredOrder
 from orders.models import Order, OrderEvent, RejectedOrder
 from orders.serializers import (
     DuplicateSerializer,
@@ -89,12 +92,12 @@ class OrdersView(OrderScopedView):
         },
         filters=False,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         """Store an order, or say everything that is wrong with it."""
         body = decode_strictly(read_json(request))
         if not isinstance(body, OrderBody):
             return self._refused(request, body)
-        (outcome,) = place_orders([body], self.merchant, actor=self.actor, raises=not request.is_second_try)
+        (outcome,) = place_orders([body], self.merchant, actor=self.actor)
         match outcome:
             case Refused(errors):
                 return self._refused(request, errors, body.external_number)
@@ -104,8 +107,19 @@ class OrdersView(OrderScopedView):
                 answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
                 return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
             case Placed(_id, _number, order):
-                answer = represent_stored(order, self.actor, request)
-                return Response(answer, status.HTTP_201_CREATED, headers={"Location": answer["url"]})
+                return self._created(request, order)
+
+    def plan_post(self, request: Request) -> PlannedAnswer | None:
+        """An order without anything special is one statement; `post` does the others."""
+        body = decode_strictly(read_json(request))
+        planned = plan_order(body, self.merchant, actor=self.actor) if isinstance(body, OrderBody) else None
+        if planned is None:
+            return None
+        return PlannedAnswer(self._created(request, planned.order), planned.tables, planned.announce)
+
+    def _created(self, request: Request, order: StoredOrder) -> HttpResponse:
+        answer = represent_stored(order, self.actor, request)
+        return json_answer(answer, status.HTTP_201_CREATED, {"Location": answer["url"]})
 
     def _refused(self, request: Request, errors: Sequence[FieldError], external_number: str = "") -> Response:
         """The answer that names every wrong field; answered and not raised, so that the row is kept with it."""

@@ -2,22 +2,24 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier, Event
 from unittest import mock
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from oms.merchants import idempotency
 from oms.merchants.models import IdempotencyRecord
 from oms.merchants.tasks import purge_api_records
 from orders.models import Order
+from orders.views import bulk as bulk_views
 from orders.views import orders as order_views
 from tests import factories
 from tests.api.calls import BULK, ORDERS, errors_of, send
-from tests.pipeline.test_races import in_thread
+from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db
 
@@ -143,18 +145,18 @@ def test_expired_records_are_purged_in_batches(api, shop, settings):
 
 
 def test_a_repetition_takes_two_statements(api, shop, django_assert_num_queries):
-    """The credential, and the kept answer; in tests there is a savepoint round the second."""
+    """The credential, and the kept answer."""
     body = json.dumps(shop.body())
     keyed(api, body, "k1")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(2):
         keyed(api, body, "k1")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_copy_of_a_call_that_is_running_is_409_at_once():
     shop = factories.make_shop()
-    body, running, go_on = json.dumps(shop.body()), Event(), Event()
-    place = order_views.place_orders
+    body, running, go_on = json.dumps({"orders": [shop.body()]}), Event(), Event()
+    place = bulk_views.place_orders
 
     def place_slowly(*args, **options):
         outcomes = place(*args, **options)
@@ -163,26 +165,90 @@ def test_a_copy_of_a_call_that_is_running_is_409_at_once():
         return outcomes
 
     first, second = factories.client_of(shop.merchant), factories.client_of(shop.merchant)
-    with ThreadPoolExecutor(1) as pool, mock.patch.object(order_views, "place_orders", place_slowly):
-        call = in_thread(pool, lambda: keyed(first, body, "k1"))
+    with ThreadPoolExecutor(1) as pool, mock.patch.object(bulk_views, "place_orders", place_slowly):
+        call = in_thread(pool, lambda: keyed(first, body, "k1", BULK))
         assert running.wait(20)
-        copy = keyed(second, body, "k1")
-        other = keyed(second, {"orders": [shop.body()]}, "k2", BULK)
+        copy = keyed(second, body, "k1", BULK)
+        other = keyed(second, shop.body(), "k2")
         go_on.set()
         answer = call.result(20)
 
     assert (copy.status_code, errors_of(copy)) == (409, {(None, "idempotency_key_in_use")})
     assert copy["Retry-After"] == "1"
-    assert other.json()["results"][0]["status"] == "created"
+    assert other.status_code == 201
+    assert answer.json()["results"][0]["status"] == "created"
+    assert keyed(second, body, "k1", BULK).content == answer.content
+
+
+@contextmanager
+def held_up(shop, body):
+    """Within it another transaction has stored the same order and not yet said whether it stays.
+
+    Yields a function that sends the order under a key, in a thread, and returns the call and its database process once
+    the database holds it up.
+    """
+    stored, go_on = Event(), Event()
+    client = factories.client_of(shop.merchant)
+
+    def store():
+        with transaction.atomic():
+            factories.place(body, shop.merchant)
+            stored.set()
+            assert go_on.wait(20)
+            transaction.set_rollback(True)
+
+    def send_until_held_up(key):
+        call = in_thread(pool, lambda: keyed(client, json.dumps(body), key))
+        (backend,) = wait_for_a_lock()
+        return call, backend
+
+    with ThreadPoolExecutor(2) as pool:
+        other = in_thread(pool, store)
+        assert stored.wait(20)
+        try:
+            yield send_until_held_up
+        finally:
+            go_on.set()
+            other.result(20)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_copy_of_a_single_order_that_the_database_holds_up_is_409_at_once():
+    shop = factories.make_shop()
+    body, second = shop.body(), factories.client_of(shop.merchant)
+    with held_up(shop, body) as send_until_held_up:
+        call, _backend = send_until_held_up("k1")
+        copy = keyed(second, json.dumps(body), "k1")
+    answer = call.result(20)
+
+    assert (copy.status_code, errors_of(copy)) == (409, {(None, "idempotency_key_in_use")})
+    assert copy["Retry-After"] == "1"
     assert answer.status_code == 201
-    assert keyed(second, body, "k1").content == answer.content
+    assert keyed(second, json.dumps(body), "k1").content == answer.content
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_single_order_that_dies_halfway_leaves_nothing_and_is_taken_over_at_once():
+    """The connection is cut while the statement runs, as when the process or the server dies."""
+    shop = factories.make_shop()
+    body, second = shop.body(), factories.client_of(shop.merchant)
+    with held_up(shop, body) as send_until_held_up:
+        call, backend = send_until_held_up("k1")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+        assert call.result(20).status_code == 500
+    assert not Order.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
+    assert keyed(second, json.dumps(body), "k1").status_code == 201
+    assert Order.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_call_that_dies_halfway_leaves_nothing_and_is_taken_over_at_once():
-    """The connection is cut before the commit, as when the process or the server dies."""
+    """The connection is cut before the commit."""
     shop = factories.make_shop()
-    client, body = factories.client_of(shop.merchant), json.dumps(shop.body())
+    client, body = factories.client_of(shop.merchant), json.dumps({"orders": [shop.body()]})
     keep = idempotency._keep
 
     def die(*args):
@@ -191,20 +257,21 @@ def test_a_call_that_dies_halfway_leaves_nothing_and_is_taken_over_at_once():
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     with mock.patch.object(idempotency, "_keep", die):
-        response = keyed(client, body, "k1")
+        response = keyed(client, body, "k1", BULK)
     connection.close()
     assert response.status_code == 500
     assert not Order.objects.exists()
-    assert keyed(client, body, "k1").status_code == 201
+    assert keyed(client, body, "k1", BULK).status_code == 200
     assert Order.objects.count() == 1
 
 
+@pytest.mark.parametrize("url", [ORDERS, BULK])
 @pytest.mark.django_db(transaction=True)
-def test_an_answer_kept_between_the_look_and_the_lock_wins():
+def test_an_answer_kept_between_the_look_and_the_lock_wins(url):
     """The look's statement does not see what is committed after it began; the unique constraint does."""
     shop = factories.make_shop()
     client, other = factories.client_of(shop.merchant), factories.client_of(shop.merchant)
-    body = json.dumps(shop.body())
+    body = json.dumps(shop.body() if url == ORDERS else {"orders": [shop.body()]})
     look, answers = idempotency._look, []
 
     def look_too_early(*args):
@@ -212,18 +279,34 @@ def test_an_answer_kept_between_the_look_and_the_lock_wins():
         if not answers:
             answers.append(None)
             # The copy ran while this one's statement was on its way to the lock.
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock_all()")
-            with ThreadPoolExecutor(1) as pool, mock.patch.object(idempotency, "_lock_number", return_value=1):
-                answers.append(in_thread(pool, lambda: keyed(other, body, "k1")).result(20))
+            with ThreadPoolExecutor(1) as pool, mock.patch.object(idempotency._Call, "lock", 1):
+                answers.append(in_thread(pool, lambda: keyed(other, body, "k1", url)).result(20))
         return found
 
     with mock.patch.object(idempotency, "_look", look_too_early):
-        late = keyed(client, body, "k1")
+        late = keyed(client, body, "k1", url)
 
-    assert answers[1].status_code == late.status_code == 201
+    assert answers[1].status_code == late.status_code == (201 if url == ORDERS else 200)
     assert late.content == answers[1].content
+    assert late["Idempotent-Replayed"] == "true"
     assert Order.objects.count() == IdempotencyRecord.objects.count() == 1
+
+
+def test_an_order_that_opens_a_channel_takes_the_long_way_to_the_same_answer(api, shop):
+    body = {**shop.body(), "source": "NEW"}
+    answer = keyed(api, body, "k1")
+    assert answer.status_code == 201
+    assert answer["Location"] == answer.json()["url"]
+    assert keyed(api, body, "k1").content == answer.content
+    assert Order.objects.get().channel.code == "NEW"
+
+
+def test_a_single_order_takes_four_statements(shop, django_assert_num_queries):
+    """The credential with its nonce, a look for an earlier answer, what the order refers to, and all rows at once."""
+    client = factories.signed_client_of(shop.merchant)
+    keyed(client, json.dumps(shop.body()), "k1")
+    with django_assert_num_queries(4):
+        keyed(client, json.dumps(shop.body()), "k2")
 
 
 def copies_at_once(keys, copies=8):

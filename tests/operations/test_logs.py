@@ -88,7 +88,7 @@ def test_nothing_personal_is_logged_by_refusals(api: Any, shop: factories.Shop, 
 
 
 def test_nothing_personal_is_logged_where_a_view_fails(api: Any, shop: factories.Shop, lines: Any) -> None:
-    with mock.patch("orders.views.orders.place_orders", side_effect=ValueError(" ".join(PERSONAL))):
+    with mock.patch("orders.views.orders.plan_order", side_effect=ValueError(" ".join(PERSONAL))):
         assert send(api, personal_body(shop)).status_code == 500
     with (
         mock.patch("orders.admin.order.load", side_effect=ValueError(" ".join(PERSONAL))),

@@ -38,16 +38,16 @@ def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Future:  
     return pool.submit(run)
 
 
-def wait_for_a_lock() -> None:
-    """Until some session of the database waits for a lock."""
+def wait_for_a_lock() -> list[int]:
+    """Until some session of the database waits for a lock; the processes of those that do."""
     end = monotonic() + 10
     while monotonic() < end:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
-            if cursor.fetchone()[0]:
-                return
+            if waiting := [pid for (pid,) in cursor.fetchall()]:
+                return waiting
         sleep(0.02)
     raise AssertionError("nobody waits")
 
