@@ -109,10 +109,10 @@ TEMPLATES = [
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
 DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
-DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
+PREPARED_STATEMENTS = env.bool("PREPARED_STATEMENTS", default=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default=redis_url(DATA_DIR))

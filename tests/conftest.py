@@ -12,8 +12,7 @@ import pytest
 # pytest-django loads the settings named in the environment before it reads this file. Where nothing names a server,
 # they must wait until there is one; hence pyproject.toml names none. The processes of `pytest -n` find the server that
 # the first one started for them, and make a database each.
-_is_helper = "PYTEST_XDIST_WORKER" in os.environ
-if not os.environ.get("DATABASE_URL") and os.environ.get("DJANGO_SETTINGS_MODULE") and not _is_helper:
+if os.environ.get("DJANGO_SETTINGS_MODULE") and not {"DATABASE_URL", "PYTEST_XDIST_WORKER"} & os.environ.keys():
     pytest.exit("Unset DJANGO_SETTINGS_MODULE, or set DATABASE_URL as well.", returncode=4)
 
 import django

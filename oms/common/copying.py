@@ -48,7 +48,7 @@ def write_tables(*tables: Rows) -> None:
 
 
 def write_at_once(*tables: Rows, lock: int) -> bool:
-    """Write the rows of all tables in one statement, which outside of a transaction is one by itself.
+    """Write the rows of all tables, at least one in each, in one statement; outside a transaction it is its own.
 
     It holds the advisory lock of that number meanwhile. Returns False, with nothing written, where another has it.
     Raises Django's database errors, such as IntegrityError.

@@ -1,8 +1,9 @@
 """Calls that create something happen once, however often they are sent.
 
 A call runs in one transaction with the record of its answer: both are there after a crash, or neither. A call that is
-known to need no more than a few rows is one statement. While it runs it holds an advisory lock on its key, so that a
-copy is told at once to come again, and a process that dies holds nothing up. The unique constraint has the last word.
+known to need no more than a few rows is one statement. While the transaction or the statement runs it holds an advisory
+lock on its key, so that a copy is told at once to come again, and a process that dies holds nothing up. The unique
+constraint has the last word.
 
 Keys belong to the merchant, not to its credential: a call that is repeated with a new credential is still the same.
 Every answer below 500 is kept, refusals by the operation too; what refused the call before it began (who calls, how
@@ -109,12 +110,13 @@ def answer_once(
     Raises InvalidInput without a key, KeyUsedOtherwise, and KeyInUse while a copy is running.
     """
     call = _Call(merchant_id, _key(request), _fingerprint(request), view.answers_a_secret)
-    plan, tries = view.plan_post, 2
+    tries = 2
+    has_plan = view.plan_post is not None
     while True:
         try:
-            if plan is not None:
-                planned, plan = plan, None
-                answer = _carry_out(planned, request, call)
+            if has_plan:
+                has_plan = False
+                answer = _carry_out(view, request, call)
                 if answer is not None:
                     return answer
             with transaction.atomic():
@@ -145,7 +147,7 @@ def answer_once(
             return refusal
 
 
-def _carry_out(plan: Callable[[Request], PlannedAnswer | None], request: Request, call: _Call) -> HttpResponse | None:
+def _carry_out(view: "MerchantView", request: Request, call: _Call) -> HttpResponse | None:
     """The answer to a call that the view has a plan for, or the kept one; None where there is no plan.
 
     Raises KeyInUse, KeyUsedOtherwise, and what the database refuses.
@@ -153,7 +155,7 @@ def _carry_out(plan: Callable[[Request], PlannedAnswer | None], request: Request
     kept = _look(call)
     if kept is not None:
         return kept
-    planned = plan(request)
+    planned = view.plan_post(request)
     if planned is None:
         return None
     answer = _rendered(request, planned.answer)
@@ -200,10 +202,10 @@ def _fingerprint(request: Request) -> bytes:
 
 
 def _look(call: _Call) -> HttpResponse | None:
-    """The kept answer, or None with the key locked until the transaction ends. Raises KeyInUse, KeyUsedOtherwise.
+    """The kept answer, or None, with the key locked until the transaction ends where there is one.
 
-    The statement sees what was committed before it began. An answer that is committed between that and its lock is
-    met when the record is written.
+    Raises KeyInUse and KeyUsedOtherwise. The statement sees what was committed before it began. An answer that is
+    committed between that and its lock is met when the record is written.
     """
     ((locked, known, answered, headers, body),) = connection.fetch_prepared(
         """

@@ -21,7 +21,7 @@ from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.reference import Reference, read
-from orders.intake.storing import StoredOrder, prepare, store
+from orders.intake.storing import StoredOrder, lay_out, store
 from orders.models.order import OrderState
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     if not isinstance(checked, CheckedOrder):
         return None
     now, pay_by = _now_and_pay_by()
-    (order,), tables = prepare(reference.ids, [checked], actor=actor, now=now, pay_by=pay_by)
+    (order,), tables = lay_out(reference.ids, [checked], actor=actor, now=now, pay_by=pay_by)
     return PlannedOrder(order, tables)
 
 

@@ -58,15 +58,21 @@ class Reference:
         return codes
 
 
+# Two statements, since one plan does not fit both.
+_SELLS_ALL = "(m.id = %(merchant)s OR m.status <> 'suspended')"
+_SELLS_ITS_OWN = "m.id = %(merchant)s"
+
+
 def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
     """The reference of the bodies that the merchant sent."""
     found = Reference(merchant)
+    sells_all = merchant.kind == Merchant.Kind.SELF_OPERATED
     rows = connection.fetch_prepared(
-        """
+        f"""
         SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
-          AND (m.id = %(merchant)s OR (%(sells_all)s AND m.status <> 'suspended'))
+          AND {_SELLS_ALL if sells_all else _SELLS_ITS_OWN}
         UNION ALL
         SELECT 'region', code, province, city, district, 0, false FROM inventory_region
         WHERE code = ANY(%(regions)s::text[])
@@ -84,7 +90,6 @@ def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
         {
             "virtual": StorageClass.VIRTUAL,
             "merchant": merchant.pk,
-            "sells_all": merchant.kind == Merchant.Kind.SELF_OPERATED,
             "skus": _storable(line.sku for body in bodies for line in body.lines[:MAX_LINES]),
             "regions": _storable(body.recipient.region_code for body in bodies),
             "sources": _storable(body.source or merchant.code for body in bodies),

@@ -32,7 +32,7 @@ EVENT_COLUMNS = ("order_id", "kind", "actor_kind", "actor", "to_state", "created
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An order as it was stored: what was checked, and what intake added."""
+    """An order as it is stored: what was checked, and what intake added."""
 
     id: int
     number: str
@@ -54,16 +54,16 @@ def store(
     pay_by: datetime,
     is_history: bool = False,
 ) -> list[StoredOrder]:
-    """Write the orders as `prepare` lays them out.
+    """Write the orders as `lay_out` has them.
 
     Raises IntegrityError if another transaction stored one of the external numbers first.
     """
-    stored, tables = prepare(ids, orders, actor=actor, now=now, pay_by=pay_by, is_history=is_history)
+    stored, tables = lay_out(ids, orders, actor=actor, now=now, pay_by=pay_by, is_history=is_history)
     write_tables(*tables)
     return stored
 
 
-def prepare(
+def lay_out(
     ids: Sequence[int],
     orders: Sequence[CheckedOrder],
     *,
@@ -73,7 +73,7 @@ def prepare(
     is_history: bool = False,
 ) -> tuple[list[StoredOrder], list[Rows]]:
     """The orders under the next of `ids` each, in order, and the rows to write: orders, lines, first timeline events.
-    Orders of the past (`is_history`) are laid out as they ended.
+    Orders of the past (`is_history`) are as they ended.
     """
     order_rows, line_rows, event_rows, stored = [], [], [], []
     for order_id, order in zip(ids, orders, strict=False):
