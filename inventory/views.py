@@ -13,7 +13,7 @@ from inventory import selling
 from inventory.filters import SkuFilter
 from inventory.models import Sku
 from inventory.serializers import NewSkuSerializer, SkuChangeSerializer, SkuSerializer
-from oms.common.api import ErrorsSerializer, NewestFirst, etag, represent, version_of
+from oms.common.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
 from oms.merchants.views import MerchantView
 
 
@@ -63,8 +63,7 @@ class SkusView(SkuScopedView):
     )
     def post(self, request: Request) -> Response:
         """Add it."""
-        body = NewSkuSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(NewSkuSerializer, request)
         sku = selling.add_sku(self.merchant, body.validated_data)
         return Response(represent(SkuSerializer, sku, request), status.HTTP_201_CREATED, headers=etag(sku.version))
 
@@ -94,7 +93,6 @@ class SkuView(SkuScopedView):
         """Change it."""
         version = version_of(request)
         sku = self.get_object()
-        body = SkuChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(SkuChangeSerializer, request)
         sku = selling.change_sku(sku.pk, body.validated_data, version=version)
         return Response(represent(SkuSerializer, sku, request), headers=etag(sku.version))

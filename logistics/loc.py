@@ -16,7 +16,7 @@ from logistics.serializers import ShipmentSerializer
 from oms.common.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
 from orders import holding
-from orders.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read
+from orders.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read, written
 from orders.loc.views import enveloped
 from orders.models import FulfilmentState, Order, OrderState, PaymentState
 
@@ -102,7 +102,7 @@ class VirtualDeliveryBody(msgspec.Struct):
 class LocScanSerializer(serializers.Serializer):
     """What the carrier reported."""
 
-    time = serializers.DateTimeField()
+    time = serializers.CharField(help_text="Beijing time.")
     status = serializers.CharField()
     text = serializers.CharField()
     location = serializers.CharField()
@@ -153,7 +153,7 @@ LocStatusAnswer = enveloped(
                 "status": "运输中",
                 "scans": [
                     {
-                        "time": "2026-01-02T20:41:00+08:00",
+                        "time": "2026-01-02 20:41:00",
                         "status": "运输中",
                         "text": "离开分拣中心",
                         "location": "北京",
@@ -235,7 +235,7 @@ def _parcel(shipment: Shipment) -> dict[str, Any]:
         "status": _PARCELS[ShipmentState(shipment.state)],
         "scans": [
             {
-                "time": scan.occurred_at,
+                "time": written(scan.occurred_at),
                 "status": _PARCELS.get(scan.state, scan.state),  # type: ignore[call-overload]
                 "text": scan.text,
                 "location": scan.location,

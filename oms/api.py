@@ -1,6 +1,11 @@
 """The API's table of addresses: /api/v1/ for merchants, its schema and its documentation for everybody."""
 
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import FileResponse, HttpRequest
 from django.urls import include, path, re_path
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
@@ -25,6 +30,18 @@ class NoSuchAddressView(ApiView):
         raise NotFound
 
 
+def _guide(name: str) -> Callable[[HttpRequest], FileResponse]:
+    """A view that shows one file of `docs/`, to read before there is a credential."""
+    kind = "application/json" if name.endswith(".json") else "text/plain; charset=utf-8"
+
+    def show(request: HttpRequest) -> FileResponse:
+        return FileResponse((settings.BASE_DIR / "docs" / name).open("rb"), content_type=kind)
+
+    return require_safe(show)
+
+
+GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "loc.md")
+
 _public = {"authentication_classes": [], "permission_classes": []}
 _schema_view = extend_schema(exclude=True)(SpectacularAPIView)
 
@@ -38,6 +55,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api:docs")),
     path("schema/", _schema_view.as_view(**_public), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
+    *[path(f"docs/{name}", _guide(name), name=f"guide-{name}") for name in GUIDES],
     # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
     path("", include("orders.loc.urls")),
     path("order/create", LocCreateView.as_view(), name="loc-create"),

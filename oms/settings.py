@@ -176,7 +176,12 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "OMS API",
-    "DESCRIPTION": "Order management: orders, sub-orders and their progress.",
+    "DESCRIPTION": (
+        "Order management: orders, sub-orders and their progress.\n\n"
+        "Guides: [first order, pages, errors](/api/docs/api.md), "
+        "[signing](/api/docs/signing.md) with [test vectors](/api/docs/signature-vectors.json),"
+        " [webhooks](/api/docs/webhooks.md), [LOC interface 京东入鼎](/api/docs/loc.md)."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

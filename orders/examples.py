@@ -95,6 +95,7 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 _PART: dict[str, Any] = {
+    "version": 4,
     "merchant": "POP01",
     "state": "allocated",
     "storage_class": "ambient",

@@ -51,6 +51,7 @@ _PART = [
     *(
         "order_id",
         "number",
+        "version",
         "merchant__code",
         "state",
         "storage_class",
@@ -167,7 +168,7 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
     class Meta:
         model = SubOrder
         fields = [
-            *("number", "merchant", "state", "storage_class", "payment_method", "warehouse", "shortage"),
+            *("number", "version", "merchant", "state", "storage_class", "payment_method", "warehouse", "shortage"),
             *("total_quantity", *_SHARES),
             *("created_at", "allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at"),
             *("completed_at", "cancelled_at", "lines"),

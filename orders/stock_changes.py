@@ -30,6 +30,12 @@ class UnknownStock(OmsError):
     status_code = 404
 
 
+class NotKeptThere(OmsError):
+    """The warehouse keeps no goods of the SKU's storage class, so nothing would ever be sent from it."""
+
+    code = "storage_class_not_kept"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Units of a SKU in a warehouse: counted (`on_hand`), or come and gone (`change`). `version` must be the row's."""
@@ -62,11 +68,11 @@ def change_many(
     by one. All that they need is locked beforehand, sub-orders before stock.
     """
     outcomes: dict[int, Stock | OmsError] = {}
-    skus = dict(Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes}).values_list("code", "pk"))
+    skus = {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes})}
     known = Warehouse.objects.filter(code__in={c.warehouse for c in changes})
     if not everywhere:
         known = known.filter(merchant=merchant)
-    warehouses = dict(known.values_list("code", "pk"))
+    warehouses = {warehouse.code: warehouse for warehouse in known}
     places: dict[tuple[int, int], list[int]] = {}
     for index, change in enumerate(changes):
         if change.sku not in skus:
@@ -75,8 +81,10 @@ def change_many(
             text = _("There is no warehouse %(code)s.") if everywhere else _("You have no warehouse %(code)s.")
             message = text % {"code": change.warehouse}
             outcomes[index] = UnknownStock(message, attr="warehouse")
+        elif refusal := _not_kept(skus[change.sku], warehouses[change.warehouse], change):
+            outcomes[index] = refusal
         else:
-            places.setdefault((warehouses[change.warehouse], skus[change.sku]), []).append(index)
+            places.setdefault((warehouses[change.warehouse].pk, skus[change.sku].pk), []).append(index)
     rows = _rows_of(places)
     ahead = _lock_ahead(rows, places, changes)
     once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
@@ -100,6 +108,17 @@ def change_many(
                 outcomes[index] = refusal
     nudging.nudge("wake")
     return [outcomes[index] for index in range(len(changes))]
+
+
+def _not_kept(sku: Sku, warehouse: Warehouse, change: Change) -> NotKeptThere | None:
+    """Why no units may come in there; what lies there wrongly may always go."""
+    if sku.storage_class in warehouse.storage_classes or (change.on_hand or 0) + max(change.change or 0, 0) <= 0:
+        return None
+    message = _(
+        "Warehouse %(code)s keeps no goods of the storage class %(class)s. Name another, or have it added there."
+    )
+    shown = {"code": warehouse.code, "class": sku.get_storage_class_display()}
+    return NotKeptThere(message % shown, attr="warehouse")
 
 
 def _lock_ahead(

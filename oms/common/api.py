@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from django.db.models import Model, QuerySet
@@ -23,7 +23,7 @@ from rest_framework.views import APIView
 
 from oms.common import numbering
 from oms.common.api_errors import InvalidInput
-from oms.common.errors import ChangedMeanwhile, FieldError, VersionRequired
+from oms.common.errors import ChangedMeanwhile, FieldError, VersionRequired, unknown_field
 from oms.common.requests import request_id
 
 
@@ -271,6 +271,19 @@ def read_json(request: Request) -> bytes:
     if http.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType(http.content_type, _("Send the body without Content-Encoding."))
     return http.body
+
+
+_Body = TypeVar("_Body", bound=serializers.Serializer)
+
+
+def read_body(form: type[_Body], request: Request) -> _Body:
+    """The body, checked by the serializer. Raises ValidationError, and InvalidInput for a field that it has not."""
+    body = form(data=request.data)
+    body.is_valid(raise_exception=True)
+    unknown = sorted(request.data.keys() - body.fields.keys())
+    if unknown:
+        raise InvalidInput([unknown_field(name, list(body.fields)) for name in unknown])
+    return body
 
 
 class NewestFirst(BasePagination):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 
 class OmsError(Exception):
     """A business rule refused the operation. The message is safe to show.
@@ -43,6 +45,14 @@ class FieldError:
     def as_dict(self) -> dict[str, str]:
         """The form in which the API shows it."""
         return {"code": self.code, "detail": self.detail, "attr": self.attr}
+
+
+def unknown_field(attr: str, known: Sequence[str] = ()) -> FieldError:
+    """That the input has a field which means nothing here, and which ones do."""
+    detail = _("There is no such field here.")
+    if known:
+        detail = _("There is no such field here. Known ones: %(known)s.") % {"known": ", ".join(known)}
+    return FieldError(attr[:100], "unknown_field", detail)
 
 
 class WrongFields(OmsError):

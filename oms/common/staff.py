@@ -11,7 +11,7 @@ from django import forms
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
-from django.core.paginator import Paginator
+from django.core.paginator import EmptyPage, Page, Paginator
 from django.db import connection
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -48,7 +48,7 @@ def staff_actor_name(request: HttpRequest) -> str:
 
 
 class PagingByKey(Paginator):
-    """Stands in for a paginator: the change list pages by itself, nothing is ever counted."""
+    """A paginator that counts nothing. The change list pages by itself; the choices of a field come by `page`."""
 
     template_name = "admin/keyset_pagination.html"
 
@@ -56,6 +56,24 @@ class PagingByKey(Paginator):
     def count(self) -> int:  # type: ignore[override]
         """No list is that long; Django only compares it."""
         return 0
+
+    def page(self, number: int | str) -> "_UncountedPage":
+        """The page, which looks one row further to know whether there is another. Raises EmptyPage below 1."""
+        if int(number) < 1:
+            raise EmptyPage
+        start = (int(number) - 1) * self.per_page
+        rows = list(self.object_list[start : start + self.per_page + 1])
+        found = _UncountedPage(rows[: self.per_page], int(number), self)
+        found.is_last = len(rows) <= self.per_page
+        return found
+
+
+class _UncountedPage(Page):
+    is_last = True
+
+    def has_next(self) -> bool:
+        """Whether another row was seen."""
+        return not self.is_last
 
 
 class KeysetChangeList(ChangeList):
@@ -206,7 +224,8 @@ class KeysetAdmin(ModelAdmin):
     """A list and a page of a model that services write: read-only unless a subclass opens it.
 
     `search_fields` are looked up by equality, each for itself, so that every one can use its
-    index. Lists are never ordered by a clicked column, counted out, or acted upon beyond the page.
+    index; while somebody types into a field that offers rows of the list, by their beginning. Lists are never ordered
+    by a clicked column, counted out, or acted upon beyond the page.
     """
 
     keyset: ClassVar[Sequence[str]] = ("-id",)
@@ -237,12 +256,14 @@ class KeysetAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows of which a field of `search_fields` equals the term."""
+        """Rows of which a field of `search_fields` equals the term, or begins with it where a field offers choices."""
         term = search_term.strip()
         if not (term and self.search_fields):
             return queryset, False
         model = self.model._default_manager
-        found = [model.filter(**{field: term}).order_by().values("pk")[:COUNT_CAP] for field in self.search_fields]
+        is_choice = request.resolver_match is not None and request.resolver_match.url_name == "autocomplete"
+        lookups = [f"{field}__startswith" if is_choice else field for field in self.search_fields]
+        found = [model.filter(**{lookup: term}).order_by().values("pk")[:COUNT_CAP] for lookup in lookups]
         return queryset.filter(pk__in=united(found)), False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:

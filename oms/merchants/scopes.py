@@ -12,7 +12,6 @@ SKUS_WRITE = "skus.write"
 SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
-PAYMENTS_WRITE = "payments.write"
 WEBHOOKS_MANAGE = "webhooks.manage"
 
 LABELS = {
@@ -26,7 +25,6 @@ LABELS = {
     SHIPMENTS_READ: _("read shipments and tracking"),
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
-    PAYMENTS_WRITE: _("report payments"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
 }
 ALL = tuple(LABELS)

@@ -1,4 +1,7 @@
-"""What an order looks like on the wire: the same for the API, for files and for other doors."""
+"""What an order looks like on the wire: the same for the API, for files and for other doors.
+
+A field that is not known is refused: a slip in `payment_method` must not make a prepaid order.
+"""
 
 import json
 import re
@@ -11,14 +14,14 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from django.utils.translation import gettext as _
 
-from oms.common.errors import FieldError
+from oms.common.errors import FieldError, unknown_field
 from orders.models.order import PaymentMethod, Promise
 
 MAX_LINES = 500
 HISTORICAL_STATES = ["completed", "cancelled", "closed"]
 
 
-class BuyerBody(msgspec.Struct, frozen=True, gc=False):
+class BuyerBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Who buys: the channel's own id of the buyer, a name and a phone."""
 
     id: str
@@ -26,7 +29,7 @@ class BuyerBody(msgspec.Struct, frozen=True, gc=False):
     phone: str
 
 
-class RecipientBody(msgspec.Struct, frozen=True, gc=False):
+class RecipientBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Where it goes: `region_code` is a county-level GB/T 2260 code; province and city, where given, must agree."""
 
     name: str
@@ -38,7 +41,7 @@ class RecipientBody(msgspec.Struct, frozen=True, gc=False):
     district: str = ""
 
 
-class LineBody(msgspec.Struct, frozen=True, gc=False):
+class LineBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One SKU; prices in yuan. `merchant` may be left out for the channel's own goods."""
 
     sku: str
@@ -49,14 +52,14 @@ class LineBody(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class PointsBody(msgspec.Struct, frozen=True, gc=False):
+class PointsBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Points the buyer used, and what they are worth in yuan."""
 
     used: int = 0
     amount: Decimal = Decimal(0)
 
 
-class OrderBody(msgspec.Struct, frozen=True, gc=False):
+class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An order as a channel sends it; amounts in yuan, as decimal text."""
 
     external_number: str
@@ -89,6 +92,7 @@ class HistoricalBody(OrderBody, frozen=True, gc=False, kw_only=True):
 _decoders = {kind: msgspec.json.Decoder(kind) for kind in (OrderBody, HistoricalBody)}
 _PATH = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(\w+)`")
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
 
 
 def decode(raw: bytes | str, kind: type[OrderBody] = OrderBody) -> OrderBody | FieldError:
@@ -142,7 +146,10 @@ def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldErro
     try:
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
             values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-            for field in msgspec.structs.fields(wanted):
+            fields = msgspec.structs.fields(wanted)
+            for name in sorted(values.keys() - {field.name for field in fields}):
+                yield unknown_field(f"{path}.{name}".strip("."), [field.name for field in fields])
+            for field in fields:
                 attr = f"{path}.{field.name}".strip(".")
                 if field.name in values:
                     yield from _wrong_forms(values[field.name], field.type, attr)
@@ -172,6 +179,9 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
         return FieldError("", "invalid", str(error))
     reason = match["reason"]
     path = (match["path"] or "").replace("[", ".").replace("]", "").strip(".")
+    unknown = _UNKNOWN.search(reason)
+    if unknown:
+        return unknown_field(f"{path}.{unknown[1]}".strip("."))
     missing = _MISSING.search(reason)
     if missing:
         attr = f"{path}.{missing[1]}".strip(".")

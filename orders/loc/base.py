@@ -208,6 +208,11 @@ def moment(text: str, attr: str) -> datetime:
     return found
 
 
+def written(at: datetime) -> str:
+    """The time as this interface writes it: Beijing's."""
+    return at.astimezone(_ZONE).strftime(_TIME)
+
+
 def one_of(value: str, choices: Sequence[str], attr: str) -> str:
     """The value. Raises WrongFields if it is none of the choices."""
     if value not in choices:

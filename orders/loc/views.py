@@ -1,5 +1,6 @@
 """Calls of the LOC interface that orders and stock answer by themselves."""
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -185,6 +186,9 @@ class NotificationSendView(LocView):
     def post(self, request: Request) -> Response:
         """Keep it."""
         body = read(request, NotificationBody)
+        if not re.fullmatch(r"(https?://\S+)?", body.notification_content.confirm_url):
+            detail = _("Give an address that begins with https:// or http://.")
+            raise WrongFields([FieldError("notification_content.confirm_url", "invalid_url", detail)])
         if not self.orders().filter(buyer_reference=body.user_id).exists():
             raise LocError(Code.USER_NOT_FOUND, _("No order of yours has this buyer."), attr="user_id")
         kept = BuyerNotification.sealed(

@@ -6,7 +6,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import represent, version_of
+from oms.common.api import read_body, represent, version_of
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
 from orders import cancelling, cancelling_units, readdressing, timeline
@@ -45,8 +45,7 @@ class RecipientView(OrderScopedView):
         """Change the recipient."""
         version = version_of(request)
         order_id = self.order_id(number)
-        body = RecipientChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(RecipientChangeSerializer, request)
         new = readdressing.Recipient(**body.validated_data)
         readdressing.change_recipient(order_id, new, actor=self.actor, version=version)
         return self.order_response(order_id)
@@ -77,8 +76,7 @@ class CancelView(OrderScopedView):
         """Cancel."""
         version = version_of(request)
         order_id = self.order_id(number)
-        body = CancelSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(CancelSerializer, request)
         reason, lines = body.validated_data["reason"], body.validated_data.get("lines")
         if lines is None:
             cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
@@ -123,8 +121,7 @@ class NotesView(OrderScopedView):
     def post(self, request: Request, number: str) -> Response:
         """Keep a note."""
         order_id = self.order_id(number)
-        body = NoteSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(NoteSerializer, request)
         timeline.add_note(order_id, text=body.validated_data["text"], actor=self.actor)
         event = OrderEvent.objects.filter(order_id=order_id, kind="merchant_note").latest("pk")
         return Response(_note(event, request), status.HTTP_201_CREATED)

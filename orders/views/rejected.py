@@ -12,7 +12,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import NewestFirst, version_of
+from oms.common.api import NewestFirst, read_body, version_of
 from oms.common.api_errors import InvalidInput
 from oms.common.errors import FieldError
 from orders import examples, rejecting
@@ -139,8 +139,7 @@ class ReplayView(OrderScopedView):
         """Replay it, or say what is wrong still."""
         version = version_of(request)
         row = get_object_or_404(self.rejected_orders(), pk=pk)
-        body = ReplaySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(ReplaySerializer, request)
         corrected = None
         if "order" in body.validated_data:
             try:

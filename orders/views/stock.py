@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Stock
-from oms.common.api import NewestFirst, etag, represent, version_of
+from oms.common.api import NewestFirst, etag, read_body, represent, version_of
 from oms.common.errors import FieldError, OmsError
 from orders import stock_changes
 from orders.filters import StockFilter
@@ -93,8 +93,7 @@ class InventoryView(OrderScopedView):
     )
     def post(self, request: Request) -> Response:
         """Change stock, row by row."""
-        body = StockChangesSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(StockChangesSerializer, request)
         changes = [
             Change(
                 row["sku"],
@@ -161,8 +160,7 @@ class StockView(OrderScopedView):
         """Change it."""
         version = version_of(request)
         stock = self.get_object()
-        body = StockChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(StockChangeSerializer, request)
         given = body.validated_data
         if not StockSerializer().get_writable(stock):
             raise stock_changes.NotOwnWarehouse(_("The warehouse counts these goods itself: it is not yours."))

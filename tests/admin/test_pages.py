@@ -210,6 +210,28 @@ def test_secrets_are_changed_over_and_the_credential_revoked(shop: factories.Sho
     assert boss.get(reverse("admin:merchants_apicredential_revoke", args=[key])).status_code == 405
 
 
+def test_fields_that_offer_rows_find_them_by_their_beginning(world: None, boss: Client) -> None:
+    fields = [(model, name) for model in models() for name in admin.site._registry[model].autocomplete_fields]
+    assert fields
+    for model, name in fields:
+        asked = {"app_label": model._meta.app_label, "model_name": model._meta.model_name, "field_name": name}
+        found = boss.get("/admin/autocomplete/", asked).json()["results"]
+        assert found, (model, name)
+        row = model._meta.get_field(name).remote_field.model._default_manager.get(pk=found[0]["id"])
+        some = boss.get("/admin/autocomplete/", {**asked, "term": row.code[:4]}).json()["results"]
+        assert str(row.pk) in [choice["id"] for choice in some]
+        assert boss.get("/admin/autocomplete/", {**asked, "term": "none such"}).json()["results"] == []
+
+
+def test_a_field_offers_more_rows_as_long_as_there_are_more(boss: Client) -> None:
+    for number in range(25):
+        factories.RegionFactory(code=f"4401{number:02}")
+    asked = {"app_label": "inventory", "model_name": "warehouse", "field_name": "region", "term": "4401"}
+    first, second = (boss.get("/admin/autocomplete/", {**asked, "page": page}).json() for page in (1, 2))
+    assert (len(first["results"]), first["pagination"]["more"]) == (20, True)
+    assert (len(second["results"]), second["pagination"]["more"]) == (5, False)
+
+
 def test_who_may_only_look_at_credentials_changes_none(shop: factories.Shop) -> None:
     issued = credentials.issue(shop.merchant, "erp")
     reader = client_of("view_apicredential")

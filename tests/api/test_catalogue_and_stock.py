@@ -75,6 +75,18 @@ def test_many_changes_have_a_result_each(api, shop, django_assert_max_num_querie
         assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
 
 
+@pytest.mark.parametrize("units", [{"on_hand": 5}, {"change": 5}])
+def test_a_warehouse_takes_only_goods_that_it_keeps_and_gives_back_the_others(api, shop, units):
+    frozen = factories.SkuFactory(merchant=shop.merchant, storage_class="frozen")
+    row = {"sku": frozen.code, "warehouse": shop.warehouse.code}
+    (refused,) = send(api, {"changes": [{**row, **units}]}, INVENTORY).json()["results"]
+    assert [(error["code"], error["attr"]) for error in refused["errors"]] == [("storage_class_not_kept", "warehouse")]
+    factories.StockFactory(sku=frozen, warehouse=shop.warehouse, on_hand=3)
+    for less in ({"change": -1}, {"on_hand": 0}):
+        (result,) = send(api, {"changes": [{**row, **less}]}, INVENTORY).json()["results"]
+        assert result["status"] == "changed"
+
+
 def test_refused_rows_are_kept_corrected_and_replayed(api, shop):
     wrong = shop.body((shop.sku, 0, "10.00"))
     send_bulk(api, wrong, shop.body())

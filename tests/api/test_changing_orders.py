@@ -17,6 +17,12 @@ from tests.api.calls import ORDERS, change, errors_of, send
 pytestmark = pytest.mark.django_db
 
 
+def test_a_slip_in_a_fields_name_is_refused_and_nothing_changes(api, shop):
+    order = shop.place_order()
+    response = change(api, "patch", f"{ORDERS}/{order.number}/recipient", {"phon": "13900002222"})
+    assert (response.status_code, errors_of(response)) == (400, {("phon", "unknown_field")})
+
+
 def version_of(order):
     return Order.objects.get(pk=order.pk).version
 

@@ -319,6 +319,21 @@ def test_the_same_order_from_two_sides_at_once_is_stored_once():
     assert OrderLine.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "attr"),
+    [
+        ({"payment_methode": "cod"}, "payment_methode"),
+        ({"points": {"used": 1, "amonut": "1.00"}}, "points.amonut"),
+        ({"state": "completed", "finished_at": "2026-01-02T09:00:00+08:00"}, "state"),
+    ],
+)
+def test_a_field_that_is_not_known_is_named_and_nothing_is_stored(api, shop, change, attr):
+    response = send(api, {**shop.body(), **change})
+    assert response.status_code == 400
+    assert (attr, "unknown_field") in errors_of(response)
+    assert not Order.objects.exists()
+
+
 @pytest.fixture
 def no_sevens(transactional_db):
     """A rule that only the database knows: nobody orders seven of a thing."""

@@ -215,7 +215,9 @@ def test_the_way_of_an_order_in_words(api, shop):
     shipped = {"order_id": "T1", "order_status": "已发货", "update_time": TIME}
     assert refusal(post(api, "order/update_status", shipped)) == (40902, ["order_status"])
     steps.scan(shipment, "collected", "signed")
-    assert status(api)["order_status"] == "已送达"
+    said = status(api)
+    assert said["order_status"] == "已送达"
+    assert [scan["time"] for scan in said["tracking"][0]["scans"]] == ["2026-01-02 20:00:00", "2026-01-02 20:01:00"]
 
     assert refusal(post(api, "order/confirm_receipt", {**early, "user_id": "other"})) == (40401, ["order_id"])
     assert post(api, "order/confirm_receipt", early).json()["data"]["state"] == "completed"
@@ -344,6 +346,8 @@ def test_stock_is_set_and_takes_promises_away(api, shop):
     assert post(api, "inventory/update", {**body, "quantity": 3}).json()["data"]["reserved"] == 0
     assert Stock.objects.get(sku=shop.sku).on_hand == 3
     nothing_is_broken()
+    code = {"item_id": virtual_sku(shop).code, "quantity": 5}
+    assert refusal(post(api, "inventory/update", code)) == (40900, ["warehouse"])
     factories.WarehouseFactory(merchant=shop.merchant)
     new = factories.SkuFactory(merchant=shop.merchant)
     assert refusal(post(api, "inventory/update", {"item_id": new.code, "quantity": 1})) == (40001, ["warehouse_code"])
@@ -360,6 +364,8 @@ def test_a_message_waits_for_a_sender(api, shop):
     assert (message.opened().message, message.opened().delivery_info) == ("您的订单已发货", {"carrier": "顺丰"})
     assert message.hint == "您的订单已发货"
     assert refusal(post(api, "notification/send", {**body, "user_id": "nobody"})) == (40403, ["user_id"])
+    script = {**body, "notification_content": {**content, "confirm_url": "javascript:alert(1)"}}
+    assert refusal(post(api, "notification/send", script)) == (40001, ["notification_content.confirm_url"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Errors in one form, request ids, the schema."""
 
 import json
+import re
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -217,6 +218,8 @@ def test_schema_and_documentation_are_public_and_local():
     assert "/static/drf_spectacular_sidecar/" in page
     schema = schema_of(client)
     assert schema["openapi"] == "3.1.0"
+    for guide in re.findall(r"\(([^)]+)\)", schema["info"]["description"]):
+        assert b"".join(client.get(guide).streaming_content), guide
 
 
 def test_the_schema_describes_every_operation_with_an_example():

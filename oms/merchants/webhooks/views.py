@@ -9,7 +9,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import ErrorsSerializer, NewestFirst, etag, represent, version_of
+from oms.common.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
 from oms.merchants.models import (
     EndpointState,
     WebhookAttempt,
@@ -95,8 +95,7 @@ class EndpointsView(WebhookView):
     )
     def post(self, request: Request) -> Response:
         """The new endpoint with its secret."""
-        body = EndpointBody(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(EndpointBody, request)
         endpoint, secret = endpoints.create(self.merchant, **body.validated_data)
         answer = represent(EndpointSerializer, endpoint, request) | {"secret": secret}
         return Response(answer, status.HTTP_201_CREATED)
@@ -133,8 +132,7 @@ class EndpointView(WebhookView):
         """The changed endpoint."""
         version = version_of(request)
         endpoint = self.get_object()
-        body = EndpointChanges(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(EndpointChanges, request)
         endpoint = endpoints.change(endpoint.pk, version=version, **body.validated_data)
         return Response(represent(EndpointSerializer, endpoint, request), headers=etag(endpoint.version))
 
