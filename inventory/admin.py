@@ -1,14 +1,29 @@
 """The staff's pages of this app."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminDecimalFieldWidget
 
-from inventory.models import Region, Sku, Stock, StockMovement, Warehouse
+from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from oms.common.staff import KeysetAdmin
+
+
+def _degrees(label: str, most: int) -> forms.FloatField:
+    return forms.FloatField(
+        label=label,
+        min_value=-most,
+        max_value=most,
+        required=False,
+        help_text=_("Degrees; empty: those of the region."),
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
 
 
 @admin.register(Region)
@@ -33,10 +48,30 @@ class SkuAdmin(KeysetAdmin):
     readonly_fields = ("merchant", "code", "storage_class")
 
 
+class WarehouseForm(forms.ModelForm):
+    """A warehouse: what it stores is chosen, and where it lies follows from its region unless said."""
+
+    storage_classes = forms.MultipleChoiceField(
+        label=_("storage classes"), choices=StorageClass.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+    longitude = _degrees(_("longitude"), 180)
+    latitude = _degrees(_("latitude"), 90)
+
+    def clean(self) -> dict[str, Any]:
+        """Take what was left empty from the region."""
+        given = super().clean() or self.cleaned_data
+        region = given.get("region")
+        for name in ("longitude", "latitude"):
+            if given.get(name) is None and region is not None:
+                given[name] = getattr(region, name)
+        return given
+
+
 @admin.register(Warehouse)
 class WarehouseAdmin(KeysetAdmin):
     """Warehouses: where they are, what they store and whom they serve."""
 
+    form = WarehouseForm
     may_add = may_change = True
     keyset = ("code",)
     search_fields = ("code", "name")

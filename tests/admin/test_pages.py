@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from inventory.models import Warehouse
 from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import clock, exporting, jobs
@@ -221,6 +222,18 @@ def test_fields_that_offer_rows_find_them_by_their_beginning(world: None, boss: 
         some = boss.get("/admin/autocomplete/", {**asked, "term": row.code[:4]}).json()["results"]
         assert str(row.pk) in [choice["id"] for choice in some]
         assert boss.get("/admin/autocomplete/", {**asked, "term": "none such"}).json()["results"] == []
+
+
+def test_a_warehouse_is_made_where_its_region_lies_and_stores_what_there_is(shop: factories.Shop, boss: Client) -> None:
+    form = {"code": "NEW-WH", "name": "新仓", "merchant": shop.merchant.pk, "kind": "merchant", "daily_capacity": "0"}
+    form |= {"region": shop.region.pk, "is_active": "on"}
+    path = reverse("admin:inventory_warehouse_add")
+    refused = boss.post(path, {**form, "storage_classes": ["ambeint"]})
+    assert refused.context["adminform"].form.errors.keys() == {"storage_classes"}
+    boss.post(path, {**form, "storage_classes": ["ambient", "virtual"]})
+    made = Warehouse.objects.get(code="NEW-WH")
+    assert made.storage_classes == ["ambient", "virtual"]
+    assert (made.longitude, made.latitude) == (shop.region.longitude, shop.region.latitude)
 
 
 def test_a_field_offers_more_rows_as_long_as_there_are_more(boss: Client) -> None:

@@ -119,13 +119,15 @@ def test_what_is_no_order_is_400(api, body):
     [
         ('"payable_amount": "1.00", "payable_amount": "26.00"', "payable_amount", "repeated_key"),
         ('"points": {"used": 0, "used": 0}', "used", "repeated_key"),
-        ('"x": {"y": 1, "y": 1}', "y", "repeated_key"),
+        ('"x": {"y": 1, "y": 1}', "x", "unknown_field"),
         ('"payable_amount": 1e400', "payable_amount", "invalid_amount"),
         ('"payable_amount": %s' % ("9" * 5000), "payable_amount", "invalid_amount"),
-        ('"x": %s' % ("[" * 100_000 + "]" * 100_000), None, "parse_error"),
+        ('"x": %s' % ("[" * 100_000 + "]" * 100_000), "x", "unknown_field"),
+        ('"remark": %s' % ("[" * 100_000 + "]" * 100_000), "remark", "invalid"),
         ('"remark": "\\ud800"', None, "parse_error"),
         ('"x": "\\ud800"', None, None),
-        ('"x": NaN', None, "parse_error"),
+        ('"x": NaN', "x", "unknown_field"),
+        ('"payable_amount": NaN', None, "parse_error"),
     ],
 )
 def test_a_strange_part_is_a_clear_refusal(api, shop, part, attr, code):
