@@ -18,12 +18,16 @@ if os.environ.get("DJANGO_SETTINGS_MODULE") and not {"DATABASE_URL", "PYTEST_XDI
 import django
 
 from oms.embedded import CHECKOUT, attach
+from oms.embedded.management.commands.prepare import compile_translations
 
 os.environ.setdefault("OMS_DATA_DIR", str(CHECKOUT / "var" / "test"))
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("ORDER_NUMBER_KEY", "tests")
 attach()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # A process keeps the catalogue that it found first: before any test, and before the other processes start.
+    compile_translations()
 django.setup()
 
 from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones

@@ -1,4 +1,4 @@
-"""Staff who use the admin, in English so that tests need no compiled catalogue."""
+"""Staff who use the admin, in English."""
 
 from collections.abc import Callable
 
