@@ -1,6 +1,6 @@
 # make setup   install everything and prepare the data folder
 # make run     the whole OMS on this machine: make run PORT=8001 HOST=0.0.0.0
-# make test    the tests; a choice of them, one by one: make test TESTS=tests/api PROCESSES=0
+# make test    the tests; a choice of them: make test TESTS=tests/api
 # make soak    the long tests     make bench   the measurements     make lint   all checks of the code
 # make lock    choose the newest allowed versions of the packages anew
 # make clean   remove what was installed and built; the data in var/ stays
@@ -30,7 +30,15 @@ run: .venv/app.stamp
 	@exec $(MANAGE) up --host $(HOST) --port $(PORT) $(ARGS)
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS) $(ARGS)
+ifeq ($(TESTS),)
+	# Those that start processes of their own and wait for them have the machine to themselves.
+	@status=0; set -x; \
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --ignore=tests/end_to_end $(ARGS) || status=1; \
+	$(BIN)/python -m pytest tests/end_to_end $(ARGS) || status=1; \
+	exit $$status
+else
+	$(BIN)/python -m pytest $(TESTS) $(ARGS)
+endif
 
 soak: .venv/test.stamp
 	$(BIN)/python -m pytest -m soak $(TESTS) $(ARGS)
