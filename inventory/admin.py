@@ -12,7 +12,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminDecimalFieldWidget
 
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
-from oms.common.staff import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin
 
 
 def _degrees(label: str, most: int) -> forms.FloatField:

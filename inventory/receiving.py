@@ -4,8 +4,8 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory.models import StockMovement
-from oms.common import nudging
 from oms.common.errors import OmsError
+from oms.common.work import nudging
 
 
 @transaction.atomic

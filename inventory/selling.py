@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from inventory.models import Sku
-from oms.common.api import check_version
+from oms.common.door.api import check_version
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 

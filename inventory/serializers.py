@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from inventory.models import Sku, StorageClass
-from oms.common.api import LineField
+from oms.common.door.api import LineField
 
 EXAMPLE = {
     "code": "P1095275",

@@ -13,8 +13,8 @@ from inventory import selling
 from inventory.filters import SkuFilter
 from inventory.models import Sku
 from inventory.serializers import NewSkuSerializer, SkuChangeSerializer, SkuSerializer
-from oms.common.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
-from oms.merchants.views import MerchantView
+from oms.common.door.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
+from oms.merchants.calls.views import MerchantView
 
 
 class SkuScopedView(MerchantView):

@@ -22,8 +22,8 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseEvent,
 )
-from oms.common.job_pages import ExportMixin
-from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter, one_of
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter, one_of
 from oms.common.templatetags.staff import badge
 from orders import panels
 from orders.admin.remarks import moment

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models import Shipment, ShipmentState
-from oms.common.exporting import Column, Export, register
+from oms.common.files.exporting import Column, Export, register
 
 SHIPMENTS = register(
     Export(

@@ -4,7 +4,7 @@ from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
 from logistics.models import Shipment, ShipmentState
-from oms.common.filters import MomentFilter
+from oms.common.door.filters import MomentFilter
 
 
 class ShipmentFilter(FilterSet):

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from logistics.filters import ShipmentFilter
 from logistics.models import Shipment
 from logistics.serializers import ShipmentSerializer
-from oms.common.api import NewestFirst, represent
-from orders.views.scoping import OrderScopedView
+from oms.common.door.api import NewestFirst, represent
+from orders.api.scoping import OrderScopedView
 
 
 class ShipmentScopedView(OrderScopedView):

@@ -12,9 +12,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
-from logistics.loc import LocStatusView, LocVirtualDeliveryView
-from oms.common.api import ApiView
-from payments.loc import LocCreateView
+from oms.common.door.api import ApiView
+from oms.doors.loc.creating import LocCreateView
+from oms.doors.loc.parcels import LocStatusView, LocVirtualDeliveryView
 
 
 class NoSuchAddressView(ApiView):
@@ -47,7 +47,7 @@ _schema_view = extend_schema(exclude=True)(SpectacularAPIView)
 
 app_name = "api"
 urlpatterns = [
-    path("v1/", include("orders.urls")),
+    path("v1/", include("orders.api.urls")),
     path("v1/", include("inventory.urls")),
     path("v1/", include("payments.urls")),
     path("v1/", include("logistics.urls")),
@@ -57,7 +57,7 @@ urlpatterns = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     *[path(f"docs/{name}", _guide(name), name=f"guide-{name}") for name in GUIDES],
     # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
-    path("", include("orders.loc.urls")),
+    path("", include("oms.doors.loc.urls")),
     path("order/create", LocCreateView.as_view(), name="loc-create"),
     path("order/status", LocStatusView.as_view(), name="loc-status"),
     path("order/virtual_delivery", LocVirtualDeliveryView.as_view(), name="loc-virtual-delivery"),

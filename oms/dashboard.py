@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.models import LogisticsAlert, Shipment, ShipmentState
-from oms.common.claiming import MOST_COUNTED
-from oms.common.staff import capped_count, first_id_since, rounded
+from oms.common.desk.lists import capped_count, first_id_since, rounded
+from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, stage_figures
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus

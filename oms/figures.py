@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
-from oms.common import heartbeat
-from oms.common.claiming import MOST_COUNTED, Queue, Stage
+from oms.common.work import heartbeat
+from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
 from oms.pipeline import PIPELINE
 
 KEPT_SECONDS = 5.0

@@ -22,9 +22,9 @@ from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from inventory.models import Sku, Stock
-from oms.common.staff import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin
 from oms.common.templatetags.staff import state_badge, yuan
-from oms.merchants.credential_pages import CredentialPages
+from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.models import ApiCredential, Merchant, MerchantUser
 from orders.models import Order, SubOrder
 

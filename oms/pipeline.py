@@ -2,21 +2,18 @@
 
 from functools import partial
 
-from logistics import (
-    alerting,
-    cancelling,
-    dispatching,
-    releasing,
-    tracking,
-    virtual_delivery,
-    warehouse_events,
-)
 from logistics.adapters import sandbox as logistics_sandbox
-from oms.common import jobs, sandbox
-from oms.common.claiming import Stage
-from orders import allocating, completing, review, splitting, waking
-from payments import books, expiring, noticing, requesting
+from logistics.carriers import dispatching, tracking
+from logistics.virtual import delivering
+from logistics.warehouses import events, releasing, stopping
+from logistics.watching import alerts
+from oms.common.work import jobs, sandbox
+from oms.common.work.claiming import Stage
+from orders.fulfilling import allocating, completing, splitting, waking
+from orders.reviewing import deciding
+from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
+from payments.taking import expiring, noticing, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -37,21 +34,21 @@ PIPELINE = (
     requesting.REQUEST_STAGE,
     noticing.STAGE,
     expiring.STAGE,
-    review.STAGE,
+    deciding.STAGE,
     splitting.STAGE,
     waking.STAGE,
     allocating.STAGE,
     releasing.STAGE,
-    virtual_delivery.STAGE,
-    cancelling.STAGE,
-    warehouse_events.STAGE,
+    delivering.STAGE,
+    stopping.STAGE,
+    events.STAGE,
     dispatching.STAGE,
     tracking.STAGE,
     completing.STAGE,
-    books.STAGE,
+    balancing.STAGE,
     requesting.REFUND_STAGE,
     requesting.CHASE_STAGE,
-    alerting.STAGE,
+    alerts.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,
 )

@@ -26,8 +26,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from oms import figures
-from oms.common import heartbeat
-from oms.common.claiming import MOST_COUNTED
+from oms.common.work import heartbeat
+from oms.common.work.claiming import MOST_COUNTED
 
 MIGRATIONS_KEPT_SECONDS = 60.0
 _migrated_until = 0.0

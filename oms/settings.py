@@ -76,7 +76,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Probes are answered before anything can redirect them, refuse their Host header or ask for a session.
     "oms.probes.ProbesMiddleware",
-    "oms.common.requests.RequestMiddleware",
+    "oms.common.door.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -161,14 +161,14 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "oms.merchants.authentication.SignatureAuthentication",
-        "oms.merchants.authentication.TokenAuthentication",
+        "oms.merchants.calls.authentication.SignatureAuthentication",
+        "oms.merchants.calls.authentication.TokenAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "oms.common.api.ApiSchema",
-    "EXCEPTION_HANDLER": "oms.common.api_errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
+    "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
@@ -206,7 +206,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "oms.common.api.add_msgspec_components",
+        "oms.common.door.api.add_msgspec_components",
     ],
 }
 # Where e-mail goes: smtp+tls://user:password@host:587 or the like; by default it is only printed.

@@ -6,12 +6,14 @@ import time
 from celery import shared_task
 from django.conf import settings
 
-from oms.common import jobs, metrics, nudging
-from oms.common.claiming import run_until_empty
-from oms.common.heartbeat import SWEEP, beat
+from oms.common import metrics
+from oms.common.work import jobs, nudging
+from oms.common.work.claiming import run_until_empty
+from oms.common.work.heartbeat import SWEEP, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
-from orders import rejecting, waking
+from orders.fulfilling import waking
+from orders.intake import rejecting
 
 logger = logging.getLogger(__name__)
 

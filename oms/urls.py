@@ -12,5 +12,5 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("merchant/", merchant_admin.site.urls),
-    path("apply/", include("oms.merchants.apply")),
+    path("apply/", include("oms.merchants.joining.apply")),
 ]

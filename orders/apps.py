@@ -14,13 +14,13 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from oms.merchants.webhooks import endpoints
-        from orders import webhook_events
+        from orders import events
 
-        endpoints.register_types(webhook_events.TYPES)
+        endpoints.register_types(events.TYPES)
         post_migrate.connect(_install_trigger, sender=self)
 
 
 def _install_trigger(using: str, **_: object) -> None:
-    from orders import webhook_events
+    from orders import events
 
-    webhook_events.install_trigger(connections[using])
+    events.install_trigger(connections[using])

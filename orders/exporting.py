@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
-from oms.common.exporting import Column, Export, register
+from oms.common.files.exporting import Column, Export, register
 from oms.common.masking import mask_name, mask_phone
 from orders.models import FulfilmentState, Order, OrderState, PaymentMethod, PaymentState, SubOrder, SubOrderState
 from orders.models.order import Promise

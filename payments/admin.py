@@ -14,14 +14,13 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
-from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import panels
 from orders.admin.actions import posted, staff_actor
 from orders.models import Order
 from orders.panels import Remark
 from orders.story import REFUND_REASONS
-from payments import paying_out, retrying
 from payments.models import (
     Invoice,
     Payment,
@@ -31,6 +30,7 @@ from payments.models import (
     RefundStatus,
     Settlement,
 )
+from payments.owing import paying_out, retrying
 
 
 def refund_reason(refund: Refund) -> str:

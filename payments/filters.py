@@ -3,7 +3,7 @@
 from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
-from oms.common.filters import MomentFilter
+from oms.common.door.filters import MomentFilter
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 
 

@@ -8,8 +8,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import NewestFirst, represent
-from orders.views.scoping import OrderScopedView
+from oms.common.door.api import NewestFirst, represent
+from orders.api.scoping import OrderScopedView
 from payments import serializers
 from payments.filters import PaymentFilter, RefundFilter
 from payments.models import Payment, Refund

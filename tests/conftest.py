@@ -32,7 +32,7 @@ django.setup()
 
 from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones
 
-from oms.common import nudging  # noqa: E402
+from oms.common.work import nudging  # noqa: E402
 from tests import factories  # noqa: E402
 
 

@@ -19,14 +19,15 @@ from rest_framework.test import APIClient
 
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from oms.client import signing
-from oms.common import clock
-from oms.merchants import credentials
+from oms.common.work import clock
+from oms.merchants.calls import credentials
 from oms.merchants.models import Channel, Merchant
-from orders import allocating, review, splitting
 from orders.actors import Actor
+from orders.fulfilling import allocating, splitting
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
 from orders.models import ActorKind, Order
+from orders.reviewing import deciding
 
 _numbers = count(1)
 
@@ -228,7 +229,7 @@ def place(body: dict[str, Any], merchant: Merchant) -> Order:
 def split_order(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> Order:
     """An order, paid on delivery, that the review and split stages have taken to its sub-orders."""
     order = place_order(*lines, **{"payment_method": "cod", **changes})
-    run(review.run, splitting.run)
+    run(deciding.run, splitting.run)
     return Order.objects.get(pk=order.pk)
 
 

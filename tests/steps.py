@@ -8,17 +8,19 @@ from itertools import count
 
 from django.db import connection
 
-from logistics import dispatching, releasing, tracking, warehouse_events
-from logistics.carriers import install_default_carriers
+from logistics.carriers import dispatching, tracking
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Shipment
-from oms.common import clock
+from logistics.warehouses import events, releasing
 from oms.common.invariants import check
+from oms.common.work import clock
 from oms.management.commands.check_invariants import ALL
-from orders import allocating, review, splitting
 from orders.actors import Actor
+from orders.fulfilling import allocating, splitting
 from orders.models import ActorKind, Order, SubOrder
-from payments import noticing, requesting
+from orders.reviewing import deciding
 from payments.models import PaymentNotice
+from payments.taking import noticing, requesting
 from tests import factories, fakes
 
 STAFF = Actor(ActorKind.STAFF, "li")
@@ -54,25 +56,25 @@ def pay(order: Order) -> None:
 
 def approve_and_split() -> None:
     """Take what is in review to its sub-orders."""
-    factories.run(review.run, splitting.run)
+    factories.run(deciding.run, splitting.run)
 
 
 def released(order: Order) -> SubOrder:
     """The order's one sub-order, sent to a warehouse that took it."""
     with fakes.warehouse(fakes.FakeWarehouse()):
-        factories.run(review.run, splitting.run, allocating.run, releasing.run)
+        factories.run(deciding.run, splitting.run, allocating.run, releasing.run)
     return SubOrder.objects.get(order=order)
 
 
 def warehouse_says(sub_order: SubOrder, *kinds: str, text: str = "") -> None:
     """The warehouse reports; the notices are applied together."""
-    warehouse_events.receive(
+    events.receive(
         [
-            warehouse_events.Notice(f"E-{next(_keys)}", sub_order.number, kind, NOON + timedelta(minutes=i), text)
+            events.Notice(f"E-{next(_keys)}", sub_order.number, kind, NOON + timedelta(minutes=i), text)
             for i, kind in enumerate(kinds)
         ]
     )
-    factories.run(warehouse_events.run)
+    factories.run(events.run)
 
 
 def dispatched(order: Order) -> Shipment:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from zlib import crc32
 
-from logistics import tracking, warehouse_events
 from logistics.adapters import Answer, Parcel, Work
+from logistics.carriers import tracking
 from logistics.models import ShipmentState, WarehouseEvent
-from oms.common import sandbox
+from logistics.warehouses import events
+from oms.common.work import sandbox
 
 HOUR = 3600.0
 
@@ -86,9 +87,9 @@ def report_from_warehouses(jobs: list[sandbox.Due]) -> None:
     notices = []
     for job in jobs:
         kind, after = WAREHOUSE_STEPS[job.step]
-        notices.append(warehouse_events.Notice(f"sandbox-{job.reference}-{kind}", job.reference, kind, job.due_at))
+        notices.append(events.Notice(f"sandbox-{job.reference}-{kind}", job.reference, kind, job.due_at))
         job.next_due = None if after is None else job.due_at + sandbox.delay(after)
-    warehouse_events.receive(notices)
+    events.receive(notices)
 
 
 def report_from_carriers(jobs: list[sandbox.Due]) -> None:

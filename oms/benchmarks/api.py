@@ -22,7 +22,7 @@ from django.db import connection
 
 from oms.benchmarks import stage
 from oms.client import signing
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
 from oms.merchants.models import Merchant
 
 CLIENTS = 8

@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from inventory.models import Sku
 from oms.benchmarks import stage
-from oms.common.claiming import run_until_empty
+from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
 from orders.intake.bodies import LineBody, OrderBody, decode
 

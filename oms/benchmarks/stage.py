@@ -13,12 +13,12 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from inventory.loading import load_folder
-from oms.common import nudging
+from oms.common.work import nudging
 from oms.merchants.models import Merchant
 from orders.actors import job
 from orders.intake.bodies import OrderBody, decode
 from orders.intake.placing import Placed, place_orders
-from orders.review import install_default_rules
+from orders.reviewing.deciding import install_default_rules
 
 INTAKE_TABLES = ("orders_order", "orders_orderline", "orders_orderevent")
 ROUNDS = 3

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from oms.common.job_pages import JobAdmin
+from oms.common.desk.job_pages import JobAdmin
 from oms.common.models import Job
 
 admin.site.unregister(User)

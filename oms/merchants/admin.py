@@ -4,11 +4,11 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from oms.common.staff import KeysetAdmin
-from oms.merchants import webhook_admin  # noqa: F401 - registers its pages
-from oms.merchants.credential_pages import CredentialPages
+from oms.common.desk.lists import KeysetAdmin
+from oms.merchants.calls.pages import CredentialPages
+from oms.merchants.joining.pages import StandingPages
 from oms.merchants.models import ApiCredential, Channel, Merchant, MerchantUser
-from oms.merchants.onboarding_pages import StandingPages
+from oms.merchants.webhooks import admin as webhook_admin  # noqa: F401 - registers its pages
 
 
 @admin.register(Merchant)

@@ -12,6 +12,6 @@ class MerchantsConfig(AppConfig):
     verbose_name = _("Merchants")
 
     def ready(self) -> None:
-        from oms.merchants.checks import check_scopes
+        from oms.merchants.calls.checks import check_scopes
 
         checks.register(check_scopes, checks.Tags.urls)

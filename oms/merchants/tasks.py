@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from oms.merchants import idempotency, nonces
+from oms.merchants.calls import idempotency, nonces
 
 BATCH = 1000
 MOST_BATCHES = 100

@@ -14,11 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
-from oms.common.staff import staff_actor_name
-from orders import cancelling, holding, readdressing, retrying, timeline
+from orders import retrying, timeline
 from orders.actors import Actor
+from orders.changing import cancelling, readdressing
 from orders.models import ActorKind, Hold, Order
+from orders.reviewing import holds
 
 
 def staff_actor(request: HttpRequest) -> Actor:
@@ -110,7 +112,7 @@ def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
 @posted("orders.hold_order", ReasonForm)
 def hold_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Stop the order."""
-    holding.hold_order(order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+    holds.hold_order(order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
     return _("The order is held.")
 
 
@@ -168,7 +170,7 @@ def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpRespo
     @posted("orders.hold_order", ReleaseForm)
     def release(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
         Hold.objects.only("id").get(pk=hold_id, order_id=order_id)
-        holding.release_hold(hold_id, note=data["note"], actor=staff_actor(request), version=data["version"])
+        holds.release_hold(hold_id, note=data["note"], actor=staff_actor(request), version=data["version"])
         return _("The hold is released.")
 
     return release(request, order_id)

@@ -16,13 +16,16 @@ from django.utils.translation import gettext as _
 
 from inventory.admin import StockAdmin
 from inventory.models import Stock
-from oms.common import jobs, tables
-from oms.common.job_pages import DESCRIPTIONS, Description
+from oms.common.desk.job_pages import DESCRIPTIONS, Description
+from oms.common.files import tables
 from oms.common.models import Job, JobResult, JobState
 from oms.common.templatetags.staff import grouped
+from oms.common.work import jobs
 from oms.merchants.models import Merchant
-from orders import importing, order_sheets, stock_sheets
+from orders.intake import importing
+from orders.intake import sheets as order_sheets
 from orders.models import Order
+from orders.stock import sheets as stock_sheets
 
 
 class UploadForm(forms.Form):

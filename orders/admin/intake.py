@@ -17,11 +17,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.masking import mask_name, mask_phone, mask_text
-from oms.common.staff import KeysetAdmin, RowColumns
-from orders import rejecting
 from orders.admin.actions import staff_actor
+from orders.intake import rejecting
 from orders.intake.placing import Refused
 from orders.models import BuyerNotification, Order, RejectedOrder
 from orders.panels import Panel, register

@@ -17,16 +17,18 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
-from oms.common.job_pages import ExportMixin
-from oms.common.staff import KeysetAdmin
-from orders import cancelling, exporting, holding
+from orders import exporting
 from orders.actors import Actor
 from orders.admin import actions, import_pages, order_list
 from orders.admin.order_page import load, page_context, retryable
 from orders.admin.searching import Found, find
+from orders.changing import cancelling
 from orders.models import Hold, Order
 from orders.panels import registry
+from orders.reviewing import holds as holding
 
 
 class BulkForm(forms.Form):

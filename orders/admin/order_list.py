@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from oms.common.staff import DayRangeFilter, YesFilter, capped_count, one_of
+from oms.common.desk.lists import DayRangeFilter, YesFilter, capped_count, one_of
 from oms.common.templatetags.staff import tone
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.panels import Note, Queue, registry

@@ -9,10 +9,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
-from orders import cancelling, holding, readdressing
 from orders.admin.remarks import remarks_on
+from orders.changing import cancelling, readdressing
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
+from orders.reviewing import holds as holding
 from orders.story import shortage_text, tell
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.

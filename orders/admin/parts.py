@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 
-from oms.common.job_pages import ExportMixin
-from oms.common.staff import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import exporting
 from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
 

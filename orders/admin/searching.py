@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from inventory.models import Sku
+from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
-from oms.common.staff import united
 from orders.models import Order, OrderLine, SubOrder
 from orders.panels import Lookup, registry
 

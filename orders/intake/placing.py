@@ -11,9 +11,9 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from oms.common import clock, nudging
 from oms.common.copying import Rows
 from oms.common.errors import FieldError
+from oms.common.work import clock, nudging
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
 from orders.actors import Actor

@@ -8,9 +8,9 @@ from oms.common.copying import Rows, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
 from orders.actors import Actor
-from orders.addresses import address_key
-from orders.apportionment import Shares, apportion
 from orders.intake import history
+from orders.intake.addresses import address_key
+from orders.intake.apportionment import Shares, apportion
 from orders.intake.checking import CheckedOrder
 from orders.models.order import OrderState, PaymentMethod, PaymentState
 

@@ -116,7 +116,7 @@ class DenyListEntry(models.Model):
 
     def clean(self) -> None:
         """Ask for the value of the kind, and bring it into the form in which phones and addresses are compared."""
-        from orders.addresses import address_key, phone_key
+        from orders.intake.addresses import address_key, phone_key
 
         self.phone = phone_key(self.phone)
         if self.kind == self.Kind.PHONE and not self.phone:

@@ -24,7 +24,7 @@ class OrderState(models.TextChoices):
 
 
 class PaymentState(models.TextChoices):
-    """Derived from payments and refunds by `payments.books.payment_state`."""
+    """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
 
     UNPAID = "unpaid", _("Unpaid")
     PENDING = "pending", _("Payment pending")
@@ -37,7 +37,7 @@ class PaymentState(models.TextChoices):
 
 
 class FulfilmentState(models.TextChoices):
-    """Derived from the sub-orders by `orders.fulfilment.refresh`."""
+    """Derived from the sub-orders by `orders.fulfilling.derived.refresh`."""
 
     UNFULFILLED = "unfulfilled", _("Unfulfilled")
     PARTLY_SHIPPED = "partly_shipped", _("Partly shipped")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from oms.common import sandbox
-from payments import noticing
+from oms.common.work import sandbox
 from payments.models import PaymentNotice
 from payments.providers import Answer, Charge
+from payments.taking import noticing
 
 SYSTEM = "payment"
 PAYS_AFTER_SECONDS = 300

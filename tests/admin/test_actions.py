@@ -4,11 +4,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from orders import holding
+from oms.doors.loc import creating
 from orders.actors import Actor
 from orders.models import ActorKind, Hold, Order, OrderEvent, SubOrder
-from payments import loc, noticing
+from orders.reviewing import holds
 from payments.models import Payment, Refund
+from payments.taking import noticing
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.api import samples
@@ -109,7 +110,7 @@ def test_money_needs_its_own_right(order: Order, name: str) -> None:
 
 @pytest.mark.parametrize("action", ["hold", "cancel"])
 def test_a_stale_page_changes_nothing(boss: Client, order: Order, action: str) -> None:
-    holding.hold_order(order.pk, reason="meanwhile", actor=STAFF)
+    holds.hold_order(order.pk, reason="meanwhile", actor=STAFF)
 
     boss.post(address(order, action), {"reason": "late", "version": order.version})
 
@@ -149,7 +150,7 @@ def test_actions_answer_to_post_only(boss: Client, order: Order, action: str) ->
 
 def test_a_hold_of_another_order_is_not_released(boss: Client, shop: factories.Shop, order: Order) -> None:
     other = shop.place_order()
-    hold = holding.hold_order(other.pk, reason="x", actor=STAFF)
+    hold = holds.hold_order(other.pk, reason="x", actor=STAFF)
     response = boss.post(address(order, f"holds/{hold.pk}/release"), {"note": "", "version": order.version})
     assert response.status_code == 404
     assert Hold.objects.get().released_at is None
@@ -185,7 +186,7 @@ def test_bulk_actions_tell_of_each_order(boss: Client, shop: factories.Shop, ord
     assert sorted(bulk(boss, "hold_selected", [order, other], **confirmed)) == sorted(
         [f"{order.number} is held.", f"{other.number} is held."]
     )
-    holding.hold_order(order.pk, reason="twice", actor=STAFF)
+    holds.hold_order(order.pk, reason="twice", actor=STAFF)
     assert sorted(bulk(boss, "release_selected", [order, other], **confirmed)) == sorted(
         [f"{order.number} is released.", f"{other.number} is released."]
     )
@@ -199,7 +200,7 @@ def test_bulk_actions_tell_of_each_order(boss: Client, shop: factories.Shop, ord
 
 def test_a_bulk_action_minds_the_version_that_was_shown(boss: Client, order: Order) -> None:
     version = order.version
-    holding.hold_order(order.pk, reason="meanwhile", actor=STAFF)
+    holds.hold_order(order.pk, reason="meanwhile", actor=STAFF)
     told = bulk(boss, "cancel_selected", [order], confirmed="1", reason="x", **{f"version-{order.pk}": version})
     assert "changed meanwhile" in told[0]
     assert Order.objects.get(pk=order.pk).state == "awaiting_payment"
@@ -221,7 +222,7 @@ def test_bulk_actions_need_their_right(order: Order) -> None:
 def test_staff_say_where_an_order_goes(boss: Client, shop: factories.Shop) -> None:
     factories.RegionFactory(code="110105", district="朝阳区")
     body = samples.goods(shop, delivery_address="建国路88号", receiver_phone="")
-    order = loc.create(shop.merchant, body, actor=Actor(ActorKind.MERCHANT, shop.merchant.code))
+    order = creating.create(shop.merchant, body, actor=Actor(ActorKind.MERCHANT, shop.merchant.code))
     order = Order.objects.get(pk=order.pk)
     assert (order.region_id, order.open_holds) == (None, 1)
     page = boss.get(f"/admin/orders/order/{order.pk}/change/").content.decode()

@@ -8,9 +8,9 @@ import pytest
 from django.db import connections
 from pytest_django.live_server_helper import LiveServer
 
-from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, Order
+from orders.reviewing import holds
 from tests import factories
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -47,7 +47,7 @@ def held_order(transactional_db: None) -> Order:
     """An order with a sub-order and a hold."""
     shop = factories.make_shop()
     order = factories.allocated_order((shop.sku, 2, "10.00"))
-    holding.hold_order(order.pk, reason="address unclear", actor=Actor(ActorKind.STAFF, "wang"))
+    holds.hold_order(order.pk, reason="address unclear", actor=Actor(ActorKind.STAFF, "wang"))
     return order
 
 

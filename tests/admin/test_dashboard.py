@@ -8,16 +8,16 @@ from django.utils import timezone
 
 from logistics.models import LogisticsAlert
 from oms import dashboard
-from orders import holding
 from orders.actors import Actor
 from orders.models import ActorKind, SubOrder
+from orders.reviewing import holds
 from tests import factories
 from tests.admin.conftest import client_of
 
 
 def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Client) -> None:
     held = shop.place_order()
-    holding.hold_order(held.pk, reason="x", actor=Actor(ActorKind.STAFF, "wang"))
+    holds.hold_order(held.pk, reason="x", actor=Actor(ActorKind.STAFF, "wang"))
     factories.allocated_order((shop.sku, 999, "1.00"))
     SubOrder.objects.filter(state="backordered").update(needs_person_since=timezone.now())
     LogisticsAlert.objects.create(kind="no_news", level=2, sub_order=SubOrder.objects.all()[0], due_at=timezone.now())

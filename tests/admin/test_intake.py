@@ -10,8 +10,8 @@ from django.test import Client
 
 from inventory.models import Sku
 from oms.common.errors import FieldError
-from orders import rejecting
 from orders.admin.intake import masked_body
+from orders.intake import rejecting
 from orders.models import BuyerNotification, Order, RejectedOrder
 from orders.models.loc import NotificationContent
 from tests import factories

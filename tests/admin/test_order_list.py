@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logistics.models import LogisticsAlert
-from oms.common.staff import capped_count, count_label, first_id_since
-from orders import holding
+from oms.common.desk.lists import capped_count, count_label, first_id_since
 from orders.actors import Actor
 from orders.models import ActorKind, Order, SubOrder
+from orders.reviewing import holds
 from tests import factories
 
 LIST = "/admin/orders/order/"
@@ -30,7 +30,7 @@ def test_the_list_takes_as_many_statements_for_a_hundred_orders_as_for_ten(
 ) -> None:
     for _ in range(10):
         shop.place_order(payment_method="cod")
-    factories.run(factories.review.run, factories.splitting.run)
+    factories.run(factories.deciding.run, factories.splitting.run)
     few = statements(boss, LIST)
 
     for _ in range(90):
@@ -93,8 +93,8 @@ def test_a_place_in_the_list_that_is_no_number_is_the_top(shop: factories.Shop, 
 def test_the_queues_show_what_is_held_stuck_short_or_late(shop: factories.Shop, boss: Client) -> None:
     plain, held, stuck, late = (shop.place_order(payment_method="cod") for _ in range(4))
     short = shop.place_order((shop.sku, 999, "10.00"), payment_method="cod")
-    holding.hold_order(held.pk, reason="address", actor=STAFF)
-    factories.run(factories.review.run, factories.splitting.run, factories.allocating.run)
+    holds.hold_order(held.pk, reason="address", actor=STAFF)
+    factories.run(factories.deciding.run, factories.splitting.run, factories.allocating.run)
     SubOrder.objects.filter(order=stuck).update(needs_person_since=timezone.now())
     LogisticsAlert.objects.create(
         kind="warehouse_late", sub_order=SubOrder.objects.get(order=late), due_at=timezone.now()

@@ -7,10 +7,11 @@ from decimal import Decimal
 from django.test import Client
 from django.utils import timezone
 
-from orders import cancelling, holding
 from orders.actors import Actor
 from orders.admin.order_page import load, money_table
+from orders.changing import cancelling
 from orders.models import ActorKind, Order, OrderEvent, SubOrder
+from orders.reviewing import holds
 from tests import factories
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -63,8 +64,8 @@ def test_the_page_takes_as_many_statements_however_much_an_order_has(
     small = factories.allocated_order((shop.sku, 1, "10.00"))
     lines = [(sku, 2, "3.00") for sku in (*others, shop.sku, shop.other_sku)]
     large = factories.allocated_order(*lines, merchant=shop.merchant, source=shop.channel.code)
-    holding.hold_order(large.pk, reason="one", actor=STAFF)
-    holding.hold_order(large.pk, reason="two", actor=STAFF)
+    holds.hold_order(large.pk, reason="one", actor=STAFF)
+    holds.hold_order(large.pk, reason="two", actor=STAFF)
     assert SubOrder.objects.filter(order=large).count() == 7
 
     path = "/admin/orders/order/%d/change/"
@@ -73,7 +74,7 @@ def test_the_page_takes_as_many_statements_however_much_an_order_has(
 
 def test_a_held_order_says_by_what_and_offers_the_release(shop: factories.Shop, boss: Client, reader: Client) -> None:
     order = shop.place_order()
-    hold = holding.hold_order(order.pk, reason="address unclear", actor=STAFF)
+    hold = holds.hold_order(order.pk, reason="address unclear", actor=STAFF)
 
     assert any("Held by wang" in text and "address unclear" in text for text in remarks(boss, order))
     assert f"/holds/{hold.pk}/release/" in page(boss, order)

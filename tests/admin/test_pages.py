@@ -12,18 +12,20 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory.models import Warehouse
-from logistics.carriers import install_default_carriers
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
-from oms.common import clock, exporting, jobs
+from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
+from oms.common.files import exporting
 from oms.common.secrecy import seal
-from oms.common.staff import KeysetAdmin
+from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
-from oms.merchants import credentials, onboarding
+from oms.merchants.calls import credentials
+from oms.merchants.joining import onboarding
 from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders import holding, rejecting
 from orders.actors import Actor
+from orders.intake import rejecting
 from orders.models import (
     ActorKind,
     BuyerNotification,
@@ -34,6 +36,7 @@ from orders.models import (
     SubOrder,
 )
 from orders.models.loc import NotificationContent
+from orders.reviewing import holds
 from payments.models import Invoice, Payment, Refund
 from tests import factories
 from tests.admin.conftest import client_of
@@ -76,7 +79,7 @@ def world(shop: factories.Shop) -> None:
     )
     with clock.skipping_waits():
         drain(100)
-    holding.hold_order(shop.place_order().pk, reason="x", actor=STAFF)
+    holds.hold_order(shop.place_order().pk, reason="x", actor=STAFF)
     sub_order = SubOrder.objects.filter(order=order).first()
     assert sub_order
     now = timezone.now()

@@ -12,7 +12,7 @@ from oms.common.valkey import connect
 from oms.embedded import valkey
 from oms.embedded.addresses import redis_url
 from oms.embedded.processes import wait_until
-from oms.merchants import rate_limits
+from oms.merchants.calls import rate_limits
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,17 @@ from inventory.models import Sku, StorageClass, Warehouse
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
+from oms.doors.loc import creating
 from oms.merchants.models import WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders import allocating, cancelling_units, rejecting, timeline
+from orders import timeline
 from orders.actors import Actor
+from orders.changing import units
+from orders.fulfilling import allocating
+from orders.intake import rejecting
 from orders.models import ActorKind, Order, RejectedOrder, SubOrder
-from payments import books, loc
 from payments.models import Payment, Refund
+from payments.owing import balancing
 from tests import factories, steps
 
 
@@ -48,15 +52,15 @@ def virtual_sku(shop: factories.Shop) -> Sku:
     return sku
 
 
-def goods(shop: factories.Shop, **changes: object) -> loc.LocGoodsBody:
+def goods(shop: factories.Shop, **changes: object) -> creating.LocGoodsBody:
     """An order by the LOC interface."""
-    item = loc.LocItem(shop.sku.code, 2)
+    item = creating.LocItem(shop.sku.code, 2)
     values = {"order_id": "L1", "user_id": "U1", "items": [item], "delivery_address": "北京市东城区中山路861号"}
     values["receiver_phone"] = "13800001111"
-    return loc.LocGoodsBody(**{**values, **changes})
+    return creating.LocGoodsBody(**{**values, **changes})
 
 
-def virtual(sku: Sku, **changes: object) -> loc.LocVirtualBody:
+def virtual(sku: Sku, **changes: object) -> creating.LocVirtualBody:
     """An order of virtual goods by the LOC interface, paid."""
     values = {
         "order_id": "V1",
@@ -69,7 +73,7 @@ def virtual(sku: Sku, **changes: object) -> loc.LocVirtualBody:
         "payment_status": "已支付",
         "order_time": "2026-01-02 12:00:00",
     }
-    return loc.LocVirtualBody(**{**values, **changes})
+    return creating.LocVirtualBody(**{**values, **changes})
 
 
 def populate(shop: factories.Shop) -> Things:
@@ -80,8 +84,8 @@ def populate(shop: factories.Shop) -> Things:
     steps.pay(order)
     steps.approve_and_split()
     factories.run(allocating.run)
-    cancelling_units.cancel_units(order.pk, {1: 1}, reason="one is enough", actor=actor)
-    factories.run(books.run)
+    units.cancel_units(order.pk, {1: 1}, reason="one is enough", actor=actor)
+    factories.run(balancing.run)
     timeline.add_note(order.pk, text="after six", actor=actor)
     row = rejecting.RefusedRow(b'{"external_number": "bad"}', "bad", [FieldError("lines", "required", "Lines.")])
     rejecting.keep(shop.merchant, RejectedOrder.Door.BULK, [row])
@@ -97,8 +101,8 @@ def populate(shop: factories.Shop) -> Things:
         refund=Refund.objects.get(order=order),
         shipment=parcel,
         rejected=RejectedOrder.objects.get(merchant=shop.merchant),
-        loc_order=loc.create(shop.merchant, goods(shop), actor=actor),
-        virtual_order=loc.create(shop.merchant, virtual(sku), actor=actor),
+        loc_order=creating.create(shop.merchant, goods(shop), actor=actor),
+        virtual_order=creating.create(shop.merchant, virtual(sku), actor=actor),
         virtual_sku=sku,
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),

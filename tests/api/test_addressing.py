@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inventory.models import Region
-from orders.addressing import parse_address
+from orders.intake.addressing import parse_address
 
 pytestmark = pytest.mark.django_db
 

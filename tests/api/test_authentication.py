@@ -10,7 +10,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
 from oms.merchants.models import ApiCredential, Merchant
 from orders.models import Order
 from tests import factories

@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inventory.models import Stock
-from orders import allocating, holding, review, timeline
+from orders import timeline
+from orders.fulfilling import allocating
 from orders.models import DenyListEntry, InterceptionRule, Order, SubOrder
-from payments import books
+from orders.reviewing import deciding, holds
 from payments.models import Refund
+from payments.owing import balancing
 from tests import factories, steps
 from tests.api.calls import ORDERS, change, errors_of, send
 
@@ -61,7 +63,7 @@ def test_a_write_names_the_version_that_it_saw(api, shop):
     assert (missing.status_code, errors_of(missing)) == (428, {(None, "version_required")})
     wrong = change(api, "post", f"{url}/cancel", body, version="newest")
     assert (wrong.status_code, errors_of(wrong)) == (400, {("If-Match", "invalid")})
-    holding.hold_order(order.pk, reason="meanwhile", actor=steps.STAFF)
+    holds.hold_order(order.pk, reason="meanwhile", actor=steps.STAFF)
     stale = change(api, "post", f"{url}/cancel", body, version=read["ETag"].strip('"'))
     assert (stale.status_code, errors_of(stale)) == (409, {(None, "changed_meanwhile")})
     assert Order.objects.get().state == "awaiting_payment"
@@ -151,7 +153,7 @@ def test_cancelled_units_take_their_shares_and_the_money_goes_back(api, shop):
     assert Stock.objects.get(sku=shop.sku).reserved == 1
     total = Decimal(kept["payable_amount"]) + Decimal(gone["payable_amount"])
     assert total == order.payable_amount
-    factories.run(books.run)
+    factories.run(balancing.run)
     assert Refund.objects.get().amount == Decimal(gone["payable_amount"])
     amounts = api.get(f"{ORDERS}/{order.number}/amounts").json()
     assert amounts["cancelled_amount"] == gone["payable_amount"]
@@ -177,7 +179,7 @@ def test_before_the_split_the_wish_is_kept_until_then(api, shop):
         ("cancelled", 2),
     ]
     assert Order.objects.get().units_to_cancel is None
-    factories.run(allocating.run, books.run)
+    factories.run(allocating.run, balancing.run)
     nothing_is_broken()
 
 
@@ -185,7 +187,7 @@ def test_all_that_is_left_cancels_the_order(api, shop):
     order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
     assert cancel(api, order, lines=[{"position": 1, "quantity": 1}]).json()["state"] == "split"
     assert cancel(api, order, lines=[{"position": 1, "quantity": 1}]).json()["state"] == "cancelled"
-    factories.run(books.run)
+    factories.run(balancing.run)
     nothing_is_broken()
 
 
@@ -233,9 +235,9 @@ def test_no_fen_is_lost_however_units_are_cancelled(data, shop):
         if count:
             response = cancel(api, order, lines=[{"position": position, "quantity": count}])
             assert response.status_code in (200, 409), response.content
-    factories.run(review.run)
+    factories.run(deciding.run)
     steps.approve_and_split()
-    factories.run(allocating.run, books.run)
+    factories.run(allocating.run, balancing.run)
     parts = SubOrder.objects.filter(order=order)
     if parts:
         assert sum(part.payable_amount for part in parts) == order.payable_amount
@@ -272,5 +274,5 @@ def test_fields_and_updated_since(api, shop):
     assert [order["number"] for order in found] == [new.number]
     timeline.add_note(old.pk, text="for staff only", actor=steps.STAFF)
     assert len(api.get(ORDERS, {"updated_since": "2026-02-01T00:00:00Z"}).json()["results"]) == 1
-    holding.hold_order(old.pk, reason="x", actor=steps.STAFF)
+    holds.hold_order(old.pk, reason="x", actor=steps.STAFF)
     assert len(api.get(ORDERS, {"updated_since": "2026-02-01T00:00:00Z"}).json()["results"]) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from oms.client import ApiError, Client, Unreachable
 from oms.client import __main__ as command
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
 from orders.models import Order
 from tests import factories
 

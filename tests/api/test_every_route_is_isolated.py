@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rest_framework.test import APIClient
 
 import oms.api
-from oms.merchants.views import MerchantView
+from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
 from tests import factories
 from tests.api.calls import idempotency

@@ -11,12 +11,12 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from oms.merchants import idempotency
+from oms.merchants.calls import idempotency
 from oms.merchants.models import IdempotencyRecord
 from oms.merchants.tasks import purge_api_records
+from orders.api import bulk as bulk_views
+from orders.api import orders as order_views
 from orders.models import Order
-from orders.views import bulk as bulk_views
-from orders.views import orders as order_views
 from tests import factories
 from tests.api.calls import BULK, ORDERS, errors_of, send
 from tests.pipeline.test_races import in_thread, wait_for_a_lock

@@ -9,11 +9,13 @@ from django.db import connection
 from django.utils.translation import gettext
 
 from inventory.models import Region, Stock
-from logistics import virtual_delivery
 from logistics.models import VirtualDelivery
+from logistics.virtual import delivering
 from oms.common.errors import OmsError
-from orders import allocating, holding, readdressing
+from orders.changing import readdressing
+from orders.fulfilling import allocating
 from orders.models import BuyerNotification, Hold, LocOrder, Order, OrderEvent
+from orders.reviewing import holds
 from tests import factories, steps
 from tests.api.calls import change
 from tests.api.samples import virtual_sku
@@ -119,7 +121,7 @@ def test_an_uncertain_address_asks_a_person(api, shop, chaoyang):
     assert status(api)["order_status"] == "地址待确认"
     assert api.get(f"/api/v1/orders/{order.number}").json()["recipient"]["region_code"] is None
     with pytest.raises(OmsError):
-        holding.release_hold(hold.pk, note="", actor=steps.STAFF)
+        holds.release_hold(hold.pk, note="", actor=steps.STAFF)
     steps.approve_and_split()
     assert Order.objects.get().state == "in_review"
 
@@ -139,8 +141,8 @@ def test_goods_without_a_phone_wait_for_one(api, shop, by):
     assert first["data"]["waits_for_person"] == status(api)["waits_for_person"] == hold.reason
     assert create(api, shop, receiver_phone="", payment_status="已支付").json() == first
     assert status(api)["order_status"] == "地址待确认"
-    with pytest.raises(holding.CannotRelease):
-        holding.release_hold(hold.pk, note="", actor=steps.STAFF)
+    with pytest.raises(holds.CannotRelease):
+        holds.release_hold(hold.pk, note="", actor=steps.STAFF)
     # Something else that is changed does not let it go.
     readdressing.change_recipient(order.pk, readdressing.Recipient(name="张三"), actor=steps.STAFF)
     steps.approve_and_split()
@@ -174,7 +176,7 @@ def test_virtual_goods_sent_as_items_need_no_phone(api, shop):
     answer = create(api, shop, items=items, receiver_phone="", delivery_address="无", payment_status="已支付")
     assert answer.json()["data"]["waits_for_person"] is None
     steps.approve_and_split()
-    factories.run(allocating.run, virtual_delivery.run)
+    factories.run(allocating.run, delivering.run)
     assert VirtualDelivery.objects.count() == 1
     nothing_is_broken()
 
@@ -292,7 +294,7 @@ def test_the_database_holds_no_code_password_or_message_in_the_clear(api, shop):
     ],
 )
 def test_a_hint_gives_no_secret_away(kind, content, hint):
-    assert virtual_delivery.hint_of(VirtualDelivery.Kind(kind), content) == hint
+    assert delivering.hint_of(VirtualDelivery.Kind(kind), content) == hint
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_virtual_goods_are_delivered_by_the_merchant(api, shop, kind, info, kept
     body = {"order_id": "V1", "virtual_product_type": kind, "delivery_info": info, "delivery_time": TIME}
     assert refusal(post(api, "order/virtual_delivery", body)) == (40902, ["order_id"])
     steps.approve_and_split()
-    factories.run(allocating.run, virtual_delivery.run)
+    factories.run(allocating.run, delivering.run)
     assert not VirtualDelivery.objects.exists(), "no made-up code"
 
     answer = post(api, "order/virtual_delivery", body)

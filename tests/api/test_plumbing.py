@@ -8,10 +8,12 @@ from django.db import IntegrityError, connection, transaction
 from django_fsm import TransitionNotAllowed
 from rest_framework.test import APIClient, APIRequestFactory
 
-from oms.common.api import ApiView
+from oms.common.door.api import ApiView
 from oms.common.errors import OmsError
-from orders import allocating, examples, review, splitting
+from orders.api import examples
+from orders.fulfilling import allocating, splitting
 from orders.models import Order
+from orders.reviewing import deciding
 from tests import factories
 from tests.api.calls import BULK, ORDERS, errors_of, send
 
@@ -259,7 +261,7 @@ def test_the_examples_are_what_the_api_takes_and_gives(api, shop):
     body = {**examples.BODY, "payment_method": "cod"}
     created = send(api, body)
     assert created.status_code == 201, created.content
-    factories.run(review.run, splitting.run, allocating.run)
+    factories.run(deciding.run, splitting.run, allocating.run)
 
     order = api.get(created["Location"]).json()
     seller = factories.client_of(sku.merchant)

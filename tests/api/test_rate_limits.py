@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from oms.client import signing
-from oms.merchants import rate_limits
+from oms.merchants.calls import rate_limits
 from oms.merchants.models import SpentNonce
 from orders.models import Order
 from tests import factories

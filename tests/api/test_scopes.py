@@ -2,9 +2,9 @@
 
 from django.core.checks import run_checks
 
-from oms.merchants import checks, scopes
-from oms.merchants.views import MerchantView
-from orders.views.orders import OrdersView
+from oms.merchants.calls import checks, scopes
+from oms.merchants.calls.views import MerchantView
+from orders.api.orders import OrdersView
 
 
 def test_every_operation_names_a_known_scope():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oms.client import signing
 from oms.common import secrecy
-from oms.merchants import credentials, nonces
+from oms.merchants.calls import credentials, nonces
 from oms.merchants.models import ApiCredential, CredentialSecret, SpentNonce
 from orders.models import Order
 from tests import factories

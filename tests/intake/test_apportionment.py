@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.apportionment import Shares, apportion
+from orders.intake.apportionment import Shares, apportion
 
 amounts = st.integers(0, 10**9)
 line_amounts = st.lists(st.integers(0, 10**8), min_size=1, max_size=60)

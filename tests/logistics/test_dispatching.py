@@ -2,10 +2,11 @@
 
 import pytest
 
-from logistics import adapters, dispatching
+from logistics import adapters
 from logistics.adapters import Answer
 from logistics.adapters.sandbox import SandboxCarrier
-from logistics.carriers import install_default_carriers
+from logistics.carriers import dispatching
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier, Shipment
 from orders import retrying
 from orders.models import OrderEvent, SubOrder

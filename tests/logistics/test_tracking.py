@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from logistics import tracking
+from logistics.carriers import tracking
 from logistics.models import ShipmentState, TrackingEvent
-from orders import completing
+from orders.fulfilling import completing
 from orders.models import OrderEvent
-from payments import books
+from payments.owing import balancing
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_whatever_the_order_of_arrival_parcel_and_sub_order_come_to_the_same_sta
 
     for i in order:
         tracking.receive([steps.scan_of(shipment, states[i], minutes=i)])
-        factories.run(tracking.run, books.run)
+        factories.run(tracking.run, balancing.run)
 
     shipment = steps.fresh(shipment)
     assert (shipment.state, shipment.sub_order.state) == (shipment_state, sub_order_state)
@@ -143,7 +143,7 @@ def test_a_parcel_that_came_home_is_at_home_whatever_else_was_signed(shop, first
 def test_a_parcel_that_comes_back_after_completion_calls_a_person(shop):
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
     steps.scan(shipment, "collected", "signed")
-    factories.run(books.run, completing.run)
+    factories.run(balancing.run, completing.run)
     assert steps.state_of(shipment.sub_order) == "completed"
 
     steps.scan(shipment, "returned")

@@ -3,10 +3,11 @@
 import pytest
 
 from inventory.models import Reservation
-from logistics import releasing, warehouse_events
 from logistics.adapters import Answer
 from logistics.models import WarehouseEvent
-from orders import allocating, retrying
+from logistics.warehouses import events, releasing
+from orders import retrying
+from orders.fulfilling import allocating
 from orders.models import OrderEvent, SubOrder
 from tests import factories, fakes, steps
 
@@ -44,19 +45,19 @@ def test_the_furthest_notice_counts_whatever_the_order(sub_order, kinds, reached
 
 
 def test_a_repeated_notice_is_kept_once(sub_order):
-    notice = warehouse_events.Notice("same", sub_order.number, "accepted", steps.NOON)
+    notice = events.Notice("same", sub_order.number, "accepted", steps.NOON)
 
-    warehouse_events.receive([notice, notice])
-    factories.run(warehouse_events.run)
-    warehouse_events.receive([notice])
-    factories.run(warehouse_events.run)
+    events.receive([notice, notice])
+    factories.run(events.run)
+    events.receive([notice])
+    factories.run(events.run)
 
     assert WarehouseEvent.objects.count() == 1
     assert OrderEvent.objects.filter(kind="warehouse_accepted").count() == 1
 
 
 def test_a_notice_of_an_unknown_number_is_ignored(sub_order):
-    warehouse_events.receive([warehouse_events.Notice("x", "nobody-knows", "accepted", steps.NOON)])
+    events.receive([events.Notice("x", "nobody-knows", "accepted", steps.NOON)])
 
     assert not WarehouseEvent.objects.exists()
 

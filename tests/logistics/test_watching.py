@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from logistics import alerting
 from logistics.models import LogisticsAlert, Shipment
+from logistics.watching import alerts as alerting
 from orders.models import OrderEvent, SubOrder
 from tests import factories, steps
 

@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from inventory.models import Sku, Stock
 from oms import merchant_admin
-from oms.merchants import credentials, onboarding
+from oms.merchants.calls import credentials
+from oms.merchants.joining import onboarding
 from oms.merchants.models import ApiCredential, MerchantUser
 from orders.models import Order, SubOrder
 from tests import factories

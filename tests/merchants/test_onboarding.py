@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from django.test import Client
 from django.urls import reverse
 
-from oms.merchants import onboarding
+from oms.merchants.joining import onboarding
 from oms.merchants.models import (
     ApiCredential,
     ApplicationDocument,
@@ -289,9 +289,10 @@ def test_a_suspended_merchant_is_refused_and_its_orders_go_on(shop: factories.Sh
     for client in (signed, token):
         response = client.get(ORDERS)
         assert (response.status_code, errors_of(response)) == (401, {(None, "merchant_suspended")})
-    from orders import review, splitting
+    from orders.fulfilling import splitting
+    from orders.reviewing import deciding
 
-    factories.run(review.run, splitting.run)
+    factories.run(deciding.run, splitting.run)
     assert type(order).objects.get(pk=order.pk).state == "split"
     assert "already" in act("suspend", "again")
     page = act("resume", "Settled")

@@ -11,7 +11,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from oms import figures, tasks
-from oms.common import clock
+from oms.common.work import clock
 from oms.embedded import CHECKOUT
 from tests import factories, fakes
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import load_workbook
 
-from oms.common import exporting, jobs, tables
+from oms.common.files import exporting, tables
 from oms.common.models import Job, JobState
+from oms.common.work import jobs
 from tests import factories, steps
 from tests.admin.conftest import client_of
 

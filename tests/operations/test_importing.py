@@ -14,9 +14,10 @@ from django.db import connection
 from django.test import Client
 from python_calamine import load_workbook
 
-from oms.common import jobs, tables
+from oms.common.files import tables
 from oms.common.models import Job, JobResult, JobState
-from orders import importing, order_sheets
+from oms.common.work import jobs
+from orders.intake import importing, sheets
 from orders.models import ImportMapping, Order
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -163,10 +164,10 @@ def test_a_killed_workers_import_goes_on_without_doubling_anything(clerk: Client
             raise KeyboardInterrupt  # like a signal, it goes past every handler
         return place(*args, **kwargs)
 
-    place = order_sheets.place_orders
+    place = sheets.place_orders
     with mock.patch.object(importing, "BATCH", 2):
         with (
-            mock.patch.object(order_sheets, "place_orders", killed_in_the_third_batch),
+            mock.patch.object(sheets, "place_orders", killed_in_the_third_batch),
             pytest.raises(KeyboardInterrupt),
         ):
             steps.once(jobs.run)
@@ -191,8 +192,8 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(clerk: Client, shop: f
             cursor.execute("UPDATE common_job SET lease_token = lease_token + 1")
         return place(*args, **kwargs)
 
-    place = order_sheets.place_orders
-    with mock.patch.object(importing, "BATCH", 2), mock.patch.object(order_sheets, "place_orders", taken_over):
+    place = sheets.place_orders
+    with mock.patch.object(importing, "BATCH", 2), mock.patch.object(sheets, "place_orders", taken_over):
         steps.once(jobs.run)
 
     assert Order.objects.count() == 2
@@ -212,7 +213,7 @@ def test_a_cancelled_import_stops(clerk: Client, shop: factories.Shop) -> None:
 def test_a_job_that_never_gets_anywhere_fails_in_the_end(clerk: Client, shop: factories.Shop) -> None:
     job = begin(clerk, shop, workbook(row("A-1", shop.sku.code)))
 
-    with mock.patch.object(order_sheets, "place_orders", side_effect=ValueError("boom")):
+    with mock.patch.object(sheets, "place_orders", side_effect=ValueError("boom")):
         finish()
 
     job = Job.objects.get(pk=job.pk)
@@ -238,7 +239,7 @@ def test_what_staff_said_of_the_columns_is_remembered_for_the_merchant(clerk: Cl
 
 def test_english_headers_and_the_template_are_understood(clerk: Client, shop: factories.Shop) -> None:
     english = ["Order Number", "Recipient Name", "Phone", "Region Code", "Address", "SKU", "Qty", "Unit Price"]
-    assert importing.suggest(order_sheets.KIND, english, shop.merchant) == [
+    assert importing.suggest(sheets.KIND, english, shop.merchant) == [
         *("external_number", "recipient_name", "recipient_phone", "region_code", "address"),
         *("sku", "quantity", "unit_price"),
     ]
@@ -246,7 +247,7 @@ def test_english_headers_and_the_template_are_understood(clerk: Client, shop: fa
     (headers,) = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python()
     # Names that two languages share mean the first of them; none may mean nothing.
     with mock.patch("django.utils.translation.get_language", return_value="en"):
-        assert [name for name in importing.suggest(order_sheets.KIND, headers, shop.merchant) if not name] == []
+        assert [name for name in importing.suggest(sheets.KIND, headers, shop.merchant) if not name] == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
@@ -276,7 +277,7 @@ def test_rows_of_an_order_that_disagree_are_refused(clerk: Client, shop: factori
 
 def test_regions_are_found_without_their_suffixes(shop: factories.Shop) -> None:
     factories.RegionFactory(code="440305", province="广东省", city="深圳市", district="南山区")
-    regions = order_sheets.Regions()
+    regions = sheets.Regions()
 
     assert regions.find("广东", "深圳", "南山") == "440305"
     assert regions.find("北京", "", "东城") == "110101"
@@ -293,7 +294,7 @@ def test_regions_are_found_without_their_suffixes(shop: factories.Shop) -> None:
     ],
 )
 def test_times_are_read_as_people_write_them(text: str, expected: str) -> None:
-    assert order_sheets._moment(text, steps.NOON).isoformat() == expected  # type: ignore[union-attr]
+    assert sheets._moment(text, steps.NOON).isoformat() == expected  # type: ignore[union-attr]
 
 
 # --- The same draft in two tabs
@@ -346,7 +347,7 @@ def test_an_import_starts_with_the_columns_of_the_tab_that_started_it(clerk: Cli
 def test_of_starts_at_the_same_moment_one_wins_with_its_own_columns() -> None:
     shop = factories.make_shop()
     job = importing.prepare(
-        order_sheets.KIND,
+        sheets.KIND,
         SimpleUploadedFile("orders.xlsx", workbook(row("A-1", shop.sku.code))),
         shop.merchant,
         factories.UserFactory(),
@@ -358,7 +359,7 @@ def test_of_starts_at_the_same_moment_one_wins_with_its_own_columns() -> None:
         try:
             barrier.wait(10)
             fields = [*job.params["fields"][:-1], f"tab-{number}"]
-            return number, importing.start(order_sheets.KIND, job.pk, HEADERS, fields, shop.merchant)
+            return number, importing.start(sheets.KIND, job.pk, HEADERS, fields, shop.merchant)
         finally:
             connection.close()
 

@@ -12,11 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from python_calamine import load_workbook
 
 from inventory.models import Stock, StockMovement
-from oms.common import jobs
 from oms.common.models import Job, JobResult, JobState
-from orders import importing, stock_changes, stock_sheets
+from oms.common.work import jobs
 from orders.actors import Actor
+from orders.intake import importing
 from orders.models import ActorKind, ImportMapping, SubOrder
+from orders.stock import changes as stock_changes
+from orders.stock import sheets
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.operations.test_importing import workbook
@@ -192,10 +194,10 @@ def test_a_batch_takes_as_many_statements_for_a_hundred_rows_as_for_ten(shop: fa
         skus = factories.SkuFactory.create_batch(rows, merchant=shop.merchant)
         for sku in skus:
             factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=5)
-        changes = [stock_sheets.Change(sku=sku.code, warehouse=shop.warehouse.code, on_hand=7) for sku in skus]
+        changes = [sheets.Change(sku=sku.code, warehouse=shop.warehouse.code, on_hand=7) for sku in skus]
         entries = [importing.Entry(change.sku, [number], [{}], change) for number, change in enumerate(changes, 2)]
         with CaptureQueriesContext(connection) as captured:
-            results = stock_sheets.book(entries, shop.merchant, Actor(ActorKind.STAFF, "chen"))
+            results = sheets.book(entries, shop.merchant, Actor(ActorKind.STAFF, "chen"))
         assert {result.outcome for result in results} == {"done"}
         return len(captured)
 
@@ -204,7 +206,7 @@ def test_a_batch_takes_as_many_statements_for_a_hundred_rows_as_for_ten(shop: fa
 
 def test_headers_are_understood_and_remembered_apart_from_those_of_orders(clerk: Client, shop: factories.Shop) -> None:
     english = ["Warehouse", "SKU", "On hand", "Reason"]
-    assert importing.suggest(stock_sheets.KIND, english, shop.merchant) == ["warehouse", "sku", "counted", "note"]
+    assert importing.suggest(sheets.KIND, english, shop.merchant) == ["warehouse", "sku", "counted", "note"]
 
     headers = ["库位仓", "商品编码", "实盘数量", "备注"]
     address = upload(clerk, shop, [shop.warehouse.code, shop.sku.code, 5, ""], headers=headers)["Location"]
@@ -213,7 +215,7 @@ def test_headers_are_understood_and_remembered_apart_from_those_of_orders(clerk:
     clerk.post(address, {**{f"column-{i}": name for i, name in enumerate(fields)}, "start": "1"})
 
     assert ImportMapping.objects.get(merchant=shop.merchant).kind == "import_stock"
-    assert importing.suggest(stock_sheets.KIND, headers, shop.merchant) == fields
+    assert importing.suggest(sheets.KIND, headers, shop.merchant) == fields
     content = b"".join(clerk.get("/admin/inventory/stock/import/template/").streaming_content)
     (found,) = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python()
     assert found == ["Warehouse code", "SKU code", "Units counted", "Note"]

@@ -14,9 +14,10 @@ from django.test import Client
 
 from oms import tasks
 from oms.celery import _name_the_task
-from oms.common import clock, logs, nudging
-from orders import review
+from oms.common import logs
+from oms.common.work import clock, nudging
 from orders.models import Order
+from orders.reviewing import deciding
 from tests import factories, fakes
 from tests.admin.conftest import client_of
 from tests.api.calls import ORDERS, send
@@ -88,7 +89,7 @@ def test_nothing_personal_is_logged_by_refusals(api: Any, shop: factories.Shop, 
 
 
 def test_nothing_personal_is_logged_where_a_view_fails(api: Any, shop: factories.Shop, lines: Any) -> None:
-    with mock.patch("orders.views.orders.plan_order", side_effect=ValueError(" ".join(PERSONAL))):
+    with mock.patch("orders.api.orders.plan_order", side_effect=ValueError(" ".join(PERSONAL))):
         assert send(api, personal_body(shop)).status_code == 500
     with (
         mock.patch("orders.admin.order.load", side_effect=ValueError(" ".join(PERSONAL))),
@@ -104,7 +105,7 @@ def test_nothing_personal_is_logged_where_a_stage_fails(api: Any, shop: factorie
     send(api, personal_body(shop, payment_method="cod"))
     with (
         clock.skipping_waits(),
-        mock.patch.object(review, "_open_holds", side_effect=ValueError(" ".join(PERSONAL))),
+        mock.patch.object(deciding, "_open_holds", side_effect=ValueError(" ".join(PERSONAL))),
     ):
         tasks.run_stage("review")
 

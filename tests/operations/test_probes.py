@@ -11,14 +11,17 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from inventory import receiving
-from logistics import tracking, warehouse_events
+from logistics.carriers import tracking
+from logistics.warehouses import events
 from oms import figures, probes, tasks
-from oms.common import clock, heartbeat, metrics
+from oms.common import metrics
+from oms.common.work import clock, heartbeat
 from oms.pipeline import PIPELINE
-from orders import holding
-from orders.cancelling import cancel_order
+from orders.changing.cancelling import cancel_order
 from orders.models import Order
-from payments import books, requesting
+from orders.reviewing import holds
+from payments.owing import balancing
+from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.api.calls import send
 
@@ -251,7 +254,7 @@ def leave_a_notice(shop: factories.Shop) -> None:
 
 def leave_a_warehouse_event(shop: factories.Shop) -> None:
     sub_order = steps.released(shop.place_order(payment_method="cod"))
-    warehouse_events.receive([warehouse_events.Notice("E-1", sub_order.number, "accepted", steps.NOON)])
+    events.receive([events.Notice("E-1", sub_order.number, "accepted", steps.NOON)])
     age("logistics_warehouseevent", "received_at")
 
 
@@ -292,7 +295,7 @@ def leave_a_silent_refund(shop: factories.Shop) -> None:
     steps.pay(order)
     cancel_order(order.pk, reason="x", actor=steps.STAFF)
     with fakes.provider(fakes.FakeProvider()):
-        factories.run(books.run, requesting.refund)
+        factories.run(balancing.run, requesting.refund)
     age("payments_refund", "ready_at", 301 + requesting.REFUND_SILENCE.total_seconds())
 
 
@@ -358,10 +361,10 @@ def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, sh
 def test_an_order_that_was_held_is_late_only_from_its_release_on(shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     leave_an_unpaid_order(shop)
-    hold = holding.hold_order(Order.objects.get().pk, reason="x", actor=steps.STAFF)
+    hold = holds.hold_order(Order.objects.get().pk, reason="x", actor=steps.STAFF)
     assert Client().get("/health/progress").json()["stages"]["expire_unpaid"]["waiting"] == 0
 
-    holding.release_hold(hold.pk, actor=steps.STAFF, note="")
+    holds.release_hold(hold.pk, actor=steps.STAFF, note="")
 
     answer = Client().get("/health/progress").json()
     assert answer["stages"]["expire_unpaid"]["waiting"] == 1

@@ -9,12 +9,13 @@ from django.utils import timezone
 
 from oms.common.errors import OmsError
 from oms.pipeline import SANDBOX_STAGE
-from orders import completing
-from orders.cancelling import cancel_order
+from orders.changing.cancelling import cancel_order
+from orders.fulfilling import completing
 from orders.models import Order, SubOrder
-from payments import books, noticing, paying_out, requesting, retrying
 from payments.models import Payment, Refund, Settlement
+from payments.owing import balancing, paying_out, retrying
 from payments.providers import Answer
+from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ def test_a_refund_that_arrived_counts_whatever_was_told_before_or_after(shop, ki
     steps.pay(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
     with fakes.provider(fakes.FakeProvider()):
-        factories.run(books.run, requesting.refund)
+        factories.run(balancing.run, requesting.refund)
 
     for kind in kinds:
         steps.notify(f"{order.number}-R1", "26.00", kind)
@@ -44,7 +45,7 @@ def test_a_refund_that_failed_needs_a_person(shop):
     order = shop.place_order()
     steps.pay(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     steps.notify(f"{order.number}-R1", "26.00", "refund_failed")
     factories.run(noticing.run)
@@ -59,7 +60,7 @@ def test_cash_can_only_be_given_back_by_a_person(shop, settings):
     order = shop.place_order(payment_method="cod")
     shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
-    factories.run(books.run)
+    factories.run(balancing.run)
     Refund.objects.create(number="X-R1", order=order, payment=Payment.objects.get(), amount=Decimal(5), reason="test")
 
     factories.run(requesting.refund)
@@ -75,7 +76,7 @@ def test_a_refund_names_the_payment_that_goes_back(shop):
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
 
     with fakes.provider(fakes.FakeProvider(lambda charge: Answer(taken=True))) as provider:
-        factories.run(books.run, requesting.refund)
+        factories.run(balancing.run, requesting.refund)
 
     (charge,) = provider.refunds
     assert (charge.reference, charge.of, charge.amount) == (
@@ -95,7 +96,7 @@ def test_a_cancelled_part_is_refunded_alone(shop):
     SubOrder.objects.filter(pk=part.pk).update(state="cancelled", cancelled_at=steps.NOON)
     Order.objects.update(books_due_since=timezone.now())
 
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     assert Refund.objects.get().amount == part.payable_amount == Decimal("33.00")
 
@@ -114,7 +115,7 @@ def test_refunds_take_the_newest_payment_first_and_never_more_than_it_captured(s
     )
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
 
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     amounts = list(Refund.objects.order_by("number").values_list("number", "payment__number", "amount"))
     assert amounts == [
@@ -132,7 +133,7 @@ def test_a_returned_parcel_is_refunded_whole(shop):
     shipment = steps.shipped(order)
 
     steps.scan(shipment, "collected", "rejected", "returning", "returned")
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     assert Refund.objects.get().amount == Decimal("26.00")
     assert steps.state_of(order) == "closed"
@@ -147,12 +148,12 @@ def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
     order = shop.place_order((sku, 1, "33.33"), coupon_amount="3.33", payment_method="cod")
     shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
-    factories.run(books.run)
+    factories.run(balancing.run)
     assert not Settlement.objects.exists()
 
-    factories.run(completing.run, books.run)
+    factories.run(completing.run, balancing.run)
     Order.objects.update(books_due_since=timezone.now())
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     settlement = Settlement.objects.get()
     assert settlement.merchant == seller
@@ -178,7 +179,7 @@ def test_a_settlement_is_due_days_after_the_local_day_of_completion():
 
         SubOrder.objects.update(completed_at=timezone.now())
 
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     assert Settlement.objects.get().due_on == date(2026, 1, 17)
 
@@ -187,7 +188,7 @@ def test_a_refund_that_failed_can_be_sent_once_more(shop):
     order = shop.place_order()
     steps.pay(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
-    factories.run(books.run)
+    factories.run(balancing.run)
     steps.notify(f"{order.number}-R1", "26.00", "refund_failed")
     factories.run(noticing.run)
 
@@ -204,7 +205,7 @@ def test_a_refund_that_failed_can_be_sent_once_more(shop):
 def test_the_self_operated_merchant_gets_no_settlement(shop):
     steps.scan(steps.shipped(shop.place_order(payment_method="cod")), "collected", "signed")
 
-    factories.run(completing.run, books.run)
+    factories.run(completing.run, balancing.run)
 
     assert not Settlement.objects.exists()
 
@@ -214,7 +215,7 @@ def test_a_payment_captured_under_a_second_key_is_shown_to_a_person_and_counted_
     steps.pay(order)
 
     steps.notify(f"{order.number}-P1", "26.00", key="another")
-    factories.run(noticing.run, books.run)
+    factories.run(noticing.run, balancing.run)
 
     payment = Payment.objects.get()
     assert (payment.state, payment.captured_amount) == ("captured", Decimal("26.00"))
@@ -230,7 +231,7 @@ def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_ma
     steps.pay(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
     with fakes.provider(fakes.FakeProvider()):
-        factories.run(books.run, requesting.refund, requesting.chase)
+        factories.run(balancing.run, requesting.refund, requesting.chase)
     assert Refund.objects.get().needs_person_since is None
 
     Refund.objects.update(ready_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
@@ -248,7 +249,7 @@ def test_a_refund_paid_by_hand_succeeds_once(shop, settings):
     order = shop.place_order()
     steps.pay(order)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
-    factories.run(books.run)
+    factories.run(balancing.run)
     refund = Refund.objects.get()
     with pytest.raises(OmsError, match=r"twice|重复"):
         paying_out.confirm_paid_out(refund.pk, note="transfer 7", actor=steps.STAFF)

@@ -7,14 +7,15 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from logistics import tracking
-from oms.common import sandbox
+from logistics.carriers import tracking
+from oms.common.work import sandbox
 from oms.pipeline import SANDBOX_STAGE
-from orders import completing
+from orders.fulfilling import completing
 from orders.models import Order, OrderEvent
-from payments import books, expiring, noticing, requesting, retrying
 from payments.models import Payment, PaymentNotice, Refund
+from payments.owing import balancing, retrying
 from payments.providers import Answer
+from payments.taking import expiring, noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -110,11 +111,11 @@ def test_money_for_a_cancelled_order_goes_back(shop):
     order = shop.place_order()
     steps.ask_for_payment()
     expire(order)
-    factories.run(expiring.run, books.run)
+    factories.run(expiring.run, balancing.run)
     assert Payment.objects.get().state == "expired"
 
     steps.notify(f"{order.number}-P1", "26.00")
-    factories.run(noticing.run, books.run, requesting.refund, SANDBOX_STAGE.run, noticing.run, books.run)
+    factories.run(noticing.run, balancing.run, requesting.refund, SANDBOX_STAGE.run, noticing.run, balancing.run)
 
     order = steps.fresh(order)
     assert (order.state, order.payment_state) == ("cancelled", "refunded")
@@ -134,14 +135,14 @@ def test_what_was_paid_too_much_goes_back_once(shop):
     steps.ask_for_payment()
     steps.notify(f"{order.number}-P1", "30.01")
 
-    factories.run(noticing.run, books.run, books.run)
+    factories.run(noticing.run, balancing.run, balancing.run)
     Order.objects.update(books_due_since=timezone.now())
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     refund = Refund.objects.get()
     assert (refund.amount, refund.reason) == (Decimal("4.01"), "overpaid")
     assert steps.fresh(order).state == "in_review"
-    factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run, books.run)
+    factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run, balancing.run)
     order = steps.fresh(order)
     assert (order.refunded_amount, order.payment_state, order.books_due_since) == (
         Decimal("4.01"),
@@ -185,7 +186,7 @@ def test_an_order_that_was_partly_paid_at_its_deadline_is_cancelled_and_the_mone
     factories.run(noticing.run)
     expire(order)
 
-    factories.run(expiring.run, books.run)
+    factories.run(expiring.run, balancing.run)
 
     assert steps.state_of(order) == "cancelled"
     assert Refund.objects.get().amount == Decimal("10.00")
@@ -203,7 +204,7 @@ def test_a_captured_notice_that_is_not_applied_yet_saves_the_order_from_its_dead
 
 
 def test_a_held_order_waits_at_its_deadline(shop):
-    from orders.holding import hold_order
+    from orders.reviewing.holds import hold_order
 
     order = shop.place_order()
     hold_order(order.pk, reason="the buyer calls back", actor=steps.STAFF)
@@ -227,14 +228,14 @@ def test_an_order_of_nothing_to_pay_skips_payment(shop):
 def test_cash_on_delivery_is_collected_once_and_when_it_is_delivered(shop):
     order = shop.place_order(payment_method="cod")
     shipment = steps.shipped(order)
-    factories.run(books.run)
+    factories.run(balancing.run)
     assert steps.fresh(order).payment_state == "on_delivery"
     assert not Payment.objects.exists()
 
     steps.scan(shipment, "collected", "signed")
-    factories.run(books.run, completing.run, tracking.run, books.run)
+    factories.run(balancing.run, completing.run, tracking.run, balancing.run)
     Order.objects.update(books_due_since=timezone.now())
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     payment = Payment.objects.get()
     assert (payment.number, payment.provider, payment.state, payment.captured_amount) == (
@@ -253,7 +254,7 @@ def test_cash_of_a_refused_parcel_is_not_collected(shop):
     shipment = steps.shipped(order)
 
     steps.scan(shipment, "collected", "rejected", "returning", "returned")
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     order = steps.fresh(order)
     assert (order.state, order.payment_state, order.paid_amount) == ("closed", "on_delivery", 0)

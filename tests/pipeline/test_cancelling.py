@@ -5,16 +5,18 @@ from decimal import Decimal
 import pytest
 
 from inventory.models import Reservation
-from logistics import cancelling as at_warehouse
-from logistics import releasing
 from logistics.adapters import Answer
+from logistics.warehouses import releasing
+from logistics.warehouses import stopping as at_warehouse
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.pipeline import SANDBOX_STAGE
-from orders import allocating, retrying
-from orders.cancelling import CannotCancel, cancel_order
+from orders import retrying
+from orders.changing.cancelling import CannotCancel, cancel_order
+from orders.fulfilling import allocating
 from orders.models import Hold, Order, SubOrder
-from payments import books, noticing, requesting
 from payments.models import Payment, Refund
+from payments.owing import balancing
+from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +32,7 @@ def test_before_payment_the_buyer_is_asked_for_nothing_more(shop):
     steps.ask_for_payment()
 
     order = cancel(order)
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     assert (order.state, order.fulfilment_state, order.cancel_reason) == ("cancelled", "cancelled", "changed mind")
     assert Payment.objects.get().state == "expired"
@@ -42,7 +44,7 @@ def test_after_payment_the_money_goes_back(shop):
     steps.pay(order)
 
     cancel(order)
-    factories.run(books.run, requesting.refund, SANDBOX_STAGE.run, noticing.run, books.run)
+    factories.run(balancing.run, requesting.refund, SANDBOX_STAGE.run, noticing.run, balancing.run)
 
     order = steps.fresh(order)
     assert (order.state, order.payment_state, order.refunded_amount) == ("cancelled", "refunded", Decimal("26.00"))
@@ -147,7 +149,7 @@ def test_of_two_parts_the_one_that_can_be_stopped_is_and_its_money_goes_back(sho
     cancel(order)
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, reason="packed"))):
         factories.run(at_warehouse.run)
-    factories.run(books.run)
+    factories.run(balancing.run)
 
     order = steps.fresh(order)
     assert (order.state, order.open_holds) == ("split", 0)
@@ -264,7 +266,7 @@ def test_a_cancellation_needs_a_reason(shop):
 
 
 def test_cancelling_releases_the_holds(shop):
-    from orders.holding import hold_order
+    from orders.reviewing.holds import hold_order
 
     order = shop.place_order()
     hold_order(order.pk, reason="look at it", actor=steps.STAFF)

@@ -11,9 +11,9 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import Stock
-from logistics.carriers import install_default_carriers
+from logistics.carriers.defaults import install_default_carriers
 from oms import tasks
-from oms.common.claiming import Stage
+from oms.common.work.claiming import Stage
 from orders.models import Order, OrderEvent
 from tests import steps
 
@@ -200,7 +200,7 @@ def test_a_task_runs_its_stage_until_nothing_is_ready_and_wakes_the_next(shop, s
         shop.place_order(payment_method="cod")
     Order.objects.update(ready_at=steps.NOON.replace(year=2020))
 
-    with mock.patch("oms.common.nudging.nudge") as nudge:
+    with mock.patch("oms.common.work.nudging.nudge") as nudge:
         assert tasks.run_stage("review") == 5
 
     assert nudge.call_args_list == [mock.call("split")]

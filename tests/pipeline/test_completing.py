@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from logistics import virtual_delivery
 from logistics.models import VirtualDelivery
-from orders import completing, fulfilment
+from logistics.virtual import delivering
+from orders.fulfilling import completing
+from orders.fulfilling import derived as fulfilment
 from orders.models import Order, SubOrder
-from payments import books
+from payments.owing import balancing
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -73,13 +74,13 @@ def test_virtual_goods_are_delivered_by_a_code_and_completed(shop):
     stock = factories.StockFactory(sku=code, warehouse=warehouse, on_hand=5)
     order = factories.allocated_order((code, 2, "9.00"), merchant=shop.merchant, freight_amount="0.00")
 
-    factories.run(virtual_delivery.run, virtual_delivery.run)
+    factories.run(delivering.run, delivering.run)
 
     sub_order = SubOrder.objects.get(order=order)
     assert (sub_order.state, steps.fresh(order).fulfilment_state) == ("delivered", "delivered")
     assert len(VirtualDelivery.objects.get().opened()) == 23
     assert (steps.fresh(stock).on_hand, steps.fresh(stock).reserved) == (3, 0)
-    factories.run(completing.run, books.run)
+    factories.run(completing.run, balancing.run)
     assert steps.state_of(order) == "completed"
     assert steps.broken_invariants() == []
 

@@ -6,17 +6,21 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from logistics import cancelling as at_warehouse
-from logistics import releasing, tracking, warehouse_events
+from logistics.carriers import tracking
 from logistics.models import TrackingEvent, WarehouseEvent
+from logistics.warehouses import events, releasing
+from logistics.warehouses import stopping as at_warehouse
 from oms import figures
-from oms.common import claiming, clock
+from oms.common.work import claiming, clock
 from oms.pipeline import STAGES
-from orders import allocating, completing, retrying, review, splitting
-from orders.cancelling import cancel_order
+from orders import retrying
+from orders.changing.cancelling import cancel_order
+from orders.fulfilling import allocating, completing, splitting
 from orders.models import Order, OrderEvent, SubOrder
-from payments import books, noticing
+from orders.reviewing import deciding
 from payments.models import PaymentNotice
+from payments.owing import balancing
+from payments.taking import noticing
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +55,7 @@ def test_a_failing_order_does_not_stop_its_batch(shop, poison, settings):
     bad, good = orders[2], [order for order in orders if order != orders[2]]
     poison("orders_order", "id", bad.pk)
 
-    steps.once(review.run)
+    steps.once(deciding.run)
 
     assert {steps.state_of(order) for order in good} == {"ready_to_split"}
     bad = steps.fresh(bad)
@@ -59,15 +63,15 @@ def test_a_failing_order_does_not_stop_its_batch(shop, poison, settings):
     assert bad.last_error.startswith("IntegrityError: poisoned")
     assert timedelta(seconds=1) < bad.ready_at - timezone.now() < timedelta(seconds=9)
 
-    factories.run(review.run)
+    factories.run(deciding.run)
     bad = steps.fresh(bad)
     assert (bad.attempts, bad.needs_person_since is not None) == (3, True)
-    assert steps.once(review.run) == 0
+    assert steps.once(deciding.run) == 0
 
     poison.cure("orders_order")
-    assert steps.once(review.run) == 0
+    assert steps.once(deciding.run) == 0
     retrying.retry("order", bad.pk, actor=steps.STAFF)
-    steps.once(review.run)
+    steps.once(deciding.run)
     bad = steps.fresh(bad)
     assert (bad.state, bad.attempts, bad.last_error) == ("ready_to_split", 0, "")
     assert OrderEvent.objects.filter(order=bad, kind="retried").count() == 1
@@ -79,7 +83,7 @@ def test_each_try_waits_longer_than_the_one_before(shop, settings):
     waits = []
     for attempts in (0, 3, 6, 20):
         Order.objects.update(attempts=attempts)
-        claiming.put_off(review.QUEUE, {order.pk: "x"})
+        claiming.put_off(deciding.QUEUE, {order.pk: "x"})
         waits.append((Order.objects.get().ready_at - timezone.now()).total_seconds())
 
     for wait, seconds in zip(waits, (5, 40, 320, 3600), strict=True):
@@ -89,7 +93,7 @@ def test_each_try_waits_longer_than_the_one_before(shop, settings):
 @pytest.mark.parametrize("stage", [splitting, allocating])
 def test_split_and_allocate_isolate_what_fails(shop, poison, stage):
     orders = [shop.place_order(payment_method="cod") for _ in range(3)]
-    factories.run(review.run)
+    factories.run(deciding.run)
     if stage is allocating:
         factories.run(splitting.run)
         poison("orders_suborder", "order_id", orders[0].pk)
@@ -137,7 +141,7 @@ def test_a_warehouses_notice_that_cannot_be_applied_does_not_stop_the_others(sho
     assert [steps.state_of(sub_order) for sub_order in sub_orders] == ["released", "packed", "packed"]
     assert WarehouseEvent.objects.filter(applied_at=None).count() == 1
     poison.cure("orders_suborder")
-    steps.once(warehouse_events.run)
+    steps.once(events.run)
     assert steps.state_of(sub_orders[0]) == "packed"
     assert steps.fresh(sub_orders[0].order).needs_person_since is None
 
@@ -153,7 +157,7 @@ def test_a_scan_that_cannot_be_applied_does_not_stop_the_others(shop, poison):
     assert TrackingEvent.objects.filter(applied_at=None).count() == 1
 
 
-@pytest.mark.parametrize("stage", [completing, books])
+@pytest.mark.parametrize("stage", [completing, balancing])
 def test_the_end_of_an_order_that_fails_does_not_stop_the_others(shop, poison, stage):
     shipments = [steps.shipped(shop.place_order(payment_method="cod")) for _ in range(3)]
     tracking.receive([steps.scan_of(shipment, "signed") for shipment in shipments])
@@ -251,7 +255,7 @@ def test_a_leased_row_is_nobody_elses_until_the_lease_ends(shop):
     factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
     Order.objects.update(ready_at=timezone.now())
     with fakes.warehouse(fakes.FakeWarehouse()) as warehouse:
-        from oms.common import clock
+        from oms.common.work import clock
 
         with clock.skipping_waits():
             tokens = claiming.lease(releasing.QUEUE, 10)
@@ -271,7 +275,7 @@ def test_the_backlog_tells_how_much_waits_and_how_long(shop):
         shop.place_order(payment_method="cod")
     Order.objects.update(ready_at=timezone.now() - timedelta(minutes=5))
 
-    (backlog,) = figures.stage_figures([review.STAGE])
+    (backlog,) = figures.stage_figures([deciding.STAGE])
 
     assert backlog.waiting == 3
     assert 290 < backlog.oldest_seconds < 310

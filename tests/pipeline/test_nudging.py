@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from django.db import transaction
 
-from oms.common import nudging
+from oms.common.work import nudging
 from orders.models import Order
 from tests import factories
 

@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from inventory import receiving, reserving
 from inventory.models import Reservation, Stock
-from oms.common import clock
-from orders import allocating, waking
-from orders.cancelling import cancel_order
+from oms.common.work import clock
+from orders.changing.cancelling import cancel_order
+from orders.fulfilling import allocating, waking
 from orders.models import Order, OrderEvent, SubOrder
-from orders.stocktaking import PromisedElsewhere, count_stock
-from payments import noticing
+from orders.stock.stocktaking import PromisedElsewhere, count_stock
 from payments.models import PaymentNotice
+from payments.taking import noticing
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,12 +6,15 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from logistics import dispatching, releasing, virtual_delivery
-from logistics.carriers import install_default_carriers
+from logistics.carriers import dispatching
+from logistics.carriers.defaults import install_default_carriers
+from logistics.virtual import delivering
+from logistics.warehouses import releasing
 from oms.common.errors import ChangedMeanwhile, OmsError
-from orders import allocating, review, splitting
-from orders.holding import CannotHold, CannotRelease, hold_order, release_hold
+from orders.fulfilling import allocating, splitting
 from orders.models import DenyListEntry, Hold, InterceptionRule, Order, SubOrder
+from orders.reviewing import deciding
+from orders.reviewing.holds import CannotHold, CannotRelease, hold_order, release_hold
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +31,7 @@ def rule(kind: str, **limits: object) -> InterceptionRule:
 
 def held() -> set[int]:
     """Ids of orders with an open hold, after a review."""
-    factories.run(review.run)
+    factories.run(deciding.run)
     return set(Order.objects.filter(open_holds__gt=0).values_list("id", flat=True))
 
 
@@ -146,11 +149,11 @@ def test_several_holds_are_released_one_by_one(shop):
 
     release_hold(first.pk, note="", actor=steps.STAFF)
     release_hold(first.pk, note="", actor=steps.STAFF)
-    factories.run(review.run)
+    factories.run(deciding.run)
     assert (steps.fresh(order).open_holds, steps.state_of(order)) == (1, "in_review")
 
     release_hold(second.pk, note="", actor=steps.STAFF)
-    factories.run(review.run)
+    factories.run(deciding.run)
     assert (steps.fresh(order).open_holds, steps.state_of(order)) == (0, "ready_to_split")
     assert steps.broken_invariants() == []
 
@@ -160,25 +163,25 @@ def test_an_order_waits_out_its_grace_period(shop, settings):
     order = cod(shop)
     Order.objects.update(ready_at=timezone.now() - timedelta(seconds=1))
 
-    assert review.run(10) == 1
+    assert deciding.run(10) == 1
     order = steps.fresh(order)
     assert order.state == "in_review"
     left = order.ready_at - timezone.now()
     assert timedelta(seconds=290) < left <= timedelta(seconds=300)
-    assert review.run(10) == 0
+    assert deciding.run(10) == 0
 
     Order.objects.update(ready_at=timezone.now() - timedelta(seconds=1))
-    assert review.run(10) == 1
+    assert deciding.run(10) == 1
     assert steps.state_of(order) == "ready_to_split"
 
 
 def test_a_hold_within_the_grace_period_stops_the_order(shop, settings):
     settings.GRACE_PERIOD_SECONDS = 300
     order = cod(shop)
-    review.run(10)
+    deciding.run(10)
 
     hold_order(order.pk, reason="the buyer called", actor=steps.STAFF)
-    factories.run(review.run)
+    factories.run(deciding.run)
 
     assert steps.state_of(order) == "in_review"
 
@@ -194,7 +197,7 @@ def test_a_hold_within_the_grace_period_stops_the_order(shop, settings):
 def test_a_hold_stops_every_stage_until_it_is_released(shop, prepare, stage, before, after):
     order = cod(shop)
     if prepare == "in_review":
-        factories.run(review.run)
+        factories.run(deciding.run)
     if prepare in ("split", "allocated"):
         steps.approve_and_split()
     if prepare == "allocated":
@@ -233,16 +236,16 @@ def test_a_hold_stops_virtual_goods(shop):
     order = factories.allocated_order(code, merchant=shop.merchant, freight_amount="0.00")
     hold = hold_order(order.pk, reason="look", actor=steps.STAFF)
 
-    factories.run(virtual_delivery.run)
+    factories.run(delivering.run)
     assert SubOrder.objects.get().state == "allocated"
     release_hold(hold.pk, note="", actor=steps.STAFF)
-    factories.run(virtual_delivery.run)
+    factories.run(delivering.run)
 
     assert SubOrder.objects.get().state == "delivered"
 
 
 def test_an_order_that_is_over_cannot_be_held(shop):
-    from orders.cancelling import cancel_order
+    from orders.changing.cancelling import cancel_order
 
     order = shop.place_order()
     cancel_order(order.pk, reason="x", actor=steps.STAFF)
@@ -264,7 +267,7 @@ def test_a_hold_needs_a_reason_and_a_fresh_page(shop):
 
 
 def test_the_hold_of_a_cancellation_is_not_a_persons_to_release(shop):
-    from orders.cancelling import cancel_order
+    from orders.changing.cancelling import cancel_order
 
     order = cod(shop)
     steps.released(order)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from inventory import receiving
 from inventory.models import Sku, Stock, StockMovement, Warehouse
-from orders import allocating, review, splitting, waking
-from orders.apportionment import Shares
+from orders.fulfilling import allocating, splitting, waking
+from orders.intake.apportionment import Shares
 from orders.models import Order, OrderEvent, SubOrder, SubOrderLine
+from orders.reviewing import deciding
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -254,7 +255,7 @@ def test_a_sub_order_line_is_moved_whole_where_it_can_be(shop):
 def test_only_what_is_ready_is_claimed(shop):
     order = shop.place_order()
 
-    factories.run(review.run, splitting.run, allocating.run)
+    factories.run(deciding.run, splitting.run, allocating.run)
 
     assert steps.state_of(order) == "awaiting_payment"
     assert not SubOrder.objects.exists()

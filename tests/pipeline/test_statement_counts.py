@@ -9,18 +9,21 @@ import pytest
 from django.db import connection, transaction
 
 from inventory.models import Stock, StockMovement
-from logistics import dispatching, releasing, tracking, warehouse_events
-from logistics.carriers import install_default_carriers
+from logistics.carriers import dispatching, tracking
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Shipment
-from oms.common import clock
-from orders import allocating, completing, review, splitting, waking
+from logistics.warehouses import events, releasing
+from oms.common.work import clock
 from orders.actors import Actor
+from orders.fulfilling import allocating, completing, splitting, waking
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
 from orders.models import ActorKind, InterceptionRule, Order, SubOrder
-from orders.review import install_default_rules
-from payments import books, noticing, requesting
+from orders.reviewing import deciding
+from orders.reviewing.deciding import install_default_rules
 from payments.models import Payment
+from payments.owing import balancing
+from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +82,7 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
         for payment in Payment.objects.all():
             steps.notify(payment.number, str(payment.amount))
         run("apply_notices", noticing.run, orders)
-        run("review", review.run, orders)
+        run("review", deciding.run, orders)
         run("split", splitting.run, orders)
         # Both kinds of goods of the shop lie in different warehouses: half of the sub-orders is split once more.
         run("allocate", allocating.run, 2 * orders)
@@ -89,15 +92,15 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
         run("release", releasing.run, parts)
         for kind in ("accepted", "picking", "packed"):
             warehouse_notices(kind)
-            run(f"warehouse {kind}", warehouse_events.run, parts)
+            run(f"warehouse {kind}", events.run, parts)
         run("dispatch", dispatching.run, parts)
         warehouse_notices("shipped")
-        run("warehouse shipped", warehouse_events.run, parts)
+        run("warehouse shipped", events.run, parts)
         for state in ("collected", "signed"):
             tracking.receive([steps.scan_of(shipment, state) for shipment in Shipment.objects.all()])
             run(f"track {state}", tracking.run, parts)
         run("complete", completing.run, parts)
-        run("books", books.run, orders)
+        run("books", balancing.run, orders)
     assert set(Order.objects.values_list("state", flat=True)) == {"completed"}
     assert steps.broken_invariants() == []
     return counts
@@ -105,9 +108,9 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
 
 def warehouse_notices(kind: str) -> None:
     """Every warehouse says this of every sub-order."""
-    warehouse_events.receive(
+    events.receive(
         [
-            warehouse_events.Notice(f"{sub_order.number}-{kind}", sub_order.number, kind, steps.NOON)
+            events.Notice(f"{sub_order.number}-{kind}", sub_order.number, kind, steps.NOON)
             for sub_order in SubOrder.objects.all()
         ]
     )

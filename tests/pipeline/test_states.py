@@ -8,10 +8,11 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
-from oms.common import exporting, jobs
+from oms.common.files import exporting
 from oms.common.models import Versioned
 from oms.common.secrecy import seal
 from oms.common.states import edges, state_fields
+from oms.common.work import jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder

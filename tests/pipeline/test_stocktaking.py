@@ -3,11 +3,11 @@
 import pytest
 
 from inventory.models import Stock, StockMovement
-from logistics import releasing
+from logistics.warehouses import releasing
 from oms.common.errors import OmsError
-from orders import allocating
+from orders.fulfilling import allocating
 from orders.models import SubOrder
-from orders.stocktaking import PromisedElsewhere, count_stock
+from orders.stock.stocktaking import PromisedElsewhere, count_stock
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from oms.common.errors import ChangedMeanwhile
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
 from oms.merchants.models import DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints, purging, sending, telling
 from tests import factories

@@ -6,11 +6,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from logistics.carriers import install_default_carriers
+from logistics.carriers.defaults import install_default_carriers
 from oms.embedded import CHECKOUT
 from oms.merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from oms.merchants.webhooks import endpoints, telling
-from orders import webhook_events
+from orders import events
 from orders.models import Order, OrderEvent, SubOrder
 from tests import factories, steps
 from tests.webhooks.conftest import subscribe
@@ -198,10 +198,10 @@ def test_every_type_comes_from_a_kind_that_the_timeline_knows(shop):
             to_state="x" if row.moves else "",
             data={"number": "N", "waybill": "W", "parts": [part.number]},
         )
-        for row in webhook_events.CATALOGUE
+        for row in events.CATALOGUE
     )
 
-    assert set(WebhookEvent.objects.values_list("type", flat=True)) == webhook_events.TYPES
+    assert set(WebhookEvent.objects.values_list("type", flat=True)) == events.TYPES
     assert not WebhookEvent.objects.filter(data__version=None).exists()
 
 

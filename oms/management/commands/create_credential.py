@@ -5,9 +5,9 @@ from argparse import ArgumentParser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
+from oms.merchants.calls.scopes import ALL
 from oms.merchants.models import Merchant
-from oms.merchants.scopes import ALL
 
 
 def find_merchant(code: str) -> Merchant:

@@ -5,8 +5,8 @@ from argparse import ArgumentParser
 from django.core.management.base import BaseCommand
 
 from oms.management.commands.create_credential import find_merchant, issue
+from oms.merchants.calls.scopes import ALL
 from oms.merchants.models import Merchant
-from oms.merchants.scopes import ALL
 
 
 class Command(BaseCommand):

@@ -9,8 +9,9 @@ from contextlib import nullcontext
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from oms.common import clock, memory, nudging
-from oms.common.claiming import run_until_empty
+from oms.common import memory
+from oms.common.work import clock, nudging
+from oms.common.work.claiming import run_until_empty
 from oms.merchants.webhooks import sending
 from oms.pipeline import PIPELINE
 

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from oms.common import memory
 from oms.merchants.models import Merchant
-from orders import rejecting
 from orders.actors import Actor
+from orders.intake import rejecting
 from orders.intake.bodies import HistoricalBody, OrderBody, decode
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.models import ActorKind, RejectedOrder

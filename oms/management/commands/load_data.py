@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from inventory.loading import MissingFile, load_folder
-from logistics.carriers import install_default_carriers
-from orders.review import install_default_rules
-from orders.waking import wake_all
+from logistics.carriers.defaults import install_default_carriers
+from orders.fulfilling.waking import wake_all
+from orders.reviewing.deciding import install_default_rules
 
 
 class Command(BaseCommand):

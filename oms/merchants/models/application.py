@@ -51,7 +51,7 @@ class ApplicationState(models.TextChoices):
 
 
 class MerchantApplication(Versioned):
-    """A company that wants to become a merchant; `oms.merchants.onboarding` does what a decision brings about."""
+    """A company that wants to become a merchant; `joining.onboarding` does what a decision brings about."""
 
     reference = models.CharField(_("reference"), max_length=32, default=new_reference, editable=False)
     state = FSMField(_("state"), choices=ApplicationState.choices, default=ApplicationState.SUBMITTED, protected=True)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from oms.merchants import scopes
+from oms.merchants.calls import scopes
 from oms.merchants.models.merchant import Merchant
 
 
@@ -40,7 +40,7 @@ class ApiCredential(models.Model):
     """A key with which a merchant's program calls the API.
 
     It proves itself by signing with a secret (`app_key`, see `CredentialSecret`), or by a bearer token, of which only
-    the SHA-256 is kept. Services make and change it: see `oms.merchants.credentials`.
+    the SHA-256 is kept. Services make and change it: see `oms.merchants.calls.credentials`.
     """
 
     merchant = models.ForeignKey(
@@ -143,7 +143,7 @@ class SpentNonce(models.Model):
 
 
 class IdempotencyRecord(models.Model):
-    """The answer to a call that a merchant made under an idempotency key; see `oms.merchants.idempotency`."""
+    """The answer to a call that a merchant made under an idempotency key; see `oms.merchants.calls.idempotency`."""
 
     merchant = models.ForeignKey(
         Merchant, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False

@@ -27,8 +27,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from standardwebhooks import Webhook
 
-from oms.common.claiming import Queue, Stage
 from oms.common.secrecy import unseal
+from oms.common.work.claiming import Queue, Stage
 from oms.merchants.models import WebhookDelivery
 from oms.merchants.webhooks.addresses import BadAddress, VettedBackend
 

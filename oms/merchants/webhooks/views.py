@@ -9,14 +9,14 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
+from oms.merchants.calls.views import MerchantView
 from oms.merchants.models import (
     EndpointState,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
 )
-from oms.merchants.views import MerchantView
 from oms.merchants.webhooks import endpoints
 from oms.merchants.webhooks.filters import DeliveryFilter
 from oms.merchants.webhooks.serializers import (

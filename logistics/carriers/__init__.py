@@ -1,0 +1,1 @@
+"""What carriers are asked, and what they say."""

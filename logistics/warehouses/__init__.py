@@ -1,0 +1,1 @@
+"""What warehouses are asked, and what they say."""

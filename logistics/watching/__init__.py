@@ -1,0 +1,1 @@
+"""Deadlines, and alerts on what is late."""

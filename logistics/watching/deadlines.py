@@ -1,0 +1,35 @@
+"""What should happen next to a sub-order or parcel and by when; late is what the watch stage alerts on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from logistics.models import LogisticsAlert
+from oms.common.work import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """An event that must come within `hours`; if it does not, an alert of this kind opens."""
+
+    event: str
+    hours: float
+    alert: LogisticsAlert.Kind
+
+    @property
+    def within(self) -> timedelta:
+        """How long it may take on this installation."""
+        return clock.scaled(timedelta(hours=self.hours))
+
+
+_KIND = LogisticsAlert.Kind
+PACKED = Expectation("packed", 24, _KIND.WAREHOUSE_LATE)
+WAYBILL = Expectation("waybill", 4, _KIND.DISPATCH_LATE)
+SHIPPED = Expectation("shipped", 24, _KIND.WAREHOUSE_LATE)
+COLLECTED = Expectation("collected", 24, _KIND.NO_PICKUP)
+SCAN = Expectation("scan", 48, _KIND.NO_NEWS)
+SIGNED = Expectation("signed", 24, _KIND.NOT_SIGNED)
+
+ALL = (PACKED, WAYBILL, SHIPPED, COLLECTED, SCAN, SIGNED)
+# An open alert goes up one level each time that so many hours pass without news: no pick-up for 24 h is a warning,
+# for 48 h a logistics exception.
+ESCALATES_AFTER_HOURS = 24

@@ -1,0 +1,240 @@
+"""The staff's pages of background jobs, and the export of a list."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import display
+
+from oms.common.desk.lists import KeysetAdmin, capped_count
+from oms.common.errors import OmsError
+from oms.common.files import exporting
+from oms.common.models import Job, JobResult, JobState
+from oms.common.templatetags.staff import state_badge
+from oms.common.work import jobs
+
+SHOWN_REFUSALS = 50
+
+
+class JobAdmin(KeysetAdmin):
+    """Everybody sees their own jobs; those who may view jobs see all, and get files as far as they have the rights."""
+
+    list_display = ("title", "file_name", "state_label", "progress_label", "owner", "merchant_code", "created_at")
+    list_select_related = ("owner",)
+    list_filter = (("state", ChoicesDropdownFilter),)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """For all staff."""
+        return request.user.is_staff
+
+    def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        """The owner's and the overseers'."""
+        return obj is None or obj.owner_id == request.user.pk or super().has_view_permission(request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """One's own jobs, or all."""
+        rows = super().get_queryset(request)
+        return rows if super().has_view_permission(request) else rows.filter(owner=request.user)
+
+    @display(description=gettext_lazy("kind"))
+    def title(self, job: Job) -> str:
+        """What the job does."""
+        return str(jobs.KINDS[job.kind].title) if job.kind in jobs.KINDS else job.kind
+
+    @display(description=gettext_lazy("state"))
+    def state_label(self, job: Job) -> str:
+        """The state in its colour."""
+        return state_badge(job)
+
+    @display(description=gettext_lazy("progress"))
+    def progress_label(self, job: Job) -> str:
+        """How far it is."""
+        return f"{job.done} / {job.total}" if job.total is not None else "–"
+
+    def get_urls(self) -> list[URLPattern]:
+        """A job's progress, its file, and the button that stops it."""
+        views: list[tuple[str, Callable[..., Any]]] = [
+            ("progress", self.progress_view),
+            ("download", self.download_view),
+            ("cancel", self.cancel_view),
+        ]
+        own = [path(f"<int:job_id>/{n}/", self.admin_site.admin_view(v), name=f"common_job_{n}") for n, v in views]
+        return own + super().get_urls()
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """How far the job is, what came of it, its file."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        job = self._job(request, int(object_id) if object_id.isascii() and object_id.isdigit() else 0)
+        refused = JobResult.objects.filter(job=job, outcome=JobResult.Outcome.REFUSED).order_by("position")
+        words = DESCRIPTIONS.get(job.kind)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": job,
+            "job": job,
+            "title": self.title(job),
+            "can_download": bool(job.result) and self._may_read(request, job),
+            "refused": [
+                {"result": result, "texts": words.describe(result) if words else []}
+                for result in refused[:SHOWN_REFUSALS]
+            ],
+            "result_key": words.key if words else "",
+            "outcomes": job.progress.get("outcomes", {}),
+            "state": self._state(job),
+        }
+        return TemplateResponse(request, "admin/common/job/page.html", context)
+
+    def progress_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """How far it is, for the page's bar."""
+        return JsonResponse(self._state(self._job(request, job_id)))
+
+    def download_view(self, request: HttpRequest, job_id: int) -> FileResponse:
+        """The job's file, to those who may have it."""
+        job = self._job(request, job_id)
+        if not job.result:
+            raise Http404(_("There is no file, or it was deleted."))
+        if not self._may_read(request, job):
+            raise PermissionDenied
+        name = os.path.basename(str(job.result.name))
+        response = FileResponse(job.result.open("rb"), as_attachment=True, filename=name)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Stop the job."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        job = self._job(request, job_id)
+        if job.owner_id != request.user.pk and not request.user.is_superuser:
+            raise PermissionDenied
+        try:
+            jobs.cancel(job.pk)
+        except OmsError as refusal:
+            messages.error(request, str(refusal))
+        return redirect("admin:common_job_change", job_id)
+
+    def _job(self, request: HttpRequest, job_id: int) -> Job:
+        job = self.get_queryset(request).select_related("owner").filter(pk=job_id).first()
+        if job is None:
+            raise Http404(_("There is no such job."))
+        return job
+
+    @staticmethod
+    def _may_read(request: HttpRequest, job: Job) -> bool:
+        kind = jobs.KINDS.get(job.kind)
+        if kind is None or (kind.permission and not request.user.has_perm(kind.permission)):
+            return False
+        return kind.may_read(request.user, job)
+
+    @staticmethod
+    def _state(job: Job) -> dict[str, Any]:
+        total = job.total or 0
+        over = job.finished_at is not None
+        percent = 100 if job.state == JobState.SUCCEEDED else min(100 * job.done // total, 99) if total else 0
+        return {
+            "state": job.state,
+            "label": job.get_state_display(),
+            "total": job.total,
+            "done": job.done,
+            "failed": job.failed,
+            "percent": percent,
+            "is_over": over,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """How the results of a kind of job are told: what is wrong with one, in sentences, and what its key is."""
+
+    describe: Callable[[JobResult], list[str]]
+    key: Any
+
+
+# By kind; upper apps add theirs.
+DESCRIPTIONS: dict[str, Description] = {}
+
+
+class ExportForm(forms.Form):
+    """How the file should be."""
+
+    form = forms.ChoiceField(choices=[("xlsx", "Excel (xlsx)"), ("csv", "CSV (UTF-8)")])
+    personal = forms.BooleanField(required=False)
+
+
+class ExportMixin:
+    """Gives a list a page that exports it with the filters that are set; `export` says what."""
+
+    export: exporting.Export
+    change_list_template = "admin/common/exportable_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The export's page."""
+        opts = self.model._meta  # type: ignore[attr-defined]
+        view = self.admin_site.admin_view(self.export_view)  # type: ignore[attr-defined]
+        own = [path("export/", view, name=f"{opts.app_label}_{opts.model_name}_export")]
+        return own + super().get_urls()  # type: ignore[misc]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with a button for those who may export."""
+        opts = self.model._meta  # type: ignore[attr-defined]
+        context = dict(extra_context or {})
+        if request.user.has_perm(self.export.permission):
+            query = request.GET.copy()
+            for name in ("older", "newer"):
+                query.pop(name, None)
+            address = reverse(f"admin:{opts.app_label}_{opts.model_name}_export")
+            context["export_link"] = f"{address}?{query.urlencode()}"
+        return super().changelist_view(request, context)  # type: ignore[misc]
+
+    def export_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for the form of the file, then start the job."""
+        if not request.user.has_perm(self.export.permission):
+            raise PermissionDenied
+        may_personal = request.user.has_perm(self.export.personal_permission)
+        query = request.GET.urlencode()
+        form = ExportForm(request.POST if request.method == "POST" else {"form": "xlsx"})
+        error = ""
+        if request.method == "POST" and form.is_valid():
+            job = exporting.request_export(
+                self.export,
+                request.user,
+                query=query,
+                form=form.cleaned_data["form"],
+                personal=form.cleaned_data["personal"],
+            )
+            return redirect("admin:common_job_change", job.pk)
+        count = None
+        try:
+            rows = exporting.rows_of(self.export, request.user, query)
+            count = capped_count(rows, 10_000)
+        except OmsError as refusal:
+            error = str(refusal)
+        context = {
+            **self.admin_site.each_context(request),  # type: ignore[attr-defined]
+            "opts": self.model._meta,  # type: ignore[attr-defined]
+            "title": _("Export"),
+            "form": form,
+            "count": count,
+            "is_more": count is not None and count > 10_000,
+            "columns": self.export.columns,
+            "may_personal": may_personal,
+            "has_personal": self.export.has_personal_data,
+            "has_filters": bool(query),
+            "error": error,
+        }
+        return TemplateResponse(request, "admin/common/export.html", context)

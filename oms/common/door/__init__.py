@@ -1,0 +1,1 @@
+"""What every API has in common: plumbing, errors, filters, requests."""

@@ -1,0 +1,1 @@
+"""Doing work: claiming rows, calling other systems, jobs, nudges and waits."""

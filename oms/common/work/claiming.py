@@ -1,0 +1,228 @@
+"""Claiming work: the state is the queue, and PostgreSQL's row locks hand out the rows.
+
+A stage without outside calls does everything in one transaction (`in_one_transaction`). A stage that calls another
+system claims by lease in a short transaction, commits, calls, and finishes only rows whose lease it still holds
+(`lease`, `finish_condition`).
+
+Claims lock FOR NO KEY UPDATE: that keeps two claims apart, but not the foreign key check of a row that somebody else
+adds below the claimed one.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, connections, transaction
+from django.db.models import Model
+
+from oms.common import metrics
+from oms.common.masking import mask_text
+from oms.common.work import clock
+
+logger = logging.getLogger(__name__)
+
+# Of what waits for a stage no more rows are counted: the figure then says "at least so many".
+MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Rows of a table that a stage may claim.
+
+    `ready` is an SQL condition on the table's alias `q` that says which rows are in the queue at all (it should match
+    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold.
+    """
+
+    model: type[Model]
+    ready: str
+    unless: str = "false"
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.model._meta.db_table
+
+    def condition(self) -> str:
+        """The SQL condition for rows that may be claimed now."""
+        return (
+            f"{self.ready} AND NOT ({self.unless}) AND q.ready_at <= {clock.horizon()}"
+            " AND q.needs_person_since IS NULL AND (q.lease_until IS NULL OR q.lease_until < now())"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the pipeline.
+
+    `run(limit)` claims up to `limit` rows, moves them on and returns how many it claimed. `wakes` names the stages that
+    get new work by it. What waits is told by the stage's `queue`; a stage without one has `backlog`, which returns an
+    SQL query over the rows that `run` would find now: `due`, since when a row has been due, and `needs_person`, whether
+    its trouble is shown to a person already. The query must be cheap however large the tables are. `leased` tells how
+    many rows another worker holds right now.
+    """
+
+    name: str
+    run: Callable[[int], int]
+    wakes: tuple[str, ...] = ()
+    queue: Queue | None = None
+    backlog: Callable[[], str] | None = None
+
+    def leased(self) -> int:
+        """How many rows of the queue somebody holds a lease on."""
+        if self.queue is None:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*) FROM {self.queue.table} q WHERE {self.queue.ready} AND q.lease_until >= now()"
+            )
+            return cursor.fetchone()[0]
+
+
+def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[int]:
+    """Lock up to `limit` rows of the queue, those due longest first, and return their ids; rows that others hold are
+    skipped. Needs an open transaction. `only` restricts the claim to rows with these ids."""
+    among = "AND q.id = ANY(%(only)s)" if only is not None else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {among}
+            ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            """,
+            {"limit": limit, "only": list(only) if only is not None else None},
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+def in_one_transaction(queue: Queue, limit: int, work: Callable[[list[int]], None]) -> int:
+    """Claim a batch and do its `work` in one transaction; returns the number of rows claimed.
+
+    If the work fails, its rows are done one by one, so that a failing row does not stop the others; a row that fails
+    alone is put off, and after the last attempt left for a person.
+    """
+    claimed: list[int] = []
+    try:
+        with transaction.atomic():
+            claimed = claim(queue, limit)
+            if claimed:
+                work(claimed)
+    except Exception:
+        # Which row is at fault shows below; nothing of the batch was written.
+        logger.exception("a batch of %d %s failed; its rows are done one by one", len(claimed), queue.table)
+        if not claimed:
+            raise
+        for key in claimed:
+            _do_alone(queue, key, work)
+    return len(claimed)
+
+
+def _do_alone(queue: Queue, key: int, work: Callable[[list[int]], None]) -> None:
+    try:
+        with transaction.atomic():
+            if claim(queue, 1, only=[key]):
+                work([key])
+    except Exception as error:
+        # Recorded on the row, where staff see it.
+        put_off(queue, {key: f"{type(error).__name__}: {error}"})
+
+
+def put_off(queue: Queue, errors: dict[int, str]) -> None:
+    """Record what went wrong with each row (by id) and when it may be tried again: later after each attempt, with
+    jitter; after `settings.MAX_ATTEMPTS` never, until a person says so."""
+    metrics.count_failed(queue.table, len(errors))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {queue.table} q SET
+                attempts = q.attempts + 1,
+                last_error = e.error,
+                lease_until = NULL,
+                ready_at = now() + make_interval(secs => least(5 * 2 ^ q.attempts, 3600) * e.jitter),
+                needs_person_since = CASE WHEN q.attempts + 1 >= %(most)s THEN now() END
+            FROM unnest(%(ids)s::bigint[], %(errors)s::text[], %(jitter)s::float8[]) AS e(id, error, jitter)
+            WHERE q.id = e.id
+            """,
+            {
+                "most": settings.MAX_ATTEMPTS,
+                "ids": list(errors),
+                "errors": [mask_text(error)[:1000] for error in errors.values()],
+                "jitter": [random.uniform(0.5, 1.5) for _ in errors],  # noqa: S311 - no secret depends on it
+            },
+        )
+
+
+def lease(queue: Queue, limit: int) -> dict[int, int]:
+    """Claim up to `limit` rows for a call outside: commits at once; returns the lease token of each id.
+
+    The lease ends by the database's clock after `settings.LEASE_SECONDS`; then another worker may take the row.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH due AS (
+                SELECT q.id FROM {queue.table} q WHERE {queue.condition()}
+                ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            )
+            UPDATE {queue.table} q
+            SET lease_until = now() + make_interval(secs => %(seconds)s), lease_token = q.lease_token + 1
+            FROM due WHERE q.id = due.id
+            RETURNING q.id, q.lease_token
+            """,
+            {"limit": limit, "seconds": settings.LEASE_SECONDS},
+        )
+        return dict(cursor.fetchall())
+
+
+def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
+    """Lock, by id, the rows whose lease is still ours and that are still in the queue; returns their ids.
+
+    Needs an open transaction. A row that is missing was taken over or changed state meanwhile: leave it alone.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT q.id FROM {queue.table} q
+            JOIN unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
+              ON q.id = mine.id AND q.lease_token = mine.token
+            WHERE {queue.ready}
+            ORDER BY q.id FOR NO KEY UPDATE OF q
+            """,
+            {"ids": list(tokens), "tokens": list(tokens.values())},
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+def run_until_empty(stage: Stage, batch: int, *, until: float | None = None) -> int:
+    """Run a stage until nothing is ready, or until the monotonic clock reads `until`; returns rows claimed.
+
+    Where there is much, `settings.STAGE_SLOTS` threads claim side by side, so that one batch is computed while another
+    is in the database. A smaller batch first tells whether there is.
+    """
+
+    def work() -> int:
+        total = 0
+        while until is None or time.monotonic() < until:
+            claimed = stage.run(batch)
+            total += claimed
+            if not claimed:
+                break
+        return total
+
+    def work_and_disconnect() -> int:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    probe = max(batch // 4, 1)
+    first = stage.run(probe)
+    if first < probe or settings.STAGE_SLOTS < 2:
+        return first + (work() if first else 0)
+    with ThreadPoolExecutor(settings.STAGE_SLOTS - 1) as pool:
+        # A context each: what this one says of waits counts in the threads too.
+        others = [pool.submit(copy_context().run, work_and_disconnect) for _ in range(settings.STAGE_SLOTS - 1)]
+        return first + work() + sum(other.result() for other in others)

@@ -1,0 +1,1 @@
+"""Interfaces that others defined, on top of our services."""

@@ -1,0 +1,1 @@
+"""The LOC interface of 京东入鼎."""

@@ -1,0 +1,302 @@
+"""Creating orders by the LOC interface: both of its forms. Here, because the virtual form may come with its payment."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiExample, OpenApiRequest, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inventory.models import Sku, StorageClass
+from oms.common.door.api import read_json, schema_of
+from oms.common.errors import FieldError, WrongFields
+from oms.common.work import nudging
+from oms.doors.loc.base import CHANNEL, Code, LocError, LocView, answer, decode, digest, moment, one_of
+from oms.doors.loc.views import enveloped
+from oms.merchants.models import Merchant
+from orders.actors import Actor
+from orders.intake.addressing import parse_address
+from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
+from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.locking import lock_order
+from orders.models import LocOrder, Order, OrderState
+from orders.reviewing import holds
+from payments.taking import recording
+
+_PAID, _UNPAID = "已支付", ("待支付", "未支付")
+_ORDER_STATUSES = ("待支付", "已支付", "待发货")
+_FIELDS = {
+    "external_number": "order_id",
+    "buyer.id": "user_id",
+    "buyer.name": "user_id",
+    "buyer.phone": "receiver_phone",
+    "recipient.phone": "receiver_phone",
+    "recipient.name": "receiver_name",
+    "recipient.address": "delivery_address",
+    "payable_amount": "product_price",
+}
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_TIME = msgspec.Meta(extra_json_schema={"example": "2025-02-15 12:00:00"})
+
+
+class LocItem(msgspec.Struct):
+    """Units of one of the merchant's items; the price is its list price."""
+
+    item_id: Text
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class LocGoodsBody(msgspec.Struct):
+    """Goods to deliver. `receiver_name` and `receiver_phone` may be given; else they are read out of the address."""
+
+    order_id: Text
+    user_id: Text
+    items: Annotated[list[LocItem], msgspec.Meta(min_length=1, max_length=500)]
+    delivery_address: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    delivery_time: Annotated[str, _TIME] = ""
+    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [_PAID, *_UNPAID]})] = "待支付"
+    receiver_name: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    receiver_phone: Annotated[str, msgspec.Meta(max_length=20)] = ""
+
+
+class LocVirtualBody(msgspec.Struct):
+    """Virtual goods: the merchant delivers a code, a link or an account by `virtual_delivery`."""
+
+    order_id: Text
+    user_id: Text
+    product_id: Text
+    product_name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    product_price: Decimal
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    order_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(_ORDER_STATUSES)})]
+    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [_PAID, *_UNPAID]})]
+    order_time: Annotated[str, _TIME]
+
+
+class _Form(msgspec.Struct):
+    product_id: Any = None
+    items: Any = None
+
+
+class CreatedAnswerSerializer(serializers.Serializer):
+    """The order that was made."""
+
+    order_id = serializers.CharField()
+    order_number = serializers.CharField()
+    amount = serializers.DecimalField(12, 2)
+    waits_for_person = serializers.CharField(
+        allow_null=True, help_text="What a person is asked about the address; nothing is sent before. null: nothing."
+    )
+
+
+LocCreatedAnswer = enveloped(
+    "LocCreatedAnswer",
+    CreatedAnswerSerializer,
+    {"order_id": "T20250215-1", "order_number": "1364935748662587", "amount": "20.00", "waits_for_person": None},
+)
+
+
+class LocCreateView(LocView):
+    """POST /api/order/create."""
+
+    scopes = {"POST": "orders.write"}
+    serializer_class = LocCreatedAnswer
+
+    @extend_schema(
+        operation_id="loc_order_create",
+        summary="创建订单 · create an order",
+        description=(
+            "Goods at their list prices to an address in free text, or virtual goods at the price given. An address"
+            " whose region is not certain is not guessed, and without a phone number no carrier is sent: the order is"
+            " taken, and waits until a person has said what is missing (`waits_for_person`). The same"
+            " `order_id` with the same content answers the same again; with other content 40901."
+        ),
+        tags=["LOC"],
+        request=OpenApiRequest(
+            {"oneOf": [schema_of(LocGoodsBody), schema_of(LocVirtualBody)]},
+            examples=[
+                OpenApiExample(
+                    "Goods",
+                    {
+                        "order_id": "T20250215-1",
+                        "user_id": "H900",
+                        "items": [{"item_id": "P1095275", "quantity": 2}],
+                        "delivery_address": "北京市朝阳区建国路88号 张三 13800001111",
+                        "delivery_time": "2025-02-15 12:00:00",
+                    },
+                ),
+                OpenApiExample(
+                    "Virtual goods",
+                    {
+                        "order_id": "V20250215-1",
+                        "user_id": "H900",
+                        "product_id": "VIP-MONTH",
+                        "product_name": "会员月卡",
+                        "product_price": 15.00,
+                        "quantity": 1,
+                        "order_status": "待支付",
+                        "payment_status": "已支付",
+                        "order_time": "2025-02-15 12:00:00",
+                    },
+                ),
+            ],
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        """Create it."""
+        raw = read_json(request)
+        form = decode(raw, _Form)
+        kind = LocVirtualBody if form.product_id is not None and form.items is None else LocGoodsBody
+        body = decode(raw, kind)
+        order = create(self.merchant, body, actor=self.actor)
+        data: dict[str, Any] = {"order_id": order.external_number, "order_number": order.number}
+        question = holds.question_about_address(order.pk)
+        data |= {"amount": str(order.payable_amount), "waits_for_person": question}
+        return answer(data, "订单已接收，待人工确认收货信息" if question else "订单已接收")
+
+
+def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Actor) -> Order:
+    """Store the order, or find the one that the same call made before. Raises LocError and WrongFields."""
+    content = digest(body)
+    with transaction.atomic():
+        order = _known(merchant, body.order_id, content)
+        if order is None:
+            is_virtual = isinstance(body, LocVirtualBody)
+            intake = _virtual(merchant, body) if isinstance(body, LocVirtualBody) else _goods(merchant, body)
+            order, is_new = _place(merchant, intake, body.order_id, content, actor)
+            if not is_new:
+                return order
+            LocOrder.objects.create(order=order, content_digest=content, merchant_delivers=is_virtual)
+            if not is_virtual:
+                _note_address(order, body, actor)
+            one_of(body.payment_status, [_PAID, *_UNPAID], "payment_status")
+            if body.payment_status == _PAID and order.state == OrderState.AWAITING_PAYMENT:
+                at = intake.ordered_at if is_virtual else timezone.now()
+                recording.record_external(lock_order(order.pk), at=at)
+    nudging.nudge("request_payment", "review")
+    return order
+
+
+def _known(merchant: Merchant, order_id: str, content: bytes) -> Order | None:
+    """The order that the same call made before. Raises LocError if it was made with other content."""
+    if "\0" in order_id:
+        return None
+    order = Order.objects.visible_to(merchant).filter(external_number=order_id, channel__code=CHANNEL).first()
+    if order is None:
+        return None
+    loc = LocOrder.objects.filter(order=order).first()
+    if loc is None or bytes(loc.content_digest) != content:
+        message = _("This order_id was sent before with other content; it is order %(number)s.")
+        raise LocError(Code.OTHER_CONTENT, message % {"number": order.number}, attr="order_id")
+    return order
+
+
+def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes, actor: Actor) -> tuple[Order, bool]:
+    """The order, and whether this call made it. Raises LocError and WrongFields."""
+    (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True)
+    match outcome:
+        case Placed(key):
+            return Order.objects.get(pk=key), True
+        case Duplicate():
+            # Another call with the same order_id was quicker by a moment.
+            known = _known(merchant, order_id, content)
+            if known is None:
+                raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
+            return known, False
+        case Refused(errors):
+            # The buyer is the recipient: what is wrong with both is one thing.
+            wrong = [FieldError(_field(error.attr), error.code, error.detail) for error in errors]
+            raise WrongFields(list(dict.fromkeys(wrong)))
+
+
+def _field(attr: str) -> str:
+    """The field of this interface that an error of the intake is about."""
+    if attr.startswith("lines."):
+        _lines, index, name = attr.split(".", 2)
+        return f"items.{index}.{ {'sku': 'item_id'}.get(name, name) }"
+    return _FIELDS.get(attr, attr)
+
+
+def _sku(merchant: Merchant, code: str, attr: str) -> Sku:
+    sku = Sku.objects.visible_to(merchant).filter(code=code, is_active=True).first()
+    if sku is None:
+        message = _("There is no item %(code)s.") % {"code": code}
+        raise LocError(Code.ITEM_NOT_FOUND, message, attr=attr)
+    return sku
+
+
+def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
+    codes = [item.item_id for item in body.items if "\0" not in item.item_id]
+    skus = {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in=codes, is_active=True)}
+    lines, total = [], Decimal(0)
+    for index, item in enumerate(body.items):
+        sku = skus.get(item.item_id)
+        if sku is None:
+            message = _("There is no item %(code)s.") % {"code": item.item_id}
+            raise LocError(Code.ITEM_NOT_FOUND, message, attr=f"items.{index}.item_id")
+        if not sku.list_price:
+            message = _("Item %(code)s has no list price; give it one, or send the order by the REST API.")
+            raise LocError(Code.NO_PRICE, message % {"code": sku.code}, attr=f"items.{index}.item_id")
+        lines.append(LineBody(sku=sku.code, quantity=item.quantity, unit_price=sku.list_price))
+        total += sku.list_price * item.quantity
+    parsed = parse_address(body.delivery_address)
+    phone = body.receiver_phone or parsed.phone
+    name = body.receiver_name or parsed.name or body.user_id
+    return OrderBody(
+        external_number=body.order_id,
+        source=CHANNEL,
+        ordered_at=timezone.now(),
+        buyer=BuyerBody(body.user_id, name, phone),
+        recipient=RecipientBody(name, phone, parsed.region_code or "", parsed.rest),
+        lines=lines,
+        payable_amount=total,
+    )
+
+
+def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
+    one_of(body.order_status, _ORDER_STATUSES, "order_status")
+    sku = _sku(merchant, body.product_id, "product_id")
+    if sku.storage_class != StorageClass.VIRTUAL:
+        detail = _("%(code)s is no virtual item: send it with items and delivery_address.") % {"code": sku.code}
+        raise WrongFields([FieldError("product_id", "not_virtual", detail)])
+    price = body.product_price
+    if not price.is_finite() or not 0 <= price < 10**8 or round(price, 2) != price:
+        detail = _("Give an amount in yuan with at most two places, such as 12.34.")
+        raise WrongFields([FieldError("product_price", "invalid_amount", detail)])
+    return OrderBody(
+        external_number=body.order_id,
+        source=CHANNEL,
+        ordered_at=moment(body.order_time, "order_time"),
+        buyer=BuyerBody(body.user_id, body.user_id, ""),
+        recipient=RecipientBody(body.user_id, "", "", ""),
+        lines=[LineBody(sku=sku.code, quantity=body.quantity, unit_price=price, name=body.product_name)],
+        payable_amount=price * body.quantity,
+    )
+
+
+def _note_address(order: Order, body: LocGoodsBody, actor: Actor) -> None:
+    """Keep when it is wanted; hold the order where the address of goods needs a person."""
+    wanted: datetime | None = moment(body.delivery_time, "delivery_time") if body.delivery_time else None
+    if wanted:
+        Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
+    if not order.lines.exclude(sku__storage_class=StorageClass.VIRTUAL).exists():
+        return
+    reasons = []
+    if not order.recipient_phone:
+        reasons.append(_("The address has no phone number, and the carrier needs one."))
+    if order.region_id is None:
+        candidates = "; ".join(str(place) for place in parse_address(body.delivery_address).candidates)
+        if candidates:
+            reason = _("The region of the address is not certain. It may be: %(candidates)s")
+        else:
+            reason = _("The region of the address is not known.")
+        reasons.append(reason % {"candidates": candidates})
+    if reasons:
+        lock_order(order.pk)
+        holds.ask_for_address(order.pk, reason=" ".join(reasons), actor=actor)

@@ -1,0 +1,1 @@
+"""A merchant's call: who calls, what it may, how often, and that it happens once."""

@@ -1,0 +1,1 @@
+"""Becoming a merchant, and standing as one."""

@@ -1,0 +1,1 @@
+"""Orders and sub-orders in the merchants' API."""

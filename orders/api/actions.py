@@ -1,0 +1,134 @@
+"""What merchants do to their orders: change the recipient, cancel, leave notes."""
+
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from oms.common.door.api import read_body, represent, version_of
+from oms.common.door.errors import InvalidInput
+from oms.common.errors import FieldError
+from orders import timeline
+from orders.api.examples import ORDER
+from orders.api.scoping import OrderScopedView
+from orders.api.serializers import CancelSerializer, NoteSerializer, OrderSerializer, RecipientChangeSerializer
+from orders.changing import cancelling, readdressing
+from orders.changing import units as cancelling_units
+from orders.models import OrderEvent
+
+_NOTE = {"at": "2026-01-02T09:20:00+08:00", "text": "The buyer is at home after 18:00."}
+
+
+class RecipientView(OrderScopedView):
+    """Who gets one order, and where."""
+
+    scopes = {"PATCH": "orders.write"}
+    checks_version = frozenset({"PATCH"})
+    serializer_class = OrderSerializer
+
+    @extend_schema(
+        operation_id="change_recipient",
+        summary="Change the recipient",
+        description=(
+            "Changes name, phone, region or address as long as nothing of the order is in a warehouse's hands; after"
+            " that 409 `cannot_change_recipient` says why. In another region the warehouse is chosen anew: sub-orders"
+            " go back to `awaiting_allocation` and their stock is given back. The interception rules look again."
+        ),
+        tags=["orders"],
+        request=RecipientChangeSerializer,
+        examples=[
+            OpenApiExample("Another district", {"region_code": "110105", "address": "建国路88号"}, request_only=True),
+            OpenApiExample("The order", ORDER, response_only=True),
+        ],
+        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+    )
+    def patch(self, request: Request, number: str) -> Response:
+        """Change the recipient."""
+        version = version_of(request)
+        order_id = self.order_id(number)
+        body = read_body(RecipientChangeSerializer, request)
+        new = readdressing.Recipient(**body.validated_data)
+        readdressing.change_recipient(order_id, new, actor=self.actor, version=version)
+        return self.order_response(order_id)
+
+
+class CancelView(OrderScopedView):
+    """The end of one order, or of some of its units."""
+
+    scopes = {"POST": "orders.write"}
+    checks_version = frozenset({"POST"})
+    requires_idempotency_key = False
+    serializer_class = OrderSerializer
+
+    @extend_schema(
+        operation_id="cancel_order",
+        summary="Cancel an order, or some of its units",
+        description=(
+            "Without `lines` the whole order: at once before it is sent to a warehouse; after that the warehouse is"
+            " asked, and `cancel_requested_at` is set until it answers. With `lines` the units named, which must not be"
+            " sent yet: their money goes back by the shares that the apportionment gave them. Before the order is split"
+            " the units are kept in `units_to_cancel` and leave with the split."
+        ),
+        tags=["orders"],
+        request=CancelSerializer,
+        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Cancel."""
+        version = version_of(request)
+        order_id = self.order_id(number)
+        body = read_body(CancelSerializer, request)
+        reason, lines = body.validated_data["reason"], body.validated_data.get("lines")
+        if lines is None:
+            cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
+        else:
+            units = {line["position"]: line["quantity"] for line in lines}
+            if len(units) < len(lines):
+                raise InvalidInput([FieldError("lines", "repeated", _("Name each line once."))])
+            cancelling_units.cancel_units(order_id, units, reason=reason, actor=self.actor, version=version)
+        return self.order_response(order_id)
+
+
+class NotesView(OrderScopedView):
+    """The merchant's notes on one order."""
+
+    scopes = {"GET": "orders.read", "POST": "orders.write"}
+    serializer_class = NoteSerializer
+
+    @extend_schema(
+        operation_id="list_notes",
+        summary="List the notes on an order",
+        description="The merchant's own notes, oldest first. What staff note for each other is not among them.",
+        tags=["orders"],
+        examples=[OpenApiExample("A note", _NOTE, response_only=True)],
+        responses=NoteSerializer(many=True),
+    )
+    def get(self, request: Request, number: str) -> Response:
+        """The notes."""
+        events = OrderEvent.objects.filter(order_id=self.order_id(number), kind="merchant_note").order_by("pk")
+        return Response([_note(event, request) for event in events])
+
+    @extend_schema(
+        operation_id="add_note",
+        summary="Leave a note on an order",
+        description="Staff see it in the order's timeline. A note does not change the order, so it needs no version.",
+        tags=["orders"],
+        examples=[
+            OpenApiExample("A note", {"text": _NOTE["text"]}, request_only=True),
+            OpenApiExample("The note", _NOTE, response_only=True),
+        ],
+        responses={201: NoteSerializer},
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Keep a note."""
+        order_id = self.order_id(number)
+        body = read_body(NoteSerializer, request)
+        timeline.add_note(order_id, text=body.validated_data["text"], actor=self.actor)
+        event = OrderEvent.objects.filter(order_id=order_id, kind="merchant_note").latest("pk")
+        return Response(_note(event, request), status.HTTP_201_CREATED)
+
+
+def _note(event: OrderEvent, request: Request) -> dict[str, object]:
+    event.text = (event.data or {}).get("text", "")
+    return represent(NoteSerializer, event, request)

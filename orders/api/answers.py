@@ -1,0 +1,105 @@
+"""The API's answer to an order that was only just stored, made without reading it back."""
+
+from datetime import datetime, tzinfo
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+
+from oms.common.money import fen_text
+from orders.actors import Actor
+from orders.api.serializers import order_url
+from orders.intake.storing import StoredOrder
+from orders.models import FulfilmentState
+
+
+def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict[str, Any]:
+    """What `OrderSerializer` shows of an order that was only just stored, without reading it back."""
+    checked, body = order.checked, order.checked.body
+    recipient, region = body.recipient, checked.region
+    zone = timezone.get_current_timezone()
+    at = _moment(order.created_at, zone)
+    return {
+        "number": order.number,
+        "url": order_url(order.number, request),
+        "version": 1,
+        "source": checked.source,
+        "external_number": body.external_number,
+        "state": order.state,
+        "payment_state": order.payment_state,
+        "fulfilment_state": FulfilmentState.UNFULFILLED.value,
+        "held": False,
+        "payment_method": body.payment_method,
+        "promise": body.promise,
+        "buyer": {"id": body.buyer.id, "name": body.buyer.name, "phone": body.buyer.phone},
+        "recipient": {
+            "name": recipient.name,
+            "phone": recipient.phone,
+            "region_code": recipient.region_code,
+            "province": region.province,
+            "city": region.city,
+            "district": region.district,
+            "address": recipient.address,
+        },
+        "remark": body.remark,
+        "goods_amount": fen_text(checked.goods_amount),
+        "freight_amount": fen_text(checked.freight_amount),
+        "order_amount": fen_text(checked.goods_amount + checked.freight_amount),
+        "coupon_amount": fen_text(checked.coupon_amount),
+        "points_used": body.points.used,
+        "points_amount": fen_text(checked.points_amount),
+        "gift_card_amount": fen_text(checked.gift_card_amount),
+        "payable_amount": fen_text(checked.payable_amount),
+        "paid_amount": "0.00",
+        "refunded_amount": "0.00",
+        "currency": "CNY",
+        "line_count": len(checked.lines),
+        "total_quantity": sum([line.quantity for line in checked.lines]),
+        "units_to_cancel": None,
+        "wanted_at": None,
+        "is_historical": False,
+        "ordered_at": _moment(body.ordered_at, zone),
+        "created_at": at,
+        "pay_by": _moment(order.pay_by, zone),
+        "paid_at": _moment(order.paid_at, zone),
+        "completed_at": None,
+        "cancelled_at": None,
+        "cancel_requested_at": None,
+        "cancel_reason": "",
+        "lines": [
+            {
+                "position": position,
+                "sku": line.sku.code,
+                "merchant": line.sku.merchant,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": fen_text(line.unit_price),
+                "line_discount": fen_text(line.line_discount),
+                "goods_amount": fen_text(shares.goods),
+                "freight_share": fen_text(shares.freight),
+                "coupon_share": fen_text(shares.coupon),
+                "points_share": fen_text(shares.points),
+                "gift_card_share": fen_text(shares.gift_card),
+                "payable_amount": fen_text(shares.payable),
+            }
+            for position, (line, shares) in enumerate(zip(checked.lines, order.shares, strict=True), 1)
+        ],
+        "sub_orders": [],
+        "holds": [],
+        "timeline": [
+            {
+                "at": at,
+                "kind": "received",
+                "sub_order": None,
+                "actor": actor.kind.value,
+                "from_state": "",
+                "to_state": order.state,
+                "data": {},
+            }
+        ],
+    }
+
+
+def _moment(moment: datetime | None, zone: tzinfo) -> str | None:
+    """The moment as the serializers' own fields write it."""
+    return None if moment is None else moment.astimezone(zone).isoformat()

@@ -1,0 +1,56 @@
+"""The one place that says what a merchant's call reaches of orders, stock and refused rows.
+
+Everything goes through `visible_to` of its model, and what is not visible is not found."""
+
+from django.db.models import QuerySet
+from rest_framework.generics import get_object_or_404
+from rest_framework.response import Response
+
+from inventory.models import Stock
+from oms.common.door.api import etag, represent
+from oms.merchants.calls.views import MerchantView
+from orders.actors import Actor
+from orders.api.serializers import OrderSerializer
+from orders.models import ActorKind, Order, RejectedOrder, SubOrder
+
+
+class OrderScopedView(MerchantView):
+    """A view on orders or sub-orders of the calling merchant."""
+
+    @property
+    def actor(self) -> Actor:
+        """The merchant's credential, as the timeline names it."""
+        return Actor(ActorKind.MERCHANT, f"{self.merchant.code} {self.caller.credential.name}"[:80])
+
+    def orders(self) -> QuerySet[Order]:
+        """The orders that the merchant sees."""
+        if getattr(self, "swagger_fake_view", False):
+            return Order.objects.none()
+        return Order.objects.visible_to(self.merchant)
+
+    def order_id(self, number: str) -> int:
+        """The id of the merchant's order of that number. Raises Http404."""
+        return get_object_or_404(self.orders().only("pk"), number=number).pk
+
+    def order_response(self, order_id: int, status: int = 200) -> Response:
+        """The whole order as it is now, with its version in the ETag."""
+        order = OrderSerializer.prepare(self.orders()).get(pk=order_id)
+        return Response(represent(OrderSerializer, order, self.request), status, headers=etag(order.version))
+
+    def stock(self) -> QuerySet[Stock]:
+        """The stock of the merchant's SKUs."""
+        if getattr(self, "swagger_fake_view", False):
+            return Stock.objects.none()
+        return Stock.objects.visible_to(self.merchant)
+
+    def rejected_orders(self) -> QuerySet[RejectedOrder]:
+        """The merchant's refused rows."""
+        if getattr(self, "swagger_fake_view", False):
+            return RejectedOrder.objects.none()
+        return RejectedOrder.objects.visible_to(self.merchant)
+
+    def sub_orders(self) -> QuerySet[SubOrder]:
+        """The sub-orders that the merchant fulfils."""
+        if getattr(self, "swagger_fake_view", False):
+            return SubOrder.objects.none()
+        return SubOrder.objects.visible_to(self.merchant)

@@ -1,0 +1,171 @@
+"""Stock of the merchant's SKUs. Here, not with the stock itself, because a count may take promises from orders."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inventory.models import Stock
+from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.errors import FieldError, OmsError
+from orders.api.filters import StockFilter
+from orders.api.results import shown
+from orders.api.scoping import OrderScopedView
+from orders.api.serializers import (
+    StockChangeSerializer,
+    StockChangesSerializer,
+    StockResultsSerializer,
+    StockSerializer,
+)
+from orders.stock import changes as stock_changes
+from orders.stock.changes import Change
+
+_STOCK = {
+    "sku": "P1095275",
+    "warehouse": "POP01-WH",
+    "url": "https://oms.example/api/v1/inventory/POP01-WH/P1095275",
+    "version": 4,
+    "on_hand": 40,
+    "reserved": 6,
+    "available": 34,
+    "writable": True,
+}
+_RESULTS = {
+    "results": [
+        {"index": 0, "status": "changed", **{key: _STOCK[key] for key in _STOCK if key not in ("url", "writable")}},
+        {
+            "index": 1,
+            "sku": "P1095276",
+            "warehouse": "POP01-WH",
+            "status": "refused",
+            "errors": [{"code": "changed_meanwhile", "detail": "Somebody else changed this meanwhile.", "attr": None}],
+        },
+    ]
+}
+
+
+class InventoryView(OrderScopedView):
+    """The stock of the merchant's SKUs."""
+
+    scopes = {"GET": "inventory.read", "POST": "inventory.write"}
+    has_sparse_fields = True
+    serializer_class = StockSerializer
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = StockFilter
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters | StockFilter.base_filters.keys()
+
+    def get_queryset(self) -> QuerySet[Stock]:
+        """What a page of the list is taken from."""
+        return StockSerializer.prepare(self.stock())
+
+    @extend_schema(
+        operation_id="list_inventory",
+        summary="List stock",
+        description="Units of the merchant's SKUs by warehouse: on hand, reserved for orders, and available.",
+        tags=["inventory"],
+        examples=[OpenApiExample("Stock", _STOCK, response_only=True)],
+        responses=StockSerializer(many=True),
+        filters=True,
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of stock."""
+        return self.page()
+
+    @extend_schema(
+        operation_id="change_inventory",
+        summary="Change the stock of many SKUs",
+        description=(
+            "Up to 1,000 changes, each done or refused for itself: `on_hand` sets what was counted, `change` adds or"
+            " takes away. A count below what is reserved takes the youngest promises away; their sub-orders wait for"
+            " stock again. `version` counts changes of `on_hand`; where a row gives one that is stale, it is refused."
+        ),
+        tags=["inventory"],
+        request=StockChangesSerializer,
+        examples=[OpenApiExample("One of each", _RESULTS, response_only=True)],
+        responses=StockResultsSerializer,
+        filters=False,
+    )
+    def post(self, request: Request) -> Response:
+        """Change stock, row by row."""
+        body = read_body(StockChangesSerializer, request)
+        changes = [
+            Change(
+                row["sku"],
+                row["warehouse"],
+                row.get("on_hand"),
+                row.get("change"),
+                row.get("version"),
+                row.get("note", ""),
+            )
+            for row in body.validated_data["changes"]
+        ]
+        results: list[dict[str, Any]] = []
+        outcomes = stock_changes.change_many(self.merchant, changes, actor=self.actor)
+        for index, (change, outcome) in enumerate(zip(changes, outcomes, strict=True)):
+            result: dict[str, Any] = {"index": index, "sku": change.sku, "warehouse": change.warehouse}
+            match outcome:
+                case Stock():
+                    figures = ("version", "on_hand", "reserved", "available")
+                    result |= {"status": "changed", **{name: getattr(outcome, name) for name in figures}}
+                case OmsError():
+                    error = FieldError(outcome.attr or "", outcome.code, str(outcome))
+                    result |= {"status": "refused", "errors": [shown(error)]}
+            results.append(result)
+        return Response({"results": results})
+
+
+class StockView(OrderScopedView):
+    """The stock of one SKU in one warehouse."""
+
+    scopes = {"GET": "inventory.read", "PATCH": "inventory.write"}
+    has_sparse_fields = True
+    checks_version = frozenset({"PATCH"})
+    serializer_class = StockSerializer
+
+    def get_object(self) -> Stock:
+        """Raises Http404."""
+        stock = StockSerializer.prepare(self.stock())
+        return get_object_or_404(stock, warehouse__code=self.kwargs["warehouse"], sku__code=self.kwargs["sku"])
+
+    @extend_schema(
+        operation_id="read_stock",
+        summary="Read the stock of a SKU in a warehouse",
+        description="Units on hand, reserved and available.",
+        tags=["inventory"],
+        examples=[OpenApiExample("Stock", _STOCK, response_only=True)],
+    )
+    def get(self, request: Request, warehouse: str, sku: str) -> Response:
+        """The stock."""
+        return self.one()
+
+    @extend_schema(
+        operation_id="change_stock",
+        summary="Change the stock of a SKU in a warehouse",
+        description="`on_hand` sets what was counted, `change` adds or takes away.",
+        tags=["inventory"],
+        request=StockChangeSerializer,
+        examples=[
+            OpenApiExample("A count", {"on_hand": 40, "note": "stock-take of May"}, request_only=True),
+            OpenApiExample("Stock", _STOCK, response_only=True),
+        ],
+        responses=StockSerializer,
+    )
+    def patch(self, request: Request, warehouse: str, sku: str) -> Response:
+        """Change it."""
+        version = version_of(request)
+        stock = self.get_object()
+        body = read_body(StockChangeSerializer, request)
+        given = body.validated_data
+        if not StockSerializer().get_writable(stock):
+            raise stock_changes.NotOwnWarehouse(_("The warehouse counts these goods itself: it is not yours."))
+        stock_changes.change_one(
+            stock.pk, given.get("on_hand"), given.get("change"), version, given.get("note", ""), actor=self.actor
+        )
+        stock = self.get_object()
+        return Response(represent(StockSerializer, stock, request), headers=etag(stock.version))

@@ -1,0 +1,25 @@
+"""The API's addresses of orders and sub-orders."""
+
+from django.urls import path, re_path
+
+from orders.api import actions, amounts, bulk, orders, rejected, stock, sub_orders
+
+urlpatterns = [
+    path("orders", orders.OrdersView.as_view(), name="orders"),
+    path("orders/bulk", bulk.BulkView.as_view(), name="orders-bulk"),
+    re_path("^orders/(?P<number>[0-9]{16})$", orders.OrderView.as_view(), name="order"),
+    re_path("^orders/(?P<number>[0-9]{16})/timeline$", orders.TimelineView.as_view(), name="order-timeline"),
+    re_path("^orders/(?P<number>[0-9]{16})/recipient$", actions.RecipientView.as_view(), name="order-recipient"),
+    re_path("^orders/(?P<number>[0-9]{16})/cancel$", actions.CancelView.as_view(), name="order-cancel"),
+    re_path("^orders/(?P<number>[0-9]{16})/notes$", actions.NotesView.as_view(), name="order-notes"),
+    re_path("^orders/(?P<number>[0-9]{16})/amounts$", amounts.AmountsView.as_view(), name="order-amounts"),
+    path("rejected-orders", rejected.RejectedOrdersView.as_view(), name="rejected-orders"),
+    re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
+    re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
+    path("inventory", stock.InventoryView.as_view(), name="inventory"),
+    re_path(
+        r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
+    ),
+    path("sub-orders", sub_orders.SubOrdersView.as_view(), name="sub-orders"),
+    re_path("^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})$", sub_orders.SubOrderView.as_view(), name="sub-order"),
+]

@@ -1,0 +1,145 @@
+"""Cancelling an order before it is packed: stock goes back, and payments finds that money must.
+
+What a warehouse already has is only asked for: the warehouse answers (`logistics.warehouses.stopping`), the order is
+held meanwhile, and `finish_requests` then ends it or lets the rest go on.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from oms.common.errors import OmsError
+from oms.common.work import nudging
+from orders import timeline
+from orders.actors import Actor
+from orders.fulfilling import derived as fulfilment
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
+from orders.reviewing.holds import close_hold
+
+_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+_CANCELLABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.CANCELLED)
+
+
+class CannotCancel(OmsError):
+    """The order is over, packed already, or being cancelled."""
+
+    code = "cannot_cancel"
+
+
+def obstacle(order: Order, sub_orders: Iterable[SubOrder] | None = None) -> str | None:
+    """Why the order cannot be cancelled, or None."""
+    if order.state in _OVER:
+        return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
+    if order.cancel_requested_at:
+        return _("The cancellation is under way; the warehouse has not answered yet.")
+    for sub_order in order.sub_orders.all() if sub_orders is None else sub_orders:
+        if sub_order.state not in _CANCELLABLE:
+            return _("Sub-order %(number)s cannot be stopped any more: %(state)s.") % {
+                "number": sub_order.number,
+                "state": sub_order.get_state_display(),
+            }
+    return None
+
+
+@transaction.atomic
+def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | None = None) -> Order:
+    """Cancel the order, or ask the warehouses to, where they have parts of it already.
+
+    Raises CannotCancel, ChangedMeanwhile, or OmsError for an empty reason.
+    """
+    reason = reason.strip()[:200]
+    if not reason:
+        raise OmsError(_("Give a reason for the cancellation."), attr="reason")
+    order = lock_order(order_id, version=version)
+    sub_orders = lock_sub_orders(order_id)
+    blocked = obstacle(order, sub_orders)
+    if blocked:
+        raise CannotCancel(blocked)
+    now = timezone.now()
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or may_be_released(part)]
+    at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
+    cancel_sub_orders([part.pk for part in at_once], actor=actor)
+    if asked:
+        SubOrder.objects.filter(pk__in=[part.pk for part in asked]).update(
+            cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
+        )
+        Order.objects.filter(pk=order_id).update(
+            cancel_requested_at=now, cancel_reason=reason, open_holds=F("open_holds") + 1
+        )
+        Hold.objects.create(
+            order=order,
+            kind=Hold.Kind.CANCELLATION,
+            reason=_("Cancellation: %(reason)s") % {"reason": reason},
+            opened_by=actor.name,
+        )
+        timeline.record(order_id, "cancel_requested", actor, reason=reason, numbers=[part.number for part in asked])
+        nudging.nudge("cancel_at_warehouse")
+    else:
+        _end(order, reason=reason, actor=actor)
+        nudging.nudge("books", "wake")
+    return Order.objects.get(pk=order_id)
+
+
+def may_be_released(part: SubOrder) -> bool:
+    """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
+    does not say what the warehouse did."""
+    return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))
+
+
+def _end(order: Order, *, reason: str, actor: Actor) -> None:
+    for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
+        close_hold(hold, note=_("The order was cancelled."), actor=actor)
+    Order.objects.filter(pk=order.pk).update(
+        state=OrderState.CANCELLED,
+        fulfilment_state=FulfilmentState.CANCELLED,
+        cancelled_at=timezone.now(),
+        cancel_reason=reason,
+        ready_at=None,
+        needs_person_since=None,
+        books_due_since=timezone.now(),
+    )
+    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
+
+
+def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
+    """Cancel locked sub-orders that are not packed: their stock is given back."""
+    if not sub_order_ids:
+        return
+    SubOrder.objects.filter(pk__in=sub_order_ids).update(
+        state=SubOrderState.CANCELLED,
+        cancelled_at=timezone.now(),
+        cancel_requested_at=None,
+        ready_at=None,
+        needs_person_since=None,
+        expected_event="",
+        next_event_due=None,
+    )
+    lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
+    reserving.release(list(lines), actor=actor.name, note="cancelled")
+    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state="cancelled")
+
+
+def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
+    """After the warehouses answered: end the orders of which nothing is left, let the others go on.
+
+    The orders must be locked. An order of which a request is still open is left alone.
+    """
+    waiting = Q(cancel_requested_at__isnull=False)
+    for order in Order.objects.filter(waiting, pk__in=list(order_ids)).order_by("id"):
+        if order.sub_orders.filter(waiting).exists():
+            continue
+        if order.sub_orders.exclude(state=SubOrderState.CANCELLED).exists():
+            for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
+                close_hold(hold, note=_("The warehouse could not stop everything."), actor=actor)
+            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, books_due_since=timezone.now())
+            fulfilment.refresh([order.pk])
+        else:
+            _end(order, reason=order.cancel_reason, actor=actor)
+            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
+    nudging.nudge("books", "wake")

@@ -1,0 +1,136 @@
+"""Changing who gets an order, and where, before anything of it is sent; what depends on the place is done again."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from inventory.models import Region
+from oms.common.errors import OmsError, WrongFields
+from oms.common.work import nudging
+from orders import timeline
+from orders.actors import Actor
+from orders.changing.cancelling import may_be_released
+from orders.intake.addresses import address_key
+from orders.intake.checking import Refusals
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models.sub_order import BEFORE_RELEASE
+from orders.reviewing import deciding
+from orders.reviewing.holds import address_gaps, close_hold
+
+_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+
+
+class CannotReaddress(OmsError):
+    """The order is over, being cancelled, or some of it is in a warehouse's hands."""
+
+    code = "cannot_change_recipient"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What to change of the recipient; None leaves as it is. `region_code` is a county-level GB/T 2260 code."""
+
+    name: str | None = None
+    phone: str | None = None
+    region_code: str | None = None
+    address: str | None = None
+
+
+def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
+    """Why the recipient cannot be changed any more, or None."""
+    if order.state in _OVER:
+        return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
+    if order.cancel_requested_at:
+        return _("The cancellation is under way; the warehouse has not answered yet.")
+    for part in sub_orders:
+        if part.state == SubOrderState.CANCELLED or part.is_virtual:
+            continue
+        if part.state not in BEFORE_RELEASE or may_be_released(part):
+            return _("Sub-order %(number)s is in the warehouse's hands: %(state)s.") % {
+                "number": part.number,
+                "state": part.get_state_display(),
+            }
+    return None
+
+
+@transaction.atomic
+def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: int | None = None) -> Order:
+    """Change the recipient. In another region, sub-orders lose their warehouse and their stock and are sourced anew;
+    the interception rules look at the new address and phone. A hold that asks for the address ends once it is whole.
+
+    Raises CannotReaddress, WrongFields naming what is wrong, ChangedMeanwhile.
+    """
+    order = lock_order(order_id, version=version)
+    sub_orders = lock_sub_orders(order_id)
+    blocked = obstacle(order, sub_orders)
+    if blocked:
+        raise CannotReaddress(blocked)
+    values = {
+        "recipient_name": new.name if new.name is not None else order.recipient_name,
+        "recipient_phone": new.phone if new.phone is not None else order.recipient_phone,
+        "region_id": new.region_code if new.region_code is not None else order.region_id,
+        "recipient_address": new.address if new.address is not None else order.recipient_address,
+    }
+    _check(new)
+    changed = sorted(name for name, value in values.items() if getattr(order, name) != value)
+    if not changed:
+        return order
+    key = address_key(str(values["region_id"] or ""), str(values["recipient_address"]))
+    Order.objects.filter(pk=order_id).update(**values, address_key=key)
+    shown = [name.removeprefix("recipient_").removesuffix("_id") for name in changed]
+    timeline.record(order_id, "recipient_changed", actor, fields=shown)
+    if "region_id" in changed:
+        _source_anew([part for part in sub_orders if not part.is_virtual], actor)
+    for name, value in values.items():
+        setattr(order, name, value)
+    if not address_gaps(order):
+        for hold in Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None):
+            close_hold(hold, note=_("The address is whole now."), actor=actor)
+    if order.reviewed_at is not None:
+        deciding.look_again(order_id)
+    nudging.nudge("review", "split", "wake", "allocate", "release")
+    return Order.objects.get(pk=order_id)
+
+
+def _check(new: Recipient) -> None:
+    wrong = Refusals()
+    if new.name is not None:
+        wrong.text("name", new.name, 80)
+    if new.phone is not None:
+        wrong.phone("phone", new.phone)
+    if new.address is not None:
+        wrong.text("address", new.address, 200)
+    if new.region_code is not None:
+        is_known = new.region_code.isascii() and new.region_code.isdigit()
+        if not is_known or not Region.objects.filter(pk=new.region_code).exists():
+            detail = _("Give the six-digit code of a county-level division (GB/T 2260), such as 110101.")
+            wrong.add("region_code", "unknown_region", detail)
+    if wrong:
+        raise WrongFields(wrong)
+
+
+def _source_anew(sub_orders: list[SubOrder], actor: Actor) -> None:
+    """Give back warehouse and stock of what is not sent yet; what waits for stock is tried again at once."""
+    allocated = [part.pk for part in sub_orders if part.state == SubOrderState.ALLOCATED]
+    waiting = [part.pk for part in sub_orders if part.state == SubOrderState.BACKORDERED]
+    now = timezone.now()
+    SubOrder.objects.filter(pk__in=waiting).update(ready_at=now)
+    if not allocated:
+        return
+    SubOrder.objects.filter(pk__in=allocated).update(
+        state=SubOrderState.AWAITING_ALLOCATION,
+        warehouse=None,
+        allocated_at=None,
+        sourcing=None,
+        ready_at=now,
+        attempts=0,
+        expected_event="",
+        next_event_due=None,
+    )
+    lines = SubOrderLine.objects.filter(sub_order_id__in=allocated).values_list("id", flat=True)
+    reserving.release(list(lines), actor=actor.name, note="other region")
+    timeline.record_of_sub_orders(allocated, "sourced_anew", actor, to_state="awaiting_allocation")

@@ -1,0 +1,234 @@
+"""Cancelling some units of an order before they are sent to a warehouse.
+
+The money of the cancelled units is what the apportionment gave them: they leave their sub-order with their shares, as
+a cancelled sub-order of their own, and nothing is apportioned anew. What was paid for them goes back through the
+books, like the money of any cancelled sub-order. Before an order is split there is nothing to part: the wish is kept
+on the order, and the split stage carries it out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from inventory.models import Reservation
+from oms.common.errors import OmsError
+from oms.common.money import to_fen, yuan
+from oms.common.work import nudging
+from orders import timeline
+from orders.actors import Actor
+from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
+from orders.fulfilling import derived as fulfilment
+from orders.intake.apportionment import Shares
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import Order, OrderLine, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models.sub_order import BEFORE_RELEASE
+
+_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share")
+# What nobody has reserved yet is given up first.
+_GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)
+
+
+@transaction.atomic
+def cancel_units(
+    order_id: int, units: Mapping[int, int], *, reason: str, actor: Actor, version: int | None = None
+) -> Order:
+    """Cancel units of lines, given by the line's position. Naming all that is left cancels the order.
+
+    Raises CannotCancel where a line has fewer units that are not sent yet, or the order waits for its payment;
+    ChangedMeanwhile; OmsError for an empty reason or an unknown line.
+    """
+    reason = reason.strip()[:200]
+    if not reason:
+        raise OmsError(_("Give a reason for the cancellation."), attr="reason")
+    order = lock_order(order_id, version=version)
+    sub_orders = lock_sub_orders(order_id)
+    if order.state == OrderState.AWAITING_PAYMENT:
+        raise CannotCancel(
+            _("The buyer was asked for the whole amount. Cancel the whole order, or wait until it is paid.")
+        )
+    if order.state != OrderState.SPLIT or order.cancel_requested_at:
+        blocked = obstacle(order, [])
+        if blocked:
+            raise CannotCancel(blocked)
+    lines = {line.position: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
+    _check(units, lines)
+    if order.state != OrderState.SPLIT:
+        return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
+    if _is_all_that_is_left(sub_orders, units):
+        return cancel_order(order_id, reason=reason, actor=actor)
+    timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    _take_out(order, sub_orders, units, actor=actor)
+    nudging.nudge("books", "wake", "allocate")
+    return Order.objects.get(pk=order_id)
+
+
+def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
+    """Take out the units whose cancellation was kept until the split; the orders are locked and were just split."""
+    for order in Order.objects.filter(pk__in=list(order_ids)).order_by("id"):
+        units = {int(position): units for position, units in order.units_to_cancel.items()}
+        _take_out(order, lock_sub_orders(order.pk), units, actor=actor)
+        Order.objects.filter(pk=order.pk).update(units_to_cancel=None)
+
+
+def _check(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> None:
+    if not units:
+        raise OmsError(_("Name at least one line."), attr="lines")
+    for position, count in units.items():
+        if position not in lines:
+            raise OmsError(_("The order has no line %(position)d.") % {"position": position}, attr="lines")
+        if count < 1:
+            raise OmsError(_("Give a quantity of at least 1."), attr="lines")
+
+
+def _too_many(position: int, left: int) -> CannotCancel:
+    message = _("Only %(left)d units of line %(position)d can still be cancelled.")
+    return CannotCancel(message % {"left": left, "position": position}, attr="lines")
+
+
+def _by_sku(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for position, count in units.items():
+        code = lines[position].sku.code
+        counted[code] = counted.get(code, 0) + count
+    return counted
+
+
+def _keep_the_wish(
+    order: Order, units: Mapping[int, int], lines: Mapping[int, OrderLine], *, reason: str, actor: Actor
+) -> Order:
+    wanted = {int(position): count for position, count in (order.units_to_cancel or {}).items()}
+    for position, count in units.items():
+        left = lines[position].quantity - wanted.get(position, 0)
+        if count > left:
+            raise _too_many(position, left)
+        wanted[position] = wanted.get(position, 0) + count
+    if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
+        return cancel_order(order.pk, reason=reason, actor=actor)
+    Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
+    timeline.record(order.pk, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    return Order.objects.get(pk=order.pk)
+
+
+def _is_all_that_is_left(sub_orders: Sequence[SubOrder], units: Mapping[int, int]) -> bool:
+    live = [part.pk for part in sub_orders if part.state != SubOrderState.CANCELLED]
+    left = (
+        SubOrderLine.objects.filter(sub_order_id__in=live)
+        .values("order_line__position")
+        .annotate(units=Sum("quantity"))
+        .values_list("order_line__position", "units")
+    )
+    return dict(left) == dict(units)
+
+
+def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, int], *, actor: Actor) -> None:
+    """Move the units with their shares into cancelled sub-orders; all rows above are locked."""
+    open_parts = {
+        part.pk: part
+        for part in sub_orders
+        if part.state in BEFORE_RELEASE and not may_be_released(part) and part.cancel_requested_at is None
+    }
+    lines = sorted(
+        SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line__sku"),
+        key=lambda line: (_GIVEN_UP_FIRST.index(open_parts[line.sub_order_id].state), -line.sub_order_id, line.pk),
+    )
+    taken: dict[int, dict[int, int]] = {}
+    for position, count in units.items():
+        left = count
+        for line in lines:
+            if left and line.order_line.position == position:
+                taken.setdefault(line.sub_order_id, {})[line.pk] = part_units = min(left, line.quantity)
+                left -= part_units
+        if left:
+            raise _too_many(position, count - left)
+    by_part: dict[int, list[SubOrderLine]] = {key: [] for key in taken}
+    for line in lines:
+        if line.sub_order_id in taken:
+            by_part[line.sub_order_id].append(line)
+    whole = [key for key, own in by_part.items() if all(taken[key].get(line.pk) == line.quantity for line in own)]
+    touched = [line.pk for own in by_part.values() for line in own]
+    promised = Reservation.objects.filter(demand_id__in=touched, state="active")
+    # All stock at once, in the one order; what follows locks nothing new.
+    reserving.lock_stock(set(promised.values_list("stock_id", flat=True)))
+    stock_of = dict(promised.values_list("demand_id", "stock_id"))
+    cancel_sub_orders(whole, actor=actor)
+    for key, own in by_part.items():
+        if key not in whole:
+            _part(open_parts[key], own, taken[key], stock_of, actor=actor)
+    Order.objects.filter(pk=order.pk).update(books_due_since=timezone.now())
+    fulfilment.refresh([order.pk])
+
+
+def _part(
+    part: SubOrder,
+    lines: Sequence[SubOrderLine],
+    taken: Mapping[int, int],
+    stock_of: Mapping[int, int],
+    *,
+    actor: Actor,
+) -> None:
+    """Split the units off a sub-order, as a cancelled sub-order beside it."""
+    cut = [line for line in lines if line.pk in taken]
+    reserving.release([line.pk for line in cut if line.pk in stock_of], actor=actor.name, note="cancelled")
+    gone: list[tuple[SubOrderLine, int, Shares]] = []
+    for line in cut:
+        shares = Shares(*(to_fen(getattr(line, name)) for name in _SHARES))
+        gone.append((line, taken[line.pk], shares.take(taken[line.pk], line.quantity)))
+    base = "-".join(part.number.split("-")[:2])
+    suffixes = SubOrder.objects.filter(order_id=part.order_id, number__startswith=f"{base}-")
+    used = [int(number.split("-")[2]) for number in suffixes.values_list("number", flat=True)]
+    cancelled = SubOrder.objects.create(
+        number=f"{base}-{max(used, default=0) + 1}",
+        order_id=part.order_id,
+        parent=part,
+        merchant_id=part.merchant_id,
+        storage_class=part.storage_class,
+        payment_method=part.payment_method,
+        state=SubOrderState.CANCELLED,
+        cancelled_at=timezone.now(),
+        ready_at=None,
+        total_quantity=sum(count for _line, count, _shares in gone),
+        weight_g=sum(count * line.order_line.sku.weight_g for line, count, _shares in gone),
+        **_amounts(_sum(shares for _line, _count, shares in gone)),
+    )
+    kept_demands = []
+    for line, count, shares in gone:
+        if count == line.quantity:
+            SubOrderLine.objects.filter(pk=line.pk).update(sub_order=cancelled)
+            continue
+        SubOrderLine.objects.create(
+            sub_order=cancelled, order_line_id=line.order_line_id, quantity=count, **_amounts(shares)
+        )
+        rest = Shares(*(to_fen(getattr(line, name)) for name in _SHARES)).less(shares)
+        SubOrderLine.objects.filter(pk=line.pk).update(quantity=line.quantity - count, **_amounts(rest))
+        if line.pk in stock_of:
+            kept_demands.append(reserving.Demand(part.pk, line.pk, stock_of[line.pk], line.quantity - count))
+    if kept_demands:
+        # The stock is locked and was given back just now: it is there.
+        reserving.reserve(kept_demands, actor=actor.name)
+    changes: dict[str, object] = {
+        name: F(name) - amount for name, amount in _amounts(_sum(shares for _l, _c, shares in gone)).items()
+    }
+    if part.state == SubOrderState.BACKORDERED:
+        # It may lack less now.
+        changes |= {"shortage": None, "ready_at": timezone.now()}
+    SubOrder.objects.filter(pk=part.pk).update(
+        part_count=F("part_count") + 1,
+        total_quantity=F("total_quantity") - cancelled.total_quantity,
+        weight_g=F("weight_g") - cancelled.weight_g,
+        **changes,
+    )
+    timeline.record_of_sub_orders([cancelled.pk], "sub_order_cancelled", actor, to_state="cancelled")
+
+
+def _sum(shares: Iterable[Shares]) -> Shares:
+    return Shares(*(sum(column) for column in zip(*shares, strict=True)))
+
+
+def _amounts(shares: Shares) -> dict[str, Decimal]:
+    amounts = {name: yuan(fen) for name, fen in zip(_SHARES, shares, strict=True)}
+    return {**amounts, "payable_amount": yuan(shares.payable)}

@@ -1,0 +1,1 @@
+"""From an approved order to its end: sub-orders, stock, completion."""

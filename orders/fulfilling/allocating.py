@@ -1,0 +1,218 @@
+"""The allocate stage: sourcing chooses the warehouse, stock is reserved there, shortages are split off.
+
+The batch is planned in memory on figures read without locks; then `inventory.reserving` locks the chosen stock rows in
+order and grants what is still there. A plan that somebody else overtook is simply left for the next claim.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+from inventory import reserving
+from inventory.models import Sku
+from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Routes, Want, choose
+from oms.common.copying import array, text_array
+from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders.fulfilling import parting
+from orders.models import SubOrder
+from orders.reviewing.holds import ORDER_IS_HELD
+
+QUEUE = Queue(
+    SubOrder,
+    "q.state IN ('awaiting_allocation', 'backordered')",
+    unless=ORDER_IS_HELD,
+)
+
+
+@dataclass(slots=True)
+class Plan:
+    """One sub-order of the batch: what it wants, what sourcing chose, and what is short by SKU code."""
+
+    id: int
+    order_id: int
+    number: str
+    state: str
+    merchant_id: int
+    storage_class: str
+    region_code: str | None
+    wants: list[Want] = field(default_factory=list)
+    candidates: Sequence[Candidate] = ()
+    choice: Choice = NOTHING_CHOSEN
+    shortage: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one warehouse sends all of it."""
+        return len(self.choice.parts) == 1 and not self.choice.short
+
+
+def run(limit: int) -> int:
+    """Allocate up to `limit` sub-orders; returns how many were claimed."""
+    return in_one_transaction(QUEUE, limit, _allocate)
+
+
+def _allocate(sub_order_ids: list[int]) -> None:
+    plans = _read(sub_order_ids)
+    routes = Routes()
+    routes.prepare({plan.region_code for plan in plans})
+    for plan in plans:
+        plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
+    stock = _read_stock(plans)
+    available = {key: units for key, (_stock_id, units) in stock.items()}
+    for plan in plans:
+        plan.choice = choose(plan.wants, plan.candidates, available)
+    _name_shortages(plans)
+
+    parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
+    demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
+    shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
+    served = reserving.reserve(demands, shortages=shortages, actor="allocate")
+    without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
+    done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
+
+    _write_allocated([plan for plan in done if plan.is_whole])
+    parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
+    _write_backordered([plan for plan in done if not plan.choice.parts])
+
+
+def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
+    """The sub-orders of the batch with their lines, in the order of the queue: longest waiting first."""
+    ids = array(sub_order_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id
+            """,
+            [ids],
+        )
+        plans = {row[0]: Plan(*row) for row in cursor.fetchall()}
+        cursor.execute(
+            """
+            SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity
+            FROM orders_suborderline l JOIN orders_orderline ol ON ol.id = l.order_line_id
+            WHERE l.sub_order_id = ANY(%s::bigint[]) ORDER BY l.id
+            """,
+            [ids],
+        )
+        for sub_order_id, *want in cursor.fetchall():
+            plans[sub_order_id].wants.append(Want(*want))
+    return list(plans.values())
+
+
+def _name_shortages(plans: Sequence[Plan]) -> None:
+    """Put SKU codes to what is short, for the staff who read it."""
+    short = {sku for plan in plans for sku in plan.choice.short}
+    if not short:
+        return
+    codes = dict(Sku.objects.filter(pk__in=short).values_list("pk", "code"))
+    for plan in plans:
+        plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
+
+
+def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]:
+    """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
+    pairs = {
+        (candidate.warehouse_id, want.sku_id) for plan in plans for candidate in plan.candidates for want in plan.wants
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
+            FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
+            -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
+            CROSS JOIN LATERAL (
+                SELECT * FROM inventory_stock s
+                WHERE s.sku_id = wanted.sku_id AND s.warehouse_id = wanted.warehouse_id LIMIT 1
+            ) AS s
+            """,
+            [array(warehouse for warehouse, _sku in pairs), array(sku for _warehouse, sku in pairs)],
+        )
+        return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
+
+
+def _demands(
+    plan: Plan, parts: "parting.Parts", stock: dict[tuple[int, int], tuple[int, int]]
+) -> list[reserving.Demand]:
+    demands = []
+    for candidate, takes in plan.choice.parts:
+        for take in takes:
+            stock_id = stock[candidate.warehouse_id, take.sku_id][0]
+            demand_id = parts.line_id(plan.id, candidate.warehouse_id, take.line_id)
+            demands.append(reserving.Demand(plan.id, demand_id, stock_id, take.quantity))
+    return demands
+
+
+def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:
+    """The stock rows that hold too little, as they were seen: should goods arrive meanwhile, the plan is void."""
+    return [
+        reserving.Shortage(plan.id, stock_id, seen)
+        for candidate in plan.candidates
+        for sku_id in plan.choice.short
+        for stock_id, seen in [stock.get((candidate.warehouse_id, sku_id), (0, 0))]
+        if stock_id
+    ]
+
+
+def _write_allocated(plans: Sequence[Plan]) -> None:
+    if not plans:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH plan AS (
+                SELECT * FROM unnest(%(ids)s::bigint[], %(warehouses)s::bigint[], %(why)s::jsonb[])
+                    AS p(id, warehouse_id, why)
+            ), moved AS (
+                UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
+                    shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = ''
+                FROM plan p WHERE s.id = p.id
+                RETURNING s.id, s.order_id, s.number, p.warehouse_id
+            )
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, to_state, data)
+            SELECT m.order_id, m.id, 'allocated', 'job', 'allocate', 'allocated',
+                jsonb_build_object('number', m.number, 'warehouse', w.code)
+            FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
+            """,
+            {
+                "ids": array(plan.id for plan in plans),
+                "warehouses": array(plan.choice.parts[0][0].warehouse_id for plan in plans),
+                "why": text_array(plan.choice.why_text for plan in plans),
+            },
+        )
+
+
+def _write_backordered(plans: Sequence[Plan]) -> None:
+    """Nothing can be sent: they sleep until stock wakes them. A first shortage is told, a repeated one is not."""
+    if not plans:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH plan AS (
+                SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
+                    AS p(id, from_state, why, short)
+            ), moved AS (
+                UPDATE orders_suborder s SET state = 'backordered', sourcing = p.why, shortage = p.short,
+                    ready_at = NULL, attempts = 0, last_error = ''
+                FROM plan p WHERE s.id = p.id
+                RETURNING s.id, s.order_id, s.number, p.from_state, p.short
+            )
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
+            SELECT order_id, id, 'backordered', 'job', 'allocate', from_state, 'backordered',
+                jsonb_build_object('number', number, 'short', short)
+            FROM moved WHERE from_state <> 'backordered'
+            """,
+            {
+                "ids": array(plan.id for plan in plans),
+                "from_states": text_array(plan.state for plan in plans),
+                "why": text_array(plan.choice.why_text for plan in plans),
+                "short": text_array(json.dumps(plan.shortage) for plan in plans),
+            },
+        )
+
+
+STAGE = Stage("allocate", run, wakes=("release", "deliver_virtual"), queue=QUEUE)

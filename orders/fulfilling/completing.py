@@ -1,0 +1,88 @@
+"""The complete stage: what the buyer has had long enough, or confirmed, is completed; then the order is."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from oms.common.errors import OmsError
+from oms.common.work import clock, nudging
+from oms.common.work.claiming import Stage
+from orders import actors, isolating, timeline
+from orders.actors import Actor
+from orders.fulfilling import derived as fulfilment
+from orders.locking import lock_order
+from orders.models import SubOrder, SubOrderState
+
+
+class NotDelivered(OmsError):
+    """Receipt can only be confirmed of what was delivered."""
+
+    code = "not_delivered"
+
+
+def _due() -> tuple[str, str]:
+    """What is to be completed, as SQL: the wait, and FROM and what follows. The column stands alone in the comparison,
+    so that the index ends the search, however much is delivered and not yet due."""
+    seconds = clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)).total_seconds()
+    wait = f"make_interval(secs => {seconds})"
+    return wait, (
+        f"FROM orders_suborder s WHERE s.state = 'delivered' AND s.delivered_at <= {clock.horizon()} - {wait}"
+        " ORDER BY s.delivered_at"
+    )
+
+
+def run(limit: int) -> int:
+    """Complete up to `limit` delivered sub-orders; returns how many."""
+    _wait, rows = _due()
+    with connection.cursor() as cursor:
+        # The order is locked before its sub-orders, so the claim only reads here.
+        cursor.execute(f"SELECT s.id, s.order_id {rows} LIMIT %s", [limit])
+        due = cursor.fetchall()
+    return isolating.work_on("complete", due, lambda keys, _orders: _complete(keys, actors.job("complete")))
+
+
+def backlog() -> str:
+    """Sub-orders that the buyer has had long enough."""
+    wait, rows = _due()
+    return f"SELECT s.delivered_at + {wait} AS due, {isolating.needs_person('s.order_id')} AS needs_person {rows}"
+
+
+def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE orders_suborder SET state = 'completed', completed_at = now(), ready_at = NULL
+            WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = 'delivered'
+                         ORDER BY id FOR NO KEY UPDATE)
+            RETURNING id, order_id
+            """,
+            [list(sub_order_ids)],
+        )
+        moved = cursor.fetchall()
+    timeline.record_of_sub_orders([key for key, _order in moved], "sub_order_completed", actor, to_state="completed")
+    fulfilment.refresh({order_id for _key, order_id in moved})
+    return len(moved)
+
+
+@transaction.atomic
+def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
+    """The buyer says that it came: complete the sub-order now. Raises NotDelivered."""
+    sub_order = SubOrder.objects.only("order_id").get(pk=sub_order_id)
+    lock_order(sub_order.order_id)
+    sub_order = SubOrder.objects.select_for_update(no_key=True, of=("self",)).get(pk=sub_order_id)
+    if sub_order.state == SubOrderState.COMPLETED:
+        return
+    if sub_order.state != SubOrderState.DELIVERED:
+        raise NotDelivered(
+            _("Sub-order %(number)s is not delivered yet: %(state)s.")
+            % {"number": sub_order.number, "state": sub_order.get_state_display()}
+        )
+    timeline.record_of_sub_orders([sub_order_id], "receipt_confirmed", actor)
+    _complete([sub_order_id], actor)
+    nudging.nudge("books")
+
+
+STAGE = Stage("complete", run, wakes=("books",), backlog=backlog)

@@ -1,0 +1,68 @@
+"""The split stage: an approved order becomes sub-orders, each of one merchant, storage class and payment method.
+
+Virtual goods are a storage class of their own. Every line goes whole into one sub-order and takes its shares along.
+"""
+
+from django.db import connection
+
+from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders.actors import job
+from orders.changing import units
+from orders.models import Order
+
+QUEUE = Queue(Order, "q.state = 'ready_to_split' AND q.open_holds = 0")
+
+_AMOUNTS = "goods_amount, freight_share, coupon_share, points_share, gift_card_share, payable_amount"
+_SUMS = ", ".join(f"sum(l.{column.strip()})" for column in _AMOUNTS.split(","))
+_LINE_AMOUNTS = ", ".join(f"l.{column.strip()}" for column in _AMOUNTS.split(","))
+
+
+def run(limit: int) -> int:
+    """Split up to `limit` orders; returns how many were claimed."""
+    return in_one_transaction(QUEUE, limit, _split)
+
+
+def _split(order_ids: list[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH line AS MATERIALIZED (
+                SELECT l.*, k.merchant_id, k.storage_class, k.weight_g
+                FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
+                WHERE l.order_id = ANY(%(ids)s)
+            ), part AS (
+                INSERT INTO orders_suborder
+                    (number, order_id, merchant_id, storage_class, payment_method, state, {_AMOUNTS},
+                     total_quantity, weight_g)
+                SELECT o.number || '-' || row_number() OVER (PARTITION BY o.id ORDER BY min(l.position)),
+                    o.id, l.merchant_id, l.storage_class, o.payment_method, 'awaiting_allocation', {_SUMS},
+                    sum(l.quantity), sum(l.quantity * l.weight_g)
+                FROM line l JOIN orders_order o ON o.id = l.order_id
+                GROUP BY o.id, l.merchant_id, l.storage_class
+                RETURNING id, number, order_id, merchant_id, storage_class
+            ), part_line AS (
+                INSERT INTO orders_suborderline (sub_order_id, order_line_id, quantity, {_AMOUNTS})
+                SELECT p.id, l.id, l.quantity, {_LINE_AMOUNTS}
+                FROM line l JOIN part p USING (order_id, merchant_id, storage_class)
+            ), moved AS (
+                UPDATE orders_order SET state = 'split', split_at = now(), ready_at = NULL,
+                    attempts = 0, last_error = ''
+                WHERE id = ANY(%(ids)s)
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
+                SELECT p.order_id, 'split', 'job', 'split', 'ready_to_split', 'split',
+                    jsonb_build_object('parts',
+                        jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
+                FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
+                GROUP BY p.order_id
+            )
+            SELECT id FROM orders_order WHERE id = ANY(%(ids)s) AND units_to_cancel IS NOT NULL
+            """,
+            {"ids": order_ids},
+        )
+        to_cancel = [key for (key,) in cursor.fetchall()]
+    if to_cancel:
+        units.carry_out(to_cancel, actor=job("split"))
+
+
+STAGE = Stage("split", run, wakes=("allocate",), queue=QUEUE)

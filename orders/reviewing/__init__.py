@@ -1,0 +1,1 @@
+"""Whether an order may go on: interception rules and holds."""

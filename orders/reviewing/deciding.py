@@ -1,0 +1,163 @@
+"""The review stage: interception rules open holds; orders without one go on after the grace period."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from oms.common.work import clock
+from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders.models import InterceptionRule, Order
+
+QUEUE = Queue(Order, "q.state = 'in_review' AND q.open_holds = 0")
+
+
+def _phone_key(column: str) -> str:
+    """`orders.intake.addresses.phone_key` in SQL."""
+    return rf"regexp_replace({column}, '^\+?86|\D', '', 'g')"
+
+
+# Each rule's hits among the orders of the batch: order, rule, and the figures that broke the limit. A velocity rule
+# counts the orders up to and including this one, so the orders within the limit pass and the next is held.
+_HITS = rf"""
+    SELECT o.id AS order_id, r.id AS rule_id, r.name AS rule, d.value || ' ' || d.reason AS detail
+    FROM fresh o
+    JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'deny_list'
+    CROSS JOIN LATERAL (
+        SELECT coalesce(nullif(phone, ''), address) AS value, reason FROM orders_denylistentry
+        WHERE is_active
+          AND (phone IN ({_phone_key("o.recipient_phone")}, {_phone_key("o.buyer_phone")}) AND phone <> ''
+               OR address_key = o.address_key)
+        LIMIT 1
+    ) AS d
+  UNION ALL
+    SELECT o.id, r.id, r.name, o.payable_amount || ' > ' || r.amount
+    FROM fresh o JOIN orders_interceptionrule r
+      ON r.is_active AND r.kind = 'amount_over' AND o.payable_amount > r.amount
+  UNION ALL
+    SELECT o.id, r.id, r.name, n.count || ' > ' || r.max_orders
+    FROM fresh o
+    JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'buyer_velocity'
+    CROSS JOIN LATERAL (
+        SELECT count(*) FROM orders_order p
+        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id AND p.state <> 'cancelled'
+          AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+    ) AS n
+    WHERE n.count > r.max_orders
+  UNION ALL
+    SELECT o.id, r.id, r.name, n.count || ' > ' || r.max_orders
+    FROM fresh o
+    JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'address_velocity'
+    CROSS JOIN LATERAL (
+        SELECT count(*) FROM orders_order p
+        WHERE p.address_key = o.address_key AND p.state <> 'cancelled'
+          AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+    ) AS n
+    WHERE n.count > r.max_orders
+  UNION ALL
+    SELECT o.id, r.id, r.name, max(n.code || ' × ' || n.units || ' > ' || r.max_units)
+    FROM fresh o
+    JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'sku_units_over' AND o.total_quantity > r.max_units
+    CROSS JOIN LATERAL (
+        SELECT k.code, sum(l.quantity) AS units FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
+        WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) GROUP BY k.id
+    ) AS n
+    WHERE n.units > r.max_units
+    GROUP BY o.id, r.id, r.name
+"""
+
+
+def run(limit: int) -> int:
+    """Review up to `limit` orders; returns how many were claimed."""
+    return in_one_transaction(QUEUE, limit, _review)
+
+
+def _review(order_ids: list[int]) -> None:
+    _open_holds(order_ids)
+    _approve_or_wait(order_ids)
+
+
+def _open_holds(order_ids: list[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH fresh AS MATERIALIZED (
+                SELECT * FROM orders_order WHERE id = ANY(%(ids)s) AND reviewed_at IS NULL
+            ), hit AS ({_HITS}), opened AS (
+                INSERT INTO orders_hold (order_id, kind, rule_id, reason, opened_by)
+                SELECT order_id, 'rule', rule_id, left(rule || ': ' || detail, 300), rule FROM hit
+                -- What was released once holds again only for another reason.
+                ON CONFLICT (order_id, rule_id) WHERE rule_id IS NOT NULL DO UPDATE SET reason = EXCLUDED.reason,
+                    opened_at = now(), released_at = NULL, released_by = '', release_note = ''
+                    WHERE orders_hold.released_at IS NOT NULL AND orders_hold.reason <> EXCLUDED.reason
+                RETURNING order_id, reason, opened_by
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
+                SELECT order_id, 'held', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
+            )
+            UPDATE orders_order o SET open_holds = o.open_holds + h.count, reviewed_at = now()
+            FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
+            WHERE o.id = h.order_id
+            """,
+            {"ids": order_ids},
+        )
+
+
+def look_again(order_id: int) -> None:
+    """Run the interception rules on a locked order once more, because what they look at changed."""
+    Order.objects.filter(pk=order_id).update(reviewed_at=None)
+    _open_holds([order_id])
+    Order.objects.filter(pk=order_id, reviewed_at=None).update(reviewed_at=timezone.now())
+
+
+def _approve_or_wait(order_ids: list[int]) -> None:
+    grace = clock.scaled(timedelta(seconds=settings.GRACE_PERIOD_SECONDS))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH moved AS (
+                UPDATE orders_order SET state = 'ready_to_split', reviewed_at = coalesce(reviewed_at, now()),
+                    ready_at = now(), attempts = 0, last_error = ''
+                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0
+                  AND (%(no_wait)s OR reviewed_at IS NOT NULL)
+                RETURNING id
+            )
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
+            SELECT id, 'approved', 'job', 'review', 'in_review', 'ready_to_split' FROM moved
+            """,
+            {"ids": order_ids, "no_wait": not grace or clock.waits_are_skipped()},
+        )
+        if grace:
+            cursor.execute(
+                """
+                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + %(grace)s
+                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0 AND reviewed_at IS NULL
+                """,
+                {"ids": order_ids, "grace": grace},
+            )
+
+
+def install_default_rules() -> None:
+    """Give a new installation rules to start from; does nothing where there are rules already."""
+    if InterceptionRule.objects.exists():
+        return
+    kinds = InterceptionRule.Kind
+    InterceptionRule.objects.bulk_create(
+        [
+            InterceptionRule(name=_("Deny list"), kind=kinds.DENY_LIST),
+            InterceptionRule(name=_("Large amount"), kind=kinds.AMOUNT_OVER, amount=Decimal(5000)),
+            InterceptionRule(
+                name=_("Many orders of a buyer"), kind=kinds.BUYER_VELOCITY, max_orders=5, window_minutes=10
+            ),
+            InterceptionRule(
+                name=_("Many orders to an address"), kind=kinds.ADDRESS_VELOCITY, max_orders=5, window_minutes=10
+            ),
+            InterceptionRule(name=_("Many units of a SKU"), kind=kinds.SKU_UNITS_OVER, max_units=50),
+        ]
+    )
+
+
+STAGE = Stage("review", run, wakes=("split",), queue=QUEUE)

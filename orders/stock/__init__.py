@@ -1,0 +1,1 @@
+"""Counted and changed stock, where promises to orders hang on it."""

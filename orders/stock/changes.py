@@ -1,0 +1,207 @@
+"""Telling how many units a warehouse has, as merchants do of their own and staff of any: one row, or many in few
+statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from inventory.models import Sku, Stock, Warehouse
+from oms.common.copying import array, text_array
+from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.work import nudging
+from oms.merchants.models import Merchant
+from orders.actors import Actor
+from orders.stock import stocktaking
+
+
+class NotOwnWarehouse(OmsError):
+    """Who keeps the goods counts them."""
+
+    code = "not_own_warehouse"
+
+
+class UnknownStock(OmsError):
+    """The merchant has no such SKU or warehouse."""
+
+    code = "not_found"
+    status_code = 404
+
+
+class NotKeptThere(OmsError):
+    """The warehouse keeps no goods of the SKU's storage class, so nothing would ever be sent from it."""
+
+    code = "storage_class_not_kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Units of a SKU in a warehouse: counted (`on_hand`), or come and gone (`change`). `version` must be the row's."""
+
+    sku: str
+    warehouse: str
+    on_hand: int | None = None
+    change: int | None = None
+    version: int | None = None
+    note: str = ""
+
+
+def change_one(
+    stock_id: int, on_hand: int | None, change: int | None, version: int | None, note: str, *, actor: Actor
+) -> Stock:
+    """Set or change the units on hand. Raises as `stocktaking.count_stock` does."""
+    if on_hand is not None:
+        return stocktaking.count_stock(stock_id, on_hand, actor=actor, note=note, version=version)
+    return stocktaking.change_stock(stock_id, change or 0, actor=actor, note=note, version=version)
+
+
+@transaction.atomic
+def change_many(
+    merchant: Merchant, changes: Sequence[Change], *, actor: Actor, everywhere: bool = False
+) -> list[Stock | OmsError]:
+    """Do each change of the merchant's goods for itself; returns the stock as it is then, or why it was refused, in
+    order. The merchant changes what lies in its own warehouses, staff what lies `everywhere`.
+
+    What takes no promise away is done in a handful of statements; the rest, and a stock row that is named twice, one
+    by one. All that they need is locked beforehand, sub-orders before stock.
+    """
+    outcomes: dict[int, Stock | OmsError] = {}
+    skus = {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={c.sku for c in changes})}
+    known = Warehouse.objects.filter(code__in={c.warehouse for c in changes})
+    if not everywhere:
+        known = known.filter(merchant=merchant)
+    warehouses = {warehouse.code: warehouse for warehouse in known}
+    places: dict[tuple[int, int], list[int]] = {}
+    for index, change in enumerate(changes):
+        if change.sku not in skus:
+            outcomes[index] = UnknownStock(_("There is no SKU %(sku)s.") % {"sku": change.sku}, attr="sku")
+        elif change.warehouse not in warehouses:
+            text = _("There is no warehouse %(code)s.") if everywhere else _("You have no warehouse %(code)s.")
+            message = text % {"code": change.warehouse}
+            outcomes[index] = UnknownStock(message, attr="warehouse")
+        elif refusal := _not_kept(skus[change.sku], warehouses[change.warehouse], change):
+            outcomes[index] = refusal
+        else:
+            places.setdefault((warehouses[change.warehouse].pk, skus[change.sku].pk), []).append(index)
+    rows = _rows_of(places)
+    ahead = _lock_ahead(rows, places, changes)
+    once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
+    done = _change_simply({stock: changes[index] for stock, index in once.items()}, actor)
+    for stock_id, outcome in done.items():
+        outcomes[once[stock_id]] = outcome
+    for place, indexes in places.items():
+        for index in indexes:
+            if index in outcomes:
+                continue
+            change = changes[index]
+            if rows[place] not in ahead:
+                # It became short between the look and the lock; what it needs now is not locked.
+                outcomes[index] = ChangedMeanwhile(_("The stock was changed meanwhile. Repeat the call."))
+                continue
+            try:
+                outcomes[index] = change_one(
+                    rows[place], change.on_hand, change.change, change.version, change.note, actor=actor
+                )
+            except OmsError as refusal:
+                outcomes[index] = refusal
+    nudging.nudge("wake")
+    return [outcomes[index] for index in range(len(changes))]
+
+
+def _not_kept(sku: Sku, warehouse: Warehouse, change: Change) -> NotKeptThere | None:
+    """Why no units may come in there; what lies there wrongly may always go."""
+    if sku.storage_class in warehouse.storage_classes or (change.on_hand or 0) + max(change.change or 0, 0) <= 0:
+        return None
+    message = _(
+        "Warehouse %(code)s keeps no goods of the storage class %(class)s. Name another, or have it added there."
+    )
+    shown = {"code": warehouse.code, "class": sku.get_storage_class_display()}
+    return NotKeptThere(message % shown, attr="warehouse")
+
+
+def _lock_ahead(
+    rows: dict[tuple[int, int], int], places: dict[tuple[int, int], list[int]], changes: Sequence[Change]
+) -> set[int]:
+    """Lock the stock rows and the sub-orders that they may cost their promises; returns the rows done one by one."""
+    known = {stock.pk: stock for stock in Stock.objects.filter(pk__in=rows.values())}
+    ahead: set[int] = set()
+    for place, indexes in places.items():
+        stock, change = known[rows[place]], changes[indexes[0]]
+        on_hand = change.on_hand if change.on_hand is not None else stock.on_hand + (change.change or 0)
+        if len(indexes) > 1 or not stock.reserved <= on_hand <= stocktaking.MOST_UNITS:
+            ahead.add(stock.pk)
+    if ahead:
+        stocktaking.lock_for_counting(ahead, rows.values())
+    return ahead
+
+
+def _rows_of(places: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], int]:
+    """The stock row of each (warehouse id, SKU id), made with nothing in it where there is none."""
+    if not places:
+        return {}
+    wanted = [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO inventory_stock (warehouse_id, sku_id)
+            SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
+            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
+            """,
+            wanted,
+        )
+        # A statement of its own: the one above does not see what another call made while it waited.
+        cursor.execute(
+            """
+            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s
+            JOIN unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id) USING (warehouse_id, sku_id)
+            """,
+            wanted,
+        )
+        return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
+
+
+@transaction.atomic
+def _change_simply(changes: dict[int, Change], actor: Actor) -> dict[int, Stock | OmsError]:
+    """The changes, by stock row, that leave every promise as it is; what is stale is refused, the others are left."""
+    if not changes:
+        return {}
+    reserving.lock_stock(changes)
+    outcomes: dict[int, Stock | OmsError] = {}
+    wanted: list[tuple[int, int, str]] = []
+    for stock in Stock.objects.filter(pk__in=changes):
+        change = changes[stock.pk]
+        if change.version is not None and change.version != stock.version:
+            outcomes[stock.pk] = ChangedMeanwhile(
+                _("The stock was changed meanwhile. Look at it again and repeat what you wanted."), attr="version"
+            )
+            continue
+        on_hand = change.on_hand if change.on_hand is not None else stock.on_hand + (change.change or 0)
+        if stock.reserved <= on_hand <= stocktaking.MOST_UNITS:
+            wanted.append((stock.pk, on_hand, change.note))
+    if wanted:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                WITH wanted AS (
+                    SELECT w.*, w.on_hand - s.on_hand AS change
+                    FROM unnest(%(ids)s::bigint[], %(units)s::int[], %(notes)s::text[]) AS w(id, on_hand, note)
+                    JOIN inventory_stock s USING (id)
+                ), booked AS (
+                    INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
+                    SELECT id, 'stock_take', change, %(actor)s, note FROM wanted WHERE change <> 0
+                )
+                UPDATE inventory_stock s SET on_hand = w.on_hand, 
+                    wakes_backorders_since = coalesce(s.wakes_backorders_since, now())
+                FROM wanted w WHERE s.id = w.id AND w.change <> 0
+                """,
+                {
+                    "ids": array(key for key, _units, _note in wanted),
+                    "units": array(units for _key, units, _note in wanted),
+                    "notes": text_array(note for _key, _units, note in wanted),
+                    "actor": actor.name,
+                },
+            )
+        outcomes.update(Stock.objects.in_bulk([key for key, _units, _note in wanted]))
+    return outcomes

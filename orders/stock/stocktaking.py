@@ -1,0 +1,123 @@
+"""A stock-take: what was counted is a fact, also where more was promised than is there."""
+
+from collections.abc import Callable, Collection
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext as _
+
+from inventory import reserving
+from inventory.models import Reservation, Stock, StockMovement
+from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.work import nudging
+from orders import timeline
+from orders.actors import Actor
+from orders.models import SubOrder, SubOrderLine, SubOrderState
+
+MOST_UNITS = 1_000_000_000
+
+
+class PromisedElsewhere(OmsError):
+    """Too many of the units are in the hands of the warehouse already."""
+
+    code = "promised"
+
+
+def change_stock(stock_id: int, change: int, *, actor: Actor, note: str = "", version: int | None = None) -> Stock:
+    """Add units to what is on hand, or take some away. Raises as `count_stock` does."""
+    return _count(stock_id, lambda stock: stock.on_hand + change, actor=actor, note=note, version=version)
+
+
+def count_stock(stock_id: int, counted: int, *, actor: Actor, note: str = "", version: int | None = None) -> Stock:
+    """Set the units on hand to what was counted. Promises that it cannot keep are taken away, the youngest first:
+    their sub-orders are backordered in the same transaction.
+
+    Raises OmsError for a negative count, and PromisedElsewhere if sub-orders that the warehouse is working on would
+    have to lose their goods: those must be cancelled there first. Raises ChangedMeanwhile if a `version` is given and
+    is not the row's any more.
+    """
+    return _count(stock_id, lambda _stock: counted, actor=actor, note=note, version=version)
+
+
+@transaction.atomic
+def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: str, version: int | None) -> Stock:
+    candidates = lock_for_counting([stock_id])
+    stock = Stock.objects.get(pk=stock_id)
+    if version is not None and stock.version != version:
+        raise ChangedMeanwhile(_("The stock was changed meanwhile. Look at it again and repeat what you wanted."))
+    counted = count(stock)
+    if counted < 0:
+        raise OmsError(_("A count cannot be negative."), attr="counted")
+    if counted > MOST_UNITS:
+        raise OmsError(_("A count has at most %(most)d units.") % {"most": MOST_UNITS}, attr="counted")
+    excess = stock.reserved - counted
+    losers: list[SubOrder] = []
+    for sub_order in sorted(candidates, key=lambda part: -part.pk):
+        if excess <= 0:
+            break
+        promised = Reservation.objects.filter(
+            stock_id=stock_id, state="active", demand_id__in=sub_order.lines.values("pk")
+        )
+        excess -= sum(promised.values_list("quantity", flat=True))
+        losers.append(sub_order)
+    if excess > 0:
+        raise PromisedElsewhere(
+            _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
+            % {"units": excess}
+        )
+    _backorder(losers, actor)
+    change = counted - stock.on_hand
+    if change:
+        StockMovement.objects.create(
+            stock=stock, kind=StockMovement.Kind.STOCK_TAKE, on_hand_change=change, actor=actor.name, note=note[:200]
+        )
+    Stock.objects.filter(pk=stock_id).update(
+        on_hand=counted, wakes_backorders_since=Coalesce("wakes_backorders_since", Now())
+    )
+    nudging.nudge("wake")
+    return Stock.objects.get(pk=stock_id)
+
+
+def lock_for_counting(stock_ids: Collection[int], others: Collection[int] = ()) -> list[SubOrder]:
+    """Lock all that counting these stock rows may change, and the `others`, in the one order: sub-orders that can lose
+    their promises, which are returned, then stock. Needs an open transaction."""
+    lines = SubOrderLine.objects.filter(
+        pk__in=Reservation.objects.filter(stock_id__in=stock_ids, state="active").values("demand_id"),
+        sub_order__state=SubOrderState.ALLOCATED,
+        sub_order__lease_until=None,
+        sub_order__last_error="",
+    )
+    # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
+    ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
+    # One with an error may have reached its warehouse all the same.
+    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
+    candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
+    # A loser gives back all of its reservations: their stock is locked along, in the one order.
+    theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
+    reserving.lock_stock({*stock_ids, *others, *theirs.values_list("stock_id", flat=True)})
+    return candidates
+
+
+def _lines_of(sub_orders: list[SubOrder]) -> QuerySet[SubOrderLine]:
+    return SubOrderLine.objects.filter(sub_order_id__in=[sub_order.pk for sub_order in sub_orders])
+
+
+def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
+    """Their whole reservation goes back, so that they can be sourced anew."""
+    ids = [sub_order.pk for sub_order in sub_orders]
+    if not ids:
+        return
+    lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE orders_suborder SET state = 'backordered', warehouse_id = NULL, allocated_at = NULL,
+                ready_at = now(), sourcing = NULL
+            WHERE id = ANY(%s)
+            """,
+            [ids],
+        )
+    reserving.release(list(lines), actor=actor.name, note="stock-take")
+    timeline.record_of_sub_orders(ids, "backordered", actor, to_state="backordered", short={})
+    nudging.nudge("allocate")

@@ -1,1 +1,0 @@
-"""The API's operations on orders and sub-orders."""

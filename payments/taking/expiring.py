@@ -1,0 +1,43 @@
+"""Orders that were not paid in time are cancelled, after a last look at the money."""
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from oms.common.work.claiming import Stage
+from orders import actors
+from orders.changing import cancelling
+from orders.locking import lock_orders
+
+# A notice that is stored but not applied yet is money: the order stays until it is applied. What was applied and did
+# not start the review was too little; it goes back.
+_UNPAID = """
+    o.state = 'awaiting_payment' AND o.pay_by < now() AND o.open_holds = 0
+    AND NOT EXISTS (
+        SELECT FROM payments_payment p JOIN payments_paymentnotice n ON n.reference = p.number
+        WHERE p.order_id = o.id AND n.kind = 'captured' AND n.applied_at IS NULL)
+"""
+
+
+def run(limit: int) -> int:
+    """Cancel up to `limit` orders whose deadline for payment is over; returns how many."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SELECT o.id FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by LIMIT %s", [min(limit, 100)])
+        locked = lock_orders([key for (key,) in cursor.fetchall()])
+        # Looked at once more under the lock: the money may have come in between.
+        cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])
+        unpaid = [key for (key,) in cursor.fetchall()]
+        for order_id in unpaid:
+            cancelling.cancel_order(order_id, reason=_("Not paid in time."), actor=actors.job("expire_unpaid"))
+    return len(unpaid)
+
+
+def backlog() -> str:
+    """Orders whose deadline is over; those that were held meanwhile are due since the hold was released."""
+    return f"""
+        SELECT greatest(o.pay_by, (SELECT max(h.released_at) FROM orders_hold h WHERE h.order_id = o.id)) AS due,
+            false AS needs_person
+        FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by
+    """
+
+
+STAGE = Stage("expire_unpaid", run, wakes=("books",), backlog=backlog)
