@@ -319,8 +319,8 @@ def _orders_of_waybill(text: str) -> QuerySet[Any]:
 panels.register(panels.Panel(gettext_lazy("Parcels"), "admin/logistics/order_panel.html", _parcels, position=20))
 panels.register_row_notes(_alert_notes)
 panels.register_filter(AlertFilter)
-panels.register_queue(
-    panels.Queue(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
+panels.register_tab(
+    panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
 )
 panels.register_needing_person(_orders_of_stuck_shipments)
 panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))

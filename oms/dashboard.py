@@ -26,7 +26,7 @@ from oms.common.desk.lists import capped_count, first_id_since, rounded
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, stage_figures
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Payment, PaymentState, Refund, RefundState
 
 CAP = 10_000
 KEPT_SECONDS = 15
@@ -51,7 +51,7 @@ _STAGE_TITLES = {
     "dispatch": gettext_lazy("Get waybills"),
     "track": gettext_lazy("Apply scans"),
     "complete": gettext_lazy("Complete"),
-    "books": gettext_lazy("Put books right"),
+    "owing": gettext_lazy("Put right what is owed"),
     "send_refund": gettext_lazy("Send refunds"),
     "chase_refunds": gettext_lazy("Ask after refunds"),
     "watch": gettext_lazy("Watch for delays"),
@@ -95,8 +95,8 @@ def take_snapshot() -> Snapshot:
 _WORKED_ON: tuple[tuple[type[Model], str], ...] = (
     (Order, ""),
     (SubOrder, ""),
-    (Payment, PaymentStatus.INTENDED),
-    (Refund, RefundStatus.INTENDED),
+    (Payment, PaymentState.INTENDED),
+    (Refund, RefundState.INTENDED),
     (Shipment, ShipmentState.CREATED),
 )
 

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "orders",
     "payments",
     "logistics",
+    "oms.doors.loc",
 ]
 
 MIDDLEWARE = [
@@ -198,9 +199,9 @@ SPECTACULAR_SETTINGS = {
         "WebhookEndpointState": "oms.merchants.models.EndpointState",
         "WebhookDeliveryState": "oms.merchants.models.DeliveryState",
         "WebhookDisabledBecause": "oms.merchants.models.DisabledBecause",
-        "PaymentState": "orders.models.PaymentState",
-        "PaymentStatus": "payments.models.PaymentStatus",
-        "RefundStatus": "payments.models.RefundStatus",
+        "OrderPaymentState": "orders.models.OrderPaymentState",
+        "PaymentState": "payments.models.PaymentState",
+        "RefundState": "payments.models.RefundState",
         "RejectedOrderState": "orders.models.RejectedOrder.State",
         "StorageClass": "inventory.models.StorageClass",
     },

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from inventory.models import StorageClass
 from oms.common.files.exporting import Column, Export, register
 from oms.common.masking import mask_name, mask_phone
-from orders.models import FulfilmentState, Order, OrderState, PaymentMethod, PaymentState, SubOrder, SubOrderState
+from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState, PaymentMethod, SubOrder, SubOrderState
 from orders.models.order import Promise
 
 
@@ -23,7 +23,7 @@ ORDERS = register(
             Column(_("channel"), "channel__name"),
             Column(_("merchant"), "channel__merchant__code"),
             Column(_("state"), "state", dict(OrderState.choices)),
-            Column(_("payment state"), "payment_state", dict(PaymentState.choices)),
+            Column(_("payment state"), "payment_state", dict(OrderPaymentState.choices)),
             Column(_("fulfilment state"), "fulfilment_state", dict(FulfilmentState.choices)),
             Column(_("payment method"), "payment_method", dict(PaymentMethod.choices)),
             Column(_("promise"), "promise", dict(Promise.choices)),

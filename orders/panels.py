@@ -44,7 +44,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class Tab:
     """A tab above the order list: a link to a filter of the list, with a (capped, cached) number of orders."""
 
     title: Any
@@ -65,7 +65,7 @@ class Lookup:
 @dataclass(slots=True)
 class _Registry:
     panels: list[Panel] = field(default_factory=list)
-    queues: list[Queue] = field(default_factory=list)
+    tabs: list[Tab] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
     row_notes: list[Callable[[Sequence[int]], Mapping[int, Iterable[Note]]]] = field(default_factory=list)
     filters: list[Any] = field(default_factory=list)
@@ -81,10 +81,10 @@ def register(panel: Panel) -> None:
     registry.panels.sort(key=lambda known: known.position)
 
 
-def register_queue(queue: Queue) -> None:
+def register_tab(tab: Tab) -> None:
     """Show the tab above the order list."""
-    registry.queues.append(queue)
-    registry.queues.sort(key=lambda known: known.position)
+    registry.tabs.append(tab)
+    registry.tabs.sort(key=lambda known: known.position)
 
 
 def register_lookup(lookup: Lookup) -> None:

@@ -25,9 +25,9 @@ from payments.models import (
     Invoice,
     Payment,
     PaymentNotice,
-    PaymentStatus,
+    PaymentState,
     Refund,
-    RefundStatus,
+    RefundState,
     Settlement,
 )
 from payments.owing import paying_out, retrying
@@ -164,7 +164,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         Settlement.objects.filter(sub_order__order=order).select_related("merchant", "sub_order").order_by("id")
     )
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
-    refunded = sum((refund.amount for refund in refunds if refund.state == RefundStatus.SUCCEEDED), Decimal(0))
+    refunded = sum((refund.amount for refund in refunds if refund.state == RefundState.SUCCEEDED), Decimal(0))
     return {
         "payments": payments,
         "refunds": [{"row": refund, "reason": refund_reason(refund)} for refund in refunds],
@@ -179,7 +179,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
 
 def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
     for payment in payments:
-        if payment.state == PaymentStatus.CAPTURED and payment.needs_person_since:
+        if payment.state == PaymentState.CAPTURED and payment.needs_person_since:
             yield Remark(
                 _(
                     "Payment %(number)s was reported as captured more than once: find out whether the buyer paid twice,"
@@ -188,7 +188,7 @@ def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]
                 % {"number": payment.number},
                 "danger",
             )
-        if payment.state == PaymentStatus.FAILED:
+        if payment.state == PaymentState.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
     rows: list[Payment | Refund] = [*payments, *refunds]
     for row in rows:
@@ -199,17 +199,17 @@ def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]
             )
     for refund in refunds:
         values = {"number": refund.number, "amount": f"{refund.amount:,.2f}", "reason": refund_reason(refund)}
-        if refund.state == RefundStatus.REQUESTED and refund.needs_person_since:
+        if refund.state == RefundState.REQUESTED and refund.needs_person_since:
             yield Remark(
                 _("The provider has said nothing about refund %(number)s of %(amount)s yuan for days.") % values,
                 "danger",
             )
-        if refund.state == RefundStatus.FAILED:
+        if refund.state == RefundState.FAILED:
             yield Remark(
                 _("Refund %(number)s of %(amount)s yuan failed (%(reason)s): the money is still ours.") % values,
                 "danger",
             )
-        elif refund.state != RefundStatus.SUCCEEDED:
+        elif refund.state != RefundState.SUCCEEDED:
             yield Remark(
                 _("Refund %(number)s of %(amount)s yuan is under way (%(reason)s).") % values,
             )

@@ -4,7 +4,7 @@ from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
 from oms.common.door.filters import MomentFilter
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Payment, PaymentState, Refund, RefundState
 
 
 class PaymentFilter(FilterSet):
@@ -12,7 +12,7 @@ class PaymentFilter(FilterSet):
 
     order = CharFilter("order__number", max_length=16, help_text="The number of the order.")
     number = CharFilter(max_length=32)
-    state = ChoiceFilter(choices=PaymentStatus.choices)
+    state = ChoiceFilter(choices=PaymentState.choices)
     created_after = MomentFilter("created_at", "gte", help_text="Made then or later.")
     created_before = MomentFilter("created_at", "lt", help_text="Made earlier.")
     captured_after = MomentFilter("captured_at", "gte", help_text="Captured then or later.")
@@ -27,7 +27,7 @@ class RefundFilter(FilterSet):
 
     order = CharFilter("order__number", max_length=16, help_text="The number of the order.")
     number = CharFilter(max_length=32)
-    state = ChoiceFilter(choices=RefundStatus.choices)
+    state = ChoiceFilter(choices=RefundState.choices)
     created_after = MomentFilter("created_at", "gte", help_text="Made then or later.")
     created_before = MomentFilter("created_at", "lt", help_text="Made earlier.")
 

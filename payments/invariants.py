@@ -39,7 +39,7 @@ INVARIANTS = (
         "Money of a cancelled order is refunded, or a refund is under way, or its books are due.",
         """
         SELECT o.number, o.paid_amount FROM orders_order o
-        WHERE o.state = 'cancelled' AND o.paid_amount > 0 AND o.books_due_since IS NULL AND NOT o.is_historical
+        WHERE o.state = 'cancelled' AND o.paid_amount > 0 AND o.owed_changed_since IS NULL AND NOT o.is_historical
           AND o.paid_amount > (SELECT coalesce(sum(amount), 0) FROM payments_refund r WHERE r.order_id = o.id)
         """,
     ),
@@ -70,7 +70,7 @@ INVARIANTS = (
         SELECT s.number FROM orders_suborder s
         JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = 'marketplace'
         JOIN orders_order o ON o.id = s.order_id
-        WHERE o.state = 'completed' AND s.state = 'completed' AND o.books_due_since IS NULL
+        WHERE o.state = 'completed' AND s.state = 'completed' AND o.owed_changed_since IS NULL
           AND NOT EXISTS (SELECT FROM payments_settlement t WHERE t.sub_order_id = s.id)
         """,
     ),

@@ -11,7 +11,7 @@ from oms.merchants.models import Merchant
 from orders.models import Order, SubOrder
 
 
-class PaymentStatus(models.TextChoices):
+class PaymentState(models.TextChoices):
     """Where a payment is."""
 
     INTENDED = "intended", _("Intended")
@@ -45,7 +45,7 @@ class Payment(WorkItem, Versioned):
         help_text=_("Set where the carrier collects the cash of a parcel."),
     )
     provider = models.CharField(_("provider"), max_length=20)
-    state = FSMField(_("state"), choices=PaymentStatus.choices, default=PaymentStatus.INTENDED, protected=True)
+    state = FSMField(_("state"), choices=PaymentState.choices, default=PaymentState.INTENDED, protected=True)
     amount = money(_("amount"))
     captured_amount = money(_("captured"), db_default=0)
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
@@ -64,15 +64,15 @@ class Payment(WorkItem, Versioned):
                 fields=["sub_order"], condition=Q(sub_order__isnull=False), name="payment_collects_a_sub_order_once"
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_is_positive"),
-            models.CheckConstraint(condition=Q(state__in=PaymentStatus.values), name="payment_state_is_known"),
+            models.CheckConstraint(condition=Q(state__in=PaymentState.values), name="payment_state_is_known"),
             models.CheckConstraint(
-                condition=Q(state=PaymentStatus.CAPTURED, captured_amount__gt=0, captured_at__isnull=False)
-                | (~Q(state=PaymentStatus.CAPTURED) & Q(captured_amount=0)),
+                condition=Q(state=PaymentState.CAPTURED, captured_amount__gt=0, captured_at__isnull=False)
+                | (~Q(state=PaymentState.CAPTURED) & Q(captured_amount=0)),
                 name="payment_captured_amount_set_once_captured",
             ),
         ]
         indexes = [
-            models.Index(fields=["ready_at"], condition=Q(state=PaymentStatus.INTENDED), name="payment_queue_request"),
+            models.Index(fields=["ready_at"], condition=Q(state=PaymentState.INTENDED), name="payment_queue_request"),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
         permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
@@ -80,23 +80,23 @@ class Payment(WorkItem, Versioned):
     def __str__(self) -> str:
         return self.number
 
-    @transition(state, source=PaymentStatus.INTENDED, target=PaymentStatus.PENDING)
+    @transition(state, source=PaymentState.INTENDED, target=PaymentState.PENDING)
     def request(self) -> None:
         """The provider knows it and waits for the buyer."""
 
     @transition(
         state,
-        source=[PaymentStatus.INTENDED, PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.EXPIRED],
-        target=PaymentStatus.CAPTURED,
+        source=[PaymentState.INTENDED, PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED],
+        target=PaymentState.CAPTURED,
     )
     def capture(self) -> None:
         """The money is ours. Money that comes after a failure or too late is money all the same."""
 
-    @transition(state, source=[PaymentStatus.INTENDED, PaymentStatus.PENDING], target=PaymentStatus.FAILED)
+    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.FAILED)
     def fail(self) -> None:
         """The provider or the buyer refused."""
 
-    @transition(state, source=[PaymentStatus.INTENDED, PaymentStatus.PENDING], target=PaymentStatus.EXPIRED)
+    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.EXPIRED)
     def expire(self) -> None:
         """The order was cancelled before the money came."""
 
@@ -137,7 +137,7 @@ class PaymentNotice(models.Model):
         return f"{self.provider} {self.notice_key}"
 
 
-class RefundStatus(models.TextChoices):
+class RefundState(models.TextChoices):
     """Where a refund is."""
 
     INTENDED = "intended", _("Intended")
@@ -160,7 +160,7 @@ class Refund(WorkItem, Versioned):
     number = models.CharField(_("refund number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="refunds")
     payment = models.ForeignKey(Payment, verbose_name=_("payment"), on_delete=models.PROTECT, related_name="refunds")
-    state = FSMField(_("state"), choices=RefundStatus.choices, default=RefundStatus.INTENDED, protected=True)
+    state = FSMField(_("state"), choices=RefundState.choices, default=RefundState.INTENDED, protected=True)
     amount = money(_("amount"))
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
     reason = models.CharField(_("reason"), max_length=40)
@@ -176,15 +176,15 @@ class Refund(WorkItem, Versioned):
         constraints = [
             models.UniqueConstraint(fields=["number"], name="refund_number_is_unique"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="refund_amount_is_positive"),
-            models.CheckConstraint(condition=Q(state__in=RefundStatus.values), name="refund_state_is_known"),
+            models.CheckConstraint(condition=Q(state__in=RefundState.values), name="refund_state_is_known"),
             models.CheckConstraint(
-                condition=~Q(state=RefundStatus.SUCCEEDED) | Q(succeeded_at__isnull=False),
+                condition=~Q(state=RefundState.SUCCEEDED) | Q(succeeded_at__isnull=False),
                 name="refund_succeeded_at_set_once_succeeded",
             ),
         ]
         indexes = [
-            models.Index(fields=["ready_at"], condition=Q(state=RefundStatus.INTENDED), name="refund_queue_request"),
-            models.Index(fields=["ready_at"], condition=Q(state=RefundStatus.REQUESTED), name="refund_queue_chase"),
+            models.Index(fields=["ready_at"], condition=Q(state=RefundState.INTENDED), name="refund_queue_request"),
+            models.Index(fields=["ready_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
         ]
         permissions = [("pay_out_refund", _("Can record that a refund was paid by hand"))]
@@ -192,23 +192,23 @@ class Refund(WorkItem, Versioned):
     def __str__(self) -> str:
         return self.number
 
-    @transition(state, source=RefundStatus.INTENDED, target=RefundStatus.REQUESTED)
+    @transition(state, source=RefundState.INTENDED, target=RefundState.REQUESTED)
     def request(self) -> None:
         """The provider has it."""
 
     @transition(
         state,
-        source=[RefundStatus.INTENDED, RefundStatus.REQUESTED, RefundStatus.FAILED],
-        target=RefundStatus.SUCCEEDED,
+        source=[RefundState.INTENDED, RefundState.REQUESTED, RefundState.FAILED],
+        target=RefundState.SUCCEEDED,
     )
     def succeed(self) -> None:
         """The buyer has the money. Notices come in any order: money that arrived after a failure arrived."""
 
-    @transition(state, source=[RefundStatus.INTENDED, RefundStatus.REQUESTED], target=RefundStatus.FAILED)
+    @transition(state, source=[RefundState.INTENDED, RefundState.REQUESTED], target=RefundState.FAILED)
     def fail(self) -> None:
         """The provider refused; a person must look."""
 
-    @transition(state, source=[RefundStatus.REQUESTED, RefundStatus.FAILED], target=RefundStatus.INTENDED)
+    @transition(state, source=[RefundState.REQUESTED, RefundState.FAILED], target=RefundState.INTENDED)
     def retry(self) -> None:
         """A person sends it again, under the same number."""
 

@@ -258,7 +258,7 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
         # Cash on delivery was collected, or goods came back: the books are to be looked at.
         cursor.execute(
             """
-            UPDATE orders_order SET books_due_since = coalesce(books_due_since, now()) WHERE id IN (
+            UPDATE orders_order SET owed_changed_since = coalesce(owed_changed_since, now()) WHERE id IN (
                 SELECT order_id FROM orders_suborder
                 WHERE id = ANY(%s) AND (payment_method = 'cod' OR state = 'returned'))
             """,
@@ -267,7 +267,7 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
     timeline.record_of_sub_orders(
         sub_order_ids, state, Actor(ActorKind.CARRIER, "carrier"), to_state=state, is_public=state == "delivered"
     )
-    nudging.nudge("books")
+    nudging.nudge("owing")
 
 
-STAGE = Stage("track", run, wakes=("books", "complete"), backlog=backlog)
+STAGE = Stage("track", run, wakes=("owing", "complete"), backlog=backlog)

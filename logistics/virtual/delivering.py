@@ -23,7 +23,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
 
-_MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_locorder l WHERE l.order_id = q.order_id AND l.merchant_delivers)"
+_MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.merchant_delivers)"
 QUEUE = Queue(
     SubOrder,
     "q.state = 'allocated' AND q.storage_class = 'virtual'",
@@ -95,7 +95,7 @@ def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: A
             raise CannotDeliver(_("Nothing virtual of the order is ready: %(state)s.") % {"state": state})
     VirtualDelivery.objects.bulk_create([VirtualDelivery(sub_order=part, **_sealed(kind, content)) for part in parts])
     _book([part.pk for part in parts], [order_id], actor)
-    nudging.nudge("complete", "books")
+    nudging.nudge("complete", "owing")
 
 
 def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
@@ -110,7 +110,7 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
         )
         cursor.execute(
             """
-            UPDATE orders_order SET books_due_since = coalesce(books_due_since, now()) WHERE id IN (
+            UPDATE orders_order SET owed_changed_since = coalesce(owed_changed_since, now()) WHERE id IN (
                 SELECT order_id FROM orders_suborder WHERE id = ANY(%s) AND payment_method = 'cod')
             """,
             [mine],
@@ -142,4 +142,4 @@ def _new_code() -> str:
     return "-".join(text[i : i + 5] for i in range(0, 20, 5))
 
 
-STAGE = Stage("deliver_virtual", run, wakes=("complete", "books"), queue=QUEUE)
+STAGE = Stage("deliver_virtual", run, wakes=("complete", "owing"), queue=QUEUE)

@@ -146,7 +146,7 @@ def _mark_released(sub_order_ids: list[int]) -> None:
             )
 
 
-def _move(sub_order_ids: list[int], state: str, changes: str, expected: deadlines.Expectation | None) -> None:
+def _move(sub_order_ids: list[int], state: str, changes: str, expected: deadlines.Deadline | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

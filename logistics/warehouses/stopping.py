@@ -68,4 +68,4 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
     finish_requests(set(orders.values()), actor=actors.job("cancel_at_warehouse"))
 
 
-STAGE = Stage("cancel_at_warehouse", run, wakes=("books", "wake", "dispatch"), queue=QUEUE)
+STAGE = Stage("cancel_at_warehouse", run, wakes=("owing", "wake", "dispatch"), queue=QUEUE)

@@ -8,7 +8,7 @@ from oms.common.work import clock
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class Deadline:
     """An event that must come within `hours`; if it does not, an alert of this kind opens."""
 
     event: str
@@ -22,12 +22,12 @@ class Expectation:
 
 
 _KIND = LogisticsAlert.Kind
-PACKED = Expectation("packed", 24, _KIND.WAREHOUSE_LATE)
-WAYBILL = Expectation("waybill", 4, _KIND.DISPATCH_LATE)
-SHIPPED = Expectation("shipped", 24, _KIND.WAREHOUSE_LATE)
-COLLECTED = Expectation("collected", 24, _KIND.NO_PICKUP)
-SCAN = Expectation("scan", 48, _KIND.NO_NEWS)
-SIGNED = Expectation("signed", 24, _KIND.NOT_SIGNED)
+PACKED = Deadline("packed", 24, _KIND.WAREHOUSE_LATE)
+WAYBILL = Deadline("waybill", 4, _KIND.DISPATCH_LATE)
+SHIPPED = Deadline("shipped", 24, _KIND.WAREHOUSE_LATE)
+COLLECTED = Deadline("collected", 24, _KIND.NO_PICKUP)
+SCAN = Deadline("scan", 48, _KIND.NO_NEWS)
+SIGNED = Deadline("signed", 24, _KIND.NOT_SIGNED)
 
 ALL = (PACKED, WAYBILL, SHIPPED, COLLECTED, SCAN, SIGNED)
 # An open alert goes up one level each time that so many hours pass without news: no pick-up for 24 h is a warning,

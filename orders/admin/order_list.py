@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from oms.common.desk.lists import DayRangeFilter, YesFilter, capped_count, one_of
 from oms.common.templatetags.staff import tone
 from orders.models import Order, OrderState, SubOrder, SubOrderState
-from orders.panels import Note, Queue, registry
+from orders.panels import Note, Tab, registry
 
 QUEUE_CAP = 999
 QUEUE_SECONDS = 10
@@ -79,17 +79,17 @@ def _in_state(state: OrderState) -> Callable[[], QuerySet[Order]]:
 
 
 QUEUES = (
-    Queue(gettext_lazy("Held"), "held", "1", lambda: held(Order.objects.all()), 10),
-    Queue(gettext_lazy("Needs a person"), "person", "1", lambda: needing_person(Order.objects.all()), 20),
-    Queue(gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all()), 30),
-    Queue(
+    Tab(gettext_lazy("Held"), "held", "1", lambda: held(Order.objects.all()), 10),
+    Tab(gettext_lazy("Needs a person"), "person", "1", lambda: needing_person(Order.objects.all()), 20),
+    Tab(gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all()), 30),
+    Tab(
         gettext_lazy("Awaiting payment"),
         "state__exact",
         OrderState.AWAITING_PAYMENT.value,
         _in_state(OrderState.AWAITING_PAYMENT),
         40,
     ),
-    Queue(
+    Tab(
         gettext_lazy("In review"),
         "state__exact",
         OrderState.IN_REVIEW.value,
@@ -101,7 +101,7 @@ QUEUES = (
 
 def queue_tabs(parameters: dict[str, str]) -> list[dict[str, Any]]:
     """The tabs above the list, each with how many orders are in it; the figures are up to ten seconds old."""
-    queues = sorted((*QUEUES, *registry.queues), key=lambda queue: queue.position)
+    queues = sorted((*QUEUES, *registry.tabs), key=lambda queue: queue.position)
     counts = cache.get("oms.order_queues")
     if counts is None:
         counts = [capped_count(queue.orders(), QUEUE_CAP) for queue in queues]

@@ -14,9 +14,9 @@ from orders.models import (
     Order,
     OrderEvent,
     OrderLine,
+    OrderPaymentState,
     OrderState,
     PaymentMethod,
-    PaymentState,
     RejectedOrder,
     SubOrder,
     SubOrderLine,
@@ -36,7 +36,7 @@ class OrderFilter(FilterSet):
     external_number = CharFilter(max_length=64)
     source = CharFilter(method="filter_source", max_length=40, help_text="The code of the channel.")
     state = ChoiceFilter(choices=OrderState.choices)
-    payment_state = ChoiceFilter(choices=PaymentState.choices)
+    payment_state = ChoiceFilter(choices=OrderPaymentState.choices)
     fulfilment_state = ChoiceFilter(choices=FulfilmentState.choices)
     payment_method = ChoiceFilter(choices=PaymentMethod.choices)
     held = ChoiceFilter(choices=_YES_OR_NO, method="filter_held", help_text="Whether a hold is open.")

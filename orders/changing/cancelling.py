@@ -82,7 +82,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
-        nudging.nudge("books", "wake")
+        nudging.nudge("owing", "wake")
     return Order.objects.get(pk=order_id)
 
 
@@ -102,7 +102,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         cancel_reason=reason,
         ready_at=None,
         needs_person_since=None,
-        books_due_since=timezone.now(),
+        owed_changed_since=timezone.now(),
     )
     timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
 
@@ -137,9 +137,9 @@ def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
         if order.sub_orders.exclude(state=SubOrderState.CANCELLED).exists():
             for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
                 close_hold(hold, note=_("The warehouse could not stop everything."), actor=actor)
-            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, books_due_since=timezone.now())
+            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, owed_changed_since=timezone.now())
             fulfilment.refresh([order.pk])
         else:
             _end(order, reason=order.cancel_reason, actor=actor)
             Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
-    nudging.nudge("books", "wake")
+    nudging.nudge("owing", "wake")

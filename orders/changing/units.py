@@ -63,7 +63,7 @@ def cancel_units(
         return cancel_order(order_id, reason=reason, actor=actor)
     timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
     _take_out(order, sub_orders, units, actor=actor)
-    nudging.nudge("books", "wake", "allocate")
+    nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
 
 
@@ -159,7 +159,7 @@ def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, 
     for key, own in by_part.items():
         if key not in whole:
             _part(open_parts[key], own, taken[key], stock_of, actor=actor)
-    Order.objects.filter(pk=order.pk).update(books_due_since=timezone.now())
+    Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
     fulfilment.refresh([order.pk])
 
 

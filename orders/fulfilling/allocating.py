@@ -6,16 +6,16 @@ order and grants what is still there. A plan that somebody else overtook is simp
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from django.db import connection
 
 from inventory import reserving
 from inventory.models import Sku
-from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Routes, Want, choose
+from inventory.sourcing import Routes, Want, choose
 from oms.common.copying import array, text_array
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders.fulfilling import parting
+from orders.fulfilling.plans import Plan
 from orders.models import SubOrder
 from orders.reviewing.holds import ORDER_IS_HELD
 
@@ -24,28 +24,6 @@ QUEUE = Queue(
     "q.state IN ('awaiting_allocation', 'backordered')",
     unless=ORDER_IS_HELD,
 )
-
-
-@dataclass(slots=True)
-class Plan:
-    """One sub-order of the batch: what it wants, what sourcing chose, and what is short by SKU code."""
-
-    id: int
-    order_id: int
-    number: str
-    state: str
-    merchant_id: int
-    storage_class: str
-    region_code: str | None
-    wants: list[Want] = field(default_factory=list)
-    candidates: Sequence[Candidate] = ()
-    choice: Choice = NOTHING_CHOSEN
-    shortage: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether one warehouse sends all of it."""
-        return len(self.choice.parts) == 1 and not self.choice.short
 
 
 def run(limit: int) -> int:
@@ -134,9 +112,7 @@ def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]
         return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
 
 
-def _demands(
-    plan: Plan, parts: "parting.Parts", stock: dict[tuple[int, int], tuple[int, int]]
-) -> list[reserving.Demand]:
+def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Demand]:
     demands = []
     for candidate, takes in plan.choice.parts:
         for take in takes:

@@ -82,7 +82,7 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
         )
     timeline.record_of_sub_orders([sub_order_id], "receipt_confirmed", actor)
     _complete([sub_order_id], actor)
-    nudging.nudge("books")
+    nudging.nudge("owing")
 
 
-STAGE = Stage("complete", run, wakes=("books",), backlog=backlog)
+STAGE = Stage("complete", run, wakes=("owing",), backlog=backlog)

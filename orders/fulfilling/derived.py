@@ -43,8 +43,8 @@ def refresh(order_ids: Iterable[int]) -> None:
                                         ELSE completed_at END,
                     cancelled_at = CASE WHEN d.new_state = 'cancelled' THEN coalesce(cancelled_at, now())
                                         ELSE cancelled_at END,
-                    books_due_since = CASE WHEN d.new_state <> d.state THEN coalesce(books_due_since, now())
-                                           ELSE books_due_since END
+                    owed_changed_since = CASE WHEN d.new_state <> d.state THEN coalesce(owed_changed_since, now())
+                                           ELSE owed_changed_since END
                 FROM derived d
                 WHERE o.id = d.id AND (o.fulfilment_state, o.state) <> (d.fulfilment_state, d.new_state)
                 RETURNING o.id, d.state AS from_state, d.new_state AS to_state

@@ -9,16 +9,13 @@ part the rest. Units that nobody has stay behind in a backordered part.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from django.db import connection
 
 from oms.common.copying import array, copy_rows, next_ids, text_array
 from oms.common.money import fen_text
+from orders.fulfilling.plans import Plan
 from orders.intake.apportionment import Shares
-
-if TYPE_CHECKING:
-    from orders.fulfilling.allocating import Plan
 
 _AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 NOBODY = 0  # stands for the warehouse of units that are short
@@ -73,7 +70,7 @@ class _Source:
     unit_weight_g: int
 
 
-def part_lines(plans: Sequence["Plan"]) -> Parts:
+def part_lines(plans: Sequence[Plan]) -> Parts:
     """Work out the parts of the sub-orders and reserve ids for them; nothing is written yet."""
     parts = Parts()
     if not plans:
@@ -117,7 +114,7 @@ def part_lines(plans: Sequence["Plan"]) -> Parts:
     return parts
 
 
-def _spread(plan: "Plan") -> dict[int, list[tuple[int, int]]]:
+def _spread(plan: Plan) -> dict[int, list[tuple[int, int]]]:
     """By line: which warehouse sends how many units; NOBODY has the rest."""
     spread: dict[int, list[tuple[int, int]]] = {want.line_id: [] for want in plan.wants}
     left = {want.line_id: want.quantity for want in plan.wants}
@@ -157,7 +154,7 @@ class _Numbers:
     of them through, and the other is done again.
     """
 
-    def __init__(self, plans: Sequence["Plan"]) -> None:
+    def __init__(self, plans: Sequence[Plan]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -170,14 +167,14 @@ class _Numbers:
             )
             self._used = dict(cursor.fetchall())
 
-    def next(self, plan: "Plan") -> str:
+    def next(self, plan: Plan) -> str:
         """The number of one more part."""
         base = self._base(plan)
         self._used[base] += 1
         return f"{base}-{self._used[base]}"
 
     @staticmethod
-    def _base(plan: "Plan") -> str:
+    def _base(plan: Plan) -> str:
         return "-".join(plan.number.split("-")[:2])
 
 
@@ -185,7 +182,7 @@ def _amounts(shares: Shares) -> list[str]:
     return [fen_text(fen) for fen in (*shares, shares.payable)]
 
 
-def write(plans: Sequence["Plan"], parts: Parts) -> None:
+def write(plans: Sequence[Plan], parts: Parts) -> None:
     """Write the parts of the sub-orders given; their stock is reserved already."""
     if not plans:
         return
@@ -200,7 +197,7 @@ def write(plans: Sequence["Plan"], parts: Parts) -> None:
     _tell(firsts, others)
 
 
-def _insert_parts(others: Sequence[tuple["Plan", Part]]) -> None:
+def _insert_parts(others: Sequence[tuple[Plan, Part]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -271,7 +268,7 @@ def _write_lines(parts: Sequence[Part]) -> None:
     )
 
 
-def _update_firsts(firsts: Sequence[tuple["Plan", Part]], parts: Parts) -> None:
+def _update_firsts(firsts: Sequence[tuple[Plan, Part]], parts: Parts) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -303,7 +300,7 @@ def _update_firsts(firsts: Sequence[tuple["Plan", Part]], parts: Parts) -> None:
         )
 
 
-def _tell(firsts: Sequence[tuple["Plan", Part]], others: Sequence[tuple["Plan", Part]]) -> None:
+def _tell(firsts: Sequence[tuple[Plan, Part]], others: Sequence[tuple[Plan, Part]]) -> None:
     """Timeline: why the sub-order was split, and where each part goes or what it lacks."""
     rows: list[tuple[int, int, str, str, str]] = []
     numbers: dict[int, list[str]] = {}

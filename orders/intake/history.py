@@ -13,7 +13,7 @@ from oms.common.errors import FieldError
 from oms.common.money import fen_text
 from orders.intake.bodies import HISTORICAL_STATES, HistoricalBody
 from orders.intake.checking import CheckedOrder, Refusals
-from orders.models.order import FulfilmentState, OrderState, PaymentMethod, PaymentState
+from orders.models.order import FulfilmentState, OrderPaymentState, OrderState, PaymentMethod
 
 COLUMNS = (
     *("is_historical", "fulfilment_state", "paid_amount", "refunded_amount", "completed_at", "cancelled_at"),
@@ -31,7 +31,7 @@ class Ending:
     """How an order ended; amounts in fen."""
 
     state: OrderState
-    payment_state: PaymentState
+    payment_state: OrderPaymentState
     paid: int
     refunded: int
     finished_at: datetime
@@ -95,11 +95,11 @@ def _refunded(order: CheckedOrder, wrong: Refusals) -> int:
     return 0 if order.body.state == OrderState.COMPLETED else _paid(order, Refusals())  # type: ignore[attr-defined]
 
 
-def _payment_state(order: CheckedOrder, paid: int, refunded: int) -> PaymentState:
+def _payment_state(order: CheckedOrder, paid: int, refunded: int) -> OrderPaymentState:
     if not order.payable_amount and not paid:
-        return PaymentState.NOTHING_DUE
+        return OrderPaymentState.NOTHING_DUE
     if refunded:
-        return PaymentState.REFUNDED if refunded >= paid else PaymentState.PARTLY_REFUNDED
+        return OrderPaymentState.REFUNDED if refunded >= paid else OrderPaymentState.PARTLY_REFUNDED
     if paid:
-        return PaymentState.PAID if paid >= order.payable_amount else PaymentState.PARTLY_PAID
-    return PaymentState.ON_DELIVERY if order.body.payment_method == PaymentMethod.COD else PaymentState.UNPAID
+        return OrderPaymentState.PAID if paid >= order.payable_amount else OrderPaymentState.PARTLY_PAID
+    return OrderPaymentState.ON_DELIVERY if order.body.payment_method == PaymentMethod.COD else OrderPaymentState.UNPAID

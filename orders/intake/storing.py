@@ -12,7 +12,7 @@ from orders.intake import history
 from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.checking import CheckedOrder
-from orders.models.order import OrderState, PaymentMethod, PaymentState
+from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
 
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
@@ -82,7 +82,7 @@ def lay_out(
         state, payment_state = (
             (ended.state.value, ended.payment_state.value) if ended is not None else _first_states(order)
         )
-        paid_at = now if payment_state == PaymentState.NOTHING_DUE else None
+        paid_at = now if payment_state == OrderPaymentState.NOTHING_DUE else None
         result = StoredOrder(
             id=order_id,
             number=order_number(_kind(order), body.buyer.id, order_id),
@@ -163,10 +163,10 @@ def lay_out(
 def _first_states(order: CheckedOrder) -> tuple[str, str]:
     """Where an order starts: what need not be paid before delivery goes straight to review."""
     if not order.payable_amount:
-        return OrderState.IN_REVIEW.value, PaymentState.NOTHING_DUE.value
+        return OrderState.IN_REVIEW.value, OrderPaymentState.NOTHING_DUE.value
     if order.body.payment_method == PaymentMethod.COD:
-        return OrderState.IN_REVIEW.value, PaymentState.ON_DELIVERY.value
-    return OrderState.AWAITING_PAYMENT.value, PaymentState.UNPAID.value
+        return OrderState.IN_REVIEW.value, OrderPaymentState.ON_DELIVERY.value
+    return OrderState.AWAITING_PAYMENT.value, OrderPaymentState.UNPAID.value
 
 
 def _kind(order: CheckedOrder) -> int:

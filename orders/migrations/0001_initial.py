@@ -88,6 +88,7 @@ class Migration(migrations.Migration):
                 ('remark', models.CharField(blank=True, db_default='', max_length=500, verbose_name='remark')),
                 ('wanted_at', models.DateTimeField(blank=True, help_text='When the buyer wants it, where the channel says so.', null=True, verbose_name='wanted at')),
                 ('units_to_cancel', models.JSONField(blank=True, editable=False, help_text='Units cancelled before the order was split, by line; they leave when it is split.', null=True, verbose_name='units to cancel')),
+                ('merchant_delivers', models.BooleanField(db_default=False, default=False, editable=False, help_text='Virtual goods: the merchant sends code, link or account.', verbose_name='merchant delivers')),
                 ('is_historical', models.BooleanField(db_default=False, default=False, editable=False, help_text='Imported as it ended elsewhere: nothing is done with it here.', verbose_name='historical')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='freight')),
@@ -112,7 +113,7 @@ class Migration(migrations.Migration):
                 ('cancelled_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancelled at')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancellation requested at')),
                 ('cancel_reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason of cancellation')),
-                ('books_due_since', models.DateTimeField(blank=True, editable=False, help_text='Something changed what is owed; payments looks at the order next.', null=True, verbose_name='books due since')),
+                ('owed_changed_since', models.DateTimeField(blank=True, editable=False, help_text='Something changed what is owed; payments looks at the order next.', null=True, verbose_name='owed changed since')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='merchants.channel', verbose_name='channel')),
                 ('region', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.region', verbose_name='region')),
@@ -122,19 +123,6 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
                 'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses')],
-            },
-        ),
-        migrations.CreateModel(
-            name='LocOrder',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('content_digest', models.BinaryField(max_length=32, verbose_name='digest of the content')),
-                ('merchant_delivers', models.BooleanField(default=False, help_text='Virtual goods: the merchant sends code, link or account.', verbose_name='merchant delivers')),
-                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='loc', to='orders.order', verbose_name='order')),
-            ],
-            options={
-                'verbose_name': 'LOC order',
-                'verbose_name_plural': 'LOC orders',
             },
         ),
         migrations.CreateModel(
@@ -432,7 +420,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(condition=models.Q(('books_due_since__isnull', False)), fields=['books_due_since'], name='order_queue_books'),
+            index=models.Index(condition=models.Q(('books_due_since__isnull', False)), fields=['owed_changed_since'], name='order_queue_owed'),
         ),
         migrations.AddIndex(
             model_name='order',

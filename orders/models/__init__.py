@@ -3,8 +3,8 @@
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
-from orders.models.loc import BuyerNotification, LocOrder
-from orders.models.order import FulfilmentState, Order, OrderLine, OrderState, PaymentMethod, PaymentState
+from orders.models.notification import BuyerNotification
+from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -17,13 +17,12 @@ __all__ = [
     "Hold",
     "ImportMapping",
     "InterceptionRule",
-    "LocOrder",
     "Order",
     "OrderEvent",
     "OrderLine",
+    "OrderPaymentState",
     "OrderState",
     "PaymentMethod",
-    "PaymentState",
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",

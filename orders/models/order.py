@@ -23,7 +23,7 @@ class OrderState(models.TextChoices):
     CLOSED = "closed", _("Closed")
 
 
-class PaymentState(models.TextChoices):
+class OrderPaymentState(models.TextChoices):
     """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
 
     UNPAID = "unpaid", _("Unpaid")
@@ -85,7 +85,11 @@ class Order(WorkItem, Versioned):
     external_number = models.CharField(_("external number"), max_length=64)
     state = FSMField(_("state"), choices=OrderState.choices, default=OrderState.AWAITING_PAYMENT, protected=True)
     payment_state = models.CharField(
-        _("payment state"), max_length=20, choices=PaymentState.choices, db_default=PaymentState.UNPAID, editable=False
+        _("payment state"),
+        max_length=20,
+        choices=OrderPaymentState.choices,
+        db_default=OrderPaymentState.UNPAID,
+        editable=False,
     )
     fulfilment_state = models.CharField(
         _("fulfilment state"),
@@ -127,6 +131,13 @@ class Order(WorkItem, Versioned):
         editable=False,
         help_text=_("Units cancelled before the order was split, by line; they leave when it is split."),
     )
+    merchant_delivers = models.BooleanField(
+        _("merchant delivers"),
+        db_default=False,
+        default=False,
+        editable=False,
+        help_text=_("Virtual goods: the merchant sends code, link or account."),
+    )
     is_historical = models.BooleanField(
         _("historical"),
         db_default=False,
@@ -159,8 +170,8 @@ class Order(WorkItem, Versioned):
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
-    books_due_since = models.DateTimeField(
-        _("books due since"),
+    owed_changed_since = models.DateTimeField(
+        _("owed changed since"),
         null=True,
         blank=True,
         editable=False,
@@ -190,7 +201,7 @@ class Order(WorkItem, Versioned):
             ),
             models.CheckConstraint(condition=Q(state__in=OrderState.values), name="order_state_is_known"),
             models.CheckConstraint(
-                condition=Q(payment_state__in=PaymentState.values), name="order_payment_state_is_known"
+                condition=Q(payment_state__in=OrderPaymentState.values), name="order_payment_state_is_known"
             ),
             models.CheckConstraint(
                 condition=Q(fulfilment_state__in=FulfilmentState.values), name="order_fulfilment_state_is_known"
@@ -258,7 +269,7 @@ class Order(WorkItem, Versioned):
             # The queues.
             models.Index(
                 fields=["ready_at"],
-                condition=Q(state=OrderState.AWAITING_PAYMENT, payment_state=PaymentState.UNPAID),
+                condition=Q(state=OrderState.AWAITING_PAYMENT, payment_state=OrderPaymentState.UNPAID),
                 name="order_queue_payment",
             ),
             models.Index(fields=["pay_by"], condition=Q(state=OrderState.AWAITING_PAYMENT), name="order_queue_unpaid"),
@@ -272,7 +283,7 @@ class Order(WorkItem, Versioned):
             ),
             models.Index(fields=["id"], condition=Q(open_holds__gt=0), name="order_queue_held"),
             models.Index(
-                fields=["books_due_since"], condition=Q(books_due_since__isnull=False), name="order_queue_books"
+                fields=["owed_changed_since"], condition=Q(books_due_since__isnull=False), name="order_queue_owed"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),
         ]

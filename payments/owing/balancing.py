@@ -46,9 +46,9 @@ def refresh(order_ids: Iterable[int]) -> None:
             )
             UPDATE orders_order o SET paid_amount = d.paid, refunded_amount = d.refunded,
                 payment_state = d.payment_state,
-                books_due_since = CASE
+                owed_changed_since = CASE
                     WHEN d.paid > o.payable_amount OR (d.paid > o.paid_amount AND o.state = 'cancelled')
-                    THEN coalesce(o.books_due_since, now()) ELSE o.books_due_since END
+                    THEN coalesce(o.owed_changed_since, now()) ELSE o.owed_changed_since END
             FROM derived d
             WHERE o.id = d.id
               AND (o.paid_amount, o.refunded_amount, o.payment_state) <> (d.paid, d.refunded, d.payment_state)
@@ -61,25 +61,25 @@ def run(limit: int) -> int:
     """Put right the books of up to `limit` orders that are marked due; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, id FROM orders_order WHERE books_due_since IS NOT NULL ORDER BY books_due_since LIMIT %s",
+            "SELECT id, id FROM orders_order WHERE owed_changed_since IS NOT NULL ORDER BY owed_changed_since LIMIT %s",
             [limit],
         )
         found = cursor.fetchall()
-    return isolating.work_on("books", found, lambda _keys, orders: _put_right(orders))
+    return isolating.work_on("owing", found, lambda _keys, orders: _put_right(orders))
 
 
 def backlog() -> str:
     """Orders whose books are due."""
     return """
-        SELECT books_due_since AS due, needs_person_since IS NOT NULL AS needs_person
-        FROM orders_order WHERE books_due_since IS NOT NULL ORDER BY books_due_since
+        SELECT owed_changed_since AS due, needs_person_since IS NOT NULL AS needs_person
+        FROM orders_order WHERE owed_changed_since IS NOT NULL ORDER BY owed_changed_since
     """
 
 
 def _put_right(order_ids: Sequence[int]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE orders_order SET books_due_since = NULL WHERE id = ANY(%s) AND books_due_since IS NOT NULL"
+            "UPDATE orders_order SET owed_changed_since = NULL WHERE id = ANY(%s) AND owed_changed_since IS NOT NULL"
             " RETURNING id",
             [list(order_ids)],
         )
@@ -131,7 +131,7 @@ def _expire_payments(order_ids: Sequence[int]) -> None:
                 RETURNING p.order_id, p.number, p.amount
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'payment_expired', 'job', 'books',
+            SELECT order_id, 'payment_expired', 'job', 'owing',
                 jsonb_build_object('number', number, 'amount', amount::text)
             FROM expired
             """,
@@ -170,7 +170,7 @@ def _intend_refunds(order_ids: Sequence[int]) -> None:
                 RETURNING order_id, number, amount, reason
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'refund_intended', 'job', 'books',
+            SELECT order_id, 'refund_intended', 'job', 'owing',
                 jsonb_build_object('number', number, 'amount', amount::text, 'reason', reason)
             FROM intended
             """,
@@ -204,7 +204,7 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
                 RETURNING sub_order_id, net_amount
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'settled', 'job', 'books',
+            SELECT s.order_id, s.id, 'settled', 'job', 'owing',
                 jsonb_build_object('number', s.number, 'net', o.net_amount::text)
             FROM opened o JOIN orders_suborder s ON s.id = o.sub_order_id
             """,
@@ -212,4 +212,4 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
         )
 
 
-STAGE = Stage("books", run, wakes=("send_refund",), backlog=backlog)
+STAGE = Stage("owing", run, wakes=("send_refund",), backlog=backlog)

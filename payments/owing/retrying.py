@@ -8,12 +8,12 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Payment, PaymentState, Refund, RefundState
 
 # The model of each kind of row, the state in which its stage takes it, and that stage.
 _KINDS: dict[str, tuple[type[models.Model], str, str]] = {
-    "payment": (Payment, PaymentStatus.INTENDED, "send_payment"),
-    "refund": (Refund, RefundStatus.INTENDED, "send_refund"),
+    "payment": (Payment, PaymentState.INTENDED, "send_payment"),
+    "refund": (Refund, RefundState.INTENDED, "send_refund"),
 }
 
 
@@ -28,8 +28,8 @@ def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
     row = model._default_manager.select_for_update(no_key=True, of=("self",)).get(pk=row_id)
     if row.needs_person_since is None:  # type: ignore[attr-defined]
         raise OmsError(_("This goes on by itself; there is nothing to retry."))
-    if row.state == PaymentStatus.CAPTURED:  # type: ignore[attr-defined]
-        state = PaymentStatus.CAPTURED
+    if row.state == PaymentState.CAPTURED:  # type: ignore[attr-defined]
+        state = PaymentState.CAPTURED
     model._default_manager.filter(pk=row_id).update(
         state=state, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
     )

@@ -40,4 +40,4 @@ def backlog() -> str:
     """
 
 
-STAGE = Stage("expire_unpaid", run, wakes=("books",), backlog=backlog)
+STAGE = Stage("expire_unpaid", run, wakes=("owing",), backlog=backlog)

@@ -200,4 +200,4 @@ def _start_review(order_ids: Sequence[int]) -> None:
         )
 
 
-STAGE = Stage("apply_notices", run, wakes=("review", "books"), backlog=backlog)
+STAGE = Stage("apply_notices", run, wakes=("review", "owing"), backlog=backlog)

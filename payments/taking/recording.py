@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from orders.models import Order, OrderState, PaymentState
-from payments.models import Payment, PaymentNotice, PaymentStatus
+from orders.models import Order, OrderPaymentState, OrderState
+from payments.models import Payment, PaymentNotice, PaymentState
 from payments.providers import external
 from payments.taking import noticing
 
@@ -18,12 +18,12 @@ def record_external(order: Order, *, at: datetime) -> Payment:
         number=f"{order.number}-P1",
         order=order,
         provider=external.NAME,
-        state=PaymentStatus.PENDING,
+        state=PaymentState.PENDING,
         amount=order.payable_amount,
         ready_at=None,
     )
     # Nobody else asks the buyer for money.
-    Order.objects.filter(pk=order.pk).update(payment_state=PaymentState.PENDING)
+    Order.objects.filter(pk=order.pk).update(payment_state=OrderPaymentState.PENDING)
     notice = noticing.Notice(
         key=payment.number,
         kind=PaymentNotice.Kind.CAPTURED,

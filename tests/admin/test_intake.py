@@ -13,7 +13,7 @@ from oms.common.errors import FieldError
 from orders.admin.intake import masked_body
 from orders.intake import rejecting
 from orders.models import BuyerNotification, Order, RejectedOrder
-from orders.models.loc import NotificationContent
+from orders.models.notification import NotificationContent
 from tests import factories
 from tests.admin.conftest import client_of
 

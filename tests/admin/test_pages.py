@@ -35,7 +35,7 @@ from orders.models import (
     ReturnRequest,
     SubOrder,
 )
-from orders.models.loc import NotificationContent
+from orders.models.notification import NotificationContent
 from orders.reviewing import holds
 from payments.models import Invoice, Payment, Refund
 from tests import factories

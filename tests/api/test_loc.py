@@ -12,9 +12,10 @@ from inventory.models import Region, Stock
 from logistics.models import VirtualDelivery
 from logistics.virtual import delivering
 from oms.common.errors import OmsError
+from oms.doors.loc.models import LocOrder
 from orders.changing import readdressing
 from orders.fulfilling import allocating
-from orders.models import BuyerNotification, Hold, LocOrder, Order, OrderEvent
+from orders.models import BuyerNotification, Hold, Order, OrderEvent
 from orders.reviewing import holds
 from tests import factories, steps
 from tests.api.calls import change

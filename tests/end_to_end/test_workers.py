@@ -65,6 +65,6 @@ def test_losing_the_queue_and_a_worker_loses_no_order(start, sample, broker, tmp
 
     wait_for(lambda: unfinished() == 0, 150)
     # Refunds, books and settlements follow.
-    wait_for(lambda: not Order.objects.exclude(books_due_since=None).exists(), 30)
+    wait_for(lambda: not Order.objects.exclude(owed_changed_since=None).exists(), 30)
     sleep(5)
     assert_all_is_at_its_right_end(imported)

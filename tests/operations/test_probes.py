@@ -277,7 +277,7 @@ def leave_a_delivery(shop: factories.Shop) -> None:
 
 def leave_the_books(shop: factories.Shop) -> None:
     cancel_order(shop.place_order().pk, reason="x", actor=steps.STAFF)
-    age("orders_order", "books_due_since")
+    age("orders_order", "owed_changed_since")
 
 
 def leave_an_unpaid_order(shop: factories.Shop) -> None:
@@ -311,7 +311,7 @@ LEFT_WORK = {
     "track": leave_a_scan,
     "wake": leave_an_arrival,
     "complete": leave_a_delivery,
-    "books": leave_the_books,
+    "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,
     "chase_refunds": leave_a_silent_refund,
@@ -346,7 +346,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["apply_notices", "warehouse_events", "track", "complete", "books"])
+@pytest.mark.parametrize("stage", ["apply_notices", "warehouse_events", "track", "complete", "owing"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)

@@ -94,7 +94,7 @@ def test_a_cancelled_part_is_refunded_alone(shop):
     steps.approve_and_split()
     part = SubOrder.objects.get(order=order, storage_class="frozen")
     SubOrder.objects.filter(pk=part.pk).update(state="cancelled", cancelled_at=steps.NOON)
-    Order.objects.update(books_due_since=timezone.now())
+    Order.objects.update(owed_changed_since=timezone.now())
 
     factories.run(balancing.run)
 
@@ -152,7 +152,7 @@ def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
     assert not Settlement.objects.exists()
 
     factories.run(completing.run, balancing.run)
-    Order.objects.update(books_due_since=timezone.now())
+    Order.objects.update(owed_changed_since=timezone.now())
     factories.run(balancing.run)
 
     settlement = Settlement.objects.get()

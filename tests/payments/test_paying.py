@@ -136,7 +136,7 @@ def test_what_was_paid_too_much_goes_back_once(shop):
     steps.notify(f"{order.number}-P1", "30.01")
 
     factories.run(noticing.run, balancing.run, balancing.run)
-    Order.objects.update(books_due_since=timezone.now())
+    Order.objects.update(owed_changed_since=timezone.now())
     factories.run(balancing.run)
 
     refund = Refund.objects.get()
@@ -144,7 +144,7 @@ def test_what_was_paid_too_much_goes_back_once(shop):
     assert steps.fresh(order).state == "in_review"
     factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run, balancing.run)
     order = steps.fresh(order)
-    assert (order.refunded_amount, order.payment_state, order.books_due_since) == (
+    assert (order.refunded_amount, order.payment_state, order.owed_changed_since) == (
         Decimal("4.01"),
         "partly_refunded",
         None,
@@ -234,7 +234,7 @@ def test_cash_on_delivery_is_collected_once_and_when_it_is_delivered(shop):
 
     steps.scan(shipment, "collected", "signed")
     factories.run(balancing.run, completing.run, tracking.run, balancing.run)
-    Order.objects.update(books_due_since=timezone.now())
+    Order.objects.update(owed_changed_since=timezone.now())
     factories.run(balancing.run)
 
     payment = Payment.objects.get()

@@ -123,7 +123,7 @@ def test_the_state_of_fulfilment_follows_from_the_sub_orders(shop, parts, fulfil
 
     order = steps.fresh(order)
     assert (order.fulfilment_state, order.state) == (fulfilment_state, order_state)
-    assert bool(order.books_due_since) == (order_state != "split")
+    assert bool(order.owed_changed_since) == (order_state != "split")
 
 
 def test_a_completed_order_stays_completed(delivered):

@@ -177,7 +177,7 @@ def test_the_end_of_an_order_that_fails_does_not_stop_the_others(shop, poison, s
         assert [steps.state_of(order) for order in orders] == ["split", "completed", "completed"]
     else:
         assert [steps.fresh(order).payment_state for order in orders] == ["on_delivery", "paid", "paid"]
-        assert [bool(steps.fresh(order).books_due_since) for order in orders] == [True, False, False]
+        assert [bool(steps.fresh(order).owed_changed_since) for order in orders] == [True, False, False]
 
 
 def test_a_worker_that_died_loses_its_row_to_another_and_cannot_finish_any_more(shop):

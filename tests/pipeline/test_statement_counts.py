@@ -100,7 +100,7 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
             tracking.receive([steps.scan_of(shipment, state) for shipment in Shipment.objects.all()])
             run(f"track {state}", tracking.run, parts)
         run("complete", completing.run, parts)
-        run("books", balancing.run, orders)
+        run("owing", balancing.run, orders)
     assert set(Order.objects.values_list("state", flat=True)) == {"completed"}
     assert steps.broken_invariants() == []
     return counts

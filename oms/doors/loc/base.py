@@ -17,9 +17,10 @@ from rest_framework.response import Response
 from oms.common.door import errors as api_errors
 from oms.common.door.api import read_json
 from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.doors.loc.models import LocOrder
 from orders.api.scoping import OrderScopedView
 from orders.intake.bodies import field_error
-from orders.models import LocOrder, Order
+from orders.models import Order
 
 CHANNEL = "loc"
 _ZONE = ZoneInfo("Asia/Shanghai")

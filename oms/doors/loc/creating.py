@@ -18,6 +18,7 @@ from oms.common.door.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.common.work import nudging
 from oms.doors.loc.base import CHANNEL, Code, LocError, LocView, answer, decode, digest, moment, one_of
+from oms.doors.loc.models import LocOrder
 from oms.doors.loc.views import enveloped
 from oms.merchants.models import Merchant
 from orders.actors import Actor
@@ -25,7 +26,7 @@ from orders.intake.addressing import parse_address
 from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.locking import lock_order
-from orders.models import LocOrder, Order, OrderState
+from orders.models import Order, OrderState
 from orders.reviewing import holds
 from payments.taking import recording
 
@@ -172,7 +173,9 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
             order, is_new = _place(merchant, intake, body.order_id, content, actor)
             if not is_new:
                 return order
-            LocOrder.objects.create(order=order, content_digest=content, merchant_delivers=is_virtual)
+            LocOrder.objects.create(order=order, content_digest=content)
+            if is_virtual:
+                Order.objects.filter(pk=order.pk).update(merchant_delivers=True)
             if not is_virtual:
                 _note_address(order, body, actor)
             one_of(body.payment_status, [_PAID, *_UNPAID], "payment_status")

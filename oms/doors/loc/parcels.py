@@ -17,7 +17,7 @@ from oms.common.door.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.doors.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read, written
 from oms.doors.loc.views import enveloped
-from orders.models import FulfilmentState, Order, OrderState, PaymentState
+from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState
 from orders.reviewing import holds
 
 _KINDS = {
@@ -39,14 +39,14 @@ _BY_FULFILMENT = {
     FulfilmentState.RETURNED: "已退回",
 }
 _PAYMENTS = {
-    PaymentState.UNPAID: "待支付",
-    PaymentState.PENDING: "待支付",
-    PaymentState.ON_DELIVERY: "货到付款",
-    PaymentState.PARTLY_PAID: "部分支付",
-    PaymentState.PAID: "已支付",
-    PaymentState.PARTLY_REFUNDED: "部分退款",
-    PaymentState.REFUNDED: "已退款",
-    PaymentState.NOTHING_DUE: "无需支付",
+    OrderPaymentState.UNPAID: "待支付",
+    OrderPaymentState.PENDING: "待支付",
+    OrderPaymentState.ON_DELIVERY: "货到付款",
+    OrderPaymentState.PARTLY_PAID: "部分支付",
+    OrderPaymentState.PAID: "已支付",
+    OrderPaymentState.PARTLY_REFUNDED: "部分退款",
+    OrderPaymentState.REFUNDED: "已退款",
+    OrderPaymentState.NOTHING_DUE: "无需支付",
 }
 _PARCELS = {
     ShipmentState.CREATED: "待揽收",
@@ -221,7 +221,7 @@ class LocStatusView(LocView):
                 "order_id": order.external_number,
                 "order_number": order.number,
                 "order_status": order_status(order, shipments, question),
-                "payment_status": _PAYMENTS[PaymentState(order.payment_state)],
+                "payment_status": _PAYMENTS[OrderPaymentState(order.payment_state)],
                 "waits_for_person": question,
                 "tracking": [_parcel(shipment) for shipment in shipments],
             }

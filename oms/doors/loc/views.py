@@ -17,7 +17,7 @@ from oms.doors.loc.base import Code, LocError, LocView, answer, moment, one_of, 
 from orders.changing import cancelling
 from orders.fulfilling import completing
 from orders.models import BuyerNotification, Order, OrderState, SubOrder, SubOrderState
-from orders.models.loc import NotificationContent
+from orders.models.notification import NotificationContent
 from orders.stock import changes
 from orders.stock.changes import Change
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
@@ -32,9 +32,6 @@ from oms.common.copying import Rows, write_at_once, write_new
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal, unseal
-
-if TYPE_CHECKING:
-    from oms.merchants.calls.views import MerchantView
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -75,6 +72,19 @@ class PlannedAnswer:
     announce: Callable[[], None]
 
 
+class AnsweringView(Protocol):
+    """What answering once needs to know of a view: see `calls.views.MerchantView`."""
+
+    answers_a_secret: bool
+
+    @property
+    def plan_post(self) -> Callable[[Request], PlannedAnswer | None] | None:
+        """Works out what the call writes and answers, where that is known beforehand."""
+
+    def handle_exception(self, error: Exception) -> Response | HttpResponse:
+        """The answer to what went wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     merchant_id: int
@@ -100,7 +110,7 @@ class _Call:
 
 
 def answer_once(
-    view: "MerchantView", request: Request, merchant_id: int, handler: Callable[[], Response | HttpResponse]
+    view: AnsweringView, request: Request, merchant_id: int, handler: Callable[[], Response | HttpResponse]
 ) -> HttpResponse:
     """The handler's answer, or the one that an earlier copy of the call got.
 
@@ -147,7 +157,7 @@ def answer_once(
             return refusal
 
 
-def _carry_out(view: "MerchantView", request: Request, call: _Call) -> HttpResponse | None:
+def _carry_out(view: AnsweringView, request: Request, call: _Call) -> HttpResponse | None:
     """The answer to a call that the view has a plan for, or the kept one; None where there is no plan.
 
     Raises KeyInUse, KeyUsedOtherwise, and what the database refuses.
@@ -155,7 +165,7 @@ def _carry_out(view: "MerchantView", request: Request, call: _Call) -> HttpRespo
     kept = _look(call)
     if kept is not None:
         return kept
-    planned = view.plan_post(request)
+    planned = view.plan_post(request) if view.plan_post else None
     if planned is None:
         return None
     answer = _rendered(request, planned.answer)

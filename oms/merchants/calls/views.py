@@ -29,7 +29,8 @@ class MerchantView(ApiView, GenericAPIView):
     `scopes` says for each method which scope the credential needs; a method that it does not name cannot be called,
     and the check `merchants.E001` finds it before that. POST needs an Idempotency-Key and is answered once (see
     `oms.merchants.calls.idempotency`) unless `requires_idempotency_key` is False; `answers_a_secret` keeps the answer
-    sealed. Where a view has a `plan_post`, the calls that it has a plan for are written by one statement, without its `post`.
+    sealed. Where a view has a `plan_post`, the calls that it has a plan for are written by one statement, without its
+    `post`.
     """
 
     scopes: ClassVar[dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""What merchants who speak the LOC interface (京东入鼎) left beside their orders."""
+"""Messages to buyers that merchants asked for."""
 
 import re
 from typing import Annotated, Any
@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 
 from oms.common import secrecy
 from oms.merchants.models import Merchant
-from orders.models.order import Order
 
 # Codes, accounts, passwords and addresses of the web are of these.
 _SECRETIVE = re.compile(r"[!-~]+")
@@ -23,33 +22,6 @@ class NotificationContent(msgspec.Struct):
     message: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     delivery_info: dict[str, Any] | str | None = None
     confirm_url: Annotated[str, msgspec.Meta(max_length=500)] = ""
-
-
-class LocOrderQuerySet(models.QuerySet["LocOrder"]):
-    """Named queries over orders that came by the LOC interface."""
-
-    def visible_to(self, merchant: Merchant) -> "LocOrderQuerySet":
-        """Those that the merchant's channels sent; the one place that decides it."""
-        return self.filter(order__channel__merchant=merchant)
-
-
-class LocOrder(models.Model):
-    """That an order came by the LOC interface, and in which content, to know it again."""
-
-    order = models.OneToOneField(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="loc")
-    content_digest = models.BinaryField(_("digest of the content"), max_length=32)
-    merchant_delivers = models.BooleanField(
-        _("merchant delivers"), default=False, help_text=_("Virtual goods: the merchant sends code, link or account.")
-    )
-
-    objects = LocOrderQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("LOC order")
-        verbose_name_plural = _("LOC orders")
-
-    def __str__(self) -> str:
-        return str(self.order_id)
 
 
 class BuyerNotification(models.Model):
