@@ -7,6 +7,7 @@ from django.utils import timezone
 from logistics import adapters, expectations
 from oms.common.calling import Outcomes, under_lease
 from oms.common.claiming import Queue, Stage, put_off
+from oms.common.masking import mask_text
 from orders import actors, timeline
 from orders.holding import ORDER_IS_HELD
 from orders.models import SubOrder, SubOrderState
@@ -59,8 +60,8 @@ def _undo(late: Outcomes[adapters.Answer]) -> None:
         if answer is not None and answer.taken:
             timeline.record_of_sub_orders([key], "release_undone", actors.job("release"))
         else:
-            text = answer.reason if answer else "no answer"
-            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text[:1000])
+            text = mask_text(answer.reason)[:1000] if answer else "no answer"
+            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text)
             timeline.record_of_sub_orders([key], "cancel_refused", actors.job("release"), text=text)
 
 
