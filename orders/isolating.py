@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from django.db import connection, transaction
 
 from oms.common.copying import array
+from oms.common.masking import describe
 from orders.locking import lock_orders
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _call_a_person(stage: str, order_id: int | None, error: Exception) -> None:
         cursor.execute(
             "UPDATE orders_order SET needs_person_since = coalesce(needs_person_since, now()), last_error = %s"
             " WHERE id = %s",
-            [f"{stage}: {type(error).__name__}: {error}"[:1000], order_id],
+            [f"{stage}: {describe(error)}", order_id],
         )
 
 

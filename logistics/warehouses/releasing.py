@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from logistics import adapters
 from logistics.watching import deadlines
+from oms.common.masking import mask_text
 from oms.common.work.calling import Outcomes, under_lease
 from oms.common.work.claiming import Queue, Stage, put_off
 from orders import actors, timeline
@@ -60,8 +61,8 @@ def _undo(late: Outcomes[adapters.Answer]) -> None:
         if answer is not None and answer.taken:
             timeline.record_of_sub_orders([key], "release_undone", actors.job("release"))
         else:
-            text = answer.reason if answer else "no answer"
-            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text[:1000])
+            text = mask_text(answer.reason)[:1000] if answer else "no answer"
+            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text)
             timeline.record_of_sub_orders([key], "cancel_refused", actors.job("release"), text=text)
 
 

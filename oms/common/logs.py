@@ -3,7 +3,7 @@
 What may be personal is kept out by construction: views are logged by name instead of by path, bodies and queries never.
 Messages of exceptions may quote anything (a row's values, a name, an address): a line has the exception's type, where
 it was raised, and what PostgreSQL's diagnostics name (constraint, table); never its text. The text of a failing row
-stays in the database, in its `last_error`, where staff with the right to the row read it.
+stays in the database, in its `last_error`, as `masking.describe` leaves it, for staff with the right to the row.
 """
 
 import logging

@@ -27,6 +27,7 @@ from oms.embedded.system_user import let_in, system_user
 MAJOR_VERSION = "18"
 START_TIMEOUT_SECONDS = 300  # recovery after a crash may have gigabytes of log to read
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
+DATABASE_LOCK = 0x6F6D73  # "oms"; any number, but the same for all who make the database
 
 # Full durability (fsync and synchronous_commit stay on); the rest suits a developer's machine that loads data in bulk.
 SETTINGS = {
@@ -227,6 +228,9 @@ def _initialise(data_dir: Path, start_lock: int) -> None:
 def _ensure_database(data_dir: Path) -> None:
     url = addresses.database_url(data_dir)
     with psycopg.connect(url, dbname="postgres", autocommit=True, connect_timeout=10) as connection:
+        # A start that was killed here leaves a process of the server that still makes the database: it holds this lock.
+        connection.execute("SET lock_timeout = '60s'")
+        connection.execute("SELECT pg_advisory_lock(%s)", [DATABASE_LOCK])
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'oms'").fetchone():
             connection.execute("CREATE DATABASE oms")
 

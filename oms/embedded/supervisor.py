@@ -107,10 +107,19 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     signals: int = 0
 
-    def listen_to_signals(self) -> None:
-        """From now on Ctrl-C and SIGTERM are requests to stop, looked at between two steps."""
+    def listen_to_signals(self, *, interrupting: bool = False) -> None:
+        """From now on Ctrl-C and SIGTERM are requests to stop, looked at between two steps.
+
+        `interrupting`: they also raise KeyboardInterrupt where the program is, which may lose it: Python drops what is
+        raised in a finaliser or in a callback of the import system. Hence `stop_if_asked` after each step.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._count_signal)
+            signal.signal(number, self._interrupt if interrupting else self._count_signal)
+
+    def stop_if_asked(self) -> None:
+        """Raises KeyboardInterrupt if a signal came."""
+        if self.signals:
+            raise KeyboardInterrupt
 
     def start(self, child: Child) -> None:
         """Start a child, and remember it for the case that we are killed."""
@@ -144,6 +153,10 @@ class Supervisor:
 
     def _count_signal(self, number: int, frame: object) -> None:
         self.signals += 1
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        self.signals += 1
+        raise KeyboardInterrupt
 
     def _remember(self) -> None:
         started = []

@@ -12,6 +12,7 @@ import pytest
 
 from oms.embedded import addresses, postgres, system_user
 from oms.embedded.errors import EmbeddedError
+from oms.embedded.processes import wait_until
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root needs another user for PostgreSQL")
 
@@ -76,6 +77,32 @@ def test_a_user_killed_while_it_starts_the_server_leaves_nothing_broken(folder, 
     assert query(folder, "SELECT 1") == (1,)
     witness.finish()
     assert folder.server_pid() is None
+
+
+def test_a_user_killed_while_the_server_makes_the_database_leaves_the_next_one_waiting_not_refused(folder, run_user):
+    witness = run_user()
+    witness.wait_for("attached")
+    url = addresses.database_url(folder.path)
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as watcher:
+
+        def at_work(count):
+            """Whether so many starts make the database, or wait for one that does."""
+            found = watcher.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+                " AND query ~ 'CREATE DATABASE oms|pg_advisory_lock'"
+            ).fetchone()
+            return found == (count,)
+
+        watcher.execute("DROP DATABASE oms")
+        with psycopg.connect(url, dbname="template1"):  # while somebody is there, no copy of it can be made
+            killed = run_user()
+            assert wait_until(lambda: at_work(1), 60)
+            killed.signal(signal.SIGKILL)
+            killed.finish()
+            next_user = run_user()
+            assert wait_until(lambda: at_work(2), 60)
+    next_user.wait_for("attached")
+    assert query(folder, "SELECT current_database()") == ("oms",)
 
 
 def test_forked_children_neither_stop_nor_keep_the_server(folder, run_user):

@@ -105,6 +105,45 @@ def test_ctrl_c_while_preparing_stops_everything_too(folder, up):
     assert folder.processes() == []
 
 
+LOSES_THE_INTERRUPT = """
+import os, signal, sys
+from oms.embedded.management.commands import up
+
+class Loser:
+    def __del__(self):  # what is raised in here Python only prints
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+
+run = up.call_command
+def call_command(*arguments, **options):
+    Loser()
+    run(*arguments, **options)
+
+up.call_command = call_command
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+"""
+
+
+def test_ctrl_c_that_the_interpreter_loses_while_preparing_stops_it_all_the_same(folder, run, free_port):
+    arguments = ["up", "--no-sample", "--port", str(free_port)]
+    site = run(
+        "-c",
+        f"from oms.embedded import prepare_environment; prepare_environment(){LOSES_THE_INTERRUPT}",
+        *arguments,
+        DEBUG="1",
+        DJANGO_SETTINGS_MODULE="oms.settings",
+    )
+    lines = []
+    for line in site.process.stdout:
+        lines.append(line)
+        assert "The site is ready" not in line
+    assert any("KeyboardInterrupt" in line for line in lines), lines
+    assert site.process.wait() == 0
+    assert lines[-1] == "oms      | stopped\n"
+    assert folder.processes() == []
+
+
 @pytest.mark.soak
 def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(folder, up):
     site = up()

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from django.db import transaction
 
+from oms.common.masking import describe
 from oms.common.work.claiming import Queue, lease, lock_leased, put_off
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Outcomes(Generic[A]):
         try:
             answers = call()
         except Exception as error:
-            self.unknown.update(dict.fromkeys(references, f"{type(error).__name__}: {error}"))
+            self.unknown.update(dict.fromkeys(references, describe(error)))
             return
         for key, reference in references.items():
             answer = answers.get(reference)
@@ -111,7 +112,7 @@ def under_lease(
                 mine |= finish_those({key: token})
             except Exception as error:
                 # Recorded on the row, where staff see it.
-                put_off(queue, {key: f"{type(error).__name__}: {error}"})
+                put_off(queue, {key: describe(error)})
                 mine.add(key)
     lost = outcomes.only(tokens.keys() - mine)
     if too_late and lost.taken:

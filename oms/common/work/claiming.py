@@ -21,7 +21,7 @@ from django.db import connection, connections, transaction
 from django.db.models import Model
 
 from oms.common import metrics
-from oms.common.masking import mask_text
+from oms.common.masking import describe, mask_text
 from oms.common.work import clock
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def _do_alone(queue: Queue, key: int, work: Callable[[list[int]], None]) -> None
                 work([key])
     except Exception as error:
         # Recorded on the row, where staff see it.
-        put_off(queue, {key: f"{type(error).__name__}: {error}"})
+        put_off(queue, {key: describe(error)})
 
 
 def put_off(queue: Queue, errors: dict[int, str]) -> None:

@@ -22,6 +22,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
+from oms.common.masking import describe
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import nudging
 from oms.common.work.claiming import Queue, Stage, lease, put_off
@@ -239,7 +240,7 @@ def _work(turn: Turn) -> None:
         if job.attempts >= MAX_TAKE_UPS - 1:  # a failure counts as two: it will most likely come again
             turn.finish(error=_("Something went wrong here. Please report job %(id)d.") % {"id": job.pk})
         else:
-            put_off(QUEUE, {job.pk: f"{type(error).__name__}: {error}"})
+            put_off(QUEUE, {job.pk: describe(error)})
 
 
 def save_result(turn: Turn, name: str, file: File) -> None:  # type: ignore[type-arg]

@@ -27,6 +27,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from standardwebhooks import Webhook
 
+from oms.common.masking import describe
 from oms.common.secrecy import unseal
 from oms.common.work.claiming import Queue, Stage
 from oms.merchants.models import WebhookDelivery
@@ -386,7 +387,7 @@ async def send(message: Message, pool: httpcore.AsyncConnectionPool) -> Outcome:
         error = str(refusal)
     except Exception as failure:
         # Anything else that the other side, the network or the URL does: it fails this try only.
-        error = f"{type(failure).__name__}: {failure}"
+        error = describe(failure)
     if error and status is not None and 200 <= status < 300:
         # Only the body's end is missing: the answer itself was there.
         error = ""

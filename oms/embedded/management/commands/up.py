@@ -56,6 +56,7 @@ class Command(BaseCommand):
         supervisor = Supervisor(self.data_dir, self.address)
         self.owns_postgres = not os.environ.get("DATABASE_URL")
         try:
+            supervisor.listen_to_signals(interrupting=True)
             attach()
             # Named in the environment, so that the children join nothing and stop nothing.
             if self.owns_postgres:
@@ -66,8 +67,10 @@ class Command(BaseCommand):
             check_database()
             say("oms", "preparing the database, translations and static files; the first time takes a while")
             call_command("prepare", verbosity=0)
+            supervisor.stop_if_asked()
             if with_sample:
                 load_sample(self.data_dir)
+            supervisor.stop_if_asked()
             make_administrator(self.data_dir)
             connections.close_all()
             self._allow_host()
@@ -76,6 +79,7 @@ class Command(BaseCommand):
             os.environ.setdefault("OMS_LOG_JSON", "0")
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(fresh_metrics(self.data_dir))
             supervisor.listen_to_signals()
+            supervisor.stop_if_asked()
             for child in self._site():
                 supervisor.start(child)
             self.announced = False
