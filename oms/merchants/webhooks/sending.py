@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -28,6 +28,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from standardwebhooks import Webhook
 
 from oms.common.masking import describe
+from oms.common.postgresql.absence import is_away
 from oms.common.secrecy import unseal
 from oms.common.work.claiming import Queue, Stage
 from oms.merchants.models import WebhookDelivery
@@ -109,7 +110,7 @@ class Outcome:
         if self.message.number >= len(SCHEDULE):
             return None
         wait = SCHEDULE[self.message.number] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-        return min(max(wait, self.retry_after or 0), LONGEST_WAIT_SECONDS)
+        return float(min(max(wait, self.retry_after or 0), LONGEST_WAIT_SECONDS))
 
 
 def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
@@ -168,9 +169,42 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
 
 
 def finish(outcomes: Sequence[Outcome]) -> None:
-    """Record how tries ended, as far as their leases are still ours, and what they say about the endpoints."""
+    """Record how tries ended, as far as their leases are still ours, and what they say about the endpoints.
+
+    What cannot be recorded together is recorded one by one: a bad row takes no other with it. Raises OperationalError
+    or InterfaceError while the database is away; recording the same again later does no harm.
+    """
     if not outcomes:
         return
+    try:
+        _record(outcomes)
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("%d outcomes could not be recorded together; each is recorded alone", len(outcomes))
+        for outcome in outcomes:
+            _record_alone(outcome)
+
+
+def _record_alone(outcome: Outcome) -> None:
+    """Record one outcome; without what the endpoint said, should that be what cannot be recorded."""
+    try:
+        _record([outcome])
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("the outcome of webhook delivery %d could not be recorded", outcome.message.delivery_id)
+        reason = f"what was answered could not be recorded: {type(error).__name__}"
+        try:
+            _record([replace(outcome, excerpt="", error=reason, retry_after=None)])
+        except Exception as worse:
+            if is_away(worse):
+                raise
+            # It is sent again when its lease is over.
+            logger.exception("nothing could be recorded of webhook delivery %d", outcome.message.delivery_id)
+
+
+def _record(outcomes: Sequence[Outcome]) -> None:
     waits = [None if outcome.is_success else outcome.next_wait() for outcome in outcomes]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -182,7 +216,7 @@ def finish(outcomes: Sequence[Outcome]) -> None:
                 AS t(id, token, number, state, wait, started_at, duration_ms, status, excerpt, error)
             ), mine AS MATERIALIZED (
                 SELECT d.id FROM merchants_webhookdelivery d JOIN told t ON t.id = d.id AND t.token = d.lease_token
-                WHERE d.state = 'pending' ORDER BY d.id FOR NO KEY UPDATE OF d
+                WHERE d.state = 'pending' AND d.attempts < t.number ORDER BY d.id FOR NO KEY UPDATE OF d
             ), recorded AS (
                 UPDATE merchants_webhookdelivery d SET
                     state = t.state, attempts = t.number, lease_until = NULL,
@@ -253,7 +287,7 @@ def _note_health(outcomes: Sequence[Outcome]) -> None:
                 "successes": [sum(outcome.is_success for outcome in of[key]) for key in endpoints],
                 "failures": [sum(not outcome.is_success for outcome in of[key]) for key in endpoints],
                 "rests": [
-                    min(max(outcome.retry_after or 0 for outcome in of[key]), LONGEST_PAUSE_SECONDS)
+                    float(min(max(outcome.retry_after or 0 for outcome in of[key]), LONGEST_PAUSE_SECONDS))
                     for key in endpoints
                 ],
                 "suspect": SUSPECT_AFTER,
@@ -332,6 +366,8 @@ class Sender:
 
     def collect(self, wait_seconds: float) -> list[Outcome]:
         """What ended, waiting up to so many seconds for the first and a moment for others."""
+        if not self._running:
+            time.sleep(wait_seconds)
         done, _rest = concurrent.futures.wait(
             self._running, wait_seconds, return_when=concurrent.futures.FIRST_COMPLETED
         )
@@ -444,23 +480,26 @@ def run(limit: int) -> int:
 def serve(should_stop: Callable[[], bool]) -> None:
     """Send for ever, until told to stop; then what is in flight has a few seconds to end, the rest is sent again."""
     with Sender() as sender:
+        ended: list[Outcome] = []  # and not recorded yet
         while not should_stop():
             try:
+                ended += sender.collect(IDLE_SECONDS)
+                finish(ended)
+                ended = []
                 free = settings.WEBHOOKS_IN_FLIGHT - sender.in_flight
-                messages = claim(free, sender.quick) if free > 0 else []
-                sender.start(messages)
-                if sender.in_flight:
-                    finish(sender.collect(IDLE_SECONDS))
+                sender.start(claim(free, sender.quick) if free > 0 else [])
+            except (DatabaseError, InterfaceError) as error:
+                if is_away(error):
+                    logger.exception("the database cannot be reached; trying again in a second")
                 else:
-                    time.sleep(IDLE_SECONDS)
-            except (DatabaseError, InterfaceError):
-                # What could not be recorded is sent again when its lease is over.
-                logger.exception("the database cannot be reached; trying again in a second")
+                    logger.exception("a round of sending failed; trying again in a second")
                 connection.close()
                 time.sleep(1)
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        while sender.in_flight and time.monotonic() < deadline:
-            finish(sender.collect(IDLE_SECONDS))
+        while (ended or sender.in_flight) and time.monotonic() < deadline:
+            ended += sender.collect(IDLE_SECONDS)
+            finish(ended)
+            ended = []
 
 
 # In `manage.py drain` only: what is due is tried once. Workers never run it: `manage.py send_webhooks` serves.
