@@ -7,11 +7,11 @@ from django.http import FileResponse, HttpRequest
 from django.urls import include, path, re_path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
-from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
+from oms.api_schema import SchemaView
 from oms.common.door.api import ApiView
 from oms.doors.loc.creating import LocCreateView
 from oms.doors.loc.parcels import LocStatusView, LocVirtualDeliveryView
@@ -43,7 +43,6 @@ def _guide(name: str) -> Callable[[HttpRequest], FileResponse]:
 GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "loc.md")
 
 _public = {"authentication_classes": [], "permission_classes": []}
-_schema_view = extend_schema(exclude=True)(SpectacularAPIView)
 
 app_name = "api"
 urlpatterns = [
@@ -53,7 +52,7 @@ urlpatterns = [
     path("v1/", include("logistics.urls")),
     path("v1/", include("oms.merchants.webhooks.urls")),
     path("", RedirectView.as_view(pattern_name="api:docs")),
-    path("schema/", _schema_view.as_view(**_public), name="schema"),
+    path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
     *[path(f"docs/{name}", _guide(name), name=f"guide-{name}") for name in GUIDES],
     # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
