@@ -75,7 +75,7 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
 
 
 class Shipment(WorkItem, Versioned, Expectation):
-    """A parcel. Its state is a function of the set of its scans (see `logistics.carriers.defaults.defaults.defaults.tracking.state_of`).
+    """A parcel. Its state is a function of the set of its scans (see `logistics.carriers.tracking.state_of`).
 
     Scans come late and out of order, so the declared moves are wide; the carrier's own code and text are kept beside.
     """

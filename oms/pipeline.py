@@ -3,7 +3,7 @@
 from functools import partial
 
 from logistics.adapters import sandbox as logistics_sandbox
-from logistics.carriers.defaults import dispatching, tracking
+from logistics.carriers import dispatching, tracking
 from logistics.virtual import delivering
 from logistics.warehouses import events, releasing, stopping
 from logistics.watching import alerts

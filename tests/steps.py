@@ -8,7 +8,8 @@ from itertools import count
 
 from django.db import connection
 
-from logistics.carriers.defaults import dispatching, install_default_carriers, tracking
+from logistics.carriers import dispatching, tracking
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Shipment
 from logistics.warehouses import events, releasing
 from oms.common.invariants import check

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from zlib import crc32
 
 from logistics.adapters import Answer, Parcel, Work
-from logistics.carriers.defaults import tracking
+from logistics.carriers import tracking
 from logistics.models import ShipmentState, WarehouseEvent
 from logistics.warehouses import events
 from oms.common.work import sandbox

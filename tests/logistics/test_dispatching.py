@@ -5,7 +5,8 @@ import pytest
 from logistics import adapters
 from logistics.adapters import Answer
 from logistics.adapters.sandbox import SandboxCarrier
-from logistics.carriers.defaults import dispatching, install_default_carriers
+from logistics.carriers import dispatching
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier, Shipment
 from orders import retrying
 from orders.models import OrderEvent, SubOrder

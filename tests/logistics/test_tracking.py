@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from logistics.carriers.defaults import tracking
+from logistics.carriers import tracking
 from logistics.models import ShipmentState, TrackingEvent
 from orders.fulfilling import completing
 from orders.models import OrderEvent

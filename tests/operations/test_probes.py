@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from inventory import receiving
-from logistics.carriers.defaults import tracking
+from logistics.carriers import tracking
 from logistics.warehouses import events
 from oms import figures, probes, tasks
 from oms.common import metrics

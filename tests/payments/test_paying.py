@@ -7,7 +7,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from logistics.carriers.defaults import tracking
+from logistics.carriers import tracking
 from oms.common.work import sandbox
 from oms.pipeline import SANDBOX_STAGE
 from orders.fulfilling import completing

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from logistics.carriers.defaults import tracking
+from logistics.carriers import tracking
 from logistics.models import TrackingEvent, WarehouseEvent
 from logistics.warehouses import events, releasing
 from logistics.warehouses import stopping as at_warehouse

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from logistics.carriers.defaults import dispatching, install_default_carriers
+from logistics.carriers import dispatching
+from logistics.carriers.defaults import install_default_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import releasing
 from oms.common.errors import ChangedMeanwhile, OmsError

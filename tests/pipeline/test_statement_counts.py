@@ -9,7 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from inventory.models import Stock, StockMovement
-from logistics.carriers.defaults import dispatching, install_default_carriers, tracking
+from logistics.carriers import dispatching, tracking
+from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Shipment
 from logistics.warehouses import events, releasing
 from oms.common.work import clock
