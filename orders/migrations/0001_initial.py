@@ -420,7 +420,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='order',
-            index=models.Index(condition=models.Q(('books_due_since__isnull', False)), fields=['owed_changed_since'], name='order_queue_owed'),
+            index=models.Index(condition=models.Q(('owed_changed_since__isnull', False)), fields=['owed_changed_since'], name='order_queue_owed'),
         ),
         migrations.AddIndex(
             model_name='order',
@@ -464,7 +464,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('is_historical', False), models.Q(('books_due_since__isnull', True), ('open_holds', 0), ('state__in', ['completed', 'cancelled', 'closed'])), _connector='OR'), name='order_historical_is_over'),
+            constraint=models.CheckConstraint(condition=models.Q(('is_historical', False), models.Q(('open_holds', 0), ('owed_changed_since__isnull', True), ('state__in', ['completed', 'cancelled', 'closed'])), _connector='OR'), name='order_historical_is_over'),
         ),
         migrations.AddConstraint(
             model_name='order',

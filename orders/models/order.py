@@ -236,7 +236,7 @@ class Order(WorkItem, Versioned):
                 condition=Q(is_historical=False)
                 | Q(
                     state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
-                    books_due_since__isnull=True,
+                    owed_changed_since__isnull=True,
                     open_holds=0,
                 ),
                 name="order_historical_is_over",
@@ -283,7 +283,7 @@ class Order(WorkItem, Versioned):
             ),
             models.Index(fields=["id"], condition=Q(open_holds__gt=0), name="order_queue_held"),
             models.Index(
-                fields=["owed_changed_since"], condition=Q(books_due_since__isnull=False), name="order_queue_owed"
+                fields=["owed_changed_since"], condition=Q(owed_changed_since__isnull=False), name="order_queue_owed"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),
         ]
