@@ -153,6 +153,8 @@ MEDIA_ROOT = DATA_DIR / "media"
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
+# Calls to other systems have workers of their own, so that a silent one holds up nothing that needs only the database.
+CELERY_TASK_ROUTES = {"oms.run_outside": {"queue": "outside"}}
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

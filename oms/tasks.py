@@ -8,6 +8,7 @@ from django.conf import settings
 
 from oms.common import metrics
 from oms.common.work import jobs, nudging
+from oms.common.work.calling import OutsideStage
 from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, beat
 from oms.merchants.webhooks import endpoints, purging
@@ -23,8 +24,16 @@ SLICE_SECONDS = 5.0
 
 @shared_task(name=nudging.TASK, acks_late=True, ignore_result=True)
 def run_stage(name: str) -> int:
-    """Run a stage batch by batch until nothing is ready; returns the number of rows claimed."""
+    """Run a stage batch by batch until nothing is ready; returns the number of rows claimed.
+
+    A stage that calls other systems gets a task for each connection that is due, in a queue of their own: workers of
+    this one are never held up by a silent system.
+    """
     stage = STAGES[name]
+    if isinstance(stage, OutsideStage):
+        for connection_id in stage.due_connections():
+            run_outside.apply_async([name, connection_id], expires=30)
+        return 0
     started = time.monotonic()
     with metrics.stage_run(name):
         claimed = run_until_empty(stage, settings.STAGE_BATCH, until=started + SLICE_SECONDS)
@@ -32,6 +41,25 @@ def run_stage(name: str) -> int:
         metrics.count_stage(name, claimed, time.monotonic() - started)
         nudging.nudge(*stage.wakes)
     return claimed
+
+
+@shared_task(name="oms.run_outside", acks_late=True, ignore_result=True)
+def run_outside(name: str, connection_id: int) -> int:
+    """Send what is due of a stage over one connection; returns the number of rows claimed."""
+    stage = STAGES[name]
+    assert isinstance(stage, OutsideStage)  # noqa: S101 - only such are sent here
+    started = time.monotonic()
+    total = 0
+    with metrics.stage_run(name):
+        while time.monotonic() < started + SLICE_SECONDS:
+            claimed = stage.run_over(connection_id, settings.STAGE_BATCH)
+            total += claimed
+            if not claimed:
+                break
+    if total:
+        metrics.count_stage(name, total, time.monotonic() - started)
+        nudging.nudge(*stage.wakes)
+    return total
 
 
 @shared_task(name="oms.sweep", ignore_result=True)

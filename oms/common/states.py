@@ -15,6 +15,11 @@ from django_fsm import FSMField
 from oms.common.models import QUEUE_COLUMNS, Versioned
 
 
+def listed(states: Iterable[str]) -> str:
+    """The states as an SQL list, such as `'a', 'b'`, to stand in `IN (…)`; names come from enums, never from input."""
+    return ", ".join(f"'{state}'" for state in states)
+
+
 def state_fields() -> Iterator[tuple[type[models.Model], FSMField]]:
     """Every concrete model that has a state machine, with the field that holds the state."""
     for model in apps.get_models():

@@ -33,6 +33,7 @@ def broker(tmp_path):
 def start_worker(start, broker, tmp_path):
     """A worker with its beat, in a process group of its own."""
     command = ("-m", "celery", "-A", "oms", "worker", "-B", "--concurrency", "2", "--loglevel", "ERROR")
+    command += ("--queues", "celery,outside")
     schedule = ("--schedule", str(tmp_path / "schedule"))
     return start(*command, *schedule, REDIS_URL=broker, OMS_DATA_DIR=str(tmp_path), **SPEED)
 

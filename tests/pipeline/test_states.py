@@ -9,10 +9,10 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
 from oms.common.files import exporting
-from oms.common.models import Versioned
+from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
 from oms.common.states import edges, state_fields
-from oms.common.work import jobs
+from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
@@ -61,6 +61,12 @@ def _endpoint(shop: factories.Shop) -> WebhookEndpoint:
     )
 
 
+def _fact() -> InboundFact:
+    link = Connection.objects.create(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE)
+    facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k1", "packed", "1-1-W1", steps.NOON)])
+    return InboundFact.objects.get()
+
+
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
@@ -75,6 +81,8 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
+    "InboundFact": lambda shop: _fact(),
+    "Ticket": lambda shop: Ticket.objects.create(kind="call_back", subject_kind="order", subject_id=1),
     "Job": lambda shop: jobs.create(exporting.KIND, factories.UserFactory(), params={}),
 }
 

@@ -11,7 +11,7 @@ adds below the claimed one.
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -130,9 +130,21 @@ def _do_alone(queue: Queue, key: int, work: Callable[[list[int]], None]) -> None
         put_off(queue, {key: describe(error)})
 
 
-def put_off(queue: Queue, errors: dict[int, str]) -> None:
-    """Record what went wrong with each row (by id) and when it may be tried again: later after each attempt, with
-    jitter; after `settings.MAX_ATTEMPTS` never, until a person says so."""
+# Of the waits after a failure the first ones are short: most trouble of other systems passes in seconds.
+QUICK_TRIES, QUICK_SECONDS, LONGEST_SECONDS = 3, 5, 3600
+# How long a row waits after its next failure, in seconds, as SQL on the alias `q`; still without jitter.
+BACK_OFF = (
+    f"CASE WHEN q.attempts < {QUICK_TRIES} THEN {QUICK_SECONDS}"
+    f" ELSE least({QUICK_SECONDS} * 2 ^ (q.attempts - {QUICK_TRIES - 1}), {LONGEST_SECONDS}) END"
+)
+
+
+def put_off(queue: Queue, errors: dict[int, str], *, tokens: Mapping[int, int] | None = None) -> None:
+    """Record what went wrong with each row (by id) and when it may be tried again: soon at first, then later after each
+    attempt, with jitter; after `settings.MAX_ATTEMPTS` never, until a person says so, who finds a ticket.
+
+    With `tokens`, only rows whose lease is still ours: another worker may have taken one over.
+    """
     metrics.count_failed(queue.table, len(errors))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -141,30 +153,34 @@ def put_off(queue: Queue, errors: dict[int, str]) -> None:
                 attempts = q.attempts + 1,
                 last_error = e.error,
                 lease_until = NULL,
-                ready_at = now() + make_interval(secs => least(5 * 2 ^ q.attempts, 3600) * e.jitter),
+                ready_at = now() + make_interval(secs => ({BACK_OFF}) * e.jitter),
                 needs_person_since = CASE WHEN q.attempts + 1 >= %(most)s THEN now() END
-            FROM unnest(%(ids)s::bigint[], %(errors)s::text[], %(jitter)s::float8[]) AS e(id, error, jitter)
-            WHERE q.id = e.id
+            FROM unnest(%(ids)s::bigint[], %(tokens)s::int[], %(errors)s::text[], %(jitter)s::float8[])
+                AS e(id, token, error, jitter)
+            WHERE q.id = e.id AND (e.token IS NULL OR q.lease_token = e.token)
             """,
             {
                 "most": settings.MAX_ATTEMPTS,
                 "ids": list(errors),
+                "tokens": [tokens[key] if tokens else None for key in errors],
                 "errors": [mask_text(error)[:1000] for error in errors.values()],
                 "jitter": [random.uniform(0.5, 1.5) for _ in errors],  # noqa: S311 - no secret depends on it
             },
         )
 
 
-def lease(queue: Queue, limit: int) -> dict[int, int]:
+def lease(queue: Queue, limit: int, *, connection_id: int | None = None) -> dict[int, int]:
     """Claim up to `limit` rows for a call outside: commits at once; returns the lease token of each id.
 
-    The lease ends by the database's clock after `settings.LEASE_SECONDS`; then another worker may take the row.
+    The lease ends by the database's clock after `settings.LEASE_SECONDS`; then another worker may take the row. With
+    `connection_id`, only rows that go over that connection.
     """
+    over = "AND q.connection_id = %(connection)s" if connection_id is not None else ""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH due AS (
-                SELECT q.id FROM {queue.table} q WHERE {queue.condition()}
+                SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {over}
                 ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             )
             UPDATE {queue.table} q
@@ -172,9 +188,22 @@ def lease(queue: Queue, limit: int) -> dict[int, int]:
             FROM due WHERE q.id = due.id
             RETURNING q.id, q.lease_token
             """,
-            {"limit": limit, "seconds": settings.LEASE_SECONDS},
+            {"limit": limit, "seconds": settings.LEASE_SECONDS, "connection": connection_id},
         )
         return dict(cursor.fetchall())
+
+
+def prolong(queue: Queue, tokens: Mapping[int, int]) -> None:
+    """Hold the leased rows for another `settings.LEASE_SECONDS` from now, as far as they are still ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {queue.table} q SET lease_until = now() + make_interval(secs => %(seconds)s)
+            FROM unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
+            WHERE q.id = mine.id AND q.lease_token = mine.token AND q.lease_until IS NOT NULL
+            """,
+            {"seconds": settings.LEASE_SECONDS, "ids": list(tokens), "tokens": list(tokens.values())},
+        )
 
 
 def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:

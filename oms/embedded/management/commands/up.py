@@ -115,6 +115,7 @@ class Command(BaseCommand):
         web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
         return [
             Child("worker", [*celery, "worker", "--concurrency", str(self.workers), "--loglevel", level]),
+            Child("calls", [*celery, *CALLS, "--loglevel", level]),
             Child("webhooks", [sys.executable, "manage.py", "send_webhooks"]),
             Child("beat", [*celery, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", level]),
             Child("web", web),
@@ -147,6 +148,10 @@ class Command(BaseCommand):
         """Somebody who chose an address wants to be served there, unless the allowed hosts were chosen too."""
         if os.environ.get("ALLOWED_HOSTS") == LOCAL_HOSTS:
             os.environ["ALLOWED_HOSTS"] += ",*" if self.host in EVERY_INTERFACE else f",{self.host}"
+
+
+# Calls to other systems mostly wait; threads of one process do.
+CALLS = ("worker", "--queues", "outside", "--pool", "threads", "--concurrency", "8", "--hostname", "calls@%h")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,4 @@
-"""Abstract models that every app's tables share; they know no business."""
-
-from typing import TYPE_CHECKING
+"""Work in the background that staff wait for."""
 
 from django.conf import settings
 from django.db import models
@@ -9,115 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-if TYPE_CHECKING:
-    from django.utils.functional import _StrPromise
-
-
-def money(verbose_name: "str | _StrPromise", **options: object) -> models.DecimalField:
-    """A column for an amount in yuan with two places (fen)."""
-    return models.DecimalField(verbose_name, max_digits=12, decimal_places=2, **options)  # type: ignore[arg-type]
-
-
-class WorkItem(models.Model):
-    """A row that a pipeline stage may claim: the state is the queue, these columns say when and by whom.
-
-    `ready_at` is when the row may next be claimed (null: not before something wakes it). A stage that calls another
-    system holds the row by `lease_until` and proves it by `lease_token`.
-    """
-
-    ready_at = models.DateTimeField(_("ready at"), null=True, blank=True, db_default=Now(), editable=False)
-    lease_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
-    lease_token = models.IntegerField(_("lease token"), db_default=0, editable=False)
-    attempts = models.SmallIntegerField(_("attempts"), db_default=0, editable=False)
-    last_error = models.TextField(_("last error"), db_default="", blank=True, editable=False)
-    needs_person_since = models.DateTimeField(_("needs a person since"), null=True, blank=True, editable=False)
-    assigned_to = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("assigned to"),
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-        db_index=False,
-    )
-
-    class Meta:
-        abstract = True
-
-
-# Columns that belong to the queue, not to the business: changing them makes no new version of the row.
-QUEUE_COLUMNS = frozenset(
-    {
-        *("ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"),
-        # How something outside that we call fares.
-        *("failures", "failing_since", "paused_until", "last_success_at"),
-    }
-)
-
-
-class Versioned(models.Model):
-    """A row whose `version` the database counts up at every change of its business columns (see `states`).
-
-    `version_counts` names the columns whose change counts, where not all do.
-    """
-
-    version_counts: tuple[str, ...] = ()
-
-    version = models.IntegerField(_("version"), db_default=1, editable=False)
-
-    class Meta:
-        abstract = True
-
-
-class Expectation(models.Model):
-    """What should happen next to a row and by when; the watch stage raises an alert when it did not."""
-
-    expected_event = models.CharField(_("expected event"), max_length=20, db_default="", blank=True, editable=False)
-    next_event_due = models.DateTimeField(_("expected by"), null=True, blank=True, editable=False)
-
-    class Meta:
-        abstract = True
-
-
-class SandboxJob(models.Model):
-    """What the sandbox's pretended outside world will do next, and when. One row a thing that it knows of."""
-
-    class System(models.TextChoices):
-        PAYMENT = "payment", _("Payment provider")
-        WAREHOUSE = "warehouse", _("Warehouse")
-        CARRIER = "carrier", _("Carrier")
-
-    system = models.CharField(_("system"), max_length=12, choices=System.choices)
-    reference = models.CharField(_("reference"), max_length=40)
-    step = models.SmallIntegerField(_("step"), db_default=0)
-    data = models.JSONField(_("data"), default=dict)
-    due_at = models.DateTimeField(_("due at"), null=True)
-    created_at = models.DateTimeField(_("created at"), db_default=Now())
-
-    class Meta:
-        verbose_name = _("sandbox job")
-        verbose_name_plural = _("sandbox jobs")
-        constraints = [
-            models.UniqueConstraint(fields=["reference", "system"], name="sandbox_job_knows_a_thing_once"),
-        ]
-        indexes = [models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="sandbox_job_queue")]
-
-    def __str__(self) -> str:
-        return f"{self.system} {self.reference}"
-
-
-class Heartbeat(models.Model):
-    """When something that must happen all the time happened last, such as beat's sweep of the stages."""
-
-    name = models.CharField(_("name"), max_length=40, primary_key=True)
-    seen_at = models.DateTimeField(_("seen at"), db_default=Now())
-
-    class Meta:
-        verbose_name = _("heartbeat")
-        verbose_name_plural = _("heartbeats")
-
-    def __str__(self) -> str:
-        return self.name
+from oms.common.models.base import Versioned, WorkItem
 
 
 class JobState(models.TextChoices):

@@ -1,0 +1,33 @@
+"""Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
+
+from oms.common.models.base import QUEUE_COLUMNS, Expectation, Versioned, WorkItem, money
+from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
+from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
+from oms.common.models.job import Job, JobResult, JobState
+from oms.common.models.running import Heartbeat, SandboxJob
+from oms.common.models.ticket import Ticket, TicketNote, TicketResult, TicketState
+
+__all__ = [
+    "LONGEST_TIMEOUT_SECONDS",
+    "QUEUE_COLUMNS",
+    "SETTLED_FACTS",
+    "Connection",
+    "ConnectionSlot",
+    "Expectation",
+    "FactState",
+    "Heartbeat",
+    "InboundFact",
+    "Job",
+    "JobResult",
+    "JobState",
+    "SandboxJob",
+    "SystemKind",
+    "Ticket",
+    "TicketNote",
+    "TicketResult",
+    "TicketState",
+    "Topic",
+    "Versioned",
+    "WorkItem",
+    "money",
+]

@@ -1,0 +1,351 @@
+"""What other systems tell us: stored as it comes, and worked on by stages that claim it like any other row.
+
+Facts come late, twice, too early and in any order. So a stage works them off by the time at which they are due; what is
+about something we do not know yet waits; one that fails is put off alone and holds up no other; and after the last try
+a person finds a ticket.
+"""
+
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from oms.common import metrics, tickets
+from oms.common.copying import array, text_array
+from oms.common.errors import OmsError
+from oms.common.masking import describe
+from oms.common.models import FactState, InboundFact, Topic
+from oms.common.secrecy import seal
+from oms.common.work import clock, nudging
+from oms.common.work.claiming import BACK_OFF, Stage
+
+logger = logging.getLogger(__name__)
+
+# The stage that works on each topic; also the name of its nudge.
+STAGES = {Topic.PAYMENT: "payment_facts", Topic.WAREHOUSE: "warehouse_facts", Topic.CARRIER: "carrier_facts"}
+
+UNKNOWN_SUBJECT = tickets.register_kind(
+    tickets.TicketKind(
+        "fact_of_unknown",
+        gettext_lazy("Message about something unknown"),
+        "fact",
+        reasons={"": gettext_lazy("%(kind)s about %(subject)s, which we do not know.")},
+        remedies=gettext_lazy("Find out what it is about; then apply it again, or discard it."),
+    )
+)
+FACT_FAILED = tickets.register_kind(
+    tickets.TicketKind(
+        "fact_failed",
+        gettext_lazy("Message could not be applied"),
+        "fact",
+        reasons={"": gettext_lazy("%(kind)s about %(subject)s: %(error)s")},
+        remedies=gettext_lazy("Mend what the error names; then apply it again, or discard it."),
+    )
+)
+FACT_DIFFERS = tickets.register_kind(
+    tickets.TicketKind(
+        "fact_differs",
+        gettext_lazy("Message came again with other content"),
+        "fact",
+        reasons={"": gettext_lazy("The first one under key %(key)s counts; the other side says something else now.")},
+        remedies=gettext_lazy("Ask the other side which one is right."),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A fact as an adapter understood it: `key` is the other side's own, `subject` the number by which it knows what
+    it is about. `body` holds no personal data; `raw` is the message, which is kept sealed."""
+
+    key: str
+    kind: str
+    subject: str
+    occurred_at: datetime
+    body: Mapping[str, Any] = field(default_factory=dict)
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A stored fact that a stage works on."""
+
+    id: int
+    connection_id: int
+    key: str
+    kind: str
+    subject: str
+    body: dict[str, Any]
+    occurred_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a fact: a settled state, and a code that says more."""
+
+    state: FactState
+    outcome: str = ""
+
+
+APPLIED = Verdict(FactState.APPLIED)
+NO_EFFECT = Verdict(FactState.NO_EFFECT)
+
+
+def receive(connection_id: int, topic: Topic, news: Sequence[News]) -> None:
+    """Store what a system told us; what it told before is ignored. One statement, and one more where some came again.
+
+    A message that came again under its key with other words is kept once, and a person is told.
+    """
+    if not news:
+        return
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO common_inboundfact (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw)
+            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex')
+            FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(times)s::timestamptz[],
+                    %(bodies)s::jsonb[], %(raws)s::text[])
+                WITH ORDINALITY AS n(key, kind, subject, occurred_at, body, raw, place)
+            ORDER BY n.place
+            ON CONFLICT DO NOTHING
+            """,
+            {
+                "connection": connection_id,
+                "topic": topic,
+                "keys": text_array(_key(item.key) for item in news),
+                "kinds": text_array(item.kind for item in news),
+                "subjects": text_array(item.subject[:64] for item in news),
+                "times": [item.occurred_at for item in news],
+                "bodies": text_array(json.dumps(dict(item.body)) for item in news),
+                "raws": [seal(item.raw).hex() if item.raw is not None else None for item in news],
+            },
+        )
+        if cursor.rowcount < len(news):
+            _tell_differences(connection_id, news)
+    nudging.nudge(STAGES[topic])
+
+
+def _key(key: str) -> str:
+    """The key, or what stands for one that is longer than the column."""
+    return key if len(key) <= 120 else f"{key[:55]}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _tell_differences(connection_id: int, news: Sequence[News]) -> None:
+    told = {_key(item.key): item for item in news}
+    kept = InboundFact.objects.filter(connection_id=connection_id, fact_key__in=told)
+    troubles = [
+        tickets.Trouble(pk, values={"key": key})
+        for pk, key, kind, subject, body in kept.values_list("pk", "fact_key", "kind", "subject", "body")
+        if (kind, subject, body) != (told[key].kind, told[key].subject[:64], _as_kept(told[key].body))
+    ]
+    tickets.open_tickets(FACT_DIFFERS, troubles, opened_by="receive")
+
+
+def _as_kept(body: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(dict(body)))
+
+
+_COLUMNS = "f.id, f.connection_id, f.fact_key, f.kind, f.subject, f.body, f.occurred_at, f.received_at"
+_DUE = f"f.state = '{FactState.PENDING}' AND f.needs_person_since IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class FactWork:
+    """How a stage works on the facts of a topic.
+
+    `locate` says to which group (the order's id) each fact belongs, by fact id, leaving out those whose subject is not
+    known. `lock` locks groups by id, skipping those that others hold, and returns the ids locked. `apply` does what the
+    facts say, in one transaction, and returns a verdict for each.
+    """
+
+    topic: Topic
+    locate: Callable[[Sequence[Fact]], Mapping[int, int]]
+    lock: Callable[[Iterable[int]], Collection[int]]
+    apply: Callable[[Sequence[Fact], Sequence[int]], Mapping[int, Verdict]]
+
+
+def fact_stage(work: FactWork, *, wakes: tuple[str, ...] = ()) -> Stage:
+    """The stage that works on the facts of a topic."""
+
+    def backlog() -> str:
+        return f"""
+            SELECT f.ready_at AS due, f.needs_person_since IS NOT NULL AS needs_person FROM common_inboundfact f
+            WHERE f.topic = '{work.topic}' AND f.state = '{FactState.PENDING}' ORDER BY f.ready_at
+        """
+
+    return Stage(STAGES[work.topic], lambda limit: run(work, limit), wakes=wakes, backlog=backlog)
+
+
+def run(work: FactWork, limit: int) -> int:
+    """Work on up to `limit` facts, those due longest first; returns how many were settled or put off."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {_COLUMNS}, f.attempts > 0 FROM common_inboundfact f WHERE f.topic = %s AND {_DUE}
+              AND f.ready_at <= {clock.horizon()}
+            ORDER BY f.ready_at, f.id LIMIT %s
+            """,
+            [work.topic, limit],
+        )
+        found = [(Fact(*row), has_failed) for *row, has_failed in cursor.fetchall()]
+    if not found:
+        return 0
+    groups = work.locate([fact for fact, _has_failed in found])
+    unknown = {fact.id: "unknown subject" for fact, _has_failed in found if fact.id not in groups}
+    _put_off(unknown, UNKNOWN_SUBJECT)
+    # What failed before is worked on apart, so that it makes no others fail again.
+    fresh = [fact for fact, has_failed in found if fact.id in groups and not has_failed]
+    tried = [fact for fact, has_failed in found if fact.id in groups and has_failed]
+    return len(unknown) + _work_on(fresh, groups, work) + _work_on(tried, groups, work)
+
+
+def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> None:
+    """Work on facts of groups that are locked, at once and in the running transaction, instead of when the stage comes
+    to them."""
+    _settle(work, facts, groups)
+
+
+def _work_on(facts: Sequence[Fact], groups: Mapping[int, int], work: FactWork) -> int:
+    """Apply the facts together, or where that fails, half by half: the good ones go through in few tries, and one that
+    fails alone is put off."""
+    pending = [list(facts)] if facts else []
+    done = 0
+    while pending:
+        batch = pending.pop(0)
+        try:
+            with transaction.atomic():
+                done += _settle(work, batch, sorted(work.lock({groups[fact.id] for fact in batch})), groups)
+        except Exception as error:
+            if len(batch) == 1:
+                _put_off({batch[0].id: describe(error)}, FACT_FAILED)
+                done += 1
+                continue
+            if len(batch) == len(facts):
+                # Which fact is at fault shows below; nothing of the batch was written.
+                logger.exception("a batch of %d facts of %s failed; it is done in halves", len(batch), work.topic)
+            # The halves come after what is waiting already: good facts are through before the bad ones are found.
+            middle = len(batch) // 2
+            pending += [batch[middle:], batch[:middle]]
+    return done
+
+
+def _settle(
+    work: FactWork, facts: Sequence[Fact], locked: Sequence[int], groups: Mapping[int, int] | None = None
+) -> int:
+    """Apply those of the facts whose groups are locked and that are still waiting; returns how many."""
+    ours = set(locked)
+    keys = [fact.id for fact in facts if groups is None or groups[fact.id] in ours]
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT id FROM common_inboundfact WHERE id = ANY(%s::bigint[]) AND state = '{FactState.PENDING}'
+            ORDER BY id FOR NO KEY UPDATE
+            """,
+            [array(keys)],
+        )
+        waiting = {key for (key,) in cursor.fetchall()}
+    fresh = [fact for fact in facts if fact.id in waiting]
+    if not fresh:
+        return 0
+    verdicts = work.apply(fresh, locked)
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE common_inboundfact f SET state = v.state, outcome = v.outcome, settled_at = now(), last_error = '',
+                needs_person_since = NULL
+            FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS v(id, state, outcome) WHERE f.id = v.id
+            """,
+            [
+                array(verdicts),
+                text_array(verdict.state for verdict in verdicts.values()),
+                text_array(verdict.outcome for verdict in verdicts.values()),
+            ],
+        )
+    return len(fresh)
+
+
+def _put_off(errors: Mapping[int, str], ticket: tickets.TicketKind) -> None:
+    """Try the facts again later; after the last try each gets a ticket."""
+    if not errors:
+        return
+    metrics.count_failed("common_inboundfact", len(errors))
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE common_inboundfact q SET attempts = q.attempts + 1, last_error = e.error,
+                ready_at = now() + make_interval(secs => ({BACK_OFF}) * %(jitter)s),
+                needs_person_since = CASE WHEN q.attempts + 1 >= %(most)s THEN now() END
+            FROM unnest(%(ids)s::bigint[], %(errors)s::text[]) AS e(id, error)
+            WHERE q.id = e.id AND q.state = '{FactState.PENDING}'
+            RETURNING q.id, q.subject, q.kind, q.needs_person_since IS NOT NULL
+            """,
+            {
+                "jitter": random.uniform(0.8, 1.2),  # noqa: S311 - no secret depends on it
+                "most": settings.MAX_ATTEMPTS,
+                "ids": array(errors),
+                "errors": text_array(errors.values()),
+            },
+        )
+        rows = cursor.fetchall()
+        troubles = [
+            tickets.Trouble(key, "", {"subject": subject, "kind": kind, "error": errors[key]})
+            for key, subject, kind, is_given_up in rows
+            if is_given_up
+        ]
+        tickets.open_tickets(ticket, troubles, opened_by="facts")
+
+
+def replay(fact_id: int) -> None:
+    """Let the stage work on the fact once more, with a full number of tries; its tickets are closed.
+
+    Raises OmsError for a fact that waits and was not given up.
+    """
+    with transaction.atomic():
+        fact = InboundFact.objects.select_for_update(no_key=True).get(pk=fact_id)
+        if fact.state == FactState.PENDING and fact.needs_person_since is None:
+            raise OmsError(_("This message is waiting for its turn already."))
+        _reset(fact_id)
+        _close_tickets(fact_id)
+    nudging.nudge(STAGES[Topic(fact.topic)])
+
+
+def discard(fact_id: int) -> None:
+    """Let the fact count for nothing. Raises OmsError unless it is waiting."""
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE common_inboundfact SET state = '{FactState.DISCARDED}', settled_at = now(), needs_person_since = NULL
+            WHERE id = %s AND state = '{FactState.PENDING}'
+            """,
+            [fact_id],
+        )
+        if not cursor.rowcount:
+            raise OmsError(_("This message is settled already."))
+        _close_tickets(fact_id)
+
+
+def _reset(fact_id: int) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE common_inboundfact SET state = '{FactState.PENDING}', settled_at = NULL, outcome = '', attempts = 0,
+                ready_at = now(), needs_person_since = NULL
+            WHERE id = %s
+            """,
+            [fact_id],
+        )
+
+
+def _close_tickets(fact_id: int) -> None:
+    tickets.close_tickets([UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS], [fact_id])
