@@ -16,8 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from oms.common.errors import OmsError
+from oms.common.requests import caller_address
 from oms.merchants import onboarding
-from oms.merchants.authentication import caller_address
 from oms.merchants.models import ApplicationState, MerchantApplication
 
 
