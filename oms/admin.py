@@ -12,13 +12,14 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.dataclasses import SearchResult
-from unfold.sites import UnfoldAdminSite
+
+from oms.common.logging_in import GuardedSite
 
 # So many orders are named in the search box; more are a list's business.
 MOST_NAMED = 8
 
 
-class OmsAdminSite(UnfoldAdminSite):
+class OmsAdminSite(GuardedSite):
     """The staff's site."""
 
     index_title = gettext_lazy("Dashboard")

@@ -4,6 +4,7 @@ With DEBUG off (the default) the site is secure: a secret key and the allowed ho
 over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one's own needs (see `oms.embedded`).
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
     "django_fsm",
+    "axes",
     "oms.common",
     "oms.embedded",
     "oms.merchants",
@@ -87,6 +89,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "oms.urls"
@@ -125,6 +128,23 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_REDIRECT_URL = "admin:index"
+# After so many wrong passwords a name must wait where they came from, and an address that tried many names everywhere.
+LOGIN_COOL_OFF_SECONDS = env.int("OMS_LOGIN_COOL_OFF_SECONDS", default=900)
+LOGIN_FAILURES_PER_ADDRESS = env.int("OMS_LOGIN_FAILURES_PER_ADDRESS", default=50)
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("OMS_LOGIN_FAILURES", default=5)
+AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_COOL_OFF_SECONDS)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "oms.common.logging_in.LogInCounter"
+AXES_CLIENT_IP_CALLABLE = "oms.common.logging_in.counted_address"
+AXES_USERNAME_CALLABLE = "oms.common.logging_in.counted_name"
+AXES_LOCKOUT_CALLABLE = "oms.common.logging_in.tell_to_wait"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who waits need not wait anew because somebody else goes on
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # `oms.common.admin` has a page in the site's own words
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="zh-hans")
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]

@@ -125,6 +125,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
+                    _list(_("Failed log-ins"), "lock_person", "common.failedlogin"),
                 ],
             },
         ],

@@ -103,6 +103,7 @@ def world(shop: factories.Shop) -> None:
     said = NotificationContent("Your order is sent")
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
     onboarding.add_user(shop.merchant, "merchants-li")
+    Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
 

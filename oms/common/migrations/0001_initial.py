@@ -15,9 +15,36 @@ class Migration(migrations.Migration):
 
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        ('axes', '0010_accessattemptexpiration'),
     ]
 
     operations = [
+        migrations.CreateModel(
+            name='OneTimePassword',
+            fields=[
+                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ('given_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='given at')),
+            ],
+            options={
+                'verbose_name': 'one-time password',
+                'verbose_name_plural': 'one-time passwords',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
+            name='FailedLogIn',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'failed log-in',
+                'verbose_name_plural': 'failed log-ins',
+                'proxy': True,
+                'default_permissions': ('view', 'delete'),
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('axes.accessattempt',),
+        ),
         migrations.CreateModel(
             name='Heartbeat',
             fields=[

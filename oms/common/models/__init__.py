@@ -4,6 +4,7 @@ from oms.common.models.base import QUEUE_COLUMNS, Expectation, Versioned, WorkIt
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
+from oms.common.models.login import FailedLogIn, OneTimePassword
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Ticket, TicketNote, TicketResult, TicketState
 
@@ -15,11 +16,13 @@ __all__ = [
     "ConnectionSlot",
     "Expectation",
     "FactState",
+    "FailedLogIn",
     "Heartbeat",
     "InboundFact",
     "Job",
     "JobResult",
     "JobState",
+    "OneTimePassword",
     "SandboxJob",
     "SystemKind",
     "Ticket",

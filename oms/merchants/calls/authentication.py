@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
@@ -28,6 +27,7 @@ from rest_framework.request import Request
 
 from oms.client import signing
 from oms.common.copying import text_array
+from oms.common.door.requests import caller_address
 from oms.merchants.calls import credentials, nonces
 from oms.merchants.models import ApiCredential, Merchant
 
@@ -246,16 +246,6 @@ def _admit(found: _Found, request: HttpRequest) -> None:
         if not any(_contains(network, address) for network in found.credential.allowed_networks):
             detail = _("This credential may not be used from %(address)s. Add the address to those that it allows.")
             raise PermissionDenied(detail % {"address": address or "–"}, "address_not_allowed")
-
-
-def caller_address(request: HttpRequest) -> str:
-    """The address that the request came from.
-
-    Behind a proxy it is the last one of X-Forwarded-For, which our own proxy put there; those before it are hearsay.
-    """
-    if settings.BEHIND_PROXY:
-        return request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    return request.META.get("REMOTE_ADDR", "")
 
 
 def _contains(network: str, address: str) -> bool:
