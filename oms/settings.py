@@ -295,6 +295,11 @@ WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
+# How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else
+# `default`). The others wait for a turn; keep more workers than jobs, so that some are always free for orders.
+JOBS_AT_ONCE = env.int("OMS_JOBS_AT_ONCE", default=2)
+JOBS_AT_ONCE_OF_OWNER = env.int("OMS_JOBS_AT_ONCE_OF_OWNER", default=1)
+JOBS_AT_ONCE_OF_KIND = {"default": 1, **env.dict("OMS_JOBS_AT_ONCE_OF_KIND", cast={"value": int}, default={})}
 JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
 
 # The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
