@@ -16,8 +16,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from oms import figures
-from oms.common import exporting, jobs
+from oms.common.files import exporting
 from oms.common.models import Job, JobState
+from oms.common.work import jobs
 from orders.models import Order
 from tests import factories, steps
 from tests.admin.conftest import client_of
