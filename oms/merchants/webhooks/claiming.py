@@ -21,9 +21,9 @@ SUSPECT_AFTER = 3
 QUICK_TIMES = 4
 
 
-def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
+def claim(limit: int, quick: Collection[int] = (), sender: int | None = None) -> list[Message]:
     """Lease up to `limit` messages that are due, taking turns among endpoints; commits at once. `quick` are the ids of
-    endpoints that may have more in flight.
+    endpoints that may have more in flight, `sender` the number under which the caller is present, if it is.
 
     The lease outlives the time-out of a try, so that only a sender that died lets one run out. Times are those of
     the statement, not of a transaction that a caller may have begun long before.
@@ -58,7 +58,8 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
                 ORDER BY place, ready_at LIMIT %(limit)s
             )
             UPDATE merchants_webhookdelivery d
-            SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s), lease_token = d.lease_token + 1
+            SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s),
+                lease_token = d.lease_token + 1, leased_by = %(sender)s
             FROM due, merchants_webhookevent v, merchants_webhookendpoint e
             WHERE d.id = due.id AND v.id = d.event_id AND e.id = d.endpoint_id
             RETURNING d.id AS delivery_id, d.lease_token, d.attempts + 1 AS number, e.id AS endpoint_id, e.url,
@@ -71,6 +72,7 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
                 "each": settings.WEBHOOKS_IN_FLIGHT_PER_ENDPOINT,
                 "more": settings.WEBHOOKS_IN_FLIGHT_PER_ENDPOINT * QUICK_TIMES,
                 "limit": limit,
+                "sender": sender,
                 "lease": settings.WEBHOOKS_TIMEOUT_SECONDS * 2 + 30,
             },
         )

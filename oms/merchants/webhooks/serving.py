@@ -1,6 +1,6 @@
 """The sender's work: what is due is claimed, sent side by side, and recorded in batches.
 
-A message that a killed sender had in hand is sent again under the same id once its lease is over.
+A message that a killed sender had in hand is sent again under the same id, by the next or another sender.
 """
 
 import logging
@@ -15,6 +15,7 @@ from oms.common.postgresql.absence import is_away
 from oms.merchants.models import DeliveryState, EndpointState, WebhookDelivery
 from oms.merchants.webhooks.claiming import claim
 from oms.merchants.webhooks.messages import Outcome
+from oms.merchants.webhooks.presence import Presence
 from oms.merchants.webhooks.recording import finish
 from oms.merchants.webhooks.sending import Sender
 
@@ -37,15 +38,16 @@ def run(limit: int) -> int:
 
 def serve(should_stop: Callable[[], bool]) -> None:
     """Send for ever, until told to stop; then what is in flight has a few seconds to end, the rest is sent again."""
-    with Sender() as sender:
+    with Presence() as presence, Sender() as sender:
         ended: list[Outcome] = []  # and not recorded yet
         while not should_stop():
             try:
+                presence.look()
                 ended += sender.collect(IDLE_SECONDS)
                 finish(ended)
                 ended = []
                 free = settings.WEBHOOKS_IN_FLIGHT - sender.in_flight
-                sender.start(claim(free, sender.quick) if free > 0 else [])
+                sender.start(claim(free, sender.quick, presence.number) if free > 0 else [])
             except (DatabaseError, InterfaceError) as error:
                 if is_away(error):
                     logger.exception("the database cannot be reached; trying again in a second")
