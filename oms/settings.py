@@ -285,6 +285,9 @@ WEBHOOKS_TIMEOUT_SECONDS = env.float("OMS_WEBHOOKS_TIMEOUT_SECONDS", default=20.
 # How many messages one sender has on their way, to all endpoints and to each.
 WEBHOOKS_IN_FLIGHT = env.int("OMS_WEBHOOKS_IN_FLIGHT", default=256)
 WEBHOOKS_IN_FLIGHT_PER_ENDPOINT = env.int("OMS_WEBHOOKS_IN_FLIGHT_PER_ENDPOINT", default=16)
+# How long another sender must be absent before its messages are taken over: long enough to come back from a lost
+# connection to the database.
+WEBHOOKS_TAKE_OVER_SECONDS = env.float("OMS_WEBHOOKS_TAKE_OVER_SECONDS", default=3.0)
 # For checking the host of an endpoint that is saved: seconds, and how many a process looks up side by side.
 WEBHOOKS_LOOKUP_SECONDS = env.float("OMS_WEBHOOKS_LOOKUP_SECONDS", default=3.0)
 WEBHOOKS_LOOKUPS_AT_ONCE = env.int("OMS_WEBHOOKS_LOOKUPS_AT_ONCE", default=4)

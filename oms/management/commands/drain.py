@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand
 from oms.common import memory
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import run_until_empty
-from oms.merchants.webhooks import sending
+from oms.merchants.webhooks import serving
 from oms.pipeline import PIPELINE
 
 # Webhooks last: what the other stages did is to be told.
-STAGES = (*PIPELINE, sending.STAGE)
+STAGES = (*PIPELINE, serving.STAGE)
 
 
 class Command(BaseCommand):

@@ -166,6 +166,7 @@ class Migration(migrations.Migration):
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('public_id', models.CharField(default=oms.merchants.models.webhook.new_delivery_id, editable=False, max_length=30, verbose_name='delivery')),
                 ('state', django_fsm.FSMField(choices=[('pending', 'Waiting to be sent'), ('delivered', 'Delivered'), ('failed', 'Failed')], default='pending', max_length=50, protected=True, verbose_name='state')),
+                ('leased_by', models.IntegerField(blank=True, editable=False, null=True, verbose_name='leased by')),
                 ('response_status', models.SmallIntegerField(blank=True, editable=False, null=True, verbose_name='answer')),
                 ('response_excerpt', models.TextField(blank=True, db_default='', editable=False, verbose_name='beginning of the answer')),
                 ('duration_ms', models.IntegerField(blank=True, editable=False, null=True, verbose_name='duration (ms)')),

@@ -170,7 +170,10 @@ class DeliveryState(models.TextChoices):
 
 
 class WebhookDelivery(WorkItem):
-    """A piece of news on its way to one endpoint; the columns say how the last try went."""
+    """A piece of news on its way to one endpoint; the columns say how the last try went.
+
+    `leased_by` is the number under which the sender that has it is present, if it is (`webhooks.presence`).
+    """
 
     public_id = models.CharField(_("delivery"), max_length=30, default=new_delivery_id, editable=False)
     event = models.ForeignKey(
@@ -185,6 +188,7 @@ class WebhookDelivery(WorkItem):
         db_constraint=False,
     )
     state = FSMField(_("state"), choices=DeliveryState.choices, default=DeliveryState.PENDING, protected=True)
+    leased_by = models.IntegerField(_("leased by"), null=True, blank=True, editable=False)
     response_status = models.SmallIntegerField(_("answer"), null=True, blank=True, editable=False)
     response_excerpt = models.TextField(_("beginning of the answer"), db_default="", blank=True, editable=False)
     duration_ms = models.IntegerField(_("duration (ms)"), null=True, blank=True, editable=False)

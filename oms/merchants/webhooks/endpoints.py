@@ -1,6 +1,6 @@
 """What merchants and staff do with webhook endpoints and deliveries.
 
-The one order of locks, here, in `sending` and in `purging`: deliveries by id, then endpoints by id. Whoever holds an
+The one order of locks, here, in `recording` and in `purging`: deliveries by id, then endpoints by id. Whoever holds an
 endpoint and wants deliveries takes those that nobody holds.
 """
 
