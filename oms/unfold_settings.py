@@ -115,6 +115,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Merchant applications"), "how_to_reg", "merchants.merchantapplication"),
                     _list(_("Merchant users"), "badge", "merchants.merchantuser"),
                     _list(_("Channels"), "hub", "merchants.channel"),
+                    _list(_("Connections"), "cable", "common.connection"),
+                    _list(_("Messages from outside"), "inbox", "common.inboundfact"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),

@@ -6,6 +6,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import django_fsm
 import oms.merchants.models.application
+import oms.common.networks
 import oms.merchants.models.credential
 import oms.merchants.models.webhook
 from decimal import Decimal
@@ -52,7 +53,7 @@ class Migration(migrations.Migration):
                 ('prefix', models.CharField(blank=True, editable=False, max_length=12, verbose_name='token prefix')),
                 ('token_hash', models.CharField(editable=False, max_length=64, null=True, verbose_name='token hash')),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40, validators=[oms.merchants.models.credential.validate_scope]), default=oms.merchants.models.credential.every_scope, size=None, verbose_name='scopes')),
-                ('allowed_networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=49, validators=[oms.merchants.models.credential.validate_network]), blank=True, default=list, help_text='Addresses or networks that may call, such as 203.0.113.0/24; empty: any.', size=None, verbose_name='allowed addresses')),
+                ('allowed_networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=49, validators=[oms.common.networks.validate_network]), blank=True, default=list, help_text='Addresses or networks that may call, such as 203.0.113.0/24; empty: any.', size=None, verbose_name='allowed addresses')),
                 ('calls_per_minute', models.PositiveIntegerField(blank=True, help_text='Empty: as many as the installation allows.', null=True, verbose_name='calls a minute')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last used at')),

@@ -1,7 +1,6 @@
 """What a merchant's programs prove themselves with."""
 
 import hashlib
-import ipaddress
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -11,17 +10,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.networks import validate_network
 from oms.merchants.calls import scopes
 from oms.merchants.models.merchant import Merchant
-
-
-def validate_network(text: str) -> None:
-    """Raises ValidationError unless the text is an address, or a network such as 203.0.113.0/24."""
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        detail = gettext("%(text)s is no address or network, such as 203.0.113.7 or 203.0.113.0/24.")
-        raise ValidationError(detail % {"text": text}) from error
 
 
 def validate_scope(text: str) -> None:
