@@ -3,12 +3,12 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import StockMovement
+from inventory.models import Reservation, StockMovement
 from oms.common.copying import array
 
 
@@ -105,32 +105,53 @@ def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
 
 def release(demand_ids: Sequence[int], *, actor: str, note: str = "") -> int:
     """Give back what is promised to the demands; returns the units given back. Waiting sub-orders are woken."""
-    return _close(demand_ids, state="released", kind=StockMovement.Kind.RELEASE, leaves=False, actor=actor, note=note)
+    return release_units(dict.fromkeys(demand_ids), actor=actor, note=note)
+
+
+def release_units(units: Mapping[int, int | None], *, actor: str, note: str = "") -> int:
+    """Give back so many of the units that are promised to each demand (by id; None: all of them), the others stay
+    promised; returns the units given back. Demands without a promise are passed over. Waiting sub-orders are woken."""
+    return _close(
+        units, state=Reservation.State.RELEASED, kind=StockMovement.Kind.RELEASE, leaves=False, actor=actor, note=note
+    )
 
 
 def consume(demand_ids: Sequence[int], *, actor: str) -> int:
     """Take what is promised to the demands out of the stock, because it left; returns the units taken out."""
-    return _close(demand_ids, state="consumed", kind=StockMovement.Kind.SHIP, leaves=True, actor=actor, note="")
+    return _close(
+        dict.fromkeys(demand_ids),
+        state=Reservation.State.CONSUMED,
+        kind=StockMovement.Kind.SHIP,
+        leaves=True,
+        actor=actor,
+        note="",
+    )
 
 
-def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
-    if not demand_ids:
+def _close(units: Mapping[int, int | None], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
+    """End the promises, or make them smaller where only some of their units are named."""
+    if not units:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT s.id FROM inventory_stock s WHERE s.id IN (
-                SELECT r.stock_id FROM inventory_reservation r WHERE r.demand_id = ANY(%s) AND r.state = 'active'
+                SELECT r.stock_id FROM inventory_reservation r
+                WHERE r.demand_id = ANY(%s::bigint[]) AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
-            [list(demand_ids)],
+            [array(units)],
         )
         cursor.execute(
-            """
+            f"""
             WITH closed AS (
-                UPDATE inventory_reservation SET state = %(state)s, closed_at = now()
-                WHERE demand_id = ANY(%(demands)s) AND state = 'active'
-                RETURNING stock_id, demand_id, quantity
+                UPDATE inventory_reservation r SET
+                    quantity = CASE WHEN r.quantity > w.units THEN r.quantity - w.units ELSE r.quantity END,
+                    state = CASE WHEN r.quantity > w.units THEN r.state ELSE %(state)s END,
+                    closed_at = CASE WHEN r.quantity > w.units THEN r.closed_at ELSE now() END
+                FROM unnest(%(demands)s::bigint[], %(units)s::int[]) AS w(demand_id, units)
+                WHERE r.demand_id = w.demand_id AND r.state = '{Reservation.State.ACTIVE}'
+                RETURNING r.stock_id, r.demand_id, coalesce(w.units, r.quantity) AS quantity
             ), booked AS (
                 INSERT INTO inventory_stockmovement
                     (stock_id, kind, on_hand_change, reserved_change, demand_id, actor, note)
@@ -152,7 +173,8 @@ def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, ac
                 "state": state,
                 "kind": kind,
                 "leaves": leaves,
-                "demands": list(demand_ids),
+                "demands": array(units),
+                "units": array(units.values()),
                 "actor": actor,
                 "note": note,
             },
