@@ -148,7 +148,7 @@ def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, 
             by_part[line.sub_order_id].append(line)
     whole = [key for key, own in by_part.items() if all(taken[key].get(line.pk) == line.quantity for line in own)]
     touched = [line.pk for own in by_part.values() for line in own]
-    promised = Reservation.objects.filter(demand_id__in=touched, state="active")
+    promised = Reservation.objects.active_for(touched)
     # All stock at once, in the one order; what follows locks nothing new.
     reserving.lock_stock(set(promised.values_list("stock_id", flat=True)))
     cancel_sub_orders(whole, actor=actor)
