@@ -1,5 +1,6 @@
 """What must always hold of orders; see design.md §5 on money."""
 
+from inventory.models import DemandKind, Reservation
 from oms.common.invariants import Invariant
 
 _SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
@@ -14,6 +15,8 @@ _ORDER_AMOUNTS = (
 
 _LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
 _TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+
+_FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
 
 INVARIANTS = (
     Invariant(
@@ -127,11 +130,12 @@ INVARIANTS = (
         "reservations_match_sub_orders",
         "A sub-order line has an active reservation of its units just while its sub-order holds stock, in the"
         " sub-order's warehouse and of the line's SKU.",
-        """
+        f"""
         SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
         JOIN orders_orderline l ON l.id = p.order_line_id
-        LEFT JOIN inventory_reservation r ON r.demand_id = p.id AND r.state = 'active'
+        LEFT JOIN inventory_reservation r
+          ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
         WHERE (r.id IS NOT NULL) <> (s.state IN ('allocated', 'released', 'accepted', 'picking', 'packed'))
            OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
@@ -139,20 +143,21 @@ INVARIANTS = (
     ),
     Invariant(
         "reservations_have_their_demand",
-        "Every reservation is for a sub-order line that exists.",
-        """
+        "Every reservation for a sub-order line is for one that exists.",
+        f"""
         SELECT r.id, r.demand_id FROM inventory_reservation r
-        WHERE NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
+        WHERE {_FOR_LINES} AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
         """,
     ),
     Invariant(
         "shipped_goods_were_taken_out",
         "Just the lines of sub-orders that left have a consumed reservation of all their units.",
-        """
+        f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
-        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation WHERE state = 'consumed'
-                   GROUP BY demand_id) AS c ON c.demand_id = p.id
+        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation r
+                   WHERE {_FOR_LINES} AND state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c
+          ON c.demand_id = p.id
         WHERE coalesce(c.units, 0) <> CASE
             WHEN s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned') THEN p.quantity ELSE 0 END
         """,

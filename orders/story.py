@@ -175,6 +175,8 @@ def _tell_shortage(raw: dict[str, Any], data: _Data) -> str:
 
 def _tell_parted(raw: dict[str, Any], data: _Data) -> str:
     values = {"number": data["number"], "parts": data["parts"], "short": shortage_text(raw.get("short"))}
+    if raw.get("why") == "partly_shipped":
+        return gettext("Sub-order %(number)s left only in part. The rest is sourced anew as %(parts)s.") % values
     if raw.get("short"):
         return gettext("No warehouse has all of sub-order %(number)s: %(short)s. Split off: %(parts)s.") % values
     return gettext("No single warehouse has all of sub-order %(number)s. Split off: %(parts)s.") % values
