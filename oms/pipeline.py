@@ -14,6 +14,7 @@ from logistics import (
 from logistics.adapters import sandbox as logistics_sandbox
 from oms.common import jobs, sandbox
 from oms.common.claiming import Stage
+from oms.merchants.webhooks import serving
 from orders import allocating, completing, review, splitting, waking
 from payments import books, expiring, noticing, requesting
 from payments.providers import sandbox as payment_sandbox
@@ -55,4 +56,6 @@ PIPELINE = (
     jobs.STAGE,
     SANDBOX_STAGE,
 )
+# Webhooks last: what the other stages did is to be told. No worker runs that stage, it has processes of its own.
+PIPELINE_AND_WEBHOOKS = (*PIPELINE, serving.STAGE)
 STAGES = {stage.name: stage for stage in PIPELINE}

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from oms.common import jobs, metrics, nudging
 from oms.common.claiming import run_until_empty
-from oms.common.heartbeat import SWEEP, beat
+from oms.common.heartbeat import SWEEP, Pulse
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders import rejecting, waking
@@ -36,10 +36,12 @@ def run_stage(name: str) -> int:
 def sweep() -> None:
     """Run every stage in turn: what beat calls every few seconds, so that a lost nudge loses nothing.
 
-    A stage that fails as a whole does not stop those after it.
+    A stage that fails as a whole does not stop those after it. The sign of life is given between stages too: where much
+    is to be done, each of them may take seconds, in all workers.
     """
-    beat(SWEEP)
+    pulse = Pulse(SWEEP)
     for stage in PIPELINE:
+        pulse.beat()
         try:
             run_stage(stage.name)
         except Exception:
