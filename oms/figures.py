@@ -10,7 +10,7 @@ from django.db import connection
 
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
-from oms.pipeline import PIPELINE
+from oms.pipeline import PIPELINE_AND_WEBHOOKS
 
 KEPT_SECONDS = 5.0
 
@@ -41,16 +41,17 @@ class Figures:
     alerts: list[tuple[str, int, int]]
     holds: list[tuple[str, int]]
     sweep_seconds: float | None
+    webhooks_seconds: float | None
 
 
-def stage_figures(stages: Sequence[Stage] = PIPELINE) -> list[StageFigures]:
+def stage_figures(stages: Sequence[Stage] = PIPELINE_AND_WEBHOOKS) -> list[StageFigures]:
     """The figures of all stages, in one statement."""
     parts = []
     for stage in stages:
-        if stage.queue is not None:
+        if stage.backlog is not None:
+            parts.append(_of_backlog(stage.name, stage.backlog(), stage.queue))
+        elif stage.queue is not None:
             parts.append(_of_queue(stage.name, stage.queue))
-        elif stage.backlog is not None:
-            parts.append(_of_backlog(stage.name, stage.backlog()))
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts))
         return [
@@ -63,7 +64,7 @@ def _of_queue(name: str, queue: Queue) -> str:
     source = f"FROM {queue.table} q WHERE {queue.ready}"
     return f"""
         SELECT '{name}', w.n, w.oldest,
-            (SELECT count(*) FROM (SELECT {source} AND q.lease_until >= now() LIMIT {MOST_COUNTED}) AS l),
+            {_leased(queue)},
             (SELECT count(*) FROM (SELECT {source} AND q.needs_person_since IS NOT NULL LIMIT {MOST_COUNTED}) AS p)
         FROM (
             SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(due)), 0) AS oldest FROM (
@@ -74,11 +75,16 @@ def _of_queue(name: str, queue: Queue) -> str:
     """
 
 
-def _of_backlog(name: str, backlog: str) -> str:
+def _leased(queue: Queue) -> str:
+    return f"""(SELECT count(*) FROM (
+        SELECT FROM {queue.table} q WHERE {queue.ready} AND q.lease_until >= now() LIMIT {MOST_COUNTED}) AS l)"""
+
+
+def _of_backlog(name: str, backlog: str, queue: Queue | None) -> str:
     return f"""
         SELECT '{name}', count(*) FILTER (WHERE NOT needs_person),
             coalesce(extract(epoch FROM now() - min(due) FILTER (WHERE NOT needs_person)), 0),
-            0, count(*) FILTER (WHERE needs_person)
+            {_leased(queue) if queue else 0}, count(*) FILTER (WHERE needs_person)
         FROM (SELECT * FROM ({backlog}) AS rows LIMIT {MOST_COUNTED}) AS waiting
     """
 
@@ -93,7 +99,8 @@ def read() -> Figures:
         alerts = cursor.fetchall()
         cursor.execute("SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind")
         holds = cursor.fetchall()
-    return Figures(stages, alerts, holds, heartbeat.seconds_since(heartbeat.SWEEP))
+    ages = heartbeat.ages()
+    return Figures(stages, alerts, holds, ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS))
 
 
 _lock = threading.Lock()

@@ -3,7 +3,8 @@
 /health/live      the process answers; asks nobody
 /health/ready     it can do its work: the database answers and has the migrations; without Valkey it is degraded, not
                   unready, because nothing is lost without it
-/health/progress  the work moves: no stage's oldest row waits too long, and beat's sweep was seen lately
+/health/progress  the work moves: no stage's oldest row waits too long, webhooks included, and beat's sweep was seen
+                  lately
 /metrics          Prometheus
 
 The middleware answers before all others: no redirect to HTTPS, no check of the Host header, no session.
@@ -147,8 +148,19 @@ class PipelineCollector(Collector):
         for kind, count in found.holds:
             holds.add_metric([kind], count)
         yield holds
-        if found.sweep_seconds is not None:
-            yield GaugeMetricFamily("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds)
+        signs_of_life = (
+            ("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds),
+            (
+                "oms_webhooks_age_seconds",
+                "How long ago a sender of webhooks had nothing left to take.",
+                found.webhooks_seconds,
+            ),
+        )
+        for name, text, seconds in signs_of_life:
+            gauge = GaugeMetricFamily(name, text)
+            if seconds is not None:
+                gauge.add_metric([], seconds)
+            yield gauge
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -306,9 +306,13 @@ JOBS_AT_ONCE_OF_KIND = {"default": 1, **env.dict("OMS_JOBS_AT_ONCE_OF_KIND", cas
 JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
 
 # The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
-STAGE_LATE_SECONDS = {"default": 300, **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={})}
-# How long beat's sweep may be silent before /health/progress fails.
-SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
+STAGE_LATE_SECONDS = {
+    "default": 300,
+    "send_webhooks": 60,
+    **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={}),
+}
+# How long beat's sweep, due every 3 seconds, may be silent before /health/progress fails.
+SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=30)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")

@@ -60,10 +60,10 @@ class Stage:
     """One step of the pipeline.
 
     `run(limit)` claims up to `limit` rows, moves them on and returns how many it claimed. `wakes` names the stages that
-    get new work by it. What waits is told by the stage's `queue`; a stage without one has `backlog`, which returns an
+    get new work by it. What waits is told by the stage's `queue`, or where that says too little by `backlog`, an
     SQL query over the rows that `run` would find now: `due`, since when a row has been due, and `needs_person`, whether
     its trouble is shown to a person already. The query must be cheap however large the tables are. `leased` tells how
-    many rows another worker holds right now.
+    many rows of the queue another worker holds right now.
     """
 
     name: str

@@ -12,11 +12,7 @@ from django.core.management.base import BaseCommand
 from oms.common import memory
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import run_until_empty
-from oms.merchants.webhooks import serving
-from oms.pipeline import PIPELINE
-
-# Webhooks last: what the other stages did is to be told.
-STAGES = (*PIPELINE, serving.STAGE)
+from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 
 
 class Command(BaseCommand):
@@ -47,7 +43,7 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({"seconds": round(seconds, 3), "claimed": dict(claimed)}))
             return
-        for stage in STAGES:
+        for stage in PIPELINE_AND_WEBHOOKS:
             if claimed[stage.name]:
                 self.stdout.write(f"{stage.name:>20} {claimed[stage.name]:>9}")
         self.stdout.write(f"drained in {seconds:.1f} s")
@@ -58,7 +54,7 @@ def drain(batch: int) -> Counter[str]:
     claimed: Counter[str] = Counter()
     while True:
         before = claimed.total()
-        for stage in STAGES:
+        for stage in PIPELINE_AND_WEBHOOKS:
             if count := run_until_empty(stage, batch):
                 claimed[stage.name] += count
         if claimed.total() == before:
