@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "oms.probes.ProbesMiddleware",
     "oms.common.door.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "oms.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
