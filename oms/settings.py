@@ -267,7 +267,8 @@ MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
-# Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
+# What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from
+# one to another by `manage.py rotate_sealing_keys`.
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many credentials of a merchant may be in force; revoked ones do not count.
 CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
