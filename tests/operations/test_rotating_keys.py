@@ -12,16 +12,18 @@ from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, models
-from orders.models.loc import BuyerNotification, NotificationContent
 
 from inventory.models import Sku
 from logistics.models import VirtualDelivery
 from logistics.virtual import delivering
 from oms.common import resealing, secrecy
+from oms.common.models import Connection, SystemKind, Topic
+from oms.common.work import facts
 from oms.embedded import CHECKOUT
 from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
+from orders.models.notification import BuyerNotification, NotificationContent
 from tests import factories, steps
 from tests.api import samples
 
@@ -30,11 +32,13 @@ pytestmark = pytest.mark.django_db
 # Who seals, and in which column it is stored. Whoever calls `seal` somewhere else stores what it returns in a
 # SealedField or a SealedTextField, adds a value of it to `something_of_everything`, and the place here.
 SEALERS = {
-    "logistics/virtual_delivery.py": ["logistics_virtualdelivery.content"],
-    "oms/merchants/credentials.py": ["merchants_credentialsecret.encrypted"],
-    "oms/merchants/idempotency.py": ["merchants_idempotencyrecord.body"],
+    "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
+    "oms/common/models/connection.py": ["common_connection.credentials"],
+    "oms/common/work/facts.py": ["common_inboundfact.raw"],
+    "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
+    "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
-    "orders/models/loc.py": ["orders_buyernotification.content"],
+    "orders/models/notification.py": ["orders_buyernotification.content"],
 }
 COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)
 
@@ -45,7 +49,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     settings.CREDENTIAL_KEYS = ["old"]
     api = factories.client_of(shop.merchant)
     sku: Sku = samples.virtual_sku(shop)
-    order = samples.loc.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
+    order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
     kind = VirtualDelivery.Kind.ACTIVATION_CODE
     steps.approve_and_split()
     factories.run(samples.allocating.run)
@@ -58,6 +62,9 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     assert answer.status_code == 201, answer.content
     endpoints.rotate_secret(WebhookEndpoint.objects.get().pk)
     api.post("/api/v1/orders", shop.body(), format="json", HTTP_IDEMPOTENCY_KEY="plain")
+    link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
+    link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
+    facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
     settings.CREDENTIAL_KEYS = ["new", "old"]
 
 

@@ -5,6 +5,7 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import django_fsm
 import oms.common.models.job
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -66,7 +67,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('warehouse', 'Warehouse system'), ('carrier', 'Carrier'), ('payment', 'Payment provider'), ('channel', 'Shop platform')], max_length=12, verbose_name='kind')),
                 ('protocol', models.CharField(default='sandbox', max_length=20, verbose_name='protocol')),
                 ('base_url', models.URLField(blank=True, default='', max_length=300, verbose_name='base address')),
-                ('credentials', models.BinaryField(blank=True, null=True, verbose_name='credentials')),
+                ('credentials', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='credentials')),
                 ('options', models.JSONField(blank=True, default=dict, help_text='What else the protocol wants to know; nothing secret.', verbose_name='options')),
                 ('is_active', models.BooleanField(default=True, help_text='Switched off, nothing is sent; what it tells us is kept.', verbose_name='switched on')),
                 ('batch_size', models.PositiveSmallIntegerField(default=500, verbose_name='rows a call')),
@@ -241,7 +242,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=24, verbose_name='kind')),
                 ('subject', models.CharField(max_length=64, verbose_name='about')),
                 ('body', models.JSONField(default=dict, verbose_name='content')),
-                ('raw', models.BinaryField(blank=True, null=True, verbose_name='message')),
+                ('raw', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='message')),
                 ('occurred_at', models.DateTimeField(verbose_name='occurred at')),
                 ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='received at')),
                 ('state', django_fsm.FSMField(choices=[('pending', 'Waiting'), ('applied', 'Applied'), ('no_effect', 'Nothing new'), ('contradicted', 'Contradicts what we hold'), ('discarded', 'Discarded by staff')], db_default='pending', default='pending', max_length=50, verbose_name='state')),
