@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import StockMovement
+from inventory.models import Reservation, StockMovement
 from oms.common.copying import array
 
 
@@ -105,12 +105,14 @@ def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
 
 def release(demand_ids: Sequence[int], *, actor: str, note: str = "") -> int:
     """Give back what is promised to the demands; returns the units given back. Waiting sub-orders are woken."""
-    return _close(demand_ids, state="released", kind=StockMovement.Kind.RELEASE, leaves=False, actor=actor, note=note)
+    state, kind = Reservation.State.RELEASED, StockMovement.Kind.RELEASE
+    return _close(demand_ids, state=state, kind=kind, leaves=False, actor=actor, note=note)
 
 
 def consume(demand_ids: Sequence[int], *, actor: str) -> int:
     """Take what is promised to the demands out of the stock, because it left; returns the units taken out."""
-    return _close(demand_ids, state="consumed", kind=StockMovement.Kind.SHIP, leaves=True, actor=actor, note="")
+    state, kind = Reservation.State.CONSUMED, StockMovement.Kind.SHIP
+    return _close(demand_ids, state=state, kind=kind, leaves=True, actor=actor, note="")
 
 
 def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
@@ -118,18 +120,19 @@ def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, ac
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT s.id FROM inventory_stock s WHERE s.id IN (
-                SELECT r.stock_id FROM inventory_reservation r WHERE r.demand_id = ANY(%s) AND r.state = 'active'
+                SELECT r.stock_id FROM inventory_reservation r
+                WHERE r.demand_id = ANY(%s) AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [list(demand_ids)],
         )
         cursor.execute(
-            """
+            f"""
             WITH closed AS (
                 UPDATE inventory_reservation SET state = %(state)s, closed_at = now()
-                WHERE demand_id = ANY(%(demands)s) AND state = 'active'
+                WHERE demand_id = ANY(%(demands)s) AND state = '{Reservation.State.ACTIVE}'
                 RETURNING stock_id, demand_id, quantity
             ), booked AS (
                 INSERT INTO inventory_stockmovement
