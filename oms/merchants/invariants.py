@@ -1,6 +1,7 @@
 """What must always hold of merchants and of what they are told."""
 
 from oms.common.invariants import Invariant
+from oms.merchants.models import DeliveryState
 
 INVARIANTS = (
     Invariant(
@@ -24,9 +25,9 @@ INVARIANTS = (
     Invariant(
         "webhook_tries_are_counted",
         "A delivered message was tried, and its last try was answered with success.",
-        """
+        f"""
         SELECT d.public_id FROM merchants_webhookdelivery d
-        WHERE d.state = 'delivered' AND NOT EXISTS (
+        WHERE d.state = '{DeliveryState.DELIVERED}' AND NOT EXISTS (
             SELECT FROM merchants_webhookattempt t
             WHERE t.delivery_id = d.id AND t.response_status BETWEEN 200 AND 299)
         """,

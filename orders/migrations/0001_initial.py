@@ -206,6 +206,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.TextField(blank=True, db_default='', editable=False, verbose_name='last error')),
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('moved_from', models.CharField(blank=True, db_default='', editable=False, max_length=20, verbose_name='moved from')),
                 ('expected_event', models.CharField(blank=True, db_default='', editable=False, max_length=20, verbose_name='expected event')),
                 ('next_event_due', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='expected by')),
                 ('number', models.CharField(editable=False, max_length=32, verbose_name='sub-order number')),
@@ -479,6 +480,10 @@ class Migration(migrations.Migration):
             model_name='order',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', False), _connector='OR'), name='order_completed_at_set_once_completed'),
         ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('split', 'completed', 'closed')), _negated=True), ('split_at__isnull', False), ('is_historical', True), _connector='OR'), name='order_split_at_set_once_split'),
+        ),
         migrations.AddIndex(
             model_name='hold',
             index=models.Index(condition=models.Q(('released_at__isnull', True)), fields=['opened_at'], name='hold_open'),
@@ -594,6 +599,26 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='suborder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'cancelled'), _negated=True), ('cancelled_at__isnull', False), _connector='OR'), name='sub_order_cancelled_at_set_once_cancelled'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('allocated', 'released', 'accepted', 'picking', 'packed')), _negated=True), ('allocated_at__isnull', False), _connector='OR'), name='sub_order_allocated_at_set_once_allocated'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['released', 'accepted', 'picking', 'packed']), _negated=True), ('released_at__isnull', False), _connector='OR'), name='sub_order_released_at_set_once_released'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('shipped', 'delivered', 'completed', 'rejected', 'returned')), _negated=True), models.Q(('released_at__isnull', False), ('shipped_at__isnull', False)), ('storage_class', 'virtual'), _connector='OR'), name='sub_order_ships_before_it_arrives_unless_virtual'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('delivered', 'completed')), _negated=True), ('delivered_at__isnull', False), _connector='OR'), name='sub_order_delivered_at_set_once_delivered'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', False), _connector='OR'), name='sub_order_completed_at_set_once_completed'),
         ),
         migrations.AddConstraint(
             model_name='returnrequest',

@@ -10,12 +10,11 @@ from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
 from orders.locking import lock_order
-from orders.models import Hold, Order, OrderState
+from orders.models import Hold, Order
+from orders.models.order import OVER
 
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.open_holds > 0)"
-
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
 
 
 class CannotHold(OmsError):
@@ -32,7 +31,7 @@ class CannotRelease(OmsError):
 
 def hold_obstacle(order: Order) -> str | None:
     """Why the order cannot be held, or None."""
-    if order.state in _OVER:
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     return None
 

@@ -1,6 +1,6 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
 
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, Versioned, WorkItem, money
+from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
@@ -25,6 +25,7 @@ __all__ = [
     "OneTimePassword",
     "SandboxJob",
     "SystemKind",
+    "TellsMoves",
     "Ticket",
     "TicketNote",
     "TicketResult",

@@ -209,13 +209,14 @@ def ping(endpoint_id: int) -> WebhookDelivery:
         raise NotEnabled(_("The endpoint is not enabled. Enable it first."))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH event AS (
                 INSERT INTO merchants_webhookevent (message_id, merchant_id, type, occurred_at, data)
                 VALUES ('msg_' || replace(gen_random_uuid()::text, '-', ''), %s, %s, now(), %s) RETURNING id
             )
             INSERT INTO merchants_webhookdelivery (public_id, event_id, endpoint_id, state)
-            SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), id, %s, 'pending' FROM event
+            SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), id, %s, '{DeliveryState.PENDING}'
+            FROM event
             RETURNING id
             """,
             [endpoint.merchant_id, PING, json.dumps({"endpoint": endpoint.public_id}), endpoint.pk],
