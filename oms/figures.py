@@ -1,13 +1,12 @@
 """How the pipeline stands, read in few statements: for probes and for Prometheus."""
 
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection
 
+from oms.common.shared_reading import SharedReading
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
 from oms.pipeline import PIPELINE_AND_WEBHOOKS
@@ -103,20 +102,20 @@ def read() -> Figures:
     return Figures(stages, alerts, holds, ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS))
 
 
-_lock = threading.Lock()
-_kept: tuple[float, Figures] | None = None
+FIGURES = SharedReading(read, deadline_seconds=2.0)
+
+
+def current() -> Figures:
+    """The figures as they are now. Raises NoAnswer, and the errors of the database."""
+    return FIGURES.get(max_age_seconds=0)
 
 
 def kept() -> Figures:
-    """The figures, at most KEPT_SECONDS old: however many scrape, each process asks the database once in that time."""
-    global _kept
-    with _lock:
-        if _kept is None or time.monotonic() - _kept[0] > KEPT_SECONDS:
-            _kept = (time.monotonic(), read())
-        return _kept[1]
+    """The figures, at most KEPT_SECONDS old: however many scrape, each process asks the database once in that time.
+    Raises as `current` does."""
+    return FIGURES.get(max_age_seconds=KEPT_SECONDS)
 
 
 def forget() -> None:
     """Read anew at the next call."""
-    global _kept
-    _kept = None
+    FIGURES.forget()

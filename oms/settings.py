@@ -114,6 +114,16 @@ TEMPLATES = [
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
 DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
+# A server that is out of reach is noticed: seconds to connect; then, over TCP, for keep-alives and what was sent (in
+# milliseconds). DATABASE_URL may name other values: ?connect_timeout=30
+for _option, _value in {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}.items():
+    DATABASES["default"]["OPTIONS"].setdefault(_option, _value)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"

@@ -31,6 +31,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _figures_are_read_anew() -> None:
     figures.forget()
+    probes.DATABASE.forget()
+    probes.BROKER.forget()
     probes._migrated_until = 0.0
 
 
