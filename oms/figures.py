@@ -10,6 +10,7 @@ from django.db import connection
 
 from oms.common import heartbeat
 from oms.common.claiming import MOST_COUNTED, Queue, Stage
+from oms.common.outbound import MAY_GO_OUT
 from oms.pipeline import PIPELINE
 
 KEPT_SECONDS = 5.0
@@ -41,6 +42,7 @@ class Figures:
     alerts: list[tuple[str, int, int]]
     holds: list[tuple[str, int]]
     sweep_seconds: float | None
+    outbound_is_stopped: bool
 
 
 def stage_figures(stages: Sequence[Stage] = PIPELINE) -> list[StageFigures]:
@@ -91,9 +93,13 @@ def read() -> Figures:
             "SELECT kind, level, count(*) FROM logistics_logisticsalert WHERE closed_at IS NULL GROUP BY kind, level"
         )
         alerts = cursor.fetchall()
-        cursor.execute("SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind")
-        holds = cursor.fetchall()
-    return Figures(stages, alerts, holds, heartbeat.seconds_since(heartbeat.SWEEP))
+        cursor.execute(
+            "SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind"
+            f" UNION ALL SELECT NULL, 1 WHERE NOT {MAY_GO_OUT}"
+        )
+        found = cursor.fetchall()
+        holds = [(kind, count) for kind, count in found if kind is not None]
+    return Figures(stages, alerts, holds, heartbeat.seconds_since(heartbeat.SWEEP), len(found) > len(holds))
 
 
 _lock = threading.Lock()

@@ -26,7 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from oms import figures
-from oms.common import heartbeat
+from oms.common import heartbeat, outbound
 from oms.common.claiming import MOST_COUNTED
 
 MIGRATIONS_KEPT_SECONDS = 60.0
@@ -91,6 +91,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     try:
         stages = figures.stage_figures()
         sweep = heartbeat.seconds_since(heartbeat.SWEEP)
+        is_stopped = outbound.is_stopped()
     except DatabaseError:
         return JsonResponse({"status": "failed", "stuck": [], "database": "does not answer"}, status=503)
     stuck = [stage.stage for stage in stages if stage.is_stuck]
@@ -99,6 +100,7 @@ def progress(request: HttpRequest) -> HttpResponse:
         {
             "status": "ok" if sweeps and not stuck else "failed",
             "stuck": stuck,
+            "outbound": "stopped" if is_stopped else "on",
             "sweep": {"ok": sweeps, "seconds_ago": None if sweep is None else round(sweep, 1)},
             "stages": {
                 stage.stage: {
@@ -147,6 +149,9 @@ class PipelineCollector(Collector):
         for kind, count in found.holds:
             holds.add_metric([kind], count)
         yield holds
+        yield GaugeMetricFamily(
+            "oms_outbound_stopped", "Whether what goes out is stopped.", int(found.outbound_is_stopped)
+        )
         if found.sweep_seconds is not None:
             yield GaugeMetricFamily("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds)
 

@@ -1,4 +1,4 @@
-"""Users and groups in the dress of the other pages, and background jobs."""
+"""Users and groups in the dress of the other pages, background jobs, and the switch of what goes out."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -8,7 +8,8 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from oms.common.job_pages import JobAdmin
-from oms.common.models import Job
+from oms.common.models import Job, OutboundStop
+from oms.common.outbound_pages import OutboundStopAdmin
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -29,3 +30,4 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
 
 
 admin.site.register(Job, JobAdmin)
+admin.site.register(OutboundStop, OutboundStopAdmin)

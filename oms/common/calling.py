@@ -85,7 +85,7 @@ def under_lease(
     somebody else took over or that left the queue. If finishing fails, the rows are finished one by one, and one that
     fails alone is put off: that counts as an attempt.
     """
-    tokens = lease(queue, limit)
+    tokens = lease(queue, limit, outside=True)
     if not tokens:
         return 0
     outcomes = call(list(tokens))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from inventory.models import Warehouse
 from logistics.carriers import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
-from oms.common import clock, exporting, jobs
+from oms.common import clock, exporting, jobs, outbound
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
 from oms.common.staff import KeysetAdmin
@@ -57,6 +57,7 @@ READ_ONLY = (
     "inventory.stockmovement",
     "inventory.region",
     "common.job",
+    "common.outboundstop",
 )
 
 
@@ -102,6 +103,8 @@ def world(shop: factories.Shop) -> None:
     onboarding.add_user(shop.merchant, "merchants-li")
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    outbound.stop(by="li", note="x")
+    outbound.resume(by="li")
 
 
 def pages(model: type[Model]) -> Iterator[str]:

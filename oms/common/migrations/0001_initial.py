@@ -101,6 +101,26 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('reference', 'system'), name='sandbox_job_knows_a_thing_once')],
             },
         ),
+        migrations.CreateModel(
+            name='OutboundStop',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reason', models.CharField(choices=[('restored', 'Restored from a backup'), ('by_hand', 'By hand')], editable=False, max_length=10, verbose_name='reason')),
+                ('note', models.CharField(blank=True, db_default='', editable=False, max_length=200, verbose_name='note')),
+                ('stopped_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='stopped at')),
+                ('stopped_by', models.CharField(editable=False, max_length=180, verbose_name='stopped by')),
+                ('resumed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='resumed at')),
+                ('resumed_by', models.CharField(blank=True, db_default='', editable=False, max_length=180, verbose_name='resumed by')),
+            ],
+            options={
+                'verbose_name': 'stop of what goes out',
+                'verbose_name_plural': 'What goes out',
+                'ordering': ['-id'],
+                'permissions': [('switch_outbound', 'Can stop and resume what goes out')],
+                'default_permissions': ('view',),
+                'constraints': [models.CheckConstraint(condition=models.Q(('reason__in', ['restored', 'by_hand'])), name='outbound_stop_reason_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('resumed_at__isnull', True), ('resumed_by', '')), models.Q(('resumed_at__isnull', False), models.Q(('resumed_by', ''), _negated=True)), _connector='OR'), name='outbound_is_resumed_by_somebody'), models.UniqueConstraint(condition=models.Q(('resumed_at__isnull', True)), fields=('resumed_at',), name='outbound_is_stopped_once_at_a_time', nulls_distinct=False)],
+            },
+        ),
         migrations.AddIndex(
             model_name='job',
             index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['ready_at', 'id'], name='job_queue'),

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from oms.common import clock, memory, nudging
+from oms.common import clock, memory, nudging, outbound
 from oms.common.claiming import run_until_empty
 from oms.merchants.webhooks import sending
 from oms.pipeline import PIPELINE
@@ -50,6 +50,8 @@ class Command(BaseCommand):
             if claimed[stage.name]:
                 self.stdout.write(f"{stage.name:>20} {claimed[stage.name]:>9}")
         self.stdout.write(f"drained in {seconds:.1f} s")
+        if outbound.is_stopped():
+            self.stdout.write("What goes out is stopped and was left alone: see `manage.py outbound`.")
 
 
 def drain(batch: int) -> Counter[str]:

@@ -29,6 +29,7 @@ from standardwebhooks import Webhook
 
 from oms.common.claiming import Queue, Stage
 from oms.common.masking import describe
+from oms.common.outbound import MAY_GO_OUT
 from oms.common.secrecy import unseal
 from oms.merchants.models import WebhookDelivery
 from oms.merchants.webhooks.addresses import BadAddress, VettedBackend
@@ -121,7 +122,7 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH slot AS MATERIALIZED (
                 SELECT e.id, CASE WHEN e.failures >= %(suspect)s THEN 1
                     WHEN e.id = ANY(%(quick)s::bigint[]) THEN %(more)s
@@ -132,6 +133,7 @@ def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
                       AND f.state = 'pending' AND f.lease_until >= statement_timestamp()) AS free
                 FROM merchants_webhookendpoint e
                 WHERE e.state = 'enabled' AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
+                  AND {MAY_GO_OUT}
             ), locked AS MATERIALIZED (
                 SELECT q.* FROM slot CROSS JOIN LATERAL (
                     SELECT d.id, d.endpoint_id, d.ready_at FROM merchants_webhookdelivery d
