@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from oms.common.outbound import MAY_GO_OUT
 from oms.common.shared_reading import SharedReading
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
@@ -41,6 +42,7 @@ class Figures:
     holds: list[tuple[str, int]]
     sweep_seconds: float | None
     webhooks_seconds: float | None
+    outbound_is_stopped: bool
 
 
 def stage_figures(stages: Sequence[Stage] = PIPELINE_AND_WEBHOOKS) -> list[StageFigures]:
@@ -96,10 +98,15 @@ def read() -> Figures:
             "SELECT kind, level, count(*) FROM logistics_logisticsalert WHERE closed_at IS NULL GROUP BY kind, level"
         )
         alerts = cursor.fetchall()
-        cursor.execute("SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind")
-        holds = cursor.fetchall()
+        cursor.execute(
+            "SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind"
+            f" UNION ALL SELECT NULL, 1 WHERE NOT {MAY_GO_OUT}"
+        )
+        found = cursor.fetchall()
+        holds = [(kind, count) for kind, count in found if kind is not None]
     ages = heartbeat.ages()
-    return Figures(stages, alerts, holds, ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS))
+    is_stopped = len(found) > len(holds)
+    return Figures(stages, alerts, holds, ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS), is_stopped)
 
 
 FIGURES = SharedReading(read, deadline_seconds=2.0)

@@ -99,6 +99,7 @@ def progress(request: HttpRequest) -> HttpResponse:
         {
             "status": "ok" if sweeps and not stuck else "failed",
             "stuck": stuck,
+            "outbound": "stopped" if found.outbound_is_stopped else "on",
             "sweep": {"ok": sweeps, "seconds_ago": None if sweep is None else round(sweep, 1)},
             "stages": {
                 stage.stage: {
@@ -147,6 +148,9 @@ class PipelineCollector(Collector):
         for kind, count in found.holds:
             holds.add_metric([kind], count)
         yield holds
+        yield GaugeMetricFamily(
+            "oms_outbound_stopped", "Whether what goes out is stopped.", int(found.outbound_is_stopped)
+        )
         signs_of_life = (
             ("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds),
             (

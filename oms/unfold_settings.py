@@ -125,6 +125,7 @@ UNFOLD: dict[str, Any] = {
                         "icon": "pending_actions",
                         "link": reverse_lazy("admin:common_job_changelist"),
                     },
+                    _list(_("What goes out"), "outgoing_mail", "common.outboundstop"),
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
                     _list(_("Failed log-ins"), "lock_person", "common.failedlogin"),

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from oms.common import memory
+from oms.common import memory, outbound
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
@@ -47,6 +47,8 @@ class Command(BaseCommand):
             if claimed[stage.name]:
                 self.stdout.write(f"{stage.name:>20} {claimed[stage.name]:>9}")
         self.stdout.write(f"drained in {seconds:.1f} s")
+        if outbound.is_stopped():
+            self.stdout.write("What goes out is stopped and was left alone: see `manage.py outbound`.")
 
 
 def drain(batch: int) -> Counter[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from oms.common.outbound import MAY_GO_OUT
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED
 from oms.merchants.models import DeliveryState, EndpointState
@@ -45,6 +46,7 @@ def claim(limit: int, quick: Collection[int] = (), sender: int | None = None) ->
                 FROM merchants_webhookendpoint e
                 WHERE e.state = '{EndpointState.ENABLED}'
                   AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
+                  AND {MAY_GO_OUT}
             ), locked AS MATERIALIZED (
                 SELECT q.* FROM slot CROSS JOIN LATERAL (
                     SELECT d.id, d.endpoint_id, d.ready_at FROM merchants_webhookdelivery d
@@ -105,7 +107,7 @@ def backlog() -> str:
             ORDER BY w.ready_at, w.id {{part}}
         ) AS d
         WHERE e.state = '{EndpointState.ENABLED}'
-          AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
+          AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp()) AND {MAY_GO_OUT}
     """
     # Where the rest is too much to be counted, the oldest of every endpoint was seen already.
     return f"({waiting.format(part='LIMIT 1')}) UNION ALL ({waiting.format(part=f'OFFSET 1 LIMIT {MOST_COUNTED}')})"
