@@ -18,7 +18,7 @@ from oms import figures
 from oms.common import outbound
 from oms.common.models import OutboundStop
 from oms.merchants.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from oms.merchants.webhooks import endpoints, sending
+from oms.merchants.webhooks import endpoints, serving
 from orders.changing.cancelling import cancel_order
 from payments.taking import requesting
 from tests import factories, fakes, steps
@@ -72,11 +72,11 @@ def test_no_webhook_is_sent_until_it_is_resumed(shop: factories.Shop, settings: 
         subscribe(shop.merchant, server.url)
         tell(shop.merchant, 3)
         outbound.stop(by="li", note="drill")
-        assert (sending.run(10), len(server.received)) == (0, 0)
+        assert (serving.run(10), len(server.received)) == (0, 0)
         assert set(WebhookDelivery.objects.values_list("state", "attempts")) == {("pending", 0)}
 
         outbound.resume(by="li")
-        assert (sending.run(10), len(server.received)) == (3, 3)
+        assert (serving.run(10), len(server.received)) == (3, 3)
 
 
 def test_no_mail_is_sent_until_it_is_resumed(shop: factories.Shop) -> None:
