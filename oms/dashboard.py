@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.models import LogisticsAlert, Shipment, ShipmentState
+from logistics.models import LogisticsAlert, Shipment, ShipmentState, WarehouseOrder
 from oms.common.desk.lists import capped_count, first_id_since, rounded
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, stage_figures
@@ -44,12 +44,15 @@ _STAGE_TITLES = {
     "split": gettext_lazy("Split into sub-orders"),
     "wake": gettext_lazy("Wake backorders"),
     "allocate": gettext_lazy("Choose warehouse, reserve stock"),
-    "release": gettext_lazy("Send to warehouse"),
+    "release": gettext_lazy("Write warehouse orders"),
+    "send_release": gettext_lazy("Send to warehouse"),
     "deliver_virtual": gettext_lazy("Deliver virtual goods"),
     "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
-    "warehouse_events": gettext_lazy("Apply warehouse notices"),
+    "send_stop": gettext_lazy("Ask warehouses to stop"),
+    "warehouse_facts": gettext_lazy("Apply warehouse notices"),
+    "choose_carrier": gettext_lazy("Choose carriers"),
     "dispatch": gettext_lazy("Get waybills"),
-    "track": gettext_lazy("Apply scans"),
+    "carrier_facts": gettext_lazy("Apply scans"),
     "complete": gettext_lazy("Complete"),
     "owing": gettext_lazy("Put right what is owed"),
     "send_refund": gettext_lazy("Send refunds"),
@@ -98,6 +101,7 @@ _WORKED_ON: tuple[tuple[type[Model], str], ...] = (
     (SubOrder, ""),
     (Payment, PaymentState.INTENDED),
     (Refund, RefundState.INTENDED),
+    (WarehouseOrder, ""),
     (Shipment, ShipmentState.CREATED),
 )
 

@@ -17,7 +17,7 @@ from orders.intake.bodies import LineBody, OrderBody, decode
 from orders.models import OrderPaymentState, OrderState
 from payments.models import PaymentState
 
-TIMED = ("review", "split", "allocate", "release")
+TIMED = ("review", "split", "allocate", "release", "send_release")
 HOT_SKUS = 10
 
 

@@ -20,7 +20,7 @@ from django.db import transaction
 from oms.common.masking import describe
 from oms.common.models import Connection
 from oms.common.work import connections
-from oms.common.work.claiming import Queue, Stage, lease, lock_leased, prolong, put_off
+from oms.common.work.claiming import Queue, Stage, give_back, lease, lock_leased, prolong, put_off
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +113,18 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
     Nothing is claimed while the connection rests, or all the calls that it takes at once are on their way.
     """
     claimed = 0
+    asked: set[int] = set()
     with connections.slot_of(link) as slot:
         while slot is not None and claimed < limit:
             tokens = lease(
                 call.queue, min(connections.chunk_size(link), limit - claimed), connection_id=link.pk, outside=True
             )
+            # Where waits are skipped, what was put off a moment ago is due again; it waits for the next run.
+            again = {key: tokens.pop(key) for key in asked & tokens.keys()}
+            give_back(call.queue, again)
             if not tokens:
                 break
+            asked |= tokens.keys()
             claimed += len(tokens)
             with _kept(call.queue, tokens, slot):
                 outcomes = _send(link, call, list(tokens))
@@ -198,9 +203,14 @@ def _finish(call: Call[I, A], tokens: dict[int, int], outcomes: Outcomes[A]) -> 
                 # Recorded on the row, where staff see it, if nobody took it over.
                 put_off(call.queue, {key: describe(error)}, tokens=tokens)
                 mine.add(key)
-    lost = outcomes.only(tokens.keys() - mine)
-    if call.too_late and (lost.taken or lost.refused):
-        call.too_late(lost)
+    lost = tokens.keys() - mine
+    if not lost:
+        return
+    late = outcomes.only(lost)
+    if call.too_late and (late.taken or late.refused):
+        call.too_late(late)
+    # What was not taken over, but left the queue, may wait for another call: not for the end of our lease.
+    give_back(call.queue, {key: tokens[key] for key in lost})
 
 
 class _kept:

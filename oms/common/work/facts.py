@@ -200,7 +200,7 @@ def run(work: FactWork, limit: int) -> int:
             """,
             [work.topic, limit],
         )
-        found = [(Fact(*row), has_failed) for *row, has_failed in cursor.fetchall()]
+        found = [(_fact(*row), has_failed) for *row, has_failed in cursor.fetchall()]
     if not found:
         return 0
     groups = work.locate([fact for fact, _has_failed in found])
@@ -210,6 +210,13 @@ def run(work: FactWork, limit: int) -> int:
     fresh = [fact for fact, has_failed in found if fact.id in groups and not has_failed]
     tried = [fact for fact, has_failed in found if fact.id in groups and has_failed]
     return len(unknown) + _work_on(fresh, groups, work) + _work_on(tried, groups, work)
+
+
+def _fact(
+    key: int, link: int, fact_key: str, kind: str, subject: str, body: str, occurred_at: datetime, received_at: datetime
+) -> Fact:
+    # Without the ORM, jsonb comes as text.
+    return Fact(key, link, fact_key, kind, subject, json.loads(body), occurred_at, received_at)
 
 
 def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> None:

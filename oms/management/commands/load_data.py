@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
+from logistics.warehouses.defaults import connect_warehouses
 from orders.fulfilling.waking import wake_all
 from orders.reviewing.deciding import install_default_rules
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         install_default_rules()
         wake_all()
         install_default_carriers()
+        connect_warehouses()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")
             for problem in result.problems[:20]:
