@@ -8,7 +8,7 @@ from django.conf import settings
 
 from oms.common import jobs, metrics, nudging
 from oms.common.claiming import run_until_empty
-from oms.common.heartbeat import SWEEP, Pulse
+from oms.common.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders import rejecting, waking
@@ -30,6 +30,12 @@ def run_stage(name: str) -> int:
         metrics.count_stage(name, claimed, time.monotonic() - started)
         nudging.nudge(*stage.wakes)
     return claimed
+
+
+@shared_task(name="oms.sign_of_life", ignore_result=True)
+def sign_of_life() -> None:
+    """Note that beat, the broker and a worker are there; it overtakes everything else that waits for a worker."""
+    beat(SWEEP)
 
 
 @shared_task(name="oms.sweep", ignore_result=True)
