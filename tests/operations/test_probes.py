@@ -112,8 +112,11 @@ def test_progress_fails_when_the_sweep_has_been_silent_for_too_long() -> None:
     assert answer.json()["stuck"] == []
 
 
-def test_the_sweep_of_the_stages_is_the_sign_of_life() -> None:
-    tasks.sweep()
+@pytest.mark.parametrize("task", [tasks.sweep, tasks.sign_of_life])
+def test_what_beat_sends_is_the_sign_of_life(task: Any) -> None:
+    assert heartbeat.seconds_since(heartbeat.SWEEP) is None
+
+    task()
 
     assert heartbeat.seconds_since(heartbeat.SWEEP) < 60
 
