@@ -59,6 +59,8 @@ def attach_for_command(argv: list[str]) -> None:
         os.environ.setdefault("OMS_TIME_SPEED", "1440")
     needs_database = command not in COMMANDS_WITHOUT_DATABASE or "--database" in argv
     try:
+        if (needs_database or command == "up") and command != "restore":
+            _refuse_half_restored()
         if needs_database and not command.startswith("-") and not {"--help", "-h"} & set(argv):
             attach()
         else:
@@ -67,13 +69,31 @@ def attach_for_command(argv: list[str]) -> None:
         sys.exit(f"OMS: {error}")
 
 
+def restore_mark(folder: Path) -> Path:
+    """The file that stands in a data folder while a restore into it is on its way, or was killed on it."""
+    return folder / "restore.unfinished"
+
+
+def _refuse_half_restored() -> None:
+    folder = _data_folder()
+    if restore_mark(folder).exists():
+        raise EmbeddedError(
+            f"A restore into {folder} is on its way or did not come to its end. Repeat it: manage.py restore FILE"
+            " --force"
+        )
+
+
+def _data_folder() -> Path:
+    return Path(os.environ.get("OMS_DATA_DIR") or CHECKOUT / "var").resolve()
+
+
 def prepare_environment(data_dir: Path | None = None) -> Path:
     """Set what the settings ask for and the environment lacks; the keys are made once per data folder and stay.
 
     The order numbers' key goes with the data. The others are only for a bare machine, where nothing says how to run:
     a site for this machine alone, but with DEBUG off.
     """
-    folder = (data_dir or Path(os.environ.get("OMS_DATA_DIR") or CHECKOUT / "var")).resolve()
+    folder = data_dir.resolve() if data_dir else _data_folder()
     os.environ["OMS_DATA_DIR"] = str(folder)
     os.environ.pop("DATABASE_URL", None)  # an empty one means none
     keys = _keys(folder)
