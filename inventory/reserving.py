@@ -10,6 +10,7 @@ from django.db import connection
 
 from inventory.models import StockMovement
 from oms.common.copying import array
+from oms.common.transactions import require_transaction
 
 
 class Demand(NamedTuple):
@@ -30,7 +31,11 @@ class Shortage(NamedTuple):
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available."""
+    """Lock the rows, waiting in the one order, and return how many units each has available.
+
+    Needs an open transaction.
+    """
+    require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -116,6 +121,7 @@ def consume(demand_ids: Sequence[int], *, actor: str) -> int:
 def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
     if not demand_ids:
         return 0
+    require_transaction("giving back or taking out stock")
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from oms import merchant_admin
 
+handler500 = "oms.error_pages.server_error"
+
 urlpatterns = [
     path("api/", include("oms.api")),  # first, because it is asked most often
     path("", RedirectView.as_view(pattern_name="admin:index")),
