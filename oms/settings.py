@@ -113,17 +113,20 @@ TEMPLATES = [
 
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
-DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
-# A server that is out of reach is noticed: seconds to connect; then, over TCP, for keep-alives and what was sent (in
-# milliseconds). DATABASE_URL may name other values: ?connect_timeout=30
-for _option, _value in {
-    "connect_timeout": 10,
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "oms",
+    # A server that is away is noticed, while waiting for an answer too.
+    "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-}.items():
-    DATABASES["default"]["OPTIONS"].setdefault(_option, _value)
+    "tcp_user_timeout": 20_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+# What a request may wait for: a lock, one statement, its own next statement. 0: as long as it takes.
+WEB_LOCK_SECONDS = env.float("OMS_WEB_LOCK_SECONDS", default=5.0)
+WEB_STATEMENT_SECONDS = env.float("OMS_WEB_STATEMENT_SECONDS", default=30.0)
+WEB_IDLE_IN_TRANSACTION_SECONDS = env.float("OMS_WEB_IDLE_IN_TRANSACTION_SECONDS", default=60.0)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"

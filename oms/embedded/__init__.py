@@ -34,6 +34,9 @@ COMMANDS_WITHOUT_DATABASE = {
     "version",
 }
 
+# What may make a data folder's database. Any other command that finds none was meant for another folder.
+COMMANDS_THAT_START_AFRESH = {"bench", "migrate", "prepare", "restore", "up"}
+
 
 def attach(data_dir: Path | None = None) -> None:
     """Make the settings work without a DATABASE_URL: start or join the embedded PostgreSQL of the data folder.
@@ -62,6 +65,8 @@ def attach_for_command(argv: list[str]) -> None:
         if (needs_database or command == "up") and command != "restore":
             _refuse_half_restored()
         if needs_database and not command.startswith("-") and not {"--help", "-h"} & set(argv):
+            if command not in COMMANDS_THAT_START_AFRESH:
+                _check_there_is_a_database()
             attach()
         else:
             prepare_environment()
@@ -75,7 +80,7 @@ def restore_mark(folder: Path) -> Path:
 
 
 def _refuse_half_restored() -> None:
-    folder = _data_folder()
+    folder = data_folder()
     if restore_mark(folder).exists():
         raise EmbeddedError(
             f"A restore into {folder} is on its way or did not come to its end. Repeat it: manage.py restore FILE"
@@ -83,7 +88,22 @@ def _refuse_half_restored() -> None:
         )
 
 
-def _data_folder() -> Path:
+def _check_there_is_a_database() -> None:
+    folder = data_folder()
+    if (folder / "postgres").exists():
+        return
+    from oms.embedded.supervisor import running_folders  # not on top: as above
+
+    others = [str(other) for other in running_folders() if other != folder]
+    hint = f" An OMS is running with OMS_DATA_DIR={' and another with OMS_DATA_DIR='.join(others)}." if others else ""
+    raise EmbeddedError(
+        f"There is no database in the data folder {folder}.{hint} Name the folder of your OMS by OMS_DATA_DIR, or make"
+        " a new one there with `make run` or `manage.py prepare`."
+    )
+
+
+def data_folder() -> Path:
+    """The data folder that the environment names, else `var` of the checkout."""
     return Path(os.environ.get("OMS_DATA_DIR") or CHECKOUT / "var").resolve()
 
 
@@ -93,7 +113,7 @@ def prepare_environment(data_dir: Path | None = None) -> Path:
     The order numbers' key goes with the data. The others are only for a bare machine, where nothing says how to run:
     a site for this machine alone, but with DEBUG off.
     """
-    folder = data_dir.resolve() if data_dir else _data_folder()
+    folder = data_dir.resolve() if data_dir else data_folder()
     os.environ["OMS_DATA_DIR"] = str(folder)
     os.environ.pop("DATABASE_URL", None)  # an empty one means none
     keys = _keys(folder)
