@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
 
+from oms.common.models import TicketState
 from oms.common.work import heartbeat
 from oms.common.work.claiming import MOST_COUNTED, Queue, Stage
 from oms.pipeline import PIPELINE
@@ -34,12 +36,24 @@ class StageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketFigures:
+    """Tickets of a kind and team that wait for a person, how many of them are overdue, since when the oldest waits."""
+
+    kind: str
+    team: str
+    waiting: int
+    overdue: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that a scrape tells of the database."""
 
     stages: list[StageFigures]
     alerts: list[tuple[str, int, int]]
     holds: list[tuple[str, int]]
+    tickets: list[TicketFigures]
     sweep_seconds: float | None
 
 
@@ -83,6 +97,21 @@ def _of_backlog(name: str, backlog: str) -> str:
     """
 
 
+def ticket_figures() -> list[TicketFigures]:
+    """What waits for people, in one statement; of more than MOST_COUNTED tickets those due first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT kind, team, count(*), count(*) FILTER (WHERE due_at < now()), min(opened_at) FROM (
+                SELECT kind, team, due_at, opened_at FROM common_ticket
+                WHERE state = '{TicketState.OPEN}' AND (snoozed_until IS NULL OR snoozed_until <= now())
+                ORDER BY due_at, id LIMIT {MOST_COUNTED}
+            ) AS t GROUP BY kind, team ORDER BY kind, team
+            """
+        )
+        return [TicketFigures(*row) for row in cursor.fetchall()]
+
+
 def read() -> Figures:
     """The figures as they are now; a fixed number of statements."""
     stages = stage_figures()
@@ -93,7 +122,7 @@ def read() -> Figures:
         alerts = cursor.fetchall()
         cursor.execute("SELECT kind, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY kind")
         holds = cursor.fetchall()
-    return Figures(stages, alerts, holds, heartbeat.seconds_since(heartbeat.SWEEP))
+    return Figures(stages, alerts, holds, ticket_figures(), heartbeat.seconds_since(heartbeat.SWEEP))
 
 
 _lock = threading.Lock()

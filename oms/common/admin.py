@@ -1,4 +1,4 @@
-"""Users and groups in the dress of the other pages, and background jobs."""
+"""Users and groups in the dress of the other pages, background jobs and tickets."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.lists import KeysetAdmin
-from oms.common.models import FailedLogIn, Job, OneTimePassword
+from oms.common.desk.ticket_pages import TicketAdmin
+from oms.common.models import FailedLogIn, Job, OneTimePassword, Ticket
 from oms.common.templatetags.staff import badge
 
 admin.site.unregister(User)
@@ -108,3 +109,4 @@ class FailedLogInAdmin(KeysetAdmin):
 
 
 admin.site.register(Job, JobAdmin)
+admin.site.register(Ticket, TicketAdmin)

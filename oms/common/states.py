@@ -12,6 +12,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django_fsm import FSMField
 
+from oms.common import stuck
 from oms.common.models import QUEUE_COLUMNS, Versioned
 
 
@@ -97,10 +98,11 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Tables whose guard is absent or disabled; for `check_invariants`."""
+    """Tables whose guard, or trigger of tickets, is absent or disabled; for `check_invariants`."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
         present = {name for (name,) in cursor.fetchall()}
     wanted = {f"{model._meta.db_table}_guard": model._meta.db_table for model, _ in state_fields()}
     wanted |= {f"{model._meta.db_table}_count": model._meta.db_table for model in counted_models()}
+    wanted |= stuck.trigger_names()
     return [table for name, table in wanted.items() if name not in present]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Region, Sku
-from oms.common.models import Versioned, WorkItem, money
+from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Channel, Merchant
 
 
@@ -77,6 +77,8 @@ class Order(WorkItem, Versioned):
     Transitions say which moves are legal; the stages and services do the rest. The amounts keep
     `payable = goods + freight - coupon - points - gift card`, in yuan.
     """
+
+    ticket_subject = TicketSubject("order", "NEW.id")
 
     number = models.CharField(_("order number"), max_length=16, editable=False)
     channel = models.ForeignKey(

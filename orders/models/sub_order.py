@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, Versioned, WorkItem, money
+from oms.common.models import Expectation, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 
@@ -49,6 +49,8 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
 
 class SubOrder(WorkItem, Versioned, Expectation):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
+
+    ticket_subject = TicketSubject("sub_order", "NEW.order_id")
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")

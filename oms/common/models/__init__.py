@@ -1,12 +1,12 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
 
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, Versioned, WorkItem, money
+from oms.common.models.base import QUEUE_COLUMNS, Expectation, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
 from oms.common.models.running import Heartbeat, SandboxJob
-from oms.common.models.ticket import Ticket, TicketNote, TicketResult, TicketState
+from oms.common.models.ticket import Team, Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState
 
 __all__ = [
     "LONGEST_TIMEOUT_SECONDS",
@@ -25,10 +25,13 @@ __all__ = [
     "OneTimePassword",
     "SandboxJob",
     "SystemKind",
+    "Team",
     "Ticket",
-    "TicketNote",
+    "TicketEvent",
+    "TicketEventKind",
     "TicketResult",
     "TicketState",
+    "TicketSubject",
     "Topic",
     "Versioned",
     "WorkItem",
