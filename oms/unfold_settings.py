@@ -61,7 +61,10 @@ UNFOLD: dict[str, Any] = {
         "navigation": [
             {
                 "title": None,
-                "items": [{"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")}],
+                "items": [
+                    {"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    _list(_("Tickets"), "assignment_turned_in", "common.ticket"),
+                ],
             },
             {
                 "title": _("Orders"),

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Versioned, WorkItem, money
+from oms.common.models import Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order, SubOrder
 
@@ -34,6 +34,7 @@ class Payment(WorkItem, Versioned):
 
     # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
     initial_states = (PaymentState.PENDING, PaymentState.CAPTURED)
+    ticket_subject = TicketSubject("payment", "NEW.order_id", Team.FINANCE)
 
     number = models.CharField(_("payment number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="payments")
@@ -159,6 +160,8 @@ class RefundQuerySet(models.QuerySet["Refund"]):
 
 class Refund(WorkItem, Versioned):
     """Money of a captured payment going back to the buyer."""
+
+    ticket_subject = TicketSubject("refund", "NEW.order_id", Team.FINANCE)
 
     number = models.CharField(_("refund number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="refunds")

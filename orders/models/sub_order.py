@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, TellsMoves, Versioned, WorkItem, money
+from oms.common.models import Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 
@@ -65,6 +65,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
     initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
+    ticket_subject = TicketSubject("sub_order", "NEW.order_id")
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")

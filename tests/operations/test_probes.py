@@ -245,10 +245,12 @@ def test_a_scrape_tells_what_waits_and_what_needs_a_person(shop: factories.Shop)
     assert sample("oms_stage_waiting", stage="request_payment") == 1
     assert 100 <= sample("oms_stage_oldest_seconds", stage="request_payment") < 200
     assert sample("oms_stage_needing_person", stage="request_payment") == 1
+    assert sample("oms_open_tickets", kind="stuck_order", team="technical") == 1
+    assert sample("oms_overdue_tickets", kind="stuck_order", team="technical") == 0
 
 
 @pytest.mark.parametrize("orders", [0, 5])
-def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
+def test_a_scrape_takes_five_statements_however_many_stages_and_rows_there_are(
     shop: factories.Shop, orders: int
 ) -> None:
     for _ in range(orders):
@@ -259,7 +261,7 @@ def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
     with CaptureQueriesContext(connection) as soon_after:
         Client().get("/metrics")
 
-    assert len(first) == 4
+    assert len(first) == 5
     assert len(soon_after) == 0
 
 

@@ -78,6 +78,14 @@ def when(moment: datetime | None, form: str = "long") -> str:
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), text, shown)
 
 
+def moment_text(moment: datetime) -> str:
+    """A moment in local time to the minute, as sentences write it."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+
+
+register.filter("moment", moment_text)
+
+
 @register.filter
 def age(value: datetime | float | None) -> str:
     """How long ago a moment was, or how long some seconds are, in the two largest units."""
