@@ -14,6 +14,7 @@ from oms.benchmarks import stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
 from orders.intake.bodies import LineBody, OrderBody, decode
+from payments.providers.defaults import default_connection
 
 TIMED = ("review", "split", "allocate", "release")
 HOT_SKUS = 10
@@ -70,10 +71,11 @@ def _prepare(bodies: list[OrderBody]) -> None:
         cursor.execute(
             """
             INSERT INTO payments_payment
-                (number, order_id, provider, state, amount, captured_amount, captured_at)
-            SELECT number || '-P1', id, 'sandbox', 'captured', payable_amount, payable_amount, now()
+                (number, order_id, means, connection_id, state, amount, captured_amount, captured_at)
+            SELECT number || '-P1', id, 'online', %s, 'captured', payable_amount, payable_amount, now()
             FROM orders_order WHERE state = 'awaiting_payment'
-            """
+            """,
+            [default_connection().pk],
         )
         cursor.execute(
             """

@@ -24,7 +24,7 @@ class OrderState(models.TextChoices):
 
 
 class OrderPaymentState(models.TextChoices):
-    """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
+    """Derived from payments and refunds by `payments.owing.derived.refresh`."""
 
     UNPAID = "unpaid", _("Unpaid")
     PENDING = "pending", _("Payment pending")
