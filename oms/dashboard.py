@@ -40,7 +40,7 @@ _KEY = "oms.dashboard"
 _STAGE_TITLES = {
     "request_payment": gettext_lazy("Open a payment"),
     "send_payment": gettext_lazy("Ask the payment provider"),
-    "apply_notices": gettext_lazy("Apply payment notices"),
+    "payment_facts": gettext_lazy("Apply payment notices"),
     "expire_unpaid": gettext_lazy("Cancel what was not paid"),
     "review": gettext_lazy("Review"),
     "split": gettext_lazy("Split into sub-orders"),

@@ -97,7 +97,6 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Refunds"), "undo", "payments.refund"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "account_balance", "payments.settlement"),
-                    _list(_("Payment notices"), "mark_email_read", "payments.paymentnotice"),
                 ],
             },
             {

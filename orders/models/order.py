@@ -30,7 +30,7 @@ ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
 
 
 class OrderPaymentState(models.TextChoices):
-    """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
+    """Derived from payments and refunds by `payments.owing.derived.refresh`."""
 
     UNPAID = "unpaid", _("Unpaid")
     PENDING = "pending", _("Payment pending")

@@ -291,11 +291,11 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     @transition(
         state,
-        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED],
+        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED, SubOrderState.COMPLETED],
         target=SubOrderState.RETURNED,
     )
     def take_back(self) -> None:
-        """The parcel is back in the warehouse, even if it was signed for: its sender did."""
+        """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
     @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:

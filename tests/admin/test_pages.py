@@ -54,7 +54,6 @@ READ_ONLY = (
     "payments.refund",
     "payments.invoice",
     "payments.settlement",
-    "payments.paymentnotice",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseevent",

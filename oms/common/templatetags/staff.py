@@ -23,13 +23,13 @@ _TONES = {
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled"
+        " active inspected enabled applied"
     ),
     "warning": (
         "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
         " on_delivery disabled"
     ),
-    "danger": "failed rejected lost suspended declined",
+    "danger": "failed rejected lost suspended declined contradicted",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 
