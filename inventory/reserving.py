@@ -10,6 +10,7 @@ from django.db import connection
 
 from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.copying import array
+from oms.common.transactions import require_transaction
 
 
 class Demand(NamedTuple):
@@ -30,7 +31,11 @@ class Shortage(NamedTuple):
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available."""
+    """Lock the rows, waiting in the one order, and return how many units each has available.
+
+    Needs an open transaction.
+    """
+    require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -131,9 +136,7 @@ def consume(demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDE
     return consume_units(dict.fromkeys(demand_ids), kind=kind, actor=actor)
 
 
-def consume_units(
-    units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str
-) -> int:
+def consume_units(units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
     """Take so many of the units that are promised to each demand (by id; None: all of them) out of the stock, because
     they left; the others stay promised. Returns the units taken out. Demands without a promise are passed over."""
     return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
@@ -206,6 +209,7 @@ def _close(
     """End the promises, or make them smaller where only some of their units are named."""
     if not units:
         return 0
+    require_transaction("giving back or taking out stock")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

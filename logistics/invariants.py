@@ -131,7 +131,7 @@ INVARIANTS = (
     ),
     Invariant(
         "what_is_over_is_over",
-        "A warehouse order is shipped, or partly, just when units left it or it said so, and is not asked to stop then.",
+        "A warehouse order of which units left is shipped, or partly, and what is asked of one that left is over.",
         f"""
         SELECT w.number, w.state FROM logistics_warehouseorder w
         JOIN (SELECT warehouse_order_id, bool_and(left_quantity >= quantity) AS all_left, sum(left_quantity) AS units

@@ -48,7 +48,17 @@ class ShipmentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Shipment
         fields = [
-            *("number", "version", "sub_order", "direction", "carrier", "carrier_name", "waybill_number", "state", "weight_g"),
+            *(
+                "number",
+                "version",
+                "sub_order",
+                "direction",
+                "carrier",
+                "carrier_name",
+                "waybill_number",
+                "state",
+                "weight_g",
+            ),
             *("created_at", "waybill_issued_at", "left_at", "collected_at", "last_scan_at", "signed_at", "scans"),
         ]
 

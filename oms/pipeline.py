@@ -27,7 +27,7 @@ SANDBOX_STAGE = Stage(
             sandbox_carriers.SYSTEM: sandbox_carriers.report,
         },
     ),
-    wakes=("apply_notices", "warehouse_facts", "carrier_facts"),
+    wakes=("payment_facts", "warehouse_facts", "carrier_facts"),
     backlog=sandbox.backlog,
 )
 

@@ -22,12 +22,12 @@ class FakeProvider:
         self.asked: list[providers.Charge] = []
         self.refunds: list[providers.Charge] = []
 
-    def request(self, charges: Sequence[providers.Charge]) -> dict[str, providers.Answer]:
+    def request(self, charges: Sequence[providers.Charge], link: Connection) -> dict[str, providers.Answer]:
         """Ask for money."""
         self.asked += charges
         return self._answers(charges)
 
-    def refund(self, charges: Sequence[providers.Charge]) -> dict[str, providers.Answer]:
+    def refund(self, charges: Sequence[providers.Charge], link: Connection) -> dict[str, providers.Answer]:
         """Send money back."""
         self.refunds += charges
         return self._answers(charges)

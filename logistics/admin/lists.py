@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 
 from logistics import exporting, retrying
 from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.tickets import RETRY
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.models import Connection, SystemKind
@@ -47,20 +48,23 @@ class Retryable:
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Its own right."""
-        return request.user.has_perm("logistics.retry_warehouseorder")
+        return request.user.has_perm(RETRY)
 
     @action(description=gettext_lazy("Try again what needs a person"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """With a full number of attempts."""
         actor = Actor(ActorKind.STAFF, staff_actor_name(request))
-        count = retrying.retry(queryset.model, list(queryset.order_by().values_list("pk", flat=True)), actor=actor)
-        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", count)
-        messages.success(request, text % {"count": count})
+        waiting = queryset.order_by("pk").filter(needs_person_since__isnull=False).values_list("pk", flat=True)
+        rows = list(waiting)
+        for row_id in rows:
+            retrying.retry(queryset.model, row_id, actor=actor)
+        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", len(rows))
+        messages.success(request, text % {"count": len(rows)})
 
 
 @admin.register(WarehouseOrder)
 class WarehouseOrderAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
-    """What warehouses were asked to send, each attempt for itself. Only the warehouses' news and the pipeline move it."""
+    """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
 
     export = exporting.WAREHOUSE_ORDERS
 
@@ -102,7 +106,12 @@ class WarehouseOrderAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
         """What was asked for, and how much of it left."""
         lines = work.lines.select_related("sub_order_line__order_line__sku").order_by("sub_order_line")
         rows = (
-            (line.sub_order_line.order_line.sku.code, line.sub_order_line.order_line.name, line.quantity, line.left_quantity)
+            (
+                line.sub_order_line.order_line.sku.code,
+                line.sub_order_line.order_line.name,
+                line.quantity,
+                line.left_quantity,
+            )
             for line in lines
         )
         return format_html_join("", "<p>{} {} × {} → {}</p>", rows)

@@ -44,9 +44,7 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     shipments = list(
         Shipment.objects.of_order(order.pk)
         .select_related("carrier", "sub_order")
-        .prefetch_related(
-            Prefetch("scans", scans), Prefetch("lines", _with_articles(ShipmentLine.objects.all()))
-        )
+        .prefetch_related(Prefetch("scans", scans), Prefetch("lines", _with_articles(ShipmentLine.objects.all())))
         .order_by("id")
     )
     deliveries = list(
@@ -104,7 +102,12 @@ def _alert_remarks(alerts: Iterable[LogisticsAlert]) -> Iterator[Remark]:
 def _work_remarks(works: Iterable[WarehouseOrder]) -> Iterator[Remark]:
     """What a warehouse order waits for, where that is not its warehouse's usual work."""
     for work in works:
-        values = {"number": work.number, "warehouse": work.warehouse, "attempts": work.attempts, "error": work.last_error}
+        values = {
+            "number": work.number,
+            "warehouse": work.warehouse,
+            "attempts": work.attempts,
+            "error": work.last_error,
+        }
         is_asked = work.stop_requested_at is not None and work.stop_answered_at is None
         if work.needs_person_since:
             text = (
@@ -204,17 +207,6 @@ class AlertFilter(YesFilter):
     condition = staticmethod(with_alerts)
 
 
-def _orders_of_stuck_shipments() -> QuerySet[Any]:
-    # Parcels are a queue only until they have a waybill; the partial index of that queue serves.
-    stuck = Shipment.objects.filter(state=ShipmentState.CREATED, needs_person_since__isnull=False)
-    return stuck.order_by().values("sub_order__order_id")
-
-
-def _orders_of_stuck_works() -> QuerySet[Any]:
-    stuck = WarehouseOrder.objects.filter(needs_person_since__isnull=False)
-    return stuck.order_by().values("sub_order__order_id")
-
-
 def _looks_like_work(text: str) -> bool:
     return len(text) <= 40 and text.rpartition("-W")[2].isdigit() and text[:16].isdigit()
 
@@ -231,13 +223,13 @@ def _orders_of_waybill(text: str) -> QuerySet[Any]:
     return Shipment.objects.filter(waybill_number=text.upper()).order_by().values("sub_order__order_id")
 
 
-panels.register(panels.Panel(gettext_lazy("Warehouse and parcels"), "admin/logistics/order_panel.html", _parcels, position=20))
+panels.register(
+    panels.Panel(gettext_lazy("Warehouse and parcels"), "admin/logistics/order_panel.html", _parcels, position=20)
+)
 panels.register_row_notes(_alert_notes)
 panels.register_filter(AlertFilter)
 panels.register_tab(
     panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
 )
-panels.register_needing_person(_orders_of_stuck_shipments)
-panels.register_needing_person(_orders_of_stuck_works)
 panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work))
 panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))

@@ -11,7 +11,9 @@ from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 
 # Carriers that waybills can be bought from, as SQL on the alias `c`, and the order in which they are tried.
 CAN_BE_ASKED = "c.is_active AND c.connection_id IS NOT NULL"
-FIRST = f"SELECT c.id, c.connection_id FROM logistics_carrier c WHERE {CAN_BE_ASKED} ORDER BY c.priority, c.code LIMIT 1"
+FIRST = (
+    f"SELECT c.id, c.connection_id FROM logistics_carrier c WHERE {CAN_BE_ASKED} ORDER BY c.priority, c.code LIMIT 1"
+)
 NOBODY = "no carrier is active"
 
 QUEUE = Queue(Shipment, f"q.state = '{ShipmentState.CREATED}' AND q.connection_id IS NULL AND q.carrier_id IS NULL")

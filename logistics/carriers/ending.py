@@ -13,6 +13,7 @@ from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
 from orders.models import ActorKind, PaymentMethod, SubOrderState
+from orders.models.sub_order import ARRIVED
 
 S = SubOrderState
 _ACTOR = Actor(ActorKind.CARRIER, "carrier")
@@ -46,7 +47,8 @@ class _Part:
         """Where its parcels bring it, if they bring it on."""
         if self.all_are(ShipmentState.SIGNED) and self.state in (S.SHIPPED, S.REJECTED):
             return S.DELIVERED
-        if self.all_are(ShipmentState.RETURNED) and self.state in (S.SHIPPED, S.REJECTED, S.DELIVERED):
+        # Even after completion: the books then take back what the merchant is owed.
+        if self.all_are(ShipmentState.RETURNED) and self.state in (S.SHIPPED, S.REJECTED, *ARRIVED):
             return S.RETURNED
         if self.all_are(*GOING_BACK, ShipmentState.RETURNED) and self.state == S.SHIPPED:
             return S.REJECTED

@@ -42,7 +42,8 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
             ), parcel AS (
                 INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, carrier_id,
                     connection_id, state, weight_g, ready_at, expected_event, next_event_due)
-                SELECT s.number || '-S' || (1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
+                SELECT s.number || '-S' || (
+                        1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                     s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN c.id END,
                     CASE WHEN we_buy THEN c.connection_id END, '{ShipmentState.CREATED}', g.weight_g,
                     CASE WHEN we_buy THEN now() END, %(event)s, now() + %(within)s

@@ -141,9 +141,7 @@ def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict
     _tell(fresh.values())
     alerts.close_for_shipments(list(held.parcels))
     _leave(held)
-    ending.settle(
-        held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST]
-    )
+    ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])
     fulfilment.refresh({order_id for of_one in _orders_of(held.parcels).values() for order_id in of_one})
     return {fact.id: APPLIED if fact.id in fresh else NO_EFFECT for fact in facts}
 
@@ -204,9 +202,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
             ],
         )
         stored = {(link, key): scan for scan, link, key in cursor.fetchall()}
-    return {
-        fact.id: stored[fact.connection_id, fact.key] for fact in facts if (fact.connection_id, fact.key) in stored
-    }
+    return {fact.id: stored[fact.connection_id, fact.key] for fact in facts if (fact.connection_id, fact.key) in stored}
 
 
 def _states_of(shipment_ids: Iterable[int]) -> dict[int, ShipmentState]:

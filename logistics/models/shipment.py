@@ -8,7 +8,7 @@ from django_fsm import FSMField, transition
 
 from logistics.models.carrier import Carrier
 from logistics.models.warehouse_order import WarehouseOrder
-from oms.common.models import Connection, Expectation, Versioned, WorkItem
+from oms.common.models import Connection, Expectation, Team, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models import SubOrder, SubOrderLine
 
@@ -90,6 +90,10 @@ class Shipment(WorkItem, Versioned, Expectation):
     are kept beside.
     """
 
+    ticket_subject = TicketSubject(
+        "shipment", "(SELECT order_id FROM orders_suborder WHERE id = NEW.sub_order_id)", Team.LOGISTICS
+    )
+
     number = models.CharField(_("shipment number"), max_length=32, editable=False)
     sub_order = models.ForeignKey(
         SubOrder, verbose_name=_("sub-order"), on_delete=models.PROTECT, related_name="shipments"
@@ -168,9 +172,7 @@ class Shipment(WorkItem, Versioned, Expectation):
     def __str__(self) -> str:
         return self.waybill_number or self.number
 
-    @transition(
-        state, source=[ShipmentState.CREATED, ShipmentState.CANCELLED], target=ShipmentState.WAYBILL_ISSUED
-    )
+    @transition(state, source=[ShipmentState.CREATED, ShipmentState.CANCELLED], target=ShipmentState.WAYBILL_ISSUED)
     def issue_waybill(self) -> None:
         """The carrier gave a number; or it was cancelled with one, and left all the same."""
 
@@ -222,9 +224,7 @@ class Shipment(WorkItem, Versioned, Expectation):
     def lose(self) -> None:
         """The carrier cannot find it."""
 
-    @transition(
-        state, source=[ShipmentState.CREATED, ShipmentState.WAYBILL_ISSUED], target=ShipmentState.CANCELLED
-    )
+    @transition(state, source=[ShipmentState.CREATED, ShipmentState.WAYBILL_ISSUED], target=ShipmentState.CANCELLED)
     def cancel(self) -> None:
         """It will not leave: its warehouse order was given up, or its goods are in other parcels."""
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Warehouse
-from oms.common.models import Connection, Expectation, Versioned, WorkItem
+from oms.common.models import Connection, Expectation, Team, TicketSubject, Versioned, WorkItem
 from orders.models import SubOrder, SubOrderLine
 
 
@@ -47,6 +47,10 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
     once the warehouse gave it up, late news of it move only itself. A request to stop stands beside the state: it is
     open from `stop_requested_at` on until `stop_answered_at` is set.
     """
+
+    ticket_subject = TicketSubject(
+        "warehouse_order", "(SELECT order_id FROM orders_suborder WHERE id = NEW.sub_order_id)", Team.LOGISTICS
+    )
 
     number = models.CharField(_("warehouse order number"), max_length=40, editable=False)
     # Without foreign keys' cost, here and in the lines: written only by the statement that reads the other rows;

@@ -3,8 +3,7 @@
 `judging` says what a notice comes to, one after the other; then all that they come to is carried out together.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connection
 
@@ -27,7 +26,6 @@ from oms.common.work.facts import Fact, FactWork, Verdict, fact_stage
 from orders import actors, timeline
 from orders.changing.cancelling import finish_requests
 from orders.fulfilling import derived as fulfilment
-from orders.models import SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE, ShippingProof
 
 S = WarehouseOrderState

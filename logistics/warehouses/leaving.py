@@ -178,15 +178,14 @@ def _withdraw(units: Sequence[_Gone], departure: Departure, actor: Actor) -> Non
             departure.unbooked[one.work.id] = departure.unbooked.get(one.work.id, 0) + one.units
 
 
-def _part_rests(
-    finals: Mapping[int, Work], drops_rest: Collection[int], departure: Departure, actor: Actor
-) -> None:
+def _part_rests(finals: Mapping[int, Work], drops_rest: Collection[int], departure: Departure, actor: Actor) -> None:
     """Part what stays off the sub-orders of which something left; those of which nothing did stay as they are."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT key, sub_order_id, line, rest, anything_left FROM (
-                SELECT wl.warehouse_order_id AS key, l.sub_order_id, l.id AS line, l.quantity - wl.left_quantity AS rest,
+                SELECT wl.warehouse_order_id AS key, l.sub_order_id, l.id AS line,
+                    l.quantity - wl.left_quantity AS rest,
                     sum(wl.left_quantity) OVER (PARTITION BY wl.warehouse_order_id, l.sub_order_id) > 0 AS anything_left
                 FROM {LINES_OF} WHERE wl.warehouse_order_id = ANY(%s::bigint[])
             ) AS lines WHERE rest > 0 ORDER BY line

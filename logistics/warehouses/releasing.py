@@ -14,7 +14,7 @@ from logistics.carriers import intending
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.watching import deadlines
-from oms.common import tickets
+from oms.common import outbound, tickets
 from oms.common.copying import array
 from oms.common.work import connections
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
@@ -28,7 +28,7 @@ _RESTING = f"""
 QUEUE = Queue(
     SubOrder,
     f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class <> '{StorageClass.VIRTUAL}'",
-    unless=f"q.warehouse_id IN ({_RESTING}) OR {ORDER_IS_HELD}",
+    unless=f"NOT ({outbound.MAY_GO_OUT}) OR q.warehouse_id IN ({_RESTING}) OR {ORDER_IS_HELD}",
 )
 
 

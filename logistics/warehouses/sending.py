@@ -92,6 +92,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
             UPDATE logistics_warehouseorder w SET sent_at = coalesce(w.sent_at, now()),
                 state = CASE WHEN w.state = '{WarehouseOrderState.INTENDED}' THEN '{WarehouseOrderState.SENT}'
                              ELSE w.state END,
+                attempts = 0, last_error = '', needs_person_since = NULL,
                 stop_requested_at = CASE WHEN l.is_given_up THEN now() ELSE w.stop_requested_at END,
                 stop_answered_at = CASE WHEN NOT l.is_given_up THEN w.stop_answered_at END,
                 stop_answer = CASE WHEN l.is_given_up THEN '' ELSE w.stop_answer END,

@@ -92,7 +92,9 @@ def _ask_to_stop(warehouse_order_ids: Sequence[int], sub_order_ids: Sequence[int
             [array(warehouse_order_ids)],
         )
         # From here on the warehouse order is the queue.
-        cursor.execute("UPDATE orders_suborder SET ready_at = NULL WHERE id = ANY(%s::bigint[])", [array(sub_order_ids)])
+        cursor.execute(
+            "UPDATE orders_suborder SET ready_at = NULL WHERE id = ANY(%s::bigint[])", [array(sub_order_ids)]
+        )
     nudging.nudge("send_stop")
 
 

@@ -5,19 +5,22 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from oms.common import tickets
+from oms.common.models import Team
 
 WAREHOUSE_REFUSED = tickets.register_kind(
     tickets.TicketKind(
         "warehouse_refused",
         _("Warehouse will not send it"),
         "sub_order",
-        team="logistics",
+        team=Team.LOGISTICS,
         due_within=timedelta(hours=4),
         reasons={
             "refused": _("Warehouse %(warehouse)s refused %(number)s: %(text)s"),
             "dropped": _("Warehouse %(warehouse)s dropped %(number)s by itself: %(text)s"),
         },
-        remedies=_("Try again: another warehouse is chosen; or cancel it. Count the stock where the goods are missing."),
+        remedies=_(
+            "Try again: another warehouse is chosen; or cancel it. Count the stock where the goods are missing."
+        ),
     )
 )
 SHIPPED_SHORT = tickets.register_kind(
@@ -25,10 +28,12 @@ SHIPPED_SHORT = tickets.register_kind(
         "shipped_short",
         _("Warehouse sent too little"),
         "sub_order",
-        team="logistics",
+        team=Team.LOGISTICS,
         due_within=timedelta(hours=24),
         reasons={"": _("Of %(number)s, warehouse %(warehouse)s did not send %(units)s units.")},
-        remedies=_("The rest is sourced elsewhere by itself. Count the stock in the warehouse; cancel the rest if need be."),
+        remedies=_(
+            "The rest is sourced elsewhere by itself. Count the stock in the warehouse; cancel the rest if need be."
+        ),
     )
 )
 CONTRADICTION = tickets.register_kind(
@@ -36,7 +41,7 @@ CONTRADICTION = tickets.register_kind(
         "warehouse_contradicts",
         _("Warehouse did something else"),
         "warehouse_order",
-        team="logistics",
+        team=Team.LOGISTICS,
         due_within=timedelta(hours=2),
         reasons={
             "left_after_cancelled": _("%(number)s left warehouse %(warehouse)s although it was cancelled."),
@@ -71,7 +76,7 @@ UNBOOKED = tickets.register_kind(
         "stock_unbooked",
         _("Units left that the stock did not have"),
         "warehouse_order",
-        team="logistics",
+        team=Team.LOGISTICS,
         due_within=timedelta(hours=24),
         reasons={
             "": _(

@@ -9,13 +9,12 @@ from logistics.watching import deadlines
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED, Stage
 
-
 # What is watched: tables, and the column of an alert that names a row of each.
 _WATCHED = {"logistics_warehouseorder": "warehouse_order_id", "logistics_shipment": "shipment_id"}
 
 
 def run(limit: int) -> int:
-    """Look at up to `limit` warehouse orders and as many parcels whose next event is overdue; returns how many there were.
+    """Look at up to `limit` warehouse orders and as many parcels whose next event is overdue; returns how many.
 
     Deadlines are real time: a drain does not skip them.
     """

@@ -153,7 +153,8 @@ def insert(new: Sequence[NewPart]) -> None:
         cursor.execute(
             f"""
             INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                refused_by, state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at, ready_at, {", ".join(TOTALS)})
+                refused_by, state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at, ready_at,
+                {", ".join(TOTALS)})
             SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
                 s.refused_by, p.state, p.warehouse_id, p.sourcing, p.shortage,
                 CASE WHEN p.state = '{SubOrderState.ALLOCATED}' THEN now() END,

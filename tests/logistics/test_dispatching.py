@@ -68,7 +68,7 @@ def test_where_every_carrier_refuses_a_person_decides(packed):
     shipment = Shipment.objects.get()
     assert (shipment.state, shipment.needs_person_since is not None) == ("created", True)
     assert steps.tickets() == [("no_carrier_left", "")]
-    assert retrying.retry(Shipment, [shipment.pk], actor=steps.STAFF) == 1
+    retrying.retry(Shipment, shipment.pk, actor=steps.STAFF)
     with fakes.carrier(fakes.FakeCarrier()):
         factories.run(dispatching.run)
     assert Shipment.objects.get().state == "waybill_issued"
@@ -97,7 +97,7 @@ def test_without_an_active_carrier_a_person_is_called_and_one_that_comes_gets_th
     assert (shipment.carrier, shipment.last_error) == (None, "no carrier is active")
     assert shipment.needs_person_since is not None
     install_default_carriers()
-    retrying.retry(Shipment, [shipment.pk], actor=steps.STAFF)
+    retrying.retry(Shipment, shipment.pk, actor=steps.STAFF)
     with fakes.carrier(fakes.FakeCarrier()):
         factories.run(choosing.run, dispatching.run)
     shipment = Shipment.objects.get()

@@ -1,6 +1,7 @@
 """Parcels: where one is follows from the set of its scans, not from the order in which they come."""
 
 from datetime import timedelta
+from decimal import Decimal
 from itertools import permutations
 
 import pytest
@@ -14,6 +15,7 @@ from oms.common.models import FactState, InboundFact, Topic
 from oms.common.work import facts
 from orders.fulfilling import completing
 from orders.models import OrderEvent
+from payments.models import Refund
 from payments.owing import balancing
 from tests import factories, steps
 
@@ -149,16 +151,20 @@ def test_a_parcel_that_came_home_is_at_home_whatever_else_was_signed(shop, first
     assert steps.broken_invariants() == []
 
 
-def test_a_parcel_that_comes_back_after_completion_calls_a_person(shop):
-    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+def test_a_parcel_that_comes_back_after_completion_is_taken_back_and_its_money_goes_back(shop):
+    order = shop.place_order(payment_method="cod")
+    shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
     factories.run(balancing.run, completing.run)
     assert steps.state_of(shipment.sub_order) == "completed"
 
     steps.scan(shipment, "returned")
+    factories.run(balancing.run)
 
-    assert steps.state_of(shipment.sub_order) == "completed"
-    assert steps.tickets() == [("parcel_back_after_completion", "")]
+    assert (steps.state_of(shipment.sub_order), steps.state_of(order)) == ("returned", "closed")
+    refund = Refund.objects.get()
+    assert (refund.amount, refund.reason) == (Decimal("26.00"), "returned")
+    assert ("parcel_back_after_completion", "") in steps.tickets()
     assert steps.broken_invariants() == []
 
 

@@ -55,9 +55,7 @@ def _known(request: Request) -> dict[str, object]:
 
 def waybill_came(references: Sequence[str]) -> None:
     """The parcels of these orders have a waybill: once they are packed, they leave."""
-    sandbox.go_on(
-        SYSTEM, references, sandbox.delay(SHIPS_AFTER), note={"waybill": True}, before_step=len(STEPS)
-    )
+    sandbox.go_on(SYSTEM, references, sandbox.delay(SHIPS_AFTER), note={"waybill": True}, before_step=len(STEPS))
 
 
 def report(jobs: list[sandbox.Due]) -> None:

@@ -22,6 +22,7 @@ from django.db.models import Model
 
 from oms.common import metrics, outbound
 from oms.common.masking import describe, mask_text
+from oms.common.transactions import require_transaction
 from oms.common.work import clock
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Stage:
 def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[int]:
     """Lock up to `limit` rows of the queue, those due longest first, and return their ids; rows that others hold are
     skipped. Needs an open transaction. `only` restricts the claim to rows with these ids."""
+    require_transaction("claim")
     among = "AND q.id = ANY(%(only)s)" if only is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -230,6 +232,7 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
 
     Needs an open transaction. A row that is missing was taken over or changed state meanwhile: leave it alone.
     """
+    require_transaction("lock_leased")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
