@@ -2,8 +2,9 @@
 
 from inventory.models import Reservation
 from oms.common.invariants import Invariant
-from oms.common.states import listed
-from orders.models import OrderState, SubOrderState
+from oms.common.states import edges, initial_states, listed
+from orders import events, kinds
+from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
@@ -21,6 +22,29 @@ _COMPLETED = SubOrderState.COMPLETED
 
 _LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
 _TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+
+_NEW = SubOrderState.AWAITING_ALLOCATION
+
+
+def _told(row: str, of: str) -> str:
+    """The moves that the timeline tells of rows (SQL of their id), each with the state in which the one before ended."""
+    return f"""
+        SELECT {row} AS row_id, e.from_state, e.to_state, lag(e.to_state) OVER told AS before,
+            lead(e.id) OVER told IS NULL AS is_last
+        FROM orders_orderevent e WHERE e.to_state <> '' AND {of} WINDOW told AS (PARTITION BY {row} ORDER BY e.id)
+    """
+
+
+def _declared(model: type[Order | SubOrder]) -> str:
+    """Every declared move of the model as an SQL list, with those from nowhere into its initial states."""
+    field = model._meta.get_field("state")
+    moves = [*edges(model, field), *(("", state) for state in initial_states(model, field))]
+    return listed(f"{source}>{target}" for source, target in moves)
+
+
+_TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
+_TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
+_FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
 
 INVARIANTS = (
     Invariant(
@@ -186,19 +210,69 @@ INVARIANTS = (
     ),
     Invariant(
         "merchants_are_told",
-        "The trigger that turns timeline events into webhooks is there and not disabled.",
-        """
-        SELECT 'orders_tell_webhooks' AS missing WHERE NOT EXISTS (
-            SELECT FROM pg_trigger WHERE tgname = 'orders_tell_webhooks'
+        "The triggers that turn timeline events into webhooks, and take only known kinds, are there and not disabled.",
+        f"""
+        SELECT missing FROM unnest(ARRAY['{events.TELLS}', '{events.KNOWS}']) AS missing WHERE NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgname = missing
               AND tgrelid = 'orders_orderevent'::regclass AND tgenabled <> 'D')
         """,
     ),
     Invariant(
         "orders_have_a_story",
         "Every order's timeline begins with its receipt.",
-        """
+        f"""
         SELECT o.number FROM orders_order o
-        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = 'received')
+        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.RECEIVED}')
+        """,
+    ),
+    Invariant(
+        "orders_are_where_their_story_ends",
+        "The state of every order is that of the last move that its timeline tells.",
+        f"""
+        SELECT o.number, o.state, t.to_state FROM orders_order o
+        LEFT JOIN ({_TOLD_OF_ORDERS}) AS t ON t.row_id = o.id AND t.is_last
+        WHERE t.to_state IS DISTINCT FROM o.state
+        """,
+    ),
+    Invariant(
+        "stories_of_orders_have_no_gaps",
+        "Every move of an order that its timeline tells is declared, and begins where the one before it ended.",
+        f"""
+        SELECT o.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_ORDERS}) AS t
+        JOIN orders_order o ON o.id = t.row_id
+        WHERE coalesce(t.before, '') <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(Order)})
+        """,
+    ),
+    Invariant(
+        "sub_orders_are_where_their_story_ends",
+        "The state of every sub-order is that of the last move that its order's timeline tells of it.",
+        f"""
+        SELECT s.number, s.state, t.to_state FROM orders_suborder s
+        LEFT JOIN ({_TOLD_OF_SUB_ORDERS}) AS t ON t.row_id = s.id AND t.is_last
+        WHERE coalesce(t.to_state, '{_NEW}') <> s.state
+        """,
+    ),
+    Invariant(
+        "stories_of_sub_orders_have_no_gaps",
+        "Every move of a sub-order that the timeline tells is declared, and begins where the one before it ended.",
+        # The split tells of all sub-orders at once, and each begins as new; parts of sub-orders begin elsewhere.
+        f"""
+        SELECT s.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_SUB_ORDERS}) AS t
+        JOIN orders_suborder s ON s.id = t.row_id
+        WHERE coalesce(t.before, CASE t.from_state WHEN '' THEN '' ELSE '{_NEW}' END) <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(SubOrder)})
+        """,
+    ),
+    Invariant(
+        "events_hold_what_their_kind_names",
+        "An event has no data that its kind does not name, so that it is known who reads it.",
+        f"""
+        SELECT o.number, e.kind, d.name FROM orders_orderevent e
+        JOIN orders_order o ON o.id = e.order_id
+        CROSS JOIN LATERAL jsonb_object_keys(e.data) AS d(name)
+        JOIN (VALUES {_FIELDS}) AS k(kind, fields) ON k.kind = e.kind
+        WHERE d.name <> ALL (k.fields::text[])
         """,
     ),
 )

@@ -5,7 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import Order, SubOrder
 
@@ -27,4 +27,4 @@ def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
     )
     order_id = row.pk if row_kind == "order" else row.order_id  # type: ignore[attr-defined]
     number = row.number  # type: ignore[attr-defined]
-    timeline.record(order_id, "retried", actor, number=number, error=row.last_error)  # type: ignore[attr-defined]
+    timeline.record(order_id, kinds.RETRIED, actor, number=number, error=row.last_error)  # type: ignore[attr-defined]

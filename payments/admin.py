@@ -20,7 +20,7 @@ from orders import panels
 from orders.admin.actions import posted, staff_actor
 from orders.models import Order
 from orders.panels import Remark
-from orders.story import REFUND_REASONS
+from payments.kinds import REFUND_REASONS
 from payments.models import (
     Invoice,
     Payment,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from django.db import connection
 
-from logistics import adapters
+from logistics import adapters, kinds
 from logistics.models import Carrier
 from logistics.watching import alerts, deadlines
 from oms.common.work.calling import Outcomes, under_lease
@@ -117,7 +117,7 @@ def _write_waybills(waybills: dict[int, str]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH answer AS (SELECT * FROM unnest(%(ids)s::bigint[], %(waybills)s::text[]) AS a(sub_order_id, waybill)),
             issued AS (
                 UPDATE logistics_shipment h SET state = 'waybill_issued', waybill_number = a.waybill,
@@ -131,7 +131,7 @@ def _write_waybills(waybills: dict[int, str]) -> None:
                 WHERE id = ANY(%(ids)s)
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, is_public, data)
-            SELECT s.order_id, s.id, 'waybill', 'carrier', c.code, true,
+            SELECT s.order_id, s.id, '{kinds.WAYBILL}', 'carrier', c.code, true,
                 jsonb_build_object('number', s.number, 'carrier', c.name, 'waybill', i.waybill_number)
             FROM issued i JOIN orders_suborder s ON s.id = i.sub_order_id
             JOIN logistics_carrier c ON c.id = i.carrier_id
@@ -157,7 +157,7 @@ def _switch_carriers(refused: dict[int, str]) -> None:
     following = dict(pairwise(carriers))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH tried AS (
                 SELECT h.id, h.sub_order_id, h.carrier_id, c.code, n.next_id FROM logistics_shipment h
                 JOIN logistics_carrier c ON c.id = h.carrier_id
@@ -171,7 +171,7 @@ def _switch_carriers(refused: dict[int, str]) -> None:
                 WHERE s.id = t.sub_order_id AND t.next_id IS NULL
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'waybill_refused', 'carrier', t.code,
+            SELECT s.order_id, s.id, '{kinds.WAYBILL_REFUSED}', 'carrier', t.code,
                 jsonb_build_object('number', s.number, 'carrier', t.code, 'text', r.reason)
             FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
             JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = s.id

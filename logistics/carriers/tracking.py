@@ -7,9 +7,11 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
+from logistics import kinds
 from logistics.models import GOING_BACK, MOVING, ShipmentState
 from logistics.warehouses import events
 from logistics.watching import alerts, deadlines
+from oms.common.states import listed
 from oms.common.work import nudging
 from oms.common.work.claiming import Stage
 from orders import isolating, timeline
@@ -203,7 +205,7 @@ def _tell(scan_ids: list[int]) -> None:
     """Put the scans on the timeline, as the buyer may read them, and mark them as applied."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH applied AS (
                 UPDATE logistics_trackingevent SET applied_at = now() WHERE id = ANY(%s)
                 RETURNING id, shipment_id, state, text, location
@@ -213,7 +215,7 @@ def _tell(scan_ids: list[int]) -> None:
                 'waybill', h.waybill_number, 'text', a.text, 'location', a.location)
             FROM applied a JOIN logistics_shipment h ON h.id = a.shipment_id
             JOIN logistics_carrier c ON c.id = h.carrier_id JOIN orders_suborder s ON s.id = h.sub_order_id
-            ORDER BY a.id
+            WHERE a.state IN ({listed(kinds.SCANS)}) ORDER BY a.id
             """,
             [scan_ids],
         )
@@ -243,6 +245,13 @@ def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
     _call_a_person(sorted(k for k in back if states[k] == "completed"), "the parcel came back after completion")
 
 
+_TOLD = {
+    "delivered": kinds.DELIVERED,
+    "rejected": kinds.SUB_ORDER_REJECTED,
+    "returned": kinds.SUB_ORDER_RETURNED,
+}
+
+
 def _call_a_person(sub_order_ids: list[int], why: str) -> None:
     """No scan will move these sub-orders on."""
     SubOrder.objects.filter(pk__in=sub_order_ids, needs_person_since=None).update(
@@ -264,9 +273,7 @@ def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
             """,
             [sub_order_ids],
         )
-    timeline.record_of_sub_orders(
-        sub_order_ids, state, Actor(ActorKind.CARRIER, "carrier"), to_state=state, is_public=state == "delivered"
-    )
+    timeline.record_of_sub_orders(sub_order_ids, _TOLD[state], Actor(ActorKind.CARRIER, "carrier"))
     nudging.nudge("owing")
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import connection
 
 from inventory import reserving
+from logistics import kinds
 from logistics.models import WarehouseEvent
 from logistics.watching import alerts, deadlines
 from oms.common.work import nudging
@@ -144,6 +145,15 @@ def _mark_released(sub_order_ids: list[int]) -> None:
                 """,
                 [sub_order_ids],
             )
+        timeline.record_of_sub_orders(sub_order_ids, kinds.RELEASED, _ACTOR)
+
+
+_TOLD = {
+    "accepted": kinds.WAREHOUSE_ACCEPTED,
+    "picking": kinds.WAREHOUSE_PICKING,
+    "packed": kinds.WAREHOUSE_PACKED,
+    "shipped": kinds.WAREHOUSE_SHIPPED,
+}
 
 
 def _move(sub_order_ids: list[int], state: str, changes: str, expected: deadlines.Deadline | None) -> None:
@@ -161,7 +171,7 @@ def _move(sub_order_ids: list[int], state: str, changes: str, expected: deadline
                 "within": expected.within if expected else None,
             },
         )
-    timeline.record_of_sub_orders(sub_order_ids, f"warehouse_{state}", _ACTOR, to_state=state, is_public=True)
+    timeline.record_of_sub_orders(sub_order_ids, _TOLD[state], _ACTOR)
 
 
 def _accept(sub_order_ids: list[int]) -> None:
@@ -206,9 +216,7 @@ def _return_refused(refused: dict[int, str]) -> None:
     reserving.release(list(lines), actor="warehouse", note="refused by the warehouse")
     alerts.close_for_sub_orders(ids)
     for key in ids:
-        timeline.record_of_sub_orders(
-            [key], "warehouse_refused", _ACTOR, to_state="awaiting_allocation", text=refused[key]
-        )
+        timeline.record_of_sub_orders([key], kinds.WAREHOUSE_REFUSED, _ACTOR, text=refused[key])
 
 
 STAGE = Stage("warehouse_events", run, wakes=("dispatch", "wake"), backlog=backlog)

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from logistics import adapters
+from logistics import adapters, kinds
 from logistics.watching import deadlines
 from oms.common.masking import mask_text
 from oms.common.work.calling import Outcomes, under_lease
@@ -59,17 +59,17 @@ def _undo(late: Outcomes[adapters.Answer]) -> None:
     for number, key in numbers.items():
         answer = answers.get(number)
         if answer is not None and answer.taken:
-            timeline.record_of_sub_orders([key], "release_undone", actors.job("release"))
+            timeline.record_of_sub_orders([key], kinds.RELEASE_UNDONE, actors.job("release"))
         else:
             text = mask_text(answer.reason)[:1000] if answer else "no answer"
             SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text)
-            timeline.record_of_sub_orders([key], "cancel_refused", actors.job("release"), text=text)
+            timeline.record_of_sub_orders([key], kinds.CANCEL_REFUSED, actors.job("release"), text=text)
 
 
 def _write(sub_order_ids: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH moved AS (
                 UPDATE orders_suborder SET state = 'released', released_at = now(), lease_until = NULL,
                     ready_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE now() END,
@@ -79,7 +79,7 @@ def _write(sub_order_ids: list[int]) -> None:
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
                 is_public, data)
-            SELECT m.order_id, m.id, 'released', 'job', 'release', 'allocated', 'released', true,
+            SELECT m.order_id, m.id, '{kinds.RELEASED}', 'job', 'release', 'allocated', 'released', true,
                 jsonb_build_object('number', m.number, 'warehouse', w.name)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,

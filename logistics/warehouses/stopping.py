@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.conf import settings
 from django.db import connection
 
-from logistics import adapters
+from logistics import adapters, kinds
 from logistics.watching import alerts
 from oms.common.work.calling import Outcomes, under_lease
 from oms.common.work.claiming import Queue, Stage
@@ -64,7 +64,7 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
                 [[key for key, _reason in refused]],
             )
     for key, reason in refused:
-        timeline.record_of_sub_orders([key], "cancel_refused", Actor(ActorKind.WAREHOUSE, "warehouse"), text=reason)
+        timeline.record_of_sub_orders([key], kinds.CANCEL_REFUSED, Actor(ActorKind.WAREHOUSE, "warehouse"), text=reason)
     finish_requests(set(orders.values()), actor=actors.job("cancel_at_warehouse"))
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
+from logistics import kinds
 from logistics.watching import deadlines
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED, Stage
@@ -58,7 +59,8 @@ def _watch(table: str, sub_order: str, shipment: str, limit: int) -> int:
                 RETURNING sub_order_id, shipment_id, kind, level
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-                SELECT s.order_id, s.id, CASE WHEN a.level = 1 THEN 'alert_opened' ELSE 'alert_escalated' END,
+                SELECT s.order_id, s.id,
+                    CASE WHEN a.level = 1 THEN '{kinds.ALERT_OPENED}' ELSE '{kinds.ALERT_ESCALATED}' END,
                     'job', 'watch', jsonb_build_object('number', s.number, 'alert', a.kind, 'level', a.level)
                 FROM opened a JOIN orders_suborder s ON s.id = a.sub_order_id
             )
@@ -97,7 +99,7 @@ def _close(condition: str, ids: Sequence[int]) -> None:
                 RETURNING sub_order_id, kind, level
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'alert_closed', 'job', 'watch',
+            SELECT s.order_id, s.id, '{kinds.ALERT_CLOSED}', 'job', 'watch',
                 jsonb_build_object('number', s.number, 'alert', c.kind, 'level', c.level)
             FROM closed c JOIN orders_suborder s ON s.id = c.sub_order_id
             """,

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from inventory import reserving
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.locking import lock_order, lock_sub_orders
@@ -78,7 +78,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
             reason=_("Cancellation: %(reason)s") % {"reason": reason},
             opened_by=actor.name,
         )
-        timeline.record(order_id, "cancel_requested", actor, reason=reason, numbers=[part.number for part in asked])
+        timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
@@ -104,7 +104,9 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
-    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
+    timeline.record(
+        order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
+    )
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
@@ -122,7 +124,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="cancelled")
-    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state="cancelled")
+    timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 
 def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:

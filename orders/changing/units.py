@@ -19,7 +19,7 @@ from inventory.models import Reservation
 from oms.common.errors import OmsError
 from oms.common.money import to_fen, yuan
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
 from orders.fulfilling import derived as fulfilment
@@ -61,7 +61,7 @@ def cancel_units(
         return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
     if _is_all_that_is_left(sub_orders, units):
         return cancel_order(order_id, reason=reason, actor=actor)
-    timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order_id, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     _take_out(order, sub_orders, units, actor=actor)
     nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
@@ -110,7 +110,7 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
-    timeline.record(order.pk, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     return Order.objects.get(pk=order.pk)
 
 
@@ -222,7 +222,7 @@ def _part(
         weight_g=F("weight_g") - cancelled.weight_g,
         **changes,
     )
-    timeline.record_of_sub_orders([cancelled.pk], "sub_order_cancelled", actor, to_state="cancelled")
+    timeline.record_of_sub_orders([cancelled.pk], kinds.SUB_ORDER_CANCELLED, actor)
 
 
 def _sum(shares: Iterable[Shares]) -> Shares:

@@ -14,6 +14,7 @@ from inventory.models import Sku
 from inventory.sourcing import Routes, Want, choose
 from oms.common.copying import array, text_array
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders import kinds
 from orders.fulfilling import parting
 from orders.fulfilling.plans import Plan
 from orders.models import SubOrder
@@ -138,7 +139,7 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(warehouses)s::bigint[], %(why)s::jsonb[])
                     AS p(id, warehouse_id, why)
@@ -146,10 +147,10 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
                 UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
                     shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = ''
                 FROM plan p WHERE s.id = p.id
-                RETURNING s.id, s.order_id, s.number, p.warehouse_id
+                RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, to_state, data)
-            SELECT m.order_id, m.id, 'allocated', 'job', 'allocate', 'allocated',
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
+            SELECT m.order_id, m.id, '{kinds.ALLOCATED}', 'job', 'allocate', m.moved_from, m.state,
                 jsonb_build_object('number', m.number, 'warehouse', w.code)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
@@ -167,7 +168,7 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
                     AS p(id, from_state, why, short)
@@ -178,7 +179,7 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT order_id, id, 'backordered', 'job', 'allocate', from_state, 'backordered',
+            SELECT order_id, id, '{kinds.BACKORDERED}', 'job', 'allocate', from_state, 'backordered',
                 jsonb_build_object('number', number, 'short', short)
             FROM moved WHERE from_state <> 'backordered'
             """,

@@ -14,8 +14,10 @@ from django.db import connection
 
 from oms.common.copying import array, copy_rows, next_ids, text_array
 from oms.common.money import fen_text
+from orders import kinds
 from orders.fulfilling.plans import Plan
 from orders.intake.apportionment import Shares
+from orders.models import SubOrderState
 
 _AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 NOBODY = 0  # stands for the warehouse of units that are short
@@ -302,27 +304,30 @@ def _update_firsts(firsts: Sequence[tuple[Plan, Part]], parts: Parts) -> None:
 
 def _tell(firsts: Sequence[tuple[Plan, Part]], others: Sequence[tuple[Plan, Part]]) -> None:
     """Timeline: why the sub-order was split, and where each part goes or what it lacks."""
-    rows: list[tuple[int, int, str, str, str]] = []
+    rows: list[tuple[int, int, str, str, str, str]] = []
     numbers: dict[int, list[str]] = {}
     for plan, part in others:
         numbers.setdefault(plan.id, []).append(part.number)
     for plan, _part in firsts:
         data = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
         if numbers[plan.id]:
-            rows.append((plan.order_id, plan.id, "parted", "", json.dumps(data)))
+            rows.append((plan.order_id, plan.id, kinds.PARTED.code, "", "", json.dumps(data)))
     codes = {
         candidate.warehouse_id: candidate.code for plan, _part in firsts for candidate, _takes in plan.choice.parts
     }
     for plan, part in (*firsts, *others):
+        # A new part begins where it is; the first one was somewhere before.
+        came_from = plan.state if part.id == plan.id else ""
         if part.warehouse_id:
             data = {"number": part.number, "warehouse": codes[part.warehouse_id]}
-            rows.append((plan.order_id, part.id, "allocated", "allocated", json.dumps(data)))
+            told, state = kinds.ALLOCATED, SubOrderState.ALLOCATED
         else:
             data = {"number": part.number, "short": plan.shortage}
-            rows.append((plan.order_id, part.id, "backordered", "backordered", json.dumps(data)))
+            told, state = kinds.BACKORDERED, SubOrderState.BACKORDERED
+        rows.append((plan.order_id, part.id, told.code, came_from, state.value, json.dumps(data)))
     copy_rows(
         "orders_orderevent",
-        ("order_id", "sub_order_id", "kind", "to_state", "data", "actor_kind", "actor"),
+        ("order_id", "sub_order_id", "kind", "from_state", "to_state", "data", "actor_kind", "actor"),
         [(*row, "job", "allocate") for row in rows],
     )
 

@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
-                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses')],
+                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see what a changed name, phone or address was before')],
             },
         ),
         migrations.CreateModel(
@@ -279,6 +279,7 @@ class Migration(migrations.Migration):
                 ('from_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='from')),
                 ('to_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='to')),
                 ('data', models.JSONField(blank=True, null=True, verbose_name='data')),
+                ('sealed', models.BinaryField(editable=False, null=True, verbose_name='old and new values')),
                 ('is_public', models.BooleanField(db_default=False, verbose_name='seen by the buyer')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='at')),
                 ('order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order', verbose_name='order')),

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Hold, Order
@@ -51,7 +51,7 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
         raise CannotHold(obstacle)
     hold = Hold.objects.create(order=order, kind=Hold.Kind.STAFF, reason=reason[:300], opened_by=actor.name)
     Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
-    timeline.record(order_id, "held", actor, reason=hold.reason)
+    timeline.record(order_id, kinds.HELD, actor, reason=hold.reason)
     return hold
 
 
@@ -94,7 +94,7 @@ def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
     """
     Hold.objects.create(order_id=order_id, kind=Hold.Kind.ADDRESS, reason=reason[:300], opened_by=actor.name)
     Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
-    timeline.record(order_id, "held", actor, reason=reason[:300])
+    timeline.record(order_id, kinds.HELD, actor, reason=reason[:300])
 
 
 def question_about_address(order_id: int) -> str | None:
@@ -109,4 +109,4 @@ def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:
         released_at=timezone.now(), released_by=actor.name, release_note=note.strip()[:300]
     )
     Order.objects.filter(pk=hold.order_id).update(open_holds=F("open_holds") - 1)
-    timeline.record(hold.order_id, "hold_released", actor, reason=hold.reason, note=note.strip()[:300])
+    timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, reason=hold.reason, note=note.strip()[:300])

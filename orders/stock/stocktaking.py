@@ -11,7 +11,7 @@ from inventory import reserving
 from inventory.models import Reservation, Stock, StockMovement
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 
@@ -119,5 +119,5 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
             [ids],
         )
     reserving.release(list(lines), actor=actor.name, note="stock-take")
-    timeline.record_of_sub_orders(ids, "backordered", actor, to_state="backordered", short={})
+    timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")

@@ -11,6 +11,7 @@ from django.db import connection
 
 from oms.common.work.claiming import Stage
 from orders import isolating
+from payments import kinds
 
 
 def refresh(order_ids: Iterable[int]) -> None:
@@ -97,7 +98,7 @@ def _collect_cash(order_ids: Sequence[int]) -> None:
     """Cash on delivery: what the carrier took at the door is a captured payment, once a sub-order."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH collected AS (
                 INSERT INTO payments_payment
                     (number, order_id, sub_order_id, provider, state, amount, captured_amount, captured_at)
@@ -110,7 +111,7 @@ def _collect_cash(order_ids: Sequence[int]) -> None:
                 RETURNING order_id, amount, number
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'paid', 'carrier', 'cash',
+            SELECT order_id, '{kinds.PAID}', 'carrier', 'cash',
                 jsonb_build_object('amount', amount::text, 'provider', 'cash', 'number', number)
             FROM collected
             """,
@@ -122,7 +123,7 @@ def _expire_payments(order_ids: Sequence[int]) -> None:
     """A cancelled order asks its buyer for nothing more."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH expired AS (
                 UPDATE payments_payment p SET state = 'expired', ready_at = NULL
                 FROM orders_order o
@@ -131,7 +132,7 @@ def _expire_payments(order_ids: Sequence[int]) -> None:
                 RETURNING p.order_id, p.number, p.amount
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'payment_expired', 'job', 'owing',
+            SELECT order_id, '{kinds.PAYMENT_EXPIRED}', 'job', 'owing',
                 jsonb_build_object('number', number, 'amount', amount::text)
             FROM expired
             """,
@@ -143,7 +144,7 @@ def _intend_refunds(order_ids: Sequence[int]) -> None:
     """Captured money beyond what is owed goes back, payment by payment, the newest first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH due AS (
                 SELECT o.id, o.number, CASE WHEN o.state = 'cancelled' THEN 'cancelled' ELSE 'overpaid' END AS reason,
                     (SELECT coalesce(sum(captured_amount), 0) FROM payments_payment p WHERE p.order_id = o.id)
@@ -170,7 +171,7 @@ def _intend_refunds(order_ids: Sequence[int]) -> None:
                 RETURNING order_id, number, amount, reason
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'refund_intended', 'job', 'owing',
+            SELECT order_id, '{kinds.REFUND_INTENDED}', 'job', 'owing',
                 jsonb_build_object('number', number, 'amount', amount::text, 'reason', reason)
             FROM intended
             """,
@@ -185,7 +186,7 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH opened AS (
                 INSERT INTO payments_settlement
                     (merchant_id, sub_order_id, state, gross_amount, commission_amount, net_amount, due_on)
@@ -204,7 +205,7 @@ def _open_settlements(order_ids: Sequence[int]) -> None:
                 RETURNING sub_order_id, net_amount
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'settled', 'job', 'owing',
+            SELECT s.order_id, s.id, '{kinds.SETTLED}', 'job', 'owing',
                 jsonb_build_object('number', s.number, 'net', o.net_amount::text)
             FROM opened o JOIN orders_suborder s ON s.id = o.sub_order_id
             """,

@@ -8,6 +8,7 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
+from payments import kinds
 from payments.models import PaymentNotice, Refund
 from payments.taking import noticing
 
@@ -31,5 +32,5 @@ def confirm_paid_out(refund_id: int, *, note: str, actor: Actor) -> None:
     )
     noticing.receive("by_hand", [notice])
     Refund.objects.filter(pk=refund_id).update(needs_person_since=None)
-    timeline.record(refund.order_id, "paid_out", actor, number=refund.number, amount=str(refund.amount), note=note)
+    timeline.record(refund.order_id, kinds.PAID_OUT, actor, number=refund.number, amount=str(refund.amount), note=note)
     nudging.nudge("apply_notices")

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from payments.models import Payment, PaymentState, Refund, RefundState
 
@@ -34,5 +34,5 @@ def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
         state=state, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
     )
     number, error = row.number, row.last_error  # type: ignore[attr-defined]
-    timeline.record(row.order_id, "retried", actor, number=number, error=error)  # type: ignore[attr-defined]
+    timeline.record(row.order_id, kinds.RETRIED, actor, number=number, error=error)  # type: ignore[attr-defined]
     nudging.nudge(stage)

@@ -14,6 +14,8 @@ from django.db import connection
 from oms.common.work import nudging
 from oms.common.work.claiming import Stage
 from orders import isolating
+from orders import kinds as order_kinds
+from payments import kinds
 from payments.models import PaymentNotice
 from payments.owing import balancing
 
@@ -112,7 +114,7 @@ def _apply(notice_ids: Sequence[int]) -> None:
     """Move payments and refunds as the notices say, tell the timeline, and mark the notices."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH notice AS MATERIALIZED (
                 SELECT DISTINCT ON (reference, kind) * FROM payments_paymentnotice
                 WHERE id = ANY(%(ids)s) ORDER BY reference, kind, id
@@ -120,23 +122,23 @@ def _apply(notice_ids: Sequence[int]) -> None:
                 UPDATE payments_payment p SET state = 'captured', captured_amount = n.amount,
                     captured_at = n.occurred_at, lease_until = NULL
                 FROM notice n WHERE n.kind = 'captured' AND p.number = n.reference AND p.state <> 'captured'
-                RETURNING n.id AS notice_id, p.order_id, p.number, n.amount, n.provider, 'paid' AS kind
+                RETURNING n.id AS notice_id, p.order_id, p.number, n.amount, n.provider, '{kinds.PAID}' AS kind
             ), failed AS (
                 UPDATE payments_payment p SET state = 'failed', lease_until = NULL
                 FROM notice n WHERE n.kind = 'failed' AND p.number = n.reference AND p.state IN ('intended', 'pending')
                   AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'captured')
-                RETURNING n.id, p.order_id, p.number, n.amount, n.provider, 'payment_failed'
+                RETURNING n.id, p.order_id, p.number, n.amount, n.provider, '{kinds.PAYMENT_FAILED}'
             ), refunded AS (
                 UPDATE payments_refund r SET state = 'succeeded', succeeded_at = n.occurred_at, lease_until = NULL,
                     needs_person_since = NULL
                 FROM notice n WHERE n.kind = 'refunded' AND r.number = n.reference AND r.state <> 'succeeded'
-                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refunded'
+                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, '{kinds.REFUNDED}'
             ), refund_failed AS (
                 UPDATE payments_refund r SET state = 'failed', lease_until = NULL, needs_person_since = now()
                 FROM notice n WHERE n.kind = 'refund_failed' AND r.number = n.reference
                   AND r.state IN ('intended', 'requested')
                   AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'refunded')
-                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refund_failed'
+                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, '{kinds.REFUND_FAILED}'
             ), effect AS (
                 SELECT * FROM captured UNION ALL SELECT * FROM failed
                 UNION ALL SELECT * FROM refunded UNION ALL SELECT * FROM refund_failed
@@ -162,7 +164,7 @@ def _show_repeated(notice_ids: Sequence[int]) -> None:
     """A payment captured under a second key is more money, or the same money told twice: a person must find out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH again AS (
                 SELECT n.* FROM payments_paymentnotice n
                 WHERE n.id = ANY(%s) AND n.kind = 'captured' AND EXISTS (
@@ -174,8 +176,9 @@ def _show_repeated(notice_ids: Sequence[int]) -> None:
                 WHERE p.number IN (SELECT reference FROM again)
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT p.order_id, 'captured_twice', 'provider', a.provider, jsonb_build_object('amount', a.amount::text,
-                'provider', a.provider, 'number', p.number, 'notice', a.notice_key)
+            SELECT p.order_id, '{kinds.CAPTURED_TWICE}', 'provider', a.provider,
+                jsonb_build_object('amount', a.amount::text, 'provider', a.provider, 'number', p.number,
+                    'notice', a.notice_key)
             FROM again a JOIN payments_payment p ON p.number = a.reference ORDER BY a.id
             """,
             [list(notice_ids)],
@@ -186,7 +189,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
     """Orders whose money is all there go on; the orders are locked."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH moved AS (
                 UPDATE orders_order SET state = 'in_review', paid_at = now(), ready_at = now(), pay_by = NULL,
                     attempts = 0, last_error = '', needs_person_since = NULL
@@ -194,7 +197,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'review_started', 'job', 'payment', 'awaiting_payment', 'in_review' FROM moved
+            SELECT id, '{order_kinds.REVIEW_STARTED}', 'job', 'payment', 'awaiting_payment', 'in_review' FROM moved
             """,
             [list(order_ids)],
         )

@@ -14,7 +14,7 @@ from django.db import connection
 from oms.common.work.calling import Outcomes, under_lease
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.models import Order
-from payments import providers
+from payments import kinds, providers
 from payments.models import Payment, Refund
 from payments.providers import Answer, Charge
 
@@ -54,13 +54,13 @@ def request(limit: int) -> int:
         limit,
         "SELECT id, provider, number, amount, '' FROM payments_payment WHERE id = ANY(%s)",
         lambda provider, charges: providers.get(provider).request(charges),
-        """
+        f"""
         WITH moved AS (
             UPDATE payments_payment SET state = 'pending', lease_until = NULL, attempts = 0, last_error = ''
             WHERE id = ANY(%s) RETURNING order_id, amount, provider, number
         )
         INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-        SELECT order_id, 'payment_requested', 'job', 'payment',
+        SELECT order_id, '{kinds.PAYMENT_REQUESTED}', 'job', 'payment',
             jsonb_build_object('amount', amount::text, 'provider', provider, 'number', number)
         FROM moved
         """,
