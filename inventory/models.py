@@ -1,5 +1,7 @@
 """What can be sold, where it lies, how much is on hand and promised, and the ledger that explains it."""
 
+from collections.abc import Iterable
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -185,12 +187,32 @@ class Stock(Versioned):
         return self.on_hand - self.reserved
 
 
-class Reservation(models.Model):
-    """Units of a stock row promised to one demand.
-
-    `demand_id` is the id of the sub-order line that wants them. Sub-orders live in an app above this one, so it is
-    no foreign key; `check_invariants` proves that the two agree.
+class DemandKind(models.TextChoices):
+    """What units are promised to; `demand_id` is the id of such a row. The apps that the rows belong to are above this
+    one, so there is no foreign key; their invariants prove that the two agree.
     """
+
+    SUB_ORDER_LINE = "sub_order_line", _("Sub-order line")
+    TRANSFER = "transfer", _("Transfer")
+    HOLD = "hold", _("Set aside")
+
+
+class ReservationQuerySet(models.QuerySet["Reservation"]):
+    """Named queries over reservations."""
+
+    def active(self) -> "ReservationQuerySet":
+        """Those whose units are promised now."""
+        return self.filter(state=Reservation.State.ACTIVE)
+
+    def active_for(
+        self, demand_ids: "Iterable[int] | models.QuerySet", kind: DemandKind = DemandKind.SUB_ORDER_LINE
+    ) -> "ReservationQuerySet":
+        """What is promised now to these demands of one kind."""
+        return self.active().filter(demand_kind=kind, demand_id__in=demand_ids)
+
+
+class Reservation(models.Model):
+    """Units of a stock row promised to one demand, which `demand_kind` and `demand_id` name together."""
 
     class State(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -206,11 +228,14 @@ class Reservation(models.Model):
         db_index=False,
         db_constraint=False,
     )
+    demand_kind = models.CharField(_("kind of demand"), max_length=16, choices=DemandKind.choices)
     demand_id = models.BigIntegerField(_("demand"))
     quantity = models.IntegerField(_("quantity"))
     state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.ACTIVE)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
+
+    objects = ReservationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("reservation")
@@ -218,7 +243,13 @@ class Reservation(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["demand_id"], condition=Q(state="active"), name="reservation_one_active_for_a_demand"
+                # The id leads: it is what narrows the search.
+                fields=["demand_id", "demand_kind"],
+                condition=Q(state="active"),
+                name="reservation_one_active_for_a_demand",
+            ),
+            models.CheckConstraint(
+                condition=Q(demand_kind__in=DemandKind.values), name="reservation_demand_kind_is_known"
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="reservation_quantity_is_positive"),
             models.CheckConstraint(
@@ -260,6 +291,9 @@ class StockMovement(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)
     reserved_change = models.IntegerField(_("change of reserved"), db_default=0)
+    demand_kind = models.CharField(
+        _("kind of demand"), max_length=16, choices=DemandKind.choices, db_default="", blank=True
+    )
     demand_id = models.BigIntegerField(_("demand"), null=True, blank=True)
     note = models.CharField(_("note"), max_length=200, db_default="", blank=True)
     actor = models.CharField(_("actor"), max_length=80, db_default="", blank=True)
@@ -272,6 +306,11 @@ class StockMovement(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=~Q(on_hand_change=0, reserved_change=0), name="stock_movement_changes_something"
+            ),
+            models.CheckConstraint(
+                condition=Q(demand_kind="", demand_id__isnull=True)
+                | Q(demand_kind__in=DemandKind.values, demand_id__isnull=False),
+                name="stock_movement_names_a_known_demand",
             ),
         ]
         indexes = [models.Index(fields=["stock", "id"], name="stock_movement_of_stock")]

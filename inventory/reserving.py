@@ -3,17 +3,17 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import Reservation, StockMovement
+from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.copying import array
 
 
 class Demand(NamedTuple):
-    """Units of a stock row that one demand (a sub-order line) wants. A group gets all its units or none."""
+    """Units of a stock row that one demand (such as a sub-order line) wants. A group gets all its units or none."""
 
     group: int
     demand_id: int
@@ -42,8 +42,15 @@ def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def reserve(demands: Sequence[Demand], *, shortages: Sequence[Shortage] = (), actor: str) -> set[int]:
-    """Promise units to as many groups as the stock allows, first come first served; returns the groups served.
+def reserve(
+    demands: Sequence[Demand],
+    *,
+    kind: DemandKind = DemandKind.SUB_ORDER_LINE,
+    shortages: Sequence[Shortage] = (),
+    actor: str,
+) -> set[int]:
+    """Promise units to as many groups as the stock allows, first come first served; returns the groups served. All
+    demands are of one kind.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
     made on old figures. Four statements, whatever the number of demands.
@@ -72,23 +79,23 @@ def reserve(demands: Sequence[Demand], *, shortages: Sequence[Shortage] = (), ac
             served.add(group)
             granted += wanted
     if granted:
-        _write_reservations(granted, actor)
+        _write_reservations(granted, kind, actor)
     return served
 
 
-def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
+def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH wanted AS (
                 SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
                     AS w(stock_id, demand_id, quantity)
             ), promised AS (
-                INSERT INTO inventory_reservation (stock_id, demand_id, quantity)
-                SELECT stock_id, demand_id, quantity FROM wanted
+                INSERT INTO inventory_reservation (stock_id, demand_kind, demand_id, quantity)
+                SELECT stock_id, %(kind)s, demand_id, quantity FROM wanted
             ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_id, actor)
-                SELECT stock_id, 'reserve', quantity, demand_id, %(actor)s FROM wanted
+                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
+                SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             )
             UPDATE inventory_stock s SET reserved = s.reserved + w.units
             FROM (SELECT stock_id, sum(quantity) AS units FROM wanted GROUP BY stock_id) AS w
@@ -98,47 +105,69 @@ def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
                 "stock": array(demand.stock_id for demand in granted),
                 "demand": array(demand.demand_id for demand in granted),
                 "units": array(demand.quantity for demand in granted),
+                "kind": kind.value,
                 "actor": actor,
             },
         )
 
 
-def release(demand_ids: Sequence[int], *, actor: str, note: str = "") -> int:
+def release(
+    demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str = ""
+) -> int:
     """Give back what is promised to the demands; returns the units given back. Waiting sub-orders are woken."""
-    state, kind = Reservation.State.RELEASED, StockMovement.Kind.RELEASE
-    return _close(demand_ids, state=state, kind=kind, leaves=False, actor=actor, note=note)
+    return release_units(dict.fromkeys(demand_ids), kind=kind, actor=actor, note=note)
 
 
-def consume(demand_ids: Sequence[int], *, actor: str) -> int:
+def release_units(
+    units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str = ""
+) -> int:
+    """Give back so many of the units that are promised to each demand (by id; None: all of them), the others stay
+    promised; returns the units given back. Demands without a promise are passed over. Waiting sub-orders are woken."""
+    return _close(units, kind, Reservation.State.RELEASED, StockMovement.Kind.RELEASE, actor, note)
+
+
+def consume(demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
     """Take what is promised to the demands out of the stock, because it left; returns the units taken out."""
-    state, kind = Reservation.State.CONSUMED, StockMovement.Kind.SHIP
-    return _close(demand_ids, state=state, kind=kind, leaves=True, actor=actor, note="")
+    units: dict[int, int | None] = dict.fromkeys(demand_ids)
+    return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
 
 
-def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
-    if not demand_ids:
+def _close(
+    units: Mapping[int, int | None],
+    kind: DemandKind,
+    state: Reservation.State,
+    movement: StockMovement.Kind,
+    actor: str,
+    note: str = "",
+) -> int:
+    """End the promises, or make them smaller where only some of their units are named."""
+    if not units:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT s.id FROM inventory_stock s WHERE s.id IN (
                 SELECT r.stock_id FROM inventory_reservation r
-                WHERE r.demand_id = ANY(%s) AND r.state = '{Reservation.State.ACTIVE}'
+                WHERE r.demand_id = ANY(%s::bigint[]) AND r.demand_kind = %s AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
-            [list(demand_ids)],
+            [array(units), kind.value],
         )
         cursor.execute(
             f"""
             WITH closed AS (
-                UPDATE inventory_reservation SET state = %(state)s, closed_at = now()
-                WHERE demand_id = ANY(%(demands)s) AND state = '{Reservation.State.ACTIVE}'
-                RETURNING stock_id, demand_id, quantity
+                UPDATE inventory_reservation r SET
+                    quantity = CASE WHEN r.quantity > w.units THEN r.quantity - w.units ELSE r.quantity END,
+                    state = CASE WHEN r.quantity > w.units THEN r.state ELSE %(state)s END,
+                    closed_at = CASE WHEN r.quantity > w.units THEN r.closed_at ELSE now() END
+                FROM unnest(%(demands)s::bigint[], %(units)s::int[]) AS w(demand_id, units)
+                WHERE r.demand_id = w.demand_id AND r.demand_kind = %(kind)s AND r.state = '{Reservation.State.ACTIVE}'
+                RETURNING r.stock_id, r.demand_id, coalesce(w.units, r.quantity) AS quantity
             ), booked AS (
                 INSERT INTO inventory_stockmovement
-                    (stock_id, kind, on_hand_change, reserved_change, demand_id, actor, note)
-                SELECT stock_id, %(kind)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, demand_id,
-                       %(actor)s, %(note)s
+                    (stock_id, kind, on_hand_change, reserved_change, demand_kind, demand_id, actor, note)
+                SELECT stock_id, %(movement)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, %(kind)s,
+                       demand_id, %(actor)s, %(note)s
                 FROM closed
             ), freed AS (
                 UPDATE inventory_stock s SET
@@ -152,10 +181,12 @@ def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, ac
             SELECT coalesce(sum(quantity), 0) FROM closed
             """,
             {
-                "state": state,
-                "kind": kind,
-                "leaves": leaves,
-                "demands": list(demand_ids),
+                "state": state.value,
+                "kind": kind.value,
+                "movement": movement.value,
+                "leaves": movement == StockMovement.Kind.SHIP,
+                "demands": array(units),
+                "units": array(units.values()),
                 "actor": actor,
                 "note": note,
             },

@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "oms.probes.ProbesMiddleware",
     "oms.common.door.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "oms.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -113,6 +114,16 @@ TEMPLATES = [
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
 DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
+# A server that is out of reach is noticed: seconds to connect; then, over TCP, for keep-alives and what was sent (in
+# milliseconds). DATABASE_URL may name other values: ?connect_timeout=30
+for _option, _value in {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}.items():
+    DATABASES["default"]["OPTIONS"].setdefault(_option, _value)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
@@ -189,7 +200,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["oms.common.nesting.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
     "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -266,7 +277,8 @@ MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
-# Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
+# What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from
+# one to another by `manage.py rotate_sealing_keys`.
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many credentials of a merchant may be in force; revoked ones do not count.
 CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
@@ -306,9 +318,13 @@ JOBS_AT_ONCE_OF_KIND = {"default": 1, **env.dict("OMS_JOBS_AT_ONCE_OF_KIND", cas
 JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
 
 # The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
-STAGE_LATE_SECONDS = {"default": 300, **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={})}
-# How long beat's sweep may be silent before /health/progress fails.
-SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
+STAGE_LATE_SECONDS = {
+    "default": 300,
+    "send_webhooks": 60,
+    **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={}),
+}
+# How long beat's sweep, due every 3 seconds, may be silent before /health/progress fails.
+SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=30)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")

@@ -1,6 +1,6 @@
 """What must always hold of orders; see design.md §5 on money."""
 
-from inventory.models import Reservation
+from inventory.models import DemandKind, Reservation
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
@@ -27,7 +27,7 @@ _NEW = SubOrderState.AWAITING_ALLOCATION
 
 
 def _told(row: str, of: str) -> str:
-    """The moves that the timeline tells of rows (SQL of their id), each with the state in which the one before ended."""
+    """The moves that the timeline tells of rows (SQL of their id), each with the state that the one before led to."""
     return f"""
         SELECT {row} AS row_id, e.from_state, e.to_state, lag(e.to_state) OVER told AS before,
             lead(e.id) OVER told IS NULL AS is_last
@@ -45,6 +45,7 @@ def _declared(model: type[Order | SubOrder]) -> str:
 _TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
 _TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
 _FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
+_FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
 
 INVARIANTS = (
     Invariant(
@@ -162,7 +163,8 @@ INVARIANTS = (
         SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
         JOIN orders_orderline l ON l.id = p.order_line_id
-        LEFT JOIN inventory_reservation r ON r.demand_id = p.id AND r.state = '{Reservation.State.ACTIVE}'
+        LEFT JOIN inventory_reservation r
+          ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
         WHERE (r.id IS NOT NULL) <> (s.state IN ({listed(HOLDING_STOCK)}))
            OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
@@ -170,10 +172,10 @@ INVARIANTS = (
     ),
     Invariant(
         "reservations_have_their_demand",
-        "Every reservation is for a sub-order line that exists.",
-        """
+        "Every reservation for a sub-order line is for one that exists.",
+        f"""
         SELECT r.id, r.demand_id FROM inventory_reservation r
-        WHERE NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
+        WHERE {_FOR_LINES} AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
         """,
     ),
     Invariant(
@@ -182,8 +184,9 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
-        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation
-                   WHERE state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c ON c.demand_id = p.id
+        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation r
+                   WHERE {_FOR_LINES} AND state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c
+          ON c.demand_id = p.id
         WHERE coalesce(c.units, 0) <> CASE
             WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN p.quantity ELSE 0 END
         """,

@@ -221,6 +221,7 @@ PARTED = event(
     "parted",
     story.tell_parted,
     ("number", "parts", "short"),
+    private=("why",),
     news={"sub_order.created": "It was split off another one for a shortage."},
     tone="info",
     icon="call_split",

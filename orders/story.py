@@ -109,6 +109,8 @@ def tell_parted(data: Data) -> str:
         "parts": joined(data.get("parts") or []),
         "short": shortage_text(data.get("short")),
     }
+    if data.get("why") == "partly_shipped":
+        return gettext("Sub-order %(number)s left only in part. The rest is sourced anew as %(parts)s.") % values
     if values["short"]:
         return gettext("No warehouse has all of sub-order %(number)s: %(short)s. Split off: %(parts)s.") % values
     return gettext("No single warehouse has all of sub-order %(number)s. Split off: %(parts)s.") % values

@@ -78,6 +78,7 @@ class Migration(migrations.Migration):
             name='Reservation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('demand_kind', models.CharField(choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(verbose_name='demand')),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('state', models.CharField(choices=[('active', 'Active'), ('released', 'Released'), ('consumed', 'Consumed')], db_default='active', max_length=10, verbose_name='state')),
@@ -98,6 +99,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
+                ('demand_kind', models.CharField(blank=True, choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], db_default='', max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(blank=True, null=True, verbose_name='demand')),
                 ('note', models.CharField(blank=True, db_default='', max_length=200, verbose_name='note')),
                 ('actor', models.CharField(blank=True, db_default='', max_length=80, verbose_name='actor')),
@@ -157,7 +159,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('demand_id',), name='reservation_one_active_for_a_demand'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('demand_id', 'demand_kind'), name='reservation_one_active_for_a_demand'),
+        ),
+        migrations.AddConstraint(
+            model_name='reservation',
+            constraint=models.CheckConstraint(condition=models.Q(('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), name='reservation_demand_kind_is_known'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -174,6 +180,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stockmovement',
             constraint=models.CheckConstraint(condition=models.Q(('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockmovement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand'),
         ),
         migrations.AddConstraint(
             model_name='warehouse',

@@ -1,4 +1,4 @@
-"""Users and groups in the dress of the other pages, and background jobs."""
+"""Users and groups in the dress of the other pages, background jobs, and the switch of what goes out."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,9 +18,12 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from oms.common.desk.connections import ConnectionAdmin
+from oms.common.desk.facts import InboundFactAdmin
 from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.lists import KeysetAdmin
-from oms.common.models import FailedLogIn, Job, OneTimePassword
+from oms.common.models import Connection, FailedLogIn, InboundFact, Job, OneTimePassword, OutboundStop
+from oms.common.outbound_pages import OutboundStopAdmin
 from oms.common.templatetags.staff import badge
 
 admin.site.unregister(User)
@@ -108,3 +111,6 @@ class FailedLogInAdmin(KeysetAdmin):
 
 
 admin.site.register(Job, JobAdmin)
+admin.site.register(Connection, ConnectionAdmin)
+admin.site.register(InboundFact, InboundFactAdmin)
+admin.site.register(OutboundStop, OutboundStopAdmin)

@@ -1,6 +1,6 @@
 """Putting rows into tables in few statements, and COPY, the fastest way for many rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,7 +79,12 @@ def _execute(inserts: list[str], values: list[Any], *before: str) -> int:
 
 def _json_rows(part: Rows) -> str:
     """The rows as one parameter: the statement's text stays the same whatever their number, and psycopg knows it."""
-    return msgspec.json.encode([dict(zip(part.columns, row, strict=True)) for row in part.rows]).decode()
+    return records(dict(zip(part.columns, row, strict=True)) for row in part.rows)
+
+
+def records(rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows, by column, as one parameter for `json_populate_recordset(NULL::table, %s::json)`."""
+    return msgspec.json.encode(list(rows)).decode()
 
 
 def array(values: Iterable[object]) -> str:

@@ -78,6 +78,8 @@ def prepare_environment(data_dir: Path | None = None) -> Path:
     os.environ.pop("DATABASE_URL", None)  # an empty one means none
     keys = _keys(folder)
     os.environ.setdefault("ORDER_NUMBER_KEY", keys["ORDER_NUMBER_KEY"])
+    if keys.get("OMS_CREDENTIAL_KEYS"):  # of an instance whose keys were changed or that was restored
+        os.environ.setdefault("OMS_CREDENTIAL_KEYS", keys["OMS_CREDENTIAL_KEYS"])
     if not os.environ.get("SECRET_KEY") and not os.environ.get("DEBUG"):
         os.environ["SECRET_KEY"] = keys["SECRET_KEY"]
         os.environ.setdefault("ALLOWED_HOSTS", LOCAL_HOSTS)

@@ -5,6 +5,15 @@ from oms.merchants.models import DeliveryState
 
 INVARIANTS = (
     Invariant(
+        "nothing_was_sent_while_stopped",
+        "No message was sent to an endpoint while what goes out was stopped, but for those on their way already.",
+        """
+        SELECT t.delivery_id, t.started_at FROM common_outboundstop stop
+        JOIN merchants_webhookattempt t ON t.started_at > stop.stopped_at + interval '1 minute'
+          AND t.started_at < coalesce(stop.resumed_at, 'infinity')
+        """,
+    ),
+    Invariant(
         "webhooks_stay_with_their_merchant",
         "A delivery is of an event of the merchant whose endpoint it goes to.",
         """

@@ -222,12 +222,26 @@ class EventSerializer(serializers.ModelSerializer):
         )
 
     def get_data(self, event: OrderEvent) -> dict[str, Any]:
-        """The event's data without what is meant for staff, with the old and new values of what it changed."""
+        """The event's data without what is meant for staff."""
         kind = kinds.known().get(event.kind)
         shown = (kind and kind.public) or frozenset()
-        data = {key: value for key, value in (event.data or {}).items() if key in shown}
-        changes = changes_of(event) if event.sealed else None
-        return {**data, "changes": changes} if changes else data
+        return {key: value for key, value in (event.data or {}).items() if key in shown}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An event", {**examples.EVENTS[1], "changes": {}})])
+class EventWithChangesSerializer(EventSerializer):
+    """One change of the order, with what it was before. Only answers that are not kept for repetition show it."""
+
+    changes = serializers.SerializerMethodField(
+        help_text="Old and new value of each changed name, phone, region or address; empty for other events."
+    )
+
+    class Meta(EventSerializer.Meta):
+        fields = [*EventSerializer.Meta.fields, "changes"]
+
+    def get_changes(self, event: OrderEvent) -> dict[str, list[str]]:
+        """Old and new values by name."""
+        return {name: list(values) for name, values in changes_of(event).items()}
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])

@@ -7,28 +7,25 @@ on the order, and the split stage carries it out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
 from inventory.models import Reservation
 from oms.common.errors import OmsError
-from oms.common.money import to_fen, yuan
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
 from orders.fulfilling import derived as fulfilment
-from orders.intake.apportionment import Shares
+from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Order, OrderLine, OrderState, SubOrder, SubOrderLine, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share")
 # What nobody has reserved yet is given up first.
 _GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)
 
@@ -151,84 +148,11 @@ def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, 
             by_part[line.sub_order_id].append(line)
     whole = [key for key, own in by_part.items() if all(taken[key].get(line.pk) == line.quantity for line in own)]
     touched = [line.pk for own in by_part.values() for line in own]
-    promised = Reservation.objects.filter(demand_id__in=touched, state="active")
+    promised = Reservation.objects.active_for(touched)
     # All stock at once, in the one order; what follows locks nothing new.
     reserving.lock_stock(set(promised.values_list("stock_id", flat=True)))
-    stock_of = dict(promised.values_list("demand_id", "stock_id"))
     cancel_sub_orders(whole, actor=actor)
-    for key, own in by_part.items():
-        if key not in whole:
-            _part(open_parts[key], own, taken[key], stock_of, actor=actor)
+    cut = {key: own for key, own in taken.items() if key not in whole}
+    part_off_all(cut, state=SubOrderState.CANCELLED, actor=actor)
     Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
     fulfilment.refresh([order.pk])
-
-
-def _part(
-    part: SubOrder,
-    lines: Sequence[SubOrderLine],
-    taken: Mapping[int, int],
-    stock_of: Mapping[int, int],
-    *,
-    actor: Actor,
-) -> None:
-    """Split the units off a sub-order, as a cancelled sub-order beside it."""
-    cut = [line for line in lines if line.pk in taken]
-    reserving.release([line.pk for line in cut if line.pk in stock_of], actor=actor.name, note="cancelled")
-    gone: list[tuple[SubOrderLine, int, Shares]] = []
-    for line in cut:
-        shares = Shares(*(to_fen(getattr(line, name)) for name in _SHARES))
-        gone.append((line, taken[line.pk], shares.take(taken[line.pk], line.quantity)))
-    base = "-".join(part.number.split("-")[:2])
-    suffixes = SubOrder.objects.filter(order_id=part.order_id, number__startswith=f"{base}-")
-    used = [int(number.split("-")[2]) for number in suffixes.values_list("number", flat=True)]
-    cancelled = SubOrder.objects.create(
-        number=f"{base}-{max(used, default=0) + 1}",
-        order_id=part.order_id,
-        parent=part,
-        merchant_id=part.merchant_id,
-        storage_class=part.storage_class,
-        payment_method=part.payment_method,
-        state=SubOrderState.CANCELLED,
-        cancelled_at=timezone.now(),
-        ready_at=None,
-        total_quantity=sum(count for _line, count, _shares in gone),
-        weight_g=sum(count * line.order_line.sku.weight_g for line, count, _shares in gone),
-        **_amounts(_sum(shares for _line, _count, shares in gone)),
-    )
-    kept_demands = []
-    for line, count, shares in gone:
-        if count == line.quantity:
-            SubOrderLine.objects.filter(pk=line.pk).update(sub_order=cancelled)
-            continue
-        SubOrderLine.objects.create(
-            sub_order=cancelled, order_line_id=line.order_line_id, quantity=count, **_amounts(shares)
-        )
-        rest = Shares(*(to_fen(getattr(line, name)) for name in _SHARES)).less(shares)
-        SubOrderLine.objects.filter(pk=line.pk).update(quantity=line.quantity - count, **_amounts(rest))
-        if line.pk in stock_of:
-            kept_demands.append(reserving.Demand(part.pk, line.pk, stock_of[line.pk], line.quantity - count))
-    if kept_demands:
-        # The stock is locked and was given back just now: it is there.
-        reserving.reserve(kept_demands, actor=actor.name)
-    changes: dict[str, object] = {
-        name: F(name) - amount for name, amount in _amounts(_sum(shares for _l, _c, shares in gone)).items()
-    }
-    if part.state == SubOrderState.BACKORDERED:
-        # It may lack less now.
-        changes |= {"shortage": None, "ready_at": timezone.now()}
-    SubOrder.objects.filter(pk=part.pk).update(
-        part_count=F("part_count") + 1,
-        total_quantity=F("total_quantity") - cancelled.total_quantity,
-        weight_g=F("weight_g") - cancelled.weight_g,
-        **changes,
-    )
-    timeline.record_of_sub_orders([cancelled.pk], kinds.SUB_ORDER_CANCELLED, actor)
-
-
-def _sum(shares: Iterable[Shares]) -> Shares:
-    return Shares(*(sum(column) for column in zip(*shares, strict=True)))
-
-
-def _amounts(shares: Shares) -> dict[str, Decimal]:
-    amounts = {name: yuan(fen) for name, fen in zip(_SHARES, shares, strict=True)}
-    return {**amounts, "payable_amount": yuan(shares.payable)}

@@ -5,6 +5,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -279,7 +280,7 @@ class Migration(migrations.Migration):
                 ('from_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='from')),
                 ('to_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='to')),
                 ('data', models.JSONField(blank=True, null=True, verbose_name='data')),
-                ('sealed', models.BinaryField(editable=False, null=True, verbose_name='old and new values')),
+                ('sealed', oms.common.secrecy.SealedField(editable=False, null=True, verbose_name='old and new values')),
                 ('is_public', models.BooleanField(db_default=False, verbose_name='seen by the buyer')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='at')),
                 ('order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order', verbose_name='order')),
@@ -332,7 +333,7 @@ class Migration(migrations.Migration):
                 ('buyer_reference', models.CharField(max_length=64, verbose_name='buyer')),
                 ('kind', models.CharField(max_length=40, verbose_name='kind')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
-                ('content', models.BinaryField(verbose_name='content')),
+                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('sent', 'Sent'), ('failed', 'Failed')], db_default='queued', max_length=10, verbose_name='state')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to='merchants.merchant', verbose_name='merchant')),

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.secrecy import SealedField
 from orders.models.order import Order
 
 
@@ -53,7 +54,7 @@ class OrderEvent(models.Model):
     from_state = models.CharField(_("from"), max_length=20, db_default="", blank=True)
     to_state = models.CharField(_("to"), max_length=20, db_default="", blank=True)
     data = models.JSONField(_("data"), null=True, blank=True)
-    sealed = models.BinaryField(_("old and new values"), null=True, editable=False)
+    sealed = SealedField(_("old and new values"), null=True, editable=False)
     is_public = models.BooleanField(_("seen by the buyer"), db_default=False)
     created_at = models.DateTimeField(_("at"), db_default=Now())
 

@@ -123,4 +123,4 @@ def run(folder: Folder) -> Iterator[Callable[..., Program]]:
 @pytest.fixture
 def run_user(run: Callable[..., Program]) -> Callable[..., Program]:
     """Start a process that attaches, runs the code given, says `attached`, and stays until its input ends."""
-    return lambda code="": run("-c", USER % code)
+    return lambda code="", **environment: run("-c", USER % code, **environment)

@@ -62,6 +62,18 @@ def test_what_is_given_is_not_second_guessed_but_the_numbers_key_goes_with_the_d
     assert environment["ORDER_NUMBER_KEY"]
 
 
+def test_sealing_keys_that_were_added_to_the_data_folder_are_taken(environment, tmp_path):
+    attach_for_command(["manage.py", "migrate"])
+    assert "OMS_CREDENTIAL_KEYS" not in environment
+    with (tmp_path / "var" / "secrets.env").open("a") as file:
+        file.write("OMS_CREDENTIAL_KEYS=new,old\n")
+    attach_for_command(["manage.py", "migrate"])
+    assert environment["OMS_CREDENTIAL_KEYS"] == "new,old"
+    environment["OMS_CREDENTIAL_KEYS"] = "given"
+    attach_for_command(["manage.py", "migrate"])
+    assert environment["OMS_CREDENTIAL_KEYS"] == "given"
+
+
 def test_with_a_database_named_nothing_is_set_and_nothing_made(environment, attached, tmp_path):
     environment["DATABASE_URL"] = "postgresql://db/oms"
     before = dict(environment)

@@ -5,6 +5,7 @@ from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, Co
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
+from oms.common.models.outbound import OutboundStop
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Ticket, TicketNote, TicketResult, TicketState
 
@@ -23,6 +24,7 @@ __all__ = [
     "JobResult",
     "JobState",
     "OneTimePassword",
+    "OutboundStop",
     "SandboxJob",
     "SystemKind",
     "TellsMoves",
