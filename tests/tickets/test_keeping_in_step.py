@@ -55,7 +55,8 @@ def test_a_sub_orders_payments_and_refunds_ticket_belongs_to_its_order(shop: Sho
     order = shop.place_order()
     steps.ask_for_payment()
     payment = Payment.objects.get()
-    refund = Refund.objects.create(number="R1", order=order, payment=payment, amount=1, reason="overpaid")
+    values = {"order": order, "payment": payment, "connection": payment.connection}
+    refund = Refund.objects.create(number="R1", amount=1, reason="overpaid", **values)
     part = SubOrder.objects.get(order=factories.allocated_order((shop.sku, 1, "1.00")))
     give_up(requesting.PAYMENT_QUEUE, [payment.pk])
     give_up(requesting.REFUND_QUEUE, [refund.pk])
@@ -131,7 +132,8 @@ def test_money_that_is_tried_again_closes_its_ticket(shop: Shop) -> None:
     order = shop.place_order()
     steps.pay(order)
     payment = Payment.objects.get()
-    refund = Refund.objects.create(number="R1", order=order, payment=payment, amount=1, reason="overpaid")
+    values = {"order": order, "payment": payment, "connection": payment.connection}
+    refund = Refund.objects.create(number="R1", amount=1, reason="overpaid", **values)
     give_up(requesting.REFUND_QUEUE, [refund.pk])
 
     money.retry("refund", refund.pk, actor=steps.STAFF)
