@@ -317,7 +317,7 @@ class VirtualDelivery(models.Model):
         db_index=False,
     )
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    content = models.BinaryField(_("content"))
+    content = secrecy.SealedField(_("content"))
     hint = models.CharField(_("hint"), max_length=80, blank=True, default="", editable=False)
     delivered_at = models.DateTimeField(_("delivered at"), db_default=Now(), editable=False)
     confirmed_at = models.DateTimeField(_("receipt confirmed at"), null=True, blank=True)

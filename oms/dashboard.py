@@ -57,6 +57,7 @@ _STAGE_TITLES = {
     "watch": gettext_lazy("Watch for delays"),
     "jobs": gettext_lazy("Background jobs"),
     "sandbox": gettext_lazy("Sandbox of the outside world"),
+    "send_webhooks": gettext_lazy("Send webhooks to merchants"),
 }
 
 

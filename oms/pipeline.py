@@ -9,6 +9,7 @@ from logistics.warehouses import events, releasing, stopping
 from logistics.watching import alerts
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
+from oms.merchants.webhooks import serving
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.reviewing import deciding
 from payments.owing import balancing
@@ -52,4 +53,6 @@ PIPELINE = (
     jobs.STAGE,
     SANDBOX_STAGE,
 )
+# Webhooks last: what the other stages did is to be told. No worker runs that stage, it has processes of its own.
+PIPELINE_AND_WEBHOOKS = (*PIPELINE, serving.STAGE)
 STAGES = {stage.name: stage for stage in PIPELINE}

@@ -2,7 +2,10 @@
 
 from inventory.models import DemandKind, Reservation
 from oms.common.invariants import Invariant
-from orders.models import SubOrderState
+from oms.common.states import listed
+from orders.models import OrderState, SubOrderState
+from orders.models.order import ONCE_SPLIT
+from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
 _SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER_AMOUNTS = (
@@ -13,6 +16,8 @@ _ORDER_AMOUNTS = (
     "gift_card_amount",
     "payable_amount",
 )
+
+_COMPLETED = SubOrderState.COMPLETED
 
 _LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
 _TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
@@ -57,13 +62,13 @@ INVARIANTS = (
     Invariant(
         "split_orders_are_whole",
         "Every line of a split order is in a sub-order, and an order that was not split has none.",
-        """
+        f"""
         SELECT o.number, o.state FROM orders_order o
         WHERE (o.split_at IS NOT NULL AND EXISTS (
                 SELECT FROM orders_orderline l WHERE l.order_id = o.id
                 AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.order_line_id = l.id)))
            OR (o.split_at IS NULL AND EXISTS (SELECT FROM orders_suborder s WHERE s.order_id = o.id))
-           OR (o.split_at IS NULL AND o.state IN ('split', 'completed', 'closed') AND NOT o.is_historical)
+           OR (o.split_at IS NULL AND o.state IN ({listed(ONCE_SPLIT)}) AND NOT o.is_historical)
         """,
     ),
     Invariant(
@@ -91,10 +96,10 @@ INVARIANTS = (
     Invariant(
         "released_goods_have_somewhere_to_go",
         "Goods are given to a warehouse only with the recipient's phone, region and address.",
-        """
+        f"""
         SELECT s.number, s.state FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
         WHERE s.storage_class <> 'virtual'
-          AND s.state NOT IN ('awaiting_allocation', 'backordered', 'allocated', 'cancelled')
+          AND s.state NOT IN ({listed([*BEFORE_RELEASE, SubOrderState.CANCELLED])})
           AND (o.recipient_phone = '' OR o.recipient_address = '' OR o.region_id IS NULL)
         """,
     ),
@@ -147,14 +152,14 @@ INVARIANTS = (
     Invariant(
         "orders_end_with_their_sub_orders",
         "An order is completed, cancelled or closed just when its sub-orders are.",
-        """
+        f"""
         SELECT o.number, o.state FROM orders_order o
         JOIN (SELECT order_id,
-                  count(*) FILTER (WHERE state NOT IN ('completed', 'cancelled', 'returned')) AS unfinished,
-                  count(*) FILTER (WHERE state = 'completed') AS completed
+                  count(*) FILTER (WHERE state NOT IN ('{_COMPLETED}', {listed(UNDONE)})) AS unfinished,
+                  count(*) FILTER (WHERE state = '{_COMPLETED}') AS completed
               FROM orders_suborder GROUP BY order_id) AS s ON s.order_id = o.id
-        WHERE (o.state = 'split') <> (s.unfinished > 0) AND o.cancel_requested_at IS NULL
-           OR (o.state = 'completed') <> (s.unfinished = 0 AND s.completed > 0)
+        WHERE (o.state = '{OrderState.SPLIT}') <> (s.unfinished > 0) AND o.cancel_requested_at IS NULL
+           OR (o.state = '{OrderState.COMPLETED}') <> (s.unfinished = 0 AND s.completed > 0)
         """,
     ),
     Invariant(
@@ -168,7 +173,7 @@ INVARIANTS = (
         LEFT JOIN inventory_reservation r
           ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
-        WHERE (r.id IS NOT NULL) <> (s.state IN ('allocated', 'released', 'accepted', 'picking', 'packed'))
+        WHERE (r.id IS NOT NULL) <> (s.state IN ({listed(HOLDING_STOCK)}))
            OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
         """,
     ),
@@ -190,7 +195,7 @@ INVARIANTS = (
                    WHERE {_FOR_LINES} AND state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c
           ON c.demand_id = p.id
         WHERE coalesce(c.units, 0) <> CASE
-            WHEN s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned') THEN p.quantity ELSE 0 END
+            WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN p.quantity ELSE 0 END
         """,
     ),
     Invariant(

@@ -32,6 +32,9 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 class Payment(WorkItem, Versioned):
     """One way in which money for an order comes in. `number` is the key under which the provider knows it."""
 
+    # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
+    initial_states = (PaymentState.PENDING, PaymentState.CAPTURED)
+
     number = models.CharField(_("payment number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="payments")
     sub_order = models.ForeignKey(

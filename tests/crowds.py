@@ -3,6 +3,7 @@
 from django.db import connection
 
 from orders.models import Order
+from tests import steps
 
 _COPIED = {
     "orders_order": {"number": "lpad((r.id + n)::text, 16, '0')", "external_number": "r.external_number || '-' || n"},
@@ -24,30 +25,29 @@ _COPIED = {
 def copy_order(order: Order, copies: int) -> None:
     """Add so many copies of an order, each younger than the one before. It must be the newest one, and have one line,
     one sub-order with one line, no stock, and at most one hold; the copies have no timeline."""
-    with connection.cursor() as cursor:
+    # They begin where the order has come to.
+    with steps.without_guards(), connection.cursor() as cursor:
         for table, changes in _COPIED.items():
             cursor.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
                 [table],
             )
             columns = [name for (name,) in cursor.fetchall()]
-            if not columns:
-                continue
-            values = {name: f"r.{name}" for name in columns} | {k: v for k, v in changes.items() if k in columns}
+            values = {name: f"r.{name}" for name in columns} | changes
             if "id" in columns:
                 values["id"] = "r.id + n"
-            key = {"orders_order": "r.id", "orders_orderline": "r.order_id", "orders_hold": "r.order_id"}.get(
-                table,
-                "(SELECT s.order_id FROM orders_suborder s WHERE s.id = r.sub_order_id)"
-                if table != "orders_suborder"
-                else "r.order_id",
-            )
+            if table == "orders_order":
+                own = "r.id = %(order)s"
+            elif "order_id" in columns:
+                own = "r.order_id = %(order)s"
+            else:
+                own = "r.sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id = %(order)s)"
             cursor.execute(
                 f"""
                 INSERT INTO {table} ({", ".join(values)})
-                SELECT {", ".join(values.values())} FROM {table} r, generate_series(1, %s) AS n WHERE {key} = %s
+                SELECT {", ".join(values.values())} FROM {table} r, generate_series(1, %(copies)s) AS n WHERE {own}
                 """,
-                [copies, order.pk],
+                {"copies": copies, "order": order.pk},
             )
             if "id" in columns:
                 cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")

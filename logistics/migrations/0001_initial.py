@@ -3,6 +3,7 @@
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -114,7 +115,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('activation_code', 'Activation code'), ('download_link', 'Download link'), ('account', 'Account')], max_length=20, verbose_name='kind')),
-                ('content', models.BinaryField(verbose_name='content')),
+                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
                 ('delivered_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='delivered at')),
                 ('confirmed_at', models.DateTimeField(blank=True, null=True, verbose_name='receipt confirmed at')),

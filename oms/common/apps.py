@@ -13,6 +13,8 @@ class CommonConfig(AppConfig):
     verbose_name = _("Common")
 
     def ready(self) -> None:
+        from oms.common.work import sandbox_speaker, signed_json  # noqa: F401 - they register their protocols
+
         post_migrate.connect(_install_guards, sender=self)
 
 

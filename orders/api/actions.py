@@ -58,7 +58,6 @@ class CancelView(OrderScopedView):
 
     scopes = {"POST": "orders.write"}
     checks_version = frozenset({"POST"})
-    requires_idempotency_key = False
     serializer_class = OrderSerializer
 
     @extend_schema(

@@ -20,10 +20,10 @@ from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing.holds import close_hold, open_hold
 
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
 _CANCELLABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.CANCELLED)
 
 
@@ -35,7 +35,7 @@ class CannotCancel(OmsError):
 
 def obstacle(order: Order, sub_orders: Iterable[SubOrder] | None = None) -> str | None:
     """Why the order cannot be cancelled, or None."""
-    if order.state in _OVER:
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     if order.cancel_requested_at:
         return _("The cancellation is under way; the warehouse has not answered yet.")

@@ -16,12 +16,11 @@ from orders.changing.cancelling import may_be_released
 from orders.intake.addresses import address_key
 from orders.intake.checking import Refusals
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models import Hold, Order, SubOrder, SubOrderLine, SubOrderState
+from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE
 from orders.reviewing import deciding
 from orders.reviewing.holds import address_gaps, close_hold
-
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
 
 
 class CannotReaddress(OmsError):
@@ -42,7 +41,7 @@ class Recipient:
 
 def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
     """Why the recipient cannot be changed any more, or None."""
-    if order.state in _OVER:
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     if order.cancel_requested_at:
         return _("The cancellation is under way; the warehouse has not answered yet.")

@@ -59,7 +59,7 @@ class Reference:
 
 
 # Two statements, since one plan does not fit both.
-_SELLS_ALL = "(m.id = %(merchant)s OR m.status <> 'suspended')"
+_SELLS_ALL = f"(m.id = %(merchant)s OR m.status <> '{Merchant.Status.SUSPENDED}')"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
 
 

@@ -5,6 +5,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -205,6 +206,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.TextField(blank=True, db_default='', editable=False, verbose_name='last error')),
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('moved_from', models.CharField(blank=True, db_default='', editable=False, max_length=20, verbose_name='moved from')),
                 ('expected_event', models.CharField(blank=True, db_default='', editable=False, max_length=20, verbose_name='expected event')),
                 ('next_event_due', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='expected by')),
                 ('number', models.CharField(editable=False, max_length=32, verbose_name='sub-order number')),
@@ -348,7 +350,7 @@ class Migration(migrations.Migration):
                 ('buyer_reference', models.CharField(max_length=64, verbose_name='buyer')),
                 ('kind', models.CharField(max_length=40, verbose_name='kind')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
-                ('content', models.BinaryField(verbose_name='content')),
+                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('sent', 'Sent'), ('failed', 'Failed')], db_default='queued', max_length=10, verbose_name='state')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to='merchants.merchant', verbose_name='merchant')),
@@ -496,6 +498,10 @@ class Migration(migrations.Migration):
             model_name='order',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', False), _connector='OR'), name='order_completed_at_set_once_completed'),
         ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('split', 'completed', 'closed')), _negated=True), ('split_at__isnull', False), ('is_historical', True), _connector='OR'), name='order_split_at_set_once_split'),
+        ),
         migrations.AddIndex(
             model_name='hold',
             index=models.Index(condition=models.Q(('released_at__isnull', True)), fields=['opened_at'], name='hold_open'),
@@ -627,6 +633,26 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='suborder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'cancelled'), _negated=True), ('cancelled_at__isnull', False), _connector='OR'), name='sub_order_cancelled_at_set_once_cancelled'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('allocated', 'released', 'accepted', 'picking', 'packed')), _negated=True), ('allocated_at__isnull', False), _connector='OR'), name='sub_order_allocated_at_set_once_allocated'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['released', 'accepted', 'picking', 'packed']), _negated=True), ('released_at__isnull', False), _connector='OR'), name='sub_order_released_at_set_once_released'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('shipped', 'delivered', 'completed', 'rejected', 'returned')), _negated=True), models.Q(('released_at__isnull', False), ('shipped_at__isnull', False)), ('storage_class', 'virtual'), _connector='OR'), name='sub_order_ships_before_it_arrives_unless_virtual'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('delivered', 'completed')), _negated=True), ('delivered_at__isnull', False), _connector='OR'), name='sub_order_delivered_at_set_once_delivered'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'completed'), _negated=True), ('completed_at__isnull', False), _connector='OR'), name='sub_order_completed_at_set_once_completed'),
         ),
         migrations.AddConstraint(
             model_name='returnrequest',

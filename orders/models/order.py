@@ -23,6 +23,12 @@ class OrderState(models.TextChoices):
     CLOSED = "closed", _("Closed")
 
 
+# The order's way is at its end.
+OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+# Every unit is in a sub-order, or was in one.
+ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
+
+
 class OrderPaymentState(models.TextChoices):
     """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
 
@@ -77,6 +83,9 @@ class Order(WorkItem, Versioned):
     Transitions say which moves are legal; the stages and services do the rest. The amounts keep
     `payable = goods + freight - coupon - points - gift card`, in yuan.
     """
+
+    # Orders that need no payment before delivery begin with their review; historical ones are stored as they ended.
+    initial_states = (OrderState.IN_REVIEW, *OVER)
 
     number = models.CharField(_("order number"), max_length=16, editable=False)
     channel = models.ForeignKey(
@@ -233,12 +242,7 @@ class Order(WorkItem, Versioned):
                 name="order_with_goods_goes_on_with_a_region",
             ),
             models.CheckConstraint(
-                condition=Q(is_historical=False)
-                | Q(
-                    state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
-                    owed_changed_since__isnull=True,
-                    open_holds=0,
-                ),
+                condition=Q(is_historical=False) | Q(state__in=OVER, owed_changed_since__isnull=True, open_holds=0),
                 name="order_historical_is_over",
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
@@ -249,6 +253,10 @@ class Order(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=~Q(state=OrderState.COMPLETED) | Q(completed_at__isnull=False),
                 name="order_completed_at_set_once_completed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=ONCE_SPLIT) | Q(split_at__isnull=False) | Q(is_historical=True),
+                name="order_split_at_set_once_split",
             ),
         ]
         indexes = [

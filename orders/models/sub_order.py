@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, Versioned, WorkItem, money
+from oms.common.models import Expectation, TellsMoves, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 
@@ -34,6 +34,19 @@ UNALLOCATED_STATES = (SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDER
 BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
 IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
 # Stock is promised to a sub-order in these states.
+HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
+# Its goods are no longer in the warehouse that it was sent from; or its code was delivered.
+LEFT_WAREHOUSE = (
+    SubOrderState.SHIPPED,
+    SubOrderState.DELIVERED,
+    SubOrderState.COMPLETED,
+    SubOrderState.REJECTED,
+    SubOrderState.RETURNED,
+)
+# The buyer has it.
+ARRIVED = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
+# Nothing of it is, or will be, with the buyer.
+UNDONE = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
 
 
 class SubOrderQuerySet(models.QuerySet["SubOrder"]):
@@ -47,8 +60,11 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
         return self.filter(merchant=merchant)
 
 
-class SubOrder(WorkItem, Versioned, Expectation):
+class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
+
+    # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
+    initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")
@@ -136,14 +152,7 @@ class SubOrder(WorkItem, Versioned, Expectation):
             models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
             models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
             models.CheckConstraint(
-                condition=Q(warehouse__isnull=False)
-                | Q(
-                    state__in=[
-                        SubOrderState.AWAITING_ALLOCATION,
-                        SubOrderState.BACKORDERED,
-                        SubOrderState.CANCELLED,
-                    ]
-                ),
+                condition=Q(warehouse__isnull=False) | Q(state__in=[*UNALLOCATED_STATES, SubOrderState.CANCELLED]),
                 name="sub_order_warehouse_set_once_allocated",
             ),
             models.CheckConstraint(
@@ -166,6 +175,29 @@ class SubOrder(WorkItem, Versioned, Expectation):
             models.CheckConstraint(
                 condition=~Q(state=SubOrderState.CANCELLED) | Q(cancelled_at__isnull=False),
                 name="sub_order_cancelled_at_set_once_cancelled",
+            ),
+            # What each move needs.
+            models.CheckConstraint(
+                condition=~Q(state__in=HOLDING_STOCK) | Q(allocated_at__isnull=False),
+                name="sub_order_allocated_at_set_once_allocated",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]) | Q(released_at__isnull=False),
+                name="sub_order_released_at_set_once_released",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=LEFT_WAREHOUSE)
+                | Q(released_at__isnull=False, shipped_at__isnull=False)
+                | Q(storage_class=StorageClass.VIRTUAL),
+                name="sub_order_ships_before_it_arrives_unless_virtual",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=ARRIVED) | Q(delivered_at__isnull=False),
+                name="sub_order_delivered_at_set_once_delivered",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=SubOrderState.COMPLETED) | Q(completed_at__isnull=False),
+                name="sub_order_completed_at_set_once_completed",
             ),
         ]
         indexes = [
@@ -209,7 +241,7 @@ class SubOrder(WorkItem, Versioned, Expectation):
             # What a warehouse has in hand, and what a merchant fulfils.
             models.Index(
                 fields=["warehouse", "state"],
-                condition=Q(state__in=["released", "accepted", "picking", "packed"]),
+                condition=Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]),
                 name="sub_order_in_warehouse",
             ),
             models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
@@ -227,14 +259,18 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def allocate(self) -> None:
         """A warehouse is chosen and every unit reserved there."""
 
-    @transition(state, source=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED], target="backordered")
+    @transition(
+        state,
+        source=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED],
+        target=SubOrderState.BACKORDERED,
+    )
     def backorder(self) -> None:
         """No warehouse can fill it, or a stock-take took its reservation away."""
 
     @transition(
         state,
         source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING],
-        target="awaiting_allocation",
+        target=SubOrderState.AWAITING_ALLOCATION,
     )
     def source_anew(self) -> None:
         """The warehouse refused it, at once or when it could not find the goods."""

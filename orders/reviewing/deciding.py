@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
-from orders.models import InterceptionRule, Order
+from orders.models import InterceptionRule, Order, OrderState
 from orders.reviewing.holds import mark_sub_orders
 
-QUEUE = Queue(Order, "q.state = 'in_review' AND q.open_holds = 0")
+QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
 
 
 def _phone_key(column: str) -> str:
@@ -44,7 +44,8 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'buyer_velocity'
     CROSS JOIN LATERAL (
         SELECT count(*) FROM orders_order p
-        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id AND p.state <> 'cancelled'
+        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id
+          AND p.state <> '{OrderState.CANCELLED}'
           AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
     ) AS n
     WHERE n.count > r.max_orders
@@ -54,7 +55,7 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'address_velocity'
     CROSS JOIN LATERAL (
         SELECT count(*) FROM orders_order p
-        WHERE p.address_key = o.address_key AND p.state <> 'cancelled'
+        WHERE p.address_key = o.address_key AND p.state <> '{OrderState.CANCELLED}'
           AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
     ) AS n
     WHERE n.count > r.max_orders
@@ -119,24 +120,25 @@ def _approve_or_wait(order_ids: list[int]) -> None:
     grace = clock.scaled(timedelta(seconds=settings.GRACE_PERIOD_SECONDS))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH moved AS (
-                UPDATE orders_order SET state = 'ready_to_split', reviewed_at = coalesce(reviewed_at, now()),
-                    ready_at = now(), attempts = 0, last_error = ''
-                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0
+                UPDATE orders_order SET state = '{OrderState.READY_TO_SPLIT}',
+                    reviewed_at = coalesce(reviewed_at, now()), ready_at = now(), attempts = 0, last_error = ''
+                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND (%(no_wait)s OR reviewed_at IS NOT NULL)
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'approved', 'job', 'review', 'in_review', 'ready_to_split' FROM moved
+            SELECT id, 'approved', 'job', 'review', '{OrderState.IN_REVIEW}', '{OrderState.READY_TO_SPLIT}' FROM moved
             """,
             {"ids": order_ids, "no_wait": not grace or clock.waits_are_skipped()},
         )
         if grace:
             cursor.execute(
-                """
+                f"""
                 UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + %(grace)s
-                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0 AND reviewed_at IS NULL
+                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
+                  AND reviewed_at IS NULL
                 """,
                 {"ids": order_ids, "grace": grace},
             )

@@ -11,12 +11,11 @@ from orders import timeline
 from orders.actors import Actor
 from orders.fulfilling import waiting
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from orders.models import Hold, Order, SubOrder, SubOrderState
+from orders.models.order import OVER
 
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
-
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
 
 
 class CannotHold(OmsError):
@@ -33,7 +32,7 @@ class CannotRelease(OmsError):
 
 def hold_obstacle(order: Order) -> str | None:
     """Why the order cannot be held, or None."""
-    if order.state in _OVER:
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     return None
 

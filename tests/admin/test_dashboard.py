@@ -31,7 +31,8 @@ def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Cl
     assert context["received"] == {"day": 2, "before": 0}
     assert [row["count"] for row in context["holds"]] == [1]
     assert {str(row["label"]): row["count"] for row in context["stuck"]}["sub-orders"] == 1
-    assert "request_payment" in {stage["name"] for stage in context["stages"]}
+    assert {"request_payment", "send_webhooks"} < {stage["name"] for stage in context["stages"]}
+    assert all(stage["title"] != stage["name"] for stage in context["stages"])
 
 
 def test_figures_are_read_once_in_a_while(

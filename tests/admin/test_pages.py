@@ -14,6 +14,7 @@ from django.utils import timezone
 from inventory.models import Warehouse
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
+from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
@@ -60,6 +61,7 @@ READ_ONLY = (
     "inventory.stockmovement",
     "inventory.region",
     "common.job",
+    "common.outboundstop",
 )
 
 
@@ -103,8 +105,11 @@ def world(shop: factories.Shop) -> None:
     said = NotificationContent("Your order is sent")
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
     onboarding.add_user(shop.merchant, "merchants-li")
+    Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    outbound.stop(by="li", note="x")
+    outbound.resume(by="li")
 
 
 def pages(model: type[Model]) -> Iterator[str]:

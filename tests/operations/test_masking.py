@@ -19,7 +19,7 @@ from oms.common.models import Job
 from oms.common.work import jobs
 from oms.embedded import CHECKOUT
 from oms.merchants.models import WebhookDelivery
-from oms.merchants.webhooks import sending
+from oms.merchants.webhooks import messages, serving
 from orders.changing import cancelling
 from orders.models import Order, SubOrder
 from orders.reviewing import deciding
@@ -120,8 +120,8 @@ def fail_in_a_job(shop: factories.Shop) -> str:
 def fail_to_send(shop: factories.Shop) -> str:
     subscribe(shop.merchant)
     tell(shop.merchant)
-    with mock.patch.object(sending.Message, "body", side_effect=ValueError(TEXT)):
-        sending.run(10)
+    with mock.patch.object(messages.Message, "body", side_effect=ValueError(TEXT)):
+        serving.run(10)
     return WebhookDelivery.objects.get().last_error
 
 

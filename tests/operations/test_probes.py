@@ -16,7 +16,7 @@ from logistics.warehouses import events
 from oms import figures, probes, tasks
 from oms.common import metrics
 from oms.common.work import clock, heartbeat
-from oms.pipeline import PIPELINE
+from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
 from orders.reviewing import holds
@@ -31,6 +31,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _figures_are_read_anew() -> None:
     figures.forget()
+    probes.DATABASE.forget()
+    probes.BROKER.forget()
     probes._migrated_until = 0.0
 
 
@@ -110,10 +112,36 @@ def test_progress_fails_when_the_sweep_has_been_silent_for_too_long() -> None:
     assert answer.json()["stuck"] == []
 
 
-def test_the_sweep_of_the_stages_is_the_sign_of_life() -> None:
-    tasks.sweep()
+@pytest.mark.parametrize("task", [tasks.sweep, tasks.sign_of_life])
+def test_what_beat_sends_is_the_sign_of_life(task: Any) -> None:
+    assert heartbeat.seconds_since(heartbeat.SWEEP) is None
+
+    task()
 
     assert heartbeat.seconds_since(heartbeat.SWEEP) < 60
+
+
+def test_a_sweep_that_has_much_to_do_gives_its_sign_of_life_between_stages(monkeypatch: Any) -> None:
+    beats: list[str] = []
+    clock = mock.Mock(return_value=0.0)
+    monkeypatch.setattr(heartbeat, "beat", beats.append)
+    monkeypatch.setattr(heartbeat.time, "monotonic", clock)
+
+    def run_for_five_seconds(_name: str) -> None:
+        clock.return_value += 5
+
+    monkeypatch.setattr(tasks, "run_stage", run_for_five_seconds)
+    tasks.sweep()
+
+    assert beats == [heartbeat.SWEEP] * len(PIPELINE)
+
+
+def test_a_beat_that_died_is_noticed_after_half_a_minute() -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    for seconds, status in ((28, 200), (31, 503)):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE common_heartbeat SET seen_at = now() - make_interval(secs => %s)", [seconds])
+        assert Client().get("/health/progress").status_code == status
 
 
 def test_progress_names_the_stuck_stage_and_no_other(shop: factories.Shop, settings: Any) -> None:
@@ -320,7 +348,7 @@ LEFT_WORK = {
 
 
 def test_every_stage_is_watched() -> None:
-    assert {stage.stage for stage in figures.stage_figures()} == {stage.name for stage in PIPELINE}
+    assert {stage.stage for stage in figures.stage_figures()} == {stage.name for stage in PIPELINE_AND_WEBHOOKS}
     assert set(LEFT_WORK) == {stage.name for stage in PIPELINE if stage.queue is None}
 
 

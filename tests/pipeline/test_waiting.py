@@ -233,7 +233,9 @@ def test_what_is_held_costs_a_claim_nothing(shop, queue: Queue, state: str):
     order = factories.split_order(shop.sku, merchant=shop.merchant)
     hold_order(order.pk, reason="look", actor=steps.STAFF)
     with steps.without_guards():
-        SubOrder.objects.filter(order=order).update(state=state, warehouse=shop.warehouse)
+        SubOrder.objects.filter(order=order).update(
+            state=state, warehouse=shop.warehouse, allocated_at=steps.NOON, released_at=steps.NOON
+        )
     crowds.copy_order(order, CROWD)
     assert SubOrder.objects.filter(is_held=True, state=state).count() == CROWD + 1
 

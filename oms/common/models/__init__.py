@@ -1,9 +1,11 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
 
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, Versioned, WorkItem, money
+from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
+from oms.common.models.login import FailedLogIn, OneTimePassword
+from oms.common.models.outbound import OutboundStop
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Ticket, TicketNote, TicketResult, TicketState
 
@@ -15,13 +17,17 @@ __all__ = [
     "ConnectionSlot",
     "Expectation",
     "FactState",
+    "FailedLogIn",
     "Heartbeat",
     "InboundFact",
     "Job",
     "JobResult",
     "JobState",
+    "OneTimePassword",
+    "OutboundStop",
     "SandboxJob",
     "SystemKind",
+    "TellsMoves",
     "Ticket",
     "TicketNote",
     "TicketResult",

@@ -68,6 +68,16 @@ class Versioned(models.Model):
         abstract = True
 
 
+class TellsMoves(models.Model):
+    """A row that keeps the state that its last move came from, noted by its guard (see `states`): a statement that
+    moves rows from several states can tell each one's move (`RETURNING moved_from`). Empty until the first move."""
+
+    moved_from = models.CharField(_("moved from"), max_length=20, db_default="", blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
 class Expectation(models.Model):
     """What should happen next to a row and by when; the watch stage raises an alert when it did not."""
 

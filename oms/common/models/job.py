@@ -37,6 +37,9 @@ class Job(WorkItem, Versioned):
     in `jobs/<folder>/` of the media folder until they are purged.
     """
 
+    # Uploaded, and waiting for its owner to say what the columns mean.
+    initial_states = (JobState.DRAFT,)
+
     kind = models.CharField(_("kind"), max_length=40, editable=False)
     state = FSMField(_("state"), choices=JobState.choices, default=JobState.QUEUED, editable=False)
     folder = models.CharField(_("folder"), max_length=32, db_default="", blank=True, editable=False)

@@ -115,7 +115,9 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
     claimed = 0
     with connections.slot_of(link) as slot:
         while slot is not None and claimed < limit:
-            tokens = lease(call.queue, min(connections.chunk_size(link), limit - claimed), connection_id=link.pk)
+            tokens = lease(
+                call.queue, min(connections.chunk_size(link), limit - claimed), connection_id=link.pk, outside=True
+            )
             if not tokens:
                 break
             claimed += len(tokens)
@@ -296,7 +298,7 @@ def under_lease(
     somebody else took over or that left the queue. If finishing fails, the rows are finished one by one, and one that
     fails alone is put off: that counts as an attempt.
     """
-    tokens = lease(queue, limit)
+    tokens = lease(queue, limit, outside=True)
     if not tokens:
         return 0
     outcomes = call(list(tokens))

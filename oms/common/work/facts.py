@@ -112,8 +112,10 @@ def receive(connection_id: int, topic: Topic, news: Sequence[News]) -> None:
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO common_inboundfact (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw)
-            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex')
+            INSERT INTO common_inboundfact
+                (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw, ready_at)
+            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex'),
+                now()
             FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(times)s::timestamptz[],
                     %(bodies)s::jsonb[], %(raws)s::text[])
                 WITH ORDINALITY AS n(key, kind, subject, occurred_at, body, raw, place)

@@ -15,6 +15,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.models import OneTimePassword
 from oms.merchants.calls import credentials
 from oms.merchants.models import (
     ApplicationDocument,
@@ -191,9 +192,11 @@ def approve(
 
 
 def add_user(merchant: Merchant, username: str) -> str:
-    """Make a login of the merchant, without any right among staff; returns its password, which is shown once."""
+    """Make a login of the merchant, without any right among staff; returns its password, which is shown once
+    and must be changed at the first log-in."""
     password = get_random_string(16)
     user = get_user_model().objects.create_user(username, password=password)
+    OneTimePassword.objects.create(user=user)
     MerchantUser.objects.create(user=user, merchant=merchant)
     return password
 
