@@ -124,6 +124,15 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
     total_quantity = models.IntegerField(_("units"))
     weight_g = models.IntegerField(_("weight (g)"), db_default=0)
 
+    is_held = models.BooleanField(
+        _("held"), db_default=False, default=False, editable=False, help_text=_("Its order has an open hold.")
+    )
+    waiting_since = models.DateTimeField(
+        _("waiting since"),
+        db_default=Now(),
+        editable=False,
+        help_text=_("Its place among those that wait for goods; what is split off keeps it."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     allocated_at = models.DateTimeField(_("allocated at"), null=True, blank=True, editable=False)
     released_at = models.DateTimeField(_("sent to warehouse at"), null=True, blank=True, editable=False)
@@ -193,16 +202,31 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
             ),
         ]
         indexes = [
-            # The queues, oldest first; a row is in at most one of them.
+            # The queues, oldest first; a row is in at most one of them. What is held is never walked over.
             models.Index(
-                fields=["ready_at"],
-                condition=Q(state__in=UNALLOCATED_STATES),
+                fields=["waiting_since", "id"],
+                condition=Q(
+                    state__in=UNALLOCATED_STATES,
+                    is_held=False,
+                    ready_at__isnull=False,
+                    needs_person_since__isnull=True,
+                ),
                 name="sub_order_queue_allocate",
             ),
             models.Index(
-                fields=["ready_at"], condition=Q(state=SubOrderState.ALLOCATED), name="sub_order_queue_release"
+                fields=["id"],
+                condition=Q(state=SubOrderState.BACKORDERED, is_held=False, ready_at__isnull=True),
+                name="sub_order_asleep",
             ),
-            models.Index(fields=["ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"),
+            models.Index(
+                fields=["is_held", "ready_at"],
+                condition=Q(state=SubOrderState.ALLOCATED),
+                name="sub_order_queue_release",
+            ),
+            models.Index(
+                fields=["is_held", "ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"
+            ),
+            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
                 fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
             ),
