@@ -9,3 +9,6 @@ class LogisticsConfig(AppConfig):
 
     name = "logistics"
     verbose_name = _("Logistics")
+
+    def ready(self) -> None:
+        from logistics import tickets  # noqa: F401 - it says how tickets name our rows

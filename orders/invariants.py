@@ -1,6 +1,6 @@
 """What must always hold of orders; see design.md §5 on money."""
 
-from inventory.models import DemandKind, Reservation
+from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
@@ -46,6 +46,12 @@ _TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
 _TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
 _FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
 _FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
+
+# Units by sub-order line that were taken out of the stock under their promise, because they left.
+_TAKEN_OUT = f"""
+    SELECT r.demand_id, -sum(r.reserved_change) AS units FROM inventory_stockmovement r
+    WHERE {_FOR_LINES} AND r.kind = '{StockMovement.Kind.SHIP}' GROUP BY r.demand_id
+"""
 
 INVARIANTS = (
     Invariant(
@@ -187,8 +193,8 @@ INVARIANTS = (
     ),
     Invariant(
         "reservations_match_sub_orders",
-        "A sub-order line has an active reservation of its units just while its sub-order holds stock, in the"
-        " sub-order's warehouse and of the line's SKU.",
+        "A sub-order line has an active reservation of its units that are here still just while its sub-order holds"
+        " stock, in the sub-order's warehouse and of the line's SKU.",
         f"""
         SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
@@ -196,8 +202,15 @@ INVARIANTS = (
         LEFT JOIN inventory_reservation r
           ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
-        WHERE (r.id IS NOT NULL) <> (s.state IN ({listed(HOLDING_STOCK)}))
-           OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE coalesce(r.quantity, 0) <> CASE
+            WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN p.quantity - coalesce(t.units, 0) ELSE 0 END
+           OR (r.id IS NOT NULL AND (k.warehouse_id, k.sku_id) <> (s.warehouse_id, l.sku_id))
+           OR (s.state IN ({listed(HOLDING_STOCK)}) AND NOT EXISTS (
+                SELECT FROM orders_suborderline other
+                JOIN inventory_reservation r ON r.demand_id = other.id AND {_FOR_LINES}
+                  AND r.state = '{Reservation.State.ACTIVE}'
+                WHERE other.sub_order_id = s.id))
         """,
     ),
     Invariant(
@@ -210,15 +223,15 @@ INVARIANTS = (
     ),
     Invariant(
         "shipped_goods_were_taken_out",
-        "Just the lines of sub-orders that left have a consumed reservation of all their units.",
+        "Just the lines of sub-orders that left had all their units taken out of the stock under their promise; of what"
+        " is in a warehouse's hands, some may have left.",
         f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
-        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation r
-                   WHERE {_FOR_LINES} AND state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c
-          ON c.demand_id = p.id
-        WHERE coalesce(c.units, 0) <> CASE
-            WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN p.quantity ELSE 0 END
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE CASE WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN coalesce(t.units, 0) <> p.quantity
+                   WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN t.units > p.quantity
+                   ELSE t.units <> 0 END
         """,
     ),
     Invariant(

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from oms.common import stuck
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import Order, SubOrder
 

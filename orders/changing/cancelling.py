@@ -63,7 +63,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     if blocked:
         raise CannotCancel(blocked)
     now = timezone.now()
-    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or may_be_released(part)]
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
@@ -78,12 +78,6 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         _end(order, reason=reason, actor=actor)
         nudging.nudge("owing", "wake")
     return Order.objects.get(pk=order_id)
-
-
-def may_be_released(part: SubOrder) -> bool:
-    """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
-    does not say what the warehouse did."""
-    return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))
 
 
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
@@ -104,7 +98,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
-    """Cancel locked sub-orders that are not packed: their stock is given back."""
+    """Cancel locked sub-orders that do not leave: their stock is given back."""
     if not sub_order_ids:
         return
     SubOrder.objects.filter(pk__in=sub_order_ids).update(
@@ -113,8 +107,6 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
         cancel_requested_at=None,
         ready_at=None,
         needs_person_since=None,
-        expected_event="",
-        next_event_due=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="cancelled")

@@ -12,7 +12,6 @@ from oms.common.errors import OmsError, WrongFields
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing.cancelling import may_be_released
 from orders.intake.addresses import address_key
 from orders.intake.checking import Refusals
 from orders.locking import lock_order, lock_sub_orders
@@ -55,7 +54,7 @@ def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
     for part in sub_orders:
         if part.state == SubOrderState.CANCELLED or part.is_virtual:
             continue
-        if part.state not in BEFORE_RELEASE or may_be_released(part):
+        if part.state not in BEFORE_RELEASE:
             return _("Sub-order %(number)s is in the warehouse's hands: %(state)s.") % {
                 "number": part.number,
                 "state": part.get_state_display(),
@@ -146,8 +145,6 @@ def _source_anew(sub_orders: list[SubOrder], actor: Actor) -> None:
         sourcing=None,
         ready_at=now,
         attempts=0,
-        expected_event="",
-        next_event_due=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=allocated).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="other region")

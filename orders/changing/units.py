@@ -19,7 +19,7 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
+from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
@@ -125,9 +125,7 @@ def _is_all_that_is_left(sub_orders: Sequence[SubOrder], units: Mapping[int, int
 def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, int], *, actor: Actor) -> None:
     """Move the units with their shares into cancelled sub-orders; all rows above are locked."""
     open_parts = {
-        part.pk: part
-        for part in sub_orders
-        if part.state in BEFORE_RELEASE and not may_be_released(part) and part.cancel_requested_at is None
+        part.pk: part for part in sub_orders if part.state in BEFORE_RELEASE and part.cancel_requested_at is None
     }
     lines = sorted(
         SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line__sku"),

@@ -45,6 +45,8 @@ def _allocate(sub_order_ids: list[int]) -> None:
     routes.prepare({plan.region_code for plan in plans})
     for plan in plans:
         plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
+        if plan.refused_by:
+            plan.candidates = [c for c in plan.candidates if c.warehouse_id not in plan.refused_by]
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
@@ -70,7 +72,7 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
