@@ -9,3 +9,9 @@ class LogisticsConfig(AppConfig):
 
     name = "logistics"
     verbose_name = _("Logistics")
+
+    def ready(self) -> None:
+        from logistics.carriers import braking
+        from orders.reviewing import holds
+
+        holds.register_brake(braking.without_waybill)

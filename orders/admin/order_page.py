@@ -49,13 +49,15 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     """All that the page's template needs."""
     holds = list(order.holds.all())
     sub_orders = list(order.sub_orders.all())
+    open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order)
     remarks = remarks_on(order, holds, sub_orders)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
     return {
         "order": order,
         "remarks": remarks,
-        "open_holds": [hold for hold in holds if hold.released_at is None],
+        "open_holds": open_holds,
+        "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.address_gaps(order),
         "released_holds": [hold for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
@@ -66,6 +68,19 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "timeline": _timeline(order),
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
     }
+
+
+def _hold_limits(sub_orders: Sequence[SubOrder]) -> list[str]:
+    """What an open hold does not stop, as sentences."""
+    reach = holding.reach(sub_orders)
+    limits = []
+    if reach.slowed:
+        text = _("A warehouse goes on with %(numbers)s; the parcel gets no waybill meanwhile.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.slowed)})
+    if reach.beyond:
+        text = _("The hold does not stop %(numbers)s.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.beyond)})
+    return limits
 
 
 def _panels(order: Order) -> list[dict[str, Any]]:
@@ -147,7 +162,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         for right in ("hold", "cancel", "note")
     )
     actions = [
-        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
+        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
         Action(
             "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
         ),
