@@ -19,7 +19,7 @@ from orders.story import shortage_text, tell
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
 
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning"}
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", "refused": "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,12 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 def _describe(part: SubOrder) -> dict[str, Any]:
     # What is backordered was split off from what the chosen warehouses could send.
     chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
-    verdicts = {"chosen": chosen, "farther": _("has the goods, but is farther"), "short": _("short of stock")}
+    verdicts = {
+        "chosen": chosen,
+        "farther": _("has the goods, but is farther"),
+        "short": _("short of stock"),
+        "refused": _("refused it before, so it is not asked again"),
+    }
     return {
         "row": part,
         "lines": list(part.lines.all()),

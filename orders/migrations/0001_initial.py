@@ -216,6 +216,7 @@ class Migration(migrations.Migration):
                 ('state', django_fsm.FSMField(choices=[('awaiting_allocation', 'Awaiting allocation'), ('backordered', 'Backordered'), ('allocated', 'Allocated'), ('released', 'Sent to warehouse'), ('accepted', 'Accepted by warehouse'), ('picking', 'Picking'), ('packed', 'Packed'), ('shipped', 'Shipped'), ('delivered', 'Delivered'), ('completed', 'Completed'), ('rejected', 'Refused by buyer'), ('returned', 'Returned'), ('cancelled', 'Cancelled')], default='awaiting_allocation', max_length=50, protected=True, verbose_name='state')),
                 ('sourcing', models.JSONField(blank=True, editable=False, help_text='Which warehouses were candidates and why each lost.', null=True, verbose_name='sourcing')),
                 ('shortage', models.JSONField(blank=True, editable=False, help_text='Which SKUs are short, by how many units.', null=True, verbose_name='shortage')),
+                ('refused_by', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, editable=False, null=True, size=None, verbose_name='refused by warehouses')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
                 ('coupon_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of coupon')),

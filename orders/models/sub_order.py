@@ -1,5 +1,6 @@
 """What one warehouse ships in one go."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -61,7 +62,10 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
 
 
 class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
-    """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
+    """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
+
+    Warehouses that are in `refused_by` (ids) are no candidates for it any more.
+    """
 
     # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
     initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
@@ -112,6 +116,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
     )
     shortage = models.JSONField(
         _("shortage"), null=True, blank=True, editable=False, help_text=_("Which SKUs are short, by how many units.")
+    )
+    refused_by = ArrayField(
+        models.BigIntegerField(), verbose_name=_("refused by warehouses"), null=True, blank=True, editable=False
     )
 
     goods_amount = money(_("goods amount"))
