@@ -14,7 +14,7 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from oms.merchants.webhooks import endpoints
-        from orders import events
+        from orders import events, tickets  # noqa: F401 - says how tickets name orders
 
         endpoints.register_types(events.TYPES)
         post_migrate.connect(_install_trigger, sender=self)

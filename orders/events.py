@@ -45,7 +45,7 @@ CATALOGUE = (
     EventType("payment.requested", "payment_requested", "payment", "The buyer was asked to pay."),
     EventType("payment.succeeded", "paid", "payment", "Money came in."),
     EventType("payment.failed", "payment_failed", "payment", "The payment failed."),
-    EventType("payment.expired", "payment_expired", "payment", "The time to pay is over."),
+    EventType("payment.expired", "payment_expired", "payment", "The buyer is asked for it no longer."),
     EventType("refund.created", "refund_intended", "refund", "Money is to go back to the buyer."),
     EventType("refund.succeeded", "refunded", "refund", "Money went back."),
     EventType("refund.failed", "refund_failed", "refund", "The provider refused to send money back."),

@@ -219,6 +219,17 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "tickets_are_about_their_order",
+        "A ticket about an order or a sub-order belongs to that order.",
+        """
+        SELECT t.id, t.subject_kind, t.subject_id, t.about_id FROM common_ticket t
+        WHERE (t.subject_kind = 'order' AND t.about_id IS DISTINCT FROM t.subject_id)
+           OR (t.subject_kind = 'sub_order' AND t.about_id IS DISTINCT FROM (
+                SELECT s.order_id FROM orders_suborder s WHERE s.id = t.subject_id))
+           OR (t.about_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders_order o WHERE o.id = t.about_id))
+        """,
+    ),
+    Invariant(
         "merchants_are_told",
         "The trigger that turns timeline events into webhooks is there and not disabled.",
         """

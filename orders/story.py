@@ -40,7 +40,7 @@ _SENTENCES: dict[str, Promise | str] = {
     "paid": _("%(amount)s yuan were paid through %(provider)s."),
     "captured_twice": _("%(provider)s reported payment %(number)s once more: %(amount)s yuan, notice %(notice)s."),
     "payment_failed": _("The payment of %(amount)s yuan through %(provider)s failed."),
-    "payment_expired": _("The time to pay is over."),
+    "payment_expired": _("Payment %(number)s is not asked for any more."),
     "paid_out": _("Refund %(number)s of %(amount)s yuan was paid out by hand: %(note)s"),
     "refunded": _("Refund %(number)s: %(amount)s yuan went back to the buyer."),
     "refund_failed": _("Refund %(number)s of %(amount)s yuan failed."),
@@ -83,12 +83,10 @@ _ALERT_KINDS: dict[str, Promise | str] = {
 _LEVELS: dict[str, Promise | str] = {"1": _("Warning"), "2": _("Exception"), "3": _("Critical")}
 REFUND_REASONS: dict[str, Promise | str] = {
     "cancelled": _("the order was cancelled"),
-    "order_cancelled": _("the order was cancelled"),
     "sub_order_cancelled": _("a sub-order was cancelled"),
     "returned": _("the parcel came back"),
     "rejected": _("the buyer refused the parcel"),
     "overpaid": _("more was paid than is due"),
-    "paid_after_cancellation": _("the money came after the cancellation"),
 }
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, TellsMoves, Versioned, WorkItem, money
+from oms.common.models import Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 
@@ -69,6 +69,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
     initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
+    ticket_subject = TicketSubject("sub_order", "NEW.order_id")
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")
@@ -321,11 +322,11 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     @transition(
         state,
-        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED],
+        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED, SubOrderState.COMPLETED],
         target=SubOrderState.RETURNED,
     )
     def take_back(self) -> None:
-        """The parcel is back in the warehouse, even if it was signed for: its sender did."""
+        """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
     @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:
