@@ -162,7 +162,7 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND jsonb_array_length(s.sourcing) > 0
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> 'refused')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
         """,
     ),

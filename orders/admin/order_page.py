@@ -22,7 +22,7 @@ from orders.timeline import changes_of
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
 
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning"}
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", "refused": "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,15 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     """All that the page's template needs."""
     holds = list(order.holds.all())
     sub_orders = list(order.sub_orders.all())
+    open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order)
     remarks = remarks_on(order, holds, sub_orders)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
     return {
         "order": order,
         "remarks": remarks,
-        "open_holds": [hold for hold in holds if hold.released_at is None],
+        "open_holds": open_holds,
+        "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.address_gaps(order),
         "released_holds": [hold for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
@@ -70,6 +72,19 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }
+
+
+def _hold_limits(sub_orders: Sequence[SubOrder]) -> list[str]:
+    """What an open hold does not stop, as sentences."""
+    reach = holding.reach(sub_orders)
+    limits = []
+    if reach.slowed:
+        text = _("A warehouse goes on with %(numbers)s; the parcel gets no waybill meanwhile.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.slowed)})
+    if reach.beyond:
+        text = _("The hold does not stop %(numbers)s.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.beyond)})
+    return limits
 
 
 def _panels(order: Order) -> list[dict[str, Any]]:
@@ -131,7 +146,12 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 def _describe(part: SubOrder) -> dict[str, Any]:
     # What is backordered was split off from what the chosen warehouses could send.
     chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
-    verdicts = {"chosen": chosen, "farther": _("has the goods, but is farther"), "short": _("short of stock")}
+    verdicts = {
+        "chosen": chosen,
+        "farther": _("has the goods, but is farther"),
+        "short": _("short of stock"),
+        "refused": _("refused it before, so it is not asked again"),
+    }
     return {
         "row": part,
         "lines": list(part.lines.all()),
@@ -151,7 +171,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         for right in ("hold", "cancel", "note")
     )
     return [
-        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
+        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
         Action(
             "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
         ),

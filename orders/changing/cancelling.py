@@ -12,12 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
+from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
 from orders.models.order import OVER
@@ -111,6 +113,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="cancelled")
     waiting.end(sub_order_ids)
+    tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 

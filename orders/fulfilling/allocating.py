@@ -13,12 +13,14 @@ from django.db import connection, transaction
 from inventory import reserving
 from inventory.models import Sku
 from inventory.sourcing import Routes, Want, choose
+from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.fulfilling import parting, waiting, waking
 from orders.fulfilling.plans import Plan
+from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
 from orders.reviewing.holds import ORDER_IS_HELD
@@ -46,11 +48,12 @@ def _allocate(sub_order_ids: list[int]) -> None:
     for plan in plans:
         plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
         if plan.refused_by:
-            plan.candidates = [c for c in plan.candidates if c.warehouse_id not in plan.refused_by]
+            plan.refusing = [one for one in plan.candidates if one.warehouse_id in plan.refused_by]
+            plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available)
+        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, "refused")
     _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
@@ -64,6 +67,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
+    _write_tickets([plan for plan in done if plan.refusing], parts)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
@@ -150,7 +154,7 @@ def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tup
     if tried:
         waiting.end(tried)
     waits = [
-        waiting.Wait(parts.short_part_id(plan.id), sku_id, candidate.warehouse_id, units)
+        waiting.Wait(parts.short(plan)[0], sku_id, candidate.warehouse_id, units)
         for plan in plans
         for sku_id, units in plan.choice.short.items()
         for candidate in plan.candidates
@@ -160,6 +164,26 @@ def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tup
     unseen = {(wait.warehouse_id, wait.sku_id) for wait in waits} - stock.keys()
     if unseen:
         transaction.on_commit(partial(waiting.look_again, unseen), robust=True)
+
+
+def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
+    """Tell a person of what warehouses refused and no other one can send now; what found one needs nobody any more."""
+    if not plans:
+        return
+    troubles = []
+    for plan in plans:
+        if not plan.choice.short:
+            continue
+        part_id, number = parts.short(plan)
+        values = {
+            "number": number,
+            "warehouses": ", ".join(candidate.code for candidate in plan.refusing),
+            "short": ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items()),
+        }
+        reason = "others_short" if plan.candidates else "none_left"
+        troubles.append(tickets.Trouble(part_id, reason, values, about_id=plan.order_id))
+    tickets.close_tickets([NOBODY_ELSE], [plan.id for plan in plans if plan.choice.parts], closed_by="allocate")
+    tickets.open_tickets(NOBODY_ELSE, troubles, opened_by="allocate")
 
 
 def _write_allocated(plans: Sequence[Plan]) -> None:

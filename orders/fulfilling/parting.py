@@ -51,10 +51,12 @@ class Parts:
         """The id of the line that holds the units a warehouse sends; the line itself where nothing was split."""
         return self.line_ids.get((sub_order_id, warehouse_id, line_id), line_id)
 
-    def short_part_id(self, sub_order_id: int) -> int:
-        """The id of the part that holds what is short; the sub-order itself where nothing was split."""
-        sent = self.by_sub_order.get(sub_order_id, [])
-        return next((one.part.id for one in sent if one.warehouse_id == NOBODY), sub_order_id)
+    def short(self, plan: Plan) -> tuple[int, str]:
+        """Id and number of the part that holds what is short; the sub-order itself where nothing was split."""
+        sent = self.by_sub_order.get(plan.id, [])
+        return next(
+            ((one.part.id, one.part.number) for one in sent if one.warehouse_id == NOBODY), (plan.id, plan.number)
+        )
 
 
 def part_lines(plans: Sequence[Plan]) -> Parts:

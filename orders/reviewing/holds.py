@@ -1,5 +1,8 @@
 """Holds: stopping an order and letting it go on."""
 
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -11,15 +14,16 @@ from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import waiting
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import Hold, Order, SubOrder, SubOrderState
+from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import OVER
+from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
 
 
 class CannotHold(OmsError):
-    """The order is over; there is nothing to stop."""
+    """There is nothing that a hold would stop."""
 
     code = "cannot_hold"
 
@@ -30,16 +34,71 @@ class CannotRelease(OmsError):
     code = "cannot_release"
 
 
-def hold_obstacle(order: Order) -> str | None:
-    """Why the order cannot be held, or None."""
+Brake = Callable[[Collection[int]], Collection[int]]
+_brakes: list[Brake] = []
+
+
+def register_brake(brake: Brake) -> None:
+    """Let an upper app say what a hold still stops of sub-orders that a warehouse has: `brake` is given their ids and
+    returns those of which it stops something, such as the waybill."""
+    _brakes.append(brake)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a hold does to the sub-orders of an order that are not over: it stops the work on some, of others only what
+    comes after the warehouse's work, and others go on all the same."""
+
+    stopped: list[SubOrder]
+    slowed: list[SubOrder]
+    beyond: list[SubOrder]
+
+
+def reach(sub_orders: Iterable[SubOrder]) -> Reach:
+    """How far a hold reaches now. One statement at most, and only where a warehouse has something."""
+    parts = list(sub_orders)
+    at_warehouse = [part for part in parts if part.state in (*IN_WAREHOUSE, SubOrderState.PACKED)]
+    ids = [part.pk for part in at_warehouse]
+    braked = {key for brake in _brakes for key in brake(ids)} if ids else set()
+    return Reach(
+        stopped=[part for part in parts if part.state in BEFORE_RELEASE],
+        slowed=[part for part in at_warehouse if part.pk in braked],
+        beyond=[
+            part
+            for part in parts
+            if part.state in (SubOrderState.SHIPPED, SubOrderState.REJECTED)
+            or (part in at_warehouse and part.pk not in braked)
+        ],
+    )
+
+
+def hold_obstacle(order: Order, sub_orders: Iterable[SubOrder]) -> str | None:
+    """Why holding the order would stop nothing, and what can be done instead; None where it stops something."""
     if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
-    return None
+    if order.state != OrderState.SPLIT:
+        return None
+    now = reach(sub_orders)
+    if now.stopped or now.slowed:
+        return None
+    in_hand = [part.number for part in now.beyond if part.state in IN_WAREHOUSE]
+    if in_hand:
+        text = _(
+            "A hold stops nothing any more: a warehouse works on %(numbers)s. Cancel the order: it is asked to stop."
+        )
+        return text % {"numbers": _(", ").join(in_hand)}
+    if now.beyond:
+        text = _(
+            "A hold stops nothing any more: %(numbers)s cannot be kept back. The carrier may still stop the parcel"
+            " (interception), or the buyer refuse it."
+        )
+        return text % {"numbers": _(", ").join(part.number for part in now.beyond)}
+    return _("A hold stops nothing any more: all of the order was delivered, cancelled or came back.")
 
 
 @transaction.atomic
 def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None = None) -> Hold:
-    """Stop the order until the hold is released. Work that a warehouse already has goes on.
+    """Stop the order until the hold is released, as far as a hold reaches (`reach`).
 
     Raises CannotHold, ChangedMeanwhile, or OmsError for an empty reason.
     """
@@ -47,7 +106,7 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
     if not reason:
         raise OmsError(_("Give a reason for the hold."), attr="reason")
     order = lock_order(order_id, version=version)
-    obstacle = hold_obstacle(order)
+    obstacle = hold_obstacle(order, lock_sub_orders(order_id))
     if obstacle:
         raise CannotHold(obstacle)
     hold = open_hold(order_id, Hold.Kind.STAFF, reason=reason, by=actor)
