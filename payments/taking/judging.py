@@ -1,7 +1,7 @@
 """What a fact about money means for the payment or refund that it is about. Nothing here touches the database.
 
 Facts are compared with what we hold. What really happened is booked whatever was expected; what contradicts is for a
-person to look at besides. The order in which facts come does not matter for what is booked.
+person to look at besides. Failures, successes and repetitions may come in any order.
 """
 
 from collections.abc import Mapping
