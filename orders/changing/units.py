@@ -67,7 +67,7 @@ def cancel_units(
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
     """Take out the units whose cancellation was kept until the split; the orders are locked and were just split."""
     for order in Order.objects.filter(pk__in=list(order_ids)).order_by("id"):
-        units = {int(position): units for position, units in order.units_to_cancel.items()}
+        units = {int(position): units for position, units in (order.units_to_cancel or {}).items()}
         _take_out(order, lock_sub_orders(order.pk), units, actor=actor)
         Order.objects.filter(pk=order.pk).update(units_to_cancel=None)
 
