@@ -129,5 +129,5 @@ class NotesView(OrderScopedView):
 
 
 def _note(event: OrderEvent, request: Request) -> dict[str, object]:
-    event.text = (event.data or {}).get("text", "")
-    return represent(NoteSerializer, event, request)
+    note = {"created_at": event.created_at, "text": (event.data or {}).get("text", "")}
+    return represent(NoteSerializer, note, request)

@@ -104,8 +104,8 @@ class OrdersView(OrderScopedView):
                 return self._refused(request, errors, body.external_number)
             case Duplicate(number):
                 url = order_url(number, request)
-                errors = [shown(duplicate(number))]
-                answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
+                told = [shown(duplicate(number))]
+                answer = {"type": "client_error", "errors": told, "order": {"number": number, "url": url}}
                 return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
             case Placed(_id, _number, order):
                 return self._created(request, order)

@@ -138,11 +138,11 @@ def _approve_or_wait(order_ids: list[int]) -> None:
         if grace:
             cursor.execute(
                 f"""
-                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + %(grace)s
+                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + make_interval(secs => %(grace)s)
                 WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND reviewed_at IS NULL
                 """,
-                {"ids": order_ids, "grace": grace},
+                {"ids": order_ids, "grace": grace.total_seconds()},
             )
 
 
