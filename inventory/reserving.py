@@ -10,6 +10,7 @@ from django.db import connection
 
 from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.copying import array
+from oms.common.transactions import require_transaction
 
 
 class Demand(NamedTuple):
@@ -30,7 +31,11 @@ class Shortage(NamedTuple):
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available."""
+    """Lock the rows, waiting in the one order, and return how many units each has available.
+
+    Needs an open transaction.
+    """
+    require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -143,6 +148,7 @@ def _close(
     """End the promises, or make them smaller where only some of their units are named."""
     if not units:
         return 0
+    require_transaction("giving back or taking out stock")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -174,7 +180,7 @@ def _close(
                     reserved = s.reserved - c.units,
                     on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
                     wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
-                                                  ELSE coalesce(s.wakes_backorders_since, now()) END
+                                                  ELSE clock_timestamp() END
                 FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
                 WHERE s.id = c.stock_id
             )

@@ -22,8 +22,10 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseEvent,
 )
+from oms.common import tickets
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter, one_of
+from oms.common.desk.ticket_words import rows_of
 from oms.common.templatetags.staff import badge
 from orders import panels
 from orders.admin.remarks import moment
@@ -302,12 +304,6 @@ class AlertFilter(YesFilter):
     condition = staticmethod(with_alerts)
 
 
-def _orders_of_stuck_shipments() -> QuerySet[Any]:
-    # Parcels are a queue only until they have a waybill; the partial index of that queue serves.
-    stuck = Shipment.objects.filter(state=ShipmentState.CREATED, needs_person_since__isnull=False)
-    return stuck.order_by().values("sub_order__order_id")
-
-
 def _looks_like_waybill(text: str) -> bool:
     return 6 <= len(text) <= 40 and text.isascii() and text.isalnum()
 
@@ -322,5 +318,5 @@ panels.register_filter(AlertFilter)
 panels.register_tab(
     panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
 )
-panels.register_needing_person(_orders_of_stuck_shipments)
 panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))
+tickets.register_subject("shipment", rows_of(Shipment, "number"))

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from oms.common import secrecy
-from oms.common.models import Expectation, Versioned, WorkItem
+from oms.common.models import Expectation, Team, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models import SubOrder
 
@@ -79,6 +79,10 @@ class Shipment(WorkItem, Versioned, Expectation):
 
     Scans come late and out of order, so the declared moves are wide; the carrier's own code and text are kept beside.
     """
+
+    ticket_subject = TicketSubject(
+        "shipment", "(SELECT order_id FROM orders_suborder WHERE id = NEW.sub_order_id)", Team.LOGISTICS
+    )
 
     number = models.CharField(_("shipment number"), max_length=32, editable=False)
     sub_order = models.ForeignKey(

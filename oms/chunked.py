@@ -41,4 +41,5 @@ class _Unreadable(io.RawIOBase):
     def read(self, size: int = -1) -> NoReturn:
         raise OSError("The body ended within a chunk.")
 
-    readline = read
+    def readline(self, size: int | None = -1) -> NoReturn:
+        self.read()

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
 
+from oms.common.models import TicketState
 from oms.common.outbound import MAY_GO_OUT
 from oms.common.shared_reading import SharedReading
 from oms.common.work import heartbeat
@@ -34,12 +36,24 @@ class StageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketFigures:
+    """Tickets of a kind and team that wait for a person, how many of them are overdue, since when the oldest waits."""
+
+    kind: str
+    team: str
+    waiting: int
+    overdue: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that a scrape tells of the database."""
 
     stages: list[StageFigures]
     alerts: list[tuple[str, int, int]]
     holds: list[tuple[str, int]]
+    tickets: list[TicketFigures]
     sweep_seconds: float | None
     webhooks_seconds: float | None
     outbound_is_stopped: bool
@@ -70,7 +84,7 @@ def _of_queue(name: str, queue: Queue) -> str:
         FROM (
             SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(due)), 0) AS oldest FROM (
                 SELECT q.ready_at AS due FROM {queue.table} q WHERE {queue.condition()}
-                ORDER BY q.ready_at LIMIT {MOST_COUNTED}
+                ORDER BY {queue.order} LIMIT {MOST_COUNTED}
             ) AS waiting
         ) AS w
     """
@@ -90,6 +104,21 @@ def _of_backlog(name: str, backlog: str, queue: Queue | None) -> str:
     """
 
 
+def ticket_figures() -> list[TicketFigures]:
+    """What waits for people, in one statement; of more than MOST_COUNTED tickets those due first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT kind, team, count(*), count(*) FILTER (WHERE due_at < now()), min(opened_at) FROM (
+                SELECT kind, team, due_at, opened_at FROM common_ticket
+                WHERE state = '{TicketState.OPEN}' AND (snoozed_until IS NULL OR snoozed_until <= now())
+                ORDER BY due_at, id LIMIT {MOST_COUNTED}
+            ) AS t GROUP BY kind, team ORDER BY kind, team
+            """
+        )
+        return [TicketFigures(*row) for row in cursor.fetchall()]
+
+
 def read() -> Figures:
     """The figures as they are now; a fixed number of statements."""
     stages = stage_figures()
@@ -106,7 +135,8 @@ def read() -> Figures:
         holds = [(kind, count) for kind, count in found if kind is not None]
     ages = heartbeat.ages()
     is_stopped = len(found) > len(holds)
-    return Figures(stages, alerts, holds, ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS), is_stopped)
+    sweep, webhooks = ages.get(heartbeat.SWEEP), ages.get(heartbeat.WEBHOOKS)
+    return Figures(stages, alerts, holds, ticket_figures(), sweep, webhooks, is_stopped)
 
 
 FIGURES = SharedReading(read, deadline_seconds=2.0)

@@ -26,7 +26,7 @@ SANDBOX_STAGE = Stage(
             "carrier": logistics_sandbox.report_from_carriers,
         },
     ),
-    wakes=("apply_notices", "warehouse_events", "track"),
+    wakes=("payment_facts", "warehouse_events", "track"),
     backlog=sandbox.backlog,
 )
 

@@ -148,6 +148,13 @@ class PipelineCollector(Collector):
         for kind, count in found.holds:
             holds.add_metric([kind], count)
         yield holds
+        waiting = GaugeMetricFamily("oms_open_tickets", "Tickets that wait for a person.", labels=["kind", "team"])
+        overdue = GaugeMetricFamily("oms_overdue_tickets", "Tickets past their deadline.", labels=["kind", "team"])
+        for row in found.tickets:
+            waiting.add_metric([row.kind, row.team], row.waiting)
+            overdue.add_metric([row.kind, row.team], row.overdue)
+        yield waiting
+        yield overdue
         yield GaugeMetricFamily(
             "oms_outbound_stopped", "Whether what goes out is stopped.", int(found.outbound_is_stopped)
         )

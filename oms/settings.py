@@ -113,17 +113,20 @@ TEMPLATES = [
 
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
-DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
-# A server that is out of reach is noticed: seconds to connect; then, over TCP, for keep-alives and what was sent (in
-# milliseconds). DATABASE_URL may name other values: ?connect_timeout=30
-for _option, _value in {
-    "connect_timeout": 10,
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "oms",
+    # A server that is away is noticed, while waiting for an answer too.
+    "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-}.items():
-    DATABASES["default"]["OPTIONS"].setdefault(_option, _value)
+    "tcp_user_timeout": 20_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+# What a request may wait for: a lock, one statement, its own next statement. 0: as long as it takes.
+WEB_LOCK_SECONDS = env.float("OMS_WEB_LOCK_SECONDS", default=5.0)
+WEB_STATEMENT_SECONDS = env.float("OMS_WEB_STATEMENT_SECONDS", default=30.0)
+WEB_IDLE_IN_TRANSACTION_SECONDS = env.float("OMS_WEB_IDLE_IN_TRANSACTION_SECONDS", default=60.0)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
@@ -186,6 +189,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 # Calls to other systems have workers of their own, so that a silent one holds up nothing that needs only the database.
 CELERY_TASK_ROUTES = {"oms.run_outside": {"queue": "outside"}}
+# 0 is taken first, 9 last. The sign of life must not wait for hundreds of nudges.
+CELERY_TASK_DEFAULT_PRIORITY = 6
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -323,7 +328,7 @@ STAGE_LATE_SECONDS = {
     "send_webhooks": 60,
     **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={}),
 }
-# How long beat's sweep, due every 3 seconds, may be silent before /health/progress fails.
+# How long beat, whose sweep is due every 3 seconds, may be silent before /health/progress fails.
 SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=30)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
@@ -334,6 +339,7 @@ REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
     "purge-jobs": {"task": "oms.purge_jobs", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -342,6 +348,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
-    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
+    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

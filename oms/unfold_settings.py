@@ -61,7 +61,10 @@ UNFOLD: dict[str, Any] = {
         "navigation": [
             {
                 "title": None,
-                "items": [{"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")}],
+                "items": [
+                    {"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    _list(_("Tickets"), "assignment_turned_in", "common.ticket"),
+                ],
             },
             {
                 "title": _("Orders"),
@@ -94,7 +97,6 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Refunds"), "undo", "payments.refund"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "account_balance", "payments.settlement"),
-                    _list(_("Payment notices"), "mark_email_read", "payments.paymentnotice"),
                 ],
             },
             {

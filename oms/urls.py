@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 from oms import merchant_admin
 from oms.doors import callbacks
 
+handler500 = "oms.error_pages.server_error"
+
 urlpatterns = [
     path("api/", include("oms.api")),  # first, because it is asked most often
     path("callbacks/<slug:code>/", callbacks.callback, name="callback"),

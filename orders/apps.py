@@ -14,6 +14,8 @@ class OrdersConfig(AppConfig):
     verbose_name = _("Orders")
 
     def ready(self) -> None:
+        from orders import tickets  # noqa: F401 - says how tickets name orders
+
         autodiscover_modules("kinds")
         post_migrate.connect(_install_triggers, sender=self)
 

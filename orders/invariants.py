@@ -143,6 +143,36 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "sub_orders_know_whether_they_are_held",
+        "A sub-order is marked as held just while its order has an open hold.",
+        """
+        SELECT s.number, s.is_held, o.open_holds FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.is_held <> (o.open_holds > 0)
+        """,
+    ),
+    Invariant(
+        "who_sleeps_waits_for_stock",
+        "A backordered sub-order that sleeps and is not held waits at the warehouses that sourcing named.",
+        f"""
+        SELECT s.number, s.sourcing FROM orders_suborder s
+        WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
+          AND jsonb_array_length(s.sourcing) > 0
+          AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "who_waits_for_stock_is_backordered",
+        "Only backordered sub-orders that are not held wait for stock, in their own place, for SKUs that they want.",
+        f"""
+        SELECT w.sub_order_id, w.sku_id, s.number, s.state FROM orders_stockwait w
+        LEFT JOIN orders_suborder s ON s.id = w.sub_order_id
+        WHERE s.id IS NULL OR s.state <> '{SubOrderState.BACKORDERED}' OR s.is_held OR s.waiting_since <> w.since
+           OR NOT EXISTS (
+                SELECT FROM orders_suborderline p JOIN orders_orderline l ON l.id = p.order_line_id
+                WHERE p.sub_order_id = s.id AND l.sku_id = w.sku_id)
+        """,
+    ),
+    Invariant(
         "orders_end_with_their_sub_orders",
         "An order is completed, cancelled or closed just when its sub-orders are.",
         f"""
@@ -209,6 +239,17 @@ INVARIANTS = (
         WHERE NOT EXISTS (SELECT FROM orders_order o WHERE o.id = e.order_id)
            OR (e.sub_order_id IS NOT NULL AND NOT EXISTS (
                 SELECT FROM orders_suborder s WHERE s.id = e.sub_order_id AND s.order_id = e.order_id))
+        """,
+    ),
+    Invariant(
+        "tickets_are_about_their_order",
+        "A ticket about an order or a sub-order belongs to that order.",
+        """
+        SELECT t.id, t.subject_kind, t.subject_id, t.about_id FROM common_ticket t
+        WHERE (t.subject_kind = 'order' AND t.about_id IS DISTINCT FROM t.subject_id)
+           OR (t.subject_kind = 'sub_order' AND t.about_id IS DISTINCT FROM (
+                SELECT s.order_id FROM orders_suborder s WHERE s.id = t.subject_id))
+           OR (t.about_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders_order o WHERE o.id = t.about_id))
         """,
     ),
     Invariant(

@@ -5,20 +5,11 @@ from django.utils.translation import gettext_lazy as _
 
 from orders import story
 from orders.kinds import event
-
-REFUND_REASONS: story.Words = {
-    "cancelled": _("the order was cancelled"),
-    "order_cancelled": _("the order was cancelled"),
-    "sub_order_cancelled": _("a sub-order was cancelled"),
-    "returned": _("the parcel came back"),
-    "rejected": _("the buyer refused the parcel"),
-    "overpaid": _("more was paid than is due"),
-    "paid_after_cancellation": _("the money came after the cancellation"),
-}
+from payments.models import RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
-    reason = story.word(REFUND_REASONS, data["reason"])
+    reason = story.word(dict(RefundReason.choices), data["reason"])
     return story.fill(gettext("Refund %(number)s of %(amount)s yuan is due: %(reason)s."), {**data, "reason": reason})
 
 
@@ -57,9 +48,9 @@ PAYMENT_FAILED = event(
 )
 PAYMENT_EXPIRED = event(
     "payment_expired",
-    _("The time to pay is over."),
+    _("Payment %(number)s is not asked for any more."),
     ("number", "amount"),
-    news={"payment.expired": "The time to pay is over."},
+    news={"payment.expired": "The buyer is asked for it no longer."},
     tone="warning",
     icon="timer_off",
 )

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from unittest import mock
 
 from logistics import adapters
+from oms.common.models import Connection
 from payments import providers
 
 
@@ -20,12 +21,12 @@ class FakeProvider:
         self.asked: list[providers.Charge] = []
         self.refunds: list[providers.Charge] = []
 
-    def request(self, charges: Sequence[providers.Charge]) -> dict[str, providers.Answer]:
+    def request(self, charges: Sequence[providers.Charge], link: Connection) -> dict[str, providers.Answer]:
         """Ask for money."""
         self.asked += charges
         return self._answers(charges)
 
-    def refund(self, charges: Sequence[providers.Charge]) -> dict[str, providers.Answer]:
+    def refund(self, charges: Sequence[providers.Charge], link: Connection) -> dict[str, providers.Answer]:
         """Send money back."""
         self.refunds += charges
         return self._answers(charges)

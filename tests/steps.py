@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import count
 
 from django.db import connection
@@ -13,13 +12,14 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Shipment
 from logistics.warehouses import events, releasing
 from oms.common.invariants import check
-from oms.common.work import clock
+from oms.common.models import Connection, Topic
+from oms.common.work import clock, facts
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
 from orders.fulfilling import allocating, splitting
 from orders.models import ActorKind, Order, SubOrder
 from orders.reviewing import deciding
-from payments.models import PaymentNotice
+from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
 from tests import factories, fakes
 
@@ -44,11 +44,19 @@ def ask_for_payment() -> None:
         factories.run(requesting.intend, requesting.request)
 
 
-def notify(reference: str, amount: str, kind: str = "captured", key: str | None = None) -> None:
-    """The provider says something; it is stored, not applied yet."""
-    notice_key = key or f"N-{next(_keys)}"
-    kind_of_notice = PaymentNotice.Kind(kind)
-    noticing.receive("sandbox", [noticing.Notice(notice_key, kind_of_notice, reference, Decimal(amount), NOON)])
+def notify(
+    reference: str,
+    amount: str,
+    kind: str = "captured",
+    key: str | None = None,
+    *,
+    transaction: str = "",
+    link: Connection | None = None,
+) -> None:
+    """The provider (over `link`, the default one unless given) says something; it is stored, not applied yet."""
+    body = {"amount": amount, "transaction": transaction}
+    news = facts.News(key or f"N-{next(_keys)}", kind, reference, NOON, body)
+    facts.receive((link or default_connection()).pk, Topic.PAYMENT, [news])
 
 
 def pay(order: Order) -> None:

@@ -239,10 +239,9 @@ def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
     _finish(refused, "rejected", "expected_event = ''")
     # `rejected` first where both scans came at once; then home.
     back = {key for key, state in reached.items() if state == ShipmentState.RETURNED}
-    home = sorted(key for key in back if key in shipped or states[key] in ("rejected", "delivered"))
+    # Even after completion: the books then take back what the merchant is owed, or call a person.
+    home = sorted(key for key in back if key in shipped or states[key] in ("rejected", "delivered", "completed"))
     _finish(home, "returned", "expected_event = '', needs_person_since = NULL")
-    # The merchant may have been paid: what now happens with the money is for a person to say.
-    _call_a_person(sorted(k for k in back if states[k] == "completed"), "the parcel came back after completion")
 
 
 _TOLD = {

@@ -15,7 +15,8 @@ from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
 from orders.intake.bodies import LineBody, OrderBody, decode
 from orders.models import OrderPaymentState, OrderState
-from payments.models import PaymentState
+from payments.models import Means, PaymentState
+from payments.providers.defaults import default_connection
 
 TIMED = ("review", "split", "allocate", "release")
 HOT_SKUS = 10
@@ -72,10 +73,12 @@ def _prepare(bodies: list[OrderBody]) -> None:
         cursor.execute(
             f"""
             INSERT INTO payments_payment
-                (number, order_id, provider, state, amount, captured_amount, captured_at)
-            SELECT number || '-P1', id, 'sandbox', '{PaymentState.CAPTURED}', payable_amount, payable_amount, now()
+                (number, order_id, means, connection_id, state, amount, captured_amount, captured_at)
+            SELECT number || '-P1', id, '{Means.ONLINE}', %s, '{PaymentState.CAPTURED}', payable_amount, payable_amount,
+                now()
             FROM orders_order WHERE state = '{OrderState.AWAITING_PAYMENT}'
-            """
+            """,
+            [default_connection().pk],
         )
         cursor.execute(
             f"""

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django_fsm import ANY_OTHER_STATE, ANY_STATE, FSMField, State, Transition
 
+from oms.common import stuck
 from oms.common.models import QUEUE_COLUMNS, TellsMoves, Versioned
 
 
@@ -168,11 +169,12 @@ def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -
 
 
 def missing_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Tables whose guard is absent or disabled; for `check_invariants`."""
+    """Tables whose guard, or trigger of tickets, is absent or disabled; for `check_invariants`."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
         present = {name for (name,) in cursor.fetchall()}
     guarded = [model._meta.db_table for model, _field in state_fields()]
     wanted = {f"{table}_{purpose}": table for table in guarded for purpose in ("guard", "begin")}
     wanted |= {f"{model._meta.db_table}_count": model._meta.db_table for model in counted_models()}
+    wanted |= stuck.trigger_names()
     return sorted({table for name, table in wanted.items() if name not in present})

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
-from orders import retrying, timeline
+from orders import timeline
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
 from orders.models import ActorKind, Hold, Order
@@ -63,13 +63,6 @@ class RecipientForm(VersionForm):
     phone = forms.CharField(label=gettext_lazy("Phone"), max_length=20, required=False)
     region_code = forms.CharField(label=gettext_lazy("Region code"), max_length=6)
     address = forms.CharField(label=gettext_lazy("Address"), max_length=200)
-
-
-class RetryForm(forms.Form):
-    """Names the row to try again."""
-
-    kind = forms.CharField(max_length=20)
-    row = forms.IntegerField(min_value=1)
 
 
 View = Callable[..., HttpResponse]
@@ -147,21 +140,6 @@ def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) ->
     new = readdressing.Recipient(**{name: value for name, value in data.items() if value})
     readdressing.change_recipient(order_id, new, actor=staff_actor(request), version=version)
     return _("The recipient is changed.")
-
-
-@posted("orders.hold_order", RetryForm)
-def retry_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Let a stage try the order or one of its sub-orders again."""
-    order = Order.objects.get(pk=order_id)
-    is_own = data["row"] == order_id if data["kind"] == "order" else _is_part(order, data)
-    if not is_own:
-        raise OmsError(_("This is no part of the order."))
-    retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
-    return _("It will be tried again at once.")
-
-
-def _is_part(order: Order, data: dict[str, Any]) -> bool:
-    return data["kind"] == "sub_order" and order.sub_orders.filter(pk=data["row"]).exists()
 
 
 def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
 from orders import kinds
+from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
@@ -67,6 +68,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "actions": _actions(order, sub_orders, user),
         "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
+        **tickets.page_context(order, user),
     }
 
 
@@ -148,7 +150,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         user.has_perm(f"orders.{right}_order")  # type: ignore[union-attr]
         for right in ("hold", "cancel", "note")
     )
-    actions = [
+    return [
         Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
         Action(
             "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
@@ -161,16 +163,6 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         ),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
-    stuck = [part for part in (order, *sub_orders) if part.needs_person_since]
-    if stuck:
-        actions.insert(0, Action("retry", _("Try again"), "refresh", None if may_hold else no_right))
-    return actions
-
-
-def retryable(order: Order) -> list[tuple[str, Order | SubOrder]]:
-    """The order itself and its sub-orders that failed too often, with the kind under which they are retried."""
-    rows: list[tuple[str, Order | SubOrder]] = [("order", order), *(("sub_order", p) for p in order.sub_orders.all())]
-    return [(kind, row) for kind, row in rows if row.needs_person_since]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +209,4 @@ def _line(event: OrderEvent, order: Order, *, may_see_changes: bool) -> Timeline
     )
 
 
-__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context", "retryable"]
+__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context"]

@@ -5,30 +5,37 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from django.db import connection
+from django.db import connection, transaction
 
 from inventory import reserving
 from inventory.models import Sku
 from inventory.sourcing import Routes, Want, choose
 from oms.common.copying import array, text_array
+from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.fulfilling import parting
+from orders.fulfilling import parting, waiting, waking
 from orders.fulfilling.plans import Plan
-from orders.models import SubOrder
+from orders.models import SubOrder, SubOrderState
+from orders.models.sub_order import UNALLOCATED_STATES
 from orders.reviewing.holds import ORDER_IS_HELD
 
+# Who waits longest is served first, whenever it was woken.
 QUEUE = Queue(
     SubOrder,
-    "q.state IN ('awaiting_allocation', 'backordered')",
+    f"q.state IN ({listed(UNALLOCATED_STATES)})",
     unless=ORDER_IS_HELD,
+    order="q.waiting_since, q.id",
 )
 
 
 def run(limit: int) -> int:
     """Allocate up to `limit` sub-orders; returns how many were claimed."""
+    # Units that came in meanwhile are for those that wait for them, not for whoever comes by.
+    waking.run(limit)
     return in_one_transaction(QUEUE, limit, _allocate)
 
 
@@ -54,17 +61,18 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_allocated([plan for plan in done if plan.is_whole])
     parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
+    _write_waits(done, parts, stock)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
-    """The sub-orders of the batch with their lines, in the order of the queue: longest waiting first."""
+    """The sub-orders of the batch with their lines, longest waiting first."""
     ids = array(sub_order_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
-            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id
+            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
@@ -132,6 +140,24 @@ def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> lis
         for stock_id, seen in [stock.get((candidate.warehouse_id, sku_id), (0, 0))]
         if stock_id
     ]
+
+
+def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+    """What is short waits at every warehouse that may send it; what waited before was tried now."""
+    tried = [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED]
+    if tried:
+        waiting.end(tried)
+    waits = [
+        waiting.Wait(parts.short_part_id(plan.id), sku_id, candidate.warehouse_id, units)
+        for plan in plans
+        for sku_id, units in plan.choice.short.items()
+        for candidate in plan.candidates
+    ]
+    waiting.begin(waits)
+    # Where there was no stock row there was none to lock: goods may have come there while we looked elsewhere.
+    unseen = {(wait.warehouse_id, wait.sku_id) for wait in waits} - stock.keys()
+    if unseen:
+        transaction.on_commit(partial(waiting.look_again, unseen), robust=True)
 
 
 def _write_allocated(plans: Sequence[Plan]) -> None:

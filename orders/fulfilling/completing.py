@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
@@ -14,7 +15,7 @@ from orders import actors, isolating, kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.locking import lock_order
-from orders.models import SubOrder, SubOrderState
+from orders.models import Order, SubOrder, SubOrderState
 
 
 class NotDelivered(OmsError):
@@ -63,7 +64,10 @@ def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
         )
         moved = cursor.fetchall()
     timeline.record_of_sub_orders([key for key, _order in moved], kinds.SUB_ORDER_COMPLETED, actor)
-    fulfilment.refresh({order_id for _key, order_id in moved})
+    orders = {order_id for _key, order_id in moved}
+    fulfilment.refresh(orders)
+    # Who fulfilled it is owed its money, whatever becomes of the order's other parts.
+    Order.objects.filter(pk__in=orders, owed_changed_since=None).update(owed_changed_since=Now())
     return len(moved)
 
 

@@ -43,7 +43,9 @@ def refresh(order_ids: Iterable[int]) -> None:
                          WHEN c.shipped = c.live THEN 'shipped'
                          WHEN c.shipped > 0 THEN 'partly_shipped'
                          ELSE 'unfulfilled' END AS fulfilment_state,
-                    CASE WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
+                    -- What was completed may come back after all.
+                    CASE WHEN o.state = 'completed' AND c.live = 0 AND c.returned > 0 THEN 'closed'
+                         WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
                          WHEN c.completed > 0 THEN 'completed'
                          WHEN c.returned > 0 THEN 'closed'
                          ELSE 'cancelled' END AS new_state

@@ -51,6 +51,11 @@ class Parts:
         """The id of the line that holds the units a warehouse sends; the line itself where nothing was split."""
         return self.line_ids.get((sub_order_id, warehouse_id, line_id), line_id)
 
+    def short_part_id(self, sub_order_id: int) -> int:
+        """The id of the part that holds what is short; the sub-order itself where nothing was split."""
+        sent = self.by_sub_order.get(sub_order_id, [])
+        return next((one.part.id for one in sent if one.warehouse_id == NOBODY), sub_order_id)
+
 
 def part_lines(plans: Sequence[Plan]) -> Parts:
     """Work out the parts of the sub-orders and reserve ids for them; nothing is written yet."""

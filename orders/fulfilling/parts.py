@@ -148,14 +148,15 @@ def _amounts(shares: Shares) -> dict[str, object]:
 
 
 def insert(new: Sequence[NewPart]) -> None:
-    """Insert the parts beside their parents, without their lines."""
+    """Insert the parts beside their parents, without their lines. They keep the place of those that wait."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at, ready_at, {", ".join(TOTALS)})
+                is_held, waiting_since, state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at, ready_at,
+                {", ".join(TOTALS)})
             SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
-                p.state, p.warehouse_id, p.sourcing, p.shortage,
+                s.is_held, s.waiting_since, p.state, p.warehouse_id, p.sourcing, p.shortage,
                 CASE WHEN p.state = '{SubOrderState.ALLOCATED}' THEN now() END,
                 CASE WHEN p.state = '{SubOrderState.CANCELLED}' THEN now() END,
                 -- What is backordered sleeps until stock wakes it.

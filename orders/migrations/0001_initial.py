@@ -224,6 +224,8 @@ class Migration(migrations.Migration):
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
                 ('total_quantity', models.IntegerField(verbose_name='units')),
                 ('weight_g', models.IntegerField(db_default=0, verbose_name='weight (g)')),
+                ('is_held', models.BooleanField(db_default=False, default=False, editable=False, help_text='Its order has an open hold.', verbose_name='held')),
+                ('waiting_since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, help_text='Its place among those that wait for goods; what is split off keeps it.', verbose_name='waiting since')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('allocated_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='allocated at')),
                 ('released_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='sent to warehouse at')),
@@ -243,6 +245,22 @@ class Migration(migrations.Migration):
                 'verbose_name': 'sub-order',
                 'verbose_name_plural': 'sub-orders',
                 'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockWait',
+            fields=[
+                ('pk', models.CompositePrimaryKey('sub_order_id', 'sku_id', 'warehouse_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('units', models.IntegerField(verbose_name='units')),
+                ('since', models.DateTimeField(verbose_name='waiting since')),
+                ('tried_at', models.DateTimeField(verbose_name='tried at')),
+                ('sku', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('sub_order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stock_waits', to='orders.suborder', verbose_name='sub-order')),
+                ('warehouse', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'wait for stock',
+                'verbose_name_plural': 'waits for stock',
             },
         ),
         migrations.CreateModel(
@@ -543,15 +561,31 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state__in', ['awaiting_allocation', 'backordered'])), fields=['ready_at'], name='sub_order_queue_allocate'),
+            index=models.Index(condition=models.Q(('is_held', False), ('needs_person_since__isnull', True), ('ready_at__isnull', False), ('state__in', ('awaiting_allocation', 'backordered'))), fields=['waiting_since', 'id'], name='sub_order_queue_allocate'),
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'allocated')), fields=['ready_at'], name='sub_order_queue_release'),
+            index=models.Index(condition=models.Q(('is_held', False), ('ready_at__isnull', True), ('state', 'backordered')), fields=['id'], name='sub_order_asleep'),
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'packed')), fields=['ready_at'], name='sub_order_queue_dispatch'),
+            index=models.Index(condition=models.Q(('state', 'allocated')), fields=['is_held', 'ready_at'], name='sub_order_queue_release'),
+        ),
+        migrations.AddIndex(
+            model_name='suborder',
+            index=models.Index(condition=models.Q(('state', 'packed')), fields=['is_held', 'ready_at'], name='sub_order_queue_dispatch'),
+        ),
+        migrations.AddIndex(
+            model_name='suborder',
+            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='sub_order_leased'),
+        ),
+        migrations.AddIndex(
+            model_name='stockwait',
+            index=models.Index(fields=['warehouse', 'sku', 'since', 'sub_order'], name='stock_wait_longest_first'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockwait',
+            constraint=models.CheckConstraint(condition=models.Q(('units__gt', 0)), name='stock_wait_units_are_positive'),
         ),
         migrations.AddIndex(
             model_name='suborder',

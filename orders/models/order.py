@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Region, Sku
-from oms.common.models import Versioned, WorkItem, money
+from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Channel, Merchant
 
 
@@ -30,7 +30,7 @@ ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
 
 
 class OrderPaymentState(models.TextChoices):
-    """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
+    """Derived from payments and refunds by `payments.owing.derived.refresh`."""
 
     UNPAID = "unpaid", _("Unpaid")
     PENDING = "pending", _("Payment pending")
@@ -86,6 +86,7 @@ class Order(WorkItem, Versioned):
 
     # Orders that need no payment before delivery begin with their review; historical ones are stored as they ended.
     initial_states = (OrderState.IN_REVIEW, *OVER)
+    ticket_subject = TicketSubject("order", "NEW.id")
 
     number = models.CharField(_("order number"), max_length=16, editable=False)
     channel = models.ForeignKey(

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, TellsMoves, Versioned, WorkItem, money
+from oms.common.models import Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 
@@ -65,6 +65,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
     initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
+    ticket_subject = TicketSubject("sub_order", "NEW.order_id")
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")
@@ -123,6 +124,15 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
     total_quantity = models.IntegerField(_("units"))
     weight_g = models.IntegerField(_("weight (g)"), db_default=0)
 
+    is_held = models.BooleanField(
+        _("held"), db_default=False, default=False, editable=False, help_text=_("Its order has an open hold.")
+    )
+    waiting_since = models.DateTimeField(
+        _("waiting since"),
+        db_default=Now(),
+        editable=False,
+        help_text=_("Its place among those that wait for goods; what is split off keeps it."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     allocated_at = models.DateTimeField(_("allocated at"), null=True, blank=True, editable=False)
     released_at = models.DateTimeField(_("sent to warehouse at"), null=True, blank=True, editable=False)
@@ -192,16 +202,31 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
             ),
         ]
         indexes = [
-            # The queues, oldest first; a row is in at most one of them.
+            # The queues, oldest first; a row is in at most one of them. What is held is never walked over.
             models.Index(
-                fields=["ready_at"],
-                condition=Q(state__in=UNALLOCATED_STATES),
+                fields=["waiting_since", "id"],
+                condition=Q(
+                    state__in=UNALLOCATED_STATES,
+                    is_held=False,
+                    ready_at__isnull=False,
+                    needs_person_since__isnull=True,
+                ),
                 name="sub_order_queue_allocate",
             ),
             models.Index(
-                fields=["ready_at"], condition=Q(state=SubOrderState.ALLOCATED), name="sub_order_queue_release"
+                fields=["id"],
+                condition=Q(state=SubOrderState.BACKORDERED, is_held=False, ready_at__isnull=True),
+                name="sub_order_asleep",
             ),
-            models.Index(fields=["ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"),
+            models.Index(
+                fields=["is_held", "ready_at"],
+                condition=Q(state=SubOrderState.ALLOCATED),
+                name="sub_order_queue_release",
+            ),
+            models.Index(
+                fields=["is_held", "ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"
+            ),
+            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
                 fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
             ),
@@ -290,11 +315,11 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation):
 
     @transition(
         state,
-        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED],
+        source=[SubOrderState.SHIPPED, SubOrderState.REJECTED, SubOrderState.DELIVERED, SubOrderState.COMPLETED],
         target=SubOrderState.RETURNED,
     )
     def take_back(self) -> None:
-        """The parcel is back in the warehouse, even if it was signed for: its sender did."""
+        """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
     @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:

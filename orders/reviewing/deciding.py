@@ -12,6 +12,7 @@ from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.models import InterceptionRule, Order, OrderState
+from orders.reviewing.holds import mark_sub_orders
 
 QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
 
@@ -113,6 +114,7 @@ def look_again(order_id: int) -> None:
     Order.objects.filter(pk=order_id).update(reviewed_at=None)
     _open_holds([order_id])
     Order.objects.filter(pk=order_id, reviewed_at=None).update(reviewed_at=timezone.now())
+    mark_sub_orders(order_id)
 
 
 def _approve_or_wait(order_ids: list[int]) -> None:

@@ -9,12 +9,13 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.locking import lock_order
-from orders.models import Hold, Order
+from orders.fulfilling import waiting
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import Hold, Order, SubOrder, SubOrderState
 from orders.models.order import OVER
 
 # For queues of sub-orders (alias `q`): their order may not go on.
-ORDER_IS_HELD = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.open_holds > 0)"
+ORDER_IS_HELD = "q.is_held"
 
 
 class CannotHold(OmsError):
@@ -49,8 +50,7 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
     obstacle = hold_obstacle(order)
     if obstacle:
         raise CannotHold(obstacle)
-    hold = Hold.objects.create(order=order, kind=Hold.Kind.STAFF, reason=reason[:300], opened_by=actor.name)
-    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
+    hold = open_hold(order_id, Hold.Kind.STAFF, reason=reason, by=actor)
     timeline.record(order_id, kinds.HELD, actor, reason=hold.reason)
     return hold
 
@@ -92,8 +92,7 @@ def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
     """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
     the hold.
     """
-    Hold.objects.create(order_id=order_id, kind=Hold.Kind.ADDRESS, reason=reason[:300], opened_by=actor.name)
-    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
+    open_hold(order_id, Hold.Kind.ADDRESS, reason=reason, by=actor)
     timeline.record(order_id, kinds.HELD, actor, reason=reason[:300])
 
 
@@ -103,10 +102,36 @@ def question_about_address(order_id: int) -> str | None:
     return open_ones.values_list("reason", flat=True).first()
 
 
+def open_hold(order_id: int, kind: Hold.Kind, *, reason: str, by: Actor) -> Hold:
+    """A new hold of a locked order, counted; what is told of it is the caller's business."""
+    hold = Hold.objects.create(order_id=order_id, kind=kind, reason=reason[:300], opened_by=by.name)
+    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
+    mark_sub_orders(order_id)
+    return hold
+
+
+def mark_sub_orders(order_id: int) -> None:
+    """Let the sub-orders of a locked order know whether it is held; call it whenever its open holds changed.
+
+    A held one waits for no stock: once nothing holds it, it is tried at once and takes its old place.
+    """
+    is_held = Order.objects.values_list("open_holds", flat=True).get(pk=order_id) > 0
+    parts = [part for part in lock_sub_orders(order_id) if part.is_held != is_held]
+    if not parts:
+        return
+    SubOrder.objects.filter(pk__in=[part.pk for part in parts]).update(is_held=is_held)
+    waits = [part.pk for part in parts if part.state == SubOrderState.BACKORDERED]
+    if is_held:
+        waiting.end(waits)
+    else:
+        SubOrder.objects.filter(pk__in=waits, ready_at=None).update(ready_at=timezone.now())
+
+
 def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:
     """Mark an open hold of a locked order as released and count it off."""
     Hold.objects.filter(pk=hold.pk, released_at=None).update(
         released_at=timezone.now(), released_by=actor.name, release_note=note.strip()[:300]
     )
     Order.objects.filter(pk=hold.order_id).update(open_holds=F("open_holds") - 1)
+    mark_sub_orders(hold.order_id)
     timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, reason=hold.reason, note=note.strip()[:300])

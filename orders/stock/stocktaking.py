@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from inventory import reserving
@@ -70,9 +70,7 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
         StockMovement.objects.create(
             stock=stock, kind=StockMovement.Kind.STOCK_TAKE, on_hand_change=change, actor=actor.name, note=note[:200]
         )
-    Stock.objects.filter(pk=stock_id).update(
-        on_hand=counted, wakes_backorders_since=Coalesce("wakes_backorders_since", Now())
-    )
+    Stock.objects.filter(pk=stock_id).update(on_hand=counted, wakes_backorders_since=Now())
     nudging.nudge("wake")
     return Stock.objects.get(pk=stock_id)
 

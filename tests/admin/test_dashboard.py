@@ -30,7 +30,14 @@ def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Cl
     assert [item["count"] for item in context["attention"]] == [1, 1, 1, 1]
     assert context["received"] == {"day": 2, "before": 0}
     assert [row["count"] for row in context["holds"]] == [1]
-    assert {str(row["label"]): row["count"] for row in context["stuck"]}["sub-orders"] == 1
+    (row,) = context["tickets"]
+    assert (str(row["label"]), row["team"], row["waiting"], row["overdue"]) == (
+        "Stuck: sub-order",
+        "Technical operations",
+        1,
+        0,
+    )
+    assert row["link"] == "/admin/common/ticket/?kind=stuck_sub_order&team=technical"
     assert {"request_payment", "send_webhooks"} < {stage["name"] for stage in context["stages"]}
     assert all(stage["title"] != stage["name"] for stage in context["stages"])
 

@@ -25,6 +25,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.joining import onboarding
 from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
+from orders import tickets
 from orders.actors import Actor
 from orders.intake import rejecting
 from orders.models import (
@@ -53,7 +54,6 @@ READ_ONLY = (
     "payments.refund",
     "payments.invoice",
     "payments.settlement",
-    "payments.paymentnotice",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseevent",
@@ -62,6 +62,7 @@ READ_ONLY = (
     "inventory.region",
     "common.job",
     "common.outboundstop",
+    "common.ticket",
 )
 
 
@@ -104,6 +105,7 @@ def world(shop: factories.Shop) -> None:
     rejecting.keep(shop.merchant, RejectedOrder.Door.BULK, [refused])
     said = NotificationContent("Your order is sent")
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
+    tickets.open_by_hand(order.pk, "call_back", text="x", user=factories.UserFactory())
     onboarding.add_user(shop.merchant, "merchants-li")
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")

@@ -1,6 +1,7 @@
 """Parcels: where one is follows from the set of its scans, not from the order in which they come."""
 
 from datetime import timedelta
+from decimal import Decimal
 from itertools import permutations
 
 import pytest
@@ -12,6 +13,7 @@ from logistics.carriers import tracking
 from logistics.models import ShipmentState, TrackingEvent
 from orders.fulfilling import completing
 from orders.models import OrderEvent
+from payments.models import Refund
 from payments.owing import balancing
 from tests import factories, steps
 
@@ -140,17 +142,20 @@ def test_a_parcel_that_came_home_is_at_home_whatever_else_was_signed(shop, first
     assert steps.broken_invariants() == []
 
 
-def test_a_parcel_that_comes_back_after_completion_calls_a_person(shop):
-    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+def test_a_parcel_that_comes_back_after_completion_is_taken_back_and_its_money_goes_back(shop):
+    order = shop.place_order(payment_method="cod")
+    shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
     factories.run(balancing.run, completing.run)
     assert steps.state_of(shipment.sub_order) == "completed"
 
     steps.scan(shipment, "returned")
+    factories.run(balancing.run)
 
-    sub_order = steps.fresh(shipment.sub_order)
-    assert (sub_order.state, sub_order.needs_person_since is not None) == ("completed", True)
-    assert "came back" in sub_order.last_error
+    assert (steps.state_of(shipment.sub_order), steps.state_of(order)) == ("returned", "closed")
+    refund = Refund.objects.get()
+    assert (refund.amount, refund.reason) == (Decimal("26.00"), "returned")
+    assert steps.broken_invariants() == []
 
 
 def test_a_lost_parcel_calls_a_person(shop):

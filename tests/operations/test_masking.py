@@ -15,7 +15,7 @@ from logistics.warehouses import stopping as at_warehouse
 from oms.common.errors import OmsError
 from oms.common.files import exporting
 from oms.common.masking import DESCRIBED_AT_MOST, describe
-from oms.common.models import Job
+from oms.common.models import InboundFact, Job
 from oms.common.work import jobs
 from oms.embedded import CHECKOUT
 from oms.merchants.models import WebhookDelivery
@@ -82,13 +82,13 @@ def fail_in_the_database(shop: factories.Shop) -> str:
     return Order.objects.get().last_error
 
 
-def fail_at_the_order(shop: factories.Shop) -> str:
+def fail_with_a_fact(shop: factories.Shop) -> str:
     order = shop.place_order()
     steps.ask_for_payment()
     steps.notify(f"{order.number}-P1", "26.00")
     with mock.patch.object(noticing, "_start_review", side_effect=ValueError(TEXT)):
         steps.once(noticing.run)
-    return Order.objects.get().last_error
+    return InboundFact.objects.get().last_error
 
 
 def fail_while_calling(shop: factories.Shop) -> str:
@@ -130,7 +130,7 @@ def fail_to_send(shop: factories.Shop) -> str:
     [
         fail_in_review,
         fail_in_the_database,
-        fail_at_the_order,
+        fail_with_a_fact,
         fail_while_calling,
         fail_while_finishing,
         fail_in_a_job,

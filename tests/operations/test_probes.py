@@ -15,12 +15,14 @@ from logistics.carriers import tracking
 from logistics.warehouses import events
 from oms import figures, probes, tasks
 from oms.common import metrics
+from oms.common.models import InboundFact
 from oms.common.work import clock, heartbeat
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
 from orders.reviewing import holds
 from payments.owing import balancing
+from payments.providers.defaults import default_connection
 from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.api.calls import send
@@ -112,8 +114,11 @@ def test_progress_fails_when_the_sweep_has_been_silent_for_too_long() -> None:
     assert answer.json()["stuck"] == []
 
 
-def test_the_sweep_of_the_stages_is_the_sign_of_life() -> None:
-    tasks.sweep()
+@pytest.mark.parametrize("task", [tasks.sweep, tasks.sign_of_life])
+def test_what_beat_sends_is_the_sign_of_life(task: Any) -> None:
+    assert heartbeat.seconds_since(heartbeat.SWEEP) is None
+
+    task()
 
     assert heartbeat.seconds_since(heartbeat.SWEEP) < 60
 
@@ -219,18 +224,19 @@ def test_calls_outside_are_counted_by_what_came_of_them(shop: factories.Shop) ->
     assert after == {"done": 2, "refused": 1, "unknown": 5}
 
 
-def test_stages_are_counted_with_what_they_moved_and_what_failed(shop: factories.Shop) -> None:
+def test_stages_are_counted_with_what_they_moved_and_what_failed(shop: factories.Shop, settings: Any) -> None:
+    settings.MAX_ATTEMPTS = 3
     rows = sample("oms_stage_rows_total", stage="request_payment")
     failed = sample("oms_failed_attempts_total", stage="send_payment", table="payments_payment")
     shop.place_order()
 
     with clock.skipping_waits(), fakes.provider(fakes.FakeProvider(fakes.lose)):
         tasks.run_stage("request_payment")
-        tasks.run_stage("send_payment")
+        tasks.run_outside("send_payment", default_connection().pk)
 
     assert sample("oms_stage_rows_total", stage="request_payment") == rows + 1
     # Waits are skipped here, so that it was tried until it needed a person.
-    assert sample("oms_failed_attempts_total", stage="send_payment", table="payments_payment") == failed + 6
+    assert sample("oms_failed_attempts_total", stage="send_payment", table="payments_payment") == failed + 3
 
 
 def test_a_scrape_tells_what_waits_and_what_needs_a_person(shop: factories.Shop) -> None:
@@ -242,10 +248,12 @@ def test_a_scrape_tells_what_waits_and_what_needs_a_person(shop: factories.Shop)
     assert sample("oms_stage_waiting", stage="request_payment") == 1
     assert 100 <= sample("oms_stage_oldest_seconds", stage="request_payment") < 200
     assert sample("oms_stage_needing_person", stage="request_payment") == 1
+    assert sample("oms_open_tickets", kind="stuck_order", team="technical") == 1
+    assert sample("oms_overdue_tickets", kind="stuck_order", team="technical") == 0
 
 
 @pytest.mark.parametrize("orders", [0, 5])
-def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
+def test_a_scrape_takes_five_statements_however_many_stages_and_rows_there_are(
     shop: factories.Shop, orders: int
 ) -> None:
     for _ in range(orders):
@@ -256,7 +264,7 @@ def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
     with CaptureQueriesContext(connection) as soon_after:
         Client().get("/metrics")
 
-    assert len(first) == 4
+    assert len(first) == 5
     assert len(soon_after) == 0
 
 
@@ -274,7 +282,7 @@ def leave_a_notice(shop: factories.Shop) -> None:
     order = shop.place_order()
     steps.ask_for_payment()
     steps.notify(f"{order.number}-P1", str(order.payable_amount))
-    age("payments_paymentnotice", "received_at")
+    age("common_inboundfact", "ready_at")
 
 
 def leave_a_warehouse_event(shop: factories.Shop) -> None:
@@ -331,7 +339,7 @@ def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
 
 
 LEFT_WORK = {
-    "apply_notices": leave_a_notice,
+    "payment_facts": leave_a_notice,
     "warehouse_events": leave_a_warehouse_event,
     "track": leave_a_scan,
     "wake": leave_an_arrival,
@@ -371,7 +379,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["apply_notices", "warehouse_events", "track", "complete", "owing"])
+@pytest.mark.parametrize("stage", ["warehouse_events", "track", "complete", "owing"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)
@@ -381,6 +389,18 @@ def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, sh
 
     assert answer["stuck"] == []
     assert (answer["stages"][stage]["waiting"], answer["stages"][stage]["needing_person"]) == (0, 1)
+
+
+def test_money_that_a_person_must_look_at_does_not_make_its_stage_stuck(shop: factories.Shop) -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    LEFT_WORK["payment_facts"](shop)
+    InboundFact.objects.update(needs_person_since="2026-01-01T00:00:00Z")
+
+    answer = Client().get("/health/progress").json()
+
+    assert answer["stuck"] == []
+    figures_of_it = answer["stages"]["payment_facts"]
+    assert (figures_of_it["waiting"], figures_of_it["needing_person"]) == (0, 1)
 
 
 def test_an_order_that_was_held_is_late_only_from_its_release_on(shop: factories.Shop) -> None:

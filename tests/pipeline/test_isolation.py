@@ -11,6 +11,7 @@ from logistics.models import TrackingEvent, WarehouseEvent
 from logistics.warehouses import events, releasing
 from logistics.warehouses import stopping as at_warehouse
 from oms import figures
+from oms.common.models import InboundFact
 from oms.common.work import claiming, clock
 from oms.pipeline import STAGES
 from orders import retrying
@@ -18,7 +19,6 @@ from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, completing, splitting
 from orders.models import Order, OrderEvent, SubOrder
 from orders.reviewing import deciding
-from payments.models import PaymentNotice
 from payments.owing import balancing
 from payments.taking import noticing
 from tests import factories, fakes, steps
@@ -119,13 +119,11 @@ def test_a_notice_that_cannot_be_applied_does_not_stop_the_others(shop, poison):
     steps.once(noticing.run)
 
     assert [steps.state_of(order) for order in orders] == ["awaiting_payment", "in_review", "in_review"]
-    assert PaymentNotice.objects.filter(applied_at=None).count() == 1
-    bad = steps.fresh(orders[0])
-    assert (bad.needs_person_since is not None, "poisoned" in bad.last_error) == (True, True)
+    bad = InboundFact.objects.get(state="pending")
+    assert (bad.subject, bad.attempts, "poisoned" in bad.last_error) == (f"{orders[0].number}-P1", 1, True)
     poison.cure("payments_payment")
     steps.once(noticing.run)
-    bad = steps.fresh(orders[0])
-    assert (bad.state, bad.needs_person_since) == ("in_review", None)
+    assert (steps.state_of(orders[0]), steps.fresh(bad).state) == ("in_review", "applied")
 
 
 def test_a_warehouses_notice_that_cannot_be_applied_does_not_stop_the_others(shop, poison):

@@ -29,7 +29,7 @@ GUARDED = [pytest.param(model, field, id=model.__name__) for model, field in sta
 
 def _intended(shop: factories.Shop) -> Payment:
     return Payment.objects.create(
-        number="P", order=shop.place_order(), provider="sandbox", amount=Decimal("26.00"), state="intended"
+        number="P", order=shop.place_order(), means="external", amount=Decimal("26.00"), state="intended"
     )
 
 
@@ -37,7 +37,7 @@ def _refund(shop: factories.Shop) -> Refund:
     order = shop.place_order()
     steps.pay(order)
     payment = Payment.objects.get(order=order)
-    return Refund.objects.create(number="R", order=order, payment=payment, amount=Decimal(1), reason="test")
+    return Refund.objects.create(number="R", order=order, payment=payment, amount=Decimal(1), reason="overpaid")
 
 
 def _return(shop: factories.Shop) -> ReturnRequest:
@@ -179,7 +179,7 @@ def test_a_row_that_begins_in_the_middle_is_refused_by_insert_and_by_copy(shop):
         transaction.atomic(),
     ):
         Refund.objects.create(
-            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="x", state="requested"
+            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="overpaid", state="requested"
         )
     columns = "kind, subject_kind, subject_id, state, closed_at, result"
     with (

@@ -89,8 +89,10 @@ def _used(tree: ast.Module) -> Iterator[tuple[str, str]]:
     only_read = {
         part
         for node in ast.walk(tree)
-        if isinstance(node, ast.keyword) and node.arg in ("kind", "kind__in")
-        for part in ast.walk(node.value)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("filter", "exclude", "get")
+        for keyword in node.keywords
+        if keyword.arg in ("kind", "kind__in")
+        for part in ast.walk(keyword.value)
     }
     for node in ast.walk(tree):
         if node in only_read:
@@ -127,15 +129,24 @@ def _kinds_inserted(sql: str) -> Iterator[str]:
         yield expressions[place].strip()
 
 
+def _kinds_given(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call that writes events gives as their kind."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in ("record", "record_of_sub_orders"):
+        yield from call.args[1:2]
+    if name == "OrderEvent":
+        yield from (keyword.value for keyword in call.keywords if keyword.arg == "kind")
+
+
 def test_nobody_writes_a_kind_that_is_not_in_the_table():
-    """By its constant, which must exist; a word in SQL may be a slip."""
+    """By its constant, which must exist; a word may be a slip."""
     for path, tree in modules():
         for line, text in texts(tree):
             for expression in _kinds_inserted(text):
                 assert not re.findall(r"'(\w+)'", expression), f"{path}:{line}: write '{{kinds.…}}'"
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1):
-            if isinstance(call.func, ast.Attribute) and call.func.attr in ("record", "record_of_sub_orders"):
-                assert not isinstance(call.args[1], ast.Constant | ast.JoinedStr), f"{path}:{call.lineno}"
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            for kind in _kinds_given(call):
+                assert not isinstance(kind, ast.Constant | ast.JoinedStr), f"{path}:{call.lineno}"
 
 
 def test_the_scan_of_statements_finds_kinds_where_they_stand():

@@ -116,6 +116,7 @@ class ApiSchema(AutoSchema):
                 "403": "The credential lacks the scope, or may not be used from this address.",
                 "429": "Too many calls; repeat it after as many seconds as Retry-After says.",
                 "500": "Something went wrong here.",
+                "503": "The database is away or busy; repeat the call after as many seconds as Retry-After says.",
             }
             if self._checks_version:
                 errors |= {"409": "Refused, or changed meanwhile.", "428": "The header If-Match is missing."}

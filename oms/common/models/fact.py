@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models.base import WorkItem
+from oms.common.models.base import TicketSubject, WorkItem
 from oms.common.models.connection import Connection
 from oms.common.secrecy import SealedField
 
@@ -39,6 +39,8 @@ class InboundFact(WorkItem):
     what the adapter understood, without personal data; `raw`, sealed, the message as it came over the network. A fact
     whose subject is not known yet waits and is tried again.
     """
+
+    ticket_subject = TicketSubject("fact")
 
     connection = models.ForeignKey(
         Connection, verbose_name=_("connection"), on_delete=models.PROTECT, related_name="facts", db_index=False

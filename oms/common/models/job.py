@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models.base import Versioned, WorkItem
+from oms.common.models.base import TicketSubject, Versioned, WorkItem
 
 
 class JobState(models.TextChoices):
@@ -39,6 +39,7 @@ class Job(WorkItem, Versioned):
 
     # Uploaded, and waiting for its owner to say what the columns mean.
     initial_states = (JobState.DRAFT,)
+    ticket_subject = TicketSubject("job")
 
     kind = models.CharField(_("kind"), max_length=40, editable=False)
     state = FSMField(_("state"), choices=JobState.choices, default=JobState.QUEUED, editable=False)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.masking import describe
-from oms.common.models import Connection, FactState, InboundFact, SystemKind, Topic
+from oms.common.models import Connection, FactState, InboundFact, SystemKind, Team, Topic
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
 from oms.common.work import facts, protocols
@@ -31,6 +31,7 @@ MESSAGE_UNREADABLE = tickets.register_kind(
         "message_unreadable",
         gettext_lazy("Message could not be read"),
         "fact",
+        Team.TECHNICAL,
         reasons={"": gettext_lazy("A genuine message of %(connection)s is kept, but not understood: %(error)s")},
         remedies=gettext_lazy("Once the adapter understands it, apply it again; or discard it."),
     )

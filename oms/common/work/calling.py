@@ -251,8 +251,10 @@ class OutsideStage(Stage):
         return due_connections(self.queue) if self.queue else []
 
     def run_over(self, connection_id: int, limit: int) -> int:
-        """Serve one connection; returns how many rows were claimed."""
+        """Serve one connection, unless it rests; returns how many rows were claimed."""
         assert self.call is not None  # noqa: S101 - set by `outside_stage`
+        if connection_id not in self.due_connections():
+            return 0
         return over(Connection.objects.get(pk=connection_id), limit, self.call)
 
 

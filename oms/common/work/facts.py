@@ -10,8 +10,8 @@ import json
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from oms.common import metrics, tickets
 from oms.common.copying import array, text_array
 from oms.common.errors import OmsError
 from oms.common.masking import describe
-from oms.common.models import FactState, InboundFact, Topic
+from oms.common.models import FactState, InboundFact, Team, TicketResult, Topic
 from oms.common.secrecy import seal
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import BACK_OFF, Stage
@@ -39,6 +39,8 @@ UNKNOWN_SUBJECT = tickets.register_kind(
         "fact_of_unknown",
         gettext_lazy("Message about something unknown"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("%(kind)s about %(subject)s, which we do not know.")},
         remedies=gettext_lazy("Find out what it is about; then apply it again, or discard it."),
     )
@@ -48,6 +50,8 @@ FACT_FAILED = tickets.register_kind(
         "fact_failed",
         gettext_lazy("Message could not be applied"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("%(kind)s about %(subject)s: %(error)s")},
         remedies=gettext_lazy("Mend what the error names; then apply it again, or discard it."),
     )
@@ -57,6 +61,8 @@ FACT_DIFFERS = tickets.register_kind(
         "fact_differs",
         gettext_lazy("Message came again with other content"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("The first one under key %(key)s counts; the other side says something else now.")},
         remedies=gettext_lazy("Ask the other side which one is right."),
     )
@@ -177,6 +183,12 @@ class FactWork:
     apply: Callable[[Sequence[Fact], Sequence[int]], Mapping[int, Verdict]]
 
 
+def _read(row: Sequence[Any]) -> Fact:
+    """The fact of a row of `_COLUMNS`; a bare cursor gives JSON as text."""
+    fact = Fact(*row)
+    return replace(fact, body=json.loads(fact.body)) if isinstance(fact.body, str) else fact
+
+
 def fact_stage(work: FactWork, *, wakes: tuple[str, ...] = ()) -> Stage:
     """The stage that works on the facts of a topic."""
 
@@ -200,7 +212,7 @@ def run(work: FactWork, limit: int) -> int:
             """,
             [work.topic, limit],
         )
-        found = [(Fact(*row), has_failed) for *row, has_failed in cursor.fetchall()]
+        found = [(_read(row), has_failed) for *row, has_failed in cursor.fetchall()]
     if not found:
         return 0
     groups = work.locate([fact for fact, _has_failed in found])
@@ -210,6 +222,17 @@ def run(work: FactWork, limit: int) -> int:
     fresh = [fact for fact, has_failed in found if fact.id in groups and not has_failed]
     tried = [fact for fact, has_failed in found if fact.id in groups and has_failed]
     return len(unknown) + _work_on(fresh, groups, work) + _work_on(tried, groups, work)
+
+
+def stored(connection_id: int, keys: Iterable[str]) -> list[Fact]:
+    """What the system told us under these keys, for `apply_now`; the oldest first."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM common_inboundfact f"
+            " WHERE f.connection_id = %s AND f.fact_key = ANY(%s::text[]) ORDER BY f.id",
+            [connection_id, text_array(_key(key) for key in keys)],
+        )
+        return [_read(row) for row in cursor.fetchall()]
 
 
 def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> None:
@@ -251,12 +274,12 @@ def _settle(
     with database.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM common_inboundfact WHERE id = ANY(%s::bigint[]) AND state = '{FactState.PENDING}'
-            ORDER BY id FOR NO KEY UPDATE
+            SELECT id, needs_person_since IS NOT NULL FROM common_inboundfact
+            WHERE id = ANY(%s::bigint[]) AND state = '{FactState.PENDING}' ORDER BY id FOR NO KEY UPDATE
             """,
             [array(keys)],
         )
-        waiting = {key for (key,) in cursor.fetchall()}
+        waiting = dict(cursor.fetchall())
     fresh = [fact for fact in facts if fact.id in waiting]
     if not fresh:
         return 0
@@ -274,6 +297,7 @@ def _settle(
                 text_array(verdict.outcome for verdict in verdicts.values()),
             ],
         )
+    tickets.close_tickets([UNKNOWN_SUBJECT, FACT_FAILED], [key for key in verdicts if waiting[key]])
     return len(fresh)
 
 
@@ -308,8 +332,8 @@ def _put_off(errors: Mapping[int, str], ticket: tickets.TicketKind) -> None:
         tickets.open_tickets(ticket, troubles, opened_by="facts")
 
 
-def replay(fact_id: int) -> None:
-    """Let the stage work on the fact once more, with a full number of tries; its tickets are closed.
+def replay(fact_id: int, *, by: str = "") -> None:
+    """Let the stage work on the fact once more, with a full number of tries; its tickets are done.
 
     Raises OmsError for a fact that waits and was not given up.
     """
@@ -317,13 +341,13 @@ def replay(fact_id: int) -> None:
         fact = InboundFact.objects.select_for_update(no_key=True).get(pk=fact_id)
         if fact.state == FactState.PENDING and fact.needs_person_since is None:
             raise OmsError(_("This message is waiting for its turn already."))
+        _close_tickets(fact_id, by)
         _reset(fact_id)
-        _close_tickets(fact_id)
     nudging.nudge(STAGES[Topic(fact.topic)])
 
 
-def discard(fact_id: int) -> None:
-    """Let the fact count for nothing. Raises OmsError unless it is waiting."""
+def discard(fact_id: int, *, by: str = "") -> None:
+    """Let the fact count for nothing; its tickets are done. Raises OmsError unless it is waiting."""
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(
             f"""
@@ -334,7 +358,7 @@ def discard(fact_id: int) -> None:
         )
         if not cursor.rowcount:
             raise OmsError(_("This message is settled already."))
-        _close_tickets(fact_id)
+        _close_tickets(fact_id, by)
 
 
 def _reset(fact_id: int) -> None:
@@ -349,5 +373,9 @@ def _reset(fact_id: int) -> None:
         )
 
 
-def _close_tickets(fact_id: int) -> None:
-    tickets.close_tickets([UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS], [fact_id])
+def _close_tickets(fact_id: int, by: str) -> None:
+    kinds = [UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS]
+    tickets.close_tickets(kinds, [fact_id], result=TicketResult.DONE, closed_by=by)
+
+
+tickets.register_retry("fact", tickets.Retry("common.replay_inboundfact", lambda key, by: replay(key, by=by)))

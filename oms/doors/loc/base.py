@@ -52,6 +52,7 @@ class Code(IntEnum):
     NOT_JSON = 41500
     TOO_MANY = 42900
     FAILED = 50000
+    UNAVAILABLE = 50300
 
 
 class LocError(OmsError):
@@ -107,6 +108,7 @@ _BY_STATUS = {
     413: Code.TOO_LARGE,
     415: Code.NOT_JSON,
     429: Code.TOO_MANY,
+    503: Code.UNAVAILABLE,
 }
 _BY_CODE = {
     "unknown_sku": Code.ITEM_NOT_FOUND,

@@ -11,6 +11,7 @@ from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
 from orders.fulfilling.waking import wake_all
 from orders.reviewing.deciding import install_default_rules
+from payments.providers.defaults import install_default_connections
 
 
 class Command(BaseCommand):
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         install_default_rules()
         wake_all()
         install_default_carriers()
+        install_default_connections()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")
             for problem in result.problems[:20]:

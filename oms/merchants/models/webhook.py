@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Versioned, WorkItem
+from oms.common.models import TicketSubject, Versioned, WorkItem
 from oms.common.secrecy import SealedField
 from oms.merchants.models.merchant import Merchant
 
@@ -175,6 +175,8 @@ class WebhookDelivery(WorkItem):
 
     `leased_by` is the number under which the sender that has it is present, if it is (`webhooks.presence`).
     """
+
+    ticket_subject = TicketSubject("webhook_delivery")
 
     public_id = models.CharField(_("delivery"), max_length=30, default=new_delivery_id, editable=False)
     event = models.ForeignKey(

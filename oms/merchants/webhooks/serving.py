@@ -67,7 +67,7 @@ def serve(should_stop: Callable[[], bool]) -> None:
             ended = []
 
 
-# In `manage.py drain` only: what is due is tried once. Workers never run it: `manage.py send_webhooks` serves.
+# For the figures, and for `manage.py drain`, which tries once what is due. Workers never run it: `serve` does its work.
 STAGE = Stage(
     "send_webhooks",
     run,
