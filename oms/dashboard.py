@@ -25,6 +25,7 @@ from logistics.models import LogisticsAlert, Shipment, ShipmentState
 from oms.common.claiming import MOST_COUNTED
 from oms.common.staff import capped_count, first_id_since, rounded
 from oms.figures import StageFigures, stage_figures
+from orders.admin import order_list
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 
@@ -72,6 +73,8 @@ class Snapshot:
     holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     stuck: list[tuple[str, int, datetime | None]] = field(default_factory=list)
     short: int = 0
+    held_orders: int = 0
+    orders_needing_person: int = 0
 
 
 def take_snapshot() -> Snapshot:
@@ -87,6 +90,9 @@ def take_snapshot() -> Snapshot:
         (kind, rule or "", count, since) for kind, rule, count, since in holds.annotate(Count("id"), Min("opened_at"))
     ]
     snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
+    # Each as the list counts to which its figure leads.
+    snapshot.held_orders = capped_count(order_list.held(Order.objects.all()), CAP)
+    snapshot.orders_needing_person = capped_count(order_list.needing_person(Order.objects.all()), CAP)
     snapshot.stuck = [_stuck(model, state) for model, state in _WORKED_ON]
     return snapshot
 
@@ -210,16 +216,15 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 
 
 def _attention(figures: Snapshot, orders: str, alerts: str) -> list[dict[str, Any]]:
-    """What somebody should do something about, each with a link to the list."""
-    stuck = sum(count for _model, count, _since in figures.stuck)
-    open_holds = sum(count for _kind, _rule, count, _since in figures.holds)
+    """What somebody should do something about, each with a link to the list of just those."""
+    short = f"{reverse('admin:orders_suborder_changelist')}?state__exact={SubOrderState.BACKORDERED}"
     open_alerts = sum(figures.alerts.values())
     grave = sum(count for (_kind, level), count in figures.alerts.items() if level > 1)
     rows = [
-        (_("Need a person"), stuck, "danger", f"{orders}?person=1"),
-        (_("Open holds"), open_holds, "warning", f"{orders}?held=1"),
+        (_("Orders that need a person"), figures.orders_needing_person, "danger", f"{orders}?person=1"),
+        (_("Held orders"), figures.held_orders, "warning", f"{orders}?held=1"),
         (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
-        (_("Sub-orders short of stock"), figures.short, "warning", f"{orders}?shortage=1"),
+        (_("Sub-orders short of stock"), figures.short, "warning", short),
     ]
     return [
         {"label": label, "count": count, "tone": tone if count else "", "link": link}
