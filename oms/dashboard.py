@@ -40,18 +40,21 @@ _KEY = "oms.dashboard"
 _STAGE_TITLES = {
     "request_payment": gettext_lazy("Open a payment"),
     "send_payment": gettext_lazy("Ask the payment provider"),
-    "apply_notices": gettext_lazy("Apply payment notices"),
+    "payment_facts": gettext_lazy("Apply payment notices"),
     "expire_unpaid": gettext_lazy("Cancel what was not paid"),
     "review": gettext_lazy("Review"),
     "split": gettext_lazy("Split into sub-orders"),
     "wake": gettext_lazy("Wake backorders"),
     "allocate": gettext_lazy("Choose warehouse, reserve stock"),
-    "release": gettext_lazy("Send to warehouse"),
+    "release": gettext_lazy("Write warehouse orders"),
+    "send_release": gettext_lazy("Send to warehouse"),
     "deliver_virtual": gettext_lazy("Deliver virtual goods"),
     "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
-    "warehouse_events": gettext_lazy("Apply warehouse notices"),
+    "send_stop": gettext_lazy("Ask warehouses to stop"),
+    "warehouse_facts": gettext_lazy("Apply warehouse notices"),
+    "choose_carrier": gettext_lazy("Choose carriers"),
     "dispatch": gettext_lazy("Get waybills"),
-    "track": gettext_lazy("Apply scans"),
+    "carrier_facts": gettext_lazy("Apply scans"),
     "complete": gettext_lazy("Complete"),
     "owing": gettext_lazy("Put right what is owed"),
     "send_refund": gettext_lazy("Send refunds"),
@@ -59,6 +62,7 @@ _STAGE_TITLES = {
     "watch": gettext_lazy("Watch for delays"),
     "jobs": gettext_lazy("Background jobs"),
     "sandbox": gettext_lazy("Sandbox of the outside world"),
+    "send_webhooks": gettext_lazy("Send webhooks to merchants"),
 }
 
 

@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "oms.probes.ProbesMiddleware",
     "oms.common.door.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "oms.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -112,7 +113,20 @@ TEMPLATES = [
 
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
-DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "oms",
+    # A server that is away is noticed, while waiting for an answer too.
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+# What a request may wait for: a lock, one statement, its own next statement. 0: as long as it takes.
+WEB_LOCK_SECONDS = env.float("OMS_WEB_LOCK_SECONDS", default=5.0)
+WEB_STATEMENT_SECONDS = env.float("OMS_WEB_STATEMENT_SECONDS", default=30.0)
+WEB_IDLE_IN_TRANSACTION_SECONDS = env.float("OMS_WEB_IDLE_IN_TRANSACTION_SECONDS", default=60.0)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
@@ -175,6 +189,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 # Calls to other systems have workers of their own, so that a silent one holds up nothing that needs only the database.
 CELERY_TASK_ROUTES = {"oms.run_outside": {"queue": "outside"}}
+# 0 is taken first, 9 last. The sign of life must not wait for hundreds of nudges.
+CELERY_TASK_DEFAULT_PRIORITY = 6
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -189,7 +205,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["oms.common.nesting.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
     "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -266,7 +282,8 @@ MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
-# Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
+# What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from
+# one to another by `manage.py rotate_sealing_keys`.
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many credentials of a merchant may be in force; revoked ones do not count.
 CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
@@ -306,9 +323,13 @@ JOBS_AT_ONCE_OF_KIND = {"default": 1, **env.dict("OMS_JOBS_AT_ONCE_OF_KIND", cas
 JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
 
 # The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
-STAGE_LATE_SECONDS = {"default": 300, **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={})}
-# How long beat's sweep may be silent before /health/progress fails.
-SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
+STAGE_LATE_SECONDS = {
+    "default": 300,
+    "send_webhooks": 60,
+    **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={}),
+}
+# How long beat, whose sweep is due every 3 seconds, may be silent before /health/progress fails.
+SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=30)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
@@ -318,6 +339,7 @@ REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
     "purge-jobs": {"task": "oms.purge_jobs", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -326,6 +348,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
-    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
+    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -19,27 +19,18 @@ from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.desk.ticket_words import rows_of
 from oms.common.errors import OmsError
+from oms.common.models import InboundFact, Ticket, TicketState, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order
 from orders.panels import Remark
-from orders.story import REFUND_REASONS
-from payments.models import (
-    Invoice,
-    Payment,
-    PaymentNotice,
-    PaymentState,
-    Refund,
-    RefundState,
-    Settlement,
-)
+from payments import troubles
+from payments.models import OPEN_REFUNDS, Invoice, NoticeKind, Payment, PaymentState, Refund, Settlement
 from payments.owing import paying_out, retrying
 
-
-def refund_reason(refund: Refund) -> str:
-    """Why the money goes back, in words."""
-    return str(REFUND_REASONS.get(refund.reason, refund.reason))
+# Of what providers told about an order's money, so much is shown.
+MOST_FACTS = 50
 
 
 class _RowForm(forms.Form):
@@ -71,24 +62,39 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     return _("The refund is recorded as paid.")
 
 
+def through(payment: Payment) -> str:
+    """Through whom the payment's money comes, in words."""
+    return payment.connection.name if payment.connection else payment.get_means_display()
+
+
 @admin.register(Payment)
 class PaymentAdmin(RowColumns, KeysetAdmin):
-    """Money in. Only providers' notices and the pipeline change it; what needs a person is done on the order's page."""
+    """Money in. Only providers' facts and the pipeline change it; what needs a person is done on the order's page."""
 
     search_fields = ("number", "order__number")
     search_help_text = gettext_lazy("Payment or order number")
     list_display = (
         "number",
         "order_link",
-        "provider",
+        "through",
         "state_label",
         "amount",
         "captured_amount",
         "created_at",
         "captured_at",
     )
-    list_select_related = ("order",)
-    list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)
+    list_select_related = ("order", "connection")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("means", ChoicesDropdownFilter),
+        ("connection", RelatedDropdownFilter),
+        NeedsPersonFilter,
+    )
+
+    @display(description=gettext_lazy("means of payment"))
+    def through(self, payment: Payment) -> str:
+        """Through whom the money comes."""
+        return through(payment)
 
     def get_urls(self) -> list[Any]:
         """The addresses of what staff do to money on the order's page."""
@@ -100,30 +106,23 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         ]
 
 
-@admin.register(PaymentNotice)
-class PaymentNoticeAdmin(KeysetAdmin):
-    """What providers told us, as it came."""
-
-    search_fields = ("reference", "notice_key")
-    search_help_text = gettext_lazy("Payment or refund number, notice key")
-    list_display = ("notice_key", "provider", "kind", "reference", "amount", "occurred_at", "applied_at", "outcome")
-    list_filter = (("kind", ChoicesDropdownFilter),)
-
-
 @admin.register(Refund)
 class RefundAdmin(RowColumns, KeysetAdmin):
     """Money back."""
 
     search_fields = ("number", "order__number")
     search_help_text = gettext_lazy("Refund or order number")
-    list_display = ("number", "order_link", "state_label", "amount", "why", "created_at", "succeeded_at", "error_text")
+    list_display = (
+        *("number", "order_link", "state_label", "amount", "refunded_amount", "reason", "created_at", "succeeded_at"),
+        "error_text",
+    )
     list_select_related = ("order",)
-    list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)
-
-    @display(description=gettext_lazy("reason"))
-    def why(self, refund: Refund) -> str:
-        """Why the money goes back."""
-        return refund_reason(refund)
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("reason", ChoicesDropdownFilter),
+        ("connection", RelatedDropdownFilter),
+        NeedsPersonFilter,
+    )
 
 
 @admin.register(Invoice)
@@ -161,37 +160,38 @@ class SettlementAdmin(RowColumns, KeysetAdmin):
 
 
 def _money_moved(order: Order) -> Mapping[str, Any]:
-    payments = list(Payment.objects.filter(order=order).order_by("id"))
+    payments = list(Payment.objects.filter(order=order).select_related("connection").order_by("id"))
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
     invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
         Settlement.objects.filter(sub_order__order=order).select_related("merchant", "sub_order").order_by("id")
     )
+    rows: list[Payment | Refund] = [*payments, *refunds]
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
-    refunded = sum((refund.amount for refund in refunds if refund.state == RefundState.SUCCEEDED), Decimal(0))
+    refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
-        "payments": payments,
-        "refunds": [{"row": refund, "reason": refund_reason(refund)} for refund in refunds],
+        "payments": [{"row": payment, "through": through(payment)} for payment in payments],
+        "refunds": refunds,
+        "facts": list(_facts([row.number for row in rows])),
         "invoices": invoices,
         "settlements": settlements,
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
-        "remarks": list(_remarks(payments, refunds)),
+        "remarks": list(_remarks(order, payments, refunds)),
     }
 
 
-def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
+def _facts(numbers: list[str]) -> Iterator[Mapping[str, Any]]:
+    """What providers told of these payments and refunds, the oldest first."""
+    found = InboundFact.objects.filter(topic=Topic.PAYMENT, subject__in=numbers).select_related("connection")
+    for fact in found.order_by("id")[:MOST_FACTS]:
+        outcome = troubles.OUTCOMES.get(fact.outcome, fact.outcome)
+        yield {"row": fact, "kind": dict(NoticeKind.choices).get(fact.kind, fact.kind), "outcome": outcome}
+
+
+def _remarks(order: Order, payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
     for payment in payments:
-        if payment.state == PaymentState.CAPTURED and payment.needs_person_since:
-            yield Remark(
-                _(
-                    "Payment %(number)s was reported as captured more than once: find out whether the buyer paid twice,"
-                    " and send back what is too much."
-                )
-                % {"number": payment.number},
-                "danger",
-            )
         if payment.state == PaymentState.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
     rows: list[Payment | Refund] = [*payments, *refunds]
@@ -201,22 +201,15 @@ def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]
             yield Remark(
                 _("%(number)s needs a person: it failed %(attempts)s times, last with “%(error)s”.") % values, "danger"
             )
+    for ticket in Ticket.objects.filter(about_id=order.pk, state=TicketState.OPEN).order_by("id"):
+        sentence = troubles.sentence(ticket)
+        if sentence:
+            yield Remark(sentence, "danger")
     for refund in refunds:
-        values = {"number": refund.number, "amount": f"{refund.amount:,.2f}", "reason": refund_reason(refund)}
-        if refund.state == RefundState.REQUESTED and refund.needs_person_since:
-            yield Remark(
-                _("The provider has said nothing about refund %(number)s of %(amount)s yuan for days.") % values,
-                "danger",
-            )
-        if refund.state == RefundState.FAILED:
-            yield Remark(
-                _("Refund %(number)s of %(amount)s yuan failed (%(reason)s): the money is still ours.") % values,
-                "danger",
-            )
-        elif refund.state != RefundState.SUCCEEDED:
-            yield Remark(
-                _("Refund %(number)s of %(amount)s yuan is under way (%(reason)s).") % values,
-            )
+        if refund.state in OPEN_REFUNDS and not refund.needs_person_since:
+            values = {"number": refund.number, "amount": f"{refund.amount:,.2f}"}
+            values["reason"] = refund.get_reason_display()
+            yield Remark(_("Refund %(number)s of %(amount)s yuan is under way (%(reason)s).") % values)
 
 
 def _orders_of_number(text: str) -> QuerySet[Any]:

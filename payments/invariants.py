@@ -1,56 +1,142 @@
 """What must always hold of money that came in and went back."""
 
+from inventory.models import StorageClass
 from oms.common.invariants import Invariant
+from oms.common.models import FactState, TicketState, Topic
+from oms.common.states import listed
+from oms.merchants.models import Merchant
+from orders.models import OrderState, PaymentMethod, SubOrderState
+from payments import troubles
+from payments.models import Means, NoticeKind, PaymentState, RefundState, SettlementState
+from payments.owing import owed
+from payments.owing.derived import DERIVED
+
+
+def _has_ticket(subject_kind: str, row: str) -> str:
+    """Whether the row (alias) has a ticket that is open, or that somebody closed since the row needs a person."""
+    return f"""EXISTS (
+        SELECT FROM common_ticket t WHERE t.subject_kind = '{subject_kind}' AND t.subject_id = {row}.id
+          AND (t.state = '{TicketState.OPEN}' OR t.closed_at >= {row}.needs_person_since))"""
+
 
 INVARIANTS = (
     Invariant(
         "paid_is_the_sum_of_payments",
-        "`paid_amount` and `refunded_amount` are the sums of captured payments and of refunds that succeeded.",
-        """
-        SELECT o.number, o.paid_amount, coalesce(p.paid, 0), o.refunded_amount, coalesce(r.refunded, 0)
-        FROM orders_order o
-        LEFT JOIN (SELECT order_id, sum(captured_amount) AS paid FROM payments_payment GROUP BY order_id) AS p
-          ON p.order_id = o.id
-        LEFT JOIN (SELECT order_id, sum(amount) AS refunded FROM payments_refund WHERE state = 'succeeded'
-                   GROUP BY order_id) AS r ON r.order_id = o.id
-        WHERE NOT o.is_historical
-          AND (o.paid_amount, o.refunded_amount) <> (coalesce(p.paid, 0), coalesce(r.refunded, 0))
+        "`paid_amount`, `refunded_amount` and `payment_state` are what payments and refunds make of the order, or its"
+        " books are due.",
+        f"""
+        SELECT o.number, o.paid_amount, d.paid, o.refunded_amount, d.refunded, o.payment_state, d.payment_state AS told
+        FROM ({DERIVED.format(which="NOT o.is_historical")}) AS d JOIN orders_order o ON o.id = d.id
+        WHERE (o.paid_amount, o.refunded_amount) <> (d.paid, d.refunded)
+           OR (o.payment_state <> d.payment_state AND o.owed_changed_since IS NULL)
         """,
     ),
     Invariant(
         "refunds_within_payments",
-        "No payment gives back more than it captured, whatever state its refunds are in.",
+        "No payment gives back more than it captured; nor would it with the refunds under way, unless a provider gave"
+        " back more than it was asked to.",
+        f"""
+        SELECT p.number, p.captured_amount, sum(r.refunded_amount), sum({owed.RESERVED}) FROM payments_refund r
+        JOIN payments_payment p ON p.id = r.payment_id GROUP BY p.id
+        HAVING sum(r.refunded_amount) > p.captured_amount
+            OR (sum({owed.RESERVED}) > p.captured_amount AND NOT bool_or(r.refunded_amount > r.amount))
+        """,
+    ),
+    Invariant(
+        "refunds_go_back_the_way_the_money_came",
+        "A refund is of a payment of its order and goes over the payment's connection.",
         """
-        SELECT p.number, p.captured_amount, sum(r.amount) FROM payments_refund r
-        JOIN payments_payment p ON p.id = r.payment_id GROUP BY p.id HAVING sum(r.amount) > p.captured_amount
+        SELECT r.number FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
+        WHERE r.order_id <> p.order_id OR r.connection_id IS DISTINCT FROM p.connection_id
         """,
     ),
     Invariant(
         "prepaid_goods_go_out_only_paid",
         "A prepaid order goes past payment only when all of its money is there.",
-        """
+        f"""
         SELECT o.number, o.state, o.paid_amount, o.payable_amount FROM orders_order o
-        WHERE o.payment_method = 'prepaid' AND o.state NOT IN ('awaiting_payment', 'cancelled')
+        WHERE o.payment_method = '{PaymentMethod.PREPAID}'
+          AND o.state NOT IN ('{OrderState.AWAITING_PAYMENT}', '{OrderState.CANCELLED}')
           AND o.paid_amount < o.payable_amount
         """,
     ),
     Invariant(
-        "cancelled_money_goes_back",
-        "Money of a cancelled order is refunded, or a refund is under way, or its books are due.",
-        """
-        SELECT o.number, o.paid_amount FROM orders_order o
-        WHERE o.state = 'cancelled' AND o.paid_amount > 0 AND o.owed_changed_since IS NULL AND NOT o.is_historical
-          AND o.paid_amount > (SELECT coalesce(sum(amount), 0) FROM payments_refund r WHERE r.order_id = o.id)
+        "too_much_money_goes_back",
+        "What was captured beyond what is owed is refunded, or a refund is under way, or the order's books are due.",
+        f"""
+        SELECT * FROM (
+            SELECT o.number, o.state, {owed.CAPTURED} AS captured, {owed.OWED} AS owed, {owed.TOO_MUCH} AS too_much
+            FROM orders_order o WHERE o.owed_changed_since IS NULL AND NOT o.is_historical
+        ) AS o WHERE too_much > 0
         """,
     ),
     Invariant(
-        "notices_are_applied_to_their_payment",
-        "A captured payment of a provider has the notice that says so.",
-        """
+        "too_little_money_is_explained",
+        "Less is left of a prepaid order's money than is owed only where a provider gave back more than it was asked"
+        " to.",
+        f"""
+        SELECT * FROM (
+            SELECT o.number, o.state, {owed.CAPTURED} AS captured, {owed.OWED} AS owed, {owed.TOO_MUCH} AS too_much
+            FROM orders_order o
+            WHERE o.payment_method = '{PaymentMethod.PREPAID}' AND NOT o.is_historical
+              AND o.state <> '{OrderState.AWAITING_PAYMENT}' AND NOT EXISTS (
+                SELECT FROM payments_refund r WHERE r.order_id = o.id AND r.refunded_amount > r.amount)
+        ) AS o WHERE too_much < 0
+        """,
+    ),
+    Invariant(
+        "cash_is_collected_at_the_door",
+        "Goods on delivery that were delivered are paid in cash, or the order's books are due.",
+        f"""
+        SELECT s.number FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.payment_method = '{PaymentMethod.COD}' AND s.state IN ({listed(owed.THERE)}) AND s.payable_amount > 0
+          AND s.storage_class <> '{StorageClass.VIRTUAL}' AND o.owed_changed_since IS NULL
+          AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "captured_payments_have_their_fact",
+        "A captured payment that is no cash has the fact that says so.",
+        f"""
         SELECT p.number FROM payments_payment p
-        WHERE p.state = 'captured' AND p.sub_order_id IS NULL AND NOT EXISTS (
-            SELECT FROM payments_paymentnotice n
-            WHERE n.reference = p.number AND n.kind = 'captured' AND n.amount = p.captured_amount)
+        WHERE p.state = '{PaymentState.CAPTURED}' AND p.means <> '{Means.CASH}' AND NOT EXISTS (
+            SELECT FROM common_inboundfact f
+            WHERE f.subject = p.number AND f.topic = '{Topic.PAYMENT}' AND f.kind = '{NoticeKind.CAPTURED}'
+              AND f.state <> '{FactState.PENDING}' AND (f.body->>'amount')::numeric = p.captured_amount
+              AND (f.connection_id = p.connection_id OR p.connection_id IS NULL))
+        """,
+    ),
+    Invariant(
+        "contradictions_about_money_have_a_ticket",
+        "A person was told of every fact that contradicts a payment or refund.",
+        f"""
+        SELECT f.id, f.kind, f.subject, f.outcome FROM common_inboundfact f
+        WHERE f.topic = '{Topic.PAYMENT}' AND f.state = '{FactState.CONTRADICTED}'
+          AND NOT EXISTS (SELECT FROM payments_payment p JOIN common_ticket t ON t.subject_id = p.id
+                          WHERE p.number = f.subject AND t.subject_kind = '{troubles.PAYMENT}')
+          AND NOT EXISTS (SELECT FROM payments_refund r JOIN common_ticket t ON t.subject_id = r.id
+                          WHERE r.number = f.subject AND t.subject_kind = '{troubles.REFUND}')
+        """,
+    ),
+    Invariant(
+        "money_that_needs_a_person_has_a_ticket",
+        "A payment or refund that waits for a person, though nothing of it failed, has a ticket.",
+        f"""
+        SELECT p.number, p.state FROM payments_payment p
+        WHERE p.needs_person_since IS NOT NULL AND p.attempts = 0 AND NOT {_has_ticket(troubles.PAYMENT, "p")}
+        UNION ALL
+        SELECT r.number, r.state FROM payments_refund r
+        WHERE r.needs_person_since IS NOT NULL AND r.attempts = 0 AND NOT {_has_ticket(troubles.REFUND, "r")}
+        """,
+    ),
+    Invariant(
+        "refunds_that_nobody_sends_need_a_person",
+        "An intended refund over no connection waits for a person, or was just paid by hand.",
+        f"""
+        SELECT r.number FROM payments_refund r
+        WHERE r.connection_id IS NULL AND r.state = '{RefundState.INTENDED}' AND r.needs_person_since IS NULL
+          AND NOT EXISTS (SELECT FROM common_inboundfact f WHERE f.subject = r.number AND f.topic = '{Topic.PAYMENT}'
+                          AND f.kind = '{NoticeKind.REFUNDED}' AND f.state = '{FactState.PENDING}')
         """,
     ),
     Invariant(
@@ -66,12 +152,26 @@ INVARIANTS = (
     Invariant(
         "completed_marketplace_sub_orders_are_settled",
         "A completed sub-order of a marketplace merchant has its settlement, or its order's books are due.",
-        """
+        f"""
         SELECT s.number FROM orders_suborder s
-        JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = 'marketplace'
+        JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
         JOIN orders_order o ON o.id = s.order_id
-        WHERE o.state = 'completed' AND s.state = 'completed' AND o.owed_changed_since IS NULL
-          AND NOT EXISTS (SELECT FROM payments_settlement t WHERE t.sub_order_id = s.id)
+        WHERE s.state = '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
+          AND NOT EXISTS (SELECT FROM payments_settlement t
+                          WHERE t.sub_order_id = s.id AND t.state <> '{SettlementState.WITHDRAWN}')
+        """,
+    ),
+    Invariant(
+        "settlements_are_of_completed_sub_orders",
+        "What is owed to a merchant is for goods that the buyer kept. Where they came back, it is withdrawn; where it"
+        " was paid, a person was told; or the order's books are due.",
+        f"""
+        SELECT s.number, s.state, t.state AS settled FROM payments_settlement t
+        JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = s.order_id
+        WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
+          AND (t.state = '{SettlementState.OPEN}' OR (t.state = '{SettlementState.PAID}' AND NOT EXISTS (
+                SELECT FROM common_ticket k
+                WHERE k.kind = '{troubles.SETTLEMENT_TO_TAKE_BACK.code}' AND k.subject_id = t.id)))
         """,
     ),
 )

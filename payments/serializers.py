@@ -11,7 +11,7 @@ PAYMENT = {
     "order": "1364935748662587",
     "version": 3,
     "sub_order": None,
-    "provider": "sandbox",
+    "provider": "sandbox-pay",
     "state": "captured",
     "amount": "23.00",
     "captured_amount": "23.00",
@@ -26,6 +26,7 @@ REFUND = {
     "payment": "1364935748662587-P1",
     "state": "succeeded",
     "amount": "11.50",
+    "refunded_amount": "11.50",
     "currency": "CNY",
     "reason": "overpaid",
     "created_at": "2026-01-02T10:00:02+08:00",
@@ -41,6 +42,9 @@ class PaymentSerializer(serializers.ModelSerializer):
     sub_order = serializers.CharField(
         source="sub_order.number", default=None, allow_null=True, help_text="Set where the carrier collects cash."
     )
+    provider = serializers.CharField(
+        help_text="Who took the money: a payment provider's code, `cash` for a carrier, `external` for the merchant."
+    )
 
     class Meta:
         model = Payment
@@ -49,8 +53,9 @@ class PaymentSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(payments: QuerySet[Payment]) -> QuerySet[Payment]:
         """The query with all that is shown, in one statement."""
-        return payments.select_related("order", "sub_order").only(
-            *(name for name in PAYMENT if name not in ("order", "sub_order")), "order__number", "sub_order__number"
+        return payments.select_related("order", "sub_order", "connection").only(
+            *(name for name in PAYMENT if name not in ("order", "sub_order", "provider")),
+            *("means", "order__number", "sub_order__number", "connection__code"),
         )
 
 

@@ -1,4 +1,4 @@
-"""What should happen next to a sub-order or parcel and by when; late is what the watch stage alerts on."""
+"""What should happen next to a warehouse order or parcel and by when; late is what the watch stage alerts on."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -14,6 +14,7 @@ class CommonConfig(AppConfig):
 
     def ready(self) -> None:
         from oms.common import stuck
+        from oms.common.work import sandbox_speaker, signed_json  # noqa: F401 - they register their protocols
 
         stuck.register_kinds()
         post_migrate.connect(_install_triggers, sender=self)

@@ -15,8 +15,8 @@ from rest_framework.reverse import reverse
 
 from inventory.models import Stock
 from oms.common.door.api import ErrorSerializer, ErrorsSerializer, LineField, TextField
+from orders import kinds
 from orders.api import examples
-from orders.api.filters import INTERNAL_EVENTS
 from orders.intake.bodies import HistoricalBody, OrderBody
 from orders.models import (
     ActorKind,
@@ -30,6 +30,7 @@ from orders.models import (
     SubOrderState,
 )
 from orders.stock.stocktaking import MOST_UNITS
+from orders.timeline import changes_of
 
 MAX_BULK = 1000
 MAX_STOCK_ROWS = 1000
@@ -62,26 +63,6 @@ _PART = [
     *("total_quantity", *_SHARES, "created_at", "allocated_at", "released_at", "packed_at", "shipped_at"),
     *("delivered_at", "completed_at", "cancelled_at"),
 ]
-
-_PUBLIC_DATA = {
-    *(
-        "amount",
-        "carrier",
-        "location",
-        "number",
-        "numbers",
-        "parts",
-        "provider",
-        "short",
-        "warehouse",
-        "waybill",
-        "units",
-        "fields",
-    ),
-}
-# Rules and staff give reasons for each other's eyes; a merchant reads why it was cancelled or refunded.
-_REASON_IS_PUBLIC = {"cancelled", "cancel_requested", "refund_intended", "units_cancelled"}
-_TEXT_IS_PUBLIC = {"merchant_note"}
 
 
 class BulkBody(msgspec.Struct):
@@ -234,13 +215,33 @@ class EventSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(events: QuerySet[OrderEvent]) -> QuerySet[OrderEvent]:
         """The events that merchants see, with all that is shown, in one statement."""
-        return events.exclude(kind__in=INTERNAL_EVENTS).annotate(sub_order_number=F("sub_order__number")).order_by("pk")
+        return (
+            events.exclude(kind__in=kinds.hidden_from_merchants())
+            .annotate(sub_order_number=F("sub_order__number"))
+            .order_by("pk")
+        )
 
     def get_data(self, event: OrderEvent) -> dict[str, Any]:
         """The event's data without what is meant for staff."""
-        shown = _PUBLIC_DATA | {"reason"} if event.kind in _REASON_IS_PUBLIC else _PUBLIC_DATA
-        shown = shown | {"text"} if event.kind in _TEXT_IS_PUBLIC else shown
+        kind = kinds.known().get(event.kind)
+        shown = (kind and kind.public) or frozenset()
         return {key: value for key, value in (event.data or {}).items() if key in shown}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An event", {**examples.EVENTS[1], "changes": {}})])
+class EventWithChangesSerializer(EventSerializer):
+    """One change of the order, with what it was before. Only answers that are not kept for repetition show it."""
+
+    changes = serializers.SerializerMethodField(
+        help_text="Old and new value of each changed name, phone, region or address; empty for other events."
+    )
+
+    class Meta(EventSerializer.Meta):
+        fields = [*EventSerializer.Meta.fields, "changes"]
+
+    def get_changes(self, event: OrderEvent) -> dict[str, list[str]]:
+        """Old and new values by name."""
+        return {name: list(values) for name, values in changes_of(event).items()}
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])

@@ -4,6 +4,19 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from orders import kinds
+from orders.models import OrderState
+
+# How the end of an order is told.
+_ENDS = ", ".join(
+    f"('{state}', '{kind}')"
+    for state, kind in {
+        OrderState.COMPLETED: kinds.COMPLETED,
+        OrderState.CLOSED: kinds.CLOSED,
+        OrderState.CANCELLED: kinds.CANCELLED,
+    }.items()
+)
+
 
 def refresh(order_ids: Iterable[int]) -> None:
     """Derive `fulfilment_state` of the orders, and end those whose sub-orders are all over. One statement.
@@ -13,7 +26,7 @@ def refresh(order_ids: Iterable[int]) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH counted AS (
                 SELECT order_id,
                     count(*) FILTER (WHERE state NOT IN ('cancelled', 'returned')) AS live,
@@ -30,7 +43,9 @@ def refresh(order_ids: Iterable[int]) -> None:
                          WHEN c.shipped = c.live THEN 'shipped'
                          WHEN c.shipped > 0 THEN 'partly_shipped'
                          ELSE 'unfulfilled' END AS fulfilment_state,
-                    CASE WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
+                    -- What was completed may come back after all.
+                    CASE WHEN o.state = 'completed' AND c.live = 0 AND c.returned > 0 THEN 'closed'
+                         WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
                          WHEN c.completed > 0 THEN 'completed'
                          WHEN c.returned > 0 THEN 'closed'
                          ELSE 'cancelled' END AS new_state
@@ -50,7 +65,9 @@ def refresh(order_ids: Iterable[int]) -> None:
                 RETURNING o.id, d.state AS from_state, d.new_state AS to_state
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, to_state, 'job', 'fulfilment', from_state, to_state FROM moved WHERE from_state <> to_state
+            SELECT m.id, e.kind, 'job', 'fulfilment', m.from_state, m.to_state
+            FROM moved m JOIN (VALUES {_ENDS}) AS e(state, kind) ON e.state = m.to_state
+            WHERE m.from_state <> m.to_state
             """,
             {"ids": list(order_ids)},
         )

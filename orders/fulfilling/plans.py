@@ -17,8 +17,12 @@ class Plan:
     merchant_id: int
     storage_class: str
     region_code: str | None
+    # Warehouses (ids) that refused it and are no candidates any more.
+    refused_by: Sequence[int] | None = None
     wants: list[Want] = field(default_factory=list)
     candidates: Sequence[Candidate] = ()
+    # Candidates that are none because they refused it before.
+    refusing: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN
     shortage: dict[str, int] = field(default_factory=dict)
 

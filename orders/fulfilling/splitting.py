@@ -6,6 +6,7 @@ Virtual goods are a storage class of their own. Every line goes whole into one s
 from django.db import connection
 
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders import kinds
 from orders.actors import job
 from orders.changing import units
 from orders.models import Order
@@ -50,7 +51,7 @@ def _split(order_ids: list[int]) -> None:
                 WHERE id = ANY(%(ids)s)
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
-                SELECT p.order_id, 'split', 'job', 'split', 'ready_to_split', 'split',
+                SELECT p.order_id, '{kinds.SPLIT}', 'job', 'split', 'ready_to_split', 'split',
                     jsonb_build_object('parts',
                         jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
                 FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id

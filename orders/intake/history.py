@@ -102,4 +102,5 @@ def _payment_state(order: CheckedOrder, paid: int, refunded: int) -> OrderPaymen
         return OrderPaymentState.REFUNDED if refunded >= paid else OrderPaymentState.PARTLY_REFUNDED
     if paid:
         return OrderPaymentState.PAID if paid >= order.payable_amount else OrderPaymentState.PARTLY_PAID
-    return OrderPaymentState.ON_DELIVERY if order.body.payment_method == PaymentMethod.COD else OrderPaymentState.UNPAID
+    # It ended without money, so it was cancelled: nobody pays for it at the door any more.
+    return OrderPaymentState.NOTHING_DUE if order.body.payment_method == PaymentMethod.COD else OrderPaymentState.UNPAID

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from django.db import connection
-
 from inventory.models import StorageClass
 from oms.common.copying import text_array
+from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
 
@@ -59,7 +58,7 @@ class Reference:
 
 
 # Two statements, since one plan does not fit both.
-_SELLS_ALL = "(m.id = %(merchant)s OR m.status <> 'suspended')"
+_SELLS_ALL = f"(m.id = %(merchant)s OR m.status <> '{Merchant.Status.SUSPENDED}')"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
 
 
@@ -67,7 +66,7 @@ def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
     """The reference of the bodies that the merchant sent."""
     found = Reference(merchant)
     sells_all = merchant.kind == Merchant.Kind.SELF_OPERATED
-    rows = connection.fetch_prepared(
+    rows = fetch_prepared(
         f"""
         SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id

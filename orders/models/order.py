@@ -23,8 +23,14 @@ class OrderState(models.TextChoices):
     CLOSED = "closed", _("Closed")
 
 
+# The order's way is at its end.
+OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+# Every unit is in a sub-order, or was in one.
+ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
+
+
 class OrderPaymentState(models.TextChoices):
-    """Derived from payments and refunds by `payments.owing.balancing.payment_state`."""
+    """Derived from payments and refunds by `payments.owing.derived.refresh`."""
 
     UNPAID = "unpaid", _("Unpaid")
     PENDING = "pending", _("Payment pending")
@@ -78,6 +84,8 @@ class Order(WorkItem, Versioned):
     `payable = goods + freight - coupon - points - gift card`, in yuan.
     """
 
+    # Orders that need no payment before delivery begin with their review; historical ones are stored as they ended.
+    initial_states = (OrderState.IN_REVIEW, *OVER)
     ticket_subject = TicketSubject("order", "NEW.id")
 
     number = models.CharField(_("order number"), max_length=16, editable=False)
@@ -193,6 +201,7 @@ class Order(WorkItem, Versioned):
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),
+            ("view_personal_data", _("Can see what a changed name, phone or address was before")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),
@@ -235,12 +244,7 @@ class Order(WorkItem, Versioned):
                 name="order_with_goods_goes_on_with_a_region",
             ),
             models.CheckConstraint(
-                condition=Q(is_historical=False)
-                | Q(
-                    state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
-                    owed_changed_since__isnull=True,
-                    open_holds=0,
-                ),
+                condition=Q(is_historical=False) | Q(state__in=OVER, owed_changed_since__isnull=True, open_holds=0),
                 name="order_historical_is_over",
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
@@ -251,6 +255,10 @@ class Order(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=~Q(state=OrderState.COMPLETED) | Q(completed_at__isnull=False),
                 name="order_completed_at_set_once_completed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=ONCE_SPLIT) | Q(split_at__isnull=False) | Q(is_historical=True),
+                name="order_split_at_set_once_split",
             ),
         ]
         indexes = [

@@ -73,7 +73,7 @@ def read_counts(table: tables.Table, fields: Sequence[str], now: datetime) -> li
         if all(place) and first.setdefault(place, number) != number:
             detail = _("This SKU of this warehouse stands in row %(row)d already.") % {"row": first[place]}
             entry.errors.append(FieldError("sku", "named_twice", detail))
-        if not entry.errors:
+        if not entry.errors and not isinstance(counted, FieldError):
             entry.body = Change(sku=place[1], warehouse=place[0], on_hand=counted, note=values.get("note", ""))
         entries.append(entry)
     return entries

@@ -4,21 +4,25 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from oms.common import tickets
 from oms.common.errors import OmsError
-from oms.common.work import nudging
+from oms.common.models import TicketResult, Topic
+from oms.common.work import facts
 from orders import timeline
 from orders.actors import Actor
-from payments.models import PaymentNotice, Refund
-from payments.taking import noticing
+from payments import kinds, troubles
+from payments.models import NoticeKind, Refund
+from payments.providers import defaults
+from payments.taking.judging import PAID_BY_HAND
 
 
 @transaction.atomic
 def confirm_paid_out(refund_id: int, *, note: str, actor: Actor) -> None:
-    """Record that the refund was paid by hand; `note` says how, such as the number of the bank transfer.
+    """Record that the refund, or what of it did not go back, was paid by hand; `note` says how, such as the number of
+    the bank transfer.
 
-    It counts as a notice of ours beside those of providers, so the refund succeeds once, whatever else arrives. Raises
-    OmsError for an empty note, and unless the refund needs a person: while a provider is at it, paying by hand would
-    pay twice.
+    It counts as a fact beside those of providers, so the refund succeeds once, whatever else arrives. Raises OmsError
+    for an empty note, and unless the refund needs a person: while a provider is at it, paying by hand would pay twice.
     """
     note = note.strip()
     if not note:
@@ -26,10 +30,17 @@ def confirm_paid_out(refund_id: int, *, note: str, actor: Actor) -> None:
     refund = Refund.objects.select_for_update(no_key=True, of=("self",)).get(pk=refund_id)
     if refund.needs_person_since is None:
         raise OmsError(_("This goes on by itself; paying it by hand could pay it twice."))
-    notice = noticing.Notice(
-        f"by-hand-{refund.number}", PaymentNotice.Kind.REFUNDED, refund.number, refund.amount, timezone.now()
+    if not refund.rest:
+        raise OmsError(_("All of it went back already."))
+    news = facts.News(
+        # Once for the whole refund, and once more for what another amount left open.
+        key=f"{refund.number}:{refund.version}",
+        kind=NoticeKind.REFUNDED,
+        subject=refund.number,
+        occurred_at=timezone.now(),
+        body={"amount": str(refund.rest), "transaction": PAID_BY_HAND},
     )
-    noticing.receive("by_hand", [notice])
+    facts.receive(defaults.by_hand().pk, Topic.PAYMENT, [news])
     Refund.objects.filter(pk=refund_id).update(needs_person_since=None)
-    timeline.record(refund.order_id, "paid_out", actor, number=refund.number, amount=str(refund.amount), note=note)
-    nudging.nudge("apply_notices")
+    tickets.close_tickets(troubles.OF_REFUNDS, [refund_id], result=TicketResult.DONE, closed_by=actor.name)
+    timeline.record(refund.order_id, kinds.PAID_OUT, actor, number=refund.number, amount=str(refund.rest), note=note)

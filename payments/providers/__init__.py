@@ -1,4 +1,4 @@
-"""Payment providers, each one module behind one small protocol."""
+"""Payment providers, each protocol one module behind one small interface."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Protocol
 
 from oms.common.metrics import measured
+from oms.common.models import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,18 @@ class Answer:
 
 
 class Provider(Protocol):
-    """What the OMS needs of a payment provider. The result of a charge comes later, as a notice.
+    """What the OMS needs of a payment provider. The result of a charge comes later, as a fact.
 
     Asking twice with the same reference has the effect of asking once.
     """
 
-    def request(self, charges: Sequence[Charge]) -> dict[str, Answer]:
-        """Ask buyers for money; answers by reference."""
+    def request(self, charges: Sequence[Charge], link: Connection) -> dict[str, Answer]:
+        """Ask buyers for money over the connection; answers by reference."""
 
-    def refund(self, charges: Sequence[Charge]) -> dict[str, Answer]:
-        """Send money back; answers by reference."""
+    def refund(self, charges: Sequence[Charge], link: Connection) -> dict[str, Answer]:
+        """Send money back over the connection; answers by reference."""
 
 
-def get(name: str) -> Provider:
-    """The provider of that name: the `PROVIDER` of a module of this package."""
-    return measured(import_module(f"payments.providers.{name}").PROVIDER, system="payment", name=name)
+def get(protocol: str) -> Provider:
+    """The provider that speaks the protocol: the `PROVIDER` of a module of this package."""
+    return measured(import_module(f"payments.providers.{protocol}").PROVIDER, system="payment", name=protocol)

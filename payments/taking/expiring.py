@@ -3,18 +3,22 @@
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from oms.common.models import FactState, Topic
 from oms.common.work.claiming import Stage
 from orders import actors
 from orders.changing import cancelling
 from orders.locking import lock_orders
+from orders.models import OrderState
+from payments.models import NoticeKind
 
-# A notice that is stored but not applied yet is money: the order stays until it is applied. What was applied and did
-# not start the review was too little; it goes back.
-_UNPAID = """
-    o.state = 'awaiting_payment' AND o.pay_by < now() AND o.open_holds = 0
+# A fact that is stored but not applied yet is money: the order stays until it is applied. What was applied and did not
+# start the review was too little; it goes back.
+_UNPAID = f"""
+    o.state = '{OrderState.AWAITING_PAYMENT}' AND o.pay_by < now() AND o.open_holds = 0
     AND NOT EXISTS (
-        SELECT FROM payments_payment p JOIN payments_paymentnotice n ON n.reference = p.number
-        WHERE p.order_id = o.id AND n.kind = 'captured' AND n.applied_at IS NULL)
+        SELECT FROM payments_payment p JOIN common_inboundfact f ON f.subject = p.number
+        WHERE p.order_id = o.id AND f.topic = '{Topic.PAYMENT}' AND f.kind = '{NoticeKind.CAPTURED}'
+          AND f.state = '{FactState.PENDING}')
 """
 
 

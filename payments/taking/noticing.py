@@ -1,203 +1,201 @@
-"""Notices of payment providers: stored as they come, applied once, whatever their order.
+"""What payment providers tell us: stored as facts, applied once, whatever their order.
 
-Money that arrives for an order that was cancelled meanwhile is captured all the same; `payments.owing.balancing` then
-finds that it is too much and sends it back.
+Money that arrives for an order that was cancelled meanwhile is captured all the same; `payments.owing` then finds that
+it is too much and sends it back.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
 
-from oms.common.work import nudging
-from oms.common.work.claiming import Stage
-from orders import isolating
-from payments.models import PaymentNotice
-from payments.owing import balancing
+from oms.common import tickets
+from oms.common.models import Connection, Topic
+from oms.common.tickets import TicketKind, Trouble
+from oms.common.work import facts
+from oms.common.work.facts import Fact, FactWork, Verdict
+from orders.kinds import REVIEW_STARTED
+from orders.locking import lock_orders
+from orders.models import ActorKind, OrderEvent, OrderState
+from payments import kinds, troubles
+from payments.models import NoticeKind, Payment, Refund
+from payments.owing import derived
+from payments.providers import defaults
+from payments.taking import dropping, judging
+from payments.taking.judging import Ruling, Told
+
+_OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED)
+_OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED)
+# What facts change.
+_COLUMNS = ("state", "transaction_number", "lease_until", "needs_person_since")
+_PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
+_REFUND_COLUMNS = (*_COLUMNS, "refunded_amount", "succeeded_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What a provider says: `key` is its own for this notice, `reference` our payment's or refund's number.
-    Amount in yuan."""
+class _Ruled:
+    """A fact, the row that it is about, and what came of it."""
 
-    key: str
-    kind: PaymentNotice.Kind
-    reference: str
-    amount: Decimal
-    occurred_at: datetime
+    told: Told
+    row: Payment | Refund
+    ruling: Ruling
 
 
-def receive(provider: str, notices: Sequence[Notice]) -> None:
-    """Store the notices; repeated ones are ignored."""
-    PaymentNotice.objects.bulk_create(
-        [
-            PaymentNotice(
-                provider=provider,
-                notice_key=notice.key,
-                kind=notice.kind,
-                reference=notice.reference,
-                amount=notice.amount,
-                occurred_at=notice.occurred_at,
-            )
-            for notice in notices
-        ],
-        ignore_conflicts=True,
+def locate(found: Sequence[Fact]) -> Mapping[int, int]:
+    """The order of each fact whose payment or refund we know, by fact id."""
+    payments = Payment.objects.filter(number__in={fact.subject for fact in found if fact.kind in _OF_PAYMENTS})
+    refunds = Refund.objects.filter(number__in={fact.subject for fact in found if fact.kind in _OF_REFUNDS})
+    of_payments = dict(payments.order_by().values_list("number", "order_id"))
+    of_refunds = dict(refunds.order_by().values_list("number", "order_id"))
+    located = {}
+    for fact in found:
+        orders = of_payments if fact.kind in _OF_PAYMENTS else of_refunds if fact.kind in _OF_REFUNDS else {}
+        if fact.subject in orders:
+            located[fact.id] = orders[fact.subject]
+    return located
+
+
+def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdict]:
+    """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
+    must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
+    codes = dict(Connection.objects.filter(pk__in={fact.connection_id for fact in fresh}).values_list("pk", "code"))
+    told = sorted((judging.understand(fact, codes[fact.connection_id]) for fact in fresh), key=lambda one: one.fact_id)
+    ruled = _rule_on_payments([one for one in told if one.kind in _OF_PAYMENTS])
+    ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS])
+    _tell(ruled)
+    _call_people(ruled)
+    touched = sorted({one.row.order_id for one in ruled})
+    derived.refresh(touched)
+    _start_review(touched)
+    dropping.drop_needless(touched)
+    return {one.told.fact_id: one.ruling.verdict for one in ruled}
+
+
+def _rule_on_payments(told: Sequence[Told]) -> list[_Ruled]:
+    if not told:
+        return []
+    rows = Payment.objects.filter(number__in={one.subject for one in told}).select_related("connection").order_by("id")
+    payments = {payment.number: payment for payment in rows.select_for_update(no_key=True, of=("self",))}
+    before = _snapshot(payments.values(), _PAYMENT_COLUMNS)
+    by_hand_id = defaults.by_hand().pk
+    ruled = []
+    for one in told:
+        payment = payments[one.subject]
+        ruled.append(_Ruled(one, payment, judging.rule_on_payment(payment, one, by_hand_id)))
+    _write(payments.values(), _PAYMENT_COLUMNS, before)
+    return ruled
+
+
+def _rule_on_refunds(told: Sequence[Told]) -> list[_Ruled]:
+    if not told:
+        return []
+    rows = Refund.objects.filter(number__in={one.subject for one in told}).order_by("id")
+    rows = rows.select_related("connection", "payment").select_for_update(no_key=True, of=("self",))
+    refunds = {refund.number: refund for refund in rows}
+    left = _left({refund.payment_id for refund in refunds.values()})
+    before = _snapshot(refunds.values(), _REFUND_COLUMNS)
+    by_hand_id = defaults.by_hand().pk
+    ruled = []
+    for one in told:
+        refund = refunds[one.subject]
+        held = refund.refunded_amount
+        ruling = judging.rule_on_refund(refund, one, by_hand_id, left[refund.payment_id])
+        left[refund.payment_id] -= refund.refunded_amount - held
+        ruled.append(_Ruled(one, refund, ruling))
+    _write(refunds.values(), _REFUND_COLUMNS, before)
+    return ruled
+
+
+def _left(payment_ids: set[int]) -> dict[int, Decimal]:
+    """What each of the payments has not given back yet."""
+    refunded = Coalesce(Sum("refunds__refunded_amount"), Decimal(0))
+    payments = Payment.objects.filter(pk__in=payment_ids).order_by()
+    return dict(payments.annotate(left=F("captured_amount") - refunded).values_list("pk", "left"))
+
+
+def _snapshot(rows: Iterable[Payment | Refund], columns: Sequence[str]) -> dict[int, list[object]]:
+    return {row.pk: [getattr(row, name) for name in columns] for row in rows}
+
+
+def _write(rows: Iterable[Payment | Refund], columns: Sequence[str], before: Mapping[int, list[object]]) -> None:
+    """Write these columns of the rows of one table that are not as they were. One statement."""
+    changed = [row for row in rows if [getattr(row, name) for name in columns] != before[row.pk]]
+    if not changed:
+        return
+    table = changed[0]._meta.db_table
+    values = [{"id": row.pk, **{name: getattr(row, name) for name in columns}} for row in changed]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {table} t SET {", ".join(f"{name} = n.{name}" for name in columns)}
+            FROM json_populate_recordset(NULL::{table}, %s) AS n WHERE t.id = n.id
+            """,
+            [json.dumps(values, default=str)],
+        )
+
+
+def _tell(ruled: Sequence[_Ruled]) -> None:
+    """Put what happened on the timelines."""
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order_id=one.row.order_id,
+            kind=one.ruling.event.code,
+            actor_kind=ActorKind.PROVIDER,
+            actor=one.told.teller,
+            data={
+                "amount": str(one.row.amount if one.told.amount is None else one.told.amount),
+                "provider": one.row.provider,
+                "number": one.row.number,
+                **({"notice": one.told.key} if one.ruling.event is kinds.CAPTURED_TWICE else {}),
+            },
+        )
+        for one in ruled
+        if one.ruling.event
     )
-    nudging.nudge("apply_notices")
 
 
-_FRESH = """
-    FROM payments_paymentnotice n
-    LEFT JOIN payments_payment p ON p.number = n.reference
-    LEFT JOIN payments_refund r ON r.number = n.reference
-    WHERE n.applied_at IS NULL ORDER BY n.id
-"""
-_ORDER = "coalesce(p.order_id, r.order_id)"
-
-
-def run(limit: int) -> int:
-    """Apply up to `limit` stored notices; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT n.id, {_ORDER} {_FRESH} LIMIT %s", [limit])
-        found = cursor.fetchall()
-    return isolating.work_on("apply_notices", found, _apply_fresh)
-
-
-def backlog() -> str:
-    """Notices that are not applied yet."""
-    return f"SELECT n.received_at AS due, {isolating.needs_person(_ORDER)} AS needs_person {_FRESH}"
-
-
-def _apply_fresh(notice_ids: list[int], order_ids: list[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT id FROM payments_paymentnotice WHERE id = ANY(%s) AND applied_at IS NULL
-            ORDER BY id FOR UPDATE SKIP LOCKED
-            """,
-            [notice_ids],
-        )
-        fresh = [key for (key,) in cursor.fetchall()]
-    _lock(fresh)
-    _apply(fresh)
-    _show_repeated(fresh)
-    balancing.refresh(order_ids)
-    _start_review(order_ids)
-    return len(fresh)
-
-
-def _lock(notice_ids: Sequence[int]) -> None:
-    """Lock the payments and then the refunds that the notices name, by id, as the stages that send them do."""
-    with connection.cursor() as cursor:
-        for table in ("payments_payment", "payments_refund"):
-            cursor.execute(
-                f"""
-                SELECT id FROM {table} WHERE number IN (SELECT reference FROM payments_paymentnotice WHERE id = ANY(%s))
-                ORDER BY id FOR NO KEY UPDATE
-                """,
-                [list(notice_ids)],
-            )
-
-
-def apply_to_order(order_id: int, notice_key: str) -> None:
-    """Apply a notice about a locked order at once, instead of when the stage comes to it. Needs an open transaction."""
-    notices = PaymentNotice.objects.filter(notice_key=notice_key, applied_at=None).values_list("id", flat=True)
-    _apply_fresh(list(notices), [order_id])
-
-
-def _apply(notice_ids: Sequence[int]) -> None:
-    """Move payments and refunds as the notices say, tell the timeline, and mark the notices."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH notice AS MATERIALIZED (
-                SELECT DISTINCT ON (reference, kind) * FROM payments_paymentnotice
-                WHERE id = ANY(%(ids)s) ORDER BY reference, kind, id
-            ), captured AS (
-                UPDATE payments_payment p SET state = 'captured', captured_amount = n.amount,
-                    captured_at = n.occurred_at, lease_until = NULL
-                FROM notice n WHERE n.kind = 'captured' AND p.number = n.reference AND p.state <> 'captured'
-                RETURNING n.id AS notice_id, p.order_id, p.number, n.amount, n.provider, 'paid' AS kind
-            ), failed AS (
-                UPDATE payments_payment p SET state = 'failed', lease_until = NULL
-                FROM notice n WHERE n.kind = 'failed' AND p.number = n.reference AND p.state IN ('intended', 'pending')
-                  AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'captured')
-                RETURNING n.id, p.order_id, p.number, n.amount, n.provider, 'payment_failed'
-            ), refunded AS (
-                UPDATE payments_refund r SET state = 'succeeded', succeeded_at = n.occurred_at, lease_until = NULL,
-                    needs_person_since = NULL
-                FROM notice n WHERE n.kind = 'refunded' AND r.number = n.reference AND r.state <> 'succeeded'
-                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refunded'
-            ), refund_failed AS (
-                UPDATE payments_refund r SET state = 'failed', lease_until = NULL, needs_person_since = now()
-                FROM notice n WHERE n.kind = 'refund_failed' AND r.number = n.reference
-                  AND r.state IN ('intended', 'requested')
-                  AND NOT EXISTS (SELECT FROM notice c WHERE c.reference = n.reference AND c.kind = 'refunded')
-                RETURNING n.id, r.order_id, r.number, n.amount, n.provider, 'refund_failed'
-            ), effect AS (
-                SELECT * FROM captured UNION ALL SELECT * FROM failed
-                UNION ALL SELECT * FROM refunded UNION ALL SELECT * FROM refund_failed
-            ), told AS (
-                INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data, is_public)
-                SELECT order_id, kind, 'provider', provider,
-                    jsonb_build_object('amount', amount::text, 'provider', provider, 'number', number),
-                    kind IN ('paid', 'refunded')
-                FROM effect
-            )
-            UPDATE payments_paymentnotice n SET applied_at = now(), outcome = CASE
-                WHEN n.id IN (SELECT notice_id FROM effect) THEN 'applied'
-                WHEN EXISTS (SELECT FROM payments_payment p WHERE p.number = n.reference)
-                  OR EXISTS (SELECT FROM payments_refund r WHERE r.number = n.reference) THEN 'no_effect'
-                ELSE 'unknown_reference' END
-            WHERE n.id = ANY(%(ids)s)
-            """,
-            {"ids": list(notice_ids)},
-        )
-
-
-def _show_repeated(notice_ids: Sequence[int]) -> None:
-    """A payment captured under a second key is more money, or the same money told twice: a person must find out."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH again AS (
-                SELECT n.* FROM payments_paymentnotice n
-                WHERE n.id = ANY(%s) AND n.kind = 'captured' AND EXISTS (
-                    SELECT FROM payments_paymentnotice b
-                    WHERE b.reference = n.reference AND b.kind = 'captured' AND b.id < n.id)
-            ), shown AS (
-                UPDATE payments_payment p SET needs_person_since = coalesce(needs_person_since, now()),
-                    last_error = 'captured more than once'
-                WHERE p.number IN (SELECT reference FROM again)
-            )
-            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT p.order_id, 'captured_twice', 'provider', a.provider, jsonb_build_object('amount', a.amount::text,
-                'provider', a.provider, 'number', p.number, 'notice', a.notice_key)
-            FROM again a JOIN payments_payment p ON p.number = a.reference ORDER BY a.id
-            """,
-            [list(notice_ids)],
-        )
+def _call_people(ruled: Sequence[_Ruled]) -> None:
+    """Close the tickets of refunds that went back, and open those that the rulings ask for."""
+    gone = [one.row.pk for one in ruled if one.ruling.event is kinds.REFUNDED]
+    tickets.close_tickets(troubles.OF_OPEN_REFUNDS, gone)
+    found: dict[str, tuple[TicketKind, list[Trouble]]] = {}
+    for one in ruled:
+        kind = one.ruling.ticket
+        if kind:
+            trouble = Trouble(one.row.pk, one.ruling.reason, one.ruling.values, about_id=one.row.order_id)
+            found.setdefault(kind.code, (kind, []))[1].append(trouble)
+    for kind, of_kind in found.values():
+        tickets.open_tickets(kind, of_kind, opened_by=facts.STAGES[Topic.PAYMENT])
 
 
 def _start_review(order_ids: Sequence[int]) -> None:
     """Orders whose money is all there go on; the orders are locked."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH moved AS (
-                UPDATE orders_order SET state = 'in_review', paid_at = now(), ready_at = now(), pay_by = NULL,
-                    attempts = 0, last_error = '', needs_person_since = NULL
-                WHERE id = ANY(%s) AND state = 'awaiting_payment' AND paid_amount >= payable_amount
+                UPDATE orders_order SET state = '{OrderState.IN_REVIEW}', paid_at = now(), ready_at = now(),
+                    pay_by = NULL, attempts = 0, last_error = '', needs_person_since = NULL
+                WHERE id = ANY(%s) AND state = '{OrderState.AWAITING_PAYMENT}' AND paid_amount >= payable_amount
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'review_started', 'job', 'payment', 'awaiting_payment', 'in_review' FROM moved
+            SELECT id, '{REVIEW_STARTED}', '{ActorKind.JOB}', 'payment', '{OrderState.AWAITING_PAYMENT}',
+                '{OrderState.IN_REVIEW}'
+            FROM moved
             """,
             [list(order_ids)],
         )
 
 
-STAGE = Stage("apply_notices", run, wakes=("review", "owing"), backlog=backlog)
+WORK = FactWork(Topic.PAYMENT, locate, lock_orders, apply)
+STAGE = facts.fact_stage(WORK, wakes=("review", "owing"))
+
+
+def run(limit: int) -> int:
+    """Apply up to `limit` facts about money; returns how many were settled or put off."""
+    return STAGE.run(limit)

@@ -1,26 +1,29 @@
 """Asking buyers for money, and sending it back: the stages that talk to payment providers.
 
 An intent row comes first; its number is the key under which the provider knows it, so asking again after a time-out
-has no second effect.
+has no second effect. Each provider's connection is served for itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 
-from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
-from oms.common.work.calling import Outcomes, under_lease
+from oms.common import tickets
+from oms.common.models import Connection
+from oms.common.tickets import Trouble
+from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
-from orders.models import Order
-from payments import providers
-from payments.models import Payment, Refund
-from payments.providers import Answer, Charge
+from orders.models import ActorKind, Order, OrderPaymentState, OrderState
+from payments import kinds, providers, troubles
+from payments.models import Means, Payment, PaymentState, Refund, RefundState
+from payments.providers import Answer, Charge, defaults
 
-INTENT_QUEUE = Queue(Order, "q.state = 'awaiting_payment' AND q.payment_state = 'unpaid'")
-PAYMENT_QUEUE = Queue(Payment, "q.state = 'intended'")
-REFUND_QUEUE = Queue(Refund, "q.state = 'intended'")
+INTENT_QUEUE = Queue(
+    Order, f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
+)
+PAYMENT_QUEUE = Queue(Payment, f"q.state = '{PaymentState.INTENDED}'")
+REFUND_QUEUE = Queue(Refund, f"q.state = '{RefundState.INTENDED}'")
 # Bank transfers take up to a few working days; after that somebody must ask.
 REFUND_SILENCE = timedelta(days=5)
 
@@ -33,77 +36,107 @@ def intend(limit: int) -> int:
 def _intend(order_ids: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH intended AS (
-                INSERT INTO payments_payment (number, order_id, provider, state, amount)
+                INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount)
                 SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-                    o.id, %(provider)s, 'intended', o.payable_amount - o.paid_amount
+                    o.id, '{Means.ONLINE}', %(connection)s, '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
                 FROM orders_order o WHERE o.id = ANY(%(ids)s)
                 RETURNING order_id
             )
-            UPDATE orders_order SET payment_state = 'pending' WHERE id IN (SELECT order_id FROM intended)
+            UPDATE orders_order SET payment_state = '{OrderPaymentState.PENDING}'
+            WHERE id IN (SELECT order_id FROM intended)
             """,
-            {"ids": order_ids, "provider": settings.PAYMENT_ADAPTER},
+            {"ids": order_ids, "connection": defaults.default_connection().pk},
         )
 
 
-def request(limit: int) -> int:
-    """Send up to `limit` payment intents to their providers; returns how many were claimed."""
-    return _send(
-        PAYMENT_QUEUE,
-        limit,
-        "SELECT id, provider, number, amount, '' FROM payments_payment WHERE id = ANY(%s)",
-        lambda provider, charges: providers.get(provider).request(charges),
-        """
-        WITH moved AS (
-            UPDATE payments_payment SET state = 'pending', lease_until = NULL, attempts = 0, last_error = ''
-            WHERE id = ANY(%s) RETURNING order_id, amount, provider, number
+# --- Payments
+
+
+def _payment_charges(keys: Sequence[int]) -> dict[int, Charge]:
+    rows = Payment.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount")
+    return {key: Charge(number, amount) for key, number, amount in rows}
+
+
+def _ask_for_payments(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
+    return providers.get(link.protocol).request(charges, link)
+
+
+def _note_payments(outcomes: Outcomes[Answer]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH moved AS (
+                UPDATE payments_payment SET state = '{PaymentState.PENDING}', lease_until = NULL, attempts = 0,
+                    last_error = ''
+                WHERE id = ANY(%s) RETURNING order_id, amount, connection_id, number
+            )
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
+            SELECT m.order_id, '{kinds.PAYMENT_REQUESTED}', '{ActorKind.JOB}', 'payment',
+                jsonb_build_object('amount', m.amount::text, 'provider', c.code, 'number', m.number)
+            FROM moved m JOIN common_connection c ON c.id = m.connection_id
+            """,
+            [list(outcomes.taken)],
         )
-        INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-        SELECT order_id, 'payment_requested', 'job', 'payment',
-            jsonb_build_object('amount', amount::text, 'provider', provider, 'number', number)
-        FROM moved
-        """,
-    )
+    if outcomes.refused:
+        put_off(PAYMENT_QUEUE, outcomes.reasons())
 
 
-def refund(limit: int) -> int:
-    """Send up to `limit` refund intents to the providers of their payments; returns how many were claimed."""
-    return _send(
-        REFUND_QUEUE,
-        limit,
-        """
-        SELECT r.id, p.provider, r.number, r.amount, p.number
-        FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id WHERE r.id = ANY(%s)
-        """,
-        lambda provider, charges: providers.get(provider).refund(charges),
-        """
-        UPDATE payments_refund SET state = 'requested', lease_until = NULL, attempts = 0, last_error = '',
-            ready_at = now()
-        WHERE id = ANY(%s)
-        """,
-    )
+# --- Refunds
 
+
+def _refund_charges(keys: Sequence[int]) -> dict[int, Charge]:
+    rows = Refund.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount", "payment__number")
+    return {key: Charge(number, amount, of) for key, number, amount, of in rows}
+
+
+def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
+    return providers.get(link.protocol).refund(charges, link)
+
+
+def _note_refunds(outcomes: Outcomes[Answer]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE payments_refund SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
+                last_error = '', ready_at = now()
+            WHERE id = ANY(%s)
+            """,
+            [list(outcomes.taken)],
+        )
+    if outcomes.refused:
+        put_off(REFUND_QUEUE, outcomes.reasons())
+
+
+# --- Refunds of which the provider says nothing
 
 _SILENT = f"""
     FROM payments_refund
-    WHERE state = 'requested' AND needs_person_since IS NULL
+    WHERE state = '{RefundState.REQUESTED}' AND needs_person_since IS NULL
       AND ready_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
     ORDER BY ready_at
 """
 
 
+@transaction.atomic
 def chase(limit: int) -> int:
-    """Show up to `limit` refunds of which their provider said nothing for long to a person; returns how many."""
+    """Call a person for up to `limit` refunds of which their provider said nothing for long; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE payments_refund SET needs_person_since = now(), last_error = 'no word from the provider'
-            WHERE id IN (SELECT id {_SILENT} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+            UPDATE payments_refund r SET needs_person_since = now() FROM common_connection c
+            WHERE c.id = r.connection_id AND r.id IN (SELECT id {_SILENT} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING r.id, r.order_id, r.number, r.amount::text, c.code
             """,
             [limit],
         )
-        return cursor.rowcount
+        found = [
+            Trouble(key, values={"number": number, "expected": amount, "provider": provider}, about_id=order_id)
+            for key, order_id, number, amount, provider in cursor.fetchall()
+        ]
+    tickets.open_tickets(troubles.REFUND_SILENT, found, opened_by="chase_refunds")
+    return len(found)
 
 
 def chase_backlog() -> str:
@@ -112,35 +145,10 @@ def chase_backlog() -> str:
     return f"SELECT ready_at + {wait} AS due, false AS needs_person {_SILENT}"
 
 
-def _send(
-    queue: Queue,
-    limit: int,
-    read: str,
-    call: Callable[[str, Sequence[Charge]], dict[str, Answer]],
-    finish: str,
-) -> int:
-    def ask(ids: list[int]) -> Outcomes[Answer]:
-        with connection.cursor() as cursor:
-            cursor.execute(read, [ids])
-            by_provider: dict[str, dict[int, Charge]] = {}
-            for key, provider, number, amount, of in cursor.fetchall():
-                by_provider.setdefault(provider, {})[key] = Charge(number, amount, of)
-        outcomes = Outcomes[Answer]()
-        for provider, charges in by_provider.items():
-            references = {key: charge.reference for key, charge in charges.items()}
-            outcomes.ask(references, partial(call, provider, list(charges.values())))
-        return outcomes
-
-    def write(outcomes: Outcomes[Answer]) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(finish, [list(outcomes.taken)])
-        if outcomes.refused:
-            put_off(queue, outcomes.reasons())
-
-    return under_lease(queue, limit, ask, write)
-
-
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)
-REQUEST_STAGE = Stage("send_payment", request, queue=PAYMENT_QUEUE)
-REFUND_STAGE = Stage("send_refund", refund, queue=REFUND_QUEUE)
+REQUEST_STAGE = outside_stage("send_payment", Call(PAYMENT_QUEUE, _payment_charges, _ask_for_payments, _note_payments))
+REFUND_STAGE = outside_stage("send_refund", Call(REFUND_QUEUE, _refund_charges, _ask_for_refunds, _note_refunds))
 CHASE_STAGE = Stage("chase_refunds", chase, backlog=chase_backlog)
+
+request = REQUEST_STAGE.run
+refund = REFUND_STAGE.run

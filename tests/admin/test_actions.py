@@ -81,7 +81,12 @@ def test_money_that_needs_a_person(boss: Client, order: Order, shop: factories.S
     steps.pay(order)
     payment = Payment.objects.get()
     refund = Refund.objects.create(
-        number=f"{order.number}-R1", order=order, payment=payment, amount=payment.amount, reason="cancelled"
+        number=f"{order.number}-R1",
+        order=order,
+        payment=payment,
+        connection=payment.connection,
+        amount=payment.amount,
+        reason="cancelled",
     )
     Refund.objects.update(needs_person_since=timezone.now(), last_error="closed account", attempts=6)
     base = f"/admin/payments/payment/of/{order.pk}"
@@ -97,7 +102,7 @@ def test_money_that_needs_a_person(boss: Client, order: Order, shop: factories.S
     factories.run(noticing.run)
     assert steps.state_of(refund) == "succeeded"
 
-    Payment.objects.update(needs_person_since=timezone.now(), last_error="captured more than once")
+    Payment.objects.update(needs_person_since=timezone.now())
     boss.post(f"{base}/retry/", {"kind": "payment", "row": payment.pk})
     assert steps.fresh(payment).needs_person_since is None
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from inventory.models import Warehouse
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
+from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
@@ -53,7 +54,6 @@ READ_ONLY = (
     "payments.refund",
     "payments.invoice",
     "payments.settlement",
-    "payments.paymentnotice",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseevent",
@@ -61,6 +61,7 @@ READ_ONLY = (
     "inventory.stockmovement",
     "inventory.region",
     "common.job",
+    "common.outboundstop",
     "common.ticket",
 )
 
@@ -109,6 +110,8 @@ def world(shop: factories.Shop) -> None:
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    outbound.stop(by="li", note="x")
+    outbound.resume(by="li")
 
 
 def pages(model: type[Model]) -> Iterator[str]:

@@ -23,7 +23,7 @@ def test_every_kind_of_number_opens_its_order(shop: factories.Shop, boss: Client
         carrier=Carrier.objects.create(code="SF", name="SF"),
         waybill_number="SF1234567890",
     )
-    Payment.objects.create(number=f"{gift.number}-P1", order=gift, provider="sandbox", amount=1)
+    Payment.objects.create(number=f"{gift.number}-P1", order=gift, means="external", amount=1)
     meant = {
         order.number: order,
         f" {order.number[:4]} {order.number[4:]} ": order,

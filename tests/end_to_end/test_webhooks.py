@@ -12,6 +12,7 @@ from time import monotonic, sleep
 import msgspec
 import pytest
 from django.db import connection
+from django.test import Client
 from standardwebhooks import Webhook
 
 from oms.embedded.processes import wait_until
@@ -81,6 +82,28 @@ def test_what_a_killed_sender_had_in_hand_is_sent_by_the_next_long_before_its_le
         repeated = Counter(got.message_id for got in server.received)
 
     assert sorted(repeated.values()) == [1] * 24 + [2] * 16
+    connection.close()
+
+
+def test_a_frozen_sender_makes_progress_fail_until_it_goes_on(start, settings):
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = settings.WEBHOOKS_ALLOW_HTTP = True
+    settings.STAGE_LATE_SECONDS = {"default": 300, "send_webhooks": 1}
+    shop = factories.make_shop()
+
+    def stuck():
+        return "send_webhooks" in Client().get("/health/progress").json()["stuck"]
+
+    with receiver() as server:
+        endpoint = subscribe(shop.merchant, server.url)
+        sender = start_sender(start)
+        endpoints.ping(endpoint.pk)
+        assert server.wait_for(1, 60)
+        sender.send_signal(signal.SIGSTOP)
+        endpoints.ping(endpoint.pk)
+        assert wait_until(stuck, 30)
+        sender.send_signal(signal.SIGCONT)
+        assert server.wait_for(2, 30)
+        assert wait_until(lambda: not stuck(), 30)
     connection.close()
 
 

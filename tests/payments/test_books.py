@@ -8,6 +8,7 @@ import time_machine
 from django.utils import timezone
 
 from oms.common.errors import OmsError
+from oms.common.models import Ticket
 from oms.pipeline import SANDBOX_STAGE
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import completing
@@ -15,6 +16,7 @@ from orders.models import Order, SubOrder
 from payments.models import Payment, Refund, Settlement
 from payments.owing import balancing, paying_out, retrying
 from payments.providers import Answer
+from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
 
@@ -61,13 +63,19 @@ def test_cash_can_only_be_given_back_by_a_person(shop, settings):
     shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
     factories.run(balancing.run)
-    Refund.objects.create(number="X-R1", order=order, payment=Payment.objects.get(), amount=Decimal(5), reason="test")
-
-    factories.run(requesting.refund)
+    Payment.objects.update(amount=Decimal(31), captured_amount=Decimal(31))
+    Order.objects.update(owed_changed_since=timezone.now())
+    factories.run(balancing.run, requesting.refund)
 
     refund = Refund.objects.get()
-    assert (refund.state, refund.needs_person_since is not None) == ("intended", True)
-    assert "by hand" in refund.last_error
+    assert (refund.state, refund.amount, refund.needs_person_since is not None) == ("intended", Decimal("5.00"), True)
+    ticket = Ticket.objects.get()
+    assert (ticket.kind, ticket.reason, ticket.subject_id, ticket.about_id) == (
+        *("refund_by_hand", "cash"),
+        *(refund.pk, order.pk),
+    )
+    with pytest.raises(OmsError, match=r"by hand|人工"):
+        retrying.retry("refund", refund.pk, actor=steps.STAFF)
 
 
 def test_a_refund_names_the_payment_that_goes_back(shop):
@@ -107,7 +115,8 @@ def test_refunds_take_the_newest_payment_first_and_never_more_than_it_captured(s
     Payment.objects.create(
         number="X-P2",
         order=order,
-        provider="sandbox",
+        means="online",
+        connection=default_connection(),
         state="captured",
         amount=Decimal(10),
         captured_amount=Decimal(10),
@@ -219,11 +228,17 @@ def test_a_payment_captured_under_a_second_key_is_shown_to_a_person_and_counted_
 
     payment = Payment.objects.get()
     assert (payment.state, payment.captured_amount) == ("captured", Decimal("26.00"))
-    assert payment.last_error == "captured more than once"
+    assert payment.needs_person_since is not None
+    ticket = Ticket.objects.get()
+    assert (ticket.kind, ticket.subject_id, ticket.values["key"], ticket.values["told"], ticket.values["held"]) == (
+        *("payment_captured_again", payment.pk),
+        *("another", "26.00", "26.00"),
+    )
     assert not Refund.objects.exists()
     assert order.events.get(kind="captured_twice").data["notice"] == "another"
     retrying.retry("payment", payment.pk, actor=steps.STAFF)
     assert (steps.fresh(payment).state, steps.fresh(payment).needs_person_since) == ("captured", None)
+    assert (steps.fresh(ticket).state, steps.fresh(ticket).closed_by) == ("closed", "li")
 
 
 def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_may_send_it_again(shop):
@@ -237,7 +252,11 @@ def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_ma
     Refund.objects.update(ready_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
     factories.run(requesting.chase)
 
-    assert Refund.objects.get().last_error == "no word from the provider"
+    ticket = Ticket.objects.get()
+    assert (ticket.kind, ticket.values["number"], ticket.values["expected"]) == (
+        *("refund_silent", f"{order.number}-R1"),
+        "26.00",
+    )
     retrying.retry("refund", Refund.objects.get().pk, actor=steps.STAFF)
     with fakes.provider(fakes.FakeProvider()) as provider:
         factories.run(requesting.refund)

@@ -8,11 +8,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from logistics.carriers import tracking
+from oms.common.models import Connection, InboundFact, Ticket
 from oms.common.work import sandbox
 from oms.pipeline import SANDBOX_STAGE
 from orders.fulfilling import completing
 from orders.models import Order, OrderEvent
-from payments.models import Payment, PaymentNotice, Refund
+from payments.models import Payment, Refund
 from payments.owing import balancing, retrying
 from payments.providers import Answer
 from payments.taking import expiring, noticing, requesting
@@ -58,20 +59,40 @@ def test_a_repeated_notice_counts_once(shop):
     steps.notify(f"{order.number}-P1", "26.00", key="another of the same")
     factories.run(noticing.run)
 
-    assert PaymentNotice.objects.count() == 2
+    assert InboundFact.objects.count() == 2
     assert steps.fresh(order).paid_amount == Decimal("26.00")
     assert OrderEvent.objects.filter(order=order, kind="paid").count() == 1
-    assert PaymentNotice.objects.get(notice_key="another of the same").outcome == "no_effect"
+    again = InboundFact.objects.get(fact_key="another of the same")
+    assert (again.state, again.outcome) == ("contradicted", "captured_again")
 
 
-def test_a_notice_of_an_unknown_reference_is_kept_and_changes_nothing(shop):
+def test_money_for_an_unknown_reference_waits_and_then_is_shown_to_a_person(shop, settings):
+    settings.MAX_ATTEMPTS = 3
     order = shop.place_order()
     steps.notify("nobody-knows", "26.00")
 
-    factories.run(noticing.run)
+    for attempts in (1, 2, 3):
+        steps.once(noticing.run)
+        fact = InboundFact.objects.get()
+        assert (fact.state, fact.attempts, fact.last_error) == ("pending", attempts, "unknown subject")
 
-    assert PaymentNotice.objects.get().outcome == "unknown_reference"
+    assert fact.needs_person_since is not None
+    ticket = Ticket.objects.get()
+    assert (ticket.kind, ticket.subject_kind, ticket.subject_id) == ("fact_of_unknown", "fact", fact.pk)
     assert steps.fresh(order).state == "awaiting_payment"
+
+
+def test_money_told_before_we_know_its_payment_is_booked_once_we_do(shop):
+    order = shop.place_order()
+    steps.notify(f"{order.number}-P1", "26.00")
+    steps.once(noticing.run)
+    assert InboundFact.objects.get().attempts == 1
+
+    steps.ask_for_payment()
+    steps.once(noticing.run)
+
+    assert (InboundFact.objects.get().state, steps.state_of(order)) == ("applied", "in_review")
+    assert not Ticket.objects.exists()
 
 
 @pytest.mark.parametrize("kinds", [("failed", "captured"), ("captured", "failed")])
@@ -238,7 +259,7 @@ def test_cash_on_delivery_is_collected_once_and_when_it_is_delivered(shop):
     factories.run(balancing.run)
 
     payment = Payment.objects.get()
-    assert (payment.number, payment.provider, payment.state, payment.captured_amount) == (
+    assert (payment.number, payment.means, payment.state, payment.captured_amount) == (
         f"{shipment.sub_order.number}-P",
         "cash",
         "captured",
@@ -257,7 +278,7 @@ def test_cash_of_a_refused_parcel_is_not_collected(shop):
     factories.run(balancing.run)
 
     order = steps.fresh(order)
-    assert (order.state, order.payment_state, order.paid_amount) == ("closed", "on_delivery", 0)
+    assert (order.state, order.payment_state, order.paid_amount) == ("closed", "nothing_due", 0)
     assert not Payment.objects.exists()
 
 
@@ -289,7 +310,8 @@ def test_a_provider_that_breaks_is_asked_again_with_the_same_reference(shop, set
 def test_one_provider_that_breaks_does_not_stop_the_others(shop):
     broken, fine = shop.place_order(), shop.place_order()
     factories.run(requesting.intend)
-    Payment.objects.filter(order=broken).update(provider="gone")
+    gone = Connection.objects.create(code="gone-pay", name="gone", kind="payment", protocol="gone")
+    Payment.objects.filter(order=broken).update(connection=gone)
 
     with fakes.provider(fakes.FakeProvider()):
         steps.once(requesting.request)

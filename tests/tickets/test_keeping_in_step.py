@@ -7,7 +7,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from logistics.carriers import dispatching
+from logistics.carriers import choosing
+from logistics.models import Shipment
 from logistics.warehouses import releasing
 from oms.common import stuck, ticketing, tickets
 from oms.common.models import Connection, FactState, InboundFact, Ticket, TicketResult, Topic
@@ -55,7 +56,8 @@ def test_a_sub_orders_payments_and_refunds_ticket_belongs_to_its_order(shop: Sho
     order = shop.place_order()
     steps.ask_for_payment()
     payment = Payment.objects.get()
-    refund = Refund.objects.create(number="R1", order=order, payment=payment, amount=1, reason="overpaid")
+    values = {"order": order, "payment": payment, "connection": payment.connection}
+    refund = Refund.objects.create(number="R1", amount=1, reason="overpaid", **values)
     part = SubOrder.objects.get(order=factories.allocated_order((shop.sku, 1, "1.00")))
     give_up(requesting.PAYMENT_QUEUE, [payment.pk])
     give_up(requesting.REFUND_QUEUE, [refund.pk])
@@ -84,9 +86,9 @@ def test_what_nobody_can_take_gets_a_ticket_at_once_whoever_marks_it(shop: Shop)
     steps.warehouse_says(sub_order, "packed")
     with fakes.carrier(fakes.FakeCarrier()):
         for _ in range(6):
-            steps.once(dispatching.run)  # no carrier is active
+            steps.once(choosing.run)  # no carrier is active
 
-    assert open_ones() == [("stuck_sub_order", sub_order.pk, sub_order.order_id)]
+    assert open_ones() == [("stuck_shipment", Shipment.objects.get().pk, sub_order.order_id)]
     assert Ticket.objects.get().values == {"error": "no carrier is active", "attempts": 6}
 
 
@@ -131,7 +133,8 @@ def test_money_that_is_tried_again_closes_its_ticket(shop: Shop) -> None:
     order = shop.place_order()
     steps.pay(order)
     payment = Payment.objects.get()
-    refund = Refund.objects.create(number="R1", order=order, payment=payment, amount=1, reason="overpaid")
+    values = {"order": order, "payment": payment, "connection": payment.connection}
+    refund = Refund.objects.create(number="R1", amount=1, reason="overpaid", **values)
     give_up(requesting.REFUND_QUEUE, [refund.pk])
 
     money.retry("refund", refund.pk, actor=steps.STAFF)

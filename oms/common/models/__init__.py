@@ -1,10 +1,11 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
 
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, TicketSubject, Versioned, WorkItem, money
+from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
+from oms.common.models.outbound import OutboundStop
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Team, Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState
 
@@ -23,9 +24,11 @@ __all__ = [
     "JobResult",
     "JobState",
     "OneTimePassword",
+    "OutboundStop",
     "SandboxJob",
     "SystemKind",
     "Team",
+    "TellsMoves",
     "Ticket",
     "TicketEvent",
     "TicketEventKind",

@@ -61,6 +61,7 @@ class WorkItem(models.Model):
 QUEUE_COLUMNS = frozenset(
     {
         *("ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"),
+        "is_held",
         # How something outside that we call fares.
         *("failures", "failing_since", "paused_until", "last_success_at"),
     }
@@ -76,6 +77,16 @@ class Versioned(models.Model):
     version_counts: tuple[str, ...] = ()
 
     version = models.IntegerField(_("version"), db_default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class TellsMoves(models.Model):
+    """A row that keeps the state that its last move came from, noted by its guard (see `states`): a statement that
+    moves rows from several states can tell each one's move (`RETURNING moved_from`). Empty until the first move."""
+
+    moved_from = models.CharField(_("moved from"), max_length=20, db_default="", blank=True, editable=False)
 
     class Meta:
         abstract = True

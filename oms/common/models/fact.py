@@ -8,6 +8,7 @@ from django_fsm import FSMField, transition
 
 from oms.common.models.base import TicketSubject, WorkItem
 from oms.common.models.connection import Connection
+from oms.common.secrecy import SealedField
 
 
 class FactState(models.TextChoices):
@@ -49,7 +50,7 @@ class InboundFact(WorkItem):
     kind = models.CharField(_("kind"), max_length=24)
     subject = models.CharField(_("about"), max_length=64)
     body = models.JSONField(_("content"), default=dict)
-    raw = models.BinaryField(_("message"), null=True, blank=True, editable=False)
+    raw = SealedField(_("message"), null=True, blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred at"))
     received_at = models.DateTimeField(_("received at"), db_default=Now())
     state = FSMField(_("state"), choices=FactState.choices, default=FactState.PENDING, db_default=FactState.PENDING)

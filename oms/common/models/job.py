@@ -37,6 +37,8 @@ class Job(WorkItem, Versioned):
     in `jobs/<folder>/` of the media folder until they are purged.
     """
 
+    # Uploaded, and waiting for its owner to say what the columns mean.
+    initial_states = (JobState.DRAFT,)
     ticket_subject = TicketSubject("job")
 
     kind = models.CharField(_("kind"), max_length=40, editable=False)

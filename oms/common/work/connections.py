@@ -45,7 +45,11 @@ class Slot:
 
 def take_slot(link: Connection) -> Slot | None:
     """A free slot of the connection, held for `settings.LEASE_SECONDS`; None while all its calls are on their way."""
-    return _take(link) or (_take(link) if _add_slots(link) else None)
+    slot = _take(link)
+    if slot is None:
+        _add_slots(link)
+        slot = _take(link)
+    return slot
 
 
 def _take(link: Connection) -> Slot | None:
@@ -66,8 +70,8 @@ def _take(link: Connection) -> Slot | None:
     return Slot(*row) if row else None
 
 
-def _add_slots(link: Connection) -> bool:
-    """Make the slots that are missing; whether there were any."""
+def _add_slots(link: Connection) -> None:
+    """Make the slots that are missing; another process may do so at the same time."""
     with database.cursor() as cursor:
         cursor.execute(
             """
@@ -76,7 +80,6 @@ def _add_slots(link: Connection) -> bool:
             """,
             [link.pk, link.calls_at_once],
         )
-        return cursor.rowcount > 0
 
 
 def keep_slot(slot: Slot) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -118,8 +118,10 @@ def receive(connection_id: int, topic: Topic, news: Sequence[News]) -> None:
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO common_inboundfact (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw)
-            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex')
+            INSERT INTO common_inboundfact
+                (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw, ready_at)
+            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex'),
+                now()
             FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(times)s::timestamptz[],
                     %(bodies)s::jsonb[], %(raws)s::text[])
                 WITH ORDINALITY AS n(key, kind, subject, occurred_at, body, raw, place)
@@ -181,6 +183,12 @@ class FactWork:
     apply: Callable[[Sequence[Fact], Sequence[int]], Mapping[int, Verdict]]
 
 
+def _read(row: Sequence[Any]) -> Fact:
+    """The fact of a row of `_COLUMNS`; a bare cursor gives JSON as text."""
+    fact = Fact(*row)
+    return replace(fact, body=json.loads(fact.body)) if isinstance(fact.body, str) else fact
+
+
 def fact_stage(work: FactWork, *, wakes: tuple[str, ...] = ()) -> Stage:
     """The stage that works on the facts of a topic."""
 
@@ -204,7 +212,7 @@ def run(work: FactWork, limit: int) -> int:
             """,
             [work.topic, limit],
         )
-        found = [(Fact(*row), has_failed) for *row, has_failed in cursor.fetchall()]
+        found = [(_read(row), has_failed) for *row, has_failed in cursor.fetchall()]
     if not found:
         return 0
     groups = work.locate([fact for fact, _has_failed in found])
@@ -214,6 +222,17 @@ def run(work: FactWork, limit: int) -> int:
     fresh = [fact for fact, has_failed in found if fact.id in groups and not has_failed]
     tried = [fact for fact, has_failed in found if fact.id in groups and has_failed]
     return len(unknown) + _work_on(fresh, groups, work) + _work_on(tried, groups, work)
+
+
+def stored(connection_id: int, keys: Iterable[str]) -> list[Fact]:
+    """What the system told us under these keys, for `apply_now`; the oldest first."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM common_inboundfact f"
+            " WHERE f.connection_id = %s AND f.fact_key = ANY(%s::text[]) ORDER BY f.id",
+            [connection_id, text_array(_key(key) for key in keys)],
+        )
+        return [_read(row) for row in cursor.fetchall()]
 
 
 def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> None:

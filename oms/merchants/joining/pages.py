@@ -249,7 +249,7 @@ class MerchantApplicationAdmin(RowColumns, KeysetAdmin):
 
         return acted(self, request, row_id, "merchants.approve_merchantapplication", ApproveForm, approve)
 
-    def document_view(self, request: HttpRequest, document_id: int) -> HttpResponse:
+    def document_view(self, request: HttpRequest, document_id: int) -> FileResponse:
         """A file of an application, to be kept, never to be shown within this site."""
         if not request.user.has_perm("merchants.view_merchantapplication"):
             raise PermissionDenied

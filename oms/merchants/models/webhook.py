@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from oms.common.models import TicketSubject, Versioned, WorkItem
+from oms.common.secrecy import SealedField
 from oms.merchants.models.merchant import Merchant
 
 
@@ -58,8 +59,8 @@ class WebhookEndpoint(Versioned):
     contact_email = models.EmailField(
         _("contact e-mail"), db_default="", blank=True, help_text=_("Who is told when the endpoint is disabled.")
     )
-    secret = models.BinaryField(_("secret"))
-    old_secret = models.BinaryField(_("old secret"), null=True, blank=True)
+    secret = SealedField(_("secret"))
+    old_secret = SealedField(_("old secret"), null=True, blank=True)
     old_secret_until = models.DateTimeField(_("old secret signs until"), null=True, blank=True, editable=False)
     state = FSMField(_("state"), choices=EndpointState.choices, default=EndpointState.ENABLED, protected=True)
     disabled_because = models.CharField(

@@ -12,6 +12,9 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from oms.common.outbound import MAY_GO_OUT
+from oms.common.work import heartbeat
+from oms.common.work.claiming import MOST_COUNTED
 from oms.merchants.models import DeliveryState, EndpointState
 from oms.merchants.webhooks.messages import Message
 
@@ -43,6 +46,7 @@ def claim(limit: int, quick: Collection[int] = (), sender: int | None = None) ->
                 FROM merchants_webhookendpoint e
                 WHERE e.state = '{EndpointState.ENABLED}'
                   AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
+                  AND {MAY_GO_OUT}
             ), locked AS MATERIALIZED (
                 SELECT q.* FROM slot CROSS JOIN LATERAL (
                     SELECT d.id, d.endpoint_id, d.ready_at FROM merchants_webhookdelivery d
@@ -84,3 +88,26 @@ def claim(limit: int, quick: Collection[int] = (), sender: int | None = None) ->
 def _message(*, secret: bytes, old_secret: bytes | None, data: str, **columns: Any) -> Message:
     secrets = tuple(bytes(sealed) for sealed in (secret, old_secret) if sealed)
     return Message(secrets=secrets, data=json.loads(data), **columns)
+
+
+def backlog() -> str:
+    """An SQL query over the messages that are due and in nobody's hands, with `due`: since when a sender could have
+    taken them.
+
+    That is not before a sender last had nothing left to take: what waits behind a slow endpoint's other messages is not
+    late. What waits for its next try, or for an endpoint that rests or is disabled, is not due.
+    """
+    waiting = f"""
+        SELECT greatest(d.ready_at, e.paused_until, (
+            SELECT seen_at FROM common_heartbeat WHERE name = '{heartbeat.WEBHOOKS}')) AS due, false AS needs_person
+        FROM merchants_webhookendpoint e CROSS JOIN LATERAL (
+            SELECT w.ready_at FROM merchants_webhookdelivery w
+            WHERE w.endpoint_id = e.id AND w.state = '{DeliveryState.PENDING}' AND w.ready_at <= statement_timestamp()
+              AND (w.lease_until IS NULL OR w.lease_until < statement_timestamp())
+            ORDER BY w.ready_at, w.id {{part}}
+        ) AS d
+        WHERE e.state = '{EndpointState.ENABLED}'
+          AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp()) AND {MAY_GO_OUT}
+    """
+    # Where the rest is too much to be counted, the oldest of every endpoint was seen already.
+    return f"({waiting.format(part='LIMIT 1')}) UNION ALL ({waiting.format(part=f'OFFSET 1 LIMIT {MOST_COUNTED}')})"

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from oms.common.postgresql.absence import is_away
+from oms.common.work import heartbeat
 from oms.common.work.claiming import Queue, Stage
-from oms.merchants.models import DeliveryState, EndpointState, WebhookDelivery
-from oms.merchants.webhooks.claiming import claim
+from oms.merchants.models import DeliveryState, WebhookDelivery
+from oms.merchants.webhooks.claiming import backlog, claim
 from oms.merchants.webhooks.messages import Outcome
 from oms.merchants.webhooks.presence import Presence
 from oms.merchants.webhooks.recording import finish
@@ -40,6 +41,7 @@ def serve(should_stop: Callable[[], bool]) -> None:
     """Send for ever, until told to stop; then what is in flight has a few seconds to end, the rest is sent again."""
     with Presence() as presence, Sender() as sender:
         ended: list[Outcome] = []  # and not recorded yet
+        caught_up = heartbeat.Pulse(heartbeat.WEBHOOKS)
         while not should_stop():
             try:
                 presence.look()
@@ -47,7 +49,10 @@ def serve(should_stop: Callable[[], bool]) -> None:
                 finish(ended)
                 ended = []
                 free = settings.WEBHOOKS_IN_FLIGHT - sender.in_flight
-                sender.start(claim(free, sender.quick, presence.number) if free > 0 else [])
+                messages = claim(free, sender.quick, presence.number) if free > 0 else []
+                sender.start(messages)
+                if len(messages) < free:
+                    caught_up.beat()
             except (DatabaseError, InterfaceError) as error:
                 if is_away(error):
                     logger.exception("the database cannot be reached; trying again in a second")
@@ -62,14 +67,10 @@ def serve(should_stop: Callable[[], bool]) -> None:
             ended = []
 
 
-# In `manage.py drain` only: what is due is tried once. Workers never run it: `manage.py send_webhooks` serves.
+# For the figures, and for `manage.py drain`, which tries once what is due. Workers never run it: `serve` does its work.
 STAGE = Stage(
     "send_webhooks",
     run,
-    queue=Queue(
-        WebhookDelivery,
-        f"q.state = '{DeliveryState.PENDING}'",
-        unless="(SELECT e.state FROM merchants_webhookendpoint e WHERE e.id = q.endpoint_id)"
-        f" <> '{EndpointState.ENABLED}'",
-    ),
+    queue=Queue(WebhookDelivery, f"q.state = '{DeliveryState.PENDING}'"),
+    backlog=backlog,
 )

@@ -1,0 +1,163 @@
+"""Money that comes in."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, transition
+
+from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.merchants.models import Merchant
+from orders.models import Order, SubOrder
+
+
+class NoticeKind(models.TextChoices):
+    """What a provider tells us of a payment or a refund: the kinds of facts of the topic `payment`."""
+
+    CAPTURED = "captured", _("Captured")
+    FAILED = "failed", _("Failed")
+    REFUNDED = "refunded", _("Refunded")
+    REFUND_FAILED = "refund_failed", _("Refund failed")
+
+
+class Means(models.TextChoices):
+    """How money comes in."""
+
+    ONLINE = "online", _("Payment provider")
+    CASH = "cash", _("Cash, collected by the carrier")
+    EXTERNAL = "external", _("Taken by the merchant itself")
+
+
+class PaymentState(models.TextChoices):
+    """Where a payment is."""
+
+    INTENDED = "intended", _("Intended")
+    PENDING = "pending", _("Waiting for the buyer")
+    CAPTURED = "captured", _("Captured")
+    FAILED = "failed", _("Failed")
+    EXPIRED = "expired", _("Expired")
+
+
+# The buyer is, or will be, asked for it.
+OPEN_PAYMENTS = (PaymentState.INTENDED, PaymentState.PENDING)
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Named queries over payments."""
+
+    def visible_to(self, merchant: Merchant) -> "PaymentQuerySet":
+        """Payments for orders that the merchant's channels sent; the one place that decides it."""
+        return self.filter(order__channel__merchant=merchant)
+
+
+class Payment(WorkItem, Versioned):
+    """One way in which money for an order comes in. `number` is the key under which the provider knows it.
+
+    Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash and for
+    what the merchant took itself.
+    """
+
+    # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
+    initial_states = (PaymentState.PENDING, PaymentState.CAPTURED)
+    ticket_subject = TicketSubject("payment", "NEW.order_id", Team.FINANCE)
+
+    number = models.CharField(_("payment number"), max_length=32, editable=False)
+    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="payments")
+    sub_order = models.ForeignKey(
+        SubOrder,
+        verbose_name=_("sub-order"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="payments",
+        db_index=False,
+        help_text=_("Set where the carrier collects the cash of a parcel."),
+    )
+    means = models.CharField(_("means of payment"), max_length=10, choices=Means.choices)
+    connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("connection"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="payments",
+        db_index=False,
+    )
+    state = FSMField(_("state"), choices=PaymentState.choices, default=PaymentState.INTENDED, protected=True)
+    amount = money(_("amount"))
+    captured_amount = money(_("captured"), db_default=0)
+    currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
+    transaction_number = models.CharField(
+        _("transaction number"), max_length=64, db_default="", blank=True, help_text=_("The provider's own number.")
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    captured_at = models.DateTimeField(_("captured at"), null=True, blank=True, editable=False)
+
+    objects = PaymentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("payment")
+        verbose_name_plural = _("payments")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="payment_number_is_unique"),
+            models.UniqueConstraint(
+                fields=["sub_order"], condition=Q(sub_order__isnull=False), name="payment_collects_a_sub_order_once"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_is_positive"),
+            models.CheckConstraint(condition=Q(state__in=PaymentState.values), name="payment_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(means=Means.ONLINE, connection__isnull=False, sub_order__isnull=True)
+                | Q(means=Means.CASH, connection__isnull=True, sub_order__isnull=False)
+                | Q(means=Means.EXTERNAL, connection__isnull=True, sub_order__isnull=True),
+                name="payment_goes_over_a_connection_just_online",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=PaymentState.CAPTURED, captured_amount__gt=0, captured_at__isnull=False)
+                | (~Q(state=PaymentState.CAPTURED) & Q(captured_amount=0)),
+                name="payment_captured_amount_set_once_captured",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["connection", "ready_at"],
+                condition=Q(state=PaymentState.INTENDED),
+                name="payment_queue_request",
+            ),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
+        ]
+        permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def provider(self) -> str:
+        """Who has the money: the code of the connection, or "cash" or "external"."""
+        return self.connection.code if self.connection else self.means
+
+    @transition(state, source=PaymentState.INTENDED, target=PaymentState.PENDING)
+    def request(self) -> None:
+        """The provider knows it and waits for the buyer."""
+
+    @transition(
+        state,
+        source=[PaymentState.INTENDED, PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED],
+        target=PaymentState.CAPTURED,
+    )
+    def capture(self, *, amount: Decimal, at: datetime, transaction_number: str = "") -> None:
+        """The money is ours. Money that comes after a failure or too late is money all the same."""
+        self.captured_amount, self.captured_at, self.transaction_number = amount, at, transaction_number
+        self.lease_until = self.needs_person_since = None
+
+    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.FAILED)
+    def fail(self) -> None:
+        """The provider or the buyer refused."""
+        self.lease_until = self.needs_person_since = None
+
+    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.EXPIRED)
+    def expire(self) -> None:
+        """The order was cancelled before the money came."""

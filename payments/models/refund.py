@@ -1,0 +1,141 @@
+"""Money that goes back."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django_fsm import FSMField, transition
+
+from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.merchants.models import Merchant
+from orders.models import Order
+from payments.models.payment import Payment
+
+
+class RefundState(models.TextChoices):
+    """Where a refund is."""
+
+    INTENDED = "intended", _("Intended")
+    REQUESTED = "requested", _("Requested")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+
+
+# The money is on its way, or will be.
+OPEN_REFUNDS = (RefundState.INTENDED, RefundState.REQUESTED)
+
+
+class RefundReason(models.TextChoices):
+    """Why money goes back."""
+
+    CANCELLED = "cancelled", _("the order was cancelled")
+    SUB_ORDER_CANCELLED = "sub_order_cancelled", _("a sub-order was cancelled")
+    REJECTED = "rejected", _("the buyer refused the parcel")
+    RETURNED = "returned", _("the parcel came back")
+    OVERPAID = "overpaid", _("more was paid than is due")
+
+
+class RefundQuerySet(models.QuerySet["Refund"]):
+    """Named queries over refunds."""
+
+    def visible_to(self, merchant: Merchant) -> "RefundQuerySet":
+        """Refunds of orders that the merchant's channels sent; the one place that decides it."""
+        return self.filter(order__channel__merchant=merchant)
+
+
+class Refund(WorkItem, Versioned):
+    """Money of a captured payment going back to the buyer, over the payment's connection.
+
+    Where nobody can be asked (cash, money that the merchant took), a person pays it by hand. `refunded_amount` is what
+    really went back.
+    """
+
+    ticket_subject = TicketSubject("refund", "NEW.order_id", Team.FINANCE)
+
+    number = models.CharField(_("refund number"), max_length=32, editable=False)
+    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="refunds")
+    payment = models.ForeignKey(Payment, verbose_name=_("payment"), on_delete=models.PROTECT, related_name="refunds")
+    connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("connection"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="refunds",
+        db_index=False,
+    )
+    state = FSMField(_("state"), choices=RefundState.choices, default=RefundState.INTENDED, protected=True)
+    amount = money(_("amount"))
+    refunded_amount = money(_("refunded"), db_default=0)
+    currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
+    reason = models.CharField(_("reason"), max_length=40, choices=RefundReason.choices)
+    transaction_number = models.CharField(
+        _("transaction number"), max_length=64, db_default="", blank=True, help_text=_("The provider's own number.")
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True, editable=False)
+
+    objects = RefundQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="refund_number_is_unique"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="refund_amount_is_positive"),
+            models.CheckConstraint(condition=Q(state__in=RefundState.values), name="refund_state_is_known"),
+            models.CheckConstraint(condition=Q(reason__in=RefundReason.values), name="refund_reason_is_known"),
+            models.CheckConstraint(
+                condition=Q(state=RefundState.SUCCEEDED, refunded_amount__gt=0, succeeded_at__isnull=False)
+                | (~Q(state=RefundState.SUCCEEDED) & Q(refunded_amount=0)),
+                name="refund_refunded_amount_set_once_succeeded",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["connection", "ready_at"], condition=Q(state=RefundState.INTENDED), name="refund_queue_request"
+            ),
+            models.Index(fields=["ready_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
+            models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
+        ]
+        permissions = [("pay_out_refund", _("Can record that a refund was paid by hand"))]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def provider(self) -> str:
+        """Who gives the money back: the code of the connection, or "cash" or "external" where a person must."""
+        return self.connection.code if self.connection else self.payment.means
+
+    @property
+    def rest(self) -> Decimal:
+        """What of it did not go back yet, in yuan."""
+        return max(self.amount - self.refunded_amount, Decimal(0))
+
+    @transition(state, source=RefundState.INTENDED, target=RefundState.REQUESTED)
+    def request(self) -> None:
+        """The provider has it."""
+
+    @transition(
+        state,
+        source=[RefundState.INTENDED, RefundState.REQUESTED, RefundState.FAILED],
+        target=RefundState.SUCCEEDED,
+    )
+    def succeed(self, *, amount: Decimal, at: datetime, transaction_number: str = "") -> None:
+        """The buyer has the money. Facts come in any order: money that arrived after a failure arrived."""
+        self.refunded_amount, self.succeeded_at, self.transaction_number = amount, at, transaction_number
+        self.lease_until = self.needs_person_since = None
+
+    @transition(state, source=[RefundState.INTENDED, RefundState.REQUESTED], target=RefundState.FAILED)
+    def fail(self) -> None:
+        """The provider refused; a person must look."""
+        self.lease_until = None
+
+    @transition(state, source=[RefundState.REQUESTED, RefundState.FAILED], target=RefundState.INTENDED)
+    def retry(self) -> None:
+        """A person sends it again, under the same number."""

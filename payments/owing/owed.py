@@ -1,0 +1,45 @@
+"""What a buyer owes for an order, as SQL: the rules of money that several statements share, each with a name."""
+
+from oms.common.states import listed
+from orders.models import OrderState, PaymentMethod, SubOrderState
+from payments.models import RefundState
+
+# Nothing is owed for these parts of an order: they were cancelled, or came back.
+GONE = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
+# The buyer has, or had long enough, these parts.
+THERE = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
+
+# Each is an expression on the alias `o` of an order.
+
+# What is owed in all: the payable amount of what was neither cancelled nor came back.
+OWED = f"""(CASE WHEN o.state = '{OrderState.CANCELLED}' THEN 0 ELSE o.payable_amount - (
+    SELECT coalesce(sum(s.payable_amount), 0) FROM orders_suborder s
+    WHERE s.order_id = o.id AND s.state IN ({listed(GONE)})) END)"""
+
+# What should be paid by now or at the door. A prepaid order was to be paid whole, whatever became of it afterwards;
+# on delivery nobody pays for what was cancelled, came back or was refused.
+EXPECTED = f"""(CASE WHEN o.payment_method <> '{PaymentMethod.COD}' THEN o.payable_amount
+    WHEN o.state = '{OrderState.CANCELLED}' THEN 0 ELSE o.payable_amount - (
+    SELECT coalesce(sum(s.payable_amount), 0) FROM orders_suborder s
+    WHERE s.order_id = o.id AND s.state IN ({listed((*GONE, SubOrderState.REJECTED))})) END)"""
+
+# Whether something of the order is still to come to a door, at which it can be paid.
+IS_COMING = f"""(o.split_at IS NULL OR EXISTS (
+    SELECT FROM orders_suborder s
+    WHERE s.order_id = o.id AND s.state NOT IN ({listed((*GONE, *THERE, SubOrderState.REJECTED))})))"""
+
+# What came in.
+CAPTURED = "(SELECT coalesce(sum(p.captured_amount), 0) FROM payments_payment p WHERE p.order_id = o.id)"
+
+# What really went back.
+REFUNDED = "(SELECT coalesce(sum(r.refunded_amount), 0) FROM payments_refund r WHERE r.order_id = o.id)"
+
+# What a refund (alias `r`) takes of the captured money: what went back, or is to. While nobody has looked at one that
+# went back with another amount than it should have, its whole amount stays reserved: sending the difference by itself
+# could pay it twice.
+RESERVED = f"""(CASE WHEN r.state = '{RefundState.SUCCEEDED}' AND r.needs_person_since IS NULL THEN r.refunded_amount
+    ELSE greatest(r.amount, r.refunded_amount) END)"""
+
+# Captured money beyond what is owed that is neither back nor on its way.
+TOO_MUCH = f"""({CAPTURED} - {OWED}
+    - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id))"""

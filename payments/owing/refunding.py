@@ -1,0 +1,180 @@
+"""Money that goes back by itself: what was captured beyond what is owed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import Count, Exists, OuterRef
+from django.utils import timezone
+
+from oms.common import tickets
+from oms.common.tickets import Trouble
+from orders.models import ActorKind, Order, OrderEvent, OrderState, SubOrder, SubOrderState
+from payments import kinds, troubles
+from payments.models import Payment, PaymentState, Refund, RefundReason
+from payments.owing import owed
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A captured payment and how much of it is neither back nor on its way. In yuan."""
+
+    payment: Payment
+    open: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of what goes back: of which payment, how much (yuan), and why."""
+
+    payment: Payment
+    amount: Decimal
+    reason: RefundReason
+
+
+def share_out(amount: Decimal, causes: Mapping[RefundReason, Decimal], payments: Sequence[Paid]) -> list[Share]:
+    """Of which payments `amount` goes back and why: of the first payments first, for the first causes first.
+
+    `causes` says how much goes back for each cause at most; what none of them explains was overpaid. No payment gives
+    more than it has open.
+    """
+    explained = [*causes.items(), (RefundReason.OVERPAID, amount)]
+    left = {paid.payment.pk: paid.open for paid in payments}
+    shares = []
+    for reason, most in explained:
+        for paid in payments:
+            taken = min(most, amount, left[paid.payment.pk])
+            if taken > 0:
+                shares.append(Share(paid.payment, taken, reason))
+                most, amount = most - taken, amount - taken
+                left[paid.payment.pk] -= taken
+    return shares
+
+
+def intend_refunds(order_ids: Iterable[int]) -> None:
+    """Intend refunds of captured money beyond what is owed, of the newest payments first. The orders must be locked.
+
+    Money that nobody can be asked to send back needs a person at once.
+    """
+    due = _due(order_ids)
+    if not due:
+        return
+    orders = Order.objects.filter(pk__in=due).annotate(refund_count=Count("refunds")).order_by("pk")
+    causes, payments = _causes(orders, due), _open_payments(due)
+    refunds, now = [], timezone.now()
+    for order in orders:
+        shares = share_out(due[order.pk], causes[order.pk], payments.get(order.pk, ()))
+        for number, share in enumerate(shares, order.refund_count + 1):
+            refunds.append(
+                Refund(
+                    number=f"{order.number}-R{number}",
+                    order=order,
+                    payment=share.payment,
+                    connection_id=share.payment.connection_id,
+                    amount=share.amount,
+                    reason=share.reason,
+                    ready_at=now,
+                    needs_person_since=None if share.payment.connection_id else now,
+                )
+            )
+    Refund.objects.bulk_create(refunds)
+    _tell(refunds)
+
+
+def _due(order_ids: Iterable[int]) -> dict[int, Decimal]:
+    """Which of the orders have captured money beyond what is owed, and how much."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT * FROM (SELECT o.id, {owed.TOO_MUCH} AS amount FROM orders_order o WHERE o.id = ANY(%s)) AS due
+            WHERE amount > 0 ORDER BY id
+            """,
+            [list(order_ids)],
+        )
+        return dict(cursor.fetchall())
+
+
+def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, dict[RefundReason, Decimal]]:
+    """What explains that money of the orders goes back, and how much each cause explains: what came back, then what was
+    cancelled, less what went back for the same cause before. A cancelled order explains all."""
+    causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
+    # A scan that says so may have come together with the parcel's return.
+    was_refused = Exists(
+        OrderEvent.objects.filter(order_id=OuterRef("order_id"), sub_order_id=OuterRef("pk"), kind="rejected")
+    )
+    # Those that came back first: nobody pays on delivery for what is cancelled, so it explains no money there.
+    gone = SubOrder.objects.filter(order__in=due, state__in=owed.GONE).order_by("-state", "pk")
+    for part in gone.annotate(was_refused=was_refused):
+        reason = RefundReason.SUB_ORDER_CANCELLED
+        if part.state == SubOrderState.RETURNED:
+            is_refused = part.was_refused and part.delivered_at is None
+            reason = RefundReason.REJECTED if is_refused else RefundReason.RETURNED
+        of_order = causes[part.order_id]
+        of_order[reason] = of_order.get(reason, Decimal(0)) + part.payable_amount
+    for order_id, reason, amount in _refunded_before(due):
+        if reason in causes[order_id]:
+            causes[order_id][reason] = max(causes[order_id][reason] - amount, Decimal(0))
+    for order in orders:
+        if order.state == OrderState.CANCELLED:
+            causes[order.pk] = {RefundReason.CANCELLED: due[order.pk]}
+    return causes
+
+
+def _refunded_before(due: Iterable[int]) -> list[tuple[int, RefundReason, Decimal]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT r.order_id, r.reason, sum({owed.RESERVED}) FROM payments_refund r
+            WHERE r.order_id = ANY(%s) GROUP BY r.order_id, r.reason
+            """,
+            [list(due)],
+        )
+        return [(order_id, RefundReason(reason), amount) for order_id, reason, amount in cursor.fetchall()]
+
+
+def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
+    """The captured payments of each order that have something left to give back, newest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT r.payment_id, sum({owed.RESERVED}) FROM payments_refund r
+            WHERE r.order_id = ANY(%s) GROUP BY r.payment_id
+            """,
+            [list(due)],
+        )
+        reserved = dict(cursor.fetchall())
+    payments: dict[int, list[Paid]] = {}
+    for payment in Payment.objects.filter(order__in=due, state=PaymentState.CAPTURED).order_by("-pk"):
+        left = payment.captured_amount - reserved.get(payment.pk, Decimal(0))
+        if left > 0:
+            payments.setdefault(payment.order_id, []).append(Paid(payment, left))
+    return payments
+
+
+def _tell(refunds: Sequence[Refund]) -> None:
+    """Tell the timeline, and a person where nobody else can send the money back."""
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order_id=refund.order_id,
+            kind=kinds.REFUND_INTENDED.code,
+            actor_kind=ActorKind.JOB,
+            actor="owing",
+            data={"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
+        )
+        for refund in refunds
+    )
+    by_hand = [refund for refund in refunds if refund.connection_id is None]
+    tickets.open_tickets(
+        troubles.REFUND_BY_HAND,
+        [
+            Trouble(
+                refund.pk,
+                refund.payment.means,
+                {"number": refund.number, "expected": str(refund.amount)},
+                about_id=refund.order_id,
+            )
+            for refund in by_hand
+        ],
+        opened_by="owing",
+    )

@@ -1,0 +1,40 @@
+"""The connections that are always there: the provider that buyers pay through, and what people record themselves."""
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from oms.common.models import Connection, SystemKind
+
+# The protocol of what is recorded here by hand: no module speaks it, so nobody is ever called.
+BY_HAND = "by_hand"
+
+
+def default_connection() -> Connection:
+    """The connection over which buyers are asked for money: one that is switched on, the oldest of them.
+
+    Where there is none at all, one is made that speaks `settings.PAYMENT_ADAPTER`.
+    """
+    known = Connection.objects.filter(kind=SystemKind.PAYMENT).exclude(protocol=BY_HAND)
+    return known.order_by("-is_active", "pk").first() or _make(
+        f"{settings.PAYMENT_ADAPTER}-pay", settings.PAYMENT_ADAPTER, _("Payment provider")
+    )
+
+
+def by_hand() -> Connection:
+    """Whose facts those are that people record: money that a merchant took, refunds that were paid by hand."""
+    return Connection.objects.filter(kind=SystemKind.PAYMENT, protocol=BY_HAND).first() or _make(
+        "by-hand", BY_HAND, _("Recorded by hand")
+    )
+
+
+def install_default_connections() -> None:
+    """Give a new installation its connections for payments; does nothing where they are."""
+    default_connection()
+    by_hand()
+
+
+def _make(code: str, protocol: str, name: str) -> Connection:
+    link, _is_new = Connection.objects.get_or_create(
+        code=code, defaults={"kind": SystemKind.PAYMENT, "protocol": protocol, "name": name}
+    )
+    return link

@@ -1,0 +1,220 @@
+"""What a person has to look at about money: the kinds of tickets, and how their subjects are shown."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from oms.common.models import Ticket
+from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
+from payments.models import NoticeKind, Payment, Refund, Settlement
+
+PAYMENT, REFUND, SETTLEMENT = "payment", "refund", "settlement"
+TEAM = "finance"
+_DAY = timedelta(days=1)
+
+PAYMENT_AMOUNT_DIFFERS = register_kind(
+    TicketKind(
+        "payment_amount_differs",
+        _("Another amount was paid than was asked for"),
+        PAYMENT,
+        TEAM,
+        _DAY,
+        reasons={
+            "too_much": _("Payment %(number)s: %(told)s yuan came through %(provider)s instead of %(expected)s."),
+            "too_little": _("Payment %(number)s: only %(told)s of %(expected)s yuan came through %(provider)s."),
+        },
+        remedies=_(
+            "What is too much goes back by itself. Where money is missing, the order is cancelled at its deadline and"
+            " the money goes back; ask the buyer to pay the rest, or the provider whether the amount is right."
+        ),
+    )
+)
+PAYMENT_CAPTURED_AGAIN = register_kind(
+    TicketKind(
+        "payment_captured_again",
+        _("A payment was reported as captured once more"),
+        PAYMENT,
+        TEAM,
+        _DAY,
+        reasons={
+            "": _(
+                "Payment %(number)s: %(provider)s reported %(told)s yuan as captured once more, in message %(key)s;"
+                " %(held)s yuan are booked."
+            )
+        },
+        remedies=_("Find out whether the buyer paid twice, and have what is too much sent back at the provider."),
+    )
+)
+PAYMENT_TOLD_BY_ANOTHER = register_kind(
+    TicketKind(
+        "payment_told_by_another",
+        _("Message of another provider about a payment"),
+        PAYMENT,
+        TEAM,
+        _DAY,
+        reasons={
+            NoticeKind.CAPTURED: _(
+                "%(teller)s says that it has %(told)s yuan of payment %(number)s, which goes over %(provider)s."
+                " Nothing was booked."
+            ),
+            NoticeKind.FAILED: _(
+                "%(teller)s says that payment %(number)s failed, which goes over %(provider)s. Nothing was booked."
+            ),
+        },
+        remedies=_("Find out at both providers where the money is. Money at the wrong one must be sent back there."),
+    )
+)
+REFUND_AMOUNT_DIFFERS = register_kind(
+    TicketKind(
+        "refund_amount_differs",
+        _("Another amount went back than was to"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={
+            "too_much": _("Refund %(number)s: %(told)s yuan went back through %(provider)s instead of %(expected)s."),
+            "too_little": _("Refund %(number)s: only %(told)s of %(expected)s yuan went back through %(provider)s."),
+            "more_than_there_was": _(
+                "Refund %(number)s: %(provider)s says that %(told)s yuan went back instead of %(expected)s, which is"
+                " more than the payment had left; %(held)s yuan are booked."
+            ),
+        },
+        remedies=_(
+            "Ask the provider which amount is right. What is missing can be sent on its own, or recorded as paid by"
+            " hand, on the order's page."
+        ),
+    )
+)
+REFUND_SENT_AGAIN = register_kind(
+    TicketKind(
+        "refund_sent_again",
+        _("A refund was reported once more"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={
+            "": _(
+                "Refund %(number)s: %(teller)s reported %(told)s yuan once more, in message %(key)s; %(held)s yuan are"
+                " booked."
+            )
+        },
+        remedies=_("Find out whether the buyer got the money twice, and ask for it back."),
+    )
+)
+REFUND_TOLD_BY_ANOTHER = register_kind(
+    TicketKind(
+        "refund_told_by_another",
+        _("Message of another provider about a refund"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={
+            NoticeKind.REFUNDED: _(
+                "%(teller)s says that %(told)s yuan of refund %(number)s went back, which goes over %(provider)s."
+                " Nothing was booked."
+            ),
+            NoticeKind.REFUND_FAILED: _(
+                "%(teller)s says that refund %(number)s failed, which goes over %(provider)s. Nothing was booked."
+            ),
+        },
+        remedies=_("Find out at both providers whether the buyer got the money."),
+    )
+)
+REFUND_FAILED = register_kind(
+    TicketKind(
+        "refund_failed",
+        _("A refund failed"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={"": _("Refund %(number)s of %(expected)s yuan through %(provider)s failed: the money is still ours.")},
+        remedies=_("Send it once more, or pay it by hand and record how, on the order's page."),
+    )
+)
+REFUND_SILENT = register_kind(
+    TicketKind(
+        "refund_silent",
+        _("No word about a refund"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={"": _("%(provider)s has said nothing about refund %(number)s of %(expected)s yuan for days.")},
+        remedies=_("Ask the provider; then send it once more, or pay it by hand and record how, on the order's page."),
+    )
+)
+REFUND_BY_HAND = register_kind(
+    TicketKind(
+        "refund_by_hand",
+        _("A refund must be paid by hand"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={
+            "cash": _("Refund %(number)s of %(expected)s yuan: the buyer paid in cash, which nobody can send back."),
+            "external": _("Refund %(number)s of %(expected)s yuan: the merchant took the money and must send it back."),
+        },
+        remedies=_("Pay it, or have the merchant pay it, and record how on the order's page."),
+    )
+)
+SETTLEMENT_TO_TAKE_BACK = register_kind(
+    TicketKind(
+        "settlement_to_take_back",
+        _("The goods of a paid settlement came back"),
+        SETTLEMENT,
+        TEAM,
+        timedelta(days=7),
+        reasons={"": _("%(net)s yuan were paid to merchant %(merchant)s for sub-order %(number)s, which came back.")},
+        remedies=_("Take it back with the merchant's next statement."),
+    )
+)
+CASH_NOT_COLLECTED = register_kind(
+    TicketKind(
+        "cash_not_collected",
+        _("Delivered without anybody to collect the cash"),
+        "sub_order",
+        TEAM,
+        _DAY,
+        reasons={
+            "": _(
+                "Sub-order %(number)s of virtual goods was delivered, to be paid on delivery (%(amount)s yuan), and no"
+                " parcel of the order is left at whose door it could be paid."
+            )
+        },
+        remedies=_("Ask the buyer for the money."),
+    )
+)
+
+OF_PAYMENTS = (PAYMENT_AMOUNT_DIFFERS, PAYMENT_CAPTURED_AGAIN, PAYMENT_TOLD_BY_ANOTHER)
+# What is over once the buyer has the money.
+OF_OPEN_REFUNDS = (REFUND_FAILED, REFUND_SILENT, REFUND_BY_HAND)
+OF_REFUNDS = (*OF_OPEN_REFUNDS, REFUND_AMOUNT_DIFFERS, REFUND_SENT_AGAIN, REFUND_TOLD_BY_ANOTHER)
+OF_MONEY = (*OF_PAYMENTS, *OF_REFUNDS, SETTLEMENT_TO_TAKE_BACK, CASH_NOT_COLLECTED)
+
+# What came of facts that contradict what we hold, in words.
+OUTCOMES = {
+    "other_connection": _("goes over another provider"),
+    "captured_again": _("captured before"),
+    "refunded_again": _("went back before"),
+    "amount_differs": _("another amount"),
+}
+
+
+def sentence(ticket: Ticket) -> str:
+    """What a ticket of these kinds says, in the active language; "" for any other."""
+    for kind in OF_MONEY:
+        if kind.code == ticket.kind:
+            return str(kind.reasons[ticket.reason]) % ticket.values
+    return ""
+
+
+def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Mapping[int, Shown]:
+    rows = model._default_manager.filter(pk__in=ids).values_list("pk", name)
+    return {key: Shown(text, reverse(f"admin:{page}", args=[key])) for key, text in rows}
+
+
+register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", "number", ids))
+register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
+register_subject(SETTLEMENT, lambda ids: _show(Settlement, "payments_settlement_change", "sub_order__number", ids))
