@@ -11,7 +11,7 @@ from django.utils import timezone
 from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
-from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models import Order, OrderEvent, OrderState, SubOrder, SubOrderState
 from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
