@@ -100,7 +100,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
-    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
+    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason)
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
@@ -120,7 +120,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note="cancelled")
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
-    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state="cancelled")
+    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state=SubOrderState.CANCELLED)
 
 
 def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:

@@ -20,7 +20,7 @@ from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders.fulfilling import parting, waiting, waking
 from orders.fulfilling.plans import Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
-from orders.models import SubOrder, SubOrderState
+from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
 from orders.reviewing.holds import ORDER_IS_HELD
 
@@ -190,18 +190,19 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(warehouses)s::bigint[], %(why)s::jsonb[])
                     AS p(id, warehouse_id, why)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
-                    shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
+                    sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
+                    last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.warehouse_id
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, to_state, data)
-            SELECT m.order_id, m.id, 'allocated', 'job', 'allocate', 'allocated',
+            SELECT m.order_id, m.id, 'allocated', '{ActorKind.JOB}', 'allocate', '{SubOrderState.ALLOCATED}',
                 jsonb_build_object('number', m.number, 'warehouse', w.code)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
@@ -219,20 +220,20 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
                     AS p(id, from_state, why, short)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'backordered', sourcing = p.why, shortage = p.short,
-                    ready_at = NULL, attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
+                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT order_id, id, 'backordered', 'job', 'allocate', from_state, 'backordered',
-                jsonb_build_object('number', number, 'short', short)
-            FROM moved WHERE from_state <> 'backordered'
+            SELECT order_id, id, 'backordered', '{ActorKind.JOB}', 'allocate', from_state,
+                '{SubOrderState.BACKORDERED}', jsonb_build_object('number', number, 'short', short)
+            FROM moved WHERE from_state <> '{SubOrderState.BACKORDERED}'
             """,
             {
                 "ids": array(plan.id for plan in plans),
