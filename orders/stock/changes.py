@@ -190,7 +190,7 @@ def _change_simply(changes: dict[int, Change], actor: Actor) -> dict[int, Stock 
                     JOIN inventory_stock s USING (id)
                 ), booked AS (
                     INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
-                    SELECT id, 'stock_take', change, %(actor)s, note FROM wanted WHERE change <> 0
+                    SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM wanted WHERE change <> 0
                 )
                 UPDATE inventory_stock s SET on_hand = w.on_hand, wakes_backorders_since = clock_timestamp()
                 FROM wanted w WHERE s.id = w.id AND w.change <> 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -104,15 +104,9 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
     if not ids:
         return
     lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'backordered', warehouse_id = NULL, allocated_at = NULL,
-                ready_at = now(), sourcing = NULL
-            WHERE id = ANY(%s)
-            """,
-            [ids],
-        )
+    SubOrder.objects.filter(pk__in=ids).update(
+        state=SubOrderState.BACKORDERED, warehouse=None, allocated_at=None, ready_at=Now(), sourcing=None
+    )
     reserving.release(list(lines), actor=actor.name, note="stock-take")
     timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")
