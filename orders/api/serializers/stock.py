@@ -9,9 +9,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.reverse import reverse
 
+from inventory.counting import MOST_UNITS
 from inventory.models import Stock
 from oms.common.door.api import ErrorSerializer, LineField
-from orders.stock.stocktaking import MOST_UNITS
 
 MAX_STOCK_ROWS = 1000
 
