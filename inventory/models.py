@@ -161,8 +161,9 @@ class StockQuerySet(models.QuerySet["Stock"]):
 class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
-    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is set whenever units
-    become available, and cleared by the stage that then wakes waiting sub-orders. `version` counts the changes of
+    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is when units last
+    became available (read off the clock once the row is locked), until everybody who waits for them had a chance; see
+    `orders.fulfilling.waking`. `version` counts the changes of
     `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile.
     """
 

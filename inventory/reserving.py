@@ -241,7 +241,7 @@ def _close(
                     reserved = s.reserved - c.units,
                     on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
                     wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
-                                                  ELSE coalesce(s.wakes_backorders_since, now()) END
+                                                  ELSE clock_timestamp() END
                 FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
                 WHERE s.id = c.stock_id
             )

@@ -7,7 +7,7 @@ from logistics.models import Shipment, WarehouseOrder
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 
 
@@ -20,5 +20,5 @@ def retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, *, actor: A
     row = stuck.lock_marked(model, row_id)
     tickets.close_tickets([NO_CARRIER], [row_id], result=TicketResult.DONE, closed_by=actor.name)
     stuck.give_back(model, row_id, by=actor.name)
-    timeline.record(row.sub_order.order_id, "retried", actor, number=row.number, error=row.last_error)
+    timeline.record(row.sub_order.order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)
     nudging.nudge("send_release", "send_stop", "choose_carrier", "dispatch")

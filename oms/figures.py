@@ -84,7 +84,7 @@ def _of_queue(name: str, queue: Queue) -> str:
         FROM (
             SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(due)), 0) AS oldest FROM (
                 SELECT q.ready_at AS due FROM {queue.table} q WHERE {queue.condition()}
-                ORDER BY q.ready_at LIMIT {MOST_COUNTED}
+                ORDER BY {queue.order} LIMIT {MOST_COUNTED}
             ) AS waiting
         ) AS w
     """

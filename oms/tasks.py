@@ -99,8 +99,8 @@ def purge_webhooks() -> int:
 
 @shared_task(name="oms.wake_all_backorders", ignore_result=True)
 def wake_all_backorders() -> None:
-    """Try every backordered sub-order again; a safety net under the wake stage."""
-    if waking.wake_all():
+    """Try backordered sub-orders again, each in its turn; a safety net under the wake stage."""
+    if waking.wake_all(int(time.time()) // 60 % waking.NET_PARTS):
         nudging.nudge("allocate")
 
 

@@ -2,12 +2,13 @@
 
 from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
-from oms.common.states import listed
-from orders.models import OrderState, SubOrderState
+from oms.common.states import edges, initial_states, listed
+from orders import events, kinds
+from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
+from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER_AMOUNTS = (
     "goods_amount",
     "freight_amount",
@@ -19,9 +20,31 @@ _ORDER_AMOUNTS = (
 
 _COMPLETED = SubOrderState.COMPLETED
 
-_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
-_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in SHARES)
+_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in SHARES)
 
+_NEW = SubOrderState.AWAITING_ALLOCATION
+
+
+def _told(row: str, of: str) -> str:
+    """The moves that the timeline tells of rows (SQL of their id), each with the state that the one before led to."""
+    return f"""
+        SELECT {row} AS row_id, e.from_state, e.to_state, lag(e.to_state) OVER told AS before,
+            lead(e.id) OVER told IS NULL AS is_last
+        FROM orders_orderevent e WHERE e.to_state <> '' AND {of} WINDOW told AS (PARTITION BY {row} ORDER BY e.id)
+    """
+
+
+def _declared(model: type[Order | SubOrder]) -> str:
+    """Every declared move of the model as an SQL list, with those from nowhere into its initial states."""
+    field = model._meta.get_field("state")
+    moves = [*edges(model, field), *(("", state) for state in initial_states(model, field))]
+    return listed(f"{source}>{target}" for source, target in moves)
+
+
+_TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
+_TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
+_FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
 _FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
 
 # Units by sub-order line that were taken out of the stock under their promise, because they left.
@@ -50,7 +73,7 @@ INVARIANTS = (
         LEFT JOIN (SELECT sub_order_id, {_LINE_SUMS}, sum(quantity) AS units
                    FROM orders_suborderline l GROUP BY sub_order_id) AS s ON s.sub_order_id = p.id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in _SHARES)}, p.total_quantity)
+            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in SHARES)}, p.total_quantity)
         """,
     ),
     Invariant(
@@ -62,7 +85,7 @@ INVARIANTS = (
               FROM orders_suborderline l GROUP BY order_line_id) AS s ON s.order_line_id = ol.id
         JOIN orders_order o ON o.id = ol.order_id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in _SHARES)}, ol.quantity)
+            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in SHARES)}, ol.quantity)
         """,
     ),
     Invariant(
@@ -123,6 +146,36 @@ INVARIANTS = (
         LEFT JOIN (SELECT order_id, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY order_id) AS h
           ON h.order_id = o.id
         WHERE o.open_holds <> coalesce(h.count, 0)
+        """,
+    ),
+    Invariant(
+        "sub_orders_know_whether_they_are_held",
+        "A sub-order is marked as held just while its order has an open hold.",
+        """
+        SELECT s.number, s.is_held, o.open_holds FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.is_held <> (o.open_holds > 0)
+        """,
+    ),
+    Invariant(
+        "who_sleeps_waits_for_stock",
+        "A backordered sub-order that sleeps and is not held waits at the warehouses that sourcing named.",
+        f"""
+        SELECT s.number, s.sourcing FROM orders_suborder s
+        WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> 'refused')
+          AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "who_waits_for_stock_is_backordered",
+        "Only backordered sub-orders that are not held wait for stock, in their own place, for SKUs that they want.",
+        f"""
+        SELECT w.sub_order_id, w.sku_id, s.number, s.state FROM orders_stockwait w
+        LEFT JOIN orders_suborder s ON s.id = w.sub_order_id
+        WHERE s.id IS NULL OR s.state <> '{SubOrderState.BACKORDERED}' OR s.is_held OR s.waiting_since <> w.since
+           OR NOT EXISTS (
+                SELECT FROM orders_suborderline p JOIN orders_orderline l ON l.id = p.order_line_id
+                WHERE p.sub_order_id = s.id AND l.sku_id = w.sku_id)
         """,
     ),
     Invariant(
@@ -214,19 +267,69 @@ INVARIANTS = (
     ),
     Invariant(
         "merchants_are_told",
-        "The trigger that turns timeline events into webhooks is there and not disabled.",
-        """
-        SELECT 'orders_tell_webhooks' AS missing WHERE NOT EXISTS (
-            SELECT FROM pg_trigger WHERE tgname = 'orders_tell_webhooks'
+        "The triggers that turn timeline events into webhooks, and take only known kinds, are there and not disabled.",
+        f"""
+        SELECT missing FROM unnest(ARRAY['{events.TELLS}', '{events.KNOWS}']) AS missing WHERE NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgname = missing
               AND tgrelid = 'orders_orderevent'::regclass AND tgenabled <> 'D')
         """,
     ),
     Invariant(
         "orders_have_a_story",
         "Every order's timeline begins with its receipt.",
-        """
+        f"""
         SELECT o.number FROM orders_order o
-        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = 'received')
+        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.RECEIVED}')
+        """,
+    ),
+    Invariant(
+        "orders_are_where_their_story_ends",
+        "The state of every order is that of the last move that its timeline tells.",
+        f"""
+        SELECT o.number, o.state, t.to_state FROM orders_order o
+        LEFT JOIN ({_TOLD_OF_ORDERS}) AS t ON t.row_id = o.id AND t.is_last
+        WHERE t.to_state IS DISTINCT FROM o.state
+        """,
+    ),
+    Invariant(
+        "stories_of_orders_have_no_gaps",
+        "Every move of an order that its timeline tells is declared, and begins where the one before it ended.",
+        f"""
+        SELECT o.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_ORDERS}) AS t
+        JOIN orders_order o ON o.id = t.row_id
+        WHERE coalesce(t.before, '') <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(Order)})
+        """,
+    ),
+    Invariant(
+        "sub_orders_are_where_their_story_ends",
+        "The state of every sub-order is that of the last move that its order's timeline tells of it.",
+        f"""
+        SELECT s.number, s.state, t.to_state FROM orders_suborder s
+        LEFT JOIN ({_TOLD_OF_SUB_ORDERS}) AS t ON t.row_id = s.id AND t.is_last
+        WHERE coalesce(t.to_state, '{_NEW}') <> s.state
+        """,
+    ),
+    Invariant(
+        "stories_of_sub_orders_have_no_gaps",
+        "Every move of a sub-order that the timeline tells is declared, and begins where the one before it ended.",
+        # The split tells of all sub-orders at once, and each begins as new; parts of sub-orders begin elsewhere.
+        f"""
+        SELECT s.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_SUB_ORDERS}) AS t
+        JOIN orders_suborder s ON s.id = t.row_id
+        WHERE coalesce(t.before, CASE t.from_state WHEN '' THEN '' ELSE '{_NEW}' END) <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(SubOrder)})
+        """,
+    ),
+    Invariant(
+        "events_hold_what_their_kind_names",
+        "An event has no data that its kind does not name, so that it is known who reads it.",
+        f"""
+        SELECT o.number, e.kind, d.name FROM orders_orderevent e
+        JOIN orders_order o ON o.id = e.order_id
+        CROSS JOIN LATERAL jsonb_object_keys(e.data) AS d(name)
+        JOIN (VALUES {_FIELDS}) AS k(kind, fields) ON k.kind = e.kind
+        WHERE d.name <> ALL (k.fields::text[])
         """,
     ),
 )

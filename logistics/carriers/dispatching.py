@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from django.db import connection, transaction
 
+from logistics import kinds
 from logistics.carriers import adapters, choosing, waybills
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
@@ -184,7 +185,7 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
                 FROM tried t WHERE h.id = t.id
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-                SELECT s.order_id, s.id, 'waybill_refused', '{ActorKind.CARRIER}', t.code,
+                SELECT s.order_id, s.id, '{kinds.WAYBILL_REFUSED}', '{ActorKind.CARRIER}', t.code,
                     jsonb_build_object('number', s.number, 'carrier', t.code, 'text', r.reason)
                 FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
                 JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = t.id

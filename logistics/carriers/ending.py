@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
+from logistics import kinds
 from logistics.carriers.trouble import PARCEL_BACK, PARCEL_LOST, PARCELS_DIFFER
 from logistics.models import GOING_BACK, Direction, ShipmentState
 from oms.common import tickets
@@ -101,6 +102,13 @@ def _read(sub_order_ids: Collection[int]) -> list[_Part]:
     return list(parts.values())
 
 
+_TOLD = {
+    SubOrderState.DELIVERED: kinds.DELIVERED,
+    SubOrderState.REJECTED: kinds.SUB_ORDER_REJECTED,
+    SubOrderState.RETURNED: kinds.SUB_ORDER_RETURNED,
+}
+
+
 def _finish(sub_order_ids: Sequence[int], state: SubOrderState, change: str) -> None:
     if not sub_order_ids:
         return
@@ -118,9 +126,7 @@ def _finish(sub_order_ids: Sequence[int], state: SubOrderState, change: str) -> 
             """,
             [ids],
         )
-    timeline.record_of_sub_orders(
-        sub_order_ids, state.value, _ACTOR, to_state=state.value, is_public=state == SubOrderState.DELIVERED
-    )
+    timeline.record_of_sub_orders(sub_order_ids, _TOLD[state], _ACTOR)
     nudging.nudge("owing")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from logistics import kinds
 from logistics.carriers import ending, scans
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.models import GOING_BACK, MOVING, ShipmentState
@@ -18,6 +19,7 @@ from logistics.warehouses.works import Work
 from logistics.watching import alerts, deadlines
 from oms.common.copying import array, records, text_array
 from oms.common.models import Topic
+from oms.common.states import listed
 from oms.common.work.facts import APPLIED, NO_EFFECT, Fact, FactWork, Verdict, fact_stage
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
@@ -263,13 +265,13 @@ def _tell(scan_ids: Iterable[int]) -> None:
             f"""
             WITH scan AS (
                 SELECT id, shipment_id, state, text, location FROM logistics_trackingevent
-                WHERE id = ANY(%(scans)s::bigint[])
+                WHERE id = ANY(%(scans)s::bigint[]) AND state IN ({listed(kinds.SCANS)})
             ), parcel AS (
                 SELECT p.* FROM (SELECT coalesce(array_agg(shipment_id), '{{}}') AS ids FROM scan) AS of_scans
                 CROSS JOIN LATERAL ({SUB_ORDERS_OF.replace("%(ids)s::bigint[]", "of_scans.ids")}) AS p
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, is_public, data)
-            SELECT s.order_id, s.id, a.state, '{ActorKind.CARRIER}', c.code, true,
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+            SELECT s.order_id, s.id, a.state, '{ActorKind.CARRIER}', c.code,
                 jsonb_build_object('number', s.number, 'waybill', h.waybill_number, 'text', a.text,
                     'location', a.location)
             FROM scan a JOIN logistics_shipment h ON h.id = a.shipment_id

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from logistics import kinds
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.models import ShipmentState, WarehouseOrderState
 from logistics.watching import alerts, deadlines
@@ -21,7 +22,7 @@ def expect_pick_up(shipment_ids: Sequence[int]) -> None:
             f"""
             UPDATE logistics_shipment h SET
                 expected_event = CASE WHEN w.is_packed THEN %(event)s ELSE '' END,
-                next_event_due = CASE WHEN w.is_packed THEN now() + %(within)s END
+                next_event_due = CASE WHEN w.is_packed THEN now() + make_interval(secs => %(within)s) END
             FROM (
                 SELECT h.id, h.left_at IS NOT NULL OR coalesce(w.state IN ({listed(_PACKED)}), true) AS is_packed
                 FROM logistics_shipment h LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
@@ -32,7 +33,7 @@ def expect_pick_up(shipment_ids: Sequence[int]) -> None:
             {
                 "ids": array(shipment_ids),
                 "event": deadlines.COLLECTED.event,
-                "within": deadlines.COLLECTED.within,
+                "within": deadlines.COLLECTED.seconds,
             },
         )
     alerts.close_for_shipments(shipment_ids)
@@ -43,11 +44,11 @@ def expect_pick_up_of_works(warehouse_order_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE logistics_shipment SET expected_event = %s, next_event_due = now() + %s
+            UPDATE logistics_shipment SET expected_event = %s, next_event_due = now() + make_interval(secs => %s)
             WHERE warehouse_order_id = ANY(%s::bigint[]) AND state = '{ShipmentState.WAYBILL_ISSUED}'
               AND left_at IS NULL
             """,
-            [deadlines.COLLECTED.event, deadlines.COLLECTED.within, array(warehouse_order_ids)],
+            [deadlines.COLLECTED.event, deadlines.COLLECTED.seconds, array(warehouse_order_ids)],
         )
 
 
@@ -56,8 +57,8 @@ def tell(shipment_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, is_public, data)
-            SELECT s.order_id, s.id, 'waybill', '{ActorKind.CARRIER}', c.code, true,
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+            SELECT s.order_id, s.id, '{kinds.WAYBILL}', '{ActorKind.CARRIER}', c.code,
                 jsonb_build_object('number', s.number, 'carrier', c.name, 'waybill', h.waybill_number)
             FROM ({SUB_ORDERS_OF}) AS p
             JOIN logistics_shipment h ON h.id = p.shipment_id

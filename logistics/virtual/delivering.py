@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from logistics import kinds
 from logistics.models import VirtualDelivery
 from oms.common import secrecy
 from oms.common.errors import OmsError
@@ -117,7 +118,7 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=mine).values_list("id", flat=True)
     reserving.consume(list(lines), actor="virtual delivery")
-    timeline.record_of_sub_orders(mine, "virtual_delivered", actor, to_state="delivered", is_public=True)
+    timeline.record_of_sub_orders(mine, kinds.VIRTUAL_DELIVERED, actor)
     fulfilment.refresh(order_ids)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from django.db import connection
 
 from inventory.models import Warehouse
+from logistics import kinds
 from logistics.carriers import intending, waybills
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
 from logistics.warehouses import giving_up, leaving, moving, notices, parcelling, works
@@ -230,7 +231,7 @@ def _settle_stops(courses: Sequence[Course], departure: Departure) -> None:
         for part in course.work.parts
     ]
     if undone:
-        timeline.record_of_sub_orders(undone, "release_undone", actors.job(STAGE.name))
+        timeline.record_of_sub_orders(undone, kinds.RELEASE_UNDONE, actors.job(STAGE.name))
     _ask_again([course.work.id for course in courses if course.asks_again and course.is_asked_to_stop])
     if touched:
         finish_requests(touched, actor=actors.job("cancel_at_warehouse"))

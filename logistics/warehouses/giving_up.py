@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from inventory import reserving
+from logistics import kinds
 from logistics.models import ShipmentState, StopAnswer
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.warehouses.works import GivenUp, Part, Work
@@ -103,7 +104,7 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
                 RETURNING s.id, s.order_id, s.number, n.from_state, n.reason, n.warehouse_id
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT m.order_id, m.id, 'warehouse_refused', '{ACTOR.kind}', '{ACTOR.name}', m.from_state,
+            SELECT m.order_id, m.id, '{kinds.WAREHOUSE_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}', m.from_state,
                 '{SubOrderState.AWAITING_ALLOCATION}',
                 jsonb_build_object('number', m.number, 'warehouse', h.code, 'text', m.reason)
             FROM moved m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
@@ -146,7 +147,7 @@ def let_go_on(parts: Mapping[int, str]) -> None:
                 RETURNING s.id, s.order_id, s.number, s.warehouse_id, n.reason
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT m.order_id, m.id, 'cancel_refused', '{ACTOR.kind}', '{ACTOR.name}',
+            SELECT m.order_id, m.id, '{kinds.CANCEL_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}',
                 jsonb_build_object('number', m.number, 'warehouse', h.code, 'text', m.reason)
             FROM moved m LEFT JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,

@@ -20,8 +20,15 @@ S = WarehouseOrderState
 
 # How far each state is; what was given up starts again, should the warehouse go on with it.
 RANK = {
-    S.INTENDED: 0, S.SENT: 0, S.REFUSED: 0, S.CANCELLED: 0,
-    S.ACCEPTED: 1, S.PICKING: 2, S.PACKED: 3, S.PARTLY_SHIPPED: 4, S.SHIPPED: 5,
+    S.INTENDED: 0,
+    S.SENT: 0,
+    S.REFUSED: 0,
+    S.CANCELLED: 0,
+    S.ACCEPTED: 1,
+    S.PICKING: 2,
+    S.PACKED: 3,
+    S.PARTLY_SHIPPED: 4,
+    S.SHIPPED: 5,
 }
 _REACHED = {
     Notice.ACCEPTED: S.ACCEPTED,

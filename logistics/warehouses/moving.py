@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
 
+from logistics import kinds
 from logistics.models import WarehouseOrderState
 from logistics.watching import deadlines
 from oms.common.copying import array, text_array
@@ -34,6 +35,14 @@ SUB_ORDERS_AT = {
 
 
 _ORDER = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING, SubOrderState.PACKED)
+
+
+_TOLD = {
+    SubOrderState.ACCEPTED: kinds.WAREHOUSE_ACCEPTED,
+    SubOrderState.PICKING: kinds.WAREHOUSE_PICKING,
+    SubOrderState.PACKED: kinds.WAREHOUSE_PACKED,
+    SubOrderState.SHIPPED: kinds.WAREHOUSE_SHIPPED,
+}
 
 
 def is_before(state: SubOrderState, target: SubOrderState) -> bool:
@@ -79,7 +88,8 @@ def move_sub_orders(
         cursor.execute(
             f"""
             WITH news AS (
-                SELECT * FROM unnest(%(ids)s::bigint[], %(from)s::text[], %(to)s::text[]) AS n(id, from_state, state)
+                SELECT * FROM unnest(%(ids)s::bigint[], %(from)s::text[], %(to)s::text[], %(kinds)s::text[])
+                    AS n(id, from_state, state, kind)
             ), moved AS (
                 UPDATE orders_suborder s SET state = n.state, attempts = 0, last_error = '',
                     packed_at = CASE WHEN n.state IN ('{SubOrderState.PACKED}', '{SubOrderState.SHIPPED}')
@@ -88,11 +98,11 @@ def move_sub_orders(
                     shipping_proof = CASE WHEN n.state = '{SubOrderState.SHIPPED}' THEN %(proof)s
                                           ELSE s.shipping_proof END
                 FROM news n WHERE s.id = n.id
-                RETURNING s.id, s.order_id, s.number, s.warehouse_id, n.from_state, n.state
+                RETURNING s.id, s.order_id, s.number, s.warehouse_id, n.from_state, n.state, n.kind
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
-                is_public, data)
-            SELECT m.order_id, m.id, 'warehouse_' || m.state, %(actor_kind)s, %(actor)s, m.from_state, m.state, true,
+                data)
+            SELECT m.order_id, m.id, m.kind, %(actor_kind)s, %(actor)s, m.from_state, m.state,
                 jsonb_build_object('number', m.number, 'warehouse', h.code)
             FROM moved m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,
@@ -100,6 +110,7 @@ def move_sub_orders(
                 "ids": array(key for key, _from, _to in moves),
                 "from": text_array(state for _key, state, _to in moves),
                 "to": text_array(state for _key, _from, state in moves),
+                "kinds": text_array(str(_TOLD[state]) for _key, _from, state in moves),
                 "proof": proof or "",
                 "actor_kind": actor.kind,
                 "actor": actor.name,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from django.db import connection
 
 from inventory.models import StorageClass, Warehouse
+from logistics import kinds
 from logistics.carriers import intending
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
@@ -51,7 +52,7 @@ def _release(sub_order_ids: list[int]) -> None:
                     ready_at, expected_event, next_event_due)
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + %(within)s
+                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (
@@ -64,9 +65,9 @@ def _release(sub_order_ids: list[int]) -> None:
                 FROM chosen c WHERE s.id = c.id
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
-                    is_public, data)
-                SELECT order_id, id, 'released', '{ActorKind.JOB}', 'release', '{SubOrderState.ALLOCATED}',
-                    '{SubOrderState.RELEASED}', true, jsonb_build_object('number', number, 'warehouse', name)
+                    data)
+                SELECT order_id, id, '{kinds.RELEASED}', '{ActorKind.JOB}', 'release', '{SubOrderState.ALLOCATED}',
+                    '{SubOrderState.RELEASED}', jsonb_build_object('number', number, 'warehouse', name)
                 FROM chosen
             )
             SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.id
@@ -74,7 +75,7 @@ def _release(sub_order_ids: list[int]) -> None:
             {
                 "ids": array(sub_order_ids),
                 "event": deadlines.PACKED.event,
-                "within": deadlines.PACKED.within,
+                "within": deadlines.PACKED.seconds,
             },
         )
         rows = cursor.fetchall()

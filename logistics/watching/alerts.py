@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
+from logistics import kinds
 from logistics.watching import deadlines
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED, Stage
@@ -54,11 +55,13 @@ def _watch(table: str, limit: int) -> int:
                 RETURNING sub_order_id, {column} AS thing_id, kind, level
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-                SELECT s.order_id, s.id, CASE WHEN a.level = 1 THEN 'alert_opened' ELSE 'alert_escalated' END,
+                SELECT s.order_id, s.id,
+                    CASE WHEN a.level = 1 THEN '{kinds.ALERT_OPENED}' ELSE '{kinds.ALERT_ESCALATED}' END,
                     'job', 'watch', jsonb_build_object('number', s.number, 'alert', a.kind, 'level', a.level)
                 FROM opened a JOIN orders_suborder s ON s.id = a.sub_order_id
             )
-            UPDATE {table} s SET next_event_due = CASE WHEN a.level < 3 THEN now() + %(again)s END
+            UPDATE {table} s
+            SET next_event_due = CASE WHEN a.level < 3 THEN now() + make_interval(secs => %(again)s) END
             FROM overdue o LEFT JOIN opened a ON a.thing_id = o.id
             WHERE s.id = o.id
             """,
@@ -66,7 +69,7 @@ def _watch(table: str, limit: int) -> int:
                 "limit": limit,
                 "events": [expected.event for expected in deadlines.ALL],
                 "kinds": [expected.alert for expected in deadlines.ALL],
-                "again": clock.scaled(timedelta(hours=deadlines.ESCALATES_AFTER_HOURS)),
+                "again": clock.scaled(timedelta(hours=deadlines.ESCALATES_AFTER_HOURS)).total_seconds(),
             },
         )
         return cursor.rowcount
@@ -92,7 +95,7 @@ def _close(condition: str, ids: Sequence[int]) -> None:
                 RETURNING sub_order_id, kind, level
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'alert_closed', 'job', 'watch',
+            SELECT s.order_id, s.id, '{kinds.ALERT_CLOSED}', 'job', 'watch',
                 jsonb_build_object('number', s.number, 'alert', c.kind, 'level', c.level)
             FROM closed c JOIN orders_suborder s ON s.id = c.sub_order_id
             """,

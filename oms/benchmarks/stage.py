@@ -124,8 +124,9 @@ def empty_orders() -> None:
     """Take everything out that came after the reference data, and all reservations."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE orders_order, orders_orderevent, orders_suborderline, common_sandboxjob, inventory_reservation,"
-            " common_inboundfact, logistics_warehouseorder, logistics_warehouseorderline, logistics_shipmentline"
+            "TRUNCATE orders_order, orders_orderevent, orders_suborderline, orders_stockwait, common_sandboxjob,"
+            " inventory_reservation, common_inboundfact, logistics_warehouseorder, logistics_warehouseorderline,"
+            " logistics_shipmentline"
             " RESTART IDENTITY CASCADE"
         )
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")

@@ -17,7 +17,7 @@ from inventory import reserving
 from inventory.models import Reservation
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
@@ -58,18 +58,21 @@ def cancel_units(
         return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
     if _is_all_that_is_left(sub_orders, units):
         return cancel_order(order_id, reason=reason, actor=actor)
-    timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
-    _take_out(order, sub_orders, units, actor=actor)
+    timeline.record(order_id, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+    _take_out({order_id: units}, sub_orders, actor=actor)
     nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
 
 
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
-    """Take out the units whose cancellation was kept until the split; the orders are locked and were just split."""
-    for order in Order.objects.filter(pk__in=list(order_ids)).order_by("id"):
-        units = {int(position): units for position, units in order.units_to_cancel.items()}
-        _take_out(order, lock_sub_orders(order.pk), units, actor=actor)
-        Order.objects.filter(pk=order.pk).update(units_to_cancel=None)
+    """Take out the units whose cancellation was kept until the split. The orders are locked and were split just now, in
+    this transaction: nobody else has their sub-orders. As many statements for many orders as for one."""
+    wanted = {
+        order_id: {int(position): count for position, count in (units or {}).items()}
+        for order_id, units in Order.objects.filter(pk__in=list(order_ids)).values_list("pk", "units_to_cancel")
+    }
+    _take_out(wanted, list(SubOrder.objects.filter(order_id__in=wanted).order_by("id")), actor=actor)
+    Order.objects.filter(pk__in=wanted).update(units_to_cancel=None)
 
 
 def _check(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> None:
@@ -107,7 +110,7 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
-    timeline.record(order.pk, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     return Order.objects.get(pk=order.pk)
 
 
@@ -122,35 +125,47 @@ def _is_all_that_is_left(sub_orders: Sequence[SubOrder], units: Mapping[int, int
     return dict(left) == dict(units)
 
 
-def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, int], *, actor: Actor) -> None:
-    """Move the units with their shares into cancelled sub-orders; all rows above are locked."""
+def _take_out(units: Mapping[int, Mapping[int, int]], sub_orders: Sequence[SubOrder], *, actor: Actor) -> None:
+    """Move the units (by order, then by line's position) with their shares into cancelled sub-orders; all rows above
+    are locked, and the sub-orders are all that the orders have."""
     open_parts = {
         part.pk: part for part in sub_orders if part.state in BEFORE_RELEASE and part.cancel_requested_at is None
     }
-    lines = sorted(
-        SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line__sku"),
-        key=lambda line: (_GIVEN_UP_FIRST.index(open_parts[line.sub_order_id].state), -line.sub_order_id, line.pk),
-    )
-    taken: dict[int, dict[int, int]] = {}
-    for position, count in units.items():
-        left = count
-        for line in lines:
-            if left and line.order_line.position == position:
-                taken.setdefault(line.sub_order_id, {})[line.pk] = part_units = min(left, line.quantity)
-                left -= part_units
-        if left:
-            raise _too_many(position, count - left)
-    by_part: dict[int, list[SubOrderLine]] = {key: [] for key in taken}
+    lines = list(SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line"))
+    taken = _choose(units, lines, open_parts)
+    left = dict.fromkeys(taken, 0)
     for line in lines:
         if line.sub_order_id in taken:
-            by_part[line.sub_order_id].append(line)
-    whole = [key for key, own in by_part.items() if all(taken[key].get(line.pk) == line.quantity for line in own)]
-    touched = [line.pk for own in by_part.values() for line in own]
-    promised = Reservation.objects.active_for(touched)
+            left[line.sub_order_id] += line.quantity - taken[line.sub_order_id].get(line.pk, 0)
+    whole = [key for key, count in left.items() if not count]
+    touched = [line.pk for line in lines if line.sub_order_id in taken]
     # All stock at once, in the one order; what follows locks nothing new.
-    reserving.lock_stock(set(promised.values_list("stock_id", flat=True)))
+    reserving.lock_stock(set(Reservation.objects.active_for(touched).values_list("stock_id", flat=True)))
     cancel_sub_orders(whole, actor=actor)
-    cut = {key: own for key, own in taken.items() if key not in whole}
-    part_off_all(cut, state=SubOrderState.CANCELLED, actor=actor)
-    Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
-    fulfilment.refresh([order.pk])
+    part_off_all({key: cut for key, cut in taken.items() if left[key]}, state=SubOrderState.CANCELLED, actor=actor)
+    Order.objects.filter(pk__in=units).update(owed_changed_since=timezone.now())
+    fulfilment.refresh(units)
+
+
+def _choose(
+    units: Mapping[int, Mapping[int, int]], lines: Iterable[SubOrderLine], open_parts: Mapping[int, SubOrder]
+) -> dict[int, dict[int, int]]:
+    """Which lines (by sub-order, then by line) give up how many units. Raises CannotCancel where there are too few."""
+    by_position: dict[tuple[int, int], list[SubOrderLine]] = {}
+    for line in sorted(
+        lines,
+        key=lambda line: (_GIVEN_UP_FIRST.index(open_parts[line.sub_order_id].state), -line.sub_order_id, line.pk),
+    ):
+        by_position.setdefault((open_parts[line.sub_order_id].order_id, line.order_line.position), []).append(line)
+    taken: dict[int, dict[int, int]] = {}
+    for order_id, wanted in units.items():
+        for position, count in wanted.items():
+            left = count
+            for line in by_position.get((order_id, position), ()):
+                if left:
+                    part_units = min(left, line.quantity)
+                    taken.setdefault(line.sub_order_id, {})[line.pk] = part_units
+                    left -= part_units
+            if left:
+                raise _too_many(position, count - left)
+    return taken

@@ -21,6 +21,8 @@ class Plan:
     refused_by: Sequence[int] | None = None
     wants: list[Want] = field(default_factory=list)
     candidates: Sequence[Candidate] = ()
+    # Candidates that are none because they refused it before.
+    refusing: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN
     shortage: dict[str, int] = field(default_factory=dict)
 

@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
-                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses')],
+                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see what a changed name, phone or address was before')],
             },
         ),
         migrations.CreateModel(
@@ -226,6 +226,8 @@ class Migration(migrations.Migration):
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
                 ('total_quantity', models.IntegerField(verbose_name='units')),
                 ('weight_g', models.IntegerField(db_default=0, verbose_name='weight (g)')),
+                ('is_held', models.BooleanField(db_default=False, default=False, editable=False, help_text='Its order has an open hold.', verbose_name='held')),
+                ('waiting_since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, help_text='Its place among those that wait for goods; what is split off keeps it.', verbose_name='waiting since')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('allocated_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='allocated at')),
                 ('released_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='sent to warehouse at')),
@@ -245,6 +247,22 @@ class Migration(migrations.Migration):
                 'verbose_name': 'sub-order',
                 'verbose_name_plural': 'sub-orders',
                 'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockWait',
+            fields=[
+                ('pk', models.CompositePrimaryKey('sub_order_id', 'sku_id', 'warehouse_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('units', models.IntegerField(verbose_name='units')),
+                ('since', models.DateTimeField(verbose_name='waiting since')),
+                ('tried_at', models.DateTimeField(verbose_name='tried at')),
+                ('sku', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('sub_order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stock_waits', to='orders.suborder', verbose_name='sub-order')),
+                ('warehouse', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'wait for stock',
+                'verbose_name_plural': 'waits for stock',
             },
         ),
         migrations.CreateModel(
@@ -282,6 +300,7 @@ class Migration(migrations.Migration):
                 ('from_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='from')),
                 ('to_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='to')),
                 ('data', models.JSONField(blank=True, null=True, verbose_name='data')),
+                ('sealed', oms.common.secrecy.SealedField(editable=False, null=True, verbose_name='old and new values')),
                 ('is_public', models.BooleanField(db_default=False, verbose_name='seen by the buyer')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='at')),
                 ('order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order', verbose_name='order')),
@@ -508,11 +527,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('goods_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')), '-', models.F('line_discount'))), ('goods_amount__gte', 0), ('line_discount__gte', 0), ('quantity__gt', 0), ('unit_price__gte', 0)), name='order_line_goods_amount_adds_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('goods_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')), '-', models.F('line_discount'))), ('line_discount__gte', 0), ('quantity__gt', 0), ('unit_price__gte', 0)), name='order_line_goods_amount_adds_up'),
         ),
         migrations.AddConstraint(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='order_line_shares_add_up'),
         ),
         migrations.AddIndex(
             model_name='rejectedorder',
@@ -544,11 +563,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state__in', ['awaiting_allocation', 'backordered'])), fields=['ready_at'], name='sub_order_queue_allocate'),
+            index=models.Index(condition=models.Q(('is_held', False), ('needs_person_since__isnull', True), ('ready_at__isnull', False), ('state__in', ('awaiting_allocation', 'backordered'))), fields=['waiting_since', 'id'], name='sub_order_queue_allocate'),
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'allocated')), fields=['ready_at'], name='sub_order_queue_release'),
+            index=models.Index(condition=models.Q(('is_held', False), ('ready_at__isnull', True), ('state', 'backordered')), fields=['id'], name='sub_order_asleep'),
+        ),
+        migrations.AddIndex(
+            model_name='suborder',
+            index=models.Index(condition=models.Q(('state', 'allocated')), fields=['is_held', 'ready_at'], name='sub_order_queue_release'),
+        ),
+        migrations.AddIndex(
+            model_name='suborder',
+            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='sub_order_leased'),
+        ),
+        migrations.AddIndex(
+            model_name='stockwait',
+            index=models.Index(fields=['warehouse', 'sku', 'since', 'sub_order'], name='stock_wait_longest_first'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockwait',
+            constraint=models.CheckConstraint(condition=models.Q(('units__gt', 0)), name='stock_wait_units_are_positive'),
         ),
         migrations.AddIndex(
             model_name='suborder',
@@ -636,7 +671,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborderline',
-            constraint=models.CheckConstraint(condition=models.Q(('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('quantity__gt', 0)), name='sub_order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='sub_order_line_is_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborderline',
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='sub_order_line_shares_add_up'),
         ),
         migrations.AddConstraint(
             model_name='returnline',

@@ -8,8 +8,9 @@ from django.utils.translation import override
 from inventory.models import Reservation, StockMovement
 from orders.fulfilling import allocating, derived
 from orders.fulfilling.parting_off import part_off, part_off_all
+from orders.kinds import tell
 from orders.models import Order, OrderEvent, SubOrder, SubOrderState
-from orders.story import tell
+from orders.reviewing.holds import hold_order
 from tests import factories, steps
 from tests.pipeline.test_statement_counts import counting
 
@@ -93,6 +94,19 @@ def test_cancelled_units_stay_cancelled_and_one_that_waits_for_stock_is_tried_ag
     assert OrderEvent.objects.get(kind="sub_order_cancelled").sub_order_id == gone_id
     derived.refresh([order.pk])
     assert broken_here() == []
+
+
+def test_what_is_parted_off_while_the_order_is_held_is_held_too(shop):
+    order = factories.split_order((shop.sku, 2, "1.00"), merchant=shop.merchant)
+    hold_order(order.pk, reason="look", actor=steps.STAFF)
+    sub_order = SubOrder.objects.get(order=order)
+
+    rest_id = part_off(sub_order.pk, {sub_order.lines.get().pk: 1}, state=AWAITING, actor=steps.STAFF)
+
+    rest = SubOrder.objects.get(pk=rest_id)
+    assert (rest.is_held, rest.waiting_since) == (True, sub_order.waiting_since)
+    assert steps.once(allocating.run) == 0
+    assert steps.broken_invariants() == []
 
 
 def test_many_sub_orders_take_as_many_statements_as_one(shop):

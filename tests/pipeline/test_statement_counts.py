@@ -16,6 +16,7 @@ from logistics.warehouses import events, releasing, sending
 from oms.common.models import Connection, Topic
 from oms.common.work import clock, facts
 from orders.actors import Actor
+from orders.changing import units
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
@@ -151,3 +152,33 @@ def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
     assert hundred.pop("send_release") <= 2 * 3 * 20
     assert hundred == ten
     assert max(ten.values()) <= 30, ten
+
+
+def counts_of_a_split_that_cancels(orders: int) -> int:
+    """Statements of the split of so many orders, of each of which some units, and all of another merchant, were
+    cancelled before."""
+    shop = factories.make_shop()
+    theirs = factories.SkuFactory(merchant=factories.MerchantFactory())
+    for _ in range(orders):
+        order = shop.place_order(
+            (shop.sku, 3, "3.33"), (shop.other_sku, 2, "5.00"), (theirs, 1, "3.00"), payment_method="cod"
+        )
+        units.cancel_units(order.pk, {1: 2, 2: 2, 3: 1}, reason="changed mind", actor=steps.STAFF)
+    factories.run(deciding.run)
+    with counting() as statements:
+        assert splitting.run(1000) == orders
+    states = list(SubOrder.objects.values_list("state", "total_quantity"))
+    assert sorted(states) == sorted([("awaiting_allocation", 1), ("cancelled", 4), ("cancelled", 1)] * orders)
+    assert steps.broken_invariants() == []
+    return len(statements)
+
+
+def test_units_cancelled_before_the_split_cost_it_no_more_statements_for_twenty_orders_than_for_two():
+    counts = []
+    for orders in (2, 20):
+        with contextlib.suppress(_Undo), transaction.atomic():
+            counts.append(counts_of_a_split_that_cancels(orders))
+            raise _Undo
+
+    two, twenty = counts
+    assert twenty == two <= 30

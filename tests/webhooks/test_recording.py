@@ -1,8 +1,10 @@
 """How tries end is written down: together where that goes, each by itself where it does not."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
+from unittest import mock
 
 import pytest
 from django.db import OperationalError
@@ -37,10 +39,17 @@ def delivery_of(message: Message) -> WebhookDelivery:
     return WebhookDelivery.objects.get(pk=message.delivery_id)
 
 
-def serve_until_delivered() -> None:
-    """A sender at work; it gives up after a while."""
+def serve_until_delivered(cursor: Callable[[DatabaseWrapper], object] = DatabaseWrapper.cursor) -> None:
+    """A sender at work, which gets at the database by this; it gives up after a while."""
     end = monotonic() + 20
-    serving.serve(lambda: WebhookDelivery.objects.filter(state="delivered").exists() or monotonic() > end)
+    real_cursor = DatabaseWrapper.cursor
+
+    def is_over() -> bool:
+        with mock.patch.object(DatabaseWrapper, "cursor", real_cursor):
+            return WebhookDelivery.objects.filter(state="delivered").exists() or monotonic() > end
+
+    with mock.patch.object(DatabaseWrapper, "cursor", cursor):
+        serving.serve(is_over)
 
 
 def test_a_shop_that_says_when_to_come_again_costs_no_other_shop_its_outcome(shop):
@@ -84,7 +93,7 @@ def test_an_outcome_that_is_recorded_twice_counts_once(shop):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(monkeypatch, caplog):
+def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(caplog):
     merchant = factories.make_shop().merchant
     with receiver() as server:
         subscribe(merchant, server.url)
@@ -98,8 +107,7 @@ def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(mon
                 raise OperationalError("server closed the connection unexpectedly")
             return real_cursor(self)
 
-        monkeypatch.setattr(DatabaseWrapper, "cursor", cursor)
-        serve_until_delivered()
+        serve_until_delivered(cursor)
 
     assert len(server.received) == 1
     assert WebhookAttempt.objects.count() == 1

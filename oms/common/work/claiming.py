@@ -36,12 +36,14 @@ class Queue:
     """Rows of a table that a stage may claim.
 
     `ready` is an SQL condition on the table's alias `q` that says which rows are in the queue at all (it should match
-    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold.
+    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold; `order` says whose turn it
+    is first.
     """
 
     model: type[Model]
     ready: str
     unless: str = "false"
+    order: str = "q.ready_at, q.id"
 
     @property
     def table(self) -> str:
@@ -85,7 +87,7 @@ class Stage:
 
 
 def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[int]:
-    """Lock up to `limit` rows of the queue, those due longest first, and return their ids; rows that others hold are
+    """Lock up to `limit` rows of the queue, whose turn it is first, and return their ids; rows that others hold are
     skipped. Needs an open transaction. `only` restricts the claim to rows with these ids."""
     require_transaction("claim")
     among = "AND q.id = ANY(%(only)s)" if only is not None else ""
@@ -93,7 +95,7 @@ def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[i
         cursor.execute(
             f"""
             SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {among}
-            ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            ORDER BY {queue.order} LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             """,
             {"limit": limit, "only": list(only) if only is not None else None},
         )
@@ -187,7 +189,7 @@ def lease(queue: Queue, limit: int, *, connection_id: int | None = None, outside
             f"""
             WITH due AS (
                 SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {over} {allowed}
-                ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+                ORDER BY {queue.order} LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             )
             UPDATE {queue.table} q
             SET lease_until = now() + make_interval(secs => %(seconds)s), lease_token = q.lease_token + 1
