@@ -56,7 +56,7 @@ READ_ONLY = (
     "payments.settlement",
     "logistics.shipment",
     "logistics.trackingevent",
-    "logistics.warehouseevent",
+    "logistics.warehouseorder",
     "logistics.logisticsalert",
     "inventory.stockmovement",
     "inventory.region",

@@ -1,4 +1,4 @@
-"""Several parcels a sub-order, waybills from whoever buys them, rests that stay, and what left before its waybill came."""
+"""Several parcels a sub-order, waybills from whoever buys them, rests that stay, and what left before its waybill."""
 
 from itertools import permutations
 
