@@ -75,7 +75,9 @@ def test_what_is_due_for_several_reasons_goes_back_as_several_refunds(shop):
     parts = {part.storage_class: part for part in SubOrder.objects.filter(order=order)}
     with steps.without_guards():
         SubOrder.objects.filter(pk=parts["frozen"].pk).update(state="cancelled", cancelled_at=steps.NOON)
-        SubOrder.objects.filter(pk=parts["ambient"].pk).update(state="returned", warehouse=shop.warehouse)
+        SubOrder.objects.filter(pk=parts["ambient"].pk).update(
+            state="returned", warehouse=shop.warehouse, **steps.ALL_TIMES
+        )
 
     factories.run(balancing.run)
 
@@ -160,9 +162,7 @@ def test_what_is_owed_expected_and_still_to_come_follows_from_the_parts(shop, me
     steps.approve_and_split()
     with steps.without_guards():
         for part, state in zip(SubOrder.objects.order_by("payable_amount"), states, strict=True):
-            SubOrder.objects.filter(pk=part.pk).update(
-                state=state, warehouse=shop.warehouse, cancelled_at=steps.NOON, delivered_at=steps.NOON
-            )
+            SubOrder.objects.filter(pk=part.pk).update(state=state, warehouse=shop.warehouse, **steps.ALL_TIMES)
 
     assert _value(owed.OWED, order) == Decimal(owes)
     assert _value(owed.EXPECTED, order) == Decimal(expects)
