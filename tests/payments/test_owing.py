@@ -187,18 +187,19 @@ def test_a_refund_reserves_what_went_back_or_may_still_go(shop, state, needs_per
     order = shop.place_order()
     steps.pay(order)
     payment = Payment.objects.get()
-    Refund.objects.create(
-        number="R",
-        order=order,
-        payment=payment,
-        connection=payment.connection,
-        amount=Decimal("26.00"),
-        refunded_amount=Decimal("1.00") if state == "succeeded" else Decimal(0),
-        succeeded_at=steps.NOON if state == "succeeded" else None,
-        state=state,
-        reason="cancelled",
-        needs_person_since=steps.NOON if needs_person else None,
-    )
+    with steps.without_guards():
+        Refund.objects.create(
+            number="R",
+            order=order,
+            payment=payment,
+            connection=payment.connection,
+            amount=Decimal("26.00"),
+            refunded_amount=Decimal("1.00") if state == "succeeded" else Decimal(0),
+            succeeded_at=steps.NOON if state == "succeeded" else None,
+            state=state,
+            reason="cancelled",
+            needs_person_since=steps.NOON if needs_person else None,
+        )
 
     assert _value(f"(SELECT {owed.RESERVED} FROM payments_refund r WHERE r.order_id = o.id)", order) == Decimal(
         reserved
@@ -359,7 +360,8 @@ def test_what_was_paid_to_the_merchant_is_claimed_back_by_a_person_who_is_called
     Order.objects.update(owed_changed_since=steps.NOON)
     factories.run(balancing.run)
 
-    settlement, ticket = Settlement.objects.get(), Ticket.objects.get()
+    # Logistics has a ticket of its own: the parcel came back after completion.
+    settlement, ticket = Settlement.objects.get(), Ticket.objects.get(kind="settlement_to_take_back")
     assert settlement.state == "paid"
     assert (ticket.kind, ticket.subject_id, ticket.about_id, ticket.times) == (
         *("settlement_to_take_back", settlement.pk),
