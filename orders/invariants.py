@@ -4,11 +4,12 @@ from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
+from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
+from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER_AMOUNTS = (
     "goods_amount",
     "freight_amount",
@@ -20,8 +21,8 @@ _ORDER_AMOUNTS = (
 
 _COMPLETED = SubOrderState.COMPLETED
 
-_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
-_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in SHARES)
+_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in SHARES)
 
 _NEW = SubOrderState.AWAITING_ALLOCATION
 
@@ -73,7 +74,7 @@ INVARIANTS = (
         LEFT JOIN (SELECT sub_order_id, {_LINE_SUMS}, sum(quantity) AS units
                    FROM orders_suborderline l GROUP BY sub_order_id) AS s ON s.sub_order_id = p.id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in _SHARES)}, p.total_quantity)
+            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in SHARES)}, p.total_quantity)
         """,
     ),
     Invariant(
@@ -85,7 +86,7 @@ INVARIANTS = (
               FROM orders_suborderline l GROUP BY order_line_id) AS s ON s.order_line_id = ol.id
         JOIN orders_order o ON o.id = ol.order_id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in _SHARES)}, ol.quantity)
+            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in SHARES)}, ol.quantity)
         """,
     ),
     Invariant(
@@ -162,7 +163,7 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> 'refused')
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
         """,
     ),
