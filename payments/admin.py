@@ -17,7 +17,6 @@ from unfold.decorators import display
 
 from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
-from oms.common.desk.ticket_words import rows_of
 from oms.common.errors import OmsError
 from oms.common.models import InboundFact, Ticket, TicketState, Topic
 from orders import panels
@@ -236,7 +235,5 @@ def _retry_row(kind: str, row_id: int, by: str) -> None:
     retrying.retry(kind, row_id, actor=Actor(ActorKind.STAFF, by))
 
 
-tickets.register_subject("payment", rows_of(Payment, "number"))
-tickets.register_subject("refund", rows_of(Refund, "number"))
 for _kind in ("payment", "refund"):
     tickets.register_retry(_kind, tickets.Retry("payments.retry_payment", partial(_retry_row, _kind)))

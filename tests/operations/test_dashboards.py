@@ -50,7 +50,7 @@ def test_every_metric_that_is_asked_for_is_told(api: Any, shop: factories.Shop) 
 
 def test_labels_that_are_asked_for_are_those_of_the_metrics() -> None:
     known = {"stage", "view", "method", "status", "le", "system", "adapter", "operation", "outcome", "kind", "level"}
-    known |= {"table", "job"}
+    known |= {"table", "team", "job"}
     for query in [*dashboard_queries(), *(rule["expr"] for rule in rules())]:
         for labels in re.findall(r"by \(([^)]*)\)", query):
             assert {label.strip() for label in labels.split(",")} <= known, query

@@ -10,10 +10,12 @@ from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from oms.common import ticketing
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Ticket, TicketState
 from oms.common.secrecy import unseal
-from oms.common.work import callbacks
+from oms.common.work import callbacks, facts
 from oms.common.work.signed_json import SECRET, SignedJson, new_secret
+from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
 NOON = "2026-01-02T12:00:00+08:00"
@@ -135,6 +137,25 @@ def test_a_genuine_message_that_is_not_understood_is_kept_shown_to_a_person_and_
     assert InboundFact.objects.get(fact_key="k1").state == FactState.PENDING
     assert InboundFact.objects.get(pk=kept.pk).state == FactState.APPLIED
     assert Ticket.objects.get().state == TicketState.CLOSED
+
+
+def test_a_message_that_is_not_understood_is_seen_to_from_its_ticket_or_discarded(
+    link: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SignedJson, "read", lambda *_: [][0])
+        for key in ("k1", "k2"):
+            post(link, body(key))
+    read, discarded = Ticket.objects.order_by("id")
+
+    ticketing.retry(read.pk, user=factories.UserFactory(username="li"))
+    facts.discard(discarded.subject_id, by="wang")
+
+    states = InboundFact.objects.filter(kind=callbacks.UNREADABLE).order_by("id").values_list("state", flat=True)
+    assert list(states) == [FactState.APPLIED, FactState.DISCARDED]
+    closed = Ticket.objects.order_by("id").values_list("state", "result", "closed_by")
+    assert list(closed) == [("closed", "done", "li"), ("closed", "done", "wang")]
+    assert steps.broken_invariants() == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from oms.common import tickets
 from tests import factories
@@ -18,6 +19,13 @@ from tests.admin.conftest import client_of
 def _fresh_cache() -> None:
     """Figures kept from another test would be wrong."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Refusals and words are compared in English, whatever language a test before spoke."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

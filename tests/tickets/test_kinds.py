@@ -60,7 +60,7 @@ def test_reasons_are_worded_with_their_values_and_odd_ones_are_shown_as_they_are
         tickets.open_tickets(broken, [tickets.Trouble(order.pk, reason, values, about_id=order.pk)])
         (words,) = words_of([Ticket.objects.get()])
         assert words.reason == said
-        assert (words.title, words.subject.text, words.team) == ("Broken", order.number, "财务")
+        assert (words.title, words.subject.text, words.team) == ("Broken", order.number, "Finance")
 
 
 def test_tickets_of_kinds_and_subjects_that_nobody_knows_any_more_are_still_shown(boss: Client) -> None:

@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import action, display
 
 from oms.common.desk.connections import shown_json
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.models import FactState, InboundFact
 from oms.common.work import callbacks, facts
@@ -107,22 +107,22 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
         self._each(request, queryset, facts.discard)
 
     @staticmethod
-    def _each(request: HttpRequest, queryset: QuerySet[InboundFact], do: Callable[[int], None]) -> None:
+    def _each(request: HttpRequest, queryset: QuerySet[InboundFact], do: Callable[..., None]) -> None:
         for fact in queryset.order_by("pk"):
             try:
-                do(fact.pk)
+                do(fact.pk, by=staff_actor_name(request)[:80])
             except OmsError as refusal:
                 messages.error(request, f"{fact}: {refusal}")
             else:
                 messages.success(request, _("%(message)s: done.") % {"message": fact})
 
-    def _act(self, request: HttpRequest, row_id: int, do: Callable[[int], None], done: str) -> HttpResponse:
+    def _act(self, request: HttpRequest, row_id: int, do: Callable[..., None], done: str) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not (self.has_view_permission(request) and self.has_replay_permission(request)):
             raise PermissionDenied
         try:
-            do(row_id)
+            do(row_id, by=staff_actor_name(request)[:80])
         except OmsError as refusal:
             messages.error(request, str(refusal))
         except InboundFact.DoesNotExist as error:

@@ -7,12 +7,11 @@ from dataclasses import replace
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.masking import describe
-from oms.common.models import Connection, FactState, InboundFact, SystemKind, Team, Topic
+from oms.common.models import Connection, FactState, InboundFact, SystemKind, Topic
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
 from oms.common.work import facts, protocols
@@ -26,16 +25,6 @@ TOPICS = {
     SystemKind.PAYMENT: Topic.PAYMENT,
 }
 UNREADABLE = "unreadable"
-MESSAGE_UNREADABLE = tickets.register_kind(
-    tickets.TicketKind(
-        "message_unreadable",
-        gettext_lazy("Message could not be read"),
-        "fact",
-        Team.TECHNICAL,
-        reasons={"": gettext_lazy("A genuine message of %(connection)s is kept, but not understood: %(error)s")},
-        remedies=gettext_lazy("Once the adapter understands it, apply it again; or discard it."),
-    )
-)
 
 
 def receive(link: Connection, message: Message, *, address: str) -> Reply:
@@ -86,11 +75,11 @@ def _keep_unreadable(link: Connection, message: Message, error: str) -> None:
             tickets.Trouble(pk, "", {"connection": link.code, "error": error})
             for pk in fact.values_list("pk", flat=True)
         ]
-        tickets.open_tickets(MESSAGE_UNREADABLE, troubles, opened_by="callbacks")
+        tickets.open_tickets(facts.MESSAGE_UNREADABLE, troubles, opened_by="callbacks")
 
 
-def read_again(fact_id: int) -> int:
-    """Read a kept message that was not understood once more; returns how many facts it holds.
+def read_again(fact_id: int, *, by: str = "") -> int:
+    """Read a kept message that was not understood once more; returns how many facts it holds. Its tickets are done.
 
     Raises OmsError where it is still not understood, or is settled already.
     """
@@ -106,14 +95,18 @@ def read_again(fact_id: int) -> int:
         InboundFact.objects.filter(pk=fact_id).update(
             state=FactState.APPLIED, settled_at=timezone.now(), needs_person_since=None, outcome="read_again"
         )
-        tickets.close_tickets([MESSAGE_UNREADABLE], [fact_id])
+        facts.close_tickets_of(fact_id, by)
         return len(news)
 
 
-def replay(fact_id: int) -> None:
-    """Let a fact be worked on once more, or a message that was not understood be read again. Raises OmsError."""
+def replay(fact_id: int, *, by: str = "") -> None:
+    """Let a fact be worked on once more, or a message that was not understood be read again, for a person of this name;
+    its tickets are done. Raises OmsError."""
     kind = InboundFact.objects.values_list("kind", flat=True).get(pk=fact_id)
     if kind == UNREADABLE:
-        read_again(fact_id)
+        read_again(fact_id, by=by)
     else:
-        facts.replay(fact_id)
+        facts.replay(fact_id, by=by)
+
+
+tickets.register_retry("fact", tickets.Retry("common.replay_inboundfact", lambda key, by: replay(key, by=by)))

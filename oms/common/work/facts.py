@@ -67,6 +67,17 @@ FACT_DIFFERS = tickets.register_kind(
         remedies=gettext_lazy("Ask the other side which one is right."),
     )
 )
+MESSAGE_UNREADABLE = tickets.register_kind(
+    tickets.TicketKind(
+        "message_unreadable",
+        gettext_lazy("Message could not be read"),
+        "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
+        reasons={"": gettext_lazy("A genuine message of %(connection)s is kept, but not understood: %(error)s")},
+        remedies=gettext_lazy("Once the adapter understands it, apply it again; or discard it."),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +352,7 @@ def replay(fact_id: int, *, by: str = "") -> None:
         fact = InboundFact.objects.select_for_update(no_key=True).get(pk=fact_id)
         if fact.state == FactState.PENDING and fact.needs_person_since is None:
             raise OmsError(_("This message is waiting for its turn already."))
-        _close_tickets(fact_id, by)
+        close_tickets_of(fact_id, by)
         _reset(fact_id)
     nudging.nudge(STAGES[Topic(fact.topic)])
 
@@ -358,7 +369,7 @@ def discard(fact_id: int, *, by: str = "") -> None:
         )
         if not cursor.rowcount:
             raise OmsError(_("This message is settled already."))
-        _close_tickets(fact_id, by)
+        close_tickets_of(fact_id, by)
 
 
 def _reset(fact_id: int) -> None:
@@ -373,9 +384,7 @@ def _reset(fact_id: int) -> None:
         )
 
 
-def _close_tickets(fact_id: int, by: str) -> None:
-    kinds = [UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS]
+def close_tickets_of(fact_id: int, by: str) -> None:
+    """A person of this name saw to the fact."""
+    kinds = [UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS, MESSAGE_UNREADABLE]
     tickets.close_tickets(kinds, [fact_id], result=TicketResult.DONE, closed_by=by)
-
-
-tickets.register_retry("fact", tickets.Retry("common.replay_inboundfact", lambda key, by: replay(key, by=by)))
