@@ -244,6 +244,7 @@ STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
 STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
+# What the first connection to a payment provider speaks, which is made where there is none.
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
