@@ -1,6 +1,6 @@
 """The staff's pages of this app."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
@@ -14,8 +14,11 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminD
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from oms.common.desk.lists import KeysetAdmin
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
-def _degrees(label: str, most: int) -> forms.FloatField:
+
+def _degrees(label: "str | _StrPromise", most: int) -> forms.FloatField:
     return forms.FloatField(
         label=label,
         min_value=-most,

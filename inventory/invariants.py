@@ -1,5 +1,6 @@
 """What must always hold of stock."""
 
+from inventory.models import Reservation
 from oms.common.invariants import Invariant
 
 INVARIANTS = (
@@ -11,11 +12,11 @@ INVARIANTS = (
     Invariant(
         "reserved_is_the_sum_of_reservations",
         "`reserved` is the sum of the active reservations.",
-        """
+        f"""
         SELECT w.code, k.code, s.reserved, coalesce(r.units, 0) FROM inventory_stock s
         JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
-        LEFT JOIN (SELECT stock_id, sum(quantity) AS units FROM inventory_reservation WHERE state = 'active'
-                   GROUP BY stock_id) AS r ON r.stock_id = s.id
+        LEFT JOIN (SELECT stock_id, sum(quantity) AS units FROM inventory_reservation
+                   WHERE state = '{Reservation.State.ACTIVE}' GROUP BY stock_id) AS r ON r.stock_id = s.id
         WHERE s.reserved <> coalesce(r.units, 0)
         """,
     ),

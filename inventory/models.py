@@ -1,12 +1,14 @@
 """What can be sold, where it lies, how much is on hand and promised, and the ledger that explains it."""
 
+from collections.abc import Iterable
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import Versioned, money
+from oms.common.models import Connection, Versioned, money
 from oms.merchants.models import Merchant
 
 
@@ -92,6 +94,14 @@ class Warehouse(models.Model):
         MERCHANT = "merchant", _("Merchant's own")
         VIRTUAL = "virtual", _("Virtual")
 
+    class WaybillWhen(models.TextChoices):
+        """When the parcel's waybill is bought."""
+
+        AT_RELEASE = "at_release", _("Before it is sent to the warehouse")
+        AT_ACCEPTANCE = "at_acceptance", _("When the warehouse accepted")
+        WHEN_PACKED = "when_packed", _("When it is packed")
+        OWN = "own", _("The warehouse brings its own")
+
     code = models.CharField(_("code"), max_length=32)
     name = models.CharField(_("name"), max_length=120)
     merchant = models.ForeignKey(
@@ -106,6 +116,18 @@ class Warehouse(models.Model):
     cutoff_same_day = models.TimeField(_("cut-off for the same day"), null=True, blank=True)
     cutoff_next_day = models.TimeField(_("cut-off for the next day"), null=True, blank=True)
     serves = ArrayField(models.CharField(max_length=30), verbose_name=_("serves"), blank=True, default=list)
+    connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("connection"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="warehouses",
+        help_text=_("The warehouse's system; without one, nothing can be sent there."),
+    )
+    waybill_when = models.CharField(
+        _("waybill"), max_length=16, choices=WaybillWhen.choices, default=WaybillWhen.WHEN_PACKED
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
@@ -117,6 +139,10 @@ class Warehouse(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=["self_operated", "partner", "merchant", "virtual"]),
                 name="warehouse_kind_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(waybill_when__in=["at_release", "at_acceptance", "when_packed", "own"]),
+                name="warehouse_waybill_when_is_known",
             ),
         ]
 
@@ -135,8 +161,9 @@ class StockQuerySet(models.QuerySet["Stock"]):
 class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
-    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is set whenever units
-    become available, and cleared by the stage that then wakes waiting sub-orders. `version` counts the changes of
+    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is when units last
+    became available (read off the clock once the row is locked), until everybody who waits for them had a chance; see
+    `orders.fulfilling.waking`. `version` counts the changes of
     `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile.
     """
 
@@ -185,12 +212,32 @@ class Stock(Versioned):
         return self.on_hand - self.reserved
 
 
-class Reservation(models.Model):
-    """Units of a stock row promised to one demand.
-
-    `demand_id` is the id of the sub-order line that wants them. Sub-orders live in an app above this one, so it is
-    no foreign key; `check_invariants` proves that the two agree.
+class DemandKind(models.TextChoices):
+    """What units are promised to; `demand_id` is the id of such a row. The apps that the rows belong to are above this
+    one, so there is no foreign key; their invariants prove that the two agree.
     """
+
+    SUB_ORDER_LINE = "sub_order_line", _("Sub-order line")
+    TRANSFER = "transfer", _("Transfer")
+    HOLD = "hold", _("Set aside")
+
+
+class ReservationQuerySet(models.QuerySet["Reservation"]):
+    """Named queries over reservations."""
+
+    def active(self) -> "ReservationQuerySet":
+        """Those whose units are promised now."""
+        return self.filter(state=Reservation.State.ACTIVE)
+
+    def active_for(
+        self, demand_ids: "Iterable[int] | models.QuerySet", kind: DemandKind = DemandKind.SUB_ORDER_LINE
+    ) -> "ReservationQuerySet":
+        """What is promised now to these demands of one kind."""
+        return self.active().filter(demand_kind=kind, demand_id__in=demand_ids)
+
+
+class Reservation(models.Model):
+    """Units of a stock row promised to one demand, which `demand_kind` and `demand_id` name together."""
 
     class State(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -206,11 +253,14 @@ class Reservation(models.Model):
         db_index=False,
         db_constraint=False,
     )
+    demand_kind = models.CharField(_("kind of demand"), max_length=16, choices=DemandKind.choices)
     demand_id = models.BigIntegerField(_("demand"))
     quantity = models.IntegerField(_("quantity"))
     state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.ACTIVE)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
+
+    objects = ReservationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("reservation")
@@ -218,7 +268,13 @@ class Reservation(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["demand_id"], condition=Q(state="active"), name="reservation_one_active_for_a_demand"
+                # The id leads: it is what narrows the search.
+                fields=["demand_id", "demand_kind"],
+                condition=Q(state="active"),
+                name="reservation_one_active_for_a_demand",
+            ),
+            models.CheckConstraint(
+                condition=Q(demand_kind__in=DemandKind.values), name="reservation_demand_kind_is_known"
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="reservation_quantity_is_positive"),
             models.CheckConstraint(
@@ -260,6 +316,9 @@ class StockMovement(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)
     reserved_change = models.IntegerField(_("change of reserved"), db_default=0)
+    demand_kind = models.CharField(
+        _("kind of demand"), max_length=16, choices=DemandKind.choices, db_default="", blank=True
+    )
     demand_id = models.BigIntegerField(_("demand"), null=True, blank=True)
     note = models.CharField(_("note"), max_length=200, db_default="", blank=True)
     actor = models.CharField(_("actor"), max_length=80, db_default="", blank=True)
@@ -272,6 +331,11 @@ class StockMovement(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=~Q(on_hand_change=0, reserved_change=0), name="stock_movement_changes_something"
+            ),
+            models.CheckConstraint(
+                condition=Q(demand_kind="", demand_id__isnull=True)
+                | Q(demand_kind__in=DemandKind.values, demand_id__isnull=False),
+                name="stock_movement_names_a_known_demand",
             ),
         ]
         indexes = [models.Index(fields=["stock", "id"], name="stock_movement_of_stock")]

@@ -29,10 +29,10 @@ def receive(
             """
             WITH stored AS (
                 INSERT INTO inventory_stock AS s (warehouse_id, sku_id, on_hand, wakes_backorders_since)
-                VALUES (%(warehouse)s, %(sku)s, %(units)s, now())
+                VALUES (%(warehouse)s, %(sku)s, %(units)s, clock_timestamp())
                 ON CONFLICT (sku_id, warehouse_id) DO UPDATE
                     SET on_hand = s.on_hand + EXCLUDED.on_hand,
-                        wakes_backorders_since = coalesce(s.wakes_backorders_since, now())
+                        wakes_backorders_since = clock_timestamp()
                 RETURNING id, on_hand
             ), booked AS (
                 INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)

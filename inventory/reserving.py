@@ -3,17 +3,18 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import StockMovement
+from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.copying import array
+from oms.common.transactions import require_transaction
 
 
 class Demand(NamedTuple):
-    """Units of a stock row that one demand (a sub-order line) wants. A group gets all its units or none."""
+    """Units of a stock row that one demand (such as a sub-order line) wants. A group gets all its units or none."""
 
     group: int
     demand_id: int
@@ -30,7 +31,11 @@ class Shortage(NamedTuple):
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available."""
+    """Lock the rows, waiting in the one order, and return how many units each has available.
+
+    Needs an open transaction.
+    """
+    require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -42,8 +47,15 @@ def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def reserve(demands: Sequence[Demand], *, shortages: Sequence[Shortage] = (), actor: str) -> set[int]:
-    """Promise units to as many groups as the stock allows, first come first served; returns the groups served.
+def reserve(
+    demands: Sequence[Demand],
+    *,
+    kind: DemandKind = DemandKind.SUB_ORDER_LINE,
+    shortages: Sequence[Shortage] = (),
+    actor: str,
+) -> set[int]:
+    """Promise units to as many groups as the stock allows, first come first served; returns the groups served. All
+    demands are of one kind.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
     made on old figures. Four statements, whatever the number of demands.
@@ -72,23 +84,23 @@ def reserve(demands: Sequence[Demand], *, shortages: Sequence[Shortage] = (), ac
             served.add(group)
             granted += wanted
     if granted:
-        _write_reservations(granted, actor)
+        _write_reservations(granted, kind, actor)
     return served
 
 
-def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
+def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH wanted AS (
                 SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
                     AS w(stock_id, demand_id, quantity)
             ), promised AS (
-                INSERT INTO inventory_reservation (stock_id, demand_id, quantity)
-                SELECT stock_id, demand_id, quantity FROM wanted
+                INSERT INTO inventory_reservation (stock_id, demand_kind, demand_id, quantity)
+                SELECT stock_id, %(kind)s, demand_id, quantity FROM wanted
             ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_id, actor)
-                SELECT stock_id, 'reserve', quantity, demand_id, %(actor)s FROM wanted
+                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
+                SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             )
             UPDATE inventory_stock s SET reserved = s.reserved + w.units
             FROM (SELECT stock_id, sum(quantity) AS units FROM wanted GROUP BY stock_id) AS w
@@ -98,61 +110,150 @@ def _write_reservations(granted: Sequence[Demand], actor: str) -> None:
                 "stock": array(demand.stock_id for demand in granted),
                 "demand": array(demand.demand_id for demand in granted),
                 "units": array(demand.quantity for demand in granted),
+                "kind": kind.value,
                 "actor": actor,
             },
         )
 
 
-def release(demand_ids: Sequence[int], *, actor: str, note: str = "") -> int:
+def release(
+    demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str = ""
+) -> int:
     """Give back what is promised to the demands; returns the units given back. Waiting sub-orders are woken."""
-    return _close(demand_ids, state="released", kind=StockMovement.Kind.RELEASE, leaves=False, actor=actor, note=note)
+    return release_units(dict.fromkeys(demand_ids), kind=kind, actor=actor, note=note)
 
 
-def consume(demand_ids: Sequence[int], *, actor: str) -> int:
+def release_units(
+    units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str = ""
+) -> int:
+    """Give back so many of the units that are promised to each demand (by id; None: all of them), the others stay
+    promised; returns the units given back. Demands without a promise are passed over. Waiting sub-orders are woken."""
+    return _close(units, kind, Reservation.State.RELEASED, StockMovement.Kind.RELEASE, actor, note)
+
+
+def consume(demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
     """Take what is promised to the demands out of the stock, because it left; returns the units taken out."""
-    return _close(demand_ids, state="consumed", kind=StockMovement.Kind.SHIP, leaves=True, actor=actor, note="")
+    return consume_units(dict.fromkeys(demand_ids), kind=kind, actor=actor)
 
 
-def _close(demand_ids: Sequence[int], *, state: str, kind: str, leaves: bool, actor: str, note: str) -> int:
-    if not demand_ids:
+def consume_units(units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
+    """Take so many of the units that are promised to each demand (by id; None: all of them) out of the stock, because
+    they left; the others stay promised. Returns the units taken out. Demands without a promise are passed over."""
+    return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
+
+
+class Withdrawal(NamedTuple):
+    """Units that left without a promise, or after it was given back; the demand says for what they were meant."""
+
+    stock_id: int
+    demand_id: int
+    quantity: int
+
+
+def withdraw(
+    withdrawals: Sequence[Withdrawal],
+    *,
+    kind: DemandKind = DemandKind.SUB_ORDER_LINE,
+    actor: str,
+    note: str = "",
+) -> dict[int, int]:
+    """Take units that left out of the stock, as far as they are not promised to others; returns how many are missing,
+    by demand. Three statements."""
+    available = lock_stock({one.stock_id for one in withdrawals})
+    missing: dict[int, int] = {}
+    taken: list[Withdrawal] = []
+    for one in withdrawals:
+        units = min(one.quantity, available.get(one.stock_id, 0))
+        if units:
+            available[one.stock_id] -= units
+            taken.append(one._replace(quantity=units))
+        if units < one.quantity:
+            missing[one.demand_id] = missing.get(one.demand_id, 0) + one.quantity - units
+    if taken:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                WITH gone AS (
+                    SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
+                        AS g(stock_id, demand_id, quantity)
+                ), booked AS (
+                    INSERT INTO inventory_stockmovement
+                        (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
+                    SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
+                    FROM gone
+                )
+                UPDATE inventory_stock s SET on_hand = s.on_hand - g.units
+                FROM (SELECT stock_id, sum(quantity) AS units FROM gone GROUP BY stock_id) AS g
+                WHERE s.id = g.stock_id
+                """,
+                {
+                    "stock": array(one.stock_id for one in taken),
+                    "demand": array(one.demand_id for one in taken),
+                    "units": array(one.quantity for one in taken),
+                    "kind": kind.value,
+                    "actor": actor,
+                    "note": note,
+                },
+            )
+    return missing
+
+
+def _close(
+    units: Mapping[int, int | None],
+    kind: DemandKind,
+    state: Reservation.State,
+    movement: StockMovement.Kind,
+    actor: str,
+    note: str = "",
+) -> int:
+    """End the promises, or make them smaller where only some of their units are named."""
+    if not units:
         return 0
+    require_transaction("giving back or taking out stock")
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT s.id FROM inventory_stock s WHERE s.id IN (
-                SELECT r.stock_id FROM inventory_reservation r WHERE r.demand_id = ANY(%s) AND r.state = 'active'
+                SELECT r.stock_id FROM inventory_reservation r
+                WHERE r.demand_id = ANY(%s::bigint[]) AND r.demand_kind = %s AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
-            [list(demand_ids)],
+            [array(units), kind.value],
         )
         cursor.execute(
-            """
+            f"""
             WITH closed AS (
-                UPDATE inventory_reservation SET state = %(state)s, closed_at = now()
-                WHERE demand_id = ANY(%(demands)s) AND state = 'active'
-                RETURNING stock_id, demand_id, quantity
+                UPDATE inventory_reservation r SET
+                    quantity = CASE WHEN r.quantity > w.units THEN r.quantity - w.units ELSE r.quantity END,
+                    state = CASE WHEN r.quantity > w.units THEN r.state ELSE %(state)s END,
+                    closed_at = CASE WHEN r.quantity > w.units THEN r.closed_at ELSE now() END
+                FROM unnest(%(demands)s::bigint[], %(units)s::int[]) AS w(demand_id, units)
+                WHERE r.demand_id = w.demand_id AND r.demand_kind = %(kind)s AND r.state = '{Reservation.State.ACTIVE}'
+                RETURNING r.stock_id, r.demand_id, coalesce(w.units, r.quantity) AS quantity
             ), booked AS (
                 INSERT INTO inventory_stockmovement
-                    (stock_id, kind, on_hand_change, reserved_change, demand_id, actor, note)
-                SELECT stock_id, %(kind)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, demand_id,
-                       %(actor)s, %(note)s
+                    (stock_id, kind, on_hand_change, reserved_change, demand_kind, demand_id, actor, note)
+                SELECT stock_id, %(movement)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, %(kind)s,
+                       demand_id, %(actor)s, %(note)s
                 FROM closed
             ), freed AS (
                 UPDATE inventory_stock s SET
                     reserved = s.reserved - c.units,
                     on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
                     wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
-                                                  ELSE coalesce(s.wakes_backorders_since, now()) END
+                                                  ELSE clock_timestamp() END
                 FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
                 WHERE s.id = c.stock_id
             )
             SELECT coalesce(sum(quantity), 0) FROM closed
             """,
             {
-                "state": state,
-                "kind": kind,
-                "leaves": leaves,
-                "demands": list(demand_ids),
+                "state": state.value,
+                "kind": kind.value,
+                "movement": movement.value,
+                "leaves": movement == StockMovement.Kind.SHIP,
+                "demands": array(units),
+                "units": array(units.values()),
                 "actor": actor,
                 "note": note,
             },

@@ -6,7 +6,7 @@ warehouses that together have it. What no group has is short.
 
 import json
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
@@ -49,7 +49,7 @@ class Take(NamedTuple):
 class Choice:
     """Who sends what, what is short (units by SKU), and why each candidate won or lost.
 
-    `why` has an entry [code, km, verdict] for each candidate: chosen, farther, or short.
+    `why` has an entry [code, km, verdict] for each candidate: chosen, farther, or short; others may be added.
     """
 
     parts: list[tuple[Candidate, list[Take]]]
@@ -60,6 +60,12 @@ class Choice:
     def why_text(self) -> str:
         """`why` as JSON."""
         return _as_json(self.why)
+
+    def with_others(self, others: Sequence[Candidate], verdict: str) -> "Choice":
+        """The choice, with warehouses that were left out of it and why."""
+        if not others:
+            return self
+        return replace(self, why=(*self.why, *((one.code, one.km, verdict) for one in others)))
 
 
 NOTHING_CHOSEN = Choice([], {}, ())

@@ -9,3 +9,10 @@ class LogisticsConfig(AppConfig):
 
     name = "logistics"
     verbose_name = _("Logistics")
+
+    def ready(self) -> None:
+        from logistics import tickets  # noqa: F401 - it says how tickets name our rows
+        from logistics.carriers import braking
+        from orders.reviewing import holds
+
+        holds.register_brake(braking.without_waybill)

@@ -12,16 +12,22 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.dataclasses import SearchResult
-from unfold.sites import UnfoldAdminSite
+
+from oms.common import outbound
+from oms.common.logging_in import GuardedSite
 
 # So many orders are named in the search box; more are a list's business.
 MOST_NAMED = 8
 
 
-class OmsAdminSite(UnfoldAdminSite):
+class OmsAdminSite(GuardedSite):
     """The staff's site."""
 
     index_title = gettext_lazy("Dashboard")
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page knows: also whether what goes out is stopped."""
+        return {**super().each_context(request), "outbound_stop": outbound.open_stop()}
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Orders and pages for what is typed into the command box.

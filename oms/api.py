@@ -7,7 +7,7 @@ from django.http import FileResponse, HttpRequest
 from django.urls import include, path, re_path
 from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
@@ -20,8 +20,8 @@ from oms.doors.loc.parcels import LocStatusView, LocVirtualDeliveryView
 class NoSuchAddressView(ApiView):
     """Answers addresses of the API that do not exist in the form of every other error."""
 
-    authentication_classes = []
-    permission_classes = []
+    authentication_classes: list[type] = []
+    permission_classes: list[type] = []
     schema = None
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
@@ -40,9 +40,15 @@ def _guide(name: str) -> Callable[[HttpRequest], FileResponse]:
     return require_safe(show)
 
 
-GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "loc.md")
+class DocumentationView(SpectacularSwaggerSplitView):
+    """The documentation to look at in a browser, without scripts within the page."""
 
-_public = {"authentication_classes": [], "permission_classes": []}
+    authentication_classes = ()
+    permission_classes = ()
+    url_name = "api:schema"
+
+
+GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "loc.md")
 
 app_name = "api"
 urlpatterns = [
@@ -53,7 +59,7 @@ urlpatterns = [
     path("v1/", include("oms.merchants.webhooks.urls")),
     path("", RedirectView.as_view(pattern_name="api:docs")),
     path("schema/", SchemaView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="api:schema", **_public), name="docs"),
+    path("docs/", DocumentationView.as_view(), name="docs"),
     *[path(f"docs/{name}", _guide(name), name=f"guide-{name}") for name in GUIDES],
     # The LOC interface of 京东入鼎 keeps its own addresses, beside the versions of ours.
     path("", include("oms.doors.loc.urls")),

@@ -56,7 +56,7 @@ class SchemaView(SpectacularAPIView):
         if is_compressed:
             answer["Content-Encoding"] = "gzip"
         patch_vary_headers(answer, ["Accept-Encoding"])
-        return get_conditional_response(http, etag=etag, response=answer)
+        return get_conditional_response(http, etag=etag, response=answer) or answer
 
 
 def _language(request: Request) -> str:

@@ -9,24 +9,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Min, Model
+from django.db.models import Count, Min
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.models import LogisticsAlert, Shipment, ShipmentState
+from logistics.models import LogisticsAlert
+from oms.common import tickets
 from oms.common.desk.lists import capped_count, first_id_since, rounded
+from oms.common.desk.ticket_actions import VIEW
+from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
-from oms.figures import StageFigures, stage_figures
+from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
+from orders.admin import order_list
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
-from payments.models import Payment, PaymentState, Refund, RefundState
 
 CAP = 10_000
 KEPT_SECONDS = 15
@@ -44,12 +47,15 @@ _STAGE_TITLES = {
     "split": gettext_lazy("Split into sub-orders"),
     "wake": gettext_lazy("Wake backorders"),
     "allocate": gettext_lazy("Choose warehouse, reserve stock"),
-    "release": gettext_lazy("Send to warehouse"),
+    "release": gettext_lazy("Write warehouse orders"),
+    "send_release": gettext_lazy("Send to warehouse"),
     "deliver_virtual": gettext_lazy("Deliver virtual goods"),
     "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
-    "warehouse_events": gettext_lazy("Apply warehouse notices"),
+    "send_stop": gettext_lazy("Ask warehouses to stop"),
+    "warehouse_facts": gettext_lazy("Apply warehouse notices"),
+    "choose_carrier": gettext_lazy("Choose carriers"),
     "dispatch": gettext_lazy("Get waybills"),
-    "track": gettext_lazy("Apply scans"),
+    "carrier_facts": gettext_lazy("Apply scans"),
     "complete": gettext_lazy("Complete"),
     "owing": gettext_lazy("Put right what is owed"),
     "send_refund": gettext_lazy("Send refunds"),
@@ -57,6 +63,7 @@ _STAGE_TITLES = {
     "watch": gettext_lazy("Watch for delays"),
     "jobs": gettext_lazy("Background jobs"),
     "sandbox": gettext_lazy("Sandbox of the outside world"),
+    "send_webhooks": gettext_lazy("Send webhooks to merchants"),
 }
 
 
@@ -70,8 +77,9 @@ class Snapshot:
     stages: list[StageFigures] = field(default_factory=list)
     alerts: dict[tuple[str, int], int] = field(default_factory=dict)
     holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
-    stuck: list[tuple[str, int, datetime | None]] = field(default_factory=list)
+    tickets: list[TicketFigures] = field(default_factory=list)
     short: int = 0
+    held_orders: int = 0
 
 
 def take_snapshot() -> Snapshot:
@@ -87,26 +95,10 @@ def take_snapshot() -> Snapshot:
         (kind, rule or "", count, since) for kind, rule, count, since in holds.annotate(Count("id"), Min("opened_at"))
     ]
     snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
-    snapshot.stuck = [_stuck(model, state) for model, state in _WORKED_ON]
+    snapshot.tickets = ticket_figures()
+    # As the list counts to which its figure leads.
+    snapshot.held_orders = capped_count(order_list.held(Order.objects.all()), CAP)
     return snapshot
-
-
-# Payments, refunds and parcels are queues in one state only; the partial index of that queue serves the count.
-_WORKED_ON: tuple[tuple[type[Model], str], ...] = (
-    (Order, ""),
-    (SubOrder, ""),
-    (Payment, PaymentState.INTENDED),
-    (Refund, RefundState.INTENDED),
-    (Shipment, ShipmentState.CREATED),
-)
-
-
-def _stuck(model: type[Model], state: str) -> tuple[str, int, datetime | None]:
-    rows = model._default_manager.filter(needs_person_since__isnull=False)
-    if state:
-        rows = rows.filter(state=state)
-    figures = rows.aggregate(count=Count("id"), since=Min("needs_person_since"))
-    return model._meta.label_lower, figures["count"], figures["since"]
 
 
 def _orders_by_state() -> dict[str, tuple[int, bool]]:
@@ -181,7 +173,7 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
                 for state in OrderState
                 for count, is_estimate in [figures.states.get(state.value, (0, False))]
             ],
-            "attention": _attention(figures, orders, alerts),
+            "attention": _attention(figures, request, orders, alerts),
             "chart": _chart(figures),
             "chart_options": json.dumps(_CHART_OPTIONS),
             "received": {
@@ -201,7 +193,7 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
             ],
             "alerts": _alert_rows(figures, alerts),
             "holds": _hold_rows(figures),
-            "stuck": _stuck_rows(figures, request),
+            "tickets": _ticket_rows(figures, request),
             "late_minutes": LATE_SECONDS // 60,
             "time_speed": settings.TIME_SPEED,
         }
@@ -209,17 +201,19 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
     return context
 
 
-def _attention(figures: Snapshot, orders: str, alerts: str) -> list[dict[str, Any]]:
-    """What somebody should do something about, each with a link to the list."""
-    stuck = sum(count for _model, count, _since in figures.stuck)
-    open_holds = sum(count for _kind, _rule, count, _since in figures.holds)
+def _attention(figures: Snapshot, request: HttpRequest, orders: str, alerts: str) -> list[dict[str, Any]]:
+    """What somebody should do something about, each with a link to the list of just those."""
+    waiting = sum(row.waiting for row in figures.tickets)
+    overdue = sum(row.overdue for row in figures.tickets)
+    link = reverse("admin:common_ticket_changelist") if request.user.has_perm(VIEW) else f"{orders}?tickets=1"
+    short = f"{reverse('admin:orders_suborder_changelist')}?state__exact={SubOrderState.BACKORDERED}"
     open_alerts = sum(figures.alerts.values())
     grave = sum(count for (_kind, level), count in figures.alerts.items() if level > 1)
     rows = [
-        (_("Need a person"), stuck, "danger", f"{orders}?person=1"),
-        (_("Open holds"), open_holds, "warning", f"{orders}?held=1"),
+        (_("Tickets"), waiting, "danger" if overdue else "warning", link),
+        (_("Held orders"), figures.held_orders, "warning", f"{orders}?held=1"),
         (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
-        (_("Sub-orders short of stock"), figures.short, "warning", f"{orders}?shortage=1"),
+        (_("Sub-orders short of stock"), figures.short, "warning", short),
     ]
     return [
         {"label": label, "count": count, "tone": tone if count else "", "link": link}
@@ -284,19 +278,19 @@ def _hold_rows(figures: Snapshot) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["count"])
 
 
-def _stuck_rows(figures: Snapshot, request: HttpRequest) -> list[dict[str, Any]]:
-    """Rows that failed too often, by kind of row."""
-    rows = []
-    for label, count, since in figures.stuck:
-        meta = apps.get_model(label)._meta
-        link = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
-        may_see = request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}")
-        rows.append(
-            {
-                "label": meta.verbose_name_plural,
-                "count": count,
-                "since": since,
-                "link": f"{link}?person=1" if may_see else "",
-            }
-        )
-    return rows
+def _ticket_rows(figures: Snapshot, request: HttpRequest) -> list[dict[str, Any]]:
+    """Tickets that wait, by team and kind; the kind with the most overdue ones first."""
+    kinds = tickets.kinds()
+    link = reverse("admin:common_ticket_changelist") if request.user.has_perm(VIEW) else ""
+    rows = [
+        {
+            "team": team_name(row.team),
+            "label": kinds[row.kind].title if row.kind in kinds else row.kind,
+            "waiting": row.waiting,
+            "overdue": row.overdue,
+            "since": row.since,
+            "link": f"{link}?{urlencode({'kind': row.kind, 'team': row.team})}" if link else "",
+        }
+        for row in figures.tickets
+    ]
+    return sorted(rows, key=lambda row: (-row["overdue"], -row["waiting"], str(row["label"])))

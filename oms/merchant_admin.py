@@ -18,11 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.forms import AuthenticationForm
-from unfold.sites import UnfoldAdminSite
 
 from inventory.models import Sku, Stock
 from oms.common.desk.lists import KeysetAdmin
+from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.models import ApiCredential, Merchant, MerchantUser
@@ -39,11 +38,11 @@ def merchant_of(request: HttpRequest) -> Merchant | None:
     return request._merchant  # type: ignore[attr-defined]
 
 
-class MerchantLoginForm(AuthenticationForm):
+class MerchantLoginForm(LogInForm):
     """Lets in who belongs to a merchant."""
 
     error_messages = {
-        **AuthenticationForm.error_messages,
+        **LogInForm.error_messages,
         "invalid_login": gettext_lazy("Enter the name and password of a merchant's user."),
     }
 
@@ -53,7 +52,7 @@ class MerchantLoginForm(AuthenticationForm):
             raise ValidationError(self.error_messages["invalid_login"], code="invalid_login")
 
 
-class MerchantSite(UnfoldAdminSite):
+class MerchantSite(GuardedSite):
     """The merchants' site."""
 
     settings_name = "MERCHANT_UNFOLD"

@@ -3,8 +3,12 @@
 /health/live      the process answers; asks nobody
 /health/ready     it can do its work: the database answers and has the migrations; without Valkey it is degraded, not
                   unready, because nothing is lost without it
-/health/progress  the work moves: no stage's oldest row waits too long, and beat's sweep was seen lately
+/health/progress  the work moves: no stage's oldest row waits too long, webhooks included, and beat's sweep was seen
+                  lately
 /metrics          Prometheus
+
+No probe waits for longer than two seconds for what hangs, and those that ask at once share one thread that does: else a
+few readers of one probe would fill the threads of the web process, and the process itself would seem dead.
 
 The middleware answers before all others: no redirect to HTTPS, no check of the Host header, no session.
 """
@@ -13,11 +17,12 @@ import hmac
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Metric, generate_latest
@@ -26,9 +31,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from oms import figures
-from oms.common.work import heartbeat
+from oms.common.shared_reading import NoAnswer, SharedReading
 from oms.common.work.claiming import MOST_COUNTED
 
+READY_KEPT_SECONDS = 1.0
 MIGRATIONS_KEPT_SECONDS = 60.0
 _migrated_until = 0.0
 
@@ -39,66 +45,61 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 with `ok` or `degraded`, 503 with what is missing."""
-    checks = {"database": _database(), "broker": _broker()}
-    if checks["database"] == "ok":
-        checks["migrations"] = _migrations()
+    """200 with `ok` or `degraded`, 503 with what is missing; within two seconds, whatever hangs."""
+    checks = {"database": "does not answer", "broker": "does not answer"}
+    with suppress(NoAnswer, Error):
+        checks |= {"migrations": DATABASE.get(max_age_seconds=READY_KEPT_SECONDS), "database": "ok"}
+    with suppress(NoAnswer, redis.RedisError, OSError):
+        checks["broker"] = BROKER.get(max_age_seconds=READY_KEPT_SECONDS)
     failed = [name for name in ("database", "migrations") if checks.get(name, "ok") != "ok"]
     status = "failed" if failed else "degraded" if checks["broker"] != "ok" else "ok"
     return JsonResponse({"status": status, "checks": checks}, status=503 if failed else 200)
 
 
-def _database() -> str:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return "does not answer"
-    return "ok"
-
-
-def _broker() -> str:
-    # Celery and the client have different names for a socket.
-    address = settings.REDIS_URL.replace("redis+socket://", "unix://", 1)
-    client = redis.Redis.from_url(address, socket_timeout=0.5, socket_connect_timeout=0.5)
-    try:
-        client.ping()
-    except (redis.RedisError, OSError):
-        return "does not answer"
-    finally:
-        client.close()
-    return "ok"
-
-
-def _migrations() -> str:
-    """Whether the database has all migrations; once it has, that is looked at again after a minute."""
+def _read_migrations() -> str:
+    """Whether the database has all migrations; once it has, it is only asked whether it answers, for a minute."""
     global _migrated_until
     if time.monotonic() < _migrated_until:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
         return "ok"
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return "does not answer"
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
         return f"{len(missing)} missing"
     _migrated_until = time.monotonic() + MIGRATIONS_KEPT_SECONDS
     return "ok"
 
 
+def _ping_broker() -> str:
+    # Celery and the client have different names for a socket.
+    address = settings.REDIS_URL.replace("redis+socket://", "unix://", 1)
+    client = redis.Redis.from_url(address, socket_timeout=0.5, socket_connect_timeout=0.5)
+    try:
+        client.ping()
+    finally:
+        client.close()
+    return "ok"
+
+
+DATABASE = SharedReading(_read_migrations, deadline_seconds=1.2)
+BROKER = SharedReading(_ping_broker, deadline_seconds=0.5)
+
+
 def progress(request: HttpRequest) -> HttpResponse:
     """200 while the work moves, 503 with the names of what does not."""
     try:
-        stages = figures.stage_figures()
-        sweep = heartbeat.seconds_since(heartbeat.SWEEP)
-    except DatabaseError:
+        found = figures.current()
+    except (NoAnswer, Error):
         return JsonResponse({"status": "failed", "stuck": [], "database": "does not answer"}, status=503)
-    stuck = [stage.stage for stage in stages if stage.is_stuck]
+    sweep = found.sweep_seconds
+    stuck = [stage.stage for stage in found.stages if stage.is_stuck]
     sweeps = sweep is not None and sweep <= settings.SWEEP_LATE_SECONDS
     return JsonResponse(
         {
             "status": "ok" if sweeps and not stuck else "failed",
             "stuck": stuck,
+            "outbound": "stopped" if found.outbound_is_stopped else "on",
             "sweep": {"ok": sweeps, "seconds_ago": None if sweep is None else round(sweep, 1)},
             "stages": {
                 stage.stage: {
@@ -107,7 +108,7 @@ def progress(request: HttpRequest) -> HttpResponse:
                     "leased": stage.leased,
                     "needing_person": stage.needing_person,
                 }
-                for stage in stages
+                for stage in found.stages
             },
         },
         status=200 if sweeps and not stuck else 503,
@@ -121,7 +122,7 @@ class PipelineCollector(Collector):
         """The gauges; `oms_database_up` alone where the database does not answer."""
         try:
             found = figures.kept()
-        except DatabaseError:
+        except (NoAnswer, Error):
             yield GaugeMetricFamily("oms_database_up", "Whether the database answers.", 0)
             return
         yield GaugeMetricFamily("oms_database_up", "Whether the database answers.", 1)
@@ -147,8 +148,29 @@ class PipelineCollector(Collector):
         for kind, count in found.holds:
             holds.add_metric([kind], count)
         yield holds
-        if found.sweep_seconds is not None:
-            yield GaugeMetricFamily("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds)
+        waiting = GaugeMetricFamily("oms_open_tickets", "Tickets that wait for a person.", labels=["kind", "team"])
+        overdue = GaugeMetricFamily("oms_overdue_tickets", "Tickets past their deadline.", labels=["kind", "team"])
+        for row in found.tickets:
+            waiting.add_metric([row.kind, row.team], row.waiting)
+            overdue.add_metric([row.kind, row.team], row.overdue)
+        yield waiting
+        yield overdue
+        yield GaugeMetricFamily(
+            "oms_outbound_stopped", "Whether what goes out is stopped.", int(found.outbound_is_stopped)
+        )
+        signs_of_life = (
+            ("oms_sweep_age_seconds", "How long ago beat's sweep was seen.", found.sweep_seconds),
+            (
+                "oms_webhooks_age_seconds",
+                "How long ago a sender of webhooks had nothing left to take.",
+                found.webhooks_seconds,
+            ),
+        )
+        for name, text, seconds in signs_of_life:
+            gauge = GaugeMetricFamily(name, text)
+            if seconds is not None:
+                gauge.add_metric([], seconds)
+            yield gauge
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -4,6 +4,7 @@ With DEBUG off (the default) the site is secure: a secret key and the allowed ho
 over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one's own needs (see `oms.embedded`).
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
     "django_fsm",
+    "axes",
     "oms.common",
     "oms.embedded",
     "oms.merchants",
@@ -78,7 +80,9 @@ MIDDLEWARE = [
     # Probes are answered before anything can redirect them, refuse their Host header or ask for a session.
     "oms.probes.ProbesMiddleware",
     "oms.common.door.requests.RequestMiddleware",
+    "oms.compressing.PageCompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "oms.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -87,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "oms.urls"
@@ -109,7 +114,20 @@ TEMPLATES = [
 
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
-DATABASES["default"].setdefault("OPTIONS", {})["application_name"] = "oms"
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "oms",
+    # A server that is away is noticed, while waiting for an answer too.
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+# What a request may wait for: a lock, one statement, its own next statement. 0: as long as it takes.
+WEB_LOCK_SECONDS = env.float("OMS_WEB_LOCK_SECONDS", default=5.0)
+WEB_STATEMENT_SECONDS = env.float("OMS_WEB_STATEMENT_SECONDS", default=30.0)
+WEB_IDLE_IN_TRANSACTION_SECONDS = env.float("OMS_WEB_IDLE_IN_TRANSACTION_SECONDS", default=60.0)
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=600)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["ENGINE"] = "oms.common.postgresql"
@@ -125,6 +143,23 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_REDIRECT_URL = "admin:index"
+# After so many wrong passwords a name must wait where they came from, and an address that tried many names everywhere.
+LOGIN_COOL_OFF_SECONDS = env.int("OMS_LOGIN_COOL_OFF_SECONDS", default=900)
+LOGIN_FAILURES_PER_ADDRESS = env.int("OMS_LOGIN_FAILURES_PER_ADDRESS", default=50)
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("OMS_LOGIN_FAILURES", default=5)
+AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_COOL_OFF_SECONDS)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_HANDLER = "oms.common.logging_in.LogInCounter"
+AXES_CLIENT_IP_CALLABLE = "oms.common.logging_in.counted_address"
+AXES_USERNAME_CALLABLE = "oms.common.logging_in.counted_name"
+AXES_LOCKOUT_CALLABLE = "oms.common.logging_in.tell_to_wait"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who waits need not wait anew because somebody else goes on
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False  # `oms.common.admin` has a page in the site's own words
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="zh-hans")
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
@@ -140,12 +175,11 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        # Compressing takes half a minute and pays off over a network only.
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if HTTPS_ONLY
-        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        else "oms.compressing.GzippedStaticFilesStorage"  # quick: without HTTPS it is a machine of one's own
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
@@ -155,6 +189,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 # Calls to other systems have workers of their own, so that a silent one holds up nothing that needs only the database.
 CELERY_TASK_ROUTES = {"oms.run_outside": {"queue": "outside"}}
+# 0 is taken first, 9 last. The sign of life must not wait for hundreds of nudges.
+CELERY_TASK_DEFAULT_PRIORITY = 6
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -169,7 +205,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["oms.common.nesting.JsonParser"],
     "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
     "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -247,7 +283,8 @@ WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 # What the first connection to a payment provider speaks, which is made where there is none.
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
-# Credentials' secrets are encrypted with the first of these and read with any; several, to change from one to another.
+# What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from
+# one to another by `manage.py rotate_sealing_keys`.
 CREDENTIAL_KEYS = env.list("OMS_CREDENTIAL_KEYS", default=[SECRET_KEY])
 # How many credentials of a merchant may be in force; revoked ones do not count.
 CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
@@ -266,6 +303,9 @@ WEBHOOKS_TIMEOUT_SECONDS = env.float("OMS_WEBHOOKS_TIMEOUT_SECONDS", default=20.
 # How many messages one sender has on their way, to all endpoints and to each.
 WEBHOOKS_IN_FLIGHT = env.int("OMS_WEBHOOKS_IN_FLIGHT", default=256)
 WEBHOOKS_IN_FLIGHT_PER_ENDPOINT = env.int("OMS_WEBHOOKS_IN_FLIGHT_PER_ENDPOINT", default=16)
+# How long another sender must be absent before its messages are taken over: long enough to come back from a lost
+# connection to the database.
+WEBHOOKS_TAKE_OVER_SECONDS = env.float("OMS_WEBHOOKS_TAKE_OVER_SECONDS", default=3.0)
 # For checking the host of an endpoint that is saved: seconds, and how many a process looks up side by side.
 WEBHOOKS_LOOKUP_SECONDS = env.float("OMS_WEBHOOKS_LOOKUP_SECONDS", default=3.0)
 WEBHOOKS_LOOKUPS_AT_ONCE = env.int("OMS_WEBHOOKS_LOOKUPS_AT_ONCE", default=4)
@@ -276,12 +316,21 @@ WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
+# How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else
+# `default`). The others wait for a turn; keep more workers than jobs, so that some are always free for orders.
+JOBS_AT_ONCE = env.int("OMS_JOBS_AT_ONCE", default=2)
+JOBS_AT_ONCE_OF_OWNER = env.int("OMS_JOBS_AT_ONCE_OF_OWNER", default=1)
+JOBS_AT_ONCE_OF_KIND = {"default": 1, **env.dict("OMS_JOBS_AT_ONCE_OF_KIND", cast={"value": int}, default={})}
 JOB_RETENTION_DAYS = env.int("OMS_JOB_RETENTION_DAYS", default=7)
 
 # The age in seconds of a stage's oldest work from which /health/progress calls it stuck; by name, else `default`.
-STAGE_LATE_SECONDS = {"default": 300, **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={})}
-# How long beat's sweep may be silent before /health/progress fails.
-SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=120)
+STAGE_LATE_SECONDS = {
+    "default": 300,
+    "send_webhooks": 60,
+    **env.dict("OMS_STAGE_LATE_SECONDS", cast={"value": int}, default={}),
+}
+# How long beat, whose sweep is due every 3 seconds, may be silent before /health/progress fails.
+SWEEP_LATE_SECONDS = env.int("OMS_SWEEP_LATE_SECONDS", default=30)
 # Who may read /metrics and /health/progress: these networks, when no proxy stands between, or the bearer of the token.
 METRICS_NETWORKS = env.list("OMS_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
@@ -291,6 +340,7 @@ REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
+    "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
     "purge-webhooks": {"task": "oms.purge_webhooks", "schedule": 3600.0, "options": {"expires": 3000}},
     "purge-jobs": {"task": "oms.purge_jobs", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -299,6 +349,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
-    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 900.0, "options": {"expires": 600}},
+    "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -10,7 +10,7 @@ from oms.common import metrics
 from oms.common.work import jobs, nudging
 from oms.common.work.calling import OutsideStage
 from oms.common.work.claiming import run_until_empty
-from oms.common.work.heartbeat import SWEEP, beat
+from oms.common.work.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders.fulfilling import waking
@@ -62,14 +62,22 @@ def run_outside(name: str, connection_id: int) -> int:
     return total
 
 
+@shared_task(name="oms.sign_of_life", ignore_result=True)
+def sign_of_life() -> None:
+    """Note that beat, the broker and a worker are there; it overtakes everything else that waits for a worker."""
+    beat(SWEEP)
+
+
 @shared_task(name="oms.sweep", ignore_result=True)
 def sweep() -> None:
     """Run every stage in turn: what beat calls every few seconds, so that a lost nudge loses nothing.
 
-    A stage that fails as a whole does not stop those after it.
+    A stage that fails as a whole does not stop those after it. The sign of life is given between stages too: where much
+    is to be done, each of them may take seconds, in all workers.
     """
-    beat(SWEEP)
+    pulse = Pulse(SWEEP)
     for stage in PIPELINE:
+        pulse.beat()
         try:
             run_stage(stage.name)
         except Exception:
@@ -91,8 +99,8 @@ def purge_webhooks() -> int:
 
 @shared_task(name="oms.wake_all_backorders", ignore_result=True)
 def wake_all_backorders() -> None:
-    """Try every backordered sub-order again; a safety net under the wake stage."""
-    if waking.wake_all():
+    """Try backordered sub-orders again, each in its turn; a safety net under the wake stage."""
+    if waking.wake_all(int(time.time()) // 60 % waking.NET_PARTS):
         nudging.nudge("allocate")
 
 

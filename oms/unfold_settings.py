@@ -61,7 +61,10 @@ UNFOLD: dict[str, Any] = {
         "navigation": [
             {
                 "title": None,
-                "items": [{"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")}],
+                "items": [
+                    {"title": _("Dashboard"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                    _list(_("Tickets"), "assignment_turned_in", "common.ticket"),
+                ],
             },
             {
                 "title": _("Orders"),
@@ -83,7 +86,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Shipments"), "local_shipping", "logistics.shipment"),
                     _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
-                    _list(_("Warehouse events"), "forklift", "logistics.warehouseevent"),
+                    _list(_("Warehouse orders"), "forklift", "logistics.warehouseorder"),
                     _list(_("Virtual deliveries"), "key", "logistics.virtualdelivery"),
                 ],
             },
@@ -114,6 +117,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Merchant applications"), "how_to_reg", "merchants.merchantapplication"),
                     _list(_("Merchant users"), "badge", "merchants.merchantuser"),
                     _list(_("Channels"), "hub", "merchants.channel"),
+                    _list(_("Connections"), "cable", "common.connection"),
+                    _list(_("Messages from outside"), "inbox", "common.inboundfact"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),
@@ -122,8 +127,10 @@ UNFOLD: dict[str, Any] = {
                         "icon": "pending_actions",
                         "link": reverse_lazy("admin:common_job_changelist"),
                     },
+                    _list(_("What goes out"), "outgoing_mail", "common.outboundstop"),
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Groups"), "group", "auth.group"),
+                    _list(_("Failed log-ins"), "lock_person", "common.failedlogin"),
                 ],
             },
         ],

@@ -5,9 +5,13 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from oms import merchant_admin
+from oms.doors import callbacks
+
+handler500 = "oms.error_pages.server_error"
 
 urlpatterns = [
     path("api/", include("oms.api")),  # first, because it is asked most often
+    path("callbacks/<slug:code>/", callbacks.callback, name="callback"),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),

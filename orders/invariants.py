@@ -1,8 +1,15 @@
 """What must always hold of orders; see design.md §5 on money."""
 
+from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
+from oms.common.states import edges, initial_states, listed
+from orders import events, kinds
+from orders.fulfilling.plans import HAS_REFUSED
+from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models.order import ONCE_SPLIT
+from orders.models.shares import SHARES
+from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER_AMOUNTS = (
     "goods_amount",
     "freight_amount",
@@ -12,8 +19,40 @@ _ORDER_AMOUNTS = (
     "payable_amount",
 )
 
-_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
-_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+_COMPLETED = SubOrderState.COMPLETED
+
+_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in SHARES)
+_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in SHARES)
+
+_NEW = SubOrderState.AWAITING_ALLOCATION
+
+
+def _told(row: str, of: str) -> str:
+    """The moves that the timeline tells of rows (SQL of their id), each with the state that the one before led to."""
+    return f"""
+        SELECT {row} AS row_id, e.from_state, e.to_state, lag(e.to_state) OVER told AS before,
+            lead(e.id) OVER told IS NULL AS is_last
+        FROM orders_orderevent e WHERE e.to_state <> '' AND {of} WINDOW told AS (PARTITION BY {row} ORDER BY e.id)
+    """
+
+
+def _declared(model: type[Order | SubOrder]) -> str:
+    """Every declared move of the model as an SQL list, with those from nowhere into its initial states."""
+    field = model._meta.get_field("state")
+    moves = [*edges(model, field), *(("", state) for state in initial_states(model, field))]
+    return listed(f"{source}>{target}" for source, target in moves)
+
+
+_TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
+_TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
+_FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
+_FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
+
+# Units by sub-order line that were taken out of the stock under their promise, because they left.
+_TAKEN_OUT = f"""
+    SELECT r.demand_id, -sum(r.reserved_change) AS units FROM inventory_stockmovement r
+    WHERE {_FOR_LINES} AND r.kind = '{StockMovement.Kind.SHIP}' GROUP BY r.demand_id
+"""
 
 INVARIANTS = (
     Invariant(
@@ -35,7 +74,7 @@ INVARIANTS = (
         LEFT JOIN (SELECT sub_order_id, {_LINE_SUMS}, sum(quantity) AS units
                    FROM orders_suborderline l GROUP BY sub_order_id) AS s ON s.sub_order_id = p.id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in _SHARES)}, p.total_quantity)
+            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in SHARES)}, p.total_quantity)
         """,
     ),
     Invariant(
@@ -47,19 +86,19 @@ INVARIANTS = (
               FROM orders_suborderline l GROUP BY order_line_id) AS s ON s.order_line_id = ol.id
         JOIN orders_order o ON o.id = ol.order_id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in _SHARES)}, ol.quantity)
+            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in SHARES)}, ol.quantity)
         """,
     ),
     Invariant(
         "split_orders_are_whole",
         "Every line of a split order is in a sub-order, and an order that was not split has none.",
-        """
+        f"""
         SELECT o.number, o.state FROM orders_order o
         WHERE (o.split_at IS NOT NULL AND EXISTS (
                 SELECT FROM orders_orderline l WHERE l.order_id = o.id
                 AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.order_line_id = l.id)))
            OR (o.split_at IS NULL AND EXISTS (SELECT FROM orders_suborder s WHERE s.order_id = o.id))
-           OR (o.split_at IS NULL AND o.state IN ('split', 'completed', 'closed') AND NOT o.is_historical)
+           OR (o.split_at IS NULL AND o.state IN ({listed(ONCE_SPLIT)}) AND NOT o.is_historical)
         """,
     ),
     Invariant(
@@ -87,10 +126,10 @@ INVARIANTS = (
     Invariant(
         "released_goods_have_somewhere_to_go",
         "Goods are given to a warehouse only with the recipient's phone, region and address.",
-        """
+        f"""
         SELECT s.number, s.state FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
         WHERE s.storage_class <> 'virtual'
-          AND s.state NOT IN ('awaiting_allocation', 'backordered', 'allocated', 'cancelled')
+          AND s.state NOT IN ({listed([*BEFORE_RELEASE, SubOrderState.CANCELLED])})
           AND (o.recipient_phone = '' OR o.recipient_address = '' OR o.region_id IS NULL)
         """,
     ),
@@ -111,50 +150,89 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "sub_orders_know_whether_they_are_held",
+        "A sub-order is marked as held just while its order has an open hold.",
+        """
+        SELECT s.number, s.is_held, o.open_holds FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.is_held <> (o.open_holds > 0)
+        """,
+    ),
+    Invariant(
+        "who_sleeps_waits_for_stock",
+        "A backordered sub-order that sleeps and is not held waits at the warehouses that sourcing named.",
+        f"""
+        SELECT s.number, s.sourcing FROM orders_suborder s
+        WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
+          AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "who_waits_for_stock_is_backordered",
+        "Only backordered sub-orders that are not held wait for stock, in their own place, for SKUs that they want.",
+        f"""
+        SELECT w.sub_order_id, w.sku_id, s.number, s.state FROM orders_stockwait w
+        LEFT JOIN orders_suborder s ON s.id = w.sub_order_id
+        WHERE s.id IS NULL OR s.state <> '{SubOrderState.BACKORDERED}' OR s.is_held OR s.waiting_since <> w.since
+           OR NOT EXISTS (
+                SELECT FROM orders_suborderline p JOIN orders_orderline l ON l.id = p.order_line_id
+                WHERE p.sub_order_id = s.id AND l.sku_id = w.sku_id)
+        """,
+    ),
+    Invariant(
         "orders_end_with_their_sub_orders",
         "An order is completed, cancelled or closed just when its sub-orders are.",
-        """
+        f"""
         SELECT o.number, o.state FROM orders_order o
         JOIN (SELECT order_id,
-                  count(*) FILTER (WHERE state NOT IN ('completed', 'cancelled', 'returned')) AS unfinished,
-                  count(*) FILTER (WHERE state = 'completed') AS completed
+                  count(*) FILTER (WHERE state NOT IN ('{_COMPLETED}', {listed(UNDONE)})) AS unfinished,
+                  count(*) FILTER (WHERE state = '{_COMPLETED}') AS completed
               FROM orders_suborder GROUP BY order_id) AS s ON s.order_id = o.id
-        WHERE (o.state = 'split') <> (s.unfinished > 0) AND o.cancel_requested_at IS NULL
-           OR (o.state = 'completed') <> (s.unfinished = 0 AND s.completed > 0)
+        WHERE (o.state = '{OrderState.SPLIT}') <> (s.unfinished > 0) AND o.cancel_requested_at IS NULL
+           OR (o.state = '{OrderState.COMPLETED}') <> (s.unfinished = 0 AND s.completed > 0)
         """,
     ),
     Invariant(
         "reservations_match_sub_orders",
-        "A sub-order line has an active reservation of its units just while its sub-order holds stock, in the"
-        " sub-order's warehouse and of the line's SKU.",
-        """
+        "A sub-order line has an active reservation of its units that are here still just while its sub-order holds"
+        " stock, in the sub-order's warehouse and of the line's SKU.",
+        f"""
         SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
         JOIN orders_orderline l ON l.id = p.order_line_id
-        LEFT JOIN inventory_reservation r ON r.demand_id = p.id AND r.state = 'active'
+        LEFT JOIN inventory_reservation r
+          ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
-        WHERE (r.id IS NOT NULL) <> (s.state IN ('allocated', 'released', 'accepted', 'picking', 'packed'))
-           OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE coalesce(r.quantity, 0) <> CASE
+            WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN p.quantity - coalesce(t.units, 0) ELSE 0 END
+           OR (r.id IS NOT NULL AND (k.warehouse_id, k.sku_id) <> (s.warehouse_id, l.sku_id))
+           OR (s.state IN ({listed(HOLDING_STOCK)}) AND NOT EXISTS (
+                SELECT FROM orders_suborderline other
+                JOIN inventory_reservation r ON r.demand_id = other.id AND {_FOR_LINES}
+                  AND r.state = '{Reservation.State.ACTIVE}'
+                WHERE other.sub_order_id = s.id))
         """,
     ),
     Invariant(
         "reservations_have_their_demand",
-        "Every reservation is for a sub-order line that exists.",
-        """
+        "Every reservation for a sub-order line is for one that exists.",
+        f"""
         SELECT r.id, r.demand_id FROM inventory_reservation r
-        WHERE NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
+        WHERE {_FOR_LINES} AND NOT EXISTS (SELECT FROM orders_suborderline p WHERE p.id = r.demand_id)
         """,
     ),
     Invariant(
         "shipped_goods_were_taken_out",
-        "Just the lines of sub-orders that left have a consumed reservation of all their units.",
-        """
+        "Just the lines of sub-orders that left had all their units taken out of the stock under their promise; of what"
+        " is in a warehouse's hands, some may have left.",
+        f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
-        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation WHERE state = 'consumed'
-                   GROUP BY demand_id) AS c ON c.demand_id = p.id
-        WHERE coalesce(c.units, 0) <> CASE
-            WHEN s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned') THEN p.quantity ELSE 0 END
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE CASE WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN coalesce(t.units, 0) <> p.quantity
+                   WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN t.units > p.quantity
+                   ELSE t.units <> 0 END
         """,
     ),
     Invariant(
@@ -178,20 +256,81 @@ INVARIANTS = (
         """,
     ),
     Invariant(
-        "merchants_are_told",
-        "The trigger that turns timeline events into webhooks is there and not disabled.",
+        "tickets_are_about_their_order",
+        "A ticket about an order or a sub-order belongs to that order.",
         """
-        SELECT 'orders_tell_webhooks' AS missing WHERE NOT EXISTS (
-            SELECT FROM pg_trigger WHERE tgname = 'orders_tell_webhooks'
+        SELECT t.id, t.subject_kind, t.subject_id, t.about_id FROM common_ticket t
+        WHERE (t.subject_kind = 'order' AND t.about_id IS DISTINCT FROM t.subject_id)
+           OR (t.subject_kind = 'sub_order' AND t.about_id IS DISTINCT FROM (
+                SELECT s.order_id FROM orders_suborder s WHERE s.id = t.subject_id))
+           OR (t.about_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders_order o WHERE o.id = t.about_id))
+        """,
+    ),
+    Invariant(
+        "merchants_are_told",
+        "The triggers that turn timeline events into webhooks, and take only known kinds, are there and not disabled.",
+        f"""
+        SELECT missing FROM unnest(ARRAY['{events.TELLS}', '{events.KNOWS}']) AS missing WHERE NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgname = missing
               AND tgrelid = 'orders_orderevent'::regclass AND tgenabled <> 'D')
         """,
     ),
     Invariant(
         "orders_have_a_story",
         "Every order's timeline begins with its receipt.",
-        """
+        f"""
         SELECT o.number FROM orders_order o
-        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = 'received')
+        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.RECEIVED}')
+        """,
+    ),
+    Invariant(
+        "orders_are_where_their_story_ends",
+        "The state of every order is that of the last move that its timeline tells.",
+        f"""
+        SELECT o.number, o.state, t.to_state FROM orders_order o
+        LEFT JOIN ({_TOLD_OF_ORDERS}) AS t ON t.row_id = o.id AND t.is_last
+        WHERE t.to_state IS DISTINCT FROM o.state
+        """,
+    ),
+    Invariant(
+        "stories_of_orders_have_no_gaps",
+        "Every move of an order that its timeline tells is declared, and begins where the one before it ended.",
+        f"""
+        SELECT o.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_ORDERS}) AS t
+        JOIN orders_order o ON o.id = t.row_id
+        WHERE coalesce(t.before, '') <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(Order)})
+        """,
+    ),
+    Invariant(
+        "sub_orders_are_where_their_story_ends",
+        "The state of every sub-order is that of the last move that its order's timeline tells of it.",
+        f"""
+        SELECT s.number, s.state, t.to_state FROM orders_suborder s
+        LEFT JOIN ({_TOLD_OF_SUB_ORDERS}) AS t ON t.row_id = s.id AND t.is_last
+        WHERE coalesce(t.to_state, '{_NEW}') <> s.state
+        """,
+    ),
+    Invariant(
+        "stories_of_sub_orders_have_no_gaps",
+        "Every move of a sub-order that the timeline tells is declared, and begins where the one before it ended.",
+        # The split tells of all sub-orders at once, and each begins as new; parts of sub-orders begin elsewhere.
+        f"""
+        SELECT s.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_SUB_ORDERS}) AS t
+        JOIN orders_suborder s ON s.id = t.row_id
+        WHERE coalesce(t.before, CASE t.from_state WHEN '' THEN '' ELSE '{_NEW}' END) <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(SubOrder)})
+        """,
+    ),
+    Invariant(
+        "events_hold_what_their_kind_names",
+        "An event has no data that its kind does not name, so that it is known who reads it.",
+        f"""
+        SELECT o.number, e.kind, d.name FROM orders_orderevent e
+        JOIN orders_order o ON o.id = e.order_id
+        CROSS JOIN LATERAL jsonb_object_keys(e.data) AS d(name)
+        JOIN (VALUES {_FIELDS}) AS k(kind, fields) ON k.kind = e.kind
+        WHERE d.name <> ALL (k.fields::text[])
         """,
     ),
 )

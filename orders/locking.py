@@ -6,6 +6,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile
+from oms.common.transactions import require_transaction
 from orders.models import Order, SubOrder
 
 
@@ -14,6 +15,7 @@ def lock_order(order_id: int, *, version: int | None = None) -> Order:
 
     Raises Order.DoesNotExist, and ChangedMeanwhile if a `version` is given and is not the order's any more.
     """
+    require_transaction("lock_order")
     order = Order.objects.select_for_update(no_key=True, of=("self",)).get(pk=order_id)
     if version is not None and order.version != version:
         raise ChangedMeanwhile(_("The order was changed meanwhile. Look at it again and repeat what you wanted."))
@@ -26,6 +28,7 @@ def lock_sub_orders(order_id: int) -> list[SubOrder]:
     While we wait for a sub-order, the allocate stage may split parts off it, which the waiting statement does not see.
     So it looks again until there are no new ones: the parts of locked sub-orders cannot grow more.
     """
+    require_transaction("lock_sub_orders")
     locked: list[SubOrder] = []
     while True:
         others = SubOrder.objects.filter(order_id=order_id).exclude(pk__in=[part.pk for part in locked])
@@ -36,7 +39,8 @@ def lock_sub_orders(order_id: int) -> list[SubOrder]:
 
 
 def lock_orders(order_ids: Iterable[int]) -> list[int]:
-    """Lock the orders by id, skipping those that others hold; returns the ids locked."""
+    """Lock the orders by id, skipping those that others hold; returns the ids locked. Needs an open transaction."""
+    require_transaction("lock_orders")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id FROM orders_order WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",

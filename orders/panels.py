@@ -69,7 +69,6 @@ class _Registry:
     lookups: list[Lookup] = field(default_factory=list)
     row_notes: list[Callable[[Sequence[int]], Mapping[int, Iterable[Note]]]] = field(default_factory=list)
     filters: list[Any] = field(default_factory=list)
-    needing_person: list[Callable[[], QuerySet[Any]]] = field(default_factory=list)
 
 
 registry = _Registry()
@@ -100,8 +99,3 @@ def register_row_notes(notes: Callable[[Sequence[int]], Mapping[int, Iterable[No
 def register_filter(list_filter: Any) -> None:
     """Offer another filter on the order list."""
     registry.filters.append(list_filter)
-
-
-def register_needing_person(order_ids: Callable[[], QuerySet[Any]]) -> None:
-    """Count orders as needing a person whose ids the queryset yields."""
-    registry.needing_person.append(order_ids)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -14,12 +15,15 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.ticket_words import rows_of
 from oms.common.errors import OmsError
 from oms.common.models import InboundFact, Ticket, TicketState, Topic
 from orders import panels
+from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
-from orders.models import Order
+from orders.models import ActorKind, Order
 from orders.panels import Remark
 from payments import troubles
 from payments.models import OPEN_REFUNDS, Invoice, NoticeKind, Payment, PaymentState, Refund, Settlement
@@ -208,16 +212,6 @@ def _remarks(order: Order, payments: list[Payment], refunds: list[Refund]) -> It
             yield Remark(_("Refund %(number)s of %(amount)s yuan is under way (%(reason)s).") % values)
 
 
-def _orders_of_stuck_payments() -> QuerySet[Any]:
-    stuck = Payment.objects.filter(needs_person_since__isnull=False)
-    return stuck.order_by().values("order_id")
-
-
-def _orders_of_stuck_refunds() -> QuerySet[Any]:
-    stuck = Refund.objects.filter(needs_person_since__isnull=False)
-    return stuck.order_by().values("order_id")
-
-
 def _orders_of_number(text: str) -> QuerySet[Any]:
     return Payment.objects.filter(number=text).order_by().values("order_id")
 
@@ -234,7 +228,15 @@ def _looks_derived(text: str) -> bool:
 panels.register(
     panels.Panel(gettext_lazy("Payments and refunds"), "admin/payments/order_panel.html", _money_moved, position=40)
 )
-panels.register_needing_person(_orders_of_stuck_payments)
-panels.register_needing_person(_orders_of_stuck_refunds)
 panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_number))
 panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_refund_number))
+
+
+def _retry_row(kind: str, row_id: int, by: str) -> None:
+    retrying.retry(kind, row_id, actor=Actor(ActorKind.STAFF, by))
+
+
+tickets.register_subject("payment", rows_of(Payment, "number"))
+tickets.register_subject("refund", rows_of(Refund, "number"))
+for _kind in ("payment", "refund"):
+    tickets.register_retry(_kind, tickets.Retry("payments.retry_payment", partial(_retry_row, _kind)))

@@ -5,6 +5,9 @@ PostgreSQL of OMS_DATA_DIR (`var/test`), which starts by itself.
 """
 
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,9 +33,13 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     compile_translations()
 django.setup()
 
+from django.utils import translation  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones
 
 from oms.common.work import nudging  # noqa: E402
+from oms.embedded import valkey  # noqa: E402
+from oms.embedded.addresses import redis_url  # noqa: E402
+from oms.embedded.processes import wait_until  # noqa: E402
 from tests import factories  # noqa: E402
 
 
@@ -48,6 +55,12 @@ def _no_nudges() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _in_the_sites_language(settings: Any) -> None:
+    """Whatever language the test before this one left active."""
+    translation.activate(settings.LANGUAGE_CODE)
+
+
+@pytest.fixture(autouse=True)
 def _no_waits(settings: Any) -> None:
     """Time passes as fast as in production, but nothing waits for a grace period."""
     settings.TIME_SPEED = 1.0
@@ -57,6 +70,18 @@ def _no_waits(settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = False
     # Counting calls takes a Valkey; tests of it start one.
     settings.API_CALLS_PER_MINUTE = 0
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Valkey that is only this test run's."""
+    folder = Path(tmp_path_factory.mktemp("valkey"))
+    with subprocess.Popen(valkey.command(folder)) as server:  # noqa: S603 - our own binary
+        try:
+            assert wait_until(lambda: valkey.is_ready(folder), 20), valkey.log_path(folder).read_text()
+            yield redis_url(folder)
+        finally:
+            server.terminate()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('common', '0001_initial'),
         ('merchants', '0001_initial'),
     ]
 
@@ -78,6 +79,7 @@ class Migration(migrations.Migration):
             name='Reservation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('demand_kind', models.CharField(choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(verbose_name='demand')),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('state', models.CharField(choices=[('active', 'Active'), ('released', 'Released'), ('consumed', 'Consumed')], db_default='active', max_length=10, verbose_name='state')),
@@ -98,6 +100,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
+                ('demand_kind', models.CharField(blank=True, choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], db_default='', max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(blank=True, null=True, verbose_name='demand')),
                 ('note', models.CharField(blank=True, db_default='', max_length=200, verbose_name='note')),
                 ('actor', models.CharField(blank=True, db_default='', max_length=80, verbose_name='actor')),
@@ -124,7 +127,9 @@ class Migration(migrations.Migration):
                 ('cutoff_same_day', models.TimeField(blank=True, null=True, verbose_name='cut-off for the same day')),
                 ('cutoff_next_day', models.TimeField(blank=True, null=True, verbose_name='cut-off for the next day')),
                 ('serves', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), blank=True, default=list, size=None, verbose_name='serves')),
+                ('waybill_when', models.CharField(choices=[('at_release', 'Before it is sent to the warehouse'), ('at_acceptance', 'When the warehouse accepted'), ('when_packed', 'When it is packed'), ('own', 'The warehouse brings its own')], default='when_packed', max_length=16, verbose_name='waybill')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ('connection', models.ForeignKey(blank=True, help_text="The warehouse's system; without one, nothing can be sent there.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='warehouses', to='common.connection', verbose_name='connection')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='warehouses', to='merchants.merchant', verbose_name='merchant')),
                 ('region', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.region', verbose_name='region')),
             ],
@@ -157,7 +162,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reservation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('demand_id',), name='reservation_one_active_for_a_demand'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('demand_id', 'demand_kind'), name='reservation_one_active_for_a_demand'),
+        ),
+        migrations.AddConstraint(
+            model_name='reservation',
+            constraint=models.CheckConstraint(condition=models.Q(('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), name='reservation_demand_kind_is_known'),
         ),
         migrations.AddConstraint(
             model_name='reservation',
@@ -176,12 +185,20 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'),
         ),
         migrations.AddConstraint(
+            model_name='stockmovement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand'),
+        ),
+        migrations.AddConstraint(
             model_name='warehouse',
             constraint=models.UniqueConstraint(fields=('code',), name='warehouse_code_is_unique'),
         ),
         migrations.AddConstraint(
             model_name='warehouse',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['self_operated', 'partner', 'merchant', 'virtual'])), name='warehouse_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='warehouse',
+            constraint=models.CheckConstraint(condition=models.Q(('waybill_when__in', ['at_release', 'at_acceptance', 'when_packed', 'own'])), name='warehouse_waybill_when_is_known'),
         ),
         migrations.AddIndex(
             model_name='stock',

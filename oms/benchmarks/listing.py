@@ -15,9 +15,14 @@ from django.urls import reverse
 
 from oms.benchmarks import stage
 from oms.common.numbering import order_number
-from orders.models import Order
+from oms.common.states import listed
+from orders import kinds
+from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState, SubOrderState
+from orders.models.order import ONCE_SPLIT
 
 SMALL = 10_000
+# The usual mix of ten orders.
+_STATES = (*[OrderState.COMPLETED] * 6, OrderState.SPLIT, OrderState.SPLIT, OrderState.IN_REVIEW, OrderState.CANCELLED)
 # The pages are measured whether or not static files were collected.
 _STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -118,6 +123,9 @@ def _grow_to(count: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM orders_order")
         existing = cursor.fetchone()[0]
+        # What it puts in has no history; the real stages let nothing begin in the middle.
+        for table in ("orders_order", "orders_suborder"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_begin")
         _insert(cursor, existing + 1, count)
         cursor.execute("VACUUM ANALYZE")
 
@@ -131,25 +139,25 @@ def _insert(cursor, first: int, last: int) -> None:  # type: ignore[no-untyped-d
         end = min(start + 49_999, last)
         numbers = [order_number(1, f"B{i % 100_000}", i) for i in range(start, end + 1)]
         cursor.execute(
-            """
+            f"""
             WITH new AS (
                 INSERT INTO orders_order (number, channel_id, external_number, state, payment_state, fulfilment_state,
                     payment_method, buyer_reference, buyer_name, buyer_phone, recipient_name, recipient_phone,
                     region_id, recipient_address, address_key, goods_amount, freight_amount, order_amount,
                     coupon_amount, points_amount, gift_card_amount, payable_amount, line_count, total_quantity,
                     ordered_at, split_at, completed_at, cancelled_at, paid_amount)
-                SELECT n.number, c.id, 'BENCH' || n.i, s.state, CASE s.state WHEN 'awaiting_payment' THEN 'pending'
-                        ELSE 'paid' END,
-                    CASE s.state WHEN 'completed' THEN 'delivered' ELSE 'unfulfilled' END, 'prepaid',
+                SELECT n.number, c.id, 'BENCH' || n.i, s.state, '{OrderPaymentState.PAID}',
+                    CASE s.state WHEN '{OrderState.COMPLETED}' THEN '{FulfilmentState.DELIVERED}'
+                        ELSE '{FulfilmentState.UNFULFILLED}' END, 'prepaid',
                     'B' || n.i %% 100000, '张华', p.phone, '张华', p.phone, '110101', n.i || '号', n.i,
                     10, 0, 10, 0, 0, 0, 10, 1, 1, now() - make_interval(secs => %(last)s - n.i),
-                    CASE WHEN s.state IN ('split', 'completed') THEN now() END,
-                    CASE WHEN s.state = 'completed' THEN now() END, CASE WHEN s.state = 'cancelled' THEN now() END, 10
+                    CASE WHEN s.state IN ({listed(ONCE_SPLIT)}) THEN now() END,
+                    CASE WHEN s.state = '{OrderState.COMPLETED}' THEN now() END,
+                    CASE WHEN s.state = '{OrderState.CANCELLED}' THEN now() END, 10
                 FROM unnest(%(numbers)s::text[]) WITH ORDINALITY AS u(number, place)
                 CROSS JOIN LATERAL (SELECT u.number, u.place + %(start)s - 1 AS i) AS n
                 CROSS JOIN LATERAL (SELECT '13' || lpad((n.i * 7919 %% 1000000000)::text, 9, '0') AS phone) AS p
-                CROSS JOIN LATERAL (SELECT (ARRAY['completed', 'completed', 'completed', 'completed', 'completed',
-                    'completed', 'split', 'split', 'in_review', 'cancelled'])[1 + n.i %% 10] AS state) AS s
+                CROSS JOIN LATERAL (SELECT (ARRAY[{listed(_STATES)}])[1 + n.i %% 10] AS state) AS s
                 CROSS JOIN (SELECT id FROM merchants_channel WHERE code = 'bench') AS c
                 RETURNING id, number, state
             ), line AS (
@@ -160,15 +168,16 @@ def _insert(cursor, first: int, last: int) -> None:  # type: ignore[no-untyped-d
             ), part AS (
                 INSERT INTO orders_suborder (number, order_id, merchant_id, storage_class, payment_method, state,
                     warehouse_id, ready_at, goods_amount, freight_share, coupon_share, points_share, gift_card_share,
-                    payable_amount, total_quantity)
+                    payable_amount, total_quantity, allocated_at, released_at, shipped_at, delivered_at, completed_at)
                 SELECT new.number || '-1', new.id, w.merchant_id, 'ambient', 'prepaid',
-                    CASE new.state WHEN 'split' THEN 'released' ELSE 'completed' END, w.id, NULL,
-                    10, 0, 0, 0, 0, 10, 1
+                    CASE new.state WHEN '{OrderState.SPLIT}' THEN '{SubOrderState.RELEASED}'
+                        ELSE '{SubOrderState.COMPLETED}' END, w.id, NULL,
+                    10, 0, 0, 0, 0, 10, 1, now(), now(), now(), now(), now()
                 FROM new CROSS JOIN (SELECT id, merchant_id FROM inventory_warehouse ORDER BY id LIMIT 1) AS w
-                WHERE new.state IN ('split', 'completed')
+                WHERE new.state IN ({listed(ONCE_SPLIT)})
             )
-            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor) SELECT id, 'received', 'job', 'bench'
-            FROM new
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, to_state)
+            SELECT id, '{kinds.RECEIVED}', 'job', 'bench', state FROM new
             """,
             {"numbers": numbers, "start": start, "last": last},
         )

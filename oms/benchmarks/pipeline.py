@@ -14,9 +14,11 @@ from oms.benchmarks import stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
 from orders.intake.bodies import LineBody, OrderBody, decode
+from orders.models import OrderPaymentState, OrderState
+from payments.models import Means, PaymentState
 from payments.providers.defaults import default_connection
 
-TIMED = ("review", "split", "allocate", "release")
+TIMED = ("review", "split", "allocate", "release", "send_release")
 HOT_SKUS = 10
 
 
@@ -69,19 +71,20 @@ def _prepare(bodies: list[OrderBody]) -> None:
     stage.place_bodies(bodies)
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO payments_payment
                 (number, order_id, means, connection_id, state, amount, captured_amount, captured_at)
-            SELECT number || '-P1', id, 'online', %s, 'captured', payable_amount, payable_amount, now()
-            FROM orders_order WHERE state = 'awaiting_payment'
+            SELECT number || '-P1', id, '{Means.ONLINE}', %s, '{PaymentState.CAPTURED}', payable_amount, payable_amount,
+                now()
+            FROM orders_order WHERE state = '{OrderState.AWAITING_PAYMENT}'
             """,
             [default_connection().pk],
         )
         cursor.execute(
-            """
-            UPDATE orders_order SET state = 'in_review', payment_state = 'paid', paid_amount = payable_amount,
-                paid_at = now(), pay_by = NULL
-            WHERE state = 'awaiting_payment'
+            f"""
+            UPDATE orders_order SET state = '{OrderState.IN_REVIEW}', payment_state = '{OrderPaymentState.PAID}',
+                paid_amount = payable_amount, paid_at = now(), pay_by = NULL
+            WHERE state = '{OrderState.AWAITING_PAYMENT}'
             """
         )
         cursor.execute("VACUUM ANALYZE")

@@ -7,17 +7,23 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CommonConfig(AppConfig):
-    """Names the app and keeps the state guards in step with the code."""
+    """Names the app; keeps the state guards, and the triggers of tickets, in step with the code."""
 
     name = "oms.common"
     verbose_name = _("Common")
 
     def ready(self) -> None:
-        post_migrate.connect(_install_guards, sender=self)
+        from oms.common import stuck
+        from oms.common.work import sandbox_speaker, signed_json  # noqa: F401 - they register their protocols
+
+        stuck.register_kinds()
+        post_migrate.connect(_install_triggers, sender=self)
 
 
-def _install_guards(using: str, **_: object) -> None:
-    from oms.common import states
+def _install_triggers(using: str, **_: object) -> None:
+    from oms.common import states, stuck
 
     connection = connections[using]
-    states.install_triggers(connection, connection.introspection.table_names())
+    tables = connection.introspection.table_names()
+    states.install_triggers(connection, tables)
+    stuck.install_triggers(connection, tables)

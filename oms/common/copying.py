@@ -1,10 +1,12 @@
 """Putting rows into tables in few statements, and COPY, the fastest way for many rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection
+
+from oms.common.postgresql.preparing import fetch_prepared
 
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -74,12 +76,17 @@ def _execute(inserts: list[str], values: list[Any], *before: str) -> int:
     queries = [*before, *[f"part_{i} AS ({insert})" for i, insert in enumerate(first)]]
     sql = f"{last} RETURNING 1"
     sql = f"WITH {', '.join(queries)} {sql}" if queries else sql
-    return len(connection.fetch_prepared(sql, values))  # type: ignore[attr-defined]
+    return len(fetch_prepared(sql, values))
 
 
 def _json_rows(part: Rows) -> str:
     """The rows as one parameter: the statement's text stays the same whatever their number, and psycopg knows it."""
-    return msgspec.json.encode([dict(zip(part.columns, row, strict=True)) for row in part.rows]).decode()
+    return records(dict(zip(part.columns, row, strict=True)) for row in part.rows)
+
+
+def records(rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows, by column, as one parameter for `json_populate_recordset(NULL::table, %s::json)`."""
+    return msgspec.json.encode(list(rows)).decode()
 
 
 def array(values: Iterable[object]) -> str:

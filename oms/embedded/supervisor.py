@@ -175,6 +175,19 @@ def running_address(data_dir: Path) -> str:
     return _state(data_dir).get("address", "an address not yet known")
 
 
+def running_folders() -> list[Path]:
+    """The data folders of the supervisors that run on this machine, as far as we may look."""
+    found = set()
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = process.info["cmdline"] or []
+        if "up" not in command[:3] or not any(Path(part).name == "manage.py" for part in command[:2]):
+            continue
+        with suppress(psutil.Error):
+            named = process.environ().get("OMS_DATA_DIR")
+            found.add((Path(process.info["cwd"] or ".") / (named or "var")).resolve())
+    return sorted(found)
+
+
 def end_leftovers(data_dir: Path) -> None:
     """End the children of a supervisor that was killed. The caller holds the supervisor's lock: that one is gone."""
     for pid, created in _state(data_dir).get("processes", []):

@@ -1,8 +1,18 @@
 """What must always hold of merchants and of what they are told."""
 
 from oms.common.invariants import Invariant
+from oms.merchants.models import DeliveryState
 
 INVARIANTS = (
+    Invariant(
+        "nothing_was_sent_while_stopped",
+        "No message was sent to an endpoint while what goes out was stopped, but for those on their way already.",
+        """
+        SELECT t.delivery_id, t.started_at FROM common_outboundstop stop
+        JOIN merchants_webhookattempt t ON t.started_at > stop.stopped_at + interval '1 minute'
+          AND t.started_at < coalesce(stop.resumed_at, 'infinity')
+        """,
+    ),
     Invariant(
         "webhooks_stay_with_their_merchant",
         "A delivery is of an event of the merchant whose endpoint it goes to.",
@@ -24,9 +34,9 @@ INVARIANTS = (
     Invariant(
         "webhook_tries_are_counted",
         "A delivered message was tried, and its last try was answered with success.",
-        """
+        f"""
         SELECT d.public_id FROM merchants_webhookdelivery d
-        WHERE d.state = 'delivered' AND NOT EXISTS (
+        WHERE d.state = '{DeliveryState.DELIVERED}' AND NOT EXISTS (
             SELECT FROM merchants_webhookattempt t
             WHERE t.delivery_id = d.id AND t.response_status BETWEEN 200 AND 299)
         """,

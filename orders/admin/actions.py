@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common import typed
 from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
-from orders import retrying, timeline
+from orders import timeline
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
 from orders.models import ActorKind, Hold, Order
@@ -65,13 +66,6 @@ class RecipientForm(VersionForm):
     address = forms.CharField(label=gettext_lazy("Address"), max_length=200)
 
 
-class RetryForm(forms.Form):
-    """Names the row to try again."""
-
-    kind = forms.CharField(max_length=20)
-    row = forms.IntegerField(min_value=1)
-
-
 View = Callable[..., HttpResponse]
 _Do = Callable[[HttpRequest, int, dict[str, Any]], str]
 
@@ -79,7 +73,8 @@ _Do = Callable[[HttpRequest, int, dict[str, Any]], str]
 def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
     """Make a view of a function that does something to an order (given the cleaned form) and returns what it did.
 
-    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then.
+    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then: what was typed
+    stands in the form again.
     """
 
     def decorate(do: _Do) -> View:
@@ -95,11 +90,13 @@ def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
                     text = " ".join(error["message"] for error in errors)
                     label = form.fields[field].label or field if field in form.fields else ""
                     messages.error(request, f"{label}: {text}" if label else text)
+                typed.keep(request, typed.of(request))
             else:
                 try:
                     messages.success(request, do(request, order_id, form.cleaned_data))
                 except OmsError as refusal:
                     messages.error(request, str(refusal))
+                    typed.keep(request, typed.of(request))
                 except (Order.DoesNotExist, Hold.DoesNotExist) as error:
                     raise Http404 from error
             return redirect(reverse("admin:orders_order_change", args=[order_id]))
@@ -147,21 +144,6 @@ def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) ->
     new = readdressing.Recipient(**{name: value for name, value in data.items() if value})
     readdressing.change_recipient(order_id, new, actor=staff_actor(request), version=version)
     return _("The recipient is changed.")
-
-
-@posted("orders.hold_order", RetryForm)
-def retry_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Let a stage try the order or one of its sub-orders again."""
-    order = Order.objects.get(pk=order_id)
-    is_own = data["row"] == order_id if data["kind"] == "order" else _is_part(order, data)
-    if not is_own:
-        raise OmsError(_("This is no part of the order."))
-    retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
-    return _("It will be tried again at once.")
-
-
-def _is_part(order: Order, data: dict[str, Any]) -> bool:
-    return data["kind"] == "sub_order" and order.sub_orders.filter(pk=data["row"]).exists()
 
 
 def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:

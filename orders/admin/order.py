@@ -17,13 +17,14 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common import typed
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, import_pages, order_list
-from orders.admin.order_page import load, page_context, retryable
+from orders.admin import actions, import_pages, order_list, tickets
+from orders.admin.order_page import load, page_context
 from orders.admin.searching import Found, find
 from orders.changing import cancelling
 from orders.models import Hold, Order
@@ -60,7 +61,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/cancel/", actions.cancel_view, "cancel"),
             ("<int:order_id>/recipient/", actions.recipient_view, "recipient"),
             ("<int:order_id>/note/", actions.note_view, "note"),
-            ("<int:order_id>/retry/", actions.retry_view, "retry"),
+            ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
         ]
         own = [
@@ -130,7 +131,6 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             "original": order,
             "title": order.number,
             "is_fullwidth": "1",
-            "retryable": retryable(order),
             **page_context(order, request.user),
             **(extra_context or {}),
         }
@@ -222,4 +222,5 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                 messages.success(request, run(order, version, form.cleaned_data["reason"], actor))
             except OmsError as refusal:
                 messages.error(request, f"{order.number}: {refusal}")
+                typed.keep(request, typed.of(request, ["reason"]))
         return None

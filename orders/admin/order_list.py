@@ -12,6 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 
 from oms.common.desk.lists import DayRangeFilter, YesFilter, capped_count, one_of
 from oms.common.templatetags.staff import tone
+from orders.admin import tickets
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.panels import Note, Tab, registry
 
@@ -22,14 +23,6 @@ QUEUE_SECONDS = 10
 def held(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Orders that a hold stops."""
     return orders.filter(open_holds__gt=0)
-
-
-def needing_person(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Orders that failed too often themselves, or whose sub-orders or other parts did."""
-    own = Order.objects.filter(needs_person_since__isnull=False).order_by().values("id")
-    parts = SubOrder.objects.filter(needs_person_since__isnull=False).order_by().values("order_id")
-    others = [order_ids() for order_ids in registry.needing_person]
-    return orders.filter(one_of(own.union(parts, *others, all=True)))
 
 
 def short_of_stock(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -45,12 +38,12 @@ class HeldFilter(YesFilter):
     condition = staticmethod(held)
 
 
-class PersonFilter(YesFilter):
-    """Whether something failed too often."""
+class TicketFilter(YesFilter):
+    """Whether somebody has something to do."""
 
-    title = gettext_lazy("needs a person")
-    parameter_name = "person"
-    condition = staticmethod(needing_person)
+    title = gettext_lazy("open tickets")
+    parameter_name = "tickets"
+    condition = staticmethod(tickets.with_tickets)
 
 
 class ShortageFilter(YesFilter):
@@ -68,7 +61,7 @@ FILTERS: tuple[Any, ...] = (
     ("payment_method", ChoicesDropdownFilter),
     ("channel", RelatedDropdownFilter),
     HeldFilter,
-    PersonFilter,
+    TicketFilter,
     ShortageFilter,
     ("created_at", DayRangeFilter),
 )
@@ -80,7 +73,7 @@ def _in_state(state: OrderState) -> Callable[[], QuerySet[Order]]:
 
 QUEUES = (
     Tab(gettext_lazy("Held"), "held", "1", lambda: held(Order.objects.all()), 10),
-    Tab(gettext_lazy("Needs a person"), "person", "1", lambda: needing_person(Order.objects.all()), 20),
+    Tab(gettext_lazy("Tickets"), "tickets", "1", lambda: tickets.with_tickets(Order.objects.all()), 20),
     Tab(gettext_lazy("Short of stock"), "shortage", "1", lambda: short_of_stock(Order.objects.all()), 30),
     Tab(
         gettext_lazy("Awaiting payment"),
@@ -122,9 +115,13 @@ def queue_tabs(parameters: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def add_summaries(orders: Sequence[Order]) -> None:
-    """Give each order of a page `summary`: its sub-orders' states and the notes of upper apps. Fixed statements."""
+    """Give each order of a page `summary`: its tickets, its sub-orders' states and the notes of upper apps, and
+    `has_tickets`. Fixed statements."""
     ids = [order.pk for order in orders]
     notes: dict[int, list[Note]] = defaultdict(list)
+    with_tickets = tickets.row_notes(ids)
+    for order_id, own in with_tickets.items():
+        notes[order_id] += own
     states = SubOrder.objects.filter(order_id__in=ids).order_by("order_id").values_list("order_id", "state")
     for order_id, state, count in states.annotate(Count("id")):
         label = str(SubOrderState(state).label)
@@ -135,3 +132,4 @@ def add_summaries(orders: Sequence[Order]) -> None:
             notes[order_id] += more
     for order in orders:
         order.summary = notes[order.pk]  # type: ignore[attr-defined]
+        order.has_tickets = order.pk in with_tickets  # type: ignore[attr-defined]

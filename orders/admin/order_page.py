@@ -9,17 +9,20 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
+from orders import kinds
+from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
-from orders.story import shortage_text, tell
+from orders.story import CHANGED_WORDS, shortage_text, word
+from orders.timeline import changes_of
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
 
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning"}
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", "refused": "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,15 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     """All that the page's template needs."""
     holds = list(order.holds.all())
     sub_orders = list(order.sub_orders.all())
+    open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order)
     remarks = remarks_on(order, holds, sub_orders)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
     return {
         "order": order,
         "remarks": remarks,
-        "open_holds": [hold for hold in holds if hold.released_at is None],
+        "open_holds": open_holds,
+        "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.address_gaps(order),
         "released_holds": [hold for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
@@ -63,9 +68,23 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "returns": list(order.returns.all()),
         "panels": panels,
         "actions": _actions(order, sub_orders, user),
-        "timeline": _timeline(order),
+        "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
+        **tickets.page_context(order, user),
     }
+
+
+def _hold_limits(sub_orders: Sequence[SubOrder]) -> list[str]:
+    """What an open hold does not stop, as sentences."""
+    reach = holding.reach(sub_orders)
+    limits = []
+    if reach.slowed:
+        text = _("A warehouse goes on with %(numbers)s; the parcel gets no waybill meanwhile.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.slowed)})
+    if reach.beyond:
+        text = _("The hold does not stop %(numbers)s.")
+        limits.append(text % {"numbers": _(", ").join(part.number for part in reach.beyond)})
+    return limits
 
 
 def _panels(order: Order) -> list[dict[str, Any]]:
@@ -127,7 +146,12 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
 def _describe(part: SubOrder) -> dict[str, Any]:
     # What is backordered was split off from what the chosen warehouses could send.
     chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
-    verdicts = {"chosen": chosen, "farther": _("has the goods, but is farther"), "short": _("short of stock")}
+    verdicts = {
+        "chosen": chosen,
+        "farther": _("has the goods, but is farther"),
+        "short": _("short of stock"),
+        "refused": _("refused it before, so it is not asked again"),
+    }
     return {
         "row": part,
         "lines": list(part.lines.all()),
@@ -146,8 +170,8 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         user.has_perm(f"orders.{right}_order")  # type: ignore[union-attr]
         for right in ("hold", "cancel", "note")
     )
-    actions = [
-        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order) if may_hold else no_right),
+    return [
+        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
         Action(
             "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
         ),
@@ -159,19 +183,21 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         ),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
-    stuck = [part for part in (order, *sub_orders) if part.needs_person_since]
-    if stuck:
-        actions.insert(0, Action("retry", _("Try again"), "refresh", None if may_hold else no_right))
-    return actions
 
 
-def retryable(order: Order) -> list[tuple[str, Order | SubOrder]]:
-    """The order itself and its sub-orders that failed too often, with the kind under which they are retried."""
-    rows: list[tuple[str, Order | SubOrder]] = [("order", order), *(("sub_order", p) for p in order.sub_orders.all())]
-    return [(kind, row) for kind, row in rows if row.needs_person_since]
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """An event on the page: what it says and looks like, whether the buyer sees it, and old and new values of what it
+    changed (name, old, new) for those who may see them."""
+
+    text: str
+    icon: str
+    tone: str
+    for_buyer: bool
+    changes: Sequence[tuple[str, str, str]]
 
 
-def _timeline(order: Order) -> dict[str, Any]:
+def _timeline(order: Order, *, may_see_changes: bool) -> dict[str, Any]:
     """The events, oldest first; what one actor did in one second stands together.
 
     On its own page the order's number is left out of the numbers of its parts.
@@ -186,9 +212,21 @@ def _timeline(order: Order) -> dict[str, Any]:
             if event.actor and event.actor != event.actor_kind:
                 actor = f"{actor} {event.actor}"
             groups.append({"key": key, "first": event, "actor": actor, "lines": []})
-        text = tell(event).replace(f"{order.number}-", "…-")
-        groups[-1]["lines"].append({"text": text, "is_public": event.is_public})
+        groups[-1]["lines"].append(_line(event, order, may_see_changes=may_see_changes))
     return {"is_cut": is_cut, "most": MOST_EVENTS, "groups": groups}
 
 
-__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context", "retryable"]
+def _line(event: OrderEvent, order: Order, *, may_see_changes: bool) -> TimelineLine:
+    kind = kinds.known().get(event.kind)
+    text = kinds.tell(event).replace(f"{order.number}-", "…-")
+    changes = changes_of(event) if may_see_changes else {}
+    return TimelineLine(
+        text,
+        kind.icon if kind else "help",
+        kind.tone if kind else "muted",
+        kind.for_buyer if kind else False,
+        [(word(CHANGED_WORDS, name), old or "–", new or "–") for name, (old, new) in changes.items()],
+    )
+
+
+__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context"]

@@ -29,19 +29,9 @@ def remarks_on(order: Order, holds: Iterable[Hold], sub_orders: Iterable[SubOrde
 
 
 def _of_trouble(row: WorkItem, number: str) -> Iterator[Remark]:
-    """A row whose stage failed."""
-    if row.needs_person_since:
-        yield Remark(
-            _("%(number)s needs a person since %(since)s: it failed %(attempts)s times, last with “%(error)s”.")
-            % {
-                "number": number,
-                "since": moment(row.needs_person_since),
-                "attempts": row.attempts,
-                "error": row.last_error,
-            },
-            "danger",
-        )
-    elif row.attempts and row.last_error and row.ready_at:
+    """A row whose stage failed and will try again."""
+    # What needs a person has a ticket, which stands above the remarks.
+    if row.attempts and row.last_error and row.ready_at and not row.needs_person_since:
         yield Remark(
             ngettext(
                 "%(number)s failed once: “%(error)s”. The next try is at %(at)s.",

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from inventory.models import Sku
+from oms.common import tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
 from orders.models import Order, OrderLine, SubOrder
@@ -84,6 +85,8 @@ def _of_sku(text: str) -> QuerySet[Any]:
     skus = list(Sku.objects.filter(code=text).values_list("id", flat=True))
     return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
 
+
+tickets.register_search(lambda text: find(text).order_ids)
 
 _OWN = (
     Lookup(_is_sub_order_number, _of_sub_order),

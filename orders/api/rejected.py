@@ -18,7 +18,8 @@ from oms.common.errors import FieldError
 from orders.api import examples
 from orders.api.filters import RejectedOrderFilter
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import OrderSerializer, RejectedOrderSerializer, ReplaySerializer
+from orders.api.serializers.orders import OrderSerializer
+from orders.api.serializers.rejected import RejectedOrderSerializer, ReplaySerializer
 from orders.intake import rejecting
 from orders.intake.placing import Placed, Refused
 from orders.models import RejectedOrder
@@ -152,6 +153,6 @@ class ReplayView(OrderScopedView):
         if isinstance(outcome, Refused):
             # Answered and not raised, so that the row keeps what is wrong now.
             return self.handle_exception(InvalidInput(outcome.errors))
-        row.refresh_from_db()
         was_new = isinstance(outcome, Placed)
-        return self.order_response(row.order_id, status.HTTP_201_CREATED if was_new else status.HTTP_200_OK)
+        order_id = self.order_id(outcome.number)
+        return self.order_response(order_id, status.HTTP_201_CREATED if was_new else status.HTTP_200_OK)

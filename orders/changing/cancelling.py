@@ -7,22 +7,25 @@ held meanwhile, and `finish_requests` then ends it or lets the rest go on.
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
+from orders.fulfilling import waiting
+from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
-from orders.reviewing.holds import close_hold
+from orders.reviewing.holds import close_hold, open_hold
 
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
 _CANCELLABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.CANCELLED)
 
 
@@ -34,7 +37,7 @@ class CannotCancel(OmsError):
 
 def obstacle(order: Order, sub_orders: Iterable[SubOrder] | None = None) -> str | None:
     """Why the order cannot be cancelled, or None."""
-    if order.state in _OVER:
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     if order.cancel_requested_at:
         return _("The cancellation is under way; the warehouse has not answered yet.")
@@ -62,34 +65,21 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     if blocked:
         raise CannotCancel(blocked)
     now = timezone.now()
-    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or may_be_released(part)]
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
         SubOrder.objects.filter(pk__in=[part.pk for part in asked]).update(
             cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
         )
-        Order.objects.filter(pk=order_id).update(
-            cancel_requested_at=now, cancel_reason=reason, open_holds=F("open_holds") + 1
-        )
-        Hold.objects.create(
-            order=order,
-            kind=Hold.Kind.CANCELLATION,
-            reason=_("Cancellation: %(reason)s") % {"reason": reason},
-            opened_by=actor.name,
-        )
-        timeline.record(order_id, "cancel_requested", actor, reason=reason, numbers=[part.number for part in asked])
+        Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason)
+        open_hold(order_id, Hold.Kind.CANCELLATION, reason=_("Cancellation: %(reason)s") % {"reason": reason}, by=actor)
+        timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
         nudging.nudge("owing", "wake")
     return Order.objects.get(pk=order_id)
-
-
-def may_be_released(part: SubOrder) -> bool:
-    """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
-    does not say what the warehouse did."""
-    return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))
 
 
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
@@ -104,11 +94,13 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
-    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state="cancelled", reason=reason)
+    timeline.record(
+        order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
+    )
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
-    """Cancel locked sub-orders that are not packed: their stock is given back."""
+    """Cancel locked sub-orders that do not leave: their stock is given back."""
     if not sub_order_ids:
         return
     SubOrder.objects.filter(pk__in=sub_order_ids).update(
@@ -117,12 +109,12 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
         cancel_requested_at=None,
         ready_at=None,
         needs_person_since=None,
-        expected_event="",
-        next_event_due=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="cancelled")
-    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state="cancelled")
+    waiting.end(sub_order_ids)
+    tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
+    timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 
 def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:

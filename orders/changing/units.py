@@ -7,28 +7,25 @@ on the order, and the split stage carries it out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
 from inventory.models import Reservation
 from oms.common.errors import OmsError
-from oms.common.money import to_fen, yuan
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
+from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
-from orders.intake.apportionment import Shares
+from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Order, OrderLine, OrderState, SubOrder, SubOrderLine, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share")
 # What nobody has reserved yet is given up first.
 _GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)
 
@@ -61,18 +58,21 @@ def cancel_units(
         return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
     if _is_all_that_is_left(sub_orders, units):
         return cancel_order(order_id, reason=reason, actor=actor)
-    timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
-    _take_out(order, sub_orders, units, actor=actor)
+    timeline.record(order_id, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+    _take_out({order_id: units}, sub_orders, actor=actor)
     nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
 
 
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
-    """Take out the units whose cancellation was kept until the split; the orders are locked and were just split."""
-    for order in Order.objects.filter(pk__in=list(order_ids)).order_by("id"):
-        units = {int(position): units for position, units in order.units_to_cancel.items()}
-        _take_out(order, lock_sub_orders(order.pk), units, actor=actor)
-        Order.objects.filter(pk=order.pk).update(units_to_cancel=None)
+    """Take out the units whose cancellation was kept until the split. The orders are locked and were split just now, in
+    this transaction: nobody else has their sub-orders. As many statements for many orders as for one."""
+    wanted = {
+        order_id: {int(position): count for position, count in (units or {}).items()}
+        for order_id, units in Order.objects.filter(pk__in=list(order_ids)).values_list("pk", "units_to_cancel")
+    }
+    _take_out(wanted, list(SubOrder.objects.filter(order_id__in=wanted).order_by("id")), actor=actor)
+    Order.objects.filter(pk__in=wanted).update(units_to_cancel=None)
 
 
 def _check(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> None:
@@ -110,7 +110,7 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
-    timeline.record(order.pk, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     return Order.objects.get(pk=order.pk)
 
 
@@ -125,110 +125,47 @@ def _is_all_that_is_left(sub_orders: Sequence[SubOrder], units: Mapping[int, int
     return dict(left) == dict(units)
 
 
-def _take_out(order: Order, sub_orders: Sequence[SubOrder], units: Mapping[int, int], *, actor: Actor) -> None:
-    """Move the units with their shares into cancelled sub-orders; all rows above are locked."""
+def _take_out(units: Mapping[int, Mapping[int, int]], sub_orders: Sequence[SubOrder], *, actor: Actor) -> None:
+    """Move the units (by order, then by line's position) with their shares into cancelled sub-orders; all rows above
+    are locked, and the sub-orders are all that the orders have."""
     open_parts = {
-        part.pk: part
-        for part in sub_orders
-        if part.state in BEFORE_RELEASE and not may_be_released(part) and part.cancel_requested_at is None
+        part.pk: part for part in sub_orders if part.state in BEFORE_RELEASE and part.cancel_requested_at is None
     }
-    lines = sorted(
-        SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line__sku"),
-        key=lambda line: (_GIVEN_UP_FIRST.index(open_parts[line.sub_order_id].state), -line.sub_order_id, line.pk),
-    )
-    taken: dict[int, dict[int, int]] = {}
-    for position, count in units.items():
-        left = count
-        for line in lines:
-            if left and line.order_line.position == position:
-                taken.setdefault(line.sub_order_id, {})[line.pk] = part_units = min(left, line.quantity)
-                left -= part_units
-        if left:
-            raise _too_many(position, count - left)
-    by_part: dict[int, list[SubOrderLine]] = {key: [] for key in taken}
+    lines = list(SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line"))
+    taken = _choose(units, lines, open_parts)
+    left = dict.fromkeys(taken, 0)
     for line in lines:
         if line.sub_order_id in taken:
-            by_part[line.sub_order_id].append(line)
-    whole = [key for key, own in by_part.items() if all(taken[key].get(line.pk) == line.quantity for line in own)]
-    touched = [line.pk for own in by_part.values() for line in own]
-    promised = Reservation.objects.filter(demand_id__in=touched, state="active")
+            left[line.sub_order_id] += line.quantity - taken[line.sub_order_id].get(line.pk, 0)
+    whole = [key for key, count in left.items() if not count]
+    touched = [line.pk for line in lines if line.sub_order_id in taken]
     # All stock at once, in the one order; what follows locks nothing new.
-    reserving.lock_stock(set(promised.values_list("stock_id", flat=True)))
-    stock_of = dict(promised.values_list("demand_id", "stock_id"))
+    reserving.lock_stock(set(Reservation.objects.active_for(touched).values_list("stock_id", flat=True)))
     cancel_sub_orders(whole, actor=actor)
-    for key, own in by_part.items():
-        if key not in whole:
-            _part(open_parts[key], own, taken[key], stock_of, actor=actor)
-    Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
-    fulfilment.refresh([order.pk])
+    part_off_all({key: cut for key, cut in taken.items() if left[key]}, state=SubOrderState.CANCELLED, actor=actor)
+    Order.objects.filter(pk__in=units).update(owed_changed_since=timezone.now())
+    fulfilment.refresh(units)
 
 
-def _part(
-    part: SubOrder,
-    lines: Sequence[SubOrderLine],
-    taken: Mapping[int, int],
-    stock_of: Mapping[int, int],
-    *,
-    actor: Actor,
-) -> None:
-    """Split the units off a sub-order, as a cancelled sub-order beside it."""
-    cut = [line for line in lines if line.pk in taken]
-    reserving.release([line.pk for line in cut if line.pk in stock_of], actor=actor.name, note="cancelled")
-    gone: list[tuple[SubOrderLine, int, Shares]] = []
-    for line in cut:
-        shares = Shares(*(to_fen(getattr(line, name)) for name in _SHARES))
-        gone.append((line, taken[line.pk], shares.take(taken[line.pk], line.quantity)))
-    base = "-".join(part.number.split("-")[:2])
-    suffixes = SubOrder.objects.filter(order_id=part.order_id, number__startswith=f"{base}-")
-    used = [int(number.split("-")[2]) for number in suffixes.values_list("number", flat=True)]
-    cancelled = SubOrder.objects.create(
-        number=f"{base}-{max(used, default=0) + 1}",
-        order_id=part.order_id,
-        parent=part,
-        merchant_id=part.merchant_id,
-        storage_class=part.storage_class,
-        payment_method=part.payment_method,
-        state=SubOrderState.CANCELLED,
-        cancelled_at=timezone.now(),
-        ready_at=None,
-        total_quantity=sum(count for _line, count, _shares in gone),
-        weight_g=sum(count * line.order_line.sku.weight_g for line, count, _shares in gone),
-        **_amounts(_sum(shares for _line, _count, shares in gone)),
-    )
-    kept_demands = []
-    for line, count, shares in gone:
-        if count == line.quantity:
-            SubOrderLine.objects.filter(pk=line.pk).update(sub_order=cancelled)
-            continue
-        SubOrderLine.objects.create(
-            sub_order=cancelled, order_line_id=line.order_line_id, quantity=count, **_amounts(shares)
-        )
-        rest = Shares(*(to_fen(getattr(line, name)) for name in _SHARES)).less(shares)
-        SubOrderLine.objects.filter(pk=line.pk).update(quantity=line.quantity - count, **_amounts(rest))
-        if line.pk in stock_of:
-            kept_demands.append(reserving.Demand(part.pk, line.pk, stock_of[line.pk], line.quantity - count))
-    if kept_demands:
-        # The stock is locked and was given back just now: it is there.
-        reserving.reserve(kept_demands, actor=actor.name)
-    changes: dict[str, object] = {
-        name: F(name) - amount for name, amount in _amounts(_sum(shares for _l, _c, shares in gone)).items()
-    }
-    if part.state == SubOrderState.BACKORDERED:
-        # It may lack less now.
-        changes |= {"shortage": None, "ready_at": timezone.now()}
-    SubOrder.objects.filter(pk=part.pk).update(
-        part_count=F("part_count") + 1,
-        total_quantity=F("total_quantity") - cancelled.total_quantity,
-        weight_g=F("weight_g") - cancelled.weight_g,
-        **changes,
-    )
-    timeline.record_of_sub_orders([cancelled.pk], "sub_order_cancelled", actor, to_state="cancelled")
-
-
-def _sum(shares: Iterable[Shares]) -> Shares:
-    return Shares(*(sum(column) for column in zip(*shares, strict=True)))
-
-
-def _amounts(shares: Shares) -> dict[str, Decimal]:
-    amounts = {name: yuan(fen) for name, fen in zip(_SHARES, shares, strict=True)}
-    return {**amounts, "payable_amount": yuan(shares.payable)}
+def _choose(
+    units: Mapping[int, Mapping[int, int]], lines: Iterable[SubOrderLine], open_parts: Mapping[int, SubOrder]
+) -> dict[int, dict[int, int]]:
+    """Which lines (by sub-order, then by line) give up how many units. Raises CannotCancel where there are too few."""
+    by_position: dict[tuple[int, int], list[SubOrderLine]] = {}
+    for line in sorted(
+        lines,
+        key=lambda line: (_GIVEN_UP_FIRST.index(open_parts[line.sub_order_id].state), -line.sub_order_id, line.pk),
+    ):
+        by_position.setdefault((open_parts[line.sub_order_id].order_id, line.order_line.position), []).append(line)
+    taken: dict[int, dict[int, int]] = {}
+    for order_id, wanted in units.items():
+        for position, count in wanted.items():
+            left = count
+            for line in by_position.get((order_id, position), ()):
+                if left:
+                    part_units = min(left, line.quantity)
+                    taken.setdefault(line.sub_order_id, {})[line.pk] = part_units
+                    left -= part_units
+            if left:
+                raise _too_many(position, count - left)
+    return taken

@@ -5,29 +5,39 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from django.db import connection
+from django.db import connection, transaction
 
 from inventory import reserving
 from inventory.models import Sku
 from inventory.sourcing import Routes, Want, choose
+from oms.common import tickets
 from oms.common.copying import array, text_array
+from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
-from orders.fulfilling import parting
-from orders.fulfilling.plans import Plan
-from orders.models import SubOrder
+from orders import kinds
+from orders.fulfilling import parting, waiting, waking
+from orders.fulfilling.plans import HAS_REFUSED, Plan
+from orders.fulfilling.trouble import NOBODY_ELSE
+from orders.models import ActorKind, SubOrder, SubOrderState
+from orders.models.sub_order import UNALLOCATED_STATES
 from orders.reviewing.holds import ORDER_IS_HELD
 
+# Who waits longest is served first, whenever it was woken.
 QUEUE = Queue(
     SubOrder,
-    "q.state IN ('awaiting_allocation', 'backordered')",
+    f"q.state IN ({listed(UNALLOCATED_STATES)})",
     unless=ORDER_IS_HELD,
+    order="q.waiting_since, q.id",
 )
 
 
 def run(limit: int) -> int:
     """Allocate up to `limit` sub-orders; returns how many were claimed."""
+    # Units that came in meanwhile are for those that wait for them, not for whoever comes by.
+    waking.run(limit)
     return in_one_transaction(QUEUE, limit, _allocate)
 
 
@@ -37,10 +47,13 @@ def _allocate(sub_order_ids: list[int]) -> None:
     routes.prepare({plan.region_code for plan in plans})
     for plan in plans:
         plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
+        if plan.refused_by:
+            plan.refusing = [one for one in plan.candidates if one.warehouse_id in plan.refused_by]
+            plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available)
+        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
@@ -53,17 +66,19 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_allocated([plan for plan in done if plan.is_whole])
     parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
+    _write_waits(done, parts, stock)
+    _write_tickets([plan for plan in done if plan.refusing], parts)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
-    """The sub-orders of the batch with their lines, in the order of the queue: longest waiting first."""
+    """The sub-orders of the batch with their lines, longest waiting first."""
     ids = array(sub_order_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
-            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.id
+            WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
@@ -133,23 +148,62 @@ def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> lis
     ]
 
 
+def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+    """What is short waits at every warehouse that may send it; what waited before was tried now."""
+    tried = [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED]
+    if tried:
+        waiting.end(tried)
+    waits = [
+        waiting.Wait(parts.short(plan)[0], sku_id, candidate.warehouse_id, units)
+        for plan in plans
+        for sku_id, units in plan.choice.short.items()
+        for candidate in plan.candidates
+    ]
+    waiting.begin(waits)
+    # Where there was no stock row there was none to lock: goods may have come there while we looked elsewhere.
+    unseen = {(wait.warehouse_id, wait.sku_id) for wait in waits} - stock.keys()
+    if unseen:
+        transaction.on_commit(partial(waiting.look_again, unseen), robust=True)
+
+
+def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
+    """Tell a person of what warehouses refused and no other one can send now; what found one needs nobody any more."""
+    if not plans:
+        return
+    troubles = []
+    for plan in plans:
+        if not plan.choice.short:
+            continue
+        part_id, number = parts.short(plan)
+        values = {
+            "number": number,
+            "warehouses": ", ".join(candidate.code for candidate in plan.refusing),
+            "short": ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items()),
+        }
+        reason = "others_short" if plan.candidates else "none_left"
+        troubles.append(tickets.Trouble(part_id, reason, values, about_id=plan.order_id))
+    tickets.close_tickets([NOBODY_ELSE], [plan.id for plan in plans if plan.choice.parts], closed_by="allocate")
+    tickets.open_tickets(NOBODY_ELSE, troubles, opened_by="allocate")
+
+
 def _write_allocated(plans: Sequence[Plan]) -> None:
     if not plans:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(warehouses)s::bigint[], %(why)s::jsonb[])
                     AS p(id, warehouse_id, why)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
-                    shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
+                    sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
+                    last_error = ''
                 FROM plan p WHERE s.id = p.id
-                RETURNING s.id, s.order_id, s.number, p.warehouse_id
+                RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, to_state, data)
-            SELECT m.order_id, m.id, 'allocated', 'job', 'allocate', 'allocated',
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
+            SELECT m.order_id, m.id, '{kinds.ALLOCATED}', '{ActorKind.JOB}', 'allocate', m.moved_from, m.state,
                 jsonb_build_object('number', m.number, 'warehouse', w.code)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
@@ -167,20 +221,20 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
                     AS p(id, from_state, why, short)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'backordered', sourcing = p.why, shortage = p.short,
-                    ready_at = NULL, attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
+                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT order_id, id, 'backordered', 'job', 'allocate', from_state, 'backordered',
-                jsonb_build_object('number', number, 'short', short)
-            FROM moved WHERE from_state <> 'backordered'
+            SELECT order_id, id, '{kinds.BACKORDERED}', '{ActorKind.JOB}', 'allocate', from_state,
+                '{SubOrderState.BACKORDERED}', jsonb_build_object('number', number, 'short', short)
+            FROM moved WHERE from_state <> '{SubOrderState.BACKORDERED}'
             """,
             {
                 "ids": array(plan.id for plan in plans),

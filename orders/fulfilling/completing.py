@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import OmsError
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
-from orders import actors, isolating, timeline
+from orders import actors, isolating, kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.locking import lock_order
@@ -30,8 +30,8 @@ def _due() -> tuple[str, str]:
     seconds = clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)).total_seconds()
     wait = f"make_interval(secs => {seconds})"
     return wait, (
-        f"FROM orders_suborder s WHERE s.state = 'delivered' AND s.delivered_at <= {clock.horizon()} - {wait}"
-        " ORDER BY s.delivered_at"
+        f"FROM orders_suborder s WHERE s.state = '{SubOrderState.DELIVERED}'"
+        f" AND s.delivered_at <= {clock.horizon()} - {wait} ORDER BY s.delivered_at"
     )
 
 
@@ -54,16 +54,16 @@ def backlog() -> str:
 def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'completed', completed_at = now(), ready_at = NULL
-            WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = 'delivered'
+            f"""
+            UPDATE orders_suborder SET state = '{SubOrderState.COMPLETED}', completed_at = now(), ready_at = NULL
+            WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = '{SubOrderState.DELIVERED}'
                          ORDER BY id FOR NO KEY UPDATE)
             RETURNING id, order_id
             """,
             [list(sub_order_ids)],
         )
         moved = cursor.fetchall()
-    timeline.record_of_sub_orders([key for key, _order in moved], "sub_order_completed", actor, to_state="completed")
+    timeline.record_of_sub_orders([key for key, _order in moved], kinds.SUB_ORDER_COMPLETED, actor)
     orders = {order_id for _key, order_id in moved}
     fulfilment.refresh(orders)
     # Who fulfilled it is owed its money, whatever becomes of the order's other parts.
@@ -84,7 +84,7 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
             _("Sub-order %(number)s is not delivered yet: %(state)s.")
             % {"number": sub_order.number, "state": sub_order.get_state_display()}
         )
-    timeline.record_of_sub_orders([sub_order_id], "receipt_confirmed", actor)
+    timeline.record_of_sub_orders([sub_order_id], kinds.RECEIPT_CONFIRMED, actor)
     _complete([sub_order_id], actor)
     nudging.nudge("owing")
 

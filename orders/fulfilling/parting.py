@@ -1,73 +1,62 @@
 """Splitting a sub-order that no single warehouse can send: who sends what becomes a sub-order each.
 
-The sub-order itself keeps its first part, the others get its first number with a running suffix: a part that is
-split once more makes no longer numbers. Lines that go whole move
-with their money; a line whose units are spread is divided, each part taking its share of every amount and the last
-part the rest. Units that nobody has stay behind in a backordered part.
+The sub-order itself keeps its first part, the others get a number beside it. Lines that go whole move with their
+money; a line whose units are spread is divided, each part taking its share of every amount and the last part the rest.
+Units that nobody has stay behind in a backordered part.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from django.db import connection
 
-from oms.common.copying import array, copy_rows, next_ids, text_array
-from oms.common.money import fen_text
+from oms.common.copying import copy_rows, records
+from orders import kinds
+from orders.fulfilling.parts import (
+    SET_TOTALS,
+    NewPart,
+    Numbers,
+    Part,
+    PartLine,
+    insert,
+    new_line_ids,
+    new_part_ids,
+    read_sources,
+    write_lines,
+)
 from orders.fulfilling.plans import Plan
-from orders.intake.apportionment import Shares
+from orders.models import SubOrderState
 
-_AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 NOBODY = 0  # stands for the warehouse of units that are short
 
 
-@dataclass(slots=True)
-class PartLine:
-    """Units of an order line in one part. `is_new`: it must be inserted; `is_kept`: it stays as it is."""
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part with the warehouse that sends it; NOBODY for what is short."""
 
-    id: int
-    order_line_id: int
-    quantity: int
-    shares: Shares
-    weight_g: int
-    is_new: bool
-    is_kept: bool
-
-
-@dataclass(slots=True)
-class Part:
-    """One part of a sub-order; `warehouse_id` is NOBODY for what is short."""
-
-    id: int
-    number: str
-    parent_id: int | None
+    part: Part
     warehouse_id: int
-    lines: list[PartLine]
-
-    @property
-    def shares(self) -> Shares:
-        """The part's money: the sums over its lines."""
-        return Shares(*(sum(column) for column in zip(*(line.shares for line in self.lines), strict=True)))
 
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of every sub-order of a batch that must be split."""
+    """The parts of every sub-order of a batch that must be split; the first is the sub-order itself."""
 
-    by_sub_order: dict[int, list[Part]] = field(default_factory=dict)
+    by_sub_order: dict[int, list[SentPart]] = field(default_factory=dict)
     line_ids: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
     def line_id(self, sub_order_id: int, warehouse_id: int, line_id: int) -> int:
         """The id of the line that holds the units a warehouse sends; the line itself where nothing was split."""
         return self.line_ids.get((sub_order_id, warehouse_id, line_id), line_id)
 
-
-@dataclass(slots=True)
-class _Source:
-    order_line_id: int
-    quantity: int
-    shares: Shares
-    unit_weight_g: int
+    def short(self, plan: Plan) -> tuple[int, str]:
+        """Id and number of the part that holds what is short; the sub-order itself where nothing was split."""
+        sent = self.by_sub_order.get(plan.id, [])
+        return next(
+            ((one.part.id, one.part.number) for one in sent if one.warehouse_id == NOBODY), (plan.id, plan.number)
+        )
 
 
 def part_lines(plans: Sequence[Plan]) -> Parts:
@@ -75,13 +64,13 @@ def part_lines(plans: Sequence[Plan]) -> Parts:
     parts = Parts()
     if not plans:
         return parts
-    sources = _read([plan.id for plan in plans])
-    numbers = _Numbers(plans)
+    sources = read_sources([plan.id for plan in plans])
+    numbers = Numbers((plan.order_id, plan.number) for plan in plans)
     spread = {plan.id: _spread(plan) for plan in plans}
     new_lines = sum(len(takers) - 1 for lines in spread.values() for takers in lines.values())
     part_counts = {plan.id: len(plan.choice.parts) + bool(plan.choice.short) for plan in plans}
-    line_ids = iter(next_ids("orders_suborderline", new_lines))
-    part_ids = iter(next_ids("orders_suborder", sum(part_counts.values()) - len(plans)))
+    line_ids = iter(new_line_ids(new_lines))
+    part_ids = iter(new_part_ids(sum(part_counts.values()) - len(plans)))
 
     for plan in plans:
         # The largest part stays in the sub-order itself, so that the fewest lines move.
@@ -100,16 +89,16 @@ def part_lines(plans: Sequence[Plan]) -> Parts:
                 if not is_last:
                     left, units_left = left.less(taken), units_left - units
                 new_id = line_id if i == 0 else next(line_ids)
-                weight = units * source.unit_weight_g
                 is_kept = len(takers) == 1 and warehouse == warehouses[0]
-                lines[warehouse].append(PartLine(new_id, source.order_line_id, units, taken, weight, i > 0, is_kept))
+                lines[warehouse].append(source.line(new_id, units, taken, is_new=i > 0, is_kept=is_kept))
                 parts.line_ids[plan.id, warehouse, line_id] = new_id
         made = []
         for i, warehouse in enumerate(warehouses):
             if i == 0:
-                made.append(Part(plan.id, plan.number, None, warehouse, lines[warehouse]))
+                part = Part(plan.id, plan.number, None, lines[warehouse])
             else:
-                made.append(Part(next(part_ids), numbers.next(plan), plan.id, warehouse, lines[warehouse]))
+                part = Part(next(part_ids), numbers.next(plan.number), plan.id, lines[warehouse])
+            made.append(SentPart(part, warehouse))
         parts.by_sub_order[plan.id] = made
     return parts
 
@@ -128,60 +117,6 @@ def _spread(plan: Plan) -> dict[int, list[tuple[int, int]]]:
     return spread
 
 
-def _read(sub_order_ids: Sequence[int]) -> dict[int, _Source]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT l.id, l.order_line_id, l.quantity, k.weight_g,
-                   {", ".join(f"(l.{column} * 100)::bigint" for column in _AMOUNTS[:-1])}
-            FROM orders_suborderline l
-            JOIN orders_orderline ol ON ol.id = l.order_line_id
-            JOIN inventory_sku k ON k.id = ol.sku_id
-            WHERE l.sub_order_id = ANY(%s)
-            """,
-            [list(sub_order_ids)],
-        )
-        return {
-            line_id: _Source(order_line, quantity, Shares(*fen), weight)
-            for line_id, order_line, quantity, weight, *fen in cursor.fetchall()
-        }
-
-
-class _Numbers:
-    """Numbers of new parts: that of the sub-order which the split stage made, and a running suffix.
-
-    Should another worker split a part of the same sub-order at the same time, the number's unique constraint lets one
-    of them through, and the other is done again.
-    """
-
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                SELECT b.base, coalesce(max(split_part(s.number, '-', 3)::int), 0)
-                FROM unnest(%s::bigint[], %s::text[]) AS b(order_id, base)
-                LEFT JOIN orders_suborder s ON s.order_id = b.order_id AND starts_with(s.number, b.base || '-')
-                GROUP BY b.base
-                """,
-                [array(plan.order_id for plan in plans), text_array(self._base(plan) for plan in plans)],
-            )
-            self._used = dict(cursor.fetchall())
-
-    def next(self, plan: Plan) -> str:
-        """The number of one more part."""
-        base = self._base(plan)
-        self._used[base] += 1
-        return f"{base}-{self._used[base]}"
-
-    @staticmethod
-    def _base(plan: Plan) -> str:
-        return "-".join(plan.number.split("-")[:2])
-
-
-def _amounts(shares: Shares) -> list[str]:
-    return [fen_text(fen) for fen in (*shares, shares.payable)]
-
-
 def write(plans: Sequence[Plan], parts: Parts) -> None:
     """Write the parts of the sub-orders given; their stock is reserved already."""
     if not plans:
@@ -191,146 +126,65 @@ def write(plans: Sequence[Plan], parts: Parts) -> None:
         first, *rest = parts.by_sub_order[plan.id]
         firsts.append((plan, first))
         others += [(plan, part) for part in rest]
-    _insert_parts(others)
-    _write_lines([part for _plan, part in (*firsts, *others)])
+    insert([_new(plan, sent) for plan, sent in others])
+    write_lines([sent.part for _plan, sent in (*firsts, *others)])
     _update_firsts(firsts, parts)
     _tell(firsts, others)
 
 
-def _insert_parts(others: Sequence[tuple[Plan, Part]]) -> None:
+def _new(plan: Plan, sent: SentPart) -> NewPart:
+    if sent.warehouse_id == NOBODY:
+        return NewPart(sent.part, SubOrderState.BACKORDERED, sourcing=plan.choice.why_text, shortage=plan.shortage)
+    return NewPart(sent.part, SubOrderState.ALLOCATED, sent.warehouse_id, plan.choice.why_text)
+
+
+def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                state, warehouse_id, sourcing, shortage, allocated_at, ready_at, total_quantity, weight_g,
-                {", ".join(_AMOUNTS)})
-            SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
-                CASE WHEN p.short IS NULL THEN 'allocated' ELSE 'backordered' END, p.warehouse_id, p.why, p.short,
-                CASE WHEN p.short IS NULL THEN now() END, CASE WHEN p.short IS NULL THEN now() END,
-                p.quantity, p.weight, p.goods, p.freight, p.coupon, p.points, p.gift_card, p.payable
-            FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::jsonb[], %s::jsonb[], %s::int[],
-                    %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-                    %s::numeric[])
-                AS p(id, number, parent_id, warehouse_id, why, short, quantity, weight,
-                     goods, freight, coupon, points, gift_card, payable)
-            JOIN orders_suborder s ON s.id = p.parent_id
+            UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
+                sourcing = p.sourcing, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
+                last_error = '', part_count = s.part_count + p.part_count, {SET_TOTALS}
+            FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p WHERE s.id = p.id
             """,
-            _columns(
-                [
-                    (
-                        part.id,
-                        part.number,
-                        part.parent_id,
-                        part.warehouse_id or None,
-                        plan.choice.why_text,
-                        None if part.warehouse_id else json.dumps(plan.shortage),
-                        sum(line.quantity for line in part.lines),
-                        sum(line.weight_g for line in part.lines),
-                        *_amounts(part.shares),
-                    )
-                    for plan, part in others
-                ],
-                14,
-                texts={1, 4, 5},
-            ),
+            [
+                records(
+                    {
+                        "id": plan.id,
+                        "warehouse_id": sent.warehouse_id,
+                        "sourcing": msgspec.Raw(plan.choice.why_text.encode()),
+                        "part_count": len(parts.by_sub_order[plan.id]) - 1,
+                        **sent.part.totals(),
+                    }
+                    for plan, sent in firsts
+                )
+            ],
         )
 
 
-def _write_lines(parts: Sequence[Part]) -> None:
-    """Existing lines move to their part and keep what they still carry; the others are new."""
-    rows = [(part, line) for part in parts for line in part.lines]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE orders_suborderline l SET sub_order_id = p.sub_order_id, quantity = p.quantity,
-                {", ".join(f"{column} = p.{column}" for column in _AMOUNTS)}
-            FROM unnest(%s::bigint[], %s::bigint[], %s::int[], {", ".join(["%s::numeric[]"] * 6)})
-                AS p(id, sub_order_id, quantity, {", ".join(_AMOUNTS)})
-            WHERE l.id = p.id
-            """,
-            _columns(
-                [
-                    (line.id, part.id, line.quantity, *_amounts(line.shares))
-                    for part, line in rows
-                    if not (line.is_new or line.is_kept)
-                ],
-                9,
-            ),
-        )
-    copy_rows(
-        "orders_suborderline",
-        ("id", "sub_order_id", "order_line_id", "quantity", *_AMOUNTS),
-        [
-            (line.id, part.id, line.order_line_id, line.quantity, *_amounts(line.shares))
-            for part, line in rows
-            if line.is_new
-        ],
-    )
-
-
-def _update_firsts(firsts: Sequence[tuple[Plan, Part]], parts: Parts) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
-                shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = '',
-                part_count = s.part_count + p.new_parts, total_quantity = p.quantity, weight_g = p.weight,
-                {", ".join(f"{column} = p.{column}" for column in _AMOUNTS)}
-            FROM unnest(%s::bigint[], %s::bigint[], %s::jsonb[], %s::int[], %s::int[], %s::int[],
-                    {", ".join(["%s::numeric[]"] * 6)})
-                AS p(id, warehouse_id, why, new_parts, quantity, weight, {", ".join(_AMOUNTS)})
-            WHERE s.id = p.id
-            """,
-            _columns(
-                [
-                    (
-                        part.id,
-                        part.warehouse_id,
-                        plan.choice.why_text,
-                        len(parts.by_sub_order[plan.id]) - 1,
-                        sum(line.quantity for line in part.lines),
-                        sum(line.weight_g for line in part.lines),
-                        *_amounts(part.shares),
-                    )
-                    for plan, part in firsts
-                ],
-                12,
-                texts={2},
-            ),
-        )
-
-
-def _tell(firsts: Sequence[tuple[Plan, Part]], others: Sequence[tuple[Plan, Part]]) -> None:
+def _tell(firsts: Sequence[tuple[Plan, SentPart]], others: Sequence[tuple[Plan, SentPart]]) -> None:
     """Timeline: why the sub-order was split, and where each part goes or what it lacks."""
-    rows: list[tuple[int, int, str, str, str]] = []
+    rows: list[tuple[int, int, str, str, str, str]] = []
     numbers: dict[int, list[str]] = {}
-    for plan, part in others:
-        numbers.setdefault(plan.id, []).append(part.number)
-    for plan, _part in firsts:
-        data = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
-        if numbers[plan.id]:
-            rows.append((plan.order_id, plan.id, "parted", "", json.dumps(data)))
+    for plan, sent in others:
+        numbers.setdefault(plan.id, []).append(sent.part.number)
+    for plan, _sent in firsts:
+        parted = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
+        rows.append((plan.order_id, plan.id, kinds.PARTED.code, "", "", json.dumps(parted)))
     codes = {
-        candidate.warehouse_id: candidate.code for plan, _part in firsts for candidate, _takes in plan.choice.parts
+        candidate.warehouse_id: candidate.code for plan, _sent in firsts for candidate, _takes in plan.choice.parts
     }
-    for plan, part in (*firsts, *others):
-        if part.warehouse_id:
-            data = {"number": part.number, "warehouse": codes[part.warehouse_id]}
-            rows.append((plan.order_id, part.id, "allocated", "allocated", json.dumps(data)))
+    for plan, sent in (*firsts, *others):
+        data: dict[str, object] = {"number": sent.part.number}
+        if sent.warehouse_id == NOBODY:
+            told, state, data["short"] = kinds.BACKORDERED, SubOrderState.BACKORDERED, plan.shortage
         else:
-            data = {"number": part.number, "short": plan.shortage}
-            rows.append((plan.order_id, part.id, "backordered", "backordered", json.dumps(data)))
+            told, state, data["warehouse"] = kinds.ALLOCATED, SubOrderState.ALLOCATED, codes[sent.warehouse_id]
+        # A new part begins where it is; the first one was somewhere before.
+        came_from = plan.state if sent.part.id == plan.id else ""
+        rows.append((plan.order_id, sent.part.id, told.code, came_from, state.value, json.dumps(data)))
     copy_rows(
         "orders_orderevent",
-        ("order_id", "sub_order_id", "kind", "to_state", "data", "actor_kind", "actor"),
+        ("order_id", "sub_order_id", "kind", "from_state", "to_state", "data", "actor_kind", "actor"),
         [(*row, "job", "allocate") for row in rows],
     )
-
-
-def _columns(rows: Sequence[Sequence[object]], width: int, texts: Collection[int] = ()) -> list[str]:
-    """Rows turned into one array a column, as unnest takes them; `texts` are the places of columns of text or JSON."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * width
-    return [
-        text_array(column) if i in texts else array(column)  # type: ignore[arg-type]
-        for i, column in enumerate(columns)
-    ]

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Want
 
+# Why a warehouse is left out that sourcing would have asked: see `Choice.with_others`.
+HAS_REFUSED = "refused"
+
 
 @dataclass(slots=True)
 class Plan:
@@ -17,8 +20,12 @@ class Plan:
     merchant_id: int
     storage_class: str
     region_code: str | None
+    # Warehouses (ids) that refused it and are no candidates any more.
+    refused_by: Sequence[int] | None = None
     wants: list[Want] = field(default_factory=list)
     candidates: Sequence[Candidate] = ()
+    # Candidates that are none because they refused it before.
+    refusing: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN
     shortage: dict[str, int] = field(default_factory=dict)
 

@@ -30,6 +30,9 @@ class NotOpen(OmsError):
     code = "not_open"
 
 
+_DISCARDED = RejectedOrder.State.DISCARDED
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
     """A row as it came, the external number where it can be read, and why it was refused."""
@@ -46,7 +49,7 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO orders_rejectedorder AS r
                 (merchant_id, door, external_number, body, body_digest, errors, keep_until)
             SELECT %(merchant)s, %(door)s, external, body, decode(digest, 'hex'), errors, %(until)s
@@ -54,8 +57,8 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
                 AS w(external, body, digest, errors)
             ORDER BY digest
             ON CONFLICT (merchant_id, body_digest) DO UPDATE SET times = r.times + 1, errors = EXCLUDED.errors,
-                state = CASE r.state WHEN 'discarded' THEN 'open' ELSE r.state END,
-                body = CASE r.state WHEN 'discarded' THEN EXCLUDED.body ELSE r.body END,
+                state = CASE r.state WHEN '{_DISCARDED}' THEN '{RejectedOrder.State.OPEN}' ELSE r.state END,
+                body = CASE r.state WHEN '{_DISCARDED}' THEN EXCLUDED.body ELSE r.body END,
                 last_at = now(), keep_until = EXCLUDED.keep_until
             """,
             {

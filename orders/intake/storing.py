@@ -7,6 +7,7 @@ from datetime import datetime
 from oms.common.copying import Rows, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
+from orders import kinds
 from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
@@ -148,9 +149,9 @@ def lay_out(
                     fen_text(shares.payable),
                 )
             )
-        event_rows.append((order_id, "received", actor.kind, actor.name, "" if ended else state, now))
+        event_rows.append((order_id, kinds.RECEIVED.code, actor.kind, actor.name, state, now))
         if ended:
-            event_rows.append((order_id, "imported", actor.kind, actor.name, state, now))
+            event_rows.append((order_id, kinds.IMPORTED.code, actor.kind, actor.name, "", now))
         stored.append(result)
     tables = [
         Rows("orders_order", ORDER_COLUMNS + (history.COLUMNS if is_history else ()), order_rows),

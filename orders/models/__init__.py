@@ -7,6 +7,7 @@ from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
+    "StockWait",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",

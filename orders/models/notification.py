@@ -41,7 +41,7 @@ class BuyerNotification(models.Model):
     buyer_reference = models.CharField(_("buyer"), max_length=64)
     kind = models.CharField(_("kind"), max_length=40)
     hint = models.CharField(_("hint"), max_length=80, blank=True, default="", editable=False)
-    content = models.BinaryField(_("content"))
+    content = secrecy.SealedField(_("content"))
     state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.QUEUED)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 

@@ -7,8 +7,9 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import Region, Sku
-from oms.common.models import Versioned, WorkItem, money
+from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Channel, Merchant
+from orders.models.shares import CarriesShares, shares_add_up
 
 
 class OrderState(models.TextChoices):
@@ -21,6 +22,12 @@ class OrderState(models.TextChoices):
     COMPLETED = "completed", _("Completed")
     CANCELLED = "cancelled", _("Cancelled")
     CLOSED = "closed", _("Closed")
+
+
+# The order's way is at its end.
+OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+# Every unit is in a sub-order, or was in one.
+ONCE_SPLIT = (OrderState.SPLIT, OrderState.COMPLETED, OrderState.CLOSED)
 
 
 class OrderPaymentState(models.TextChoices):
@@ -77,6 +84,10 @@ class Order(WorkItem, Versioned):
     Transitions say which moves are legal; the stages and services do the rest. The amounts keep
     `payable = goods + freight - coupon - points - gift card`, in yuan.
     """
+
+    # Orders that need no payment before delivery begin with their review; historical ones are stored as they ended.
+    initial_states = (OrderState.IN_REVIEW, *OVER)
+    ticket_subject = TicketSubject("order", "NEW.id")
 
     number = models.CharField(_("order number"), max_length=16, editable=False)
     channel = models.ForeignKey(
@@ -191,6 +202,7 @@ class Order(WorkItem, Versioned):
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),
+            ("view_personal_data", _("Can see what a changed name, phone or address was before")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),
@@ -233,12 +245,7 @@ class Order(WorkItem, Versioned):
                 name="order_with_goods_goes_on_with_a_region",
             ),
             models.CheckConstraint(
-                condition=Q(is_historical=False)
-                | Q(
-                    state__in=[OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED],
-                    owed_changed_since__isnull=True,
-                    open_holds=0,
-                ),
+                condition=Q(is_historical=False) | Q(state__in=OVER, owed_changed_since__isnull=True, open_holds=0),
                 name="order_historical_is_over",
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
@@ -249,6 +256,10 @@ class Order(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=~Q(state=OrderState.COMPLETED) | Q(completed_at__isnull=False),
                 name="order_completed_at_set_once_completed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=ONCE_SPLIT) | Q(split_at__isnull=False) | Q(is_historical=True),
+                name="order_split_at_set_once_split",
             ),
         ]
         indexes = [
@@ -325,7 +336,7 @@ class Order(WorkItem, Versioned):
         """Everything was refused or came back."""
 
 
-class OrderLine(models.Model):
+class OrderLine(CarriesShares):
     """One SKU of an order, with its price and its share of every order-level amount (yuan)."""
 
     order = models.ForeignKey(
@@ -337,12 +348,6 @@ class OrderLine(models.Model):
     quantity = models.IntegerField(_("quantity"))
     unit_price = money(_("unit price"))
     line_discount = money(_("line discount"))
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
 
     class Meta:
         verbose_name = _("order line")
@@ -355,26 +360,11 @@ class OrderLine(models.Model):
                     quantity__gt=0,
                     unit_price__gte=0,
                     line_discount__gte=0,
-                    goods_amount__gte=0,
                     goods_amount=F("quantity") * F("unit_price") - F("line_discount"),
                 ),
                 name="order_line_goods_amount_adds_up",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    freight_share__gte=0,
-                    coupon_share__gte=0,
-                    points_share__gte=0,
-                    gift_card_share__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="order_line_shares_add_up",
-            ),
+            shares_add_up("order_line_shares_add_up"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Versioned, WorkItem
+from oms.common.models import Team, TicketSubject, Versioned, WorkItem
 from orders.models.order import Order
 from orders.models.sub_order import SubOrder, SubOrderLine
 
@@ -26,6 +26,8 @@ class ReturnState(models.TextChoices):
 
 class ReturnRequest(WorkItem, Versioned):
     """A buyer's request to send units of a sub-order back (售后单)."""
+
+    ticket_subject = TicketSubject("return", "NEW.order_id", Team.SERVICE)
 
     number = models.CharField(_("return number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="returns")

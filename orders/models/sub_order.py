@@ -1,15 +1,17 @@
 """What one warehouse ships in one go."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, Versioned, WorkItem, money
+from oms.common.models import TellsMoves, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
+from orders.models.shares import CarriesShares, shares_add_up
 
 
 class SubOrderState(models.TextChoices):
@@ -34,6 +36,26 @@ UNALLOCATED_STATES = (SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDER
 BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
 IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
 # Stock is promised to a sub-order in these states.
+HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
+# Its goods are no longer in the warehouse that it was sent from; or its code was delivered.
+LEFT_WAREHOUSE = (
+    SubOrderState.SHIPPED,
+    SubOrderState.DELIVERED,
+    SubOrderState.COMPLETED,
+    SubOrderState.REJECTED,
+    SubOrderState.RETURNED,
+)
+# The buyer has it.
+ARRIVED = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
+# Nothing of it is, or will be, with the buyer.
+UNDONE = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
+
+
+class ShippingProof(models.TextChoices):
+    """What proved that a sub-order left its warehouse."""
+
+    WAREHOUSE = "warehouse", _("The warehouse said so")
+    SCAN = "scan", _("The carrier scanned it")
 
 
 class SubOrderQuerySet(models.QuerySet["SubOrder"]):
@@ -47,8 +69,16 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
         return self.filter(merchant=merchant)
 
 
-class SubOrder(WorkItem, Versioned, Expectation):
-    """The part of an order that one warehouse ships in one go, with its share of the money (yuan)."""
+class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
+    """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
+
+    It is `released` as soon as there is a warehouse order for it, of which `release_count` says how many it has had.
+    Warehouses that are in `refused_by` (ids) are no candidates for it any more.
+    """
+
+    # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
+    initial_states = (SubOrderState.ALLOCATED, SubOrderState.BACKORDERED, SubOrderState.CANCELLED)
+    ticket_subject = TicketSubject("sub_order", "NEW.order_id")
 
     number = models.CharField(_("sub-order number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="sub_orders")
@@ -97,16 +127,31 @@ class SubOrder(WorkItem, Versioned, Expectation):
     shortage = models.JSONField(
         _("shortage"), null=True, blank=True, editable=False, help_text=_("Which SKUs are short, by how many units.")
     )
+    release_count = models.SmallIntegerField(_("times sent to a warehouse"), db_default=0, editable=False)
+    refused_by = ArrayField(
+        models.BigIntegerField(), verbose_name=_("refused by warehouses"), null=True, blank=True, editable=False
+    )
+    shipping_proof = models.CharField(
+        _("proof of shipping"),
+        max_length=10,
+        choices=ShippingProof.choices,
+        db_default="",
+        blank=True,
+        editable=False,
+    )
 
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
     total_quantity = models.IntegerField(_("units"))
     weight_g = models.IntegerField(_("weight (g)"), db_default=0)
 
+    is_held = models.BooleanField(
+        _("held"), db_default=False, default=False, editable=False, help_text=_("Its order has an open hold.")
+    )
+    waiting_since = models.DateTimeField(
+        _("waiting since"),
+        db_default=Now(),
+        editable=False,
+        help_text=_("Its place among those that wait for goods; what is split off keeps it."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     allocated_at = models.DateTimeField(_("allocated at"), null=True, blank=True, editable=False)
     released_at = models.DateTimeField(_("sent to warehouse at"), null=True, blank=True, editable=False)
@@ -127,54 +172,70 @@ class SubOrder(WorkItem, Versioned, Expectation):
             models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
             models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
             models.CheckConstraint(
-                condition=Q(warehouse__isnull=False)
-                | Q(
-                    state__in=[
-                        SubOrderState.AWAITING_ALLOCATION,
-                        SubOrderState.BACKORDERED,
-                        SubOrderState.CANCELLED,
-                    ]
-                ),
+                condition=Q(warehouse__isnull=False) | Q(state__in=[*UNALLOCATED_STATES, SubOrderState.CANCELLED]),
                 name="sub_order_warehouse_set_once_allocated",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    goods_amount__gte=0,
-                    freight_share__gte=0,
-                    coupon_share__gte=0,
-                    points_share__gte=0,
-                    gift_card_share__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="sub_order_shares_add_up",
-            ),
+            shares_add_up("sub_order_shares_add_up"),
             models.CheckConstraint(condition=Q(total_quantity__gt=0), name="sub_order_is_not_empty"),
             models.CheckConstraint(
                 condition=~Q(state=SubOrderState.CANCELLED) | Q(cancelled_at__isnull=False),
                 name="sub_order_cancelled_at_set_once_cancelled",
             ),
+            # What each move needs.
+            models.CheckConstraint(
+                condition=~Q(state__in=HOLDING_STOCK) | Q(allocated_at__isnull=False),
+                name="sub_order_allocated_at_set_once_allocated",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]) | Q(released_at__isnull=False),
+                name="sub_order_released_at_set_once_released",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=LEFT_WAREHOUSE)
+                | Q(released_at__isnull=False, shipped_at__isnull=False)
+                | Q(storage_class=StorageClass.VIRTUAL),
+                name="sub_order_ships_before_it_arrives_unless_virtual",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=ARRIVED) | Q(delivered_at__isnull=False),
+                name="sub_order_delivered_at_set_once_delivered",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=SubOrderState.COMPLETED) | Q(completed_at__isnull=False),
+                name="sub_order_completed_at_set_once_completed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=LEFT_WAREHOUSE)
+                | Q(shipping_proof__in=ShippingProof.values)
+                | Q(storage_class=StorageClass.VIRTUAL),
+                name="sub_order_shipped_with_a_proof",
+            ),
         ]
         indexes = [
-            # The queues, oldest first; a row is in at most one of them.
+            # The queues, oldest first; a row is in at most one of them. What is held is never walked over.
             models.Index(
-                fields=["ready_at"],
-                condition=Q(state__in=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDERED]),
+                fields=["waiting_since", "id"],
+                condition=Q(
+                    state__in=UNALLOCATED_STATES,
+                    is_held=False,
+                    ready_at__isnull=False,
+                    needs_person_since__isnull=True,
+                ),
                 name="sub_order_queue_allocate",
             ),
             models.Index(
-                fields=["ready_at"], condition=Q(state=SubOrderState.ALLOCATED), name="sub_order_queue_release"
+                fields=["id"],
+                condition=Q(state=SubOrderState.BACKORDERED, is_held=False, ready_at__isnull=True),
+                name="sub_order_asleep",
             ),
-            models.Index(fields=["ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"),
+            models.Index(
+                fields=["is_held", "ready_at"],
+                condition=Q(state=SubOrderState.ALLOCATED),
+                name="sub_order_queue_release",
+            ),
+            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
                 fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
-            ),
-            models.Index(
-                fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="sub_order_queue_watch"
             ),
             models.Index(
                 fields=["ready_at"],
@@ -182,12 +243,7 @@ class SubOrder(WorkItem, Versioned, Expectation):
                 name="sub_order_queue_cancel",
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="sub_order_queue_person"),
-            # What a warehouse has in hand, and what a merchant fulfils.
-            models.Index(
-                fields=["warehouse", "state"],
-                condition=Q(state__in=["released", "accepted", "picking", "packed"]),
-                name="sub_order_in_warehouse",
-            ),
+            # What a merchant fulfils.
             models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
         ]
 
@@ -203,21 +259,25 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def allocate(self) -> None:
         """A warehouse is chosen and every unit reserved there."""
 
-    @transition(state, source=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED], target="backordered")
+    @transition(
+        state,
+        source=[SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED],
+        target=SubOrderState.BACKORDERED,
+    )
     def backorder(self) -> None:
         """No warehouse can fill it, or a stock-take took its reservation away."""
 
     @transition(
         state,
-        source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING],
-        target="awaiting_allocation",
+        source=[SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED],
+        target=SubOrderState.AWAITING_ALLOCATION,
     )
     def source_anew(self) -> None:
-        """The warehouse refused it, at once or when it could not find the goods."""
+        """The warehouse refused it, at once or when it could not find the goods, or dropped it."""
 
     @transition(state, source=SubOrderState.ALLOCATED, target=SubOrderState.RELEASED)
     def release(self) -> None:
-        """The warehouse system has it."""
+        """There is a warehouse order for it, which is sent to the warehouse."""
 
     # A warehouse's notices may come late or not at all: a later one implies the earlier ones.
     @transition(state, source=SubOrderState.RELEASED, target=SubOrderState.ACCEPTED)
@@ -260,12 +320,12 @@ class SubOrder(WorkItem, Versioned, Expectation):
     def take_back(self) -> None:
         """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
-    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
+    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.PACKED], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:
-        """Not packed yet; after release only with the warehouse's word."""
+        """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not."""
 
 
-class SubOrderLine(models.Model):
+class SubOrderLine(CarriesShares):
     """Units of an order line in a sub-order, with the part of the line's money that they carry (yuan)."""
 
     # Nothing of an order is ever deleted, and the statements that write lines read or write both rows themselves:
@@ -282,12 +342,6 @@ class SubOrderLine(models.Model):
         OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="parts", db_constraint=False
     )
     quantity = models.IntegerField(_("quantity"))
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
 
     class Meta:
         verbose_name = _("sub-order line")
@@ -295,19 +349,8 @@ class SubOrderLine(models.Model):
         ordering = ["sub_order", "order_line"]
         constraints = [
             models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
-            models.CheckConstraint(
-                condition=Q(
-                    quantity__gt=0,
-                    goods_amount__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="sub_order_line_shares_add_up",
-            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="sub_order_line_is_not_empty"),
+            shares_add_up("sub_order_line_shares_add_up"),
         ]
 
     def __str__(self) -> str:

@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
-from orders.models import InterceptionRule, Order
+from orders import kinds
+from orders.models import InterceptionRule, Order, OrderState
+from orders.reviewing.holds import mark_sub_orders
 
-QUEUE = Queue(Order, "q.state = 'in_review' AND q.open_holds = 0")
+QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
 
 
 def _phone_key(column: str) -> str:
@@ -43,7 +45,8 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'buyer_velocity'
     CROSS JOIN LATERAL (
         SELECT count(*) FROM orders_order p
-        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id AND p.state <> 'cancelled'
+        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id
+          AND p.state <> '{OrderState.CANCELLED}'
           AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
     ) AS n
     WHERE n.count > r.max_orders
@@ -53,7 +56,7 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'address_velocity'
     CROSS JOIN LATERAL (
         SELECT count(*) FROM orders_order p
-        WHERE p.address_key = o.address_key AND p.state <> 'cancelled'
+        WHERE p.address_key = o.address_key AND p.state <> '{OrderState.CANCELLED}'
           AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
     ) AS n
     WHERE n.count > r.max_orders
@@ -96,7 +99,7 @@ def _open_holds(order_ids: list[int]) -> None:
                 RETURNING order_id, reason, opened_by
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-                SELECT order_id, 'held', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
+                SELECT order_id, '{kinds.HELD}', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
             )
             UPDATE orders_order o SET open_holds = o.open_holds + h.count, reviewed_at = now()
             FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
@@ -111,32 +114,35 @@ def look_again(order_id: int) -> None:
     Order.objects.filter(pk=order_id).update(reviewed_at=None)
     _open_holds([order_id])
     Order.objects.filter(pk=order_id, reviewed_at=None).update(reviewed_at=timezone.now())
+    mark_sub_orders(order_id)
 
 
 def _approve_or_wait(order_ids: list[int]) -> None:
     grace = clock.scaled(timedelta(seconds=settings.GRACE_PERIOD_SECONDS))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH moved AS (
-                UPDATE orders_order SET state = 'ready_to_split', reviewed_at = coalesce(reviewed_at, now()),
-                    ready_at = now(), attempts = 0, last_error = ''
-                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0
+                UPDATE orders_order SET state = '{OrderState.READY_TO_SPLIT}',
+                    reviewed_at = coalesce(reviewed_at, now()), ready_at = now(), attempts = 0, last_error = ''
+                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND (%(no_wait)s OR reviewed_at IS NOT NULL)
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'approved', 'job', 'review', 'in_review', 'ready_to_split' FROM moved
+            SELECT id, '{kinds.APPROVED}', 'job', 'review', '{OrderState.IN_REVIEW}', '{OrderState.READY_TO_SPLIT}'
+            FROM moved
             """,
             {"ids": order_ids, "no_wait": not grace or clock.waits_are_skipped()},
         )
         if grace:
             cursor.execute(
-                """
-                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + %(grace)s
-                WHERE id = ANY(%(ids)s) AND state = 'in_review' AND open_holds = 0 AND reviewed_at IS NULL
+                f"""
+                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + make_interval(secs => %(grace)s)
+                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
+                  AND reviewed_at IS NULL
                 """,
-                {"ids": order_ids, "grace": grace},
+                {"ids": order_ids, "grace": grace.total_seconds()},
             )
 
 

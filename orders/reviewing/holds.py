@@ -1,5 +1,8 @@
 """Holds: stopping an order and letting it go on."""
 
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -7,19 +10,20 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
-from orders.locking import lock_order
-from orders.models import Hold, Order, OrderState
+from orders.fulfilling import waiting
+from orders.locking import lock_order, lock_sub_orders
+from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from orders.models.order import OVER
+from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 
 # For queues of sub-orders (alias `q`): their order may not go on.
-ORDER_IS_HELD = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.open_holds > 0)"
-
-_OVER = (OrderState.COMPLETED, OrderState.CANCELLED, OrderState.CLOSED)
+ORDER_IS_HELD = "q.is_held"
 
 
 class CannotHold(OmsError):
-    """The order is over; there is nothing to stop."""
+    """There is nothing that a hold would stop."""
 
     code = "cannot_hold"
 
@@ -30,16 +34,71 @@ class CannotRelease(OmsError):
     code = "cannot_release"
 
 
-def hold_obstacle(order: Order) -> str | None:
-    """Why the order cannot be held, or None."""
-    if order.state in _OVER:
+Brake = Callable[[Collection[int]], Collection[int]]
+_brakes: list[Brake] = []
+
+
+def register_brake(brake: Brake) -> None:
+    """Let an upper app say what a hold still stops of sub-orders that a warehouse has: `brake` is given their ids and
+    returns those of which it stops something, such as the waybill."""
+    _brakes.append(brake)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a hold does to the sub-orders of an order that are not over: it stops the work on some, of others only what
+    comes after the warehouse's work, and others go on all the same."""
+
+    stopped: list[SubOrder]
+    slowed: list[SubOrder]
+    beyond: list[SubOrder]
+
+
+def reach(sub_orders: Iterable[SubOrder]) -> Reach:
+    """How far a hold reaches now. One statement at most, and only where a warehouse has something."""
+    parts = list(sub_orders)
+    at_warehouse = [part for part in parts if part.state in (*IN_WAREHOUSE, SubOrderState.PACKED)]
+    ids = [part.pk for part in at_warehouse]
+    braked = {key for brake in _brakes for key in brake(ids)} if ids else set()
+    return Reach(
+        stopped=[part for part in parts if part.state in BEFORE_RELEASE],
+        slowed=[part for part in at_warehouse if part.pk in braked],
+        beyond=[
+            part
+            for part in parts
+            if part.state in (SubOrderState.SHIPPED, SubOrderState.REJECTED)
+            or (part in at_warehouse and part.pk not in braked)
+        ],
+    )
+
+
+def hold_obstacle(order: Order, sub_orders: Iterable[SubOrder]) -> str | None:
+    """Why holding the order would stop nothing, and what can be done instead; None where it stops something."""
+    if order.state in OVER:
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
-    return None
+    if order.state != OrderState.SPLIT:
+        return None
+    now = reach(sub_orders)
+    if now.stopped or now.slowed:
+        return None
+    in_hand = [part.number for part in now.beyond if part.state in IN_WAREHOUSE]
+    if in_hand:
+        text = _(
+            "A hold stops nothing any more: a warehouse works on %(numbers)s. Cancel the order: it is asked to stop."
+        )
+        return text % {"numbers": _(", ").join(in_hand)}
+    if now.beyond:
+        text = _(
+            "A hold stops nothing any more: %(numbers)s cannot be kept back. The carrier may still stop the parcel"
+            " (interception), or the buyer refuse it."
+        )
+        return text % {"numbers": _(", ").join(part.number for part in now.beyond)}
+    return _("A hold stops nothing any more: all of the order was delivered, cancelled or came back.")
 
 
 @transaction.atomic
 def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None = None) -> Hold:
-    """Stop the order until the hold is released. Work that a warehouse already has goes on.
+    """Stop the order until the hold is released, as far as a hold reaches (`reach`).
 
     Raises CannotHold, ChangedMeanwhile, or OmsError for an empty reason.
     """
@@ -47,12 +106,11 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
     if not reason:
         raise OmsError(_("Give a reason for the hold."), attr="reason")
     order = lock_order(order_id, version=version)
-    obstacle = hold_obstacle(order)
+    obstacle = hold_obstacle(order, lock_sub_orders(order_id))
     if obstacle:
         raise CannotHold(obstacle)
-    hold = Hold.objects.create(order=order, kind=Hold.Kind.STAFF, reason=reason[:300], opened_by=actor.name)
-    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
-    timeline.record(order_id, "held", actor, reason=hold.reason)
+    hold = open_hold(order_id, Hold.Kind.STAFF, reason=reason, by=actor)
+    timeline.record(order_id, kinds.HELD, actor, reason=hold.reason)
     return hold
 
 
@@ -93,9 +151,8 @@ def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
     """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
     the hold.
     """
-    Hold.objects.create(order_id=order_id, kind=Hold.Kind.ADDRESS, reason=reason[:300], opened_by=actor.name)
-    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
-    timeline.record(order_id, "held", actor, reason=reason[:300])
+    open_hold(order_id, Hold.Kind.ADDRESS, reason=reason, by=actor)
+    timeline.record(order_id, kinds.HELD, actor, reason=reason[:300])
 
 
 def question_about_address(order_id: int) -> str | None:
@@ -104,10 +161,36 @@ def question_about_address(order_id: int) -> str | None:
     return open_ones.values_list("reason", flat=True).first()
 
 
+def open_hold(order_id: int, kind: Hold.Kind, *, reason: str, by: Actor) -> Hold:
+    """A new hold of a locked order, counted; what is told of it is the caller's business."""
+    hold = Hold.objects.create(order_id=order_id, kind=kind, reason=reason[:300], opened_by=by.name)
+    Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
+    mark_sub_orders(order_id)
+    return hold
+
+
+def mark_sub_orders(order_id: int) -> None:
+    """Let the sub-orders of a locked order know whether it is held; call it whenever its open holds changed.
+
+    A held one waits for no stock: once nothing holds it, it is tried at once and takes its old place.
+    """
+    is_held = Order.objects.values_list("open_holds", flat=True).get(pk=order_id) > 0
+    parts = [part for part in lock_sub_orders(order_id) if part.is_held != is_held]
+    if not parts:
+        return
+    SubOrder.objects.filter(pk__in=[part.pk for part in parts]).update(is_held=is_held)
+    waits = [part.pk for part in parts if part.state == SubOrderState.BACKORDERED]
+    if is_held:
+        waiting.end(waits)
+    else:
+        SubOrder.objects.filter(pk__in=waits, ready_at=None).update(ready_at=timezone.now())
+
+
 def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:
     """Mark an open hold of a locked order as released and count it off."""
     Hold.objects.filter(pk=hold.pk, released_at=None).update(
         released_at=timezone.now(), released_by=actor.name, release_note=note.strip()[:300]
     )
     Order.objects.filter(pk=hold.order_id).update(open_holds=F("open_holds") - 1)
-    timeline.record(hold.order_id, "hold_released", actor, reason=hold.reason, note=note.strip()[:300])
+    mark_sub_orders(hold.order_id)
+    timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, reason=hold.reason, note=note.strip()[:300])

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory.counting import MOST_UNITS
 from inventory.models import Stock
 from oms.common.errors import FieldError, OmsError
 from oms.common.files import tables
@@ -22,7 +23,6 @@ from orders.intake import importing
 from orders.intake.importing import Column, Entry, Texts
 from orders.stock import changes as stock_changes
 from orders.stock.changes import Change
-from orders.stock.stocktaking import MOST_UNITS
 
 COLUMNS = (
     Column(
@@ -73,7 +73,7 @@ def read_counts(table: tables.Table, fields: Sequence[str], now: datetime) -> li
         if all(place) and first.setdefault(place, number) != number:
             detail = _("This SKU of this warehouse stands in row %(row)d already.") % {"row": first[place]}
             entry.errors.append(FieldError("sku", "named_twice", detail))
-        if not entry.errors:
+        if not entry.errors and not isinstance(counted, FieldError):
             entry.body = Change(sku=place[1], warehouse=place[0], on_hand=counted, note=values.get("note", ""))
         entries.append(entry)
     return entries

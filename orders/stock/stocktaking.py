@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Collection
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from inventory import reserving
-from inventory.models import Reservation, Stock, StockMovement
+from inventory import counting, reserving
+from inventory.models import DemandKind, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
-
-MOST_UNITS = 1_000_000_000
 
 
 class PromisedElsewhere(OmsError):
@@ -49,16 +47,14 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
     counted = count(stock)
     if counted < 0:
         raise OmsError(_("A count cannot be negative."), attr="counted")
-    if counted > MOST_UNITS:
-        raise OmsError(_("A count has at most %(most)d units.") % {"most": MOST_UNITS}, attr="counted")
+    if counted > counting.MOST_UNITS:
+        raise OmsError(_("A count has at most %(most)d units.") % {"most": counting.MOST_UNITS}, attr="counted")
     excess = stock.reserved - counted
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
         if excess <= 0:
             break
-        promised = Reservation.objects.filter(
-            stock_id=stock_id, state="active", demand_id__in=sub_order.lines.values("pk")
-        )
+        promised = Reservation.objects.active_for(sub_order.lines.values("pk")).filter(stock_id=stock_id)
         excess -= sum(promised.values_list("quantity", flat=True))
         losers.append(sub_order)
     if excess > 0:
@@ -67,14 +63,7 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
             % {"units": excess}
         )
     _backorder(losers, actor)
-    change = counted - stock.on_hand
-    if change:
-        StockMovement.objects.create(
-            stock=stock, kind=StockMovement.Kind.STOCK_TAKE, on_hand_change=change, actor=actor.name, note=note[:200]
-        )
-    Stock.objects.filter(pk=stock_id).update(
-        on_hand=counted, wakes_backorders_since=Coalesce("wakes_backorders_since", Now())
-    )
+    counting.book([counting.Count(stock_id, counted, note)], actor=actor.name)
     nudging.nudge("wake")
     return Stock.objects.get(pk=stock_id)
 
@@ -83,18 +72,17 @@ def lock_for_counting(stock_ids: Collection[int], others: Collection[int] = ()) 
     """Lock all that counting these stock rows may change, and the `others`, in the one order: sub-orders that can lose
     their promises, which are returned, then stock. Needs an open transaction."""
     lines = SubOrderLine.objects.filter(
-        pk__in=Reservation.objects.filter(stock_id__in=stock_ids, state="active").values("demand_id"),
+        pk__in=Reservation.objects.active()
+        .filter(stock_id__in=stock_ids, demand_kind=DemandKind.SUB_ORDER_LINE)
+        .values("demand_id"),
         sub_order__state=SubOrderState.ALLOCATED,
-        sub_order__lease_until=None,
-        sub_order__last_error="",
     )
     # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
     ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
-    # One with an error may have reached its warehouse all the same.
-    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
+    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED)
     candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
     # A loser gives back all of its reservations: their stock is locked along, in the one order.
-    theirs = Reservation.objects.filter(state="active", demand_id__in=_lines_of(candidates).values("pk"))
+    theirs = Reservation.objects.active_for(_lines_of(candidates).values("pk"))
     reserving.lock_stock({*stock_ids, *others, *theirs.values_list("stock_id", flat=True)})
     return candidates
 
@@ -109,15 +97,9 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
     if not ids:
         return
     lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'backordered', warehouse_id = NULL, allocated_at = NULL,
-                ready_at = now(), sourcing = NULL
-            WHERE id = ANY(%s)
-            """,
-            [ids],
-        )
+    SubOrder.objects.filter(pk__in=ids).update(
+        state=SubOrderState.BACKORDERED, warehouse=None, allocated_at=None, ready_at=Now(), sourcing=None
+    )
     reserving.release(list(lines), actor=actor.name, note="stock-take")
-    timeline.record_of_sub_orders(ids, "backordered", actor, to_state="backordered", short={})
+    timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, InboundFact, Versioned, WorkItem, money
+from oms.common.models import Connection, InboundFact, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order, SubOrder
 
@@ -59,6 +59,10 @@ class Payment(WorkItem, Versioned):
     Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash and for
     what the merchant took itself.
     """
+
+    # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
+    initial_states = (PaymentState.PENDING, PaymentState.CAPTURED)
+    ticket_subject = TicketSubject("payment", "NEW.order_id", Team.FINANCE)
 
     number = models.CharField(_("payment number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="payments")

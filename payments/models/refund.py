@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, InboundFact, Versioned, WorkItem, money
+from oms.common.models import Connection, InboundFact, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order
 from payments.models.payment import Payment
@@ -52,6 +52,8 @@ class Refund(WorkItem, Versioned):
     Where nobody can be asked (cash, money that the merchant took), a person pays it by hand. `refunded_amount` is what
     really went back.
     """
+
+    ticket_subject = TicketSubject("refund", "NEW.order_id", Team.FINANCE)
 
     number = models.CharField(_("refund number"), max_length=32, editable=False)
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="refunds")

@@ -12,7 +12,7 @@ from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
 from orders.models import Order, OrderEvent, OrderState, SubOrder, SubOrderState
-from payments import troubles
+from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
 
@@ -158,7 +158,7 @@ def _tell(refunds: Sequence[Refund]) -> None:
     timeline.record_all(
         timeline.Entry(
             refund.order_id,
-            "refund_intended",
+            kinds.REFUND_INTENDED,
             actors.job("owing"),
             {"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
         )

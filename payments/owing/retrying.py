@@ -5,12 +5,12 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from oms.common import tickets
+from oms.common import stuck, tickets
 from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.tickets import TicketKind
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
@@ -38,10 +38,10 @@ def _retry_payment(payment_id: int, actor: Actor) -> None:
     if payment.needs_person_since is None:
         raise _nothing_to_retry()
     state = PaymentState.CAPTURED if payment.state == PaymentState.CAPTURED else PaymentState.INTENDED
+    _finish(payment, troubles.OF_PAYMENTS, actor)
     Payment.objects.filter(pk=payment_id).update(
         state=state, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
     )
-    _finish(payment, troubles.OF_PAYMENTS, actor)
     nudging.nudge("send_payment")
 
 
@@ -50,16 +50,16 @@ def _retry_refund(refund_id: int, actor: Actor) -> None:
     refund = Refund.objects.select_for_update(no_key=True, of=("self",)).get(pk=refund_id)
     if refund.needs_person_since is None:
         raise _nothing_to_retry()
+    if refund.state != RefundState.SUCCEEDED and refund.connection_id is None:
+        raise OmsError(_("Nobody can be asked to send this money back: pay it by hand, and record how."))
+    _finish(refund, troubles.OF_REFUNDS, actor)
     if refund.state == RefundState.SUCCEEDED:
         Refund.objects.filter(pk=refund_id).update(needs_person_since=None)
         Order.objects.filter(pk=refund.order_id).update(owed_changed_since=Coalesce("owed_changed_since", Now()))
-    elif refund.connection_id is None:
-        raise OmsError(_("Nobody can be asked to send this money back: pay it by hand, and record how."))
     else:
         Refund.objects.filter(pk=refund_id).update(
             state=RefundState.INTENDED, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
         )
-    _finish(refund, troubles.OF_REFUNDS, actor)
     nudging.nudge("send_refund", "owing")
 
 
@@ -67,6 +67,8 @@ def _nothing_to_retry() -> OmsError:
     return OmsError(_("This goes on by itself; there is nothing to retry."))
 
 
-def _finish(row: Payment | Refund, kinds: tuple[TicketKind, ...], actor: Actor) -> None:
-    tickets.close_tickets(kinds, [row.pk], result=TicketResult.DONE, closed_by=actor.name)
-    timeline.record(row.order_id, "retried", actor, number=row.number, error=row.last_error)
+def _finish(row: Payment | Refund, tickets_of: tuple[TicketKind, ...], actor: Actor) -> None:
+    # Before the mark goes: then nobody would know who closed the ticket.
+    closed = [*tickets_of, stuck.kind_of(type(row))]
+    tickets.close_tickets(closed, [row.pk], result=TicketResult.DONE, closed_by=actor.name)
+    timeline.record(row.order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)

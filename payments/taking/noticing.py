@@ -20,9 +20,10 @@ from oms.common.work import facts
 from oms.common.work.facts import Fact, FactWork, Verdict
 from orders import timeline
 from orders.actors import Actor
+from orders.kinds import REVIEW_STARTED
 from orders.locking import lock_orders
 from orders.models import ActorKind, OrderState
-from payments import troubles
+from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
@@ -31,8 +32,6 @@ from payments.taking.judging import Ruling, Told
 
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED)
 _OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED)
-# What buyers may read of the timeline.
-_PUBLIC_EVENTS = ("paid", "refunded")
 # What facts change.
 _COLUMNS = ("state", "transaction_number", "fact_id", "lease_until", "needs_person_since")
 _PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
@@ -160,12 +159,11 @@ def _tell(ruled: Sequence[_Ruled]) -> None:
             one.row.order_id,
             one.ruling.event,
             Actor(ActorKind.PROVIDER, one.told.teller),
-            is_public=one.ruling.event in _PUBLIC_EVENTS,
             data={
                 "amount": str(one.row.amount if one.told.amount is None else one.told.amount),
                 "provider": one.row.provider,
                 "number": one.row.number,
-                **({"notice": one.told.key} if one.ruling.event == "captured_twice" else {}),
+                **({"notice": one.told.key} if one.ruling.event is kinds.CAPTURED_TWICE else {}),
             },
         )
         for one in ruled
@@ -175,7 +173,7 @@ def _tell(ruled: Sequence[_Ruled]) -> None:
 
 def _call_people(ruled: Sequence[_Ruled]) -> None:
     """Close the tickets of refunds that went back, and open those that the rulings ask for."""
-    gone = [one.row.pk for one in ruled if one.ruling.event == "refunded"]
+    gone = [one.row.pk for one in ruled if one.ruling.event is kinds.REFUNDED]
     tickets.close_tickets(troubles.OF_OPEN_REFUNDS, gone)
     found: dict[str, tuple[TicketKind, list[Trouble]]] = {}
     for one in ruled:
@@ -199,7 +197,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'review_started', '{ActorKind.JOB}', 'payment', '{OrderState.AWAITING_PAYMENT}',
+            SELECT id, '{REVIEW_STARTED}', '{ActorKind.JOB}', 'payment', '{OrderState.AWAITING_PAYMENT}',
                 '{OrderState.IN_REVIEW}'
             FROM moved
             """,

@@ -66,14 +66,15 @@ def test_retry_of_a_sub_order(boss: Client, shop: factories.Shop) -> None:
     order = factories.allocated_order((shop.sku, 1, "10.00"))
     SubOrder.objects.filter(order=order).update(attempts=6, last_error="503", needs_person_since=timezone.now())
     sub_order = SubOrder.objects.get(order=order)
-    other = shop.place_order()
+    (item,) = boss.get(f"/admin/orders/order/{order.pk}/change/").context["open_tickets"]
+    assert item["may_retry"]
+    page = f"/admin/orders/order/{order.pk}/change/"
+    answer = boss.post(f"/admin/common/ticket/{item['words'].row.pk}/retry/", {"version": 1, "next": page})
 
-    boss.post(address(other, "retry"), {"kind": "sub_order", "row": sub_order.pk})
-    assert messages_of(boss, other) == ["This is no part of the order."]
-    assert SubOrder.objects.get(pk=sub_order.pk).needs_person_since
-
-    boss.post(address(order, "retry"), {"kind": "sub_order", "row": sub_order.pk})
+    assert answer["Location"] == page
+    assert messages_of(boss, order) == ["It will be tried again at once."]
     assert SubOrder.objects.get(pk=sub_order.pk).needs_person_since is None
+    assert OrderEvent.objects.get(order=order, kind="retried").data["error"] == "503"
 
 
 def test_money_that_needs_a_person(boss: Client, order: Order, shop: factories.Shop) -> None:
@@ -135,7 +136,7 @@ def test_a_reason_and_a_version_are_asked_for(boss: Client, order: Order, action
 
 @pytest.mark.parametrize(
     ("action", "right"),
-    [("hold", "hold_order"), ("cancel", "cancel_order"), ("note", "note_order"), ("retry", "hold_order")],
+    [("hold", "hold_order"), ("cancel", "cancel_order"), ("note", "note_order")],
 )
 def test_each_action_needs_its_own_right(order: Order, action: str, right: str) -> None:
     data = {"reason": "x", "text": "x", "version": order.version, "kind": "order", "row": order.pk}
@@ -147,7 +148,7 @@ def test_each_action_needs_its_own_right(order: Order, action: str, right: str) 
     assert client_of(right, "view_order").post(address(order, action), data).status_code == 302
 
 
-@pytest.mark.parametrize("action", ["hold", "cancel", "note", "retry"])
+@pytest.mark.parametrize("action", ["hold", "cancel", "note"])
 def test_actions_answer_to_post_only(boss: Client, order: Order, action: str) -> None:
     assert boss.get(address(order, action)).status_code == 405
     assert OrderEvent.objects.filter(order=order).count() == 1

@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connections
+from django.test import Client
+from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
+from oms.merchants.models import MerchantUser
 from orders.actors import Actor
 from orders.models import ActorKind, Order
 from orders.reviewing import holds
@@ -90,3 +94,152 @@ def test_staff_find_an_order_and_release_it(
     assert outside == []
     assert errors == []
     context.close()
+
+
+def _staff_pages(order: Order) -> list[str]:
+    """A page of every kind that staff see."""
+    return [
+        *(reverse(f"admin:{name}") for name in ("index", "password_change", "orders_order_changelist")),
+        f"{reverse('admin:orders_order_changelist')}?q={order.number}&state__exact=split",
+        reverse("admin:orders_order_change", args=[order.pk]),
+        reverse("admin:orders_suborder_change", args=[order.sub_orders.get().pk]),
+        *(reverse(f"admin:{name}_add") for name in ("merchants_merchant", "merchants_channel", "auth_user")),
+        *(reverse(f"admin:{name}_changelist") for name in ("logistics_shipment", "common_job", "auth_group")),
+        reverse("admin:auth_user_change", args=[get_user_model().objects.get(username="boss").pk]),
+        reverse("admin:auth_group_add"),
+        reverse("admin:orders_order_import"),
+        "/admin/nothing/",
+        "/api/docs/",
+        "/apply/",
+    ]
+
+
+def test_no_page_does_what_its_content_policy_forbids(live_server: LiveServer, browser: Any, held_order: Order) -> None:
+    boss = factories.UserFactory(username="boss", is_superuser=True)
+    MerchantUser.objects.create(user=boss, merchant=held_order.channel.merchant)
+    context = browser.new_context(timezone_id="Asia/Shanghai", locale="zh-CN")
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(f"{page.url}: {message.text}") if message.type == "error" else None)
+    page.on("pageerror", lambda error: told.append(f"{page.url}: {error}"))
+
+    page.goto(f"{live_server.url}/admin/")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_url(f"{live_server.url}/admin/")
+    for path in _staff_pages(held_order):
+        answer = page.goto(f"{live_server.url}{path}", wait_until="networkidle")
+        assert answer.header_value("content-security-policy")
+    for name in ("index", "orders_order_changelist", "merchants_apicredential_add"):
+        page.goto(f"{live_server.url}{reverse(f'merchant:{name}')}", wait_until="networkidle")
+    # The theme's own pieces that act on what one does.
+    page.goto(f"{live_server.url}{reverse('admin:inventory_stock_changelist')}", wait_until="networkidle")
+    page.keyboard.press("Control+k")
+    page.wait_for_selector("input[type=search]:visible")
+    page.goto(f"{live_server.url}{reverse('admin:inventory_warehouse_add')}", wait_until="networkidle")
+    page.click(".select2-selection")
+    page.wait_for_selector(".select2-results__option")
+
+    # A browser tells of the page that is not there by itself.
+    assert [text for text in told if "404 (Not Found)" not in text] == []
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "<script>document.title = 'taken'</script>",
+        "<img src=x onerror=\"document.title = 'taken'\">",
+        "<a id=bait href=\"javascript:document.title = 'taken'\">x</a>",
+        "<script src='https://evil.example/x.js'></script>",
+    ],
+)
+def test_what_slips_into_a_page_is_not_run(
+    live_server: LiveServer, browser: Any, transactional_db: None, attack: str
+) -> None:
+    page = browser.new_page()
+    reply = Client().get("/admin/login/")
+
+    def tampered(route: Any) -> None:
+        text = reply.content.decode().replace("</body>", f"{attack}</body>")
+        headers = {"content-security-policy": reply["Content-Security-Policy"], "content-type": "text/html"}
+        route.fulfill(body=text, headers=headers)
+
+    page.route("**/admin/login/", tampered)
+    page.route("https://evil.example/*", lambda route: route.fulfill(body="document.title = 'taken'"))
+    page.goto(f"{live_server.url}/admin/login/", wait_until="networkidle")
+    if "bait" in attack:
+        page.click("#bait")
+    assert page.title() not in ("", "taken")
+    page.close()
+
+
+def _log_in(page: Any, live_server: LiveServer, path: str = "/admin/") -> None:
+    page.goto(f"{live_server.url}{path}")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+
+
+def test_what_was_typed_stands_in_its_form_again(live_server: LiveServer, browser: Any, held_order: Order) -> None:
+    factories.UserFactory(username="boss", is_superuser=True)
+    context = browser.new_context(timezone_id="Asia/Shanghai", locale="en")
+    page = context.new_page()
+    address = reverse("admin:orders_order_change", args=[held_order.pk])
+    _log_in(page, live_server, address)
+    page.wait_for_selector(".oms-head-number")
+
+    # Somebody else changes the order meanwhile.
+    page.click("[data-dialog=dialog-cancel]")
+    page.fill("#cancel-reason", "the buyer rang twice")
+    holds.hold_order(held_order.pk, reason="meanwhile", actor=Actor(ActorKind.STAFF, "li"))
+    page.click("#dialog-cancel button[type=submit]")
+    page.wait_for_selector("#dialog-cancel[open]")
+    assert page.input_value("#cancel-reason") == "the buyer rang twice"
+    page.keyboard.press("Escape")
+
+    # The session ends.
+    page.click("[data-dialog=dialog-note]")
+    page.fill("#note-text", "打过电话")
+    context.clear_cookies(name="sessionid")
+    page.click("#dialog-note button[type=submit]")
+    page.wait_for_selector(".oms-unsent")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_selector("#dialog-note[open]")
+    assert page.url == f"{live_server.url}{address}"
+    assert page.input_value("#note-text") == "打过电话"
+    page.click("#dialog-note button[type=submit]")
+    page.wait_for_selector("text=The note was added.")
+
+    # What has no form on the page that comes next is shown to be copied.
+    page.goto(f"{live_server.url}{reverse('admin:orders_order_changelist')}")
+    page.check(f"input[name=_selected_action][value='{held_order.pk}']")
+    page.select_option("select[name=action]", "hold_selected")
+    page.click("button[name=index]:visible, #changelist-form button[type=submit]:visible")
+    page.wait_for_selector("#id_reason")
+    page.fill("#id_reason", "wait for the boss")
+    holds.hold_order(held_order.pk, reason="once more", actor=Actor(ActorKind.STAFF, "li"))
+    page.click(".oms-narrow button[type=submit]")
+    page.wait_for_selector(".oms-card-warning >> text=wait for the boss")
+    context.close()
+
+
+def test_the_first_action_is_a_few_keys_away(live_server: LiveServer, browser: Any, held_order: Order) -> None:
+    factories.UserFactory(username="boss", is_superuser=True)
+    page = browser.new_page()
+    _log_in(page, live_server, reverse("admin:orders_order_change", args=[held_order.pk]))
+    page.wait_for_selector(".oms-head-number")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "oms-skip"
+    page.keyboard.press("Enter")
+    stops = 0
+    while not page.evaluate("document.activeElement.closest('.oms-actions')"):
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops <= 4
+    page.keyboard.press("Enter")
+    assert page.query_selector("dialog[open]")
+    page.close()

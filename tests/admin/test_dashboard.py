@@ -30,8 +30,31 @@ def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Cl
     assert [item["count"] for item in context["attention"]] == [1, 1, 1, 1]
     assert context["received"] == {"day": 2, "before": 0}
     assert [row["count"] for row in context["holds"]] == [1]
-    assert {str(row["label"]): row["count"] for row in context["stuck"]}["sub-orders"] == 1
-    assert "request_payment" in {stage["name"] for stage in context["stages"]}
+    (row,) = context["tickets"]
+    assert (str(row["label"]), row["team"], row["waiting"], row["overdue"]) == (
+        "Stuck: sub-order",
+        "Technical operations",
+        1,
+        0,
+    )
+    assert row["link"] == "/admin/common/ticket/?kind=stuck_sub_order&team=technical"
+    assert {"request_payment", "send_webhooks"} < {stage["name"] for stage in context["stages"]}
+    assert all(stage["title"] != stage["name"] for stage in context["stages"])
+
+
+def test_a_figure_counts_what_its_list_shows(shop: factories.Shop, boss: Client) -> None:
+    twice_held = shop.place_order()
+    for reason in ("x", "y"):
+        holds.hold_order(twice_held.pk, reason=reason, actor=Actor(ActorKind.STAFF, "wang"))
+    order = factories.allocated_order((shop.sku, 999, "1.00"), (shop.other_sku, 999, "1.00"), merchant=shop.merchant)
+    parts = SubOrder.objects.filter(order=order, state="backordered")
+    parts.update(needs_person_since=timezone.now())
+    type(order).objects.filter(pk=order.pk).update(needs_person_since=timezone.now())
+    LogisticsAlert.objects.create(kind="no_news", level=2, sub_order=parts[0], due_at=timezone.now())
+
+    for item in boss.get("/admin/").context["attention"]:
+        page = boss.get(item["link"])
+        assert len(page.context["cl"].result_list) == item["count"] > 0, item
 
 
 def test_figures_are_read_once_in_a_while(

@@ -101,14 +101,14 @@ def test_the_queues_show_what_is_held_stuck_short_or_late(shop: factories.Shop, 
     )
 
     assert shown(boss, "?held=1") == [held.number]
-    assert shown(boss, "?person=1") == [stuck.number]
+    assert shown(boss, "?tickets=1") == [stuck.number]
     assert shown(boss, "?shortage=1") == [short.number]
     assert shown(boss, "?alerts=1") == [late.number]
     assert shown(boss, "?state__exact=in_review") == [held.number]
     assert len(shown(boss)) == 5
     assert plain.number in shown(boss)
     tabs = {str(tab["title"]): tab["count"] for tab in boss.get(LIST).context["queue_tabs"]}
-    assert tabs["Held"] == tabs["Needs a person"] == tabs["Short of stock"] == tabs["Alerts"] == "1"
+    assert tabs["Held"] == tabs["Tickets"] == tabs["Short of stock"] == tabs["Alerts"] == "1"
 
 
 def test_rows_show_where_their_sub_orders_are(shop: factories.Shop, boss: Client) -> None:

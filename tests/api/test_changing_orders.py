@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inventory.models import Stock
 from orders import timeline
 from orders.fulfilling import allocating
-from orders.models import DenyListEntry, InterceptionRule, Order, SubOrder
+from orders.models import DenyListEntry, InterceptionRule, Order, OrderEvent, SubOrder
 from orders.reviewing import deciding, holds
 from payments.models import Refund
 from payments.owing import balancing
@@ -71,6 +71,20 @@ def test_a_write_names_the_version_that_it_saw(api, shop):
     done = change(api, "post", f"{url}/cancel", body, version=api.get(url).json()["version"])
     assert (done.status_code, done.json()["state"]) == (200, "cancelled")
     assert done["ETag"] == f'"{done.json()["version"]}"'
+
+
+def test_a_cancellation_that_is_sent_again_gets_the_same_answer(api, shop):
+    order = shop.place_order()
+    url, body, key = f"{ORDERS}/{order.number}/cancel", {"reason": "x"}, {"HTTP_IDEMPOTENCY_KEY": "c1"}
+    first, again = (change(api, "post", url, body, version=1, **key) for _ in range(2))
+    assert (first.status_code, first.json()["state"]) == (200, "cancelled")
+    assert (again.status_code, again.content, again["ETag"]) == (200, first.content, first["ETag"])
+    assert again["Idempotent-Replayed"] == "true"
+    assert OrderEvent.objects.filter(order=order, kind="cancelled").count() == 1
+    other = change(api, "post", url, {"reason": "y"}, version=1, **key)
+    assert (other.status_code, errors_of(other)) == (422, {(None, "idempotency_key_reused")})
+    none = change(api, "post", url, body, version=1, HTTP_IDEMPOTENCY_KEY="")
+    assert (none.status_code, errors_of(none)) == (400, {("Idempotency-Key", "idempotency_key_required")})
 
 
 # --- The recipient

@@ -152,7 +152,7 @@ def _call(client: APIClient, route: Route, url: str, body: dict[str, Any]) -> An
     return getattr(client, route.method)(url, json.dumps(body), content_type="application/json", **headers)
 
 
-def _filled(route: Route, things: Things) -> str:
+def filled(route: Route, things: Things) -> str:
     part = route.pattern.removeprefix("v1/").split("/")[0]
     if part not in PARAMETERS:
         pytest.fail(f"Say in PARAMETERS what to fill into the addresses under {part}.")
@@ -169,7 +169,7 @@ def test_the_walk_finds_the_api() -> None:
 
 @pytest.mark.parametrize("route", WITH_PARAMETERS, ids=str)
 def test_what_is_anothers_is_not_found(route: Route, things: Things, stranger: APIClient) -> None:
-    url = _filled(route, things)
+    url = filled(route, things)
     response = _call(stranger, route, url, {})
     assert response.status_code == 404, (url, response.content)
     assert [error["code"] for error in response.json()["errors"]] == ["not_found"]

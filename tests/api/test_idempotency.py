@@ -237,7 +237,7 @@ def test_a_single_order_that_dies_halfway_leaves_nothing_and_is_taken_over_at_on
         call, backend = send_until_held_up("k1")
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
-        assert call.result(20).status_code == 500
+        assert call.result(20).status_code == 503
     assert not Order.objects.exists()
     assert not IdempotencyRecord.objects.exists()
     assert keyed(second, json.dumps(body), "k1").status_code == 201
@@ -259,7 +259,7 @@ def test_a_call_that_dies_halfway_leaves_nothing_and_is_taken_over_at_once():
     with mock.patch.object(idempotency, "_keep", die):
         response = keyed(client, body, "k1", BULK)
     connection.close()
-    assert response.status_code == 500
+    assert response.status_code == 503
     assert not Order.objects.exists()
     assert keyed(client, body, "k1", BULK).status_code == 200
     assert Order.objects.count() == 1

@@ -279,3 +279,25 @@ def form_of(value):
     if isinstance(value, dict):
         return {key: form_of(inner) for key, inner in value.items() if key != "data"}
     return [form_of(value[0])] if isinstance(value, list) and value else None
+
+
+@pytest.mark.parametrize(
+    ("url", "scripts"),
+    [
+        ("/api/v1/orders", None),
+        ("/api/v1/nothing", None),
+        ("/api/schema/", None),
+        ("/api/docs/", "'self'"),
+        ("/api/docs/api.md", None),
+        ("/apply/", None),
+        ("/nothing/", None),
+        ("/admin/", "'self' 'unsafe-eval'"),
+        ("/admin/login/", "'self' 'unsafe-eval'"),
+        ("/merchant/login/", "'self' 'unsafe-eval'"),
+    ],
+)
+def test_every_answer_says_what_a_browser_may_do_with_it(api, url, scripts):
+    policy = dict(part.split(" ", 1) for part in api.get(url)["Content-Security-Policy"].split("; "))
+    assert policy.get("script-src") == scripts
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["form-action"] == "'self'"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,24 +81,26 @@ class Folder:
             return False
 
 
-@pytest.fixture
-def folder() -> Iterator[Folder]:
+@contextmanager
+def made_folder() -> Iterator[Folder]:
     """A data folder with nothing in it, its path too long for a socket; nothing of it is left running afterwards.
 
     Not in `tmp_path`: as root, PostgreSQL's user is let through the closed folders above, and those are pytest's own.
     """
     with tempfile.TemporaryDirectory(prefix="oms-test-") as top:
         folder = Folder(Path(top).resolve() / ("deep" * 20) / "with a space" / "var")
-        yield folder
-        postgres.stop(folder.path)
-        for process in folder.processes():
-            process.kill()
-        shutil.rmtree(addresses.socket_folder(folder.path), ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            postgres.stop(folder.path)
+            for process in folder.processes():
+                process.kill()
+            shutil.rmtree(addresses.socket_folder(folder.path), ignore_errors=True)
 
 
-@pytest.fixture
-def run(folder: Folder) -> Iterator[Callable[..., Program]]:
-    """Start Python in the checkout, as on a bare machine; what still runs at the end of the test is killed."""
+@contextmanager
+def runner(folder: Folder) -> Iterator[Callable[..., Program]]:
+    """Start Python in the checkout, as on a bare machine; what still runs at the end is killed."""
     programs = []
 
     def run_python(*arguments: str, **environment: str) -> Program:
@@ -114,13 +117,29 @@ def run(folder: Folder) -> Iterator[Callable[..., Program]]:
         programs.append(Program(process))
         return programs[-1]
 
-    yield run_python
-    for program in programs:
-        program.signal(signal.SIGKILL)
-        program.process.communicate()
+    try:
+        yield run_python
+    finally:
+        for program in programs:
+            program.signal(signal.SIGKILL)
+            program.process.communicate()
+
+
+@pytest.fixture
+def folder() -> Iterator[Folder]:
+    """A data folder of the test."""
+    with made_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def run(folder: Folder) -> Iterator[Callable[..., Program]]:
+    """Starts Python on the test's data folder."""
+    with runner(folder) as run_python:
+        yield run_python
 
 
 @pytest.fixture
 def run_user(run: Callable[..., Program]) -> Callable[..., Program]:
     """Start a process that attaches, runs the code given, says `attached`, and stays until its input ends."""
-    return lambda code="": run("-c", USER % code)
+    return lambda code="", **environment: run("-c", USER % code, **environment)

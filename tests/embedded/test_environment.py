@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from oms.embedded import CHECKOUT, attach_for_command, postgres, prepare_environment
+from oms.embedded import CHECKOUT, attach_for_command, postgres, prepare_environment, supervisor
 
 pytestmark = pytest.mark.usefixtures("attached")
 
@@ -62,6 +62,18 @@ def test_what_is_given_is_not_second_guessed_but_the_numbers_key_goes_with_the_d
     assert environment["ORDER_NUMBER_KEY"]
 
 
+def test_sealing_keys_that_were_added_to_the_data_folder_are_taken(environment, tmp_path):
+    attach_for_command(["manage.py", "migrate"])
+    assert "OMS_CREDENTIAL_KEYS" not in environment
+    with (tmp_path / "var" / "secrets.env").open("a") as file:
+        file.write("OMS_CREDENTIAL_KEYS=new,old\n")
+    attach_for_command(["manage.py", "migrate"])
+    assert environment["OMS_CREDENTIAL_KEYS"] == "new,old"
+    environment["OMS_CREDENTIAL_KEYS"] = "given"
+    attach_for_command(["manage.py", "migrate"])
+    assert environment["OMS_CREDENTIAL_KEYS"] == "given"
+
+
 def test_with_a_database_named_nothing_is_set_and_nothing_made(environment, attached, tmp_path):
     environment["DATABASE_URL"] = "postgresql://db/oms"
     before = dict(environment)
@@ -72,7 +84,7 @@ def test_with_a_database_named_nothing_is_set_and_nothing_made(environment, atta
 
 
 def test_only_the_demo_makes_time_pass_faster(environment):
-    attach_for_command(["manage.py", "drain"])
+    attach_for_command(["manage.py", "migrate"])
     assert "OMS_TIME_SPEED" not in environment
     attach_for_command(["manage.py", "up"])
     assert environment["OMS_TIME_SPEED"] == "1440"
@@ -92,8 +104,32 @@ def test_commands_that_need_no_database_start_none(environment, attached, argume
 
 @pytest.mark.parametrize("arguments", [["migrate"], ["check", "--database", "default"], ["drain", "--json"]])
 def test_commands_that_need_a_database_get_one(environment, attached, tmp_path, arguments):
+    (tmp_path / "var" / "postgres").mkdir(parents=True)
     attach_for_command(["manage.py", *arguments])
     assert attached == [tmp_path / "var"]
+
+
+@pytest.mark.parametrize("command", ["prepare", "migrate", "bench"])
+def test_a_new_folder_is_made_by_what_begins_with_it(environment, attached, tmp_path, command):
+    attach_for_command(["manage.py", command])
+    assert attached == [tmp_path / "var"]
+
+
+@pytest.mark.parametrize("command", ["create_credential", "drain", "load_data", "shell", "createsuperuser"])
+def test_any_other_command_makes_no_folder_and_says_what_to_do(environment, attached, tmp_path, command):
+    with pytest.raises(SystemExit) as refused:
+        attach_for_command(["manage.py", command, "SELF"])
+    assert str(refused.value).startswith(f"OMS: There is no database in the data folder {tmp_path / 'var'}.")
+    assert "OMS_DATA_DIR" in str(refused.value)
+    assert "`make run` or `manage.py prepare`" in str(refused.value)
+    assert attached == []
+    assert not (tmp_path / "var").exists()
+
+
+def test_the_folder_of_an_oms_that_runs_is_named(environment, monkeypatch, tmp_path):
+    monkeypatch.setattr(supervisor, "running_folders", lambda: [tmp_path / "oms2"])
+    with pytest.raises(SystemExit, match=f"An OMS is running with OMS_DATA_DIR={tmp_path / 'oms2'}[.] Name"):
+        attach_for_command(["manage.py", "create_credential", "SELF"])
 
 
 def test_a_python_without_the_packages_is_told_what_to_do():

@@ -6,6 +6,7 @@ import socket
 import stat
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -42,7 +43,7 @@ def test_a_busy_port_is_refused_before_anything_is_started(folder, run):
     assert not (folder.path / "postgres").exists()
 
 
-def test_up_serves_the_site_and_leaves_nothing_running(folder, up, free_port):
+def test_up_serves_the_site_and_leaves_nothing_running(folder, run, up, free_port):
     site = up()
     password = site.wait_for("Made the administrator").split("password ")[1].split()[0]
     site.wait_for("The site is ready")
@@ -51,6 +52,17 @@ def test_up_serves_the_site_and_leaves_nothing_running(folder, up, free_port):
     assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
     with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/admin/login/", timeout=30) as response:
         assert response.status == 200
+
+    elsewhere = f"{folder.path}-2"
+    status, output = run("manage.py", "create_credential", "SELF", OMS_DATA_DIR=elsewhere).finish()
+    assert status == 1
+    assert f"There is no database in the data folder {elsewhere}." in output
+    assert f"OMS_DATA_DIR={folder.path}" in output
+    assert not Path(elsewhere).exists()
+    status, output = run("manage.py", "create_credential", "SELF").finish()
+    assert status == 1
+    assert f"There is no merchant SELF, nor any other, in the data folder {folder.path}" in output
+    assert "load_data" in output
 
     site.signal(signal.SIGTERM)
     status, output = site.finish()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import statistics
+import threading
 from collections import Counter
 from contextlib import ExitStack
 from time import monotonic, sleep
@@ -11,6 +12,7 @@ from time import monotonic, sleep
 import msgspec
 import pytest
 from django.db import connection
+from django.test import Client
 from standardwebhooks import Webhook
 
 from oms.embedded.processes import wait_until
@@ -54,6 +56,55 @@ def place(shop, count, per_second, *, in_the_middle=lambda: None):
             committed[outcome.number] = at
         sleep(max(begun + (index + BATCH) / per_second - monotonic(), 0))
     return committed
+
+
+def test_what_a_killed_sender_had_in_hand_is_sent_by_the_next_long_before_its_lease_ends(start, settings):
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = settings.WEBHOOKS_ALLOW_HTTP = True
+    shop = factories.make_shop()
+    killed = threading.Event()
+
+    def answer(_received):
+        """Not before the sender was killed."""
+        killed.wait(60)
+        return 204, {}, b""
+
+    with receiver(answer) as server:
+        endpoint = subscribe(shop.merchant, server.url)
+        place(shop, 40, 1000)
+        first = start_sender(start)
+        assert server.wait_for(16, 60)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait(30)
+        killed.set()
+        start_sender(start)
+        # The leases end after 70 seconds only.
+        assert wait_until(lambda: not endpoint.deliveries.exclude(state="delivered").exists(), 45)
+        repeated = Counter(got.message_id for got in server.received)
+
+    assert sorted(repeated.values()) == [1] * 24 + [2] * 16
+    connection.close()
+
+
+def test_a_frozen_sender_makes_progress_fail_until_it_goes_on(start, settings):
+    settings.WEBHOOKS_ALLOW_PRIVATE_ADDRESSES = settings.WEBHOOKS_ALLOW_HTTP = True
+    settings.STAGE_LATE_SECONDS = {"default": 300, "send_webhooks": 1}
+    shop = factories.make_shop()
+
+    def stuck():
+        return "send_webhooks" in Client().get("/health/progress").json()["stuck"]
+
+    with receiver() as server:
+        endpoint = subscribe(shop.merchant, server.url)
+        sender = start_sender(start)
+        endpoints.ping(endpoint.pk)
+        assert server.wait_for(1, 60)
+        sender.send_signal(signal.SIGSTOP)
+        endpoints.ping(endpoint.pk)
+        assert wait_until(stuck, 30)
+        sender.send_signal(signal.SIGCONT)
+        assert server.wait_for(2, 30)
+        assert wait_until(lambda: not stuck(), 30)
+    connection.close()
 
 
 @pytest.mark.parametrize(

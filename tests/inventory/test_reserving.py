@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from inventory import receiving, reserving
-from inventory.models import Reservation, Stock, StockMovement
+from inventory.invariants import INVARIANTS
+from inventory.models import DemandKind, Reservation, Stock, StockMovement
 from inventory.reserving import Demand, Shortage
 from oms.common.errors import OmsError
+from oms.common.invariants import check
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,58 @@ def test_released_units_can_be_promised_again_and_wake_who_waits(shop):
     stock = steps.fresh(stock)
     assert (stock.on_hand, stock.reserved, bool(stock.wakes_backorders_since)) == (3, 0, True)
     assert reserving.reserve([Demand(1, 101, stock.pk, 3)], actor="test") == {1}
+
+
+def test_some_of_the_units_of_a_demand_can_be_given_back(shop):
+    stock = factories.StockFactory(on_hand=5)
+    reserving.reserve([Demand(1, 101, stock.pk, 3), Demand(1, 102, stock.pk, 2)], actor="test")
+
+    assert reserving.release_units({101: 1, 102: None, 103: 4}, actor="test") == 3
+
+    assert steps.fresh(stock).reserved == 2
+    assert set(Reservation.objects.values_list("demand_id", "quantity", "state")) == {
+        (101, 2, "active"),
+        (102, 2, "released"),
+    }
+    assert broken_stock() == []
+
+
+def test_demands_of_different_kinds_may_have_the_same_id(shop):
+    stock = factories.StockFactory(on_hand=5)
+    reserving.reserve([Demand(1, 101, stock.pk, 2)], actor="test")
+    reserving.reserve([Demand(1, 101, stock.pk, 3)], kind=DemandKind.TRANSFER, actor="test")
+
+    assert reserving.release([101], kind=DemandKind.HOLD, actor="test") == 0
+    assert reserving.consume([101], kind=DemandKind.TRANSFER, actor="test") == 3
+
+    stock = steps.fresh(stock)
+    assert (stock.on_hand, stock.reserved) == (2, 2)
+    assert set(Reservation.objects.values_list("demand_kind", "quantity", "state")) == {
+        ("sub_order_line", 2, "active"),
+        ("transfer", 3, "consumed"),
+    }
+    assert list(
+        StockMovement.objects.filter(stock=stock)
+        .exclude(kind="opening")
+        .order_by("id")
+        .values_list("kind", "demand_kind", "demand_id")
+    ) == [("reserve", "sub_order_line", 101), ("reserve", "transfer", 101), ("ship", "transfer", 101)]
+    assert broken_stock() == []
+
+
+def test_a_demand_of_one_kind_has_one_active_reservation(shop):
+    stock = factories.StockFactory(on_hand=5)
+    reserving.reserve([Demand(1, 101, stock.pk, 2)], actor="test")
+
+    with pytest.raises(IntegrityError, match="reservation_one_active_for_a_demand"), transaction.atomic():
+        reserving.reserve([Demand(2, 101, stock.pk, 2)], actor="test")
+
+    assert steps.fresh(stock).reserved == 2
+
+
+def broken_stock() -> list[str]:
+    """Invariants of stock that do not hold; the demands of these tests belong to no sub-order."""
+    return [finding.invariant.name for finding in check(INVARIANTS)]
 
 
 def test_consumed_units_are_gone_once(shop):

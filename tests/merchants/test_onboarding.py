@@ -184,8 +184,9 @@ def test_approval_makes_a_merchant_that_sends_its_first_order(reviewer: Client) 
     factories.StockFactory(sku=sku)
     assert send(client, factories.order_body(sku)).status_code == 201
     people = Client()
-    assert people.login(username="example-li", password=approved.password)
-    assert people.get("/merchant/").status_code == 200
+    form = {"username": "example-li", "password": approved.password}
+    assert people.post("/merchant/login/", form)["Location"] == "/merchant/"
+    assert people.get("/merchant/")["Location"] == "/merchant/password_change/"
     user = MerchantUser.objects.get().user
     assert (user.is_staff, user.is_superuser) == (False, False)
 

@@ -188,7 +188,9 @@ def test_an_export_that_is_too_long_says_so(clerk: Client, shop: factories.Shop,
     assert "More than 1 rows" in job.error
 
 
-def test_a_killed_workers_export_begins_anew(clerk: Client, shop: factories.Shop) -> None:
+def test_an_export_whose_worker_was_killed_while_it_joined_the_file_is_joined_again(
+    clerk: Client, shop: factories.Shop
+) -> None:
     for _ in range(3):
         shop.place_order()
     clerk.post(ORDERS, {"form": "csv"})

@@ -11,13 +11,11 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from inventory import receiving
-from logistics.carriers import tracking
-from logistics.warehouses import events
 from oms import figures, probes, tasks
 from oms.common import metrics
 from oms.common.models import InboundFact
 from oms.common.work import clock, heartbeat
-from oms.pipeline import PIPELINE
+from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
 from orders.reviewing import holds
@@ -33,6 +31,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _figures_are_read_anew() -> None:
     figures.forget()
+    probes.DATABASE.forget()
+    probes.BROKER.forget()
     probes._migrated_until = 0.0
 
 
@@ -89,7 +89,7 @@ def test_missing_migrations_make_the_site_unready() -> None:
     answer = Client().get("/health/ready")
 
     assert answer.status_code == 503
-    assert answer.json()["checks"]["migrations"] == "1 missing"
+    assert answer.json()["checks"]["migrations"] == "2 missing"
 
 
 def test_progress_fails_until_a_sweep_was_seen() -> None:
@@ -112,10 +112,36 @@ def test_progress_fails_when_the_sweep_has_been_silent_for_too_long() -> None:
     assert answer.json()["stuck"] == []
 
 
-def test_the_sweep_of_the_stages_is_the_sign_of_life() -> None:
-    tasks.sweep()
+@pytest.mark.parametrize("task", [tasks.sweep, tasks.sign_of_life])
+def test_what_beat_sends_is_the_sign_of_life(task: Any) -> None:
+    assert heartbeat.seconds_since(heartbeat.SWEEP) is None
+
+    task()
 
     assert heartbeat.seconds_since(heartbeat.SWEEP) < 60
+
+
+def test_a_sweep_that_has_much_to_do_gives_its_sign_of_life_between_stages(monkeypatch: Any) -> None:
+    beats: list[str] = []
+    clock = mock.Mock(return_value=0.0)
+    monkeypatch.setattr(heartbeat, "beat", beats.append)
+    monkeypatch.setattr(heartbeat.time, "monotonic", clock)
+
+    def run_for_five_seconds(_name: str) -> None:
+        clock.return_value += 5
+
+    monkeypatch.setattr(tasks, "run_stage", run_for_five_seconds)
+    tasks.sweep()
+
+    assert beats == [heartbeat.SWEEP] * len(PIPELINE)
+
+
+def test_a_beat_that_died_is_noticed_after_half_a_minute() -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    for seconds, status in ((28, 200), (31, 503)):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE common_heartbeat SET seen_at = now() - make_interval(secs => %s)", [seconds])
+        assert Client().get("/health/progress").status_code == status
 
 
 def test_progress_names_the_stuck_stage_and_no_other(shop: factories.Shop, settings: Any) -> None:
@@ -182,15 +208,16 @@ def test_calls_outside_are_counted_by_what_came_of_them(shop: factories.Shop) ->
     def items(outcome: str) -> float:
         return sample("oms_outside_call_items_total", system="warehouse", operation="release", outcome=outcome)
 
-    from logistics.adapters import Answer, Work, warehouse
+    from logistics.warehouses.adapters import Answer, Request, of
 
     before = {outcome: items(outcome) for outcome in ("done", "refused", "unknown")}
-    works = [Work(f"S-{number}", "WH") for number in range(4)]
+    link = factories.ConnectionFactory()
+    works = [Request(f"S-{number}", "WH") for number in range(4)]
     answers = {"S-0": Answer(True), "S-1": Answer(True), "S-2": Answer(False, "full")}
     with fakes.warehouse(fakes.FakeWarehouse(answers.get)):
-        warehouse("sandbox").release(works)
+        of(link).release(link, works)
     with fakes.warehouse(fakes.FakeWarehouse(fakes.lose)), pytest.raises(fakes.Lost):
-        warehouse("sandbox").release(works)
+        of(link).release(link, works)
 
     after = {outcome: items(outcome) - before[outcome] for outcome in before}
     assert after == {"done": 2, "refused": 1, "unknown": 5}
@@ -220,10 +247,12 @@ def test_a_scrape_tells_what_waits_and_what_needs_a_person(shop: factories.Shop)
     assert sample("oms_stage_waiting", stage="request_payment") == 1
     assert 100 <= sample("oms_stage_oldest_seconds", stage="request_payment") < 200
     assert sample("oms_stage_needing_person", stage="request_payment") == 1
+    assert sample("oms_open_tickets", kind="stuck_order", team="technical") == 1
+    assert sample("oms_overdue_tickets", kind="stuck_order", team="technical") == 0
 
 
 @pytest.mark.parametrize("orders", [0, 5])
-def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
+def test_a_scrape_takes_five_statements_however_many_stages_and_rows_there_are(
     shop: factories.Shop, orders: int
 ) -> None:
     for _ in range(orders):
@@ -234,7 +263,7 @@ def test_a_scrape_takes_four_statements_however_many_stages_and_rows_there_are(
     with CaptureQueriesContext(connection) as soon_after:
         Client().get("/metrics")
 
-    assert len(first) == 4
+    assert len(first) == 5
     assert len(soon_after) == 0
 
 
@@ -255,15 +284,15 @@ def leave_a_notice(shop: factories.Shop) -> None:
     age("common_inboundfact", "ready_at")
 
 
-def leave_a_warehouse_event(shop: factories.Shop) -> None:
-    sub_order = steps.released(shop.place_order(payment_method="cod"))
-    events.receive([events.Notice("E-1", sub_order.number, "accepted", steps.NOON)])
-    age("logistics_warehouseevent", "received_at")
+def leave_a_warehouse_fact(shop: factories.Shop) -> None:
+    steps.tell(steps.work_of(steps.released(shop.place_order(payment_method="cod"))), "accepted")
+    age("common_inboundfact", "ready_at")
 
 
 def leave_a_scan(shop: factories.Shop) -> None:
-    tracking.receive([steps.scan_of(steps.shipped(shop.place_order(payment_method="cod")), "collected")])
-    age("logistics_trackingevent", "received_at")
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.carrier_says(shipment, [steps.scan_of(shipment, "collected")])
+    age("common_inboundfact", "ready_at")
 
 
 def leave_an_arrival(shop: factories.Shop) -> None:
@@ -310,8 +339,8 @@ def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
 
 LEFT_WORK = {
     "payment_facts": leave_a_notice,
-    "warehouse_events": leave_a_warehouse_event,
-    "track": leave_a_scan,
+    "warehouse_facts": leave_a_warehouse_fact,
+    "carrier_facts": leave_a_scan,
     "wake": leave_an_arrival,
     "complete": leave_a_delivery,
     "owing": leave_the_books,
@@ -323,7 +352,7 @@ LEFT_WORK = {
 
 
 def test_every_stage_is_watched() -> None:
-    assert {stage.stage for stage in figures.stage_figures()} == {stage.name for stage in PIPELINE}
+    assert {stage.stage for stage in figures.stage_figures()} == {stage.name for stage in PIPELINE_AND_WEBHOOKS}
     assert set(LEFT_WORK) == {stage.name for stage in PIPELINE if stage.queue is None}
 
 
@@ -349,7 +378,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["warehouse_events", "track", "complete", "owing"])
+@pytest.mark.parametrize("stage", ["complete", "owing"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)
@@ -361,15 +390,16 @@ def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, sh
     assert (answer["stages"][stage]["waiting"], answer["stages"][stage]["needing_person"]) == (0, 1)
 
 
-def test_money_that_a_person_must_look_at_does_not_make_its_stage_stuck(shop: factories.Shop) -> None:
+@pytest.mark.parametrize("stage", ["payment_facts", "warehouse_facts", "carrier_facts"])
+def test_facts_that_a_person_must_look_at_do_not_make_their_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
-    LEFT_WORK["payment_facts"](shop)
+    LEFT_WORK[stage](shop)
     InboundFact.objects.update(needs_person_since="2026-01-01T00:00:00Z")
 
     answer = Client().get("/health/progress").json()
 
     assert answer["stuck"] == []
-    figures_of_it = answer["stages"]["payment_facts"]
+    figures_of_it = answer["stages"][stage]
     assert (figures_of_it["waiting"], figures_of_it["needing_person"]) == (0, 1)
 
 

@@ -7,7 +7,9 @@ from unittest import mock
 
 import pytest
 from django.db import transaction
+from kombu import Connection
 
+from oms import tasks
 from oms.common.work import nudging
 from orders.models import Order
 from tests import factories
@@ -79,6 +81,21 @@ def test_a_stage_is_nudged_at_once_and_then_only_now_and_then(nudges):
             nudging.nudge(stage)
 
     assert [call.kwargs["args"] for call in app.return_value.send_task.call_args_list] == [["review"], ["split"]]
+
+
+def test_the_sign_of_life_does_not_wait_for_nudges_and_sweeps(nudges, settings, valkey_url, monkeypatch):
+    settings.REDIS_URL = valkey_url
+    monkeypatch.setattr(nudging, "SPACING_SECONDS", 0)
+    for _ in range(5):
+        nudging.nudge("review")
+    with Connection(valkey_url) as broker:
+        # As beat sends them.
+        for name, task in (("sweep", tasks.sweep), ("sign-of-life", tasks.sign_of_life)):
+            task.apply_async(connection=broker, **settings.CELERY_BEAT_SCHEDULE[name]["options"])
+        queue = broker.SimpleQueue("celery")
+        taken = [queue.get(timeout=10).headers["task"] for _ in range(7)]
+
+    assert taken == ["oms.sign_of_life", *["oms.run_stage"] * 5, "oms.sweep"]
 
 
 def test_nothing_is_sent_for_what_was_rolled_back(nudges):

@@ -7,11 +7,14 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
+from django.test.utils import isolate_apps
+from django_fsm import GET_STATE, RETURN_VALUE, FSMField
+from django_fsm import transition as moves
 
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
-from oms.common.states import edges, state_fields
+from oms.common.states import Unguardable, edges, initial_states, state_fields, trigger_sql
 from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
@@ -70,6 +73,7 @@ def _fact() -> InboundFact:
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
+    "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Payment": _intended,
     "Refund": _refund,
@@ -145,6 +149,150 @@ def test_an_undeclared_move_of_a_real_row_is_refused_by_update_and_by_sql(shop, 
             sql.execute(f"UPDATE {model._meta.db_table} SET {field.column} = %s WHERE id = %s", [target, row.pk])
 
     assert getattr(model.objects.get(pk=row.pk), field.name) == before
+
+
+@pytest.mark.parametrize(("model", "field"), GUARDED)
+def test_rows_begin_just_where_the_model_says(model, field):
+    """On a copy of the table without its constraints, so that only the guard decides."""
+    table = model._meta.db_table
+    allowed, refusals = set(), []
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE begun AS SELECT * FROM {table} LIMIT 0")
+        cursor.execute("SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = %s", [f"{table}_begin"])
+        cursor.execute(cursor.fetchone()[0].replace(f"ON public.{table} ", "ON begun "))
+        for state in [*(value for value, _label in field.choices), "nonsense"]:
+            try:
+                with transaction.atomic():
+                    cursor.execute(f"INSERT INTO begun (id, {field.column}) VALUES (1, %s)", [state])
+                    allowed.add(state)
+            except IntegrityError as error:
+                refusals.append(str(error))
+
+    assert allowed == set(initial_states(model, field))
+    assert allowed
+    assert all("a row may not begin as" in refusal for refusal in refusals)
+
+
+def test_a_row_that_begins_in_the_middle_is_refused_by_insert_and_by_copy(shop):
+    order = shop.place_order()
+    with (
+        pytest.raises(IntegrityError, match="a row may not begin as requested, only as intended"),
+        transaction.atomic(),
+    ):
+        Refund.objects.create(
+            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="overpaid", state="requested"
+        )
+    columns = "kind, subject_kind, subject_id, state, closed_at, result"
+    with (
+        pytest.raises(IntegrityError, match="a row may not begin as closed, only as open"),
+        transaction.atomic(),
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY common_ticket ({columns}) FROM STDIN") as copy,
+    ):
+        copy.write_row(("call_back", "order", 1, "closed", steps.NOON, "resolved"))
+
+    assert not Refund.objects.exists()
+    assert not Ticket.objects.exists()
+
+
+def _guard_of(**declared: object) -> str:
+    """The SQL of the guard of a model with two states that declares these members."""
+    with isolate_apps("oms.common"):
+        state = FSMField(choices=[("new", "New"), ("old", "Old")], default="new")
+        meta = type("Meta", (), {"app_label": "common"})
+        made = {name: value(state) if callable(value) else value for name, value in declared.items()}
+        model = type("Thing", (models.Model,), {"__module__": __name__, "Meta": meta, "state": state, **made})
+        return trigger_sql(model, model._meta.get_field("state"))
+
+
+def _move(**options: object) -> Callable[[FSMField], object]:
+    """A transition named `age` of a field still to come."""
+
+    def declare(state: FSMField) -> object:
+        def age(self: object) -> None:
+            """Grow old."""
+
+        return moves(state, **options)(age)
+
+    return declare
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"source": "*", "target": "old"},
+            r"Thing\.age cannot be guarded: its source is the wildcard '\*', .* List the",
+        ),
+        (
+            {"source": "+", "target": "old"},
+            r"Thing\.age cannot be guarded: its source is the wildcard '\+', .* List the",
+        ),
+        (
+            {"source": "new", "target": "old", "conditions": [bool]},
+            r"`conditions=` are asked only .* a CheckConstraint",
+        ),
+        ({"source": "new", "target": RETURN_VALUE("old")}, "its target RETURN_VALUE is worked out at run time"),
+        ({"source": "new", "target": GET_STATE(str, ["old"])}, "its target GET_STATE is worked out at run time"),
+        ({"source": "new", "target": None}, "it has no target, so it is no move. Make it a plain method"),
+        ({"source": "new", "target": "old", "on_error": "new"}, "`on_error='new'` is a move of its own"),
+        ({"source": "new", "target": "odl"}, "odl is not among the field's choices"),
+    ],
+)
+def test_a_transition_that_the_database_could_not_hold_is_refused_with_what_to_do(options, message):
+    with pytest.raises(Unguardable, match=message):
+        _guard_of(age=_move(**options))
+
+
+def test_an_initial_state_that_the_field_does_not_have_is_refused():
+    assert "NOT IN ('new', 'old')" in _guard_of(initial_states=("old",))
+    with pytest.raises(Unguardable, match="Thing cannot be guarded: rows begin in odl, which is not among the choices"):
+        _guard_of(initial_states=("odl",))
+
+
+def test_a_row_notes_where_its_last_move_came_from_whatever_a_statement_says(shop):
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+    assert sub_order.moved_from == "allocated"
+
+    SubOrder.objects.filter(pk=sub_order.pk).update(weight_g=7)
+    assert SubOrder.objects.get().moved_from == "allocated"
+    SubOrder.objects.filter(pk=sub_order.pk).update(state="picking", moved_from="shipped")
+    assert SubOrder.objects.get().moved_from == "released"
+
+
+@pytest.mark.parametrize(
+    ("state", "lacks", "broken"),
+    [
+        ("released", {"released_at": None}, "sub_order_released_at_set_once_released"),
+        ("shipped", {"shipped_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
+        ("shipped", {"shipping_proof": ""}, "sub_order_shipped_with_a_proof"),
+        ("delivered", {"shipped_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
+        ("delivered", {"released_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
+        ("delivered", {"delivered_at": None}, "sub_order_delivered_at_set_once_delivered"),
+        ("completed", {"completed_at": None}, "sub_order_completed_at_set_once_completed"),
+        ("allocated", {"allocated_at": None}, "sub_order_allocated_at_set_once_allocated"),
+    ],
+)
+def test_a_sub_order_is_nowhere_without_what_the_move_needs(shop, state, lacks, broken):
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+    rows = SubOrder.objects.filter(pk=sub_order.pk)
+    with steps.without_guards():
+        rows.update(**steps.ALL_TIMES, state=state)
+        with pytest.raises(IntegrityError, match=broken), transaction.atomic():
+            rows.update(**lacks)
+        if {"shipped_at", "shipping_proof"} & lacks.keys():
+            rows.update(**lacks, storage_class="virtual")
+
+
+def test_an_order_is_split_only_with_the_time_of_it_unless_it_is_historical(shop):
+    order = factories.split_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
+    rows = Order.objects.filter(pk=order.pk)
+
+    with pytest.raises(IntegrityError, match="order_split_at_set_once_split"), transaction.atomic():
+        rows.update(split_at=None)
+    with steps.without_guards():
+        rows.update(split_at=None, state="closed", is_historical=True, owed_changed_since=None)
 
 
 def test_version_counts_business_changes(shop):

@@ -11,7 +11,8 @@ from django.db import connection
 from oms.common.errors import ChangedMeanwhile
 from oms.merchants.calls import credentials
 from oms.merchants.models import DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from oms.merchants.webhooks import endpoints, purging, sending, telling
+from oms.merchants.webhooks import claiming, endpoints, purging, recording, telling
+from oms.merchants.webhooks.messages import Outcome
 from tests import factories
 from tests.pipeline.test_races import in_thread
 from tests.webhooks.conftest import subscribe
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def outcome(message, status):
-    return sending.Outcome(message, datetime.now(UTC), 5, status, error="" if status < 300 else f"answered {status}")
+    return Outcome(message, datetime.now(UTC), 5, status, error="" if status < 300 else f"answered {status}")
 
 
 def somebody_waits():
@@ -38,7 +39,7 @@ def make_messages(count):
     endpoint = subscribe(factories.make_shop().merchant)
     for _ in range(count):
         telling.tell(endpoint.merchant_id, "order.created", {})
-    return endpoint, sending.claim(count)
+    return endpoint, claiming.claim(count)
 
 
 @pytest.mark.parametrize(
@@ -59,16 +60,16 @@ def test_what_is_done_to_a_busy_endpoint_does_not_deadlock_with_the_sender(monke
     endpoint, messages = make_messages(3)
     telling.tell(endpoint.merchant_id, "order.created", {})  # one that nobody has claimed
     between, go_on = Event(), Event()
-    note = sending._note_health
+    note = recording._note_health
 
     def pause(outcomes):
         between.set()
         assert go_on.wait(10)
         note(outcomes)
 
-    monkeypatch.setattr(sending, "_note_health", pause)
+    monkeypatch.setattr(recording, "_note_health", pause)
     with ThreadPoolExecutor(2) as pool:
-        sender = in_thread(pool, lambda: sending.finish([outcome(message, status) for message in messages]))
+        sender = in_thread(pool, lambda: recording.finish([outcome(message, status) for message in messages]))
         assert between.wait(10)
         other = in_thread(pool, lambda: do(endpoint.pk))
         # It ends by itself, or waits for what the sender holds.
@@ -101,11 +102,11 @@ def test_senders_changes_removals_and_purges_side_by_side_all_come_to_an_end(set
     def send(number):
         recorded = 0
         while not stop.is_set():
-            messages = sending.claim(40, keys)
+            messages = claiming.claim(40, keys)
             statuses = (204, 204, 500, 410) if number == 0 else (204, 500)
             # As they happen to end: not by id.
             messages.reverse()
-            sending.finish([outcome(m, statuses[m.delivery_id % len(statuses)]) for m in messages])
+            recording.finish([outcome(m, statuses[m.delivery_id % len(statuses)]) for m in messages])
             recorded += len(messages)
         return recorded
 

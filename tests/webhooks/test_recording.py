@@ -1,15 +1,18 @@
 """How tries end is written down: together where that goes, each by itself where it does not."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
+from unittest import mock
 
 import pytest
 from django.db import OperationalError
 
 from oms.common.postgresql.base import DatabaseWrapper
 from oms.merchants.models import Merchant, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from oms.merchants.webhooks import sending
+from oms.merchants.webhooks import claiming, recording, serving
+from oms.merchants.webhooks.messages import Message, Outcome
 from tests import factories
 from tests.webhooks.conftest import subscribe
 from tests.webhooks.receiver import receiver, says
@@ -18,34 +21,41 @@ from tests.webhooks.test_sending import due_in, tell
 pytestmark = pytest.mark.django_db
 
 
-def outcome(message: sending.Message, status: int = 204, excerpt: str = "", retry_after: float | None = None):
+def outcome(message: Message, status: int = 204, excerpt: str = "", retry_after: float | None = None):
     error = "" if status < 300 else f"answered {status}"
-    return sending.Outcome(message, datetime.now(UTC), 5, status, excerpt, error, retry_after)
+    return Outcome(message, datetime.now(UTC), 5, status, excerpt, error, retry_after)
 
 
-def claim_for(*merchants: Merchant) -> list[sending.Message]:
+def claim_for(*merchants: Merchant) -> list[Message]:
     """A message to an endpoint of each, in their order, in a sender's hands."""
     endpoints = [subscribe(merchant) for merchant in merchants]
     for merchant in merchants:
         tell(merchant)
-    messages = {message.endpoint_id: message for message in sending.claim(10)}
+    messages = {message.endpoint_id: message for message in claiming.claim(10)}
     return [messages[endpoint.pk] for endpoint in endpoints]
 
 
-def delivery_of(message: sending.Message) -> WebhookDelivery:
+def delivery_of(message: Message) -> WebhookDelivery:
     return WebhookDelivery.objects.get(pk=message.delivery_id)
 
 
-def serve_until_delivered() -> None:
-    """A sender at work; it gives up after a while."""
+def serve_until_delivered(cursor: Callable[[DatabaseWrapper], object] = DatabaseWrapper.cursor) -> None:
+    """A sender at work, which gets at the database by this; it gives up after a while."""
     end = monotonic() + 20
-    sending.serve(lambda: WebhookDelivery.objects.filter(state="delivered").exists() or monotonic() > end)
+    real_cursor = DatabaseWrapper.cursor
+
+    def is_over() -> bool:
+        with mock.patch.object(DatabaseWrapper, "cursor", real_cursor):
+            return WebhookDelivery.objects.filter(state="delivered").exists() or monotonic() > end
+
+    with mock.patch.object(DatabaseWrapper, "cursor", cursor):
+        serving.serve(is_over)
 
 
 def test_a_shop_that_says_when_to_come_again_costs_no_other_shop_its_outcome(shop):
     busy, well = claim_for(shop.merchant, factories.MerchantFactory())
 
-    sending.finish([outcome(busy, 429, retry_after=100.0), outcome(well)])
+    recording.finish([outcome(busy, 429, retry_after=100.0), outcome(well)])
 
     assert delivery_of(well).state == "delivered"
     assert (delivery_of(busy).state, delivery_of(busy).attempts) == ("pending", 1)
@@ -58,7 +68,7 @@ def test_a_shop_that_says_when_to_come_again_costs_no_other_shop_its_outcome(sho
 def test_an_outcome_that_cannot_be_recorded_takes_no_other_with_it(shop, caplog, status, state):
     bad, well, failing = claim_for(shop.merchant, factories.MerchantFactory(), factories.MerchantFactory())
 
-    sending.finish([outcome(well), outcome(bad, status, excerpt="a\0b"), outcome(failing, 500, excerpt="no")])
+    recording.finish([outcome(well), outcome(bad, status, excerpt="a\0b"), outcome(failing, 500, excerpt="no")])
 
     assert delivery_of(well).state == "delivered"
     assert (delivery_of(failing).attempts, delivery_of(failing).response_excerpt) == (1, "no")
@@ -76,14 +86,14 @@ def test_an_outcome_that_is_recorded_twice_counts_once(shop):
     (message,) = claim_for(shop.merchant)
 
     for _ in range(2):
-        sending.finish([outcome(message, 500)])
+        recording.finish([outcome(message, 500)])
 
     assert delivery_of(message).attempts == 1
     assert WebhookAttempt.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(monkeypatch, caplog):
+def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(caplog):
     merchant = factories.make_shop().merchant
     with receiver() as server:
         subscribe(merchant, server.url)
@@ -97,8 +107,7 @@ def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(mon
                 raise OperationalError("server closed the connection unexpectedly")
             return real_cursor(self)
 
-        monkeypatch.setattr(DatabaseWrapper, "cursor", cursor)
-        serve_until_delivered()
+        serve_until_delivered(cursor)
 
     assert len(server.received) == 1
     assert WebhookAttempt.objects.count() == 1
@@ -109,7 +118,7 @@ def test_outcomes_wait_for_a_database_that_is_away_and_nothing_is_sent_again(mon
 @pytest.mark.django_db(transaction=True)
 def test_a_round_that_fails_for_another_reason_is_not_called_an_absent_database(monkeypatch, caplog):
     merchant = factories.make_shop().merchant
-    claim, failed = sending.claim, []
+    claim, failed = claiming.claim, []
 
     def broken_claim(*args, **kwargs):
         if not failed:
@@ -117,7 +126,7 @@ def test_a_round_that_fails_for_another_reason_is_not_called_an_absent_database(
             WebhookDelivery.objects.extra(where=["nobody_knows_me"]).exists()
         return claim(*args, **kwargs)
 
-    monkeypatch.setattr(sending, "claim", broken_claim)
+    monkeypatch.setattr(serving, "claim", broken_claim)
     with receiver(says(204)) as server:
         subscribe(merchant, server.url)
         tell(merchant)

@@ -13,7 +13,7 @@ from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Model, Q, QuerySet
+from django.db.models import BooleanField, Count, F, Func, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -23,13 +23,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from oms.common.models import QUEUE_COLUMNS
+from oms.common.models import QUEUE_COLUMNS, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
 
 OLDER, NEWER = "older", "newer"
@@ -79,7 +79,7 @@ class _UncountedPage(Page):
 class KeysetChangeList(ChangeList):
     """A page of a list, found by the key of the row next to it: `?older=ID` or `?newer=ID`.
 
-    `model_admin.keyset` names the ordering's fields; the last of them must be unique.
+    `model_admin.get_keyset` names the ordering's fields; the last of them must be unique.
     """
 
     older_query: str | None
@@ -98,13 +98,13 @@ class KeysetChangeList(ChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
         """Always the list's own order: only that has an index to page by."""
-        return list(self.model_admin.keyset)
+        return list(self.model_admin.get_keyset(request))
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page and whether there is more on either side."""
         size = self.list_per_page
         self.paginator = self.model_admin.get_paginator(request, self.queryset, size)
-        keyset = tuple(self.model_admin.keyset)
+        keyset = tuple(self.model_admin.get_keyset(request))
         going_up = NEWER in self.cursors
         order = _reversed(keyset) if going_up else keyset
         cursor = self.cursors.get(NEWER if going_up else OLDER)
@@ -146,10 +146,18 @@ def _beyond(rows: QuerySet[Any], order: Sequence[str], key: int) -> QuerySet[Any
         return rows
     condition, equal = Q(), Q()
     for field, name, value in zip(order, fields, values, strict=True):
-        step = "lt" if field.startswith("-") else "gt"
-        condition |= equal & Q(**{f"{name}__{step}": value})
-        equal &= Q(**{name: value})
+        condition |= equal & _after(name, value, falling=field.startswith("-"))
+        equal &= Q(**{f"{name}__isnull": True}) if value is None else Q(**{name: value})
     return rows.filter(condition)
+
+
+def _after(name: str, value: Any, *, falling: bool) -> Q:
+    """The condition that a field comes after the value. PostgreSQL takes null for the largest of all."""
+    if value is None:
+        return Q(**{f"{name}__isnull": False}) if falling else Q(pk__in=())
+    if falling:
+        return Q(**{f"{name}__lt": value})
+    return Q(**{f"{name}__gt": value}) | Q(**{f"{name}__isnull": True})
 
 
 def count_label(rows: QuerySet[Any]) -> str:
@@ -248,6 +256,10 @@ class KeysetAdmin(ModelAdmin):
 
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
         """The list's order."""
+        return self.get_keyset(request)
+
+    def get_keyset(self, request: HttpRequest) -> Sequence[str]:
+        """The fields of the list's order; a subclass may choose them by the filters that are set."""
         return self.keyset
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
@@ -368,12 +380,22 @@ def _midnight(day: date) -> datetime:
 class RowColumns:
     """Columns that many lists share; mix it into a KeysetAdmin."""
 
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """How many tickets wait on each row, where there can be any. One statement."""
+        super().prepare_rows(request, rows)  # type: ignore[misc]
+        if rows and isinstance(rows[0], WorkItem):
+            of_rows = _tickets_on(type(rows[0])).filter(subject_id__in=[row.pk for row in rows])
+            counts = dict(of_rows.values_list("subject_id").annotate(Count("id")))
+            for row in rows:
+                row.waiting_tickets = counts.get(row.pk, 0)
+
     @display(description=gettext_lazy("state"))
     def state_label(self, row: Any) -> SafeString:
-        """The state in its colour, and whether the row needs a person."""
+        """The state in its colour, and how many tickets wait."""
         label = state_badge(row)
-        if getattr(row, "needs_person_since", None):
-            return format_html("{} {}", label, badge(_("Needs a person"), "danger", "person_alert"))
+        count = getattr(row, "waiting_tickets", 0)
+        if count:
+            return format_html("{} {}", label, badge(tickets_label(count), "danger", "assignment_late"))
         return label
 
     @display(description=gettext_lazy("order"))
@@ -390,13 +412,23 @@ class RowColumns:
         return Truncator(row.last_error).chars(60)
 
 
-def _needing_person(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(needs_person_since__isnull=False)
+def tickets_label(count: int) -> str:
+    """So many tickets, in words."""
+    return ngettext("one ticket", "%(count)s tickets", count) % {"count": count}
+
+
+def _tickets_on(model: type[WorkItem]) -> QuerySet[Ticket]:
+    """Tickets about rows of the model that wait for a person."""
+    return Ticket.objects.waiting().filter(subject_kind=model.ticket_subject.kind).order_by()
+
+
+def _with_tickets(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(one_of(_tickets_on(rows.model).values("subject_id")))
 
 
 class NeedsPersonFilter(YesFilter):
-    """Rows that failed too often."""
+    """Rows with a ticket that waits for a person."""
 
-    title = gettext_lazy("needs a person")
-    parameter_name = "person"
-    condition = staticmethod(_needing_person)
+    title = gettext_lazy("open tickets")
+    parameter_name = "tickets"
+    condition = staticmethod(_with_tickets)

@@ -116,6 +116,7 @@ class ApiSchema(AutoSchema):
                 "403": "The credential lacks the scope, or may not be used from this address.",
                 "429": "Too many calls; repeat it after as many seconds as Retry-After says.",
                 "500": "Something went wrong here.",
+                "503": "The database is away or busy; repeat the call after as many seconds as Retry-After says.",
             }
             if self._checks_version:
                 errors |= {"409": "Refused, or changed meanwhile.", "428": "The header If-Match is missing."}
@@ -167,7 +168,7 @@ class ApiView(APIView):
     The request id comes from `oms.common.door.requests`.
     """
 
-    schema = ApiSchema()
+    schema: ApiSchema | None = ApiSchema()
     content_negotiation_class = Negotiation
     metadata_class = None
     query_parameters: frozenset[str] = frozenset()
@@ -372,7 +373,9 @@ class NewestFirst(BasePagination):
 _serializers = threading.local()
 
 
-def represent(serializer_class: type[serializers.ModelSerializer], row: Model, request: Request) -> dict[str, Any]:
+def represent(
+    serializer_class: type[serializers.Serializer], row: Model | Mapping[str, Any], request: Request
+) -> dict[str, Any]:
     """What the API shows of the row. Each thread keeps its serializers: making one costs more than using it."""
     serializer = getattr(_serializers, serializer_class.__name__, None)
     if serializer is None:

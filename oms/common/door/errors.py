@@ -15,6 +15,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ParseError, Val
 from rest_framework.response import Response
 
 from oms.common.errors import ChangedMeanwhile, FieldError, OmsError, WrongFields
+from oms.common.outages import Outage, outage_of
 
 _GUARD = "_makes_declared_moves"  # the end of the constraint's name that `oms.common.states` reports
 
@@ -35,6 +36,16 @@ class Refusal(APIException):
         self.attr = error.attr
         self.wait = error.context.get("retry_after_seconds")  # answered as Retry-After
         super().__init__(str(error), error.code)
+
+
+class Unavailable(APIException):
+    """The database cannot do it just now. Answered with 503 and Retry-After."""
+
+    status_code = 503
+
+    def __init__(self, outage: Outage) -> None:
+        self.wait = outage.retry_after_seconds  # answered as Retry-After
+        super().__init__(outage.text, outage.code)
 
 
 class TooLarge(APIException):
@@ -64,7 +75,8 @@ class _Handler(ExceptionHandler):
                 return TooLarge(_("The body is too large; send fewer orders at a time."))
             case UnreadablePostError():
                 return ParseError(_("The body ended early."))
-        return super().convert_known_exceptions(exc)
+        outage = outage_of(exc)
+        return Unavailable(outage) if outage else super().convert_known_exceptions(exc)
 
     def should_not_handle(self, exc: Exception) -> bool:
         return False

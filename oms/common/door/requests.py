@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
@@ -25,6 +26,16 @@ def request_id(request: HttpRequest) -> str:
         known = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         request.oms_request_id = known  # type: ignore[attr-defined]
     return known
+
+
+def caller_address(request: HttpRequest) -> str:
+    """The address that the request came from.
+
+    Behind a proxy it is the last one of X-Forwarded-For, which our own proxy put there; those before it are hearsay.
+    """
+    if settings.BEHIND_PROXY:
+        return request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    return request.META.get("REMOTE_ADDR", "")
 
 
 class RequestMiddleware:

@@ -4,17 +4,20 @@ The worker asks the list itself for its rows, as the owner and with the filters 
 out of an export than out of the list.
 """
 
+import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.core.files import File
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.test import RequestFactory
@@ -106,43 +109,99 @@ def may_read(user: Any, job: Job) -> bool:
 
 
 def work(turn: jobs.Turn) -> bool:
-    """Write the file from the first row to the last. A killed worker leaves nothing, and another begins anew."""
+    """Write the next parts of the file; once there are no more rows, join them.
+
+    A part is kept with the step that wrote it, so that a killed worker loses the part that it was writing.
+    """
     job = turn.job
     export = EXPORTS[job.params["export"]]
     if not may_read(job.owner, job):
         raise OmsError(_("You no longer have the right to this export."))
     rows = rows_of(export, job.owner, job.params["query"]).order_by("-pk")
+    if not job.progress:
+        _begin(job, rows)
+    shown = [_shown(column, personal=job.params["personal"]) for column in export.columns]
+    paths = [column.path for column in export.columns]
+    while batch := _after(rows, job.progress["last"], paths):
+        lines = [[show(value) for show, value in zip(shown, row[1:], strict=True)] for row in batch]
+        # The last part is short, and joined in the same breath: should that kill its workers, they must be counted.
+        with turn.step(is_lasting=len(batch) == BATCH):
+            _save_part(job, lines)
+            job.progress["last"] = batch[-1][0]
+            job.done = min(job.done + len(batch), job.total or 0)
+        if turn.is_over():
+            return False
+    return _join(turn, export)
+
+
+def _begin(job: Job, rows: QuerySet[Any]) -> None:
+    """Count the rows. Raises OmsError where they are too many."""
     most = settings.EXPORT_MAX_ROWS
     total = rows.order_by()[: most + 1].count()
     if total > most:
         raise OmsError(_("More than %(most)d rows: narrow the list by its filters.") % {"most": most})
-    job.progress, job.done, job.failed, job.total = {}, 0, 0, total
+    # `parts`: how many rows each finished part has; `last`: the key of the last row of them.
+    job.progress, job.done, job.failed, job.total = {"parts": [], "last": None}, 0, 0, total
+
+
+def _after(rows: QuerySet[Any], last: int | None, paths: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The keys and values of the next rows, newest first; one short statement."""
+    page = rows if last is None else rows.filter(pk__lt=last)
+    return list(page.values_list("pk", *paths)[:BATCH])
+
+
+def _part(job: Job, number: int) -> str:
+    return f"jobs/{job.folder}/part-{number:05d}"
+
+
+def _save_part(job: Job, lines: list[list[Any]]) -> None:
+    """Write the next part, as the file will show it. The job is locked; what a killed worker left is written anew."""
+    name = _part(job, len(job.progress["parts"]))
+    default_storage.delete(name)
+    content = "\n".join(json.dumps(line, ensure_ascii=False, default=_packed) for line in lines)
+    default_storage.save(name, ContentFile(content.encode()))
+    job.progress["parts"].append(len(lines))
+
+
+def _packed(value: Any) -> Any:
+    return {"decimal": str(value)} if isinstance(value, Decimal) else str(value)
+
+
+def _unpacked(packed: dict[str, str]) -> Decimal:
+    return Decimal(packed["decimal"])
+
+
+def _lines_of(job: Job, number: int) -> list[list[Any]]:
+    """The rows of a finished part; none where its file is gone or damaged."""
+    try:
+        with default_storage.open(_part(job, number)) as file:
+            return [json.loads(line, object_hook=_unpacked) for line in file.read().decode().split("\n")]
+    except (OSError, ValueError):
+        return []
+
+
+def _join(turn: jobs.Turn, export: Export) -> bool:
+    """Make the file of the parts; False, and the job begins anew, where one of them is gone."""
+    job = turn.job
     form = job.params["form"]
     with tempfile.TemporaryFile() as file:
         writer = tables.writer(form, file, [str(column.title) for column in export.columns])
-        shown = [_shown(column, personal=job.params["personal"]) for column in export.columns]
-        for batch in _batches(rows, [column.path for column in export.columns]):
-            for row in batch:
-                writer.write([show(value) for show, value in zip(shown, row, strict=True)])
+        for number, count in enumerate(job.progress["parts"]):
+            lines = _lines_of(job, number)
             with turn.step(is_lasting=False):
-                job.done = min(job.done + len(batch), total)
+                if len(lines) != count:
+                    job.progress = {}
+            if not job.progress:
+                return False
+            for line in lines:
+                writer.write(line)
         writer.close()
         file.seek(0)
         name = export.model._meta.model_name
         jobs.save_result(turn, f"{name}-{timezone.localtime():%Y%m%d-%H%M}.{form}", File(file))
+    for number in range(len(job.progress["parts"])):
+        default_storage.delete(_part(job, number))
     return True
-
-
-def _batches(rows: QuerySet[Any], paths: list[str]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows' values, newest first, so many at a time by key; each is one short statement."""
-    last: int | None = None
-    while True:
-        page = rows if last is None else rows.filter(pk__lt=last)
-        batch = list(page.values_list("pk", *paths)[:BATCH])
-        if not batch:
-            return
-        last = batch[-1][0]
-        yield [row[1:] for row in batch]
 
 
 def _shown(column: Column, *, personal: bool) -> Callable[[Any], Any]:

@@ -1,6 +1,7 @@
 """Abstract models that every app's tables share; they know no business."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -16,12 +17,25 @@ def money(verbose_name: "str | _StrPromise", **options: object) -> models.Decima
     return models.DecimalField(verbose_name, max_digits=12, decimal_places=2, **options)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, slots=True)
+class TicketSubject:
+    """How tickets name the rows of a table: the kind of subject, SQL on the trigger's row `NEW` for the id of the order
+    on whose page staff work on it, and the team that sees it first."""
+
+    kind: str
+    about: str = "NULL"
+    team: str = "technical"
+
+
 class WorkItem(models.Model):
     """A row that a pipeline stage may claim: the state is the queue, these columns say when and by whom.
 
     `ready_at` is when the row may next be claimed (null: not before something wakes it). A stage that calls another
-    system holds the row by `lease_until` and proves it by `lease_token`.
+    system holds the row by `lease_until` and proves it by `lease_token`. While `needs_person_since` is set, nobody
+    claims it and the database keeps a ticket about it open (see `oms.common.stuck`).
     """
+
+    ticket_subject: ClassVar[TicketSubject]
 
     ready_at = models.DateTimeField(_("ready at"), null=True, blank=True, db_default=Now(), editable=False)
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
@@ -47,6 +61,7 @@ class WorkItem(models.Model):
 QUEUE_COLUMNS = frozenset(
     {
         *("ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"),
+        "is_held",
         # How something outside that we call fares.
         *("failures", "failing_since", "paused_until", "last_success_at"),
     }
@@ -62,6 +77,16 @@ class Versioned(models.Model):
     version_counts: tuple[str, ...] = ()
 
     version = models.IntegerField(_("version"), db_default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class TellsMoves(models.Model):
+    """A row that keeps the state that its last move came from, noted by its guard (see `states`): a statement that
+    moves rows from several states can tell each one's move (`RETURNING moved_from`). Empty until the first move."""
+
+    moved_from = models.CharField(_("moved from"), max_length=20, db_default="", blank=True, editable=False)
 
     class Meta:
         abstract = True

@@ -45,7 +45,7 @@ class Connection(Versioned):
     kind = models.CharField(_("kind"), max_length=12, choices=SystemKind.choices)
     protocol = models.CharField(_("protocol"), max_length=20, default="sandbox")
     base_url = models.URLField(_("base address"), max_length=300, blank=True, default="")
-    credentials = models.BinaryField(_("credentials"), null=True, blank=True, editable=False)
+    credentials = secrecy.SealedField(_("credentials"), null=True, blank=True, editable=False)
     options = models.JSONField(
         _("options"), default=dict, blank=True, help_text=_("What else the protocol wants to know; nothing secret.")
     )

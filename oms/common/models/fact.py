@@ -6,8 +6,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models.base import WorkItem
+from oms.common.models.base import TicketSubject, WorkItem
 from oms.common.models.connection import Connection
+from oms.common.secrecy import SealedField
 
 
 class FactState(models.TextChoices):
@@ -39,6 +40,8 @@ class InboundFact(WorkItem):
     whose subject is not known yet waits and is tried again.
     """
 
+    ticket_subject = TicketSubject("fact")
+
     connection = models.ForeignKey(
         Connection, verbose_name=_("connection"), on_delete=models.PROTECT, related_name="facts", db_index=False
     )
@@ -47,7 +50,7 @@ class InboundFact(WorkItem):
     kind = models.CharField(_("kind"), max_length=24)
     subject = models.CharField(_("about"), max_length=64)
     body = models.JSONField(_("content"), default=dict)
-    raw = models.BinaryField(_("message"), null=True, blank=True, editable=False)
+    raw = SealedField(_("message"), null=True, blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred at"))
     received_at = models.DateTimeField(_("received at"), db_default=Now())
     state = FSMField(_("state"), choices=FactState.choices, default=FactState.PENDING, db_default=FactState.PENDING)

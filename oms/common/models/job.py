@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models.base import Versioned, WorkItem
+from oms.common.models.base import TicketSubject, Versioned, WorkItem
 
 
 class JobState(models.TextChoices):
@@ -36,6 +36,10 @@ class Job(WorkItem, Versioned):
     another worker goes on from there. `attempts` counts take-ups since the last step that got anywhere. Its files lie
     in `jobs/<folder>/` of the media folder until they are purged.
     """
+
+    # Uploaded, and waiting for its owner to say what the columns mean.
+    initial_states = (JobState.DRAFT,)
+    ticket_subject = TicketSubject("job")
 
     kind = models.CharField(_("kind"), max_length=40, editable=False)
     state = FSMField(_("state"), choices=JobState.choices, default=JobState.QUEUED, editable=False)

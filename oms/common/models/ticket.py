@@ -4,25 +4,56 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from oms.common.models.base import Versioned
 
 
+class Team(models.TextChoices):
+    """Who sees a ticket first."""
+
+    SERVICE = "service", _("Customer service")
+    LOGISTICS = "logistics", _("Warehouse and logistics")
+    FINANCE = "finance", _("Finance")
+    TECHNICAL = "technical", _("Technical operations")
+
+
 class TicketState(models.TextChoices):
     """Whether there is something left to do."""
 
-    OPEN = "open", _("Open")
-    CLOSED = "closed", _("Closed")
+    OPEN = "open", pgettext_lazy("ticket", "Open")
+    CLOSED = "closed", pgettext_lazy("ticket", "Closed")
 
 
 class TicketResult(models.TextChoices):
     """How a ticket ended."""
 
-    DONE = "done", _("Done")
+    DONE = "done", pgettext_lazy("ticket", "Done")
     RESOLVED = "resolved", _("Resolved by itself")
     NOT_NEEDED = "not_needed", _("Nothing to do")
+
+
+class TicketQuerySet(models.QuerySet["Ticket"]):
+    """Named queries over tickets."""
+
+    def open(self) -> "TicketQuerySet":
+        """Tickets with something left to do, put off or not."""
+        return self.filter(state=TicketState.OPEN)
+
+    def waiting(self) -> "TicketQuerySet":
+        """Open tickets that somebody should see now: those that are put off come back by themselves."""
+        return self.open().filter(Q(snoozed_until__isnull=True) | Q(snoozed_until__lte=Now()))
+
+    def snoozed(self) -> "TicketQuerySet":
+        """Open tickets that are put off."""
+        return self.open().filter(snoozed_until__gt=Now())
+
+    def overdue(self) -> "TicketQuerySet":
+        """Tickets that wait and should be done already."""
+        return self.waiting().filter(due_at__lt=Now())
 
 
 class Ticket(Versioned):
@@ -43,7 +74,7 @@ class Ticket(Versioned):
     team = models.CharField(_("team"), max_length=24, db_default="", blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        verbose_name=_("owner"),
+        verbose_name=pgettext_lazy("ticket", "owner"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
@@ -51,18 +82,27 @@ class Ticket(Versioned):
         db_index=False,
     )
     opened_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
-    opened_by = models.CharField(_("opened by"), max_length=80, db_default="", blank=True)
+    opened_by = models.CharField(pgettext_lazy("ticket", "opened by"), max_length=80, db_default="", blank=True)
+    reported_at = models.DateTimeField(_("last reported at"), db_default=Now(), editable=False)
     due_at = models.DateTimeField(_("due at"), null=True, blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
     closed_by = models.CharField(_("closed by"), max_length=80, db_default="", blank=True)
     result = models.CharField(_("result"), max_length=12, choices=TicketResult.choices, db_default="", blank=True)
 
+    objects = TicketQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("ticket")
         verbose_name_plural = _("tickets")
         ordering = ["-id"]
-        permissions = [("work_ticket", _("Can take, snooze, note and close tickets"))]
+        default_permissions = ("view",)
+        permissions = [
+            ("work_ticket", _("Can take, snooze, note and close tickets")),
+            ("assign_ticket", _("Can give tickets to other people")),
+            ("open_ticket", _("Can open tickets by hand")),
+            ("retry_stuck", _("Can let what failed be tried again")),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["subject_id", "subject_kind", "kind"],
@@ -83,30 +123,63 @@ class Ticket(Versioned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.subject_kind} {self.subject_id}"
+        return f"#{self.pk}"
 
     @transition(state, source=TicketState.OPEN, target=TicketState.CLOSED)
-    def close(self) -> None:
+    def close(self, *, result: TicketResult, by: str) -> None:
         """There is nothing left to do."""
+        self.result = result
+        self.closed_by = by
+        self.closed_at = timezone.now()
+        self.snoozed_until = None
 
     @transition(state, source=TicketState.CLOSED, target=TicketState.OPEN)
     def reopen(self) -> None:
         """There is, after all."""
+        self.result = ""
+        self.closed_by = ""
+        self.closed_at = None
 
 
-class TicketNote(models.Model):
-    """What somebody wrote about a ticket. Only ever appended."""
+class TicketEventKind(models.TextChoices):
+    """What happened to a ticket."""
 
-    ticket = models.ForeignKey(Ticket, verbose_name=_("ticket"), on_delete=models.PROTECT, related_name="notes")
-    text = models.CharField(_("text"), max_length=2000)
-    by = models.CharField(_("by"), max_length=80)
+    OPENED = "opened", pgettext_lazy("what happened to a ticket", "Opened")
+    TAKEN = "taken", pgettext_lazy("what happened to a ticket", "Taken")
+    GIVEN_BACK = "given_back", pgettext_lazy("what happened to a ticket", "Given back")
+    ASSIGNED = "assigned", pgettext_lazy("what happened to a ticket", "Assigned")
+    SNOOZED = "snoozed", pgettext_lazy("what happened to a ticket", "Snoozed")
+    WOKEN = "woken", pgettext_lazy("what happened to a ticket", "Snoozed no longer")
+    NOTED = "noted", pgettext_lazy("what happened to a ticket", "Note")
+    RETRIED = "retried", pgettext_lazy("what happened to a ticket", "Tried again")
+    CLOSED = "closed", pgettext_lazy("what happened to a ticket", "Closed")
+    REOPENED = "reopened", pgettext_lazy("what happened to a ticket", "Reopened")
+
+
+class TicketEvent(models.Model):
+    """One step in a ticket's history: what, who, when. Only ever appended.
+
+    `text` is what a person wrote, `values` what the step's sentence names; an empty `by` is the system.
+    """
+
+    ticket = models.ForeignKey(
+        Ticket, verbose_name=_("ticket"), on_delete=models.PROTECT, related_name="events", db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=TicketEventKind.choices)
+    by = models.CharField(_("by"), max_length=80, db_default="", blank=True)
+    text = models.CharField(_("text"), max_length=2000, db_default="", blank=True)
+    values = models.JSONField(_("values"), default=dict, db_default={}, blank=True)
     created_at = models.DateTimeField(_("at"), db_default=Now(), editable=False)
 
     class Meta:
-        verbose_name = _("note on a ticket")
-        verbose_name_plural = _("notes on tickets")
+        verbose_name = _("step of a ticket")
+        verbose_name_plural = _("steps of tickets")
         ordering = ["id"]
         default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=TicketEventKind.values), name="ticket_event_kind_is_known"),
+        ]
+        indexes = [models.Index(fields=["ticket", "id"], name="ticket_event_of_ticket")]
 
     def __str__(self) -> str:
-        return self.text[:40]
+        return self.kind

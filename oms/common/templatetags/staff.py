@@ -19,7 +19,7 @@ _TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
-        " queued running"
+        " queued running sent"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
@@ -29,7 +29,7 @@ _TONES = {
         "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
         " on_delivery disabled"
     ),
-    "danger": "failed rejected lost suspended declined contradicted",
+    "danger": "failed rejected refused lost suspended declined contradicted",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 
@@ -76,6 +76,14 @@ def when(moment: datetime | None, form: str = "long") -> str:
     text = f"{local:%Y-%m-%d %H:%M:%S}"
     shown = text if form == "long" else text[5:16] if local.year == timezone.localtime().year else text[:16]
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), text, shown)
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment in local time to the minute, as sentences write it."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
+
+
+register.filter("moment", moment_text)
 
 
 @register.filter

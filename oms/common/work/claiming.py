@@ -20,8 +20,9 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.db.models import Model
 
-from oms.common import metrics
+from oms.common import metrics, outbound
 from oms.common.masking import describe, mask_text
+from oms.common.transactions import require_transaction
 from oms.common.work import clock
 
 logger = logging.getLogger(__name__)
@@ -35,12 +36,14 @@ class Queue:
     """Rows of a table that a stage may claim.
 
     `ready` is an SQL condition on the table's alias `q` that says which rows are in the queue at all (it should match
-    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold.
+    a partial index); `unless` one that keeps rows of the queue back for now, such as a hold; `order` says whose turn it
+    is first.
     """
 
     model: type[Model]
     ready: str
     unless: str = "false"
+    order: str = "q.ready_at, q.id"
 
     @property
     def table(self) -> str:
@@ -60,10 +63,10 @@ class Stage:
     """One step of the pipeline.
 
     `run(limit)` claims up to `limit` rows, moves them on and returns how many it claimed. `wakes` names the stages that
-    get new work by it. What waits is told by the stage's `queue`; a stage without one has `backlog`, which returns an
+    get new work by it. What waits is told by the stage's `queue`, or where that says too little by `backlog`, an
     SQL query over the rows that `run` would find now: `due`, since when a row has been due, and `needs_person`, whether
     its trouble is shown to a person already. The query must be cheap however large the tables are. `leased` tells how
-    many rows another worker holds right now.
+    many rows of the queue another worker holds right now.
     """
 
     name: str
@@ -84,14 +87,15 @@ class Stage:
 
 
 def claim(queue: Queue, limit: int, only: Sequence[int] | None = None) -> list[int]:
-    """Lock up to `limit` rows of the queue, those due longest first, and return their ids; rows that others hold are
+    """Lock up to `limit` rows of the queue, whose turn it is first, and return their ids; rows that others hold are
     skipped. Needs an open transaction. `only` restricts the claim to rows with these ids."""
+    require_transaction("claim")
     among = "AND q.id = ANY(%(only)s)" if only is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {among}
-            ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+            ORDER BY {queue.order} LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             """,
             {"limit": limit, "only": list(only) if only is not None else None},
         )
@@ -169,19 +173,23 @@ def put_off(queue: Queue, errors: dict[int, str], *, tokens: Mapping[int, int] |
         )
 
 
-def lease(queue: Queue, limit: int, *, connection_id: int | None = None) -> dict[int, int]:
-    """Claim up to `limit` rows for a call outside: commits at once; returns the lease token of each id.
+def lease(queue: Queue, limit: int, *, connection_id: int | None = None, outside: bool = False) -> dict[int, int]:
+    """Claim up to `limit` rows for longer than a transaction: commits at once; returns the lease token of each id.
+
+    For calls `outside` none is claimed while what goes out is stopped. With `connection_id`, only rows that go over
+    that connection.
 
     The lease ends by the database's clock after `settings.LEASE_SECONDS`; then another worker may take the row. With
     `connection_id`, only rows that go over that connection.
     """
     over = "AND q.connection_id = %(connection)s" if connection_id is not None else ""
+    allowed = f"AND {outbound.MAY_GO_OUT}" if outside else ""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH due AS (
-                SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {over}
-                ORDER BY q.ready_at, q.id LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
+                SELECT q.id FROM {queue.table} q WHERE {queue.condition()} {over} {allowed}
+                ORDER BY {queue.order} LIMIT %(limit)s FOR NO KEY UPDATE OF q SKIP LOCKED
             )
             UPDATE {queue.table} q
             SET lease_until = now() + make_interval(secs => %(seconds)s), lease_token = q.lease_token + 1
@@ -191,6 +199,21 @@ def lease(queue: Queue, limit: int, *, connection_id: int | None = None) -> dict
             {"limit": limit, "seconds": settings.LEASE_SECONDS, "connection": connection_id},
         )
         return dict(cursor.fetchall())
+
+
+def give_back(queue: Queue, tokens: Mapping[int, int]) -> None:
+    """End the lease on rows that we are not going to send, as far as it is still ours."""
+    if not tokens:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {queue.table} q SET lease_until = NULL
+            FROM unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
+            WHERE q.id = mine.id AND q.lease_token = mine.token AND q.lease_until IS NOT NULL
+            """,
+            {"ids": list(tokens), "tokens": list(tokens.values())},
+        )
 
 
 def prolong(queue: Queue, tokens: Mapping[int, int]) -> None:
@@ -211,6 +234,7 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
 
     Needs an open transaction. A row that is missing was taken over or changed state meanwhile: leave it alone.
     """
+    require_transaction("lock_leased")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -6,6 +6,7 @@ Everything is kept in rows, so that it holds for all processes on all machines.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection as database
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from oms.common import tickets
 from oms.common.masking import mask_text
-from oms.common.models import Connection
+from oms.common.models import Connection, Team
 
 # How much of the newest measurement goes into a connection's `row_seconds`.
 _WEIGHT = 0.3
@@ -26,6 +27,8 @@ CONNECTION_DOWN = tickets.register_kind(
         "connection_down",
         gettext_lazy("Connection does not answer"),
         "connection",
+        team=Team.TECHNICAL,
+        due_within=timedelta(hours=1),
         reasons={"": gettext_lazy("%(connection)s failed %(failures)d times in a row.")},
         remedies=gettext_lazy("Test it on its page, switch it off, or call the other side. It is tried again anyway."),
     )
@@ -42,7 +45,11 @@ class Slot:
 
 def take_slot(link: Connection) -> Slot | None:
     """A free slot of the connection, held for `settings.LEASE_SECONDS`; None while all its calls are on their way."""
-    return _take(link) or (_take(link) if _add_slots(link) else None)
+    slot = _take(link)
+    if slot is None:
+        _add_slots(link)
+        slot = _take(link)
+    return slot
 
 
 def _take(link: Connection) -> Slot | None:
@@ -63,8 +70,8 @@ def _take(link: Connection) -> Slot | None:
     return Slot(*row) if row else None
 
 
-def _add_slots(link: Connection) -> bool:
-    """Make the slots that are missing; whether there were any."""
+def _add_slots(link: Connection) -> None:
+    """Make the slots that are missing; another process may do so at the same time."""
     with database.cursor() as cursor:
         cursor.execute(
             """
@@ -73,7 +80,6 @@ def _add_slots(link: Connection) -> bool:
             """,
             [link.pk, link.calls_at_once],
         )
-        return cursor.rowcount > 0
 
 
 def keep_slot(slot: Slot) -> None:

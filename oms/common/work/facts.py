@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from oms.common import metrics, tickets
 from oms.common.copying import array, text_array
 from oms.common.errors import OmsError
 from oms.common.masking import describe
-from oms.common.models import FactState, InboundFact, Topic
+from oms.common.models import FactState, InboundFact, Team, TicketResult, Topic
 from oms.common.secrecy import seal
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import BACK_OFF, Stage
@@ -39,6 +39,8 @@ UNKNOWN_SUBJECT = tickets.register_kind(
         "fact_of_unknown",
         gettext_lazy("Message about something unknown"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("%(kind)s about %(subject)s, which we do not know.")},
         remedies=gettext_lazy("Find out what it is about; then apply it again, or discard it."),
     )
@@ -48,6 +50,8 @@ FACT_FAILED = tickets.register_kind(
         "fact_failed",
         gettext_lazy("Message could not be applied"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("%(kind)s about %(subject)s: %(error)s")},
         remedies=gettext_lazy("Mend what the error names; then apply it again, or discard it."),
     )
@@ -57,6 +61,8 @@ FACT_DIFFERS = tickets.register_kind(
         "fact_differs",
         gettext_lazy("Message came again with other content"),
         "fact",
+        team=Team.TECHNICAL,
+        due_within=timedelta(days=1),
         reasons={"": gettext_lazy("The first one under key %(key)s counts; the other side says something else now.")},
         remedies=gettext_lazy("Ask the other side which one is right."),
     )
@@ -112,8 +118,10 @@ def receive(connection_id: int, topic: Topic, news: Sequence[News]) -> None:
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO common_inboundfact (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw)
-            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex')
+            INSERT INTO common_inboundfact
+                (connection_id, topic, fact_key, kind, subject, occurred_at, body, raw, ready_at)
+            SELECT %(connection)s, %(topic)s, n.key, n.kind, n.subject, n.occurred_at, n.body, decode(n.raw, 'hex'),
+                now()
             FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(times)s::timestamptz[],
                     %(bodies)s::jsonb[], %(raws)s::text[])
                 WITH ORDINALITY AS n(key, kind, subject, occurred_at, body, raw, place)
@@ -266,12 +274,12 @@ def _settle(
     with database.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM common_inboundfact WHERE id = ANY(%s::bigint[]) AND state = '{FactState.PENDING}'
-            ORDER BY id FOR NO KEY UPDATE
+            SELECT id, needs_person_since IS NOT NULL FROM common_inboundfact
+            WHERE id = ANY(%s::bigint[]) AND state = '{FactState.PENDING}' ORDER BY id FOR NO KEY UPDATE
             """,
             [array(keys)],
         )
-        waiting = {key for (key,) in cursor.fetchall()}
+        waiting = dict(cursor.fetchall())
     fresh = [fact for fact in facts if fact.id in waiting]
     if not fresh:
         return 0
@@ -289,6 +297,7 @@ def _settle(
                 text_array(verdict.outcome for verdict in verdicts.values()),
             ],
         )
+    tickets.close_tickets([UNKNOWN_SUBJECT, FACT_FAILED], [key for key in verdicts if waiting[key]])
     return len(fresh)
 
 
@@ -323,8 +332,8 @@ def _put_off(errors: Mapping[int, str], ticket: tickets.TicketKind) -> None:
         tickets.open_tickets(ticket, troubles, opened_by="facts")
 
 
-def replay(fact_id: int) -> None:
-    """Let the stage work on the fact once more, with a full number of tries; its tickets are closed.
+def replay(fact_id: int, *, by: str = "") -> None:
+    """Let the stage work on the fact once more, with a full number of tries; its tickets are done.
 
     Raises OmsError for a fact that waits and was not given up.
     """
@@ -332,13 +341,13 @@ def replay(fact_id: int) -> None:
         fact = InboundFact.objects.select_for_update(no_key=True).get(pk=fact_id)
         if fact.state == FactState.PENDING and fact.needs_person_since is None:
             raise OmsError(_("This message is waiting for its turn already."))
+        _close_tickets(fact_id, by)
         _reset(fact_id)
-        _close_tickets(fact_id)
     nudging.nudge(STAGES[Topic(fact.topic)])
 
 
-def discard(fact_id: int) -> None:
-    """Let the fact count for nothing. Raises OmsError unless it is waiting."""
+def discard(fact_id: int, *, by: str = "") -> None:
+    """Let the fact count for nothing; its tickets are done. Raises OmsError unless it is waiting."""
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(
             f"""
@@ -349,7 +358,7 @@ def discard(fact_id: int) -> None:
         )
         if not cursor.rowcount:
             raise OmsError(_("This message is settled already."))
-        _close_tickets(fact_id)
+        _close_tickets(fact_id, by)
 
 
 def _reset(fact_id: int) -> None:
@@ -364,5 +373,9 @@ def _reset(fact_id: int) -> None:
         )
 
 
-def _close_tickets(fact_id: int) -> None:
-    tickets.close_tickets([UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS], [fact_id])
+def _close_tickets(fact_id: int, by: str) -> None:
+    kinds = [UNKNOWN_SUBJECT, FACT_FAILED, FACT_DIFFERS]
+    tickets.close_tickets(kinds, [fact_id], result=TicketResult.DONE, closed_by=by)
+
+
+tickets.register_retry("fact", tickets.Retry("common.replay_inboundfact", lambda key, by: replay(key, by=by)))

@@ -29,12 +29,29 @@ from oms.common.work.claiming import Queue, Stage, lease, put_off
 
 logger = logging.getLogger(__name__)
 
-# One at a time, so that the other workers stay free for orders.
-QUEUE = Queue(
-    Job,
-    "q.state IN ('queued', 'running')",
-    unless="EXISTS (SELECT FROM common_job r WHERE r.id <> q.id AND r.state = 'running' AND r.lease_until >= now())",
-)
+_OPEN = f"('{JobState.QUEUED}', '{JobState.RUNNING}')"
+# Held by who takes a job up until that is committed, so that two at once do not both find room for one more.
+_TAKING_UP = 0x6A6F6273
+
+
+class _JobQueue(Queue):
+    """Jobs that wait, as far as the settings let one more of their kind and owner be in hand."""
+
+    def condition(self) -> str:
+        """See Queue."""
+        of_kind = settings.JOBS_AT_ONCE_OF_KIND
+        limits = [f"WHEN '{name}' THEN {int(of_kind[name])}" for name in KINDS if name in of_kind]
+        of_this_kind = (
+            f"CASE q.kind {' '.join(limits)} ELSE {int(of_kind['default'])} END" if limits else of_kind["default"]
+        )
+        return f"""{super().condition()} AND (
+            SELECT count(*) < {int(settings.JOBS_AT_ONCE)}
+               AND count(*) FILTER (WHERE r.owner_id = q.owner_id) < {int(settings.JOBS_AT_ONCE_OF_OWNER)}
+               AND count(*) FILTER (WHERE r.kind = q.kind) < {of_this_kind}
+            FROM common_job r WHERE r.state IN {_OPEN} AND r.lease_until >= now())"""
+
+
+QUEUE = _JobQueue(Job, f"q.state IN {_OPEN}")
 SLICE_SECONDS = 5.0
 # So many take-ups without a step that got anywhere, and the job fails.
 MAX_TAKE_UPS = 4
@@ -85,7 +102,7 @@ class Turn:
     def step(self, *, is_lasting: bool = True) -> Iterator[Job]:
         """One transaction that holds the job. Raises LeaseLost before anything is done.
 
-        A step whose work would be lost with the worker, such as a part of a file, is not lasting: it prolongs the
+        A step whose work would be lost with the worker, such as the joining of a file, is not lasting: it prolongs the
         lease, but does not clear the count of take-ups.
         """
         with transaction.atomic():
@@ -134,8 +151,7 @@ class Turn:
     def _lock(self) -> bool:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT FROM common_job WHERE id = %s AND lease_token = %s AND state IN ('queued', 'running')"
-                " FOR NO KEY UPDATE",
+                f"SELECT FROM common_job WHERE id = %s AND lease_token = %s AND state IN {_OPEN} FOR NO KEY UPDATE",
                 [self.job.pk, self._token],
             )
             return cursor.rowcount == 1
@@ -212,8 +228,11 @@ def cancel(job_id: int) -> None:
 
 
 def run(limit: int) -> int:
-    """Take up the job that waits longest and work on it for some seconds; returns 1, or 0 where none waits."""
-    tokens = lease(QUEUE, 1)
+    """Take up the job that waits longest and work on it for some seconds; returns 1, or 0 where none may be taken."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TAKING_UP])
+        tokens = lease(QUEUE, 1)
     for job_id, token in tokens.items():
         job = Job.objects.select_related("owner").get(pk=job_id)
         with translation.override(job.params.get("language") or settings.LANGUAGE_CODE):

@@ -70,7 +70,14 @@ def _send(stage: str) -> None:
         return
     _sent_at[stage] = now
     try:
-        _producer_app().send_task(TASK, args=[stage], ignore_result=True, expires=60, retry=False)
+        _producer_app().send_task(
+            TASK,
+            args=[stage],
+            ignore_result=True,
+            expires=60,
+            retry=False,
+            priority=settings.CELERY_TASK_DEFAULT_PRIORITY,
+        )
     except Exception as error:
         # Whatever is wrong with the broker, the order is committed and beat will find it.
         _silent_until = time.monotonic() + REST_SECONDS

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from oms.common.door import errors as api_errors
 from oms.common.door.api import read_json
 from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.common.nesting import check_nesting, nested_too_deeply
 from oms.doors.loc.models import LocOrder
 from orders.api.scoping import OrderScopedView
 from orders.intake.bodies import field_error
@@ -51,6 +52,7 @@ class Code(IntEnum):
     NOT_JSON = 41500
     TOO_MANY = 42900
     FAILED = 50000
+    UNAVAILABLE = 50300
 
 
 class LocError(OmsError):
@@ -106,6 +108,7 @@ _BY_STATUS = {
     413: Code.TOO_LARGE,
     415: Code.NOT_JSON,
     429: Code.TOO_MANY,
+    503: Code.UNAVAILABLE,
 }
 _BY_CODE = {
     "unknown_sku": Code.ITEM_NOT_FOUND,
@@ -168,14 +171,19 @@ def _handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def decode(raw: bytes, kind: type[Body]) -> Body:
-    """The body. Raises LocError or WrongFields."""
+    """The body. Raises LocError, WrongFields or ParseError."""
     try:
         body = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise WrongFields([field_error(error)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LocError(Code.NO_JSON, _("This is not valid JSON: %(reason)s") % {"reason": error}) from error
-    for text in _texts(msgspec.to_builtins(body)):
+    try:
+        value = msgspec.to_builtins(body)
+    except RecursionError as error:
+        raise nested_too_deeply() from error
+    check_nesting(value)
+    for text in _texts(value):
         if any((ord(char) < 32 and char not in "\n\t") or 0xD800 <= ord(char) <= 0xDFFF for char in text):
             raise WrongFields([FieldError("", "control_character", _("Remove the control characters."))])
     return body

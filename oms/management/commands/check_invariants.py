@@ -11,11 +11,12 @@ from inventory.invariants import INVARIANTS as OF_INVENTORY
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
+from oms.common.ticket_invariants import INVARIANTS as OF_TICKETS
 from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.invariants import INVARIANTS as OF_ORDERS
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 
-ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS, *OF_MERCHANTS)
+ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS, *OF_MERCHANTS, *OF_TICKETS)
 
 
 class Command(BaseCommand):

@@ -5,17 +5,10 @@ from argparse import ArgumentParser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from oms.management.whereabouts import find_merchant
 from oms.merchants.calls import credentials
 from oms.merchants.calls.scopes import ALL
 from oms.merchants.models import Merchant
-
-
-def find_merchant(code: str) -> Merchant:
-    """The merchant of the code. Raises CommandError."""
-    found = Merchant.objects.filter(code=code).first()
-    if found is None:
-        raise CommandError(f"There is no merchant {code}.")
-    return found
 
 
 def issue(merchant: Merchant, name: str, **options: object) -> credentials.Issued:

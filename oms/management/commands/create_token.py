@@ -4,7 +4,8 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
-from oms.management.commands.create_credential import find_merchant, issue
+from oms.management.commands.create_credential import issue
+from oms.management.whereabouts import find_merchant
 from oms.merchants.calls.scopes import ALL
 from oms.merchants.models import Merchant
 

@@ -9,14 +9,10 @@ from contextlib import nullcontext
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from oms.common import memory
+from oms.common import memory, outbound
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import run_until_empty
-from oms.merchants.webhooks import sending
-from oms.pipeline import PIPELINE
-
-# Webhooks last: what the other stages did is to be told.
-STAGES = (*PIPELINE, sending.STAGE)
+from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 
 
 class Command(BaseCommand):
@@ -47,10 +43,12 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({"seconds": round(seconds, 3), "claimed": dict(claimed)}))
             return
-        for stage in STAGES:
+        for stage in PIPELINE_AND_WEBHOOKS:
             if claimed[stage.name]:
                 self.stdout.write(f"{stage.name:>20} {claimed[stage.name]:>9}")
         self.stdout.write(f"drained in {seconds:.1f} s")
+        if outbound.is_stopped():
+            self.stdout.write("What goes out is stopped and was left alone: see `manage.py outbound`.")
 
 
 def drain(batch: int) -> Counter[str]:
@@ -58,7 +56,7 @@ def drain(batch: int) -> Counter[str]:
     claimed: Counter[str] = Counter()
     while True:
         before = claimed.total()
-        for stage in STAGES:
+        for stage in PIPELINE_AND_WEBHOOKS:
             if count := run_until_empty(stage, batch):
                 claimed[stage.name] += count
         if claimed.total() == before:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from oms.common import memory
+from oms.management.whereabouts import database_in_words, find_merchant
 from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.intake import rejecting
@@ -96,15 +97,13 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _merchant(code: str | None) -> Merchant:
     if code:
-        found = Merchant.objects.filter(code=code).first()
-        if found is None:
-            raise CommandError(f"There is no merchant {code}.")
-        return found
+        return find_merchant(code)
     self_operated = list(Merchant.objects.filter(kind=Merchant.Kind.SELF_OPERATED)[:2])
     if len(self_operated) != 1:
         raise CommandError(
             "Name the merchant whose channels the orders come from with --merchant."
             if self_operated
-            else "There is no self-operated merchant: run `manage.py load_data` first, or name one with --merchant."
+            else f"There is no self-operated merchant in {database_in_words()}: run `manage.py load_data` first, or"
+            " name one with --merchant."
         )
     return self_operated[0]

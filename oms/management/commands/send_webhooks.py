@@ -5,7 +5,7 @@ import threading
 
 from django.core.management.base import BaseCommand
 
-from oms.merchants.webhooks import sending
+from oms.merchants.webhooks import serving
 
 
 class Command(BaseCommand):
@@ -17,4 +17,4 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        sending.serve(stop.is_set)
+        serving.serve(stop.is_set)

@@ -8,15 +8,12 @@ remembers is never trusted: the statement spends only while the secrets that the
 
 import hashlib
 import hmac
-import ipaddress
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
 
-from django.conf import settings
-from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -28,6 +25,9 @@ from rest_framework.request import Request
 
 from oms.client import signing
 from oms.common.copying import text_array
+from oms.common.door.requests import caller_address
+from oms.common.networks import contains
+from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.calls import credentials, nonces
 from oms.merchants.models import ApiCredential, Merchant
 
@@ -156,7 +156,7 @@ def _find(condition: str, value: str, *, spends: tuple[list[str], str, datetime]
     values: list[object] = [value]
     if spends is not None:
         sql, values = nonces.spending(sql), [value, text_array(spends[0]), *spends[1:]]
-    rows = connection.fetch_prepared(sql, values)
+    rows = fetch_prepared(sql, values)
     if not rows:
         return None
     (row,) = rows
@@ -243,33 +243,9 @@ def _admit(found: _Found, request: HttpRequest) -> None:
         raise AuthenticationFailed(_("This merchant may not use the API. Ask the operator of this site."), code)
     if found.credential.allowed_networks:
         address = caller_address(request)
-        if not any(_contains(network, address) for network in found.credential.allowed_networks):
+        if not any(contains(network, address) for network in found.credential.allowed_networks):
             detail = _("This credential may not be used from %(address)s. Add the address to those that it allows.")
             raise PermissionDenied(detail % {"address": address or "–"}, "address_not_allowed")
-
-
-def caller_address(request: HttpRequest) -> str:
-    """The address that the request came from.
-
-    Behind a proxy it is the last one of X-Forwarded-For, which our own proxy put there; those before it are hearsay.
-    """
-    if settings.BEHIND_PROXY:
-        return request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-    return request.META.get("REMOTE_ADDR", "")
-
-
-def _contains(network: str, address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed) in _network(network)
-
-
-@lru_cache(maxsize=4096)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text)
 
 
 def _expiry(proof: signing.Proof) -> datetime:

@@ -14,31 +14,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
+from oms.common.desk.fields import NetworksField
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
 from oms.merchants.calls import credentials, scopes
 from oms.merchants.models import ApiCredential, CredentialSecret
-from oms.merchants.models.credential import validate_network
-
-
-class NetworksField(forms.CharField):
-    """Addresses and networks, one a line."""
-
-    widget = UnfoldAdminTextareaWidget(attrs={"rows": 3})
-
-    def prepare_value(self, value: Any) -> Any:
-        """A list as lines."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> list[str]:
-        """The lines as a list. Raises ValidationError for one that is no address or network."""
-        networks = super().clean(value).replace(",", " ").split()
-        for network in networks:
-            validate_network(network)
-        return networks
 
 
 class CredentialForm(forms.ModelForm):

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from oms.common.door.requests import caller_address
 from oms.common.errors import OmsError
-from oms.merchants.calls.authentication import caller_address
 from oms.merchants.joining import onboarding
 from oms.merchants.models import ApplicationState, MerchantApplication
 

@@ -15,6 +15,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.models import OneTimePassword
 from oms.merchants.calls import credentials
 from oms.merchants.models import (
     ApplicationDocument,
@@ -108,7 +109,7 @@ def submit(
             application.save()
             for file, (media_type, extension) in zip(files, kinds, strict=True):
                 document = ApplicationDocument(
-                    application=application, name=(file.name or "")[-120:], media_type=media_type, size=file.size
+                    application=application, name=(file.name or "")[-120:], media_type=media_type, size=file.size or 0
                 )
                 document.file.save(f"{uuid4().hex}{extension}", file, save=False)
                 document.save()
@@ -191,9 +192,11 @@ def approve(
 
 
 def add_user(merchant: Merchant, username: str) -> str:
-    """Make a login of the merchant, without any right among staff; returns its password, which is shown once."""
+    """Make a login of the merchant, without any right among staff; returns its password, which is shown once
+    and must be changed at the first log-in."""
     password = get_random_string(16)
     user = get_user_model().objects.create_user(username, password=password)
+    OneTimePassword.objects.create(user=user)
     MerchantUser.objects.create(user=user, merchant=merchant)
     return password
 

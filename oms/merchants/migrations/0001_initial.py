@@ -5,7 +5,9 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 import oms.merchants.models.application
+import oms.common.networks
 import oms.merchants.models.credential
 import oms.merchants.models.webhook
 from decimal import Decimal
@@ -52,7 +54,7 @@ class Migration(migrations.Migration):
                 ('prefix', models.CharField(blank=True, editable=False, max_length=12, verbose_name='token prefix')),
                 ('token_hash', models.CharField(editable=False, max_length=64, null=True, verbose_name='token hash')),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40, validators=[oms.merchants.models.credential.validate_scope]), default=oms.merchants.models.credential.every_scope, size=None, verbose_name='scopes')),
-                ('allowed_networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=49, validators=[oms.merchants.models.credential.validate_network]), blank=True, default=list, help_text='Addresses or networks that may call, such as 203.0.113.0/24; empty: any.', size=None, verbose_name='allowed addresses')),
+                ('allowed_networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=49, validators=[oms.common.networks.validate_network]), blank=True, default=list, help_text='Addresses or networks that may call, such as 203.0.113.0/24; empty: any.', size=None, verbose_name='allowed addresses')),
                 ('calls_per_minute', models.PositiveIntegerField(blank=True, help_text='Empty: as many as the installation allows.', null=True, verbose_name='calls a minute')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last used at')),
@@ -166,6 +168,7 @@ class Migration(migrations.Migration):
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('public_id', models.CharField(default=oms.merchants.models.webhook.new_delivery_id, editable=False, max_length=30, verbose_name='delivery')),
                 ('state', django_fsm.FSMField(choices=[('pending', 'Waiting to be sent'), ('delivered', 'Delivered'), ('failed', 'Failed')], default='pending', max_length=50, protected=True, verbose_name='state')),
+                ('leased_by', models.IntegerField(blank=True, editable=False, null=True, verbose_name='leased by')),
                 ('response_status', models.SmallIntegerField(blank=True, editable=False, null=True, verbose_name='answer')),
                 ('response_excerpt', models.TextField(blank=True, db_default='', editable=False, verbose_name='beginning of the answer')),
                 ('duration_ms', models.IntegerField(blank=True, editable=False, null=True, verbose_name='duration (ms)')),
@@ -209,8 +212,8 @@ class Migration(migrations.Migration):
                 ('description', models.CharField(blank=True, db_default='', max_length=200, verbose_name='description')),
                 ('event_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), size=None, verbose_name='event types')),
                 ('contact_email', models.EmailField(blank=True, db_default='', help_text='Who is told when the endpoint is disabled.', max_length=254, verbose_name='contact e-mail')),
-                ('secret', models.BinaryField(verbose_name='secret')),
-                ('old_secret', models.BinaryField(blank=True, null=True, verbose_name='old secret')),
+                ('secret', oms.common.secrecy.SealedField(verbose_name='secret')),
+                ('old_secret', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='old secret')),
                 ('old_secret_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='old secret signs until')),
                 ('state', django_fsm.FSMField(choices=[('enabled', 'Enabled'), ('disabled', 'Disabled'), ('removed', 'Removed')], default='enabled', max_length=50, protected=True, verbose_name='state')),
                 ('disabled_because', models.CharField(blank=True, choices=[('gone', 'It answered 410 Gone'), ('failing', 'Nothing but failures for days'), ('merchant', 'By the merchant'), ('staff', 'By staff')], db_default='', max_length=10, verbose_name='disabled because')),
@@ -262,7 +265,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('slot', models.SmallIntegerField(verbose_name='slot')),
-                ('encrypted', models.TextField(editable=False, verbose_name='encrypted secret')),
+                ('encrypted', oms.common.secrecy.SealedTextField(editable=False, verbose_name='encrypted secret')),
                 ('hint', models.CharField(max_length=4, verbose_name='ends in')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('retired_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='retired at')),
@@ -283,7 +286,7 @@ class Migration(migrations.Migration):
                 ('fingerprint', models.BinaryField(max_length=32)),
                 ('status', models.SmallIntegerField()),
                 ('headers', models.JSONField(default=dict)),
-                ('body', models.BinaryField()),
+                ('body', oms.common.secrecy.SealedField(only_if="headers ? 'sealed'")),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('merchant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='merchants.merchant')),
             ],

@@ -1,7 +1,6 @@
 """What a merchant's programs prove themselves with."""
 
 import hashlib
-import ipaddress
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -11,17 +10,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.networks import validate_network
+from oms.common.secrecy import SealedField, SealedTextField
 from oms.merchants.calls import scopes
 from oms.merchants.models.merchant import Merchant
-
-
-def validate_network(text: str) -> None:
-    """Raises ValidationError unless the text is an address, or a network such as 203.0.113.0/24."""
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        detail = gettext("%(text)s is no address or network, such as 203.0.113.7 or 203.0.113.0/24.")
-        raise ValidationError(detail % {"text": text}) from error
 
 
 def validate_scope(text: str) -> None:
@@ -102,7 +94,7 @@ class CredentialSecret(models.Model):
         ApiCredential, verbose_name=_("API credential"), on_delete=models.CASCADE, related_name="secrets"
     )
     slot = models.SmallIntegerField(_("slot"))
-    encrypted = models.TextField(_("encrypted secret"), editable=False)
+    encrypted = SealedTextField(_("encrypted secret"), editable=False)
     hint = models.CharField(_("ends in"), max_length=4)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     retired_at = models.DateTimeField(_("retired at"), null=True, blank=True, editable=False)
@@ -152,7 +144,7 @@ class IdempotencyRecord(models.Model):
     fingerprint = models.BinaryField(max_length=32)
     status = models.SmallIntegerField()
     headers = models.JSONField(default=dict)
-    body = models.BinaryField()
+    body = SealedField(only_if="headers ? 'sealed'")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

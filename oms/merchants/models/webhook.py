@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Versioned, WorkItem
+from oms.common.models import TicketSubject, Versioned, WorkItem
+from oms.common.secrecy import SealedField
 from oms.merchants.models.merchant import Merchant
 
 
@@ -58,8 +59,8 @@ class WebhookEndpoint(Versioned):
     contact_email = models.EmailField(
         _("contact e-mail"), db_default="", blank=True, help_text=_("Who is told when the endpoint is disabled.")
     )
-    secret = models.BinaryField(_("secret"))
-    old_secret = models.BinaryField(_("old secret"), null=True, blank=True)
+    secret = SealedField(_("secret"))
+    old_secret = SealedField(_("old secret"), null=True, blank=True)
     old_secret_until = models.DateTimeField(_("old secret signs until"), null=True, blank=True, editable=False)
     state = FSMField(_("state"), choices=EndpointState.choices, default=EndpointState.ENABLED, protected=True)
     disabled_because = models.CharField(
@@ -170,7 +171,12 @@ class DeliveryState(models.TextChoices):
 
 
 class WebhookDelivery(WorkItem):
-    """A piece of news on its way to one endpoint; the columns say how the last try went."""
+    """A piece of news on its way to one endpoint; the columns say how the last try went.
+
+    `leased_by` is the number under which the sender that has it is present, if it is (`webhooks.presence`).
+    """
+
+    ticket_subject = TicketSubject("webhook_delivery")
 
     public_id = models.CharField(_("delivery"), max_length=30, default=new_delivery_id, editable=False)
     event = models.ForeignKey(
@@ -185,6 +191,7 @@ class WebhookDelivery(WorkItem):
         db_constraint=False,
     )
     state = FSMField(_("state"), choices=DeliveryState.choices, default=DeliveryState.PENDING, protected=True)
+    leased_by = models.IntegerField(_("leased by"), null=True, blank=True, editable=False)
     response_status = models.SmallIntegerField(_("answer"), null=True, blank=True, editable=False)
     response_excerpt = models.TextField(_("beginning of the answer"), db_default="", blank=True, editable=False)
     duration_ms = models.IntegerField(_("duration (ms)"), null=True, blank=True, editable=False)

@@ -14,7 +14,9 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, RowColumns, YesFilter
+from oms.common.desk.ticket_words import rows_of
 from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
 from oms.merchants.models import DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -211,3 +213,6 @@ class WebhookDeliveryAdmin(RowColumns, KeysetAdmin):
     def has_resend_permission(self, request: HttpRequest) -> bool:
         """Its own right."""
         return request.user.has_perm("merchants.resend_webhookdelivery")
+
+
+tickets.register_subject("webhook_delivery", rows_of(WebhookDelivery, "public_id"))

@@ -1,6 +1,6 @@
 """What merchants and staff do with webhook endpoints and deliveries.
 
-The one order of locks, here, in `sending` and in `purging`: deliveries by id, then endpoints by id. Whoever holds an
+The one order of locks, here, in `recording` and in `purging`: deliveries by id, then endpoints by id. Whoever holds an
 endpoint and wants deliveries takes those that nobody holds.
 """
 
@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from oms.common import outbound
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.secrecy import seal
 from oms.merchants.models import (
@@ -209,13 +210,14 @@ def ping(endpoint_id: int) -> WebhookDelivery:
         raise NotEnabled(_("The endpoint is not enabled. Enable it first."))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH event AS (
                 INSERT INTO merchants_webhookevent (message_id, merchant_id, type, occurred_at, data)
                 VALUES ('msg_' || replace(gen_random_uuid()::text, '-', ''), %s, %s, now(), %s) RETURNING id
             )
             INSERT INTO merchants_webhookdelivery (public_id, event_id, endpoint_id, state)
-            SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), id, %s, 'pending' FROM event
+            SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), id, %s, '{DeliveryState.PENDING}'
+            FROM event
             RETURNING id
             """,
             [endpoint.merchant_id, PING, json.dumps({"endpoint": endpoint.public_id}), endpoint.pk],
@@ -242,8 +244,11 @@ def resend(delivery_id: int) -> WebhookDelivery:
 def send_notices() -> int:
     """Tell the contacts of endpoints that were disabled by themselves; returns how many were handled.
 
-    Goes on where it ended if the mail server fails: an endpoint is marked only after its mail is out.
+    Goes on where it ended if the mail server fails: an endpoint is marked only after its mail is out. Nobody is told
+    while what goes out is stopped.
     """
+    if outbound.is_stopped():
+        return 0
     due = WebhookEndpoint.objects.filter(notice_due=True).order_by("id")
     for endpoint in due:
         if endpoint.contact_email:

@@ -1,15 +1,15 @@
 """Forgetting news that is over: events, their deliveries and tries, after a while and in small batches."""
 
-from datetime import timedelta
-
 from django.conf import settings
 from django.db import connection, transaction
 
+from oms.merchants.models import DeliveryState, EndpointState
+
 BATCH = 2000
 # Of the event `v` nothing is to be sent any more.
-_OVER = """NOT EXISTS (
+_OVER = f"""NOT EXISTS (
     SELECT FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
-    WHERE d.event_id = v.id AND d.state = 'pending' AND e.state = 'enabled')"""
+    WHERE d.event_id = v.id AND d.state = '{DeliveryState.PENDING}' AND e.state = '{EndpointState.ENABLED}')"""
 
 
 def purge() -> int:
@@ -22,10 +22,11 @@ def purge() -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                SELECT v.id FROM merchants_webhookevent v WHERE v.created_at < now() - %s AND {_OVER}
+                SELECT v.id FROM merchants_webhookevent v
+                WHERE v.created_at < now() - make_interval(days => %s) AND {_OVER}
                 ORDER BY v.created_at LIMIT %s FOR UPDATE SKIP LOCKED
                 """,
-                [timedelta(days=settings.WEBHOOKS_KEEP_DAYS), BATCH],
+                [settings.WEBHOOKS_KEEP_DAYS, BATCH],
             )
             old = [key for (key,) in cursor.fetchall()]
             cursor.execute(
@@ -53,20 +54,20 @@ def purge() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         # A change that was being written while its endpoint was removed may have come after that.
         cursor.execute(
-            """
+            f"""
             WITH left_over AS MATERIALIZED (
                 SELECT d.id FROM merchants_webhookdelivery d JOIN merchants_webhookendpoint e ON e.id = d.endpoint_id
-                WHERE e.state = 'removed' AND d.state = 'pending'
+                WHERE e.state = '{EndpointState.REMOVED}' AND d.state = '{DeliveryState.PENDING}'
                 ORDER BY d.id FOR NO KEY UPDATE OF d
             )
-            UPDATE merchants_webhookdelivery d SET state = 'failed', lease_until = NULL,
+            UPDATE merchants_webhookdelivery d SET state = '{DeliveryState.FAILED}', lease_until = NULL,
                 last_error = 'the endpoint was removed'
             FROM left_over WHERE d.id = left_over.id
             """
         )
         cursor.execute(
-            """
-            DELETE FROM merchants_webhookendpoint e WHERE e.state = 'removed'
+            f"""
+            DELETE FROM merchants_webhookendpoint e WHERE e.state = '{EndpointState.REMOVED}'
               AND NOT EXISTS (SELECT FROM merchants_webhookdelivery d WHERE d.endpoint_id = e.id)
             """
         )

@@ -1,326 +1,30 @@
-"""Sending what is due: claimed endpoint by endpoint, sent side by side, recorded in batches.
-
-An endpoint has only so many messages in flight, more where it answers quickly; one whose last tries failed has a
-single one, after a pause that grows: a slow or dead shop takes no place from the others. A message that a killed sender
-had in hand is sent again under the same id once its lease is over.
-"""
+"""The tries themselves: HTTP requests side by side, on a thread that never touches the database."""
 
 import asyncio
 import concurrent.futures
-import json
-import logging
-import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from http import HTTPStatus
 from types import TracebackType
 
 import httpcore
 import httpx
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
-from standardwebhooks import Webhook
 
 from oms.common.masking import describe
-from oms.common.postgresql.absence import is_away
-from oms.common.secrecy import unseal
-from oms.common.work.claiming import Queue, Stage
-from oms.merchants.models import WebhookDelivery
 from oms.merchants.webhooks.addresses import BadAddress, VettedBackend
+from oms.merchants.webhooks.messages import LONGEST_WAIT_SECONDS, Message, Outcome
 
-logger = logging.getLogger(__name__)
-
-# The specification's schedule: seconds to wait before each try, from the one before.
-SCHEDULE = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-LONGEST_WAIT_SECONDS = 86_400
-JITTER = 0.1
-# After so many failures in a row an endpoint gets one try at a time, with a pause between two.
-SUSPECT_AFTER = 3
-FIRST_PAUSE_SECONDS = 5
-LONGEST_PAUSE_SECONDS = 300
 EXCERPT_BYTES = 1000
 READ_BYTES = 4000
-USER_AGENT = "OMS-Webhooks/1.0"
-IDLE_SECONDS = 0.25
 # How long finished messages are gathered before they are recorded together.
 GATHER_SECONDS = 0.1
-# An endpoint that answers within this is quick, and gets so many times the usual number of messages in flight.
+# An endpoint that answers within this is quick.
 QUICK_MS = 1000
-QUICK_TIMES = 4
-SHUTDOWN_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A claimed delivery with all that sending it needs; `number` is that of this try, from 1."""
-
-    delivery_id: int
-    lease_token: int
-    number: int
-    endpoint_id: int
-    url: str
-    secrets: tuple[bytes, ...]
-    message_id: str
-    type: str
-    occurred_at: datetime
-    data: object
-
-    def body(self) -> str:
-        """What is sent and signed: the same in every try."""
-        content = {"type": self.type, "timestamp": self.occurred_at.isoformat(), "data": self.data}
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-
-    def headers(self, body: str, at: datetime) -> dict[str, str]:
-        """The headers of the specification; a signature for each secret that is valid. `at` is in UTC."""
-        signatures = [_signer(secret).sign(self.message_id, at, body) for secret in self.secrets]
-        return {
-            "content-type": "application/json",
-            "user-agent": USER_AGENT,
-            "webhook-id": self.message_id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(signatures),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a try ended: an answer with its status, or an error."""
-
-    message: Message
-    started_at: datetime
-    duration_ms: int
-    status: int | None = None
-    excerpt: str = ""
-    error: str = ""
-    retry_after: float | None = None
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the endpoint took the message."""
-        return self.status is not None and 200 <= self.status < 300
-
-    def next_wait(self) -> float | None:
-        """Seconds until the next try; None if this was the last one of the schedule."""
-        if self.message.number >= len(SCHEDULE):
-            return None
-        wait = SCHEDULE[self.message.number] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-        return float(min(max(wait, self.retry_after or 0), LONGEST_WAIT_SECONDS))
-
-
-def claim(limit: int, quick: Collection[int] = ()) -> list[Message]:
-    """Lease up to `limit` messages that are due, taking turns among endpoints; commits at once. `quick` are the ids of
-    endpoints that may have more in flight.
-
-    The lease outlives the time-out of a try, so that only a sender that died lets one run out. Times are those of
-    the statement, not of a transaction that a caller may have begun long before.
-    """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH slot AS MATERIALIZED (
-                SELECT e.id, CASE WHEN e.failures >= %(suspect)s THEN 1
-                    WHEN e.id = ANY(%(quick)s::bigint[]) THEN %(more)s
-                    -- The slow ones of a merchant share what one would have.
-                    ELSE greatest(%(each)s / (SELECT count(*) FROM merchants_webhookendpoint o
-                                              WHERE o.merchant_id = e.merchant_id AND o.state = 'enabled'), 1) END - (
-                    SELECT count(*) FROM merchants_webhookdelivery f WHERE f.endpoint_id = e.id
-                      AND f.state = 'pending' AND f.lease_until >= statement_timestamp()) AS free
-                FROM merchants_webhookendpoint e
-                WHERE e.state = 'enabled' AND (e.paused_until IS NULL OR e.paused_until <= statement_timestamp())
-            ), locked AS MATERIALIZED (
-                SELECT q.* FROM slot CROSS JOIN LATERAL (
-                    SELECT d.id, d.endpoint_id, d.ready_at FROM merchants_webhookdelivery d
-                    WHERE d.endpoint_id = slot.id AND d.state = 'pending' AND d.ready_at <= statement_timestamp()
-                      AND (d.lease_until IS NULL OR d.lease_until < statement_timestamp())
-                    ORDER BY d.ready_at, d.id LIMIT greatest(slot.free, 0)
-                    FOR NO KEY UPDATE OF d SKIP LOCKED
-                ) AS q
-            ), due AS (
-                SELECT id FROM (SELECT id, ready_at, row_number() OVER (PARTITION BY endpoint_id ORDER BY ready_at, id)
-                                    AS place FROM locked) AS ranked
-                ORDER BY place, ready_at LIMIT %(limit)s
-            )
-            UPDATE merchants_webhookdelivery d
-            SET lease_until = statement_timestamp() + make_interval(secs => %(lease)s), lease_token = d.lease_token + 1
-            FROM due, merchants_webhookevent v, merchants_webhookendpoint e
-            WHERE d.id = due.id AND v.id = d.event_id AND e.id = d.endpoint_id
-            RETURNING d.id, d.lease_token, d.attempts + 1, e.id, e.url, e.secret,
-                CASE WHEN e.old_secret_until > statement_timestamp() THEN e.old_secret END,
-                v.message_id, v.type, v.occurred_at, v.data
-            """,
-            {
-                "suspect": SUSPECT_AFTER,
-                "quick": list(quick),
-                "each": settings.WEBHOOKS_IN_FLIGHT_PER_ENDPOINT,
-                "more": settings.WEBHOOKS_IN_FLIGHT_PER_ENDPOINT * QUICK_TIMES,
-                "limit": limit,
-                "lease": settings.WEBHOOKS_TIMEOUT_SECONDS * 2 + 30,
-            },
-        )
-        rows = cursor.fetchall()
-    rows.sort(key=lambda row: row[0])
-    return [Message(*row[:5], tuple(bytes(s) for s in row[5:7] if s), *row[7:10], json.loads(row[10])) for row in rows]
-
-
-def finish(outcomes: Sequence[Outcome]) -> None:
-    """Record how tries ended, as far as their leases are still ours, and what they say about the endpoints.
-
-    What cannot be recorded together is recorded one by one: a bad row takes no other with it. Raises OperationalError
-    or InterfaceError while the database is away; recording the same again later does no harm.
-    """
-    if not outcomes:
-        return
-    try:
-        _record(outcomes)
-    except Exception as error:
-        if is_away(error):
-            raise
-        logger.exception("%d outcomes could not be recorded together; each is recorded alone", len(outcomes))
-        for outcome in outcomes:
-            _record_alone(outcome)
-
-
-def _record_alone(outcome: Outcome) -> None:
-    """Record one outcome; without what the endpoint said, should that be what cannot be recorded."""
-    try:
-        _record([outcome])
-    except Exception as error:
-        if is_away(error):
-            raise
-        logger.exception("the outcome of webhook delivery %d could not be recorded", outcome.message.delivery_id)
-        reason = f"what was answered could not be recorded: {type(error).__name__}"
-        try:
-            _record([replace(outcome, excerpt="", error=reason, retry_after=None)])
-        except Exception as worse:
-            if is_away(worse):
-                raise
-            # It is sent again when its lease is over.
-            logger.exception("nothing could be recorded of webhook delivery %d", outcome.message.delivery_id)
-
-
-def _record(outcomes: Sequence[Outcome]) -> None:
-    waits = [None if outcome.is_success else outcome.next_wait() for outcome in outcomes]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH told AS (
-                SELECT * FROM unnest(%(ids)s::bigint[], %(tokens)s::int[], %(numbers)s::int[], %(states)s::text[],
-                    %(waits)s::float8[], %(started)s::timestamptz[], %(durations)s::int[], %(statuses)s::int[],
-                    %(excerpts)s::text[], %(errors)s::text[])
-                AS t(id, token, number, state, wait, started_at, duration_ms, status, excerpt, error)
-            ), mine AS MATERIALIZED (
-                SELECT d.id FROM merchants_webhookdelivery d JOIN told t ON t.id = d.id AND t.token = d.lease_token
-                WHERE d.state = 'pending' AND d.attempts < t.number ORDER BY d.id FOR NO KEY UPDATE OF d
-            ), recorded AS (
-                UPDATE merchants_webhookdelivery d SET
-                    state = t.state, attempts = t.number, lease_until = NULL,
-                    ready_at = statement_timestamp() + make_interval(secs => coalesce(t.wait, 0)),
-                    response_status = t.status, response_excerpt = t.excerpt, last_error = t.error,
-                    duration_ms = t.duration_ms, last_attempt_at = t.started_at,
-                    delivered_at = CASE WHEN t.state = 'delivered' THEN statement_timestamp() ELSE d.delivered_at END
-                FROM mine JOIN told t USING (id) WHERE d.id = mine.id
-                RETURNING d.id
-            )
-            INSERT INTO merchants_webhookattempt
-                (delivery_id, number, started_at, duration_ms, response_status, response_excerpt, error)
-            SELECT t.id, t.number, t.started_at, t.duration_ms, t.status, t.excerpt, t.error
-            FROM recorded JOIN told t USING (id) ORDER BY t.started_at
-            """,
-            {
-                "ids": [outcome.message.delivery_id for outcome in outcomes],
-                "tokens": [outcome.message.lease_token for outcome in outcomes],
-                "numbers": [outcome.message.number for outcome in outcomes],
-                "states": [
-                    "delivered" if outcome.is_success else "failed" if wait is None else "pending"
-                    for outcome, wait in zip(outcomes, waits, strict=True)
-                ],
-                "waits": waits,
-                "started": [outcome.started_at for outcome in outcomes],
-                "durations": [outcome.duration_ms for outcome in outcomes],
-                "statuses": [outcome.status for outcome in outcomes],
-                "excerpts": [outcome.excerpt for outcome in outcomes],
-                "errors": [outcome.error for outcome in outcomes],
-            },
-        )
-        _note_health(outcomes)
-
-
-def _note_health(outcomes: Sequence[Outcome]) -> None:
-    """One success ends a row of failures; after some in a row the endpoint rests between two tries."""
-    endpoints = sorted({outcome.message.endpoint_id for outcome in outcomes})
-    of = {key: [outcome for outcome in outcomes if outcome.message.endpoint_id == key] for key in endpoints}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH news AS (
-                SELECT * FROM unnest(%(ids)s::bigint[], %(successes)s::int[], %(failures)s::int[], %(rests)s::float8[])
-                    AS n(id, successes, failures, rest)
-            ), known AS MATERIALIZED (
-                SELECT e.id, n.successes, n.rest, e.failing_since,
-                    CASE WHEN n.successes > 0 THEN 0 ELSE e.failures + n.failures END AS failures
-                FROM merchants_webhookendpoint e JOIN news n USING (id)
-                -- A success that changes nothing is noted once a minute. Who failed is locked here, in order: it may
-                -- have to be disabled next.
-                WHERE n.failures > 0 OR e.failures > 0 OR e.last_success_at IS NULL
-                   OR e.last_success_at < statement_timestamp() - interval '1 minute'
-                ORDER BY e.id FOR NO KEY UPDATE OF e
-            ), judged AS (
-                SELECT k.*, greatest(k.rest, CASE WHEN k.failures < %(suspect)s THEN 0
-                    ELSE least(%(pause)s * 2.0 ^ least(k.failures - %(suspect)s, 20), %(longest)s) END) AS pause
-                FROM known k
-            )
-            UPDATE merchants_webhookendpoint e SET
-                failures = j.failures,
-                failing_since = CASE WHEN j.failures > 0 THEN coalesce(j.failing_since, statement_timestamp()) END,
-                last_success_at = CASE WHEN j.successes > 0 THEN statement_timestamp() ELSE e.last_success_at END,
-                paused_until = CASE WHEN j.pause > 0 THEN statement_timestamp() + make_interval(secs => j.pause) END
-            FROM judged j WHERE e.id = j.id
-            """,
-            {
-                "ids": endpoints,
-                "successes": [sum(outcome.is_success for outcome in of[key]) for key in endpoints],
-                "failures": [sum(not outcome.is_success for outcome in of[key]) for key in endpoints],
-                "rests": [
-                    float(min(max(outcome.retry_after or 0 for outcome in of[key]), LONGEST_PAUSE_SECONDS))
-                    for key in endpoints
-                ],
-                "suspect": SUSPECT_AFTER,
-                "pause": FIRST_PAUSE_SECONDS,
-                "longest": LONGEST_PAUSE_SECONDS,
-            },
-        )
-    failed = [key for key in endpoints if not all(outcome.is_success for outcome in of[key])]
-    gone = [key for key in failed if any(outcome.status == HTTPStatus.GONE for outcome in of[key])]
-    if failed:
-        _disable_hopeless(failed, gone)
-
-
-def _disable_hopeless(failed: list[int], gone: list[int]) -> None:
-    """Who is gone, or failed for days without one success, is told nothing more; the merchant is to know."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH hopeless AS MATERIALIZED (
-                SELECT id FROM merchants_webhookendpoint
-                WHERE id = ANY(%(failed)s) AND state = 'enabled'
-                  AND (id = ANY(%(gone)s) OR failing_since < statement_timestamp() - %(patience)s)
-                ORDER BY id FOR NO KEY UPDATE
-            )
-            UPDATE merchants_webhookendpoint e SET state = 'disabled', disabled_at = statement_timestamp(),
-                disabled_because = CASE WHEN e.id = ANY(%(gone)s) THEN 'gone' ELSE 'failing' END, notice_due = true
-            FROM hopeless WHERE e.id = hopeless.id
-            RETURNING e.public_id, e.disabled_because
-            """,
-            {"failed": failed, "gone": gone, "patience": timedelta(days=settings.WEBHOOKS_DISABLE_AFTER_DAYS)},
-        )
-        for public_id, because in cursor.fetchall():
-            logger.warning("webhook endpoint %s was disabled: %s", public_id, because)
 
 
 class Sender:
@@ -389,11 +93,6 @@ class Sender:
         await self._pool.aclose()
 
 
-@lru_cache(maxsize=256)
-def _signer(sealed_secret: bytes) -> Webhook:
-    return Webhook(unseal(sealed_secret))
-
-
 @lru_cache(maxsize=1)
 def _ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
@@ -411,7 +110,7 @@ async def send(message: Message, pool: httpcore.AsyncConnectionPool) -> Outcome:
             headers = {"host": url.netloc.decode(), **message.headers(body, started_at)}
             timeouts = {"connect": settings.WEBHOOKS_CONNECT_TIMEOUT_SECONDS}
             async with pool.stream(
-                "POST", target, headers=headers, content=body.encode(), extensions={"timeout": timeouts}
+                "POST", target, headers=list(headers.items()), content=body.encode(), extensions={"timeout": timeouts}
             ) as response:
                 status, retry_after = response.status, _retry_after(response)
                 excerpt = await _beginning(response)
@@ -464,51 +163,3 @@ def _retry_after(response: httpcore.Response) -> float | None:
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return min(max((moment - datetime.now(UTC)).total_seconds(), 0), LONGEST_WAIT_SECONDS) or None
     return None
-
-
-def run(limit: int) -> int:
-    """Send what is due, up to `limit` messages, and wait for how it ends; returns how many were claimed."""
-    messages = claim(min(limit, settings.WEBHOOKS_IN_FLIGHT))
-    if messages:
-        with Sender() as sender:
-            sender.start(messages)
-            while sender.in_flight:
-                finish(sender.collect(settings.WEBHOOKS_TIMEOUT_SECONDS * 2))
-    return len(messages)
-
-
-def serve(should_stop: Callable[[], bool]) -> None:
-    """Send for ever, until told to stop; then what is in flight has a few seconds to end, the rest is sent again."""
-    with Sender() as sender:
-        ended: list[Outcome] = []  # and not recorded yet
-        while not should_stop():
-            try:
-                ended += sender.collect(IDLE_SECONDS)
-                finish(ended)
-                ended = []
-                free = settings.WEBHOOKS_IN_FLIGHT - sender.in_flight
-                sender.start(claim(free, sender.quick) if free > 0 else [])
-            except (DatabaseError, InterfaceError) as error:
-                if is_away(error):
-                    logger.exception("the database cannot be reached; trying again in a second")
-                else:
-                    logger.exception("a round of sending failed; trying again in a second")
-                connection.close()
-                time.sleep(1)
-        deadline = time.monotonic() + SHUTDOWN_SECONDS
-        while (ended or sender.in_flight) and time.monotonic() < deadline:
-            ended += sender.collect(IDLE_SECONDS)
-            finish(ended)
-            ended = []
-
-
-# In `manage.py drain` only: what is due is tried once. Workers never run it: `manage.py send_webhooks` serves.
-STAGE = Stage(
-    "send_webhooks",
-    run,
-    queue=Queue(
-        WebhookDelivery,
-        "q.state = 'pending'",
-        unless="(SELECT e.state FROM merchants_webhookendpoint e WHERE e.id = q.endpoint_id) <> 'enabled'",
-    ),
-)

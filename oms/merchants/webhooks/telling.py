@@ -11,13 +11,15 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from oms.merchants.models import DeliveryState, EndpointState
+
 # A setting of the running transaction: while it is on, nothing is told.
 _SILENT = "oms.without_messages"
 
 # Whether anything must be told at all: the one cheap question that every batch of changes pays.
 NOBODY_LISTENS = f"""
     current_setting('{_SILENT}', true) = 'on'
-    OR NOT EXISTS (SELECT FROM merchants_webhookendpoint WHERE state = 'enabled')
+    OR NOT EXISTS (SELECT FROM merchants_webhookendpoint WHERE state = '{EndpointState.ENABLED}')
 """
 
 # Whether the endpoint `e` wants news of the type `n.type`: `*`, the type itself, or its beginning as in `order.*`.
@@ -53,15 +55,16 @@ def statement(news: str) -> str:
                 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id, n.*
             FROM (SELECT * FROM n ORDER BY position) AS n
             WHERE EXISTS (SELECT FROM merchants_webhookendpoint e
-                          WHERE e.merchant_id = n.merchant_id AND e.state = 'enabled' AND {_WANTS})
+                          WHERE e.merchant_id = n.merchant_id AND e.state = '{EndpointState.ENABLED}' AND {_WANTS})
         ), event AS (
             INSERT INTO merchants_webhookevent (id, message_id, merchant_id, type, occurred_at, data)
             SELECT id, message_id, merchant_id, type, occurred_at, data FROM wanted
         )
         INSERT INTO merchants_webhookdelivery (public_id, event_id, endpoint_id, state)
-        SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), n.id, e.id, 'pending'
+        SELECT 'dlv_' || left(replace(gen_random_uuid()::text, '-', ''), 24), n.id, e.id,
+            '{DeliveryState.PENDING}'
         FROM wanted n JOIN merchants_webhookendpoint e
-          ON e.merchant_id = n.merchant_id AND e.state = 'enabled' AND {_WANTS}
+          ON e.merchant_id = n.merchant_id AND e.state = '{EndpointState.ENABLED}' AND {_WANTS}
         ORDER BY n.id, e.id
     """
 

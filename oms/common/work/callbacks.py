@@ -1,0 +1,119 @@
+"""Messages of connected systems: told genuine, stored raw, answered, and only then worked on (see `facts`)."""
+
+import hashlib
+import logging
+from dataclasses import replace
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from oms.common import tickets
+from oms.common.errors import OmsError
+from oms.common.masking import describe
+from oms.common.models import Connection, FactState, InboundFact, SystemKind, Team, Topic
+from oms.common.networks import contains
+from oms.common.secrecy import unseal
+from oms.common.work import facts, protocols
+from oms.common.work.protocols import Message, NotGenuine, Reply
+
+logger = logging.getLogger(__name__)
+
+TOPICS = {
+    SystemKind.WAREHOUSE: Topic.WAREHOUSE,
+    SystemKind.CARRIER: Topic.CARRIER,
+    SystemKind.PAYMENT: Topic.PAYMENT,
+}
+UNREADABLE = "unreadable"
+MESSAGE_UNREADABLE = tickets.register_kind(
+    tickets.TicketKind(
+        "message_unreadable",
+        gettext_lazy("Message could not be read"),
+        "fact",
+        Team.TECHNICAL,
+        reasons={"": gettext_lazy("A genuine message of %(connection)s is kept, but not understood: %(error)s")},
+        remedies=gettext_lazy("Once the adapter understands it, apply it again; or discard it."),
+    )
+)
+
+
+def receive(link: Connection, message: Message, *, address: str) -> Reply:
+    """Take a message that came from a network address; returns the answer in the protocol's own words.
+
+    What is genuine is stored, even where the adapter does not understand it: then a person finds a ticket.
+    """
+    speaker = protocols.speaker(link)
+    try:
+        _check_address(link, address)
+        speaker.verify(link, message)
+    except NotGenuine as refusal:
+        logger.warning("a message for %s was refused: %s", link.code, refusal)
+        return speaker.refused(link, refusal)
+    try:
+        news = _read(link, message.body)
+    except Exception as error:
+        logger.exception("a message of %s could not be read", link.code)
+        _keep_unreadable(link, message, describe(error))
+    else:
+        # The message itself is kept once, with the first of what it says.
+        if news:
+            news[0] = replace(news[0], raw=message.body)
+        facts.receive(link.pk, TOPICS[SystemKind(link.kind)], news)
+    Connection.objects.filter(pk=link.pk).update(last_heard_at=timezone.now())
+    return speaker.accepted(link, message)
+
+
+def _read(link: Connection, body: str) -> list[facts.News]:
+    if "\0" in body or "\\u0000" in body:
+        raise protocols.Unreadable("The message has NUL characters.")
+    return list(protocols.speaker(link).read(link, body))
+
+
+def _check_address(link: Connection, address: str) -> None:
+    if link.allowed_addresses and not any(contains(network, address) for network in link.allowed_addresses):
+        raise NotGenuine(_("Messages from %(address)s are not taken.") % {"address": address or "–"})
+
+
+def _keep_unreadable(link: Connection, message: Message, error: str) -> None:
+    key = f"unreadable:{hashlib.sha256(message.body.encode()).hexdigest()}"
+    news = facts.News(key, UNREADABLE, "", message.received_at, raw=message.body)
+    with transaction.atomic():
+        facts.receive(link.pk, TOPICS[SystemKind(link.kind)], [news])
+        fact = InboundFact.objects.filter(connection=link, fact_key=key, state=FactState.PENDING)
+        fact.update(needs_person_since=timezone.now(), last_error=error)
+        troubles = [
+            tickets.Trouble(pk, "", {"connection": link.code, "error": error})
+            for pk in fact.values_list("pk", flat=True)
+        ]
+        tickets.open_tickets(MESSAGE_UNREADABLE, troubles, opened_by="callbacks")
+
+
+def read_again(fact_id: int) -> int:
+    """Read a kept message that was not understood once more; returns how many facts it holds.
+
+    Raises OmsError where it is still not understood, or is settled already.
+    """
+    with transaction.atomic():
+        fact = InboundFact.objects.select_for_update(no_key=True).select_related("connection").get(pk=fact_id)
+        if fact.kind != UNREADABLE or fact.state != FactState.PENDING or fact.raw is None:
+            raise OmsError(_("This message is settled already."))
+        try:
+            news = _read(fact.connection, unseal(fact.raw))
+        except Exception as error:
+            raise OmsError(_("It is still not understood: %(error)s") % {"error": describe(error)}) from error
+        facts.receive(fact.connection_id, Topic(fact.topic), news)
+        InboundFact.objects.filter(pk=fact_id).update(
+            state=FactState.APPLIED, settled_at=timezone.now(), needs_person_since=None, outcome="read_again"
+        )
+        tickets.close_tickets([MESSAGE_UNREADABLE], [fact_id])
+        return len(news)
+
+
+def replay(fact_id: int) -> None:
+    """Let a fact be worked on once more, or a message that was not understood be read again. Raises OmsError."""
+    kind = InboundFact.objects.values_list("kind", flat=True).get(pk=fact_id)
+    if kind == UNREADABLE:
+        read_again(fact_id)
+    else:
+        facts.replay(fact_id)

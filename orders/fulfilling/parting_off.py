@@ -1,0 +1,132 @@
+"""Taking units off a sub-order into one of its own beside it: units that were cancelled, or what a warehouse did not
+send of a sub-order that left in part.
+
+Nothing is apportioned anew: the units take along the part of their lines' shares that is theirs, and what stays keeps
+the rest.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db import connection
+
+from inventory import reserving
+from oms.common.copying import records
+from orders import kinds, timeline
+from orders.actors import Actor
+from orders.fulfilling.parts import (
+    SET_TOTALS,
+    NewPart,
+    Numbers,
+    Part,
+    Source,
+    insert,
+    new_line_ids,
+    new_part_ids,
+    read_sources,
+    write_lines,
+)
+from orders.models import OrderEvent, SubOrder, SubOrderState
+
+# A new part holds no stock: what was promised to its units is given back.
+STATES = (SubOrderState.CANCELLED, SubOrderState.AWAITING_ALLOCATION)
+
+
+def part_off(sub_order_id: int, units: Mapping[int, int], *, state: SubOrderState, actor: Actor, why: str = "") -> int:
+    """Take units off the lines (by line id) of one sub-order; returns the id of the new sub-order. See
+    `part_off_all`."""
+    return part_off_all({sub_order_id: units}, state=state, actor=actor, why=why)[sub_order_id]
+
+
+def part_off_all(
+    units: Mapping[int, Mapping[int, int]], *, state: SubOrderState, actor: Actor, why: str = ""
+) -> dict[int, int]:
+    """Take units off sub-orders (by id, then by line id), for each into a sub-order of its own that begins as
+    `cancelled`, or as `awaiting_allocation` to be sourced anew; returns the new sub-orders' ids by those of the old.
+
+    A line of which all units go moves as it is. What was promised to the units is given back. `why` is a code for the
+    timeline: "partly_shipped". As many statements for many sub-orders as for one.
+
+    The orders and all these sub-orders must be locked, and something of each sub-order must stay: raises ValueError
+    otherwise, for units that a line does not have, and for another state.
+    """
+    if state not in STATES:
+        raise ValueError(f"units cannot be parted off as {state}")
+    if not units:
+        return {}
+    rows = _read(units)
+    numbers = Numbers((order_id, number) for order_id, number in rows.values())
+    sources = read_sources(units)
+    _check(units, sources)
+    split = sum(sources[line].quantity > count for cut in units.values() for line, count in cut.items())
+    line_ids, part_ids = iter(new_line_ids(split)), iter(new_part_ids(len(units)))
+    kept = {key: Part(key, number, None, []) for key, (_order_id, number) in rows.items()}
+    new = {key: Part(next(part_ids), numbers.next(kept[key].number), key, []) for key in units}
+    for line_id, source in sources.items():
+        count, key = units[source.sub_order_id].get(line_id, 0), source.sub_order_id
+        if not count:
+            kept[key].lines.append(source.line(line_id, source.quantity, source.shares, is_new=False, is_kept=True))
+        elif count == source.quantity:
+            new[key].lines.append(source.line(line_id, count, source.shares, is_new=False))
+        else:
+            taken = source.shares.take(count, source.quantity)
+            new[key].lines.append(source.line(next(line_ids), count, taken, is_new=True))
+            rest = source.shares.less(taken)
+            kept[key].lines.append(source.line(line_id, source.quantity - count, rest, is_new=False))
+    reserving.release_units(
+        {line_id: count for cut in units.values() for line_id, count in cut.items()},
+        actor=actor.name,
+        note=why or state.value,
+    )
+    insert([NewPart(part, state) for part in new.values()])
+    write_lines([*kept.values(), *new.values()])
+    _shrink(list(kept.values()))
+    if state == SubOrderState.CANCELLED:
+        timeline.record_of_sub_orders([part.id for part in new.values()], kinds.SUB_ORDER_CANCELLED, actor)
+    else:
+        _tell([(rows[key][0], kept[key], part) for key, part in new.items()], actor, why)
+    return {key: part.id for key, part in new.items()}
+
+
+def _read(sub_order_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
+    """Order id and number by sub-order id."""
+    rows = SubOrder.objects.filter(pk__in=list(sub_order_ids)).order_by("id").values_list("pk", "order_id", "number")
+    return {key: (order_id, number) for key, order_id, number in rows}
+
+
+def _check(units: Mapping[int, Mapping[int, int]], sources: Mapping[int, Source]) -> None:
+    for key, cut in units.items():
+        has = {line_id: source.quantity for line_id, source in sources.items() if source.sub_order_id == key}
+        if not cut or any(not 1 <= count <= has.get(line_id, 0) for line_id, count in cut.items()):
+            raise ValueError(f"sub-order {key} does not have the units {dict(cut)}")
+        if sum(cut.values()) == sum(has.values()):
+            raise ValueError(f"nothing would stay of sub-order {key}")
+
+
+def _shrink(kept: Sequence[Part]) -> None:
+    """The sub-orders have less now; one that waits for stock may lack less, too, and is tried again."""
+    backordered = f"s.state = '{SubOrderState.BACKORDERED}'"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE orders_suborder s SET part_count = s.part_count + 1, {SET_TOTALS},
+                shortage = CASE WHEN {backordered} THEN NULL ELSE s.shortage END,
+                ready_at = CASE WHEN {backordered} THEN now() ELSE s.ready_at END
+            FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p WHERE s.id = p.id
+            """,
+            [records({"id": part.id, **part.totals()} for part in kept)],
+        )
+
+
+def _tell(parted: Sequence[tuple[int, Part, Part]], actor: Actor, why: str) -> None:
+    """On the timeline of each order (by id): what was parted off which sub-order, and why."""
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order_id=order_id,
+            sub_order_id=kept.id,
+            kind=kinds.PARTED.code,
+            actor_kind=actor.kind,
+            actor=actor.name,
+            data={"number": kept.number, "parts": [new.number], "why": why},
+        )
+        for order_id, kept, new in parted
+    )

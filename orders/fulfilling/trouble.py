@@ -1,0 +1,25 @@
+"""What people must look at on an order's way: kinds of tickets, and their words."""
+
+from datetime import timedelta
+
+from django.utils.translation import gettext_lazy as _
+
+from oms.common import tickets
+
+NOBODY_ELSE = tickets.register_kind(
+    tickets.TicketKind(
+        "nobody_else_sends",
+        _("No other warehouse can send it"),
+        "sub_order",
+        team="logistics",
+        due_within=timedelta(hours=4),
+        reasons={
+            "none_left": _("%(warehouses)s refused %(number)s, and no other warehouse serves the buyer."),
+            "others_short": _("%(warehouses)s refused %(number)s, and the other warehouses lack %(short)s."),
+        },
+        remedies=_(
+            "Bring the goods to another warehouse: then it goes on by itself. Or cancel it, wholly or in part, after"
+            " talking to the buyer."
+        ),
+    )
+)

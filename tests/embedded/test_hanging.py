@@ -1,0 +1,104 @@
+"""A PostgreSQL that hangs, all its processes stopped: the probes of a real web server still answer."""
+
+import json
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+from oms import figures, probes
+from oms.embedded import addresses
+from oms.embedded.processes import wait_until
+
+# The probes look at the list of migrations only.
+PREPARE = """
+import django
+django.setup()
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+executor = MigrationExecutor(connection)
+executor.migrate(executor.loader.graph.leaf_nodes(), fake=True)
+"""
+READERS = 10
+
+
+@pytest.fixture
+def site(folder: Any, run: Callable[..., Any], run_user: Callable[..., Any]) -> str:
+    """The address of a web server with four threads on the folder's PostgreSQL; there is no broker."""
+    environment = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "oms.settings", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    user = run_user(PREPARE, **environment)
+    user.wait_for("attached")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    web = ["-m", "gunicorn", "oms.wsgi:application", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
+    run(*web, "--threads", "4", "--no-control-socket", DATABASE_URL=addresses.database_url(folder.path), **environment)
+    address = f"http://127.0.0.1:{port}"
+    assert wait_until(lambda: answers(f"{address}/health/live"), 60)
+    return address
+
+
+def answers(address: str) -> bool:
+    try:
+        return ask(address)[0] == 200
+    except OSError:
+        return False
+
+
+def ask(address: str) -> tuple[int, str]:
+    """Status and body; an answer that takes much longer than it may is an error."""
+    try:
+        with urllib.request.urlopen(address, timeout=15) as response:  # noqa: S310 - our own server
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@contextmanager
+def stopped(server: int) -> Iterator[None]:
+    """Within it the server and its children stand still."""
+    processes = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def refusals(address: str) -> list[str]:
+    """Five answers that were no success, in a row after those that were kept from before."""
+    assert wait_until(lambda: ask(address)[0] == 503, 30)
+    found = [ask(address) for _ in range(5)]
+    assert {status for status, _body in found} == {503}
+    return [body for _status, body in found]
+
+
+def test_while_postgresql_hangs_live_answers_and_ready_says_503_however_many_ask(folder: Any, site: str) -> None:
+    assert ask(f"{site}/health/ready")[0] == 200
+
+    with ThreadPoolExecutor(2 * READERS) as readers, stopped(folder.server_pid()):
+        ready = [readers.submit(refusals, f"{site}/health/ready") for _ in range(READERS)]
+        others = [readers.submit(ask, f"{site}/{path}") for path in ("metrics", "health/progress") * (READERS // 2)]
+        everything: list[Future[Any]] = [*ready, *others]
+        while not all(asked.done() for asked in everything):
+            assert ask(f"{site}/health/live") == (200, '{"status": "ok"}')
+
+    for body in (body for asked in ready for body in asked.result()):
+        assert json.loads(body)["checks"]["database"] == "does not answer"
+    assert [status for status, _body in (asked.result() for asked in others)] == [200, 503] * (READERS // 2)
+    assert all("\noms_database_up 0.0\n" in asked.result()[1] for asked in others[::2])
+    # It goes on when the database does.
+    assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
+
+
+def test_no_probe_waits_for_longer_than_two_seconds() -> None:
+    assert probes.DATABASE.deadline_seconds + probes.BROKER.deadline_seconds < 2
+    assert figures.FIGURES.deadline_seconds <= 2

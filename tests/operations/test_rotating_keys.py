@@ -1,0 +1,236 @@
+"""The key that seals is changed while the site runs, and no sealed column can be forgotten."""
+
+import ast
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from cryptography.fernet import InvalidToken
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection, models
+
+from inventory.models import Sku
+from logistics.models import VirtualDelivery
+from logistics.virtual import delivering
+from oms.common import resealing, secrecy
+from oms.common.models import Connection, SystemKind, Topic
+from oms.common.work import facts
+from oms.embedded import CHECKOUT
+from oms.merchants.calls import credentials
+from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
+from oms.merchants.webhooks import endpoints
+from orders.changing import readdressing
+from orders.models import OrderEvent
+from orders.models.notification import BuyerNotification, NotificationContent
+from orders.timeline import changes_of
+from tests import factories, steps
+from tests.api import samples
+
+pytestmark = pytest.mark.django_db
+
+# Who seals, and in which column it is stored. Whoever calls `seal` somewhere else stores what it returns in a
+# SealedField or a SealedTextField, adds a value of it to `something_of_everything`, and the place here.
+SEALERS = {
+    "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
+    "oms/common/models/connection.py": ["common_connection.credentials"],
+    "oms/common/work/facts.py": ["common_inboundfact.raw"],
+    "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
+    "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
+    "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
+    "orders/models/notification.py": ["orders_buyernotification.content"],
+    "orders/timeline.py": ["orders_orderevent.sealed"],
+}
+COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)
+
+
+@pytest.fixture
+def something_of_everything(shop: factories.Shop, settings: Any) -> None:
+    """A value in every sealed column, sealed with the key `old`, which is the second one now."""
+    settings.CREDENTIAL_KEYS = ["old"]
+    api = factories.client_of(shop.merchant)
+    sku: Sku = samples.virtual_sku(shop)
+    order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
+    new = readdressing.Recipient(name="李四")
+    readdressing.change_recipient(shop.place_order().pk, new, actor=steps.STAFF)
+    kind = VirtualDelivery.Kind.ACTIVATION_CODE
+    steps.approve_and_split()
+    factories.run(samples.allocating.run)
+    delivering.deliver(order.pk, kind, "code 1", actor=steps.STAFF)
+    content = NotificationContent(message="hello")
+    BuyerNotification.sealed(content, merchant=shop.merchant, buyer_reference="B", kind="x").save()
+    credentials.issue(shop.merchant, "signs")
+    body = {"url": "https://1.1.1.1/", "event_types": ["*"]}
+    answer = api.post("/api/v1/webhook-endpoints", body, format="json", HTTP_IDEMPOTENCY_KEY="sealed")
+    assert answer.status_code == 201, answer.content
+    endpoints.rotate_secret(WebhookEndpoint.objects.get().pk)
+    api.post("/api/v1/orders", shop.body(), format="json", HTTP_IDEMPOTENCY_KEY="plain")
+    link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
+    link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
+    facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    settings.CREDENTIAL_KEYS = ["new", "old"]
+
+
+def rotate(*arguments: str) -> tuple[int, str]:
+    """The command's exit code and output."""
+    output = StringIO()
+    try:
+        call_command("rotate_sealing_keys", *arguments, stdout=output)
+    except SystemExit as end:
+        return int(end.code or 0), output.getvalue()
+    return 0, output.getvalue()
+
+
+def needed_keys() -> set[int | None]:
+    return {place for field in secrecy.fields() for place in resealing.look(field).by_key}
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any) -> None:
+    assert needed_keys() == {1}
+    assert rotate("--check")[0] == 1
+
+    status, output = rotate()
+
+    assert status == 0
+    for column in COLUMNS:
+        assert re.search(rf"^{column}: ([1-9]\d*) of \1 sealed anew$", output, re.MULTILINE), output
+    assert f"key 2 ({secrecy.fingerprint('old')}): opens 0, no longer used, may be removed" in output
+    settings.CREDENTIAL_KEYS = ["new"]
+    assert needed_keys() == {0}
+    assert VirtualDelivery.objects.get().opened() == "code 1"
+    assert BuyerNotification.objects.get().opened().message == "hello"
+    assert changes_of(OrderEvent.objects.get(kind="recipient_changed")) == {"name": ("张华", "李四")}
+    assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
+    plain = IdempotencyRecord.objects.get(key="plain")
+    assert bytes(plain.body).startswith(b"{")
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_an_answer_that_was_sealed_is_given_again_after_the_rotation(shop: factories.Shop, settings: Any) -> None:
+    rotate()
+    settings.CREDENTIAL_KEYS = ["new"]
+    body = {"url": "https://1.1.1.1/", "event_types": ["*"]}
+    api = factories.client_of(shop.merchant)
+
+    again = api.post("/api/v1/webhook-endpoints", body, format="json", HTTP_IDEMPOTENCY_KEY="sealed")
+
+    assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
+    assert again.json()["secret"].startswith("whsec_")
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_a_rotation_that_was_killed_goes_on_and_does_nothing_twice(shop: factories.Shop) -> None:
+    for number in range(5):
+        credentials.issue(shop.merchant, f"more {number}")
+    sealed = dict(CredentialSecret.objects.values_list("pk", "encrypted"))
+    CredentialSecret.objects.exclude(credential__name="signs").update(
+        encrypted=CredentialSecret.objects.filter(credential__name="signs").values("encrypted")[:1]
+    )
+    batches = []
+    replace = resealing._replace
+
+    def killed_in_the_second(*args: Any) -> None:
+        batches.append(args)
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        replace(*args)
+
+    field = CredentialSecret._meta.get_field("encrypted")
+    with (
+        mock.patch.object(resealing, "BATCH", 2),
+        mock.patch.object(resealing, "_replace", killed_in_the_second),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        resealing.seal_anew(field)  # type: ignore[arg-type]
+    done = [
+        value for value in CredentialSecret.objects.values_list("encrypted", flat=True) if secrecy.key_of(value) == 0
+    ]
+    assert len(done) == 2
+
+    with mock.patch.object(resealing, "BATCH", 2):
+        status, output = rotate()
+
+    assert status == 0
+    assert f"merchants_credentialsecret.encrypted: {len(sealed) - 2} of {len(sealed)} sealed anew" in output
+    assert set(done) <= set(CredentialSecret.objects.values_list("encrypted", flat=True))
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_what_a_process_with_the_old_key_seals_meanwhile_is_told(settings: Any, shop: factories.Shop) -> None:
+    look = resealing.look
+
+    def another_process_writes(field: Any) -> resealing.Found:
+        settings.CREDENTIAL_KEYS = ["old"]
+        credentials.issue(shop.merchant, field.column)
+        settings.CREDENTIAL_KEYS = ["new", "old"]
+        return look(field)
+
+    with mock.patch.object(resealing, "look", another_process_writes):
+        status, output = rotate()
+
+    assert status == 1
+    assert "still needed" in output
+    assert "Restart every process" in output
+    assert rotate()[0] == 0
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_what_no_key_opens_is_named_and_left_alone(settings: Any) -> None:
+    settings.CREDENTIAL_KEYS = ["new"]
+    before = bytes(VirtualDelivery.objects.get().content)
+
+    status, output = rotate()
+
+    assert status == 1
+    assert "logistics_virtualdelivery.content: 1 that NO key opens" in output
+    assert bytes(VirtualDelivery.objects.get().content) == before
+    with pytest.raises(InvalidToken):
+        VirtualDelivery.objects.get().opened()
+
+
+# --- No sealed column can be forgotten
+
+
+def test_every_column_of_bytes_is_sealed_or_a_digest() -> None:
+    """Bytes that are neither would be a secret that the change of keys does not find."""
+    unknown = [
+        str(field)
+        for model in apps.get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+        if isinstance(field, models.BinaryField)
+        and not isinstance(field, secrecy.SealedField)
+        and field.max_length != 32
+    ]
+    assert unknown == []
+
+
+def test_every_place_that_seals_is_known_with_its_column() -> None:
+    callers = set()
+    for folder in ("oms", "inventory", "orders", "payments", "logistics"):
+        for path in Path(CHECKOUT / folder).rglob("*.py"):
+            names = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            called = {getattr(name, "attr", None) or getattr(name, "id", None) for name in names}
+            if "seal" in called:
+                callers.add(str(path.relative_to(CHECKOUT)))
+    assert callers == set(SEALERS)
+    assert sorted(f"{field.model._meta.db_table}.{field.column}" for field in secrecy.fields()) == COLUMNS
+
+
+@pytest.mark.usefixtures("something_of_everything")
+def test_whatever_the_database_holds_sealed_lies_in_a_column_that_says_so() -> None:
+    """Looks at every value of every column for what `seal` returns."""
+    found = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        for table, column, kind in cursor.fetchall():
+            text = f"encode({column}, 'escape')" if kind == "bytea" else f'"{column}"::text'
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE {text} LIKE %s", ["%gAAAAA%"])
+            if cursor.fetchone()[0]:
+                found.append(f"{table}.{column}")
+    assert sorted(found) == COLUMNS
