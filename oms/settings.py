@@ -280,6 +280,7 @@ STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
 STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
+# What the first connection to a payment provider speaks, which is made where there is none.
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from

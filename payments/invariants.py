@@ -96,14 +96,13 @@ INVARIANTS = (
     ),
     Invariant(
         "captured_payments_have_their_fact",
-        "A captured payment that is no cash has the fact that says so.",
+        "A captured payment that is no cash names the fact that says so, with that amount and of its own connection.",
         f"""
-        SELECT p.number FROM payments_payment p
-        WHERE p.state = '{PaymentState.CAPTURED}' AND p.means <> '{Means.CASH}' AND NOT EXISTS (
-            SELECT FROM common_inboundfact f
-            WHERE f.subject = p.number AND f.topic = '{Topic.PAYMENT}' AND f.kind = '{NoticeKind.CAPTURED}'
-              AND f.state <> '{FactState.PENDING}' AND (f.body->>'amount')::numeric = p.captured_amount
-              AND (f.connection_id = p.connection_id OR p.connection_id IS NULL))
+        SELECT p.number FROM payments_payment p LEFT JOIN common_inboundfact f ON f.id = p.fact_id
+        WHERE p.state = '{PaymentState.CAPTURED}' AND p.means <> '{Means.CASH}'
+          AND ((f.subject, f.kind, (f.body->>'amount')::numeric)
+                IS DISTINCT FROM (p.number, '{NoticeKind.CAPTURED}', p.captured_amount)
+            OR f.connection_id <> coalesce(p.connection_id, f.connection_id))
         """,
     ),
     Invariant(

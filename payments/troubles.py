@@ -206,7 +206,7 @@ def sentence(ticket: Ticket) -> str:
     """What a ticket of these kinds says, in the active language; "" for any other."""
     for kind in OF_MONEY:
         if kind.code == ticket.kind:
-            return str(kind.reasons[ticket.reason]) % ticket.values
+            return str(kind.reasons.get(ticket.reason, kind.title)) % ticket.values
     return ""
 
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, InboundFact, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order, SubOrder
 
@@ -93,6 +93,17 @@ class Payment(WorkItem, Versioned):
     transaction_number = models.CharField(
         _("transaction number"), max_length=64, db_default="", blank=True, help_text=_("The provider's own number.")
     )
+    fact = models.ForeignKey(
+        InboundFact,
+        verbose_name=_("message from outside"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text=_("Which one said that the money moved."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True, editable=False)
 
@@ -148,9 +159,10 @@ class Payment(WorkItem, Versioned):
         source=[PaymentState.INTENDED, PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED],
         target=PaymentState.CAPTURED,
     )
-    def capture(self, *, amount: Decimal, at: datetime, transaction_number: str = "") -> None:
+    def capture(self, *, amount: Decimal, at: datetime, fact_id: int, transaction_number: str = "") -> None:
         """The money is ours. Money that comes after a failure or too late is money all the same."""
-        self.captured_amount, self.captured_at, self.transaction_number = amount, at, transaction_number
+        self.captured_amount, self.captured_at = amount, at
+        self.fact_id, self.transaction_number = fact_id, transaction_number
         self.lease_until = self.needs_person_since = None
 
     @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.FAILED)

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, InboundFact, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order
 from payments.models.payment import Payment
@@ -75,6 +75,17 @@ class Refund(WorkItem, Versioned):
     transaction_number = models.CharField(
         _("transaction number"), max_length=64, db_default="", blank=True, help_text=_("The provider's own number.")
     )
+    fact = models.ForeignKey(
+        InboundFact,
+        verbose_name=_("message from outside"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text=_("Which one said that the money moved."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True, editable=False)
 
@@ -126,9 +137,10 @@ class Refund(WorkItem, Versioned):
         source=[RefundState.INTENDED, RefundState.REQUESTED, RefundState.FAILED],
         target=RefundState.SUCCEEDED,
     )
-    def succeed(self, *, amount: Decimal, at: datetime, transaction_number: str = "") -> None:
+    def succeed(self, *, amount: Decimal, at: datetime, fact_id: int, transaction_number: str = "") -> None:
         """The buyer has the money. Facts come in any order: money that arrived after a failure arrived."""
-        self.refunded_amount, self.succeeded_at, self.transaction_number = amount, at, transaction_number
+        self.refunded_amount, self.succeeded_at = amount, at
+        self.fact_id, self.transaction_number = fact_id, transaction_number
         self.lease_until = self.needs_person_since = None
 
     @transition(state, source=[RefundState.INTENDED, RefundState.REQUESTED], target=RefundState.FAILED)

@@ -91,6 +91,8 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
         return Ruling(APPLIED, kinds.PAYMENT_FAILED)
     assert told.amount is not None  # noqa: S101 - `understand` saw to it
     if payment.state == PaymentState.CAPTURED:
+        if told.fact_id == payment.fact_id:
+            return Ruling(NO_EFFECT)
         if told.transaction and (told.transaction, told.amount) == (
             payment.transaction_number,
             payment.captured_amount,
@@ -99,7 +101,7 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
         # More money, or the same money told twice: only a person can find out.
         ticket = troubles.PAYMENT_CAPTURED_AGAIN
         return _contradiction("captured_again", ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
-    payment.capture(amount=told.amount, at=told.occurred_at, transaction_number=told.transaction)
+    payment.capture(amount=told.amount, at=told.occurred_at, fact_id=told.fact_id, transaction_number=told.transaction)
     if told.amount == payment.amount:
         return Ruling(APPLIED, kinds.PAID)
     reason = "too_much" if told.amount > payment.amount else "too_little"
@@ -127,7 +129,12 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
         return _rule_on_more(refund, told, told.amount, told.connection_id == by_hand_id, left)
     event = None
     if left > 0:
-        refund.succeed(amount=min(told.amount, left), at=told.occurred_at, transaction_number=told.transaction)
+        refund.succeed(
+            amount=min(told.amount, left),
+            at=told.occurred_at,
+            fact_id=told.fact_id,
+            transaction_number=told.transaction,
+        )
         event = kinds.REFUNDED
     if told.amount == refund.amount == refund.refunded_amount:
         return Ruling(APPLIED, event)
@@ -140,6 +147,8 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
 
 def _rule_on_more(refund: Refund, told: Told, amount: Decimal, is_by_hand: bool, left: Decimal) -> Ruling:
     """The refund went back before, in whole or in part."""
+    if told.fact_id == refund.fact_id:
+        return Ruling(NO_EFFECT)
     if is_by_hand and amount == refund.rest and amount <= left:
         refund.refunded_amount += amount
         refund.needs_person_since = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from oms.common import tickets
@@ -33,7 +33,7 @@ from payments.taking.judging import Ruling, Told
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED)
 _OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED)
 # What facts change.
-_COLUMNS = ("state", "transaction_number", "lease_until", "needs_person_since")
+_COLUMNS = ("state", "transaction_number", "fact_id", "lease_until", "needs_person_since")
 _PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
 _REFUND_COLUMNS = (*_COLUMNS, "refunded_amount", "succeeded_at")
 
@@ -61,10 +61,11 @@ def locate(found: Sequence[Fact]) -> Mapping[int, int]:
     return located
 
 
-def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdict]:
+def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verdict]:
     """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
     must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
-    links = {link.pk: link for link in Connection.objects.filter(kind=SystemKind.PAYMENT)}
+    tellers = Q(pk__in={fact.connection_id for fact in fresh})
+    links = {link.pk: link for link in Connection.objects.filter(tellers | Q(kind=SystemKind.PAYMENT))}
     told = sorted(
         (judging.understand(fact, links[fact.connection_id].code) for fact in fresh), key=lambda one: one.fact_id
     )

@@ -323,3 +323,18 @@ def test_every_ticket_about_money_says_what_is_wrong_and_what_may_be_done():
             assert "%" not in troubles.sentence(ticket)
         assert str(kind.title)
         assert str(kind.remedies)
+
+
+@pytest.mark.parametrize("kind", ["captured", "refunded"])
+def test_a_message_that_is_applied_once_more_is_no_second_payment(shop, kind):
+    order, refund = asked_for_refund(shop)
+    steps.notify(refund.number, "26.00", "refunded")
+    factories.run(noticing.run)
+    fact = InboundFact.objects.get(kind=kind)
+
+    facts.replay(fact.pk)
+    factories.run(noticing.run)
+
+    assert (steps.fresh(fact).state, steps.fresh(order).payment_state) == ("no_effect", "refunded")
+    assert not Ticket.objects.exists()
+    assert steps.broken_invariants() == []
