@@ -138,6 +138,19 @@ def past(shop, **changes):
     return {**shop.body(), "state": "completed", "finished_at": "2026-01-06T18:00:00+08:00", **changes}
 
 
+def test_orders_of_the_past_need_a_right_of_their_own(shop):
+    writer = factories.client_of(shop.merchant, scopes=["orders.write"])
+    importer = factories.client_of(shop.merchant, scopes=["orders.import"])
+    answers = [
+        send(client, {"orders": [body]}, url)
+        for client in (writer, importer)
+        for body, url in [(past(shop), f"{BULK}?mode=historical"), (shop.body(), BULK)]
+    ]
+    assert [answer.status_code for answer in answers] == [403, 200, 200, 403]
+    assert "orders.import" in answers[0].json()["errors"][0]["detail"]
+    assert "orders.write" in answers[3].json()["errors"][0]["detail"]
+
+
 def test_orders_of_the_past_are_stored_as_they_ended_and_left_alone(api, shop):
     bodies = [
         past(shop),
