@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Want
 
+# What sourcing notes of a warehouse that is no candidate because it refused the sub-order before.
+REFUSED_BEFORE = "refused"
+
 
 @dataclass(slots=True)
 class Plan:
