@@ -14,7 +14,7 @@ from typing import TextIO
 
 from django.db import connection, transaction
 
-from inventory.models import Region, Sku, StorageClass, Warehouse
+from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
 from oms.common.copying import copy_rows
 from oms.merchants.models import Merchant
 
@@ -178,7 +178,7 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                 merchants[row["merchant"]] = _pending_merchant(row["merchant"])
                 result.problems.append(
                     f"{path.name}, line {line}: merchant {row['merchant']} is not in the merchants file; added as"
-                    " pending, its goods wait until it has a warehouse"
+                    " pending, orders of its goods are refused until it is active"
                 )
             skus.append(
                 Sku(
@@ -263,7 +263,7 @@ def _store_stock(rows: list[tuple[int, ...]]) -> None:
                 RETURNING id, on_hand, xmax = 0 AS is_new
             )
             INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)
-            SELECT id, 'opening', on_hand, 'load_data' FROM stored WHERE is_new AND on_hand > 0
+            SELECT id, '{StockMovement.Kind.OPENING}', on_hand, 'load_data' FROM stored WHERE is_new AND on_hand > 0
             """
         )
 

@@ -7,9 +7,9 @@ from orders import events, kinds
 from orders.fulfilling.plans import REFUSED_BEFORE
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
+from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER_AMOUNTS = (
     "goods_amount",
     "freight_amount",
@@ -21,8 +21,8 @@ _ORDER_AMOUNTS = (
 
 _COMPLETED = SubOrderState.COMPLETED
 
-_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in _SHARES)
-_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in _SHARES)
+_LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in SHARES)
+_TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in SHARES)
 
 _NEW = SubOrderState.AWAITING_ALLOCATION
 
@@ -74,7 +74,7 @@ INVARIANTS = (
         LEFT JOIN (SELECT sub_order_id, {_LINE_SUMS}, sum(quantity) AS units
                    FROM orders_suborderline l GROUP BY sub_order_id) AS s ON s.sub_order_id = p.id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in _SHARES)}, p.total_quantity)
+            IS DISTINCT FROM ({", ".join(f"p.{column}" for column in SHARES)}, p.total_quantity)
         """,
     ),
     Invariant(
@@ -86,7 +86,7 @@ INVARIANTS = (
               FROM orders_suborderline l GROUP BY order_line_id) AS s ON s.order_line_id = ol.id
         JOIN orders_order o ON o.id = ol.order_id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
-            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in _SHARES)}, ol.quantity)
+            IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in SHARES)}, ol.quantity)
         """,
     ),
     Invariant(

@@ -46,7 +46,7 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                         1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                     s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN c.id END,
                     CASE WHEN we_buy THEN c.connection_id END, '{ShipmentState.CREATED}', g.weight_g,
-                    CASE WHEN we_buy THEN now() END, %(event)s, now() + %(within)s
+                    CASE WHEN we_buy THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
                 FROM weighed g
                 JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
                 JOIN orders_suborder s ON s.id = w.sub_order_id
@@ -64,7 +64,7 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
             {
                 "ids": array(warehouse_order_ids),
                 "event": deadlines.WAYBILL.event,
-                "within": deadlines.WAYBILL.within,
+                "within": deadlines.WAYBILL.seconds,
             },
         )
     nudging.nudge("dispatch")

@@ -106,7 +106,8 @@ def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]
             WITH gone AS (
                 UPDATE logistics_shipment h SET left_at = now(),
                     expected_event = CASE WHEN due.starts THEN %(event)s ELSE h.expected_event END,
-                    next_event_due = CASE WHEN due.starts THEN now() + %(within)s ELSE h.next_event_due END
+                    next_event_due = CASE WHEN due.starts THEN now() + make_interval(secs => %(within)s)
+                                          ELSE h.next_event_due END
                 FROM (
                     SELECT id, state = '{ShipmentState.WAYBILL_ISSUED}' AND expected_event <> %(event)s AS starts
                     FROM logistics_shipment WHERE id = ANY(%(ids)s::bigint[])
@@ -126,7 +127,7 @@ def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]
             {
                 "ids": array(shipment_ids),
                 "event": deadlines.COLLECTED.event,
-                "within": deadlines.COLLECTED.within,
+                "within": deadlines.COLLECTED.seconds,
             },
         )
         return [_Gone(works[key], line, units) for key, line, units in cursor.fetchall()]

@@ -226,10 +226,11 @@ def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> Non
             SELECT p.id, s.number || '-S' || (row_number() OVER (PARTITION BY s.id ORDER BY p.id)
                     + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                 s.id, p.warehouse_order_id, '{Direction.OUT}', '{ShipmentState.CREATED}',
-                coalesce(p.carrier_id, c.id), c.connection_id, p.ready_at, %(event)s, now() + %(within)s
+                coalesce(p.carrier_id, c.id), c.connection_id, p.ready_at, %(event)s,
+                now() + make_interval(secs => %(within)s)
             FROM json_populate_recordset(NULL::logistics_shipment, %(rows)s::json) AS p
             JOIN orders_suborder s ON s.id = p.sub_order_id
             LEFT JOIN ({choosing.FIRST}) AS c ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
             """,
-            {"rows": records(rows), "event": deadlines.WAYBILL.event, "within": deadlines.WAYBILL.within},
+            {"rows": records(rows), "event": deadlines.WAYBILL.event, "within": deadlines.WAYBILL.seconds},
         )

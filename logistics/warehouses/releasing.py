@@ -52,7 +52,7 @@ def _release(sub_order_ids: list[int]) -> None:
                     ready_at, expected_event, next_event_due)
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + %(within)s
+                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (
@@ -75,7 +75,7 @@ def _release(sub_order_ids: list[int]) -> None:
             {
                 "ids": array(sub_order_ids),
                 "event": deadlines.PACKED.event,
-                "within": deadlines.PACKED.within,
+                "within": deadlines.PACKED.seconds,
             },
         )
         rows = cursor.fetchall()

@@ -141,10 +141,7 @@ def lock(warehouse_order_ids: Iterable[int], *, others: Iterable[int] = ()) -> d
             """,
             [ids],
         )
-        works = {
-            key: Work(key, number, sub_order, WarehouseOrderState(state), *flags, warehouse_id, code, when, link)
-            for key, number, sub_order, state, *flags, warehouse_id, code, when, link in cursor.fetchall()
-        }
+        works = {row[0]: Work(*row[:3], WarehouseOrderState(row[3]), *row[4:]) for row in cursor.fetchall()}
         cursor.execute(
             f"""
             SELECT DISTINCT wl.warehouse_order_id, l.sub_order_id

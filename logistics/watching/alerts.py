@@ -60,7 +60,8 @@ def _watch(table: str, limit: int) -> int:
                     'job', 'watch', jsonb_build_object('number', s.number, 'alert', a.kind, 'level', a.level)
                 FROM opened a JOIN orders_suborder s ON s.id = a.sub_order_id
             )
-            UPDATE {table} s SET next_event_due = CASE WHEN a.level < 3 THEN now() + %(again)s END
+            UPDATE {table} s
+            SET next_event_due = CASE WHEN a.level < 3 THEN now() + make_interval(secs => %(again)s) END
             FROM overdue o LEFT JOIN opened a ON a.thing_id = o.id
             WHERE s.id = o.id
             """,
@@ -68,7 +69,7 @@ def _watch(table: str, limit: int) -> int:
                 "limit": limit,
                 "events": [expected.event for expected in deadlines.ALL],
                 "kinds": [expected.alert for expected in deadlines.ALL],
-                "again": clock.scaled(timedelta(hours=deadlines.ESCALATES_AFTER_HOURS)),
+                "again": clock.scaled(timedelta(hours=deadlines.ESCALATES_AFTER_HOURS)).total_seconds(),
             },
         )
         return cursor.rowcount

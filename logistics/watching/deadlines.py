@@ -16,6 +16,11 @@ class Deadline:
     alert: LogisticsAlert.Kind
 
     @property
+    def seconds(self) -> float:
+        """How long it may take on this installation, in seconds."""
+        return self.within.total_seconds()
+
+    @property
     def within(self) -> timedelta:
         """How long it may take on this installation."""
         return clock.scaled(timedelta(hours=self.hours))

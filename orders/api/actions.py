@@ -12,7 +12,8 @@ from oms.common.errors import FieldError
 from orders import kinds, timeline
 from orders.api.examples import ORDER
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import CancelSerializer, NoteSerializer, OrderSerializer, RecipientChangeSerializer
+from orders.api.serializers.changing import CancelSerializer, NoteSerializer, RecipientChangeSerializer
+from orders.api.serializers.orders import OrderSerializer
 from orders.changing import cancelling, readdressing
 from orders.changing import units as cancelling_units
 from orders.models import OrderEvent

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 
 from oms.common.door.api import represent
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import AmountsSerializer
+from orders.api.serializers.amounts import AmountsSerializer
 from orders.models import OrderLine, SubOrderLine, SubOrderState
+from orders.models.shares import SHARES
 
-_SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
 _ORDER = (
     *("currency", "goods_amount", "freight_amount", "order_amount", "coupon_amount", "points_amount"),
     *("gift_card_amount", "payable_amount", "paid_amount", "refunded_amount"),
@@ -68,7 +68,7 @@ class AmountsView(OrderScopedView):
                     "sub_order": part.sub_order.number,
                     "state": part.sub_order.state,
                     "quantity": part.quantity,
-                    **{name: getattr(part, name) for name in _SHARES},
+                    **{name: getattr(part, name) for name in SHARES},
                 }
             )
         if order.state == "cancelled":
@@ -80,7 +80,7 @@ class AmountsView(OrderScopedView):
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,
                 "line_discount": line.line_discount,
-                **{name: getattr(line, name) for name in _SHARES},
+                **{name: getattr(line, name) for name in SHARES},
                 "parts": parts.get(line.pk, []),
             }
             for line in OrderLine.objects.filter(order=order).select_related("sku").order_by("position")

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from oms.common.money import fen_text
 from orders.actors import Actor
-from orders.api.serializers import order_url
+from orders.api.serializers.orders import order_url
 from orders.intake.storing import StoredOrder
 from orders.models import FulfilmentState
 

@@ -18,7 +18,7 @@ from oms.common.errors import FieldError
 from orders.api import examples
 from orders.api.results import duplicate, shown
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import MAX_BULK, BulkBody, BulkResultsSerializer, HistoricalBulkBody, RawBulkBody
+from orders.api.serializers.bulk import MAX_BULK, BulkBody, BulkResultsSerializer, HistoricalBulkBody, RawBulkBody
 from orders.intake import rejecting
 from orders.intake.bodies import HistoricalBody, OrderBody, decode_strictly, field_error
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders

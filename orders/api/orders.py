@@ -21,7 +21,7 @@ from orders.api.answers import represent_stored
 from orders.api.filters import OrderFilter
 from orders.api.results import duplicate, shown
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import (
+from orders.api.serializers.orders import (
     DuplicateSerializer,
     EventWithChangesSerializer,
     OrderSerializer,

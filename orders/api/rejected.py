@@ -18,7 +18,8 @@ from oms.common.errors import FieldError
 from orders.api import examples
 from orders.api.filters import RejectedOrderFilter
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import OrderSerializer, RejectedOrderSerializer, ReplaySerializer
+from orders.api.serializers.orders import OrderSerializer
+from orders.api.serializers.rejected import RejectedOrderSerializer, ReplaySerializer
 from orders.intake import rejecting
 from orders.intake.placing import Placed, Refused
 from orders.models import RejectedOrder

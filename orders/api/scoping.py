@@ -10,7 +10,7 @@ from inventory.models import Stock
 from oms.common.door.api import etag, represent
 from oms.merchants.calls.views import MerchantView
 from orders.actors import Actor
-from orders.api.serializers import OrderSerializer
+from orders.api.serializers.orders import OrderSerializer
 from orders.models import ActorKind, Order, RejectedOrder, SubOrder
 
 

@@ -16,7 +16,7 @@ from oms.common.errors import FieldError, OmsError
 from orders.api.filters import StockFilter
 from orders.api.results import shown
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import (
+from orders.api.serializers.stock import (
     StockChangeSerializer,
     StockChangesSerializer,
     StockResultsSerializer,

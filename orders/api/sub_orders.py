@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from oms.common.door.api import NewestFirst
 from orders.api.filters import SubOrderFilter
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers import SubOrderSerializer
+from orders.api.serializers.sub_orders import SubOrderSerializer
 from orders.models import SubOrder
 
 

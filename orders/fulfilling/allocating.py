@@ -21,7 +21,7 @@ from orders import kinds
 from orders.fulfilling import parting, waiting, waking
 from orders.fulfilling.plans import REFUSED_BEFORE, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
-from orders.models import SubOrder, SubOrderState
+from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
 from orders.reviewing.holds import ORDER_IS_HELD
 
@@ -196,13 +196,14 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
                 SELECT * FROM unnest(%(ids)s::bigint[], %(warehouses)s::bigint[], %(why)s::jsonb[])
                     AS p(id, warehouse_id, why)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'allocated', warehouse_id = p.warehouse_id, sourcing = p.why,
-                    shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
+                    sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
+                    last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT m.order_id, m.id, '{kinds.ALLOCATED}', 'job', 'allocate', m.moved_from, m.state,
+            SELECT m.order_id, m.id, '{kinds.ALLOCATED}', '{ActorKind.JOB}', 'allocate', m.moved_from, m.state,
                 jsonb_build_object('number', m.number, 'warehouse', w.code)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
@@ -225,15 +226,15 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
                     AS p(id, from_state, why, short)
             ), moved AS (
-                UPDATE orders_suborder s SET state = 'backordered', sourcing = p.why, shortage = p.short,
-                    ready_at = NULL, attempts = 0, last_error = ''
+                UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
+                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT order_id, id, '{kinds.BACKORDERED}', 'job', 'allocate', from_state, 'backordered',
-                jsonb_build_object('number', number, 'short', short)
-            FROM moved WHERE from_state <> 'backordered'
+            SELECT order_id, id, '{kinds.BACKORDERED}', '{ActorKind.JOB}', 'allocate', from_state,
+                '{SubOrderState.BACKORDERED}', jsonb_build_object('number', number, 'short', short)
+            FROM moved WHERE from_state <> '{SubOrderState.BACKORDERED}'
             """,
             {
                 "ids": array(plan.id for plan in plans),

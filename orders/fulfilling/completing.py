@@ -30,8 +30,8 @@ def _due() -> tuple[str, str]:
     seconds = clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)).total_seconds()
     wait = f"make_interval(secs => {seconds})"
     return wait, (
-        f"FROM orders_suborder s WHERE s.state = 'delivered' AND s.delivered_at <= {clock.horizon()} - {wait}"
-        " ORDER BY s.delivered_at"
+        f"FROM orders_suborder s WHERE s.state = '{SubOrderState.DELIVERED}'"
+        f" AND s.delivered_at <= {clock.horizon()} - {wait} ORDER BY s.delivered_at"
     )
 
 
@@ -54,9 +54,9 @@ def backlog() -> str:
 def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'completed', completed_at = now(), ready_at = NULL
-            WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = 'delivered'
+            f"""
+            UPDATE orders_suborder SET state = '{SubOrderState.COMPLETED}', completed_at = now(), ready_at = NULL
+            WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = '{SubOrderState.DELIVERED}'
                          ORDER BY id FOR NO KEY UPDATE)
             RETURNING id, order_id
             """,

@@ -4,9 +4,13 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from oms.common.states import listed
 from orders import kinds
-from orders.models import OrderState
+from orders.models import ActorKind, FulfilmentState, OrderState, SubOrderState
+from orders.models.sub_order import ARRIVED, LEFT_WAREHOUSE, UNDONE
 
+# What counts as shipped, though it may have come back.
+_SHIPPED = [state for state in LEFT_WAREHOUSE if state not in UNDONE]
 # How the end of an order is told.
 _ENDS = ", ".join(
     f"('{state}', '{kind}')"
@@ -29,34 +33,36 @@ def refresh(order_ids: Iterable[int]) -> None:
             f"""
             WITH counted AS (
                 SELECT order_id,
-                    count(*) FILTER (WHERE state NOT IN ('cancelled', 'returned')) AS live,
-                    count(*) FILTER (WHERE state IN ('shipped', 'rejected', 'delivered', 'completed')) AS shipped,
-                    count(*) FILTER (WHERE state IN ('delivered', 'completed')) AS delivered,
-                    count(*) FILTER (WHERE state = 'completed') AS completed,
-                    count(*) FILTER (WHERE state = 'returned') AS returned
+                    count(*) FILTER (WHERE state NOT IN ({listed(UNDONE)})) AS live,
+                    count(*) FILTER (WHERE state IN ({listed(_SHIPPED)})) AS shipped,
+                    count(*) FILTER (WHERE state IN ({listed(ARRIVED)})) AS delivered,
+                    count(*) FILTER (WHERE state = '{SubOrderState.COMPLETED}') AS completed,
+                    count(*) FILTER (WHERE state = '{SubOrderState.RETURNED}') AS returned
                 FROM orders_suborder WHERE order_id = ANY(%(ids)s) GROUP BY order_id
             ), derived AS (
                 SELECT o.id, o.state,
-                    CASE WHEN c.live = 0 THEN CASE WHEN c.returned > 0 THEN 'returned' ELSE 'cancelled' END
-                         WHEN c.delivered = c.live THEN 'delivered'
-                         WHEN c.delivered > 0 THEN 'partly_delivered'
-                         WHEN c.shipped = c.live THEN 'shipped'
-                         WHEN c.shipped > 0 THEN 'partly_shipped'
-                         ELSE 'unfulfilled' END AS fulfilment_state,
+                    CASE WHEN c.live = 0 AND c.returned > 0 THEN '{FulfilmentState.RETURNED}'
+                         WHEN c.live = 0 THEN '{FulfilmentState.CANCELLED}'
+                         WHEN c.delivered = c.live THEN '{FulfilmentState.DELIVERED}'
+                         WHEN c.delivered > 0 THEN '{FulfilmentState.PARTLY_DELIVERED}'
+                         WHEN c.shipped = c.live THEN '{FulfilmentState.SHIPPED}'
+                         WHEN c.shipped > 0 THEN '{FulfilmentState.PARTLY_SHIPPED}'
+                         ELSE '{FulfilmentState.UNFULFILLED}' END AS fulfilment_state,
                     -- What was completed may come back after all.
-                    CASE WHEN o.state = 'completed' AND c.live = 0 AND c.returned > 0 THEN 'closed'
-                         WHEN o.state <> 'split' OR c.completed < c.live THEN o.state
-                         WHEN c.completed > 0 THEN 'completed'
-                         WHEN c.returned > 0 THEN 'closed'
-                         ELSE 'cancelled' END AS new_state
+                    CASE WHEN o.state = '{OrderState.COMPLETED}' AND c.live = 0 AND c.returned > 0
+                              THEN '{OrderState.CLOSED}'
+                         WHEN o.state <> '{OrderState.SPLIT}' OR c.completed < c.live THEN o.state
+                         WHEN c.completed > 0 THEN '{OrderState.COMPLETED}'
+                         WHEN c.returned > 0 THEN '{OrderState.CLOSED}'
+                         ELSE '{OrderState.CANCELLED}' END AS new_state
                 FROM orders_order o JOIN counted c ON c.order_id = o.id
             ), moved AS (
                 UPDATE orders_order o SET
                     fulfilment_state = d.fulfilment_state,
                     state = d.new_state,
-                    completed_at = CASE WHEN d.new_state = 'completed' THEN coalesce(completed_at, now())
+                    completed_at = CASE WHEN d.new_state = '{OrderState.COMPLETED}' THEN coalesce(completed_at, now())
                                         ELSE completed_at END,
-                    cancelled_at = CASE WHEN d.new_state = 'cancelled' THEN coalesce(cancelled_at, now())
+                    cancelled_at = CASE WHEN d.new_state = '{OrderState.CANCELLED}' THEN coalesce(cancelled_at, now())
                                         ELSE cancelled_at END,
                     owed_changed_since = CASE WHEN d.new_state <> d.state THEN coalesce(owed_changed_since, now())
                                            ELSE owed_changed_since END
@@ -65,7 +71,7 @@ def refresh(order_ids: Iterable[int]) -> None:
                 RETURNING o.id, d.state AS from_state, d.new_state AS to_state
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT m.id, e.kind, 'job', 'fulfilment', m.from_state, m.to_state
+            SELECT m.id, e.kind, '{ActorKind.JOB}', 'fulfilment', m.from_state, m.to_state
             FROM moved m JOIN (VALUES {_ENDS}) AS e(state, kind) ON e.state = m.to_state
             WHERE m.from_state <> m.to_state
             """,

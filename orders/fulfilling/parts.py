@@ -13,9 +13,9 @@ from oms.common.copying import array, copy_rows, next_ids, records, text_array
 from oms.common.money import fen_text
 from orders.intake.apportionment import Shares
 from orders.models import SubOrderState
+from orders.models.shares import SHARES
 
-AMOUNTS = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
-TOTALS = ("total_quantity", "weight_g", *AMOUNTS)
+TOTALS = ("total_quantity", "weight_g", *SHARES)
 # For an UPDATE of sub-orders `s` from records `p`.
 SET_TOTALS = ", ".join(f"{column} = p.{column}" for column in TOTALS)
 
@@ -85,7 +85,7 @@ def read_sources(sub_order_ids: Iterable[int]) -> dict[int, Source]:
         cursor.execute(
             f"""
             SELECT l.id, l.sub_order_id, l.order_line_id, l.quantity, k.weight_g,
-                   {", ".join(f"(l.{column} * 100)::bigint" for column in AMOUNTS[:-1])}
+                   {", ".join(f"(l.{column} * 100)::bigint" for column in SHARES[:-1])}
             FROM orders_suborderline l
             JOIN orders_orderline ol ON ol.id = l.order_line_id
             JOIN inventory_sku k ON k.id = ol.sku_id
@@ -144,7 +144,7 @@ class Numbers:
 
 
 def _amounts(shares: Shares) -> dict[str, object]:
-    return dict(zip(AMOUNTS, map(fen_text, (*shares, shares.payable)), strict=True))
+    return dict(zip(SHARES, map(fen_text, (*shares, shares.payable)), strict=True))
 
 
 def insert(new: Sequence[NewPart]) -> None:
@@ -187,7 +187,7 @@ def write_lines(parts: Sequence[Part]) -> None:
     """Existing lines move to their part and keep what they still carry; the others are new."""
     rows = [(part, line) for part in parts for line in part.lines]
     moved = [(part, line) for part, line in rows if not (line.is_new or line.is_kept)]
-    columns = ("sub_order_id", "quantity", *AMOUNTS)
+    columns = ("sub_order_id", "quantity", *SHARES)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -9,13 +9,15 @@ from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.actors import job
 from orders.changing import units
-from orders.models import Order
+from orders.models import ActorKind, Order, OrderState, SubOrderState
+from orders.models.shares import SHARES
 
-QUEUE = Queue(Order, "q.state = 'ready_to_split' AND q.open_holds = 0")
+_NAME = "split"
+QUEUE = Queue(Order, f"q.state = '{OrderState.READY_TO_SPLIT}' AND q.open_holds = 0")
 
-_AMOUNTS = "goods_amount, freight_share, coupon_share, points_share, gift_card_share, payable_amount"
-_SUMS = ", ".join(f"sum(l.{column.strip()})" for column in _AMOUNTS.split(","))
-_LINE_AMOUNTS = ", ".join(f"l.{column.strip()}" for column in _AMOUNTS.split(","))
+_SHARES = ", ".join(SHARES)
+_SUMS = ", ".join(f"sum(l.{column})" for column in SHARES)
+_LINE_SHARES = ", ".join(f"l.{column}" for column in SHARES)
 
 
 def run(limit: int) -> int:
@@ -33,26 +35,26 @@ def _split(order_ids: list[int]) -> None:
                 WHERE l.order_id = ANY(%(ids)s)
             ), part AS (
                 INSERT INTO orders_suborder
-                    (number, order_id, merchant_id, storage_class, payment_method, state, {_AMOUNTS},
+                    (number, order_id, merchant_id, storage_class, payment_method, state, {_SHARES},
                      total_quantity, weight_g)
                 SELECT o.number || '-' || row_number() OVER (PARTITION BY o.id ORDER BY min(l.position)),
-                    o.id, l.merchant_id, l.storage_class, o.payment_method, 'awaiting_allocation', {_SUMS},
-                    sum(l.quantity), sum(l.quantity * l.weight_g)
+                    o.id, l.merchant_id, l.storage_class, o.payment_method, '{SubOrderState.AWAITING_ALLOCATION}',
+                    {_SUMS}, sum(l.quantity), sum(l.quantity * l.weight_g)
                 FROM line l JOIN orders_order o ON o.id = l.order_id
                 GROUP BY o.id, l.merchant_id, l.storage_class
                 RETURNING id, number, order_id, merchant_id, storage_class
             ), part_line AS (
-                INSERT INTO orders_suborderline (sub_order_id, order_line_id, quantity, {_AMOUNTS})
-                SELECT p.id, l.id, l.quantity, {_LINE_AMOUNTS}
+                INSERT INTO orders_suborderline (sub_order_id, order_line_id, quantity, {_SHARES})
+                SELECT p.id, l.id, l.quantity, {_LINE_SHARES}
                 FROM line l JOIN part p USING (order_id, merchant_id, storage_class)
             ), moved AS (
-                UPDATE orders_order SET state = 'split', split_at = now(), ready_at = NULL,
+                UPDATE orders_order SET state = '{OrderState.SPLIT}', split_at = now(), ready_at = NULL,
                     attempts = 0, last_error = ''
                 WHERE id = ANY(%(ids)s)
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
-                SELECT p.order_id, '{kinds.SPLIT}', 'job', 'split', 'ready_to_split', 'split',
-                    jsonb_build_object('parts',
+                SELECT p.order_id, '{kinds.SPLIT}', '{ActorKind.JOB}', '{_NAME}', '{OrderState.READY_TO_SPLIT}',
+                    '{OrderState.SPLIT}', jsonb_build_object('parts',
                         jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
                 FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
                 GROUP BY p.order_id
@@ -63,7 +65,7 @@ def _split(order_ids: list[int]) -> None:
         )
         to_cancel = [key for (key,) in cursor.fetchall()]
     if to_cancel:
-        units.carry_out(to_cancel, actor=job("split"))
+        units.carry_out(to_cancel, actor=job(_NAME))
 
 
-STAGE = Stage("split", run, wakes=("allocate",), queue=QUEUE)
+STAGE = Stage(_NAME, run, wakes=("allocate",), queue=QUEUE)

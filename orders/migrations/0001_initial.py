@@ -526,11 +526,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('goods_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')), '-', models.F('line_discount'))), ('goods_amount__gte', 0), ('line_discount__gte', 0), ('quantity__gt', 0), ('unit_price__gte', 0)), name='order_line_goods_amount_adds_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('goods_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')), '-', models.F('line_discount'))), ('line_discount__gte', 0), ('quantity__gt', 0), ('unit_price__gte', 0)), name='order_line_goods_amount_adds_up'),
         ),
         migrations.AddConstraint(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='order_line_shares_add_up'),
         ),
         migrations.AddIndex(
             model_name='rejectedorder',
@@ -670,7 +670,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborderline',
-            constraint=models.CheckConstraint(condition=models.Q(('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('quantity__gt', 0)), name='sub_order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='sub_order_line_is_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborderline',
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='sub_order_line_shares_add_up'),
         ),
         migrations.AddConstraint(
             model_name='returnline',

@@ -9,6 +9,7 @@ from django_fsm import FSMField, transition
 from inventory.models import Region, Sku
 from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Channel, Merchant
+from orders.models.shares import CarriesShares, shares_add_up
 
 
 class OrderState(models.TextChoices):
@@ -335,7 +336,7 @@ class Order(WorkItem, Versioned):
         """Everything was refused or came back."""
 
 
-class OrderLine(models.Model):
+class OrderLine(CarriesShares):
     """One SKU of an order, with its price and its share of every order-level amount (yuan)."""
 
     order = models.ForeignKey(
@@ -347,12 +348,6 @@ class OrderLine(models.Model):
     quantity = models.IntegerField(_("quantity"))
     unit_price = money(_("unit price"))
     line_discount = money(_("line discount"))
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
 
     class Meta:
         verbose_name = _("order line")
@@ -365,26 +360,11 @@ class OrderLine(models.Model):
                     quantity__gt=0,
                     unit_price__gte=0,
                     line_discount__gte=0,
-                    goods_amount__gte=0,
                     goods_amount=F("quantity") * F("unit_price") - F("line_discount"),
                 ),
                 name="order_line_goods_amount_adds_up",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    freight_share__gte=0,
-                    coupon_share__gte=0,
-                    points_share__gte=0,
-                    gift_card_share__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="order_line_shares_add_up",
-            ),
+            shares_add_up("order_line_shares_add_up"),
         ]
 
     def __str__(self) -> str:

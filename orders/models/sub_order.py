@@ -2,15 +2,16 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import TellsMoves, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import TellsMoves, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
+from orders.models.shares import CarriesShares, shares_add_up
 
 
 class SubOrderState(models.TextChoices):
@@ -68,7 +69,7 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
         return self.filter(merchant=merchant)
 
 
-class SubOrder(WorkItem, Versioned, TellsMoves):
+class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
 
     It is `released` as soon as there is a warehouse order for it, of which `release_count` says how many it has had.
@@ -139,12 +140,6 @@ class SubOrder(WorkItem, Versioned, TellsMoves):
         editable=False,
     )
 
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
     total_quantity = models.IntegerField(_("units"))
     weight_g = models.IntegerField(_("weight (g)"), db_default=0)
 
@@ -180,22 +175,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves):
                 condition=Q(warehouse__isnull=False) | Q(state__in=[*UNALLOCATED_STATES, SubOrderState.CANCELLED]),
                 name="sub_order_warehouse_set_once_allocated",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    goods_amount__gte=0,
-                    freight_share__gte=0,
-                    coupon_share__gte=0,
-                    points_share__gte=0,
-                    gift_card_share__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="sub_order_shares_add_up",
-            ),
+            shares_add_up("sub_order_shares_add_up"),
             models.CheckConstraint(condition=Q(total_quantity__gt=0), name="sub_order_is_not_empty"),
             models.CheckConstraint(
                 condition=~Q(state=SubOrderState.CANCELLED) | Q(cancelled_at__isnull=False),
@@ -345,7 +325,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves):
         """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not."""
 
 
-class SubOrderLine(models.Model):
+class SubOrderLine(CarriesShares):
     """Units of an order line in a sub-order, with the part of the line's money that they carry (yuan)."""
 
     # Nothing of an order is ever deleted, and the statements that write lines read or write both rows themselves:
@@ -362,12 +342,6 @@ class SubOrderLine(models.Model):
         OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="parts", db_constraint=False
     )
     quantity = models.IntegerField(_("quantity"))
-    goods_amount = money(_("goods amount"))
-    freight_share = money(_("share of freight"))
-    coupon_share = money(_("share of coupon"))
-    points_share = money(_("share of points"))
-    gift_card_share = money(_("share of gift card"))
-    payable_amount = money(_("payable"))
 
     class Meta:
         verbose_name = _("sub-order line")
@@ -375,19 +349,8 @@ class SubOrderLine(models.Model):
         ordering = ["sub_order", "order_line"]
         constraints = [
             models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
-            models.CheckConstraint(
-                condition=Q(
-                    quantity__gt=0,
-                    goods_amount__gte=0,
-                    payable_amount__gte=0,
-                    payable_amount=F("goods_amount")
-                    + F("freight_share")
-                    - F("coupon_share")
-                    - F("points_share")
-                    - F("gift_card_share"),
-                ),
-                name="sub_order_line_shares_add_up",
-            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="sub_order_line_is_not_empty"),
+            shares_add_up("sub_order_line_shares_add_up"),
         ]
 
     def __str__(self) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from inventory import reserving
+from inventory import counting, reserving
 from inventory.models import Sku, Stock, Warehouse
-from oms.common.copying import array, text_array
+from oms.common.copying import array
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
 from oms.merchants.models import Merchant
@@ -130,7 +130,7 @@ def _lock_ahead(
     for place, indexes in places.items():
         stock, change = known[rows[place]], changes[indexes[0]]
         on_hand = change.on_hand if change.on_hand is not None else stock.on_hand + (change.change or 0)
-        if len(indexes) > 1 or not stock.reserved <= on_hand <= stocktaking.MOST_UNITS:
+        if len(indexes) > 1 or not stock.reserved <= on_hand <= counting.MOST_UNITS:
             ahead.add(stock.pk)
     if ahead:
         stocktaking.lock_for_counting(ahead, rows.values())
@@ -169,7 +169,7 @@ def _change_simply(changes: dict[int, Change], actor: Actor) -> dict[int, Stock 
         return {}
     reserving.lock_stock(changes)
     outcomes: dict[int, Stock | OmsError] = {}
-    wanted: list[tuple[int, int, str]] = []
+    wanted: list[counting.Count] = []
     for stock in Stock.objects.filter(pk__in=changes):
         change = changes[stock.pk]
         if change.version is not None and change.version != stock.version:
@@ -178,29 +178,8 @@ def _change_simply(changes: dict[int, Change], actor: Actor) -> dict[int, Stock 
             )
             continue
         on_hand = change.on_hand if change.on_hand is not None else stock.on_hand + (change.change or 0)
-        if stock.reserved <= on_hand <= stocktaking.MOST_UNITS:
-            wanted.append((stock.pk, on_hand, change.note))
-    if wanted:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                WITH wanted AS (
-                    SELECT w.*, w.on_hand - s.on_hand AS change
-                    FROM unnest(%(ids)s::bigint[], %(units)s::int[], %(notes)s::text[]) AS w(id, on_hand, note)
-                    JOIN inventory_stock s USING (id)
-                ), booked AS (
-                    INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
-                    SELECT id, 'stock_take', change, %(actor)s, note FROM wanted WHERE change <> 0
-                )
-                UPDATE inventory_stock s SET on_hand = w.on_hand, wakes_backorders_since = clock_timestamp()
-                FROM wanted w WHERE s.id = w.id AND w.change <> 0
-                """,
-                {
-                    "ids": array(key for key, _units, _note in wanted),
-                    "units": array(units for _key, units, _note in wanted),
-                    "notes": text_array(note for _key, _units, note in wanted),
-                    "actor": actor.name,
-                },
-            )
-        outcomes.update(Stock.objects.in_bulk([key for key, _units, _note in wanted]))
+        if stock.reserved <= on_hand <= counting.MOST_UNITS:
+            wanted.append(counting.Count(stock.pk, on_hand, change.note))
+    counting.book(wanted, actor=actor.name)
+    outcomes.update(Stock.objects.in_bulk([count.stock_id for count in wanted]))
     return outcomes

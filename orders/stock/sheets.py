@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from inventory.counting import MOST_UNITS
 from inventory.models import Stock
 from oms.common.errors import FieldError, OmsError
 from oms.common.files import tables
@@ -22,7 +23,6 @@ from orders.intake import importing
 from orders.intake.importing import Column, Entry, Texts
 from orders.stock import changes as stock_changes
 from orders.stock.changes import Change
-from orders.stock.stocktaking import MOST_UNITS
 
 COLUMNS = (
     Column(

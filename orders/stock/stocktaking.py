@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Collection
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from inventory import reserving
-from inventory.models import DemandKind, Reservation, Stock, StockMovement
+from inventory import counting, reserving
+from inventory.models import DemandKind, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
-
-MOST_UNITS = 1_000_000_000
 
 
 class PromisedElsewhere(OmsError):
@@ -49,8 +47,8 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
     counted = count(stock)
     if counted < 0:
         raise OmsError(_("A count cannot be negative."), attr="counted")
-    if counted > MOST_UNITS:
-        raise OmsError(_("A count has at most %(most)d units.") % {"most": MOST_UNITS}, attr="counted")
+    if counted > counting.MOST_UNITS:
+        raise OmsError(_("A count has at most %(most)d units.") % {"most": counting.MOST_UNITS}, attr="counted")
     excess = stock.reserved - counted
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
@@ -65,12 +63,7 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
             % {"units": excess}
         )
     _backorder(losers, actor)
-    change = counted - stock.on_hand
-    if change:
-        StockMovement.objects.create(
-            stock=stock, kind=StockMovement.Kind.STOCK_TAKE, on_hand_change=change, actor=actor.name, note=note[:200]
-        )
-    Stock.objects.filter(pk=stock_id).update(on_hand=counted, wakes_backorders_since=Now())
+    counting.book([counting.Count(stock_id, counted, note)], actor=actor.name)
     nudging.nudge("wake")
     return Stock.objects.get(pk=stock_id)
 
@@ -104,15 +97,9 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
     if not ids:
         return
     lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'backordered', warehouse_id = NULL, allocated_at = NULL,
-                ready_at = now(), sourcing = NULL
-            WHERE id = ANY(%s)
-            """,
-            [ids],
-        )
+    SubOrder.objects.filter(pk__in=ids).update(
+        state=SubOrderState.BACKORDERED, warehouse=None, allocated_at=None, ready_at=Now(), sourcing=None
+    )
     reserving.release(list(lines), actor=actor.name, note="stock-take")
     timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.tickets import Trouble
-from orders.models import ActorKind, Order, OrderEvent, OrderState, SubOrder, SubOrderState
+from orders import actors, timeline
+from orders.models import Order, OrderEvent, OrderState, SubOrder, SubOrderState
 from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
@@ -154,13 +155,12 @@ def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
 
 def _tell(refunds: Sequence[Refund]) -> None:
     """Tell the timeline, and a person where nobody else can send the money back."""
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order_id=refund.order_id,
-            kind=kinds.REFUND_INTENDED.code,
-            actor_kind=ActorKind.JOB,
-            actor="owing",
-            data={"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
+    timeline.record_all(
+        timeline.Entry(
+            refund.order_id,
+            kinds.REFUND_INTENDED,
+            actors.job("owing"),
+            {"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
         )
         for refund in refunds
     )

@@ -14,13 +14,15 @@ from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 
 from oms.common import tickets
-from oms.common.models import Connection, Topic
+from oms.common.models import Connection, SystemKind, Topic
 from oms.common.tickets import TicketKind, Trouble
 from oms.common.work import facts
 from oms.common.work.facts import Fact, FactWork, Verdict
+from orders import timeline
+from orders.actors import Actor
 from orders.kinds import REVIEW_STARTED
 from orders.locking import lock_orders
-from orders.models import ActorKind, OrderEvent, OrderState
+from orders.models import ActorKind, OrderState
 from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
@@ -62,10 +64,12 @@ def locate(found: Sequence[Fact]) -> Mapping[int, int]:
 def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdict]:
     """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
     must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
-    codes = dict(Connection.objects.filter(pk__in={fact.connection_id for fact in fresh}).values_list("pk", "code"))
-    told = sorted((judging.understand(fact, codes[fact.connection_id]) for fact in fresh), key=lambda one: one.fact_id)
-    ruled = _rule_on_payments([one for one in told if one.kind in _OF_PAYMENTS])
-    ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS])
+    links = {link.pk: link for link in Connection.objects.filter(kind=SystemKind.PAYMENT)}
+    told = sorted(
+        (judging.understand(fact, links[fact.connection_id].code) for fact in fresh), key=lambda one: one.fact_id
+    )
+    ruled = _rule_on_payments([one for one in told if one.kind in _OF_PAYMENTS], links)
+    ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS], links)
     _tell(ruled)
     _call_people(ruled)
     touched = sorted({one.row.order_id for one in ruled})
@@ -75,11 +79,12 @@ def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdi
     return {one.told.fact_id: one.ruling.verdict for one in ruled}
 
 
-def _rule_on_payments(told: Sequence[Told]) -> list[_Ruled]:
+def _rule_on_payments(told: Sequence[Told], links: Mapping[int, Connection]) -> list[_Ruled]:
     if not told:
         return []
-    rows = Payment.objects.filter(number__in={one.subject for one in told}).select_related("connection").order_by("id")
-    payments = {payment.number: payment for payment in rows.select_for_update(no_key=True, of=("self",))}
+    rows = Payment.objects.filter(number__in={one.subject for one in told}).order_by("id")
+    payments = {payment.number: payment for payment in rows.select_for_update(no_key=True)}
+    _attach(payments.values(), links)
     before = _snapshot(payments.values(), _PAYMENT_COLUMNS)
     by_hand_id = defaults.by_hand().pk
     ruled = []
@@ -90,12 +95,13 @@ def _rule_on_payments(told: Sequence[Told]) -> list[_Ruled]:
     return ruled
 
 
-def _rule_on_refunds(told: Sequence[Told]) -> list[_Ruled]:
+def _rule_on_refunds(told: Sequence[Told], links: Mapping[int, Connection]) -> list[_Ruled]:
     if not told:
         return []
     rows = Refund.objects.filter(number__in={one.subject for one in told}).order_by("id")
-    rows = rows.select_related("connection", "payment").select_for_update(no_key=True, of=("self",))
+    rows = rows.select_related("payment").select_for_update(no_key=True, of=("self",))
     refunds = {refund.number: refund for refund in rows}
+    _attach(refunds.values(), links)
     left = _left({refund.payment_id for refund in refunds.values()})
     before = _snapshot(refunds.values(), _REFUND_COLUMNS)
     by_hand_id = defaults.by_hand().pk
@@ -108,6 +114,13 @@ def _rule_on_refunds(told: Sequence[Told]) -> list[_Ruled]:
         ruled.append(_Ruled(one, refund, ruling))
     _write(refunds.values(), _REFUND_COLUMNS, before)
     return ruled
+
+
+def _attach(rows: Iterable[Payment | Refund], links: Mapping[int, Connection]) -> None:
+    """Give the rows the connections that are read already: they are few."""
+    for row in rows:
+        if row.connection_id is not None:
+            row.connection = links[row.connection_id]
 
 
 def _left(payment_ids: set[int]) -> dict[int, Decimal]:
@@ -140,12 +153,11 @@ def _write(rows: Iterable[Payment | Refund], columns: Sequence[str], before: Map
 
 def _tell(ruled: Sequence[_Ruled]) -> None:
     """Put what happened on the timelines."""
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order_id=one.row.order_id,
-            kind=one.ruling.event.code,
-            actor_kind=ActorKind.PROVIDER,
-            actor=one.told.teller,
+    timeline.record_all(
+        timeline.Entry(
+            one.row.order_id,
+            one.ruling.event,
+            Actor(ActorKind.PROVIDER, one.told.teller),
             data={
                 "amount": str(one.row.amount if one.told.amount is None else one.told.amount),
                 "provider": one.row.provider,

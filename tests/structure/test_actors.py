@@ -1,6 +1,7 @@
 """Stages and others that are no persons have words for the timeline."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,7 +26,7 @@ def _written() -> Iterator[str]:
                 yield from (part.value for part in node.args if isinstance(part, ast.Constant))
         for _line, text in texts(tree):
             for row in columns_of(text, "orders_orderevent"):
-                if row["actor"].startswith("'"):
+                if re.fullmatch(r"'\w+'", row["actor"]):
                     yield row["actor"].strip("'")
 
 

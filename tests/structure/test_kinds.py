@@ -118,6 +118,8 @@ def _kinds_given(call: ast.Call) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("record", "record_of_sub_orders"):
         yield from call.args[1:2]
+    if isinstance(call.func, ast.Attribute) and name == "Entry":
+        yield from call.args[1:2]
     if name == "OrderEvent":
         yield from (keyword.value for keyword in call.keywords if keyword.arg == "kind")
 

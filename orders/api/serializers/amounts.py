@@ -1,0 +1,59 @@
+"""How the amounts of an order came about."""
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from orders.api import examples
+from orders.api.serializers.money import money_field
+from orders.models import SubOrderState
+
+
+class PartAmountsSerializer(serializers.Serializer):
+    """What a sub-order carries of a line."""
+
+    sub_order = serializers.CharField()
+    state = serializers.ChoiceField(SubOrderState.choices)
+    quantity = serializers.IntegerField()
+    goods_amount = money_field()
+    freight_share = money_field()
+    coupon_share = money_field()
+    points_share = money_field()
+    gift_card_share = money_field()
+    payable_amount = money_field()
+
+
+class LineAmountsSerializer(serializers.Serializer):
+    """A line's price and its share of every amount of the order."""
+
+    position = serializers.IntegerField()
+    sku = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_price = money_field()
+    line_discount = money_field()
+    goods_amount = money_field()
+    freight_share = money_field()
+    coupon_share = money_field()
+    points_share = money_field()
+    gift_card_share = money_field()
+    payable_amount = money_field()
+    parts = PartAmountsSerializer(many=True, help_text="Where the units and their money went; cancelled ones too.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Amounts", examples.AMOUNTS)])
+class AmountsSerializer(serializers.Serializer):
+    """How each amount of an order came about, to the fen."""
+
+    currency = serializers.CharField()
+    goods_amount = money_field()
+    freight_amount = money_field()
+    order_amount = money_field()
+    coupon_amount = money_field()
+    points_amount = money_field()
+    gift_card_amount = money_field()
+    payable_amount = money_field()
+    cancelled_amount = money_field(help_text="Payable of what was cancelled or came back; it is not owed.")
+    owed_amount = money_field(help_text="Payable less what was cancelled.")
+    paid_amount = money_field()
+    refunded_amount = money_field()
+    formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
+    lines = LineAmountsSerializer(many=True)

@@ -1,0 +1,44 @@
+"""The money that a line, a part of one, or a sub-order carries: its shares of the order's amounts."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from oms.common.models import money
+
+# The columns of `CarriesShares`; in this order they match `orders.intake.apportionment.Shares`, with its `payable`.
+SHARES = ("goods_amount", "freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount")
+
+
+class CarriesShares(models.Model):
+    """A row with shares of an order's amounts, in yuan; `shares_add_up` is their constraint."""
+
+    goods_amount = money(_("goods amount"))
+    freight_share = money(_("share of freight"))
+    coupon_share = money(_("share of coupon"))
+    points_share = money(_("share of points"))
+    gift_card_share = money(_("share of gift card"))
+    payable_amount = money(_("payable"))
+
+    class Meta:
+        abstract = True
+
+
+def shares_add_up(name: str) -> models.CheckConstraint:
+    """The constraint, under the table's own name for it: no share is negative, and what is payable is their sum."""
+    return models.CheckConstraint(
+        condition=Q(
+            goods_amount__gte=0,
+            freight_share__gte=0,
+            coupon_share__gte=0,
+            points_share__gte=0,
+            gift_card_share__gte=0,
+            payable_amount__gte=0,
+            payable_amount=F("goods_amount")
+            + F("freight_share")
+            - F("coupon_share")
+            - F("points_share")
+            - F("gift_card_share"),
+        ),
+        name=name,
+    )
