@@ -34,17 +34,20 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.state FROM orders_suborder s JOIN orders_suborderline l ON l.sub_order_id = s.id
         LEFT JOIN (
-            SELECT wl.sub_order_line_id, w.warehouse_id, sum(wl.quantity) AS units, sum(wl.left_quantity) AS gone
+            SELECT wl.sub_order_line_id, wl.quantity, wl.left_quantity, w.warehouse_id,
+                w.state <> '{_SHIPPED}' AS is_open
             FROM logistics_warehouseorderline wl JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
-            WHERE w.is_current AND NOT (w.state = '{_SHIPPED}' AND wl.left_quantity = 0)
-            GROUP BY wl.sub_order_line_id, w.warehouse_id
-        ) AS asked ON asked.sub_order_line_id = l.id
-        WHERE {_GOODS} AND CASE
-            WHEN s.state IN ({listed(_IN_HAND)})
-                THEN (asked.units, asked.warehouse_id) IS DISTINCT FROM (l.quantity::bigint, s.warehouse_id)
-            WHEN s.state IN ({listed(LEFT_WAREHOUSE)})
-                THEN asked.warehouse_id IS DISTINCT FROM s.warehouse_id OR asked.gone IS NULL OR asked.gone < l.quantity
-            ELSE asked.units IS NOT NULL END
+            WHERE w.is_current
+        ) AS a ON a.sub_order_line_id = l.id
+        WHERE {_GOODS} GROUP BY s.id, l.id
+        HAVING CASE
+            WHEN s.state IN ({listed(_IN_HAND)}) THEN
+                sum(a.quantity) FILTER (WHERE a.is_open AND a.warehouse_id = s.warehouse_id)
+                    IS DISTINCT FROM l.quantity::bigint
+                OR count(*) FILTER (WHERE a.is_open AND a.warehouse_id <> s.warehouse_id) > 0
+            WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN
+                coalesce(sum(a.left_quantity) FILTER (WHERE a.warehouse_id = s.warehouse_id), 0) < l.quantity
+            ELSE count(*) FILTER (WHERE a.is_open) > 0 END
         """,
     ),
     Invariant(
@@ -55,7 +58,7 @@ INVARIANTS = (
         JOIN orders_suborderline l ON l.sub_order_id = s.id
         JOIN logistics_warehouseorderline wl ON wl.sub_order_line_id = l.id
         JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
-          AND w.is_current AND NOT (w.state = '{_SHIPPED}' AND wl.left_quantity = 0)
+          AND w.is_current AND w.state <> '{_SHIPPED}'
         WHERE s.state IN ({listed(_IN_HAND)}) AND (w.state, s.state) NOT IN (VALUES {_STATES_AT})
         """,
     ),

@@ -27,9 +27,9 @@ from tests import factories, fakes
 STAFF = Actor(ActorKind.STAFF, "li")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 # Whatever a sub-order needs to be in a state, for tests that put it there.
-ALL_TIMES = dict.fromkeys(
+ALL_TIMES: dict[str, Any] = dict.fromkeys(
     ("allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at"), NOON
-)
+) | {"shipping_proof": "warehouse"}
 _keys = count(1)
 
 
