@@ -4,7 +4,7 @@ from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
-from orders.fulfilling.plans import REFUSED_BEFORE
+from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
@@ -163,8 +163,7 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND EXISTS (
-            SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{REFUSED_BEFORE}')
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
         """,
     ),

@@ -141,7 +141,10 @@ def lock(warehouse_order_ids: Iterable[int], *, others: Iterable[int] = ()) -> d
             """,
             [ids],
         )
-        works = {row[0]: Work(*row[:3], WarehouseOrderState(row[3]), *row[4:]) for row in cursor.fetchall()}
+        works = {}
+        for key, number, sub_order, state, current, asked, sent, place, code, when, link in cursor.fetchall():
+            where = WarehouseOrderState(state)
+            works[key] = Work(key, number, sub_order, where, current, asked, sent, place, code, when, link)
         cursor.execute(
             f"""
             SELECT DISTINCT wl.warehouse_order_id, l.sub_order_id

@@ -169,7 +169,7 @@ class GuardedSite(UnfoldAdminSite):
         asking.method = "GET"
         asking.POST = QueryDict()  # type: ignore[misc, assignment]
         address = reverse(f"{self.name}:login", current_app=self.name)
-        context = {"app_path": f"{address}?{urlencode({'next': was.page})}", "unsent": typed.seal(was)}
+        context = {"app_path": f"{address}?{urlencode({'next': was.page})}", "unsent": typed.sign(was)}
         response = self.login(asking, context)
         response.status_code = 403
         return response
@@ -179,7 +179,7 @@ class GuardedSite(UnfoldAdminSite):
         sealed = request.POST.get("unsent", "")
         context = {"unsent": sealed, **(extra_context or {})}
         response = super().login(request, context)
-        was = typed.unseal(sealed) if sealed and response.status_code == 302 else None
+        was = typed.read_signed(sealed) if sealed and response.status_code == 302 else None
         if was is not None:
             typed.keep(request, was)
             messages.warning(

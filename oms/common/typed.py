@@ -63,13 +63,13 @@ def take(request: HttpRequest) -> dict[str, object] | None:
     return kept
 
 
-def seal(typed: Typed) -> str:
+def sign(typed: Typed) -> str:
     """As a text that can be given out and taken back."""
     return signing.dumps(asdict(typed), salt=_SALT, compress=True)
 
 
-def unseal(text: str) -> Typed | None:
-    """What was sealed here within a day, else None."""
+def read_signed(text: str) -> Typed | None:
+    """What was signed here within a day, else None."""
     try:
         return Typed(**signing.loads(text, salt=_SALT, max_age=_GOOD_FOR_SECONDS))
     except signing.BadSignature:

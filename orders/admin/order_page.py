@@ -13,7 +13,7 @@ from orders import actors, kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
-from orders.fulfilling.plans import REFUSED_BEFORE
+from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
@@ -23,7 +23,7 @@ from orders.timeline import changes_of
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
 
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", REFUSED_BEFORE: "danger"}
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", HAS_REFUSED: "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def _describe(part: SubOrder) -> dict[str, Any]:
         "chosen": chosen,
         "farther": _("has the goods, but is farther"),
         "short": _("short of stock"),
-        REFUSED_BEFORE: _("refused it before, so it is not asked again"),
+        HAS_REFUSED: _("refused it before, so it is not asked again"),
     }
     return {
         "row": part,

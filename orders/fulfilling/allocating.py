@@ -19,7 +19,7 @@ from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.fulfilling import parting, waiting, waking
-from orders.fulfilling.plans import REFUSED_BEFORE, Plan
+from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
@@ -53,7 +53,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, REFUSED_BEFORE)
+        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])

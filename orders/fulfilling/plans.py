@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Want
 
-# What sourcing notes of a warehouse that is no candidate because it refused the sub-order before.
-REFUSED_BEFORE = "refused"
+# Why a warehouse is left out that sourcing would have asked: see `Choice.with_others`.
+HAS_REFUSED = "refused"
 
 
 @dataclass(slots=True)

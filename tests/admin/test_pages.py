@@ -56,7 +56,7 @@ READ_ONLY = (
     "payments.settlement",
     "logistics.shipment",
     "logistics.trackingevent",
-    "logistics.warehouseevent",
+    "logistics.warehouseorder",
     "logistics.logisticsalert",
     "inventory.stockmovement",
     "inventory.region",
@@ -237,7 +237,7 @@ def test_fields_that_offer_rows_find_them_by_their_beginning(world: None, boss: 
 
 def test_a_warehouse_is_made_where_its_region_lies_and_stores_what_there_is(shop: factories.Shop, boss: Client) -> None:
     form = {"code": "NEW-WH", "name": "新仓", "merchant": shop.merchant.pk, "kind": "merchant", "daily_capacity": "0"}
-    form |= {"region": shop.region.pk, "is_active": "on"}
+    form |= {"region": shop.region.pk, "is_active": "on", "waybill_when": "when_packed"}
     path = reverse("admin:inventory_warehouse_add")
     refused = boss.post(path, {**form, "storage_classes": ["ambeint"]})
     assert refused.context["adminform"].form.errors.keys() == {"storage_classes"}

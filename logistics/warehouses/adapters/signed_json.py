@@ -1,7 +1,7 @@
 """Warehouses that speak the protocol `json` (see `oms.common.work.signed_json`).
 
-Below the connection's base address we post to `warehouse-orders` what is to be sent, and to `warehouse-orders/stop` what
-is to be stopped:
+Below the connection's base address we post to `warehouse-orders` what is to be sent, and to `warehouse-orders/stop`
+what is to be stopped:
 
     {"warehouse_orders": [{"number": "…-1-W1", "warehouse": "BJ-DC1", "carrier": "", "waybill": "",
         "recipient": {"name": "…", "phone": "…", "province": "…", "city": "…", "district": "…", "address": "…"},
