@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.models import LogisticsAlert, ShipmentState
 from orders import story
+from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
 
 
@@ -232,4 +233,19 @@ ALERT_CLOSED = event(
     private=_ALERT_DATA,
     tone="muted",
     icon="notifications_off",
+)
+
+name_actors(
+    {
+        "release": _("Write warehouse orders"),
+        "send_release": _("Send to warehouse"),
+        "deliver_virtual": _("Deliver virtual goods"),
+        "cancel_at_warehouse": _("Cancel at the warehouse"),
+        "send_stop": _("Ask warehouses to stop"),
+        "warehouse_facts": _("Apply warehouse notices"),
+        "choose_carrier": _("Choose carriers"),
+        "dispatch": _("Get waybills"),
+        "carrier_facts": _("Apply scans"),
+        "watch": _("Watch for delays"),
+    }
 )

@@ -28,6 +28,7 @@ from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
+from orders import actors
 from orders.admin import order_list
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 
@@ -38,33 +39,13 @@ CHART_HOURS = 48
 LATE_SECONDS = 300
 _KEY = "oms.dashboard"
 
-_STAGE_TITLES = {
-    "request_payment": gettext_lazy("Open a payment"),
-    "send_payment": gettext_lazy("Ask the payment provider"),
-    "payment_facts": gettext_lazy("Apply payment notices"),
-    "expire_unpaid": gettext_lazy("Cancel what was not paid"),
-    "review": gettext_lazy("Review"),
-    "split": gettext_lazy("Split into sub-orders"),
-    "wake": gettext_lazy("Wake backorders"),
-    "allocate": gettext_lazy("Choose warehouse, reserve stock"),
-    "release": gettext_lazy("Write warehouse orders"),
-    "send_release": gettext_lazy("Send to warehouse"),
-    "deliver_virtual": gettext_lazy("Deliver virtual goods"),
-    "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
-    "send_stop": gettext_lazy("Ask warehouses to stop"),
-    "warehouse_facts": gettext_lazy("Apply warehouse notices"),
-    "choose_carrier": gettext_lazy("Choose carriers"),
-    "dispatch": gettext_lazy("Get waybills"),
-    "carrier_facts": gettext_lazy("Apply scans"),
-    "complete": gettext_lazy("Complete"),
-    "owing": gettext_lazy("Put right what is owed"),
-    "send_refund": gettext_lazy("Send refunds"),
-    "chase_refunds": gettext_lazy("Ask after refunds"),
-    "watch": gettext_lazy("Watch for delays"),
-    "jobs": gettext_lazy("Background jobs"),
-    "sandbox": gettext_lazy("Sandbox of the outside world"),
-    "send_webhooks": gettext_lazy("Send webhooks to merchants"),
-}
+actors.name_actors(
+    {
+        "jobs": gettext_lazy("Background jobs"),
+        "sandbox": gettext_lazy("Sandbox of the outside world"),
+        "send_webhooks": gettext_lazy("Send webhooks to merchants"),
+    }
+)
 
 
 @dataclass(slots=True)
@@ -182,7 +163,7 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
             },
             "stages": [
                 {
-                    "title": _STAGE_TITLES.get(stage.stage, stage.stage),
+                    "title": actors.word(stage.stage),
                     "name": stage.stage,
                     "waiting": stage.waiting,
                     "is_more": stage.waiting >= MOST_COUNTED,

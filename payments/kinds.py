@@ -1,11 +1,15 @@
 """The kinds of timeline events about money; see `orders.kinds`."""
 
+from collections.abc import Callable
+
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orders import story
+from orders.actors import name_actors, word
 from orders.kinds import event
-from payments.models import RefundReason
+from payments.models import Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -13,9 +17,18 @@ def _tell_refund(data: story.Data) -> str:
     return story.fill(gettext("Refund %(number)s of %(amount)s yuan is due: %(reason)s."), {**data, "reason": reason})
 
 
+def _of_money(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with a word for who has the money where that is no provider."""
+
+    def tell(data: story.Data) -> str:
+        return story.fill(sentence, {**data, "provider": word(data["provider"])})
+
+    return tell
+
+
 PAYMENT_REQUESTED = event(
     "payment_requested",
-    _("%(amount)s yuan were requested through %(provider)s."),
+    _of_money(_("%(amount)s yuan were requested through %(provider)s.")),
     ("number", "amount", "provider"),
     news={"payment.requested": "The buyer was asked to pay."},
     tone="info",
@@ -23,7 +36,7 @@ PAYMENT_REQUESTED = event(
 )
 PAID = event(
     "paid",
-    _("%(amount)s yuan were paid through %(provider)s."),
+    _of_money(_("%(amount)s yuan were paid through %(provider)s.")),
     ("number", "amount", "provider"),
     news={"payment.succeeded": "Money came in."},
     tone="success",
@@ -32,7 +45,7 @@ PAID = event(
 )
 CAPTURED_TWICE = event(
     "captured_twice",
-    _("%(provider)s reported payment %(number)s once more: %(amount)s yuan, notice %(notice)s."),
+    _of_money(_("%(provider)s reported payment %(number)s once more: %(amount)s yuan, notice %(notice)s.")),
     ("number", "amount", "provider"),
     private=("notice",),
     tone="danger",
@@ -40,7 +53,7 @@ CAPTURED_TWICE = event(
 )
 PAYMENT_FAILED = event(
     "payment_failed",
-    _("The payment of %(amount)s yuan through %(provider)s failed."),
+    _of_money(_("The payment of %(amount)s yuan through %(provider)s failed.")),
     ("number", "amount", "provider"),
     news={"payment.failed": "The payment failed."},
     tone="danger",
@@ -95,4 +108,19 @@ SETTLED = event(
     news={"settlement.opened": "What is due to who fulfilled it was worked out."},
     tone="info",
     icon="receipt_long",
+)
+
+name_actors(
+    {
+        "request_payment": _("Open a payment"),
+        "send_payment": _("Ask the payment provider"),
+        "payment_facts": _("Apply payment notices"),
+        "payment": _("Payment"),
+        "expire_unpaid": _("Cancel what was not paid"),
+        "owing": _("Put right what is owed"),
+        "send_refund": _("Send refunds"),
+        "chase_refunds": _("Ask after refunds"),
+        **dict(Means.choices),
+        "by-hand": _("Recorded by hand"),
+    }
 )

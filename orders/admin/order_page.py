@@ -9,10 +9,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
-from orders import kinds
+from orders import actors, kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
+from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
@@ -22,7 +23,7 @@ from orders.timeline import changes_of
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
 
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", "refused": "danger"}
+_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", HAS_REFUSED: "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def _describe(part: SubOrder) -> dict[str, Any]:
         "chosen": chosen,
         "farther": _("has the goods, but is farther"),
         "short": _("short of stock"),
-        "refused": _("refused it before, so it is not asked again"),
+        HAS_REFUSED: _("refused it before, so it is not asked again"),
     }
     return {
         "row": part,
@@ -208,10 +209,9 @@ def _timeline(order: Order, *, may_see_changes: bool) -> dict[str, Any]:
     for event in reversed(events[:MOST_EVENTS]):
         key = (event.actor_kind, event.actor, event.created_at.replace(microsecond=0))
         if not groups or groups[-1]["key"] != key:
-            actor = event.get_actor_kind_display()
-            if event.actor and event.actor != event.actor_kind:
-                actor = f"{actor} {event.actor}"
-            groups.append({"key": key, "first": event, "actor": actor, "lines": []})
+            groups.append(
+                {"key": key, "first": event, "actor": actors.named(event.actor_kind, event.actor), "lines": []}
+            )
         groups[-1]["lines"].append(_line(event, order, may_see_changes=may_see_changes))
     return {"is_cut": is_cut, "most": MOST_EVENTS, "groups": groups}
 

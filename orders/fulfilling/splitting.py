@@ -65,7 +65,7 @@ def _split(order_ids: list[int]) -> None:
         )
         to_cancel = [key for (key,) in cursor.fetchall()]
     if to_cancel:
-        units.carry_out(to_cancel, actor=job("split"))
+        units.carry_out(to_cancel, actor=job(_NAME))
 
 
 STAGE = Stage(_NAME, run, wakes=("allocate",), queue=QUEUE)

@@ -301,7 +301,6 @@ class Migration(migrations.Migration):
                 ('to_state', models.CharField(blank=True, db_default='', max_length=20, verbose_name='to')),
                 ('data', models.JSONField(blank=True, null=True, verbose_name='data')),
                 ('sealed', oms.common.secrecy.SealedField(editable=False, null=True, verbose_name='old and new values')),
-                ('is_public', models.BooleanField(db_default=False, verbose_name='seen by the buyer')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='at')),
                 ('order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order', verbose_name='order')),
                 ('sub_order', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.suborder', verbose_name='sub-order')),

@@ -55,7 +55,6 @@ class OrderEvent(models.Model):
     to_state = models.CharField(_("to"), max_length=20, db_default="", blank=True)
     data = models.JSONField(_("data"), null=True, blank=True)
     sealed = SealedField(_("old and new values"), null=True, editable=False)
-    is_public = models.BooleanField(_("seen by the buyer"), db_default=False)
     created_at = models.DateTimeField(_("at"), db_default=Now())
 
     class Meta:

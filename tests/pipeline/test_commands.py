@@ -136,6 +136,30 @@ def drained(shop):
         ),
         ("UPDATE orders_suborder SET state = 'picking' WHERE order_id = %(order)s", "reservations_match_sub_orders"),
         ("DELETE FROM orders_orderevent WHERE order_id = %(order)s", "orders_have_a_story"),
+        ("UPDATE orders_order SET state = 'closed' WHERE id = %(order)s", "orders_are_where_their_story_ends"),
+        (
+            "UPDATE orders_suborder SET state = 'rejected' WHERE order_id = %(order)s",
+            "sub_orders_are_where_their_story_ends",
+        ),
+        (
+            "DELETE FROM orders_orderevent WHERE order_id = %(order)s AND kind = 'approved'",
+            "stories_of_orders_have_no_gaps",
+        ),
+        (
+            "DELETE FROM orders_orderevent WHERE order_id = %(order)s AND kind = 'warehouse_packed'",
+            "stories_of_sub_orders_have_no_gaps",
+        ),
+        (
+            # Both of its neighbours fit, but there is no such move.
+            "DELETE FROM orders_orderevent WHERE order_id = %(order)s AND kind IN ('released', 'warehouse_accepted',"
+            " 'warehouse_picking'); UPDATE orders_orderevent SET from_state = 'allocated'"
+            " WHERE order_id = %(order)s AND kind = 'warehouse_packed'",
+            "stories_of_sub_orders_have_no_gaps",
+        ),
+        (
+            "UPDATE orders_orderevent SET data = '{\"phone\": 1}' WHERE order_id = %(order)s AND kind = 'split'",
+            "events_hold_what_their_kind_names",
+        ),
         (
             "UPDATE logistics_shipment SET state = 'lost' WHERE sub_order_id IN (SELECT id FROM orders_suborder"
             " WHERE order_id = %(order)s)",

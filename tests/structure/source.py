@@ -1,6 +1,7 @@
 """The project's own code, read as syntax trees."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +34,18 @@ def text_of(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(text_of(part) for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "{}"
+
+
+def columns_of(sql: str, table: str) -> Iterator[dict[str, str]]:
+    """What statements in the text insert into the table: the expression of each column, as it stands there."""
+    found = re.findall(rf"INSERT INTO {table}\s*\(([^)]*)\)\s*(?:SELECT|VALUES\s*\()(.*)", sql, re.DOTALL)
+    for columns, values in found:
+        depth, expressions = 0, [""]
+        for sign in values:
+            depth += {"(": 1, ")": -1}.get(sign, 0)
+            if sign == "," and depth == 0:
+                expressions.append("")
+            else:
+                expressions[-1] += sign
+        names = [name.strip() for name in columns.split(",")]
+        yield dict(zip(names, (expression.strip() for expression in expressions), strict=False))

@@ -15,7 +15,7 @@ from orders import kinds, timeline
 from orders.kinds import EventKind, event
 from orders.models import OrderEvent
 from tests import factories, steps
-from tests.structure.source import PACKAGES, modules, texts
+from tests.structure.source import PACKAGES, columns_of, modules, texts
 
 APPS = ("orders", "payments", "logistics")
 ALL = [pytest.param(kind, id=kind.code) for kind in kinds.known().values()]
@@ -113,26 +113,12 @@ def test_every_kind_is_written_by_somebody():
     assert set(kinds.known()) - written == set()
 
 
-def _kinds_inserted(sql: str) -> Iterator[str]:
-    """What SQL writes into the column `kind` of the timeline: the expressions, as they stand there."""
-    for columns, values in re.findall(
-        r"INSERT INTO orders_orderevent\s*\(([^)]*)\)\s*(?:SELECT|VALUES\s*\()(.*)", sql, re.DOTALL
-    ):
-        place = [name.strip() for name in columns.split(",")].index("kind")
-        depth, expressions = 0, [""]
-        for sign in values:
-            depth += {"(": 1, ")": -1}.get(sign, 0)
-            if sign == "," and depth == 0:
-                expressions.append("")
-            else:
-                expressions[-1] += sign
-        yield expressions[place].strip()
-
-
 def _kinds_given(call: ast.Call) -> Iterator[ast.expr]:
     """What a call that writes events gives as their kind."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("record", "record_of_sub_orders"):
+        yield from call.args[1:2]
+    if isinstance(call.func, ast.Attribute) and name == "Entry":
         yield from call.args[1:2]
     if name == "OrderEvent":
         yield from (keyword.value for keyword in call.keywords if keyword.arg == "kind")
@@ -142,16 +128,20 @@ def test_nobody_writes_a_kind_that_is_not_in_the_table():
     """By its constant, which must exist; a word may be a slip."""
     for path, tree in modules():
         for line, text in texts(tree):
-            for expression in _kinds_inserted(text):
-                assert not re.findall(r"'(\w+)'", expression), f"{path}:{line}: write '{{kinds.…}}'"
+            for row in columns_of(text, "orders_orderevent"):
+                assert not re.findall(r"'(\w+)'", row["kind"]), f"{path}:{line}: write '{{kinds.…}}'"
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             for kind in _kinds_given(call):
                 assert not isinstance(kind, ast.Constant | ast.JoinedStr), f"{path}:{call.lineno}"
 
 
-def test_the_scan_of_statements_finds_kinds_where_they_stand():
-    sql = "INSERT INTO orders_orderevent (order_id, kind, data) SELECT coalesce(a, b), CASE WHEN x THEN 'y' END, {}"
-    assert list(_kinds_inserted(sql)) == ["CASE WHEN x THEN 'y' END"]
+def test_the_scan_of_statements_finds_what_stands_in_a_column():
+    sql = (
+        "WITH x AS (y) INSERT INTO t (order_id, kind, data) SELECT coalesce(a, b), CASE WHEN x THEN 'y' END, {} FROM z"
+    )
+    assert list(columns_of(sql, "t")) == [
+        {"order_id": "coalesce(a, b)", "kind": "CASE WHEN x THEN 'y' END", "data": "{} FROM z"}
+    ]
 
 
 @pytest.mark.django_db

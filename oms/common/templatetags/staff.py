@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 register = template.Library()
 
-# Which colour a state has, whatever kind of row it belongs to. What is not named is grey.
-_TONES = {
+# Which colour a state has, whatever kind of row it belongs to.
+TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
@@ -30,8 +30,12 @@ _TONES = {
         " on_delivery disabled"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
+    "muted": (
+        "cancelled closed consumed discarded draft expired no_effect red_lettered refunded removed replayed returned"
+        " submitted under_review unfulfilled withdrawn"
+    ),
 }
-_TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
+_TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 
 
 @register.filter

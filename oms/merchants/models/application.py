@@ -92,8 +92,8 @@ class MerchantApplication(Versioned):
         verbose_name_plural = _("merchant applications")
         ordering = ["-id"]
         permissions = [
-            ("approve_merchantapplication", "Can approve merchant applications"),
-            ("reject_merchantapplication", "Can reject merchant applications"),
+            ("approve_merchantapplication", _("Can approve merchant applications")),
+            ("reject_merchantapplication", _("Can reject merchant applications")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["reference"], name="application_reference_is_unique"),

@@ -37,7 +37,7 @@ class Merchant(models.Model):
         verbose_name = _("merchant")
         verbose_name_plural = _("merchants")
         ordering = ["code"]
-        permissions = [("suspend_merchant", "Can suspend and resume merchants")]
+        permissions = [("suspend_merchant", _("Can suspend and resume merchants"))]
         constraints = [
             models.UniqueConstraint(fields=["code"], name="merchant_code_is_unique"),
             models.CheckConstraint(
