@@ -91,7 +91,7 @@ lint-imports:
 
 # DEBUG=1 because the settings, which the plug-in for Django loads, demand a secret key without it.
 lint-types:
-	DEBUG=1 $(BIN)/mypy oms/common orders/intake/apportionment.py inventory/sourcing.py
+	DEBUG=1 $(BIN)/mypy oms orders inventory payments logistics
 
 lint-templates:
 	$(BIN)/djlint --lint templates

@@ -178,7 +178,7 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                 merchants[row["merchant"]] = _pending_merchant(row["merchant"])
                 result.problems.append(
                     f"{path.name}, line {line}: merchant {row['merchant']} is not in the merchants file; added as"
-                    " pending, its goods wait until it has a warehouse"
+                    " pending, orders of its goods are refused until it is active"
                 )
             skus.append(
                 Sku(

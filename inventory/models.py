@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import Versioned, money
+from oms.common.models import Connection, Versioned, money
 from oms.merchants.models import Merchant
 
 
@@ -94,6 +94,14 @@ class Warehouse(models.Model):
         MERCHANT = "merchant", _("Merchant's own")
         VIRTUAL = "virtual", _("Virtual")
 
+    class WaybillWhen(models.TextChoices):
+        """When the parcel's waybill is bought."""
+
+        AT_RELEASE = "at_release", _("Before it is sent to the warehouse")
+        AT_ACCEPTANCE = "at_acceptance", _("When the warehouse accepted")
+        WHEN_PACKED = "when_packed", _("When it is packed")
+        OWN = "own", _("The warehouse brings its own")
+
     code = models.CharField(_("code"), max_length=32)
     name = models.CharField(_("name"), max_length=120)
     merchant = models.ForeignKey(
@@ -108,6 +116,18 @@ class Warehouse(models.Model):
     cutoff_same_day = models.TimeField(_("cut-off for the same day"), null=True, blank=True)
     cutoff_next_day = models.TimeField(_("cut-off for the next day"), null=True, blank=True)
     serves = ArrayField(models.CharField(max_length=30), verbose_name=_("serves"), blank=True, default=list)
+    connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("connection"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="warehouses",
+        help_text=_("The warehouse's system; without one, nothing can be sent there."),
+    )
+    waybill_when = models.CharField(
+        _("waybill"), max_length=16, choices=WaybillWhen.choices, default=WaybillWhen.WHEN_PACKED
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
@@ -119,6 +139,10 @@ class Warehouse(models.Model):
             models.CheckConstraint(
                 condition=Q(kind__in=["self_operated", "partner", "merchant", "virtual"]),
                 name="warehouse_kind_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(waybill_when__in=["at_release", "at_acceptance", "when_packed", "own"]),
+                name="warehouse_waybill_when_is_known",
             ),
         ]
 

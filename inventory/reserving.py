@@ -133,8 +133,69 @@ def release_units(
 
 def consume(demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
     """Take what is promised to the demands out of the stock, because it left; returns the units taken out."""
-    units: dict[int, int | None] = dict.fromkeys(demand_ids)
+    return consume_units(dict.fromkeys(demand_ids), kind=kind, actor=actor)
+
+
+def consume_units(units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
+    """Take so many of the units that are promised to each demand (by id; None: all of them) out of the stock, because
+    they left; the others stay promised. Returns the units taken out. Demands without a promise are passed over."""
     return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
+
+
+class Withdrawal(NamedTuple):
+    """Units that left without a promise, or after it was given back; the demand says for what they were meant."""
+
+    stock_id: int
+    demand_id: int
+    quantity: int
+
+
+def withdraw(
+    withdrawals: Sequence[Withdrawal],
+    *,
+    kind: DemandKind = DemandKind.SUB_ORDER_LINE,
+    actor: str,
+    note: str = "",
+) -> dict[int, int]:
+    """Take units that left out of the stock, as far as they are not promised to others; returns how many are missing,
+    by demand. Three statements."""
+    available = lock_stock({one.stock_id for one in withdrawals})
+    missing: dict[int, int] = {}
+    taken: list[Withdrawal] = []
+    for one in withdrawals:
+        units = min(one.quantity, available.get(one.stock_id, 0))
+        if units:
+            available[one.stock_id] -= units
+            taken.append(one._replace(quantity=units))
+        if units < one.quantity:
+            missing[one.demand_id] = missing.get(one.demand_id, 0) + one.quantity - units
+    if taken:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                WITH gone AS (
+                    SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
+                        AS g(stock_id, demand_id, quantity)
+                ), booked AS (
+                    INSERT INTO inventory_stockmovement
+                        (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
+                    SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
+                    FROM gone
+                )
+                UPDATE inventory_stock s SET on_hand = s.on_hand - g.units
+                FROM (SELECT stock_id, sum(quantity) AS units FROM gone GROUP BY stock_id) AS g
+                WHERE s.id = g.stock_id
+                """,
+                {
+                    "stock": array(one.stock_id for one in taken),
+                    "demand": array(one.demand_id for one in taken),
+                    "units": array(one.quantity for one in taken),
+                    "kind": kind.value,
+                    "actor": actor,
+                    "note": note,
+                },
+            )
+    return missing
 
 
 def _close(

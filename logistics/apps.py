@@ -11,6 +11,7 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
+        from logistics import tickets  # noqa: F401 - it says how tickets name our rows
         from logistics.carriers import braking
         from orders.reviewing import holds
 

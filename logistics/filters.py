@@ -4,7 +4,9 @@ from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
 from logistics.models import Shipment, ShipmentState
+from logistics.models.shipment import ShipmentQuerySet
 from oms.common.door.filters import MomentFilter
+from orders.models import SubOrder
 
 
 class ShipmentFilter(FilterSet):
@@ -12,8 +14,8 @@ class ShipmentFilter(FilterSet):
 
     number = CharFilter(max_length=32)
     waybill_number = CharFilter(max_length=40)
-    order = CharFilter("sub_order__order__number", max_length=16, help_text="The number of the order.")
-    sub_order = CharFilter("sub_order__number", max_length=32, help_text="The number of the sub-order.")
+    order = CharFilter(method="of_order", max_length=16, help_text="The number of the order.")
+    sub_order = CharFilter(method="of_sub_order", max_length=32, help_text="The number of the sub-order.")
     carrier = CharFilter("carrier__code", max_length=20, help_text="The code of the carrier.")
     state = ChoiceFilter(choices=ShipmentState.choices)
     created_after = MomentFilter("created_at", "gte", help_text="Made then or later.")
@@ -22,3 +24,11 @@ class ShipmentFilter(FilterSet):
     class Meta:
         model = Shipment
         fields: list[str] = []
+
+    def of_order(self, queryset: ShipmentQuerySet, name: str, value: str) -> ShipmentQuerySet:
+        """Parcels with something of the order."""
+        return queryset.of_sub_orders(SubOrder.objects.filter(order__number=value))
+
+    def of_sub_order(self, queryset: ShipmentQuerySet, name: str, value: str) -> ShipmentQuerySet:
+        """Parcels with something of the sub-order."""
+        return queryset.of_sub_orders(SubOrder.objects.filter(number=value))

@@ -1,17 +1,167 @@
-"""What must always hold of parcels and alerts."""
+"""What must always hold of warehouse orders, parcels and alerts."""
 
+from inventory.models import DemandKind, StockMovement, StorageClass
+from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState
+from logistics.warehouses.moving import SUB_ORDERS_AT
 from oms.common.invariants import Invariant
+from oms.common.states import listed
+from orders.models import SubOrderState
+from orders.models.sub_order import ARRIVED, IN_WAREHOUSE, LEFT_WAREHOUSE
+
+_SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIPPED
+_IN_HAND = (*IN_WAREHOUSE, SubOrderState.PACKED)
+_STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
+_GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
+# Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
+_COUNTS = f"""
+    h.direction = '{Direction.OUT}' AND h.state <> '{ShipmentState.CANCELLED}' AND NOT EXISTS (
+        SELECT FROM logistics_warehouseorder g WHERE g.id = h.warehouse_order_id AND NOT g.is_current)
+"""
+_OF_PARCELS = f"""
+    SELECT l.sub_order_id, h.id, h.state, h.left_at FROM logistics_shipment h
+    JOIN logistics_shipmentline x ON x.shipment_id = h.id JOIN orders_suborderline l ON l.id = x.sub_order_line_id
+    WHERE {_COUNTS}
+    UNION
+    SELECT h.sub_order_id, h.id, h.state, h.left_at FROM logistics_shipment h
+    WHERE {_COUNTS} AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
+"""
 
 INVARIANTS = (
     Invariant(
-        "shipped_sub_orders_have_a_parcel",
-        "What left a warehouse has a shipment with a waybill, or a delivered code.",
+        "goods_in_hand_were_asked_for",
+        "What is in a warehouse's hands, or left it, has a current warehouse order of that warehouse for all its units,"
+        " and what is not has none.",
+        f"""
+        SELECT s.number, s.state FROM orders_suborder s JOIN orders_suborderline l ON l.sub_order_id = s.id
+        LEFT JOIN (
+            SELECT wl.sub_order_line_id, wl.quantity, wl.left_quantity, w.warehouse_id,
+                w.state <> '{_SHIPPED}' AS is_open
+            FROM logistics_warehouseorderline wl JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
+            WHERE w.is_current
+        ) AS a ON a.sub_order_line_id = l.id
+        WHERE {_GOODS} GROUP BY s.id, l.id
+        HAVING CASE
+            WHEN s.state IN ({listed(_IN_HAND)}) THEN
+                sum(a.quantity) FILTER (WHERE a.is_open AND a.warehouse_id = s.warehouse_id)
+                    IS DISTINCT FROM l.quantity::bigint
+                OR count(*) FILTER (WHERE a.is_open AND a.warehouse_id <> s.warehouse_id) > 0
+            WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN
+                coalesce(sum(a.left_quantity) FILTER (WHERE a.warehouse_id = s.warehouse_id), 0) < l.quantity
+            ELSE count(*) FILTER (WHERE a.is_open) > 0 END
+        """,
+    ),
+    Invariant(
+        "sub_orders_are_where_their_warehouse_orders_are",
+        "A sub-order in a warehouse's hands is as far as its warehouse order.",
+        f"""
+        SELECT DISTINCT s.number, s.state, w.state FROM orders_suborder s
+        JOIN orders_suborderline l ON l.sub_order_id = s.id
+        JOIN logistics_warehouseorderline wl ON wl.sub_order_line_id = l.id
+        JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
+          AND w.is_current AND w.state <> '{_SHIPPED}'
+        WHERE s.state IN ({listed(_IN_HAND)}) AND (w.state, s.state) NOT IN (VALUES {_STATES_AT})
+        """,
+    ),
+    Invariant(
+        "warehouse_orders_have_what_they_name",
+        "Sub-order, warehouse, connection and lines of a warehouse order exist.",
         """
+        SELECT w.number FROM logistics_warehouseorder w
+        WHERE NOT EXISTS (SELECT FROM orders_suborder s WHERE s.id = w.sub_order_id)
+           OR NOT EXISTS (SELECT FROM inventory_warehouse h WHERE h.id = w.warehouse_id)
+           OR NOT EXISTS (SELECT FROM common_connection c WHERE c.id = w.connection_id)
+           OR NOT EXISTS (SELECT FROM logistics_warehouseorderline l WHERE l.warehouse_order_id = w.id)
+        """,
+    ),
+    Invariant(
+        "lines_have_what_they_name",
+        "Lines of warehouse orders and of parcels belong to both their rows.",
+        """
+        SELECT 'warehouse order', wl.warehouse_order_id, wl.sub_order_line_id FROM logistics_warehouseorderline wl
+        WHERE NOT EXISTS (SELECT FROM logistics_warehouseorder w WHERE w.id = wl.warehouse_order_id)
+           OR NOT EXISTS (SELECT FROM orders_suborderline l WHERE l.id = wl.sub_order_line_id)
+        UNION ALL
+        SELECT 'parcel', x.shipment_id, x.sub_order_line_id FROM logistics_shipmentline x
+        WHERE NOT EXISTS (SELECT FROM logistics_shipment h WHERE h.id = x.shipment_id)
+           OR NOT EXISTS (SELECT FROM orders_suborderline l WHERE l.id = x.sub_order_line_id)
+        """,
+    ),
+    Invariant(
+        "parcels_hold_what_was_asked_for",
+        "The parcels of a warehouse order hold no more units of a line than it asks for, and only its lines.",
+        f"""
+        SELECT h.warehouse_order_id, x.sub_order_line_id, sum(x.quantity), max(wl.quantity)
+        FROM logistics_shipment h JOIN logistics_shipmentline x ON x.shipment_id = h.id
+        LEFT JOIN logistics_warehouseorderline wl
+          ON wl.warehouse_order_id = h.warehouse_order_id AND wl.sub_order_line_id = x.sub_order_line_id
+        WHERE h.warehouse_order_id IS NOT NULL AND h.state <> '{ShipmentState.CANCELLED}'
+        GROUP BY h.warehouse_order_id, x.sub_order_line_id HAVING sum(x.quantity) > coalesce(max(wl.quantity), 0)
+        """,
+    ),
+    Invariant(
+        "what_left_is_in_parcels",
+        "Units that left a warehouse order left in its parcels, but for those beyond what was asked for.",
+        """
+        SELECT w.number, wl.sub_order_line_id, wl.left_quantity, coalesce(x.units, 0)
+        FROM logistics_warehouseorderline wl JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
+        LEFT JOIN (SELECT h.warehouse_order_id, x.sub_order_line_id, sum(x.quantity) AS units
+                   FROM logistics_shipment h JOIN logistics_shipmentline x ON x.shipment_id = h.id
+                   WHERE h.left_at IS NOT NULL GROUP BY h.warehouse_order_id, x.sub_order_line_id) AS x
+          ON x.warehouse_order_id = w.id AND x.sub_order_line_id = wl.sub_order_line_id
+        WHERE coalesce(x.units, 0) <> least(wl.left_quantity, wl.quantity)
+        """,
+    ),
+    Invariant(
+        "what_left_was_taken_out_of_the_stock",
+        "The units of an order line that left were taken out of the stock of their warehouse, but for those that a"
+        " ticket says it did not have.",
+        f"""
+        SELECT gone.order_line_id, gone.warehouse_id, gone.units, taken.units FROM (
+            SELECT l.order_line_id, w.warehouse_id, sum(wl.left_quantity - wl.unbooked_quantity) AS units
+            FROM logistics_warehouseorderline wl JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
+            JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
+            GROUP BY l.order_line_id, w.warehouse_id
+        ) AS gone
+        FULL JOIN (
+            SELECT l.order_line_id, k.warehouse_id, -sum(m.on_hand_change) AS units
+            FROM inventory_stockmovement m JOIN inventory_stock k ON k.id = m.stock_id
+            JOIN orders_suborderline l ON l.id = m.demand_id JOIN orders_suborder s ON s.id = l.sub_order_id
+            WHERE m.kind = '{StockMovement.Kind.SHIP}' AND m.demand_kind = '{DemandKind.SUB_ORDER_LINE}' AND {_GOODS}
+            GROUP BY l.order_line_id, k.warehouse_id
+        ) AS taken ON (taken.order_line_id, taken.warehouse_id) = (gone.order_line_id, gone.warehouse_id)
+        WHERE coalesce(gone.units, 0) <> coalesce(taken.units, 0)
+        """,
+    ),
+    Invariant(
+        "what_is_over_is_over",
+        "A warehouse order of which units left is shipped, or partly, and what is asked of one that left is over.",
+        f"""
+        SELECT w.number, w.state FROM logistics_warehouseorder w
+        JOIN (SELECT warehouse_order_id, bool_and(left_quantity >= quantity) AS all_left, sum(left_quantity) AS units
+              FROM logistics_warehouseorderline GROUP BY warehouse_order_id) AS l ON l.warehouse_order_id = w.id
+        WHERE (l.all_left AND w.state <> '{_SHIPPED}')
+           OR (l.units > 0 AND w.state NOT IN ('{_SHIPPED}', '{_PARTLY}'))
+           OR (w.state = '{_SHIPPED}' AND w.is_current AND w.stop_requested_at IS NOT NULL
+               AND w.stop_answer <> '{StopAnswer.REFUSED}' AND l.all_left)
+        """,
+    ),
+    Invariant(
+        "shipped_sub_orders_have_parcels",
+        "What left a warehouse left in parcels, or as a delivered code.",
+        f"""
         SELECT s.number, s.state FROM orders_suborder s
-        WHERE s.state IN ('shipped', 'delivered', 'completed', 'rejected', 'returned')
-          AND NOT EXISTS (SELECT FROM logistics_shipment h
-                          WHERE h.sub_order_id = s.id AND h.waybill_number IS NOT NULL)
+        WHERE s.state IN ({listed(LEFT_WAREHOUSE)})
+          AND NOT EXISTS (SELECT FROM ({_OF_PARCELS}) AS p WHERE p.sub_order_id = s.id AND p.left_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM logistics_virtualdelivery v WHERE v.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "parcels_without_waybill_are_waited_for",
+        "A parcel without a waybill waits for one: in its queue, with a person, or for the warehouse with a deadline.",
+        f"""
+        SELECT h.number FROM logistics_shipment h LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
+        WHERE h.state = '{ShipmentState.CREATED}' AND coalesce(w.is_current, true) AND h.ready_at IS NULL
+          AND h.needs_person_since IS NULL AND h.expected_event = ''
         """,
     ),
     Invariant(
@@ -21,27 +171,26 @@ INVARIANTS = (
         "SELECT v.id FROM logistics_virtualdelivery v WHERE substring(v.content FOR 6) <> 'gAAAAA'::bytea",
     ),
     Invariant(
-        "one_parcel_in_hand",
-        "A sub-order has at most one shipment that was not cancelled.",
-        """
-        SELECT s.number, count(*) FROM logistics_shipment h JOIN orders_suborder s ON s.id = h.sub_order_id
-        WHERE h.state <> 'cancelled' GROUP BY s.id HAVING count(*) > 1
-        """,
-    ),
-    Invariant(
         "signed_parcels_are_delivered",
-        "A sub-order is delivered or completed just when its parcel is signed for.",
-        """
-        SELECT s.number, s.state, h.state FROM logistics_shipment h JOIN orders_suborder s ON s.id = h.sub_order_id
-        WHERE (h.state = 'signed') <> (s.state IN ('delivered', 'completed'))
+        "A sub-order is delivered or completed just when all its parcels are signed for; one that is completed stays so"
+        " when they come back.",
+        f"""
+        SELECT s.number, s.state, p.states FROM orders_suborder s
+        JOIN (SELECT sub_order_id, bool_and(state = '{ShipmentState.SIGNED}' AND left_at IS NOT NULL) AS all_signed,
+                  bool_or(state = '{ShipmentState.RETURNED}') AS some_back,
+                  string_agg(state, ' ') AS states
+              FROM ({_OF_PARCELS}) AS of_parcels GROUP BY sub_order_id) AS p ON p.sub_order_id = s.id
+        WHERE (p.all_signed AND s.state IN ('{SubOrderState.SHIPPED}', '{SubOrderState.REJECTED}'))
+           OR (s.state IN ({listed(ARRIVED)}) AND NOT p.all_signed AND NOT p.some_back)
         """,
     ),
     Invariant(
-        "alerts_are_of_their_parcel",
-        "An alert on a parcel names the sub-order of that parcel.",
+        "alerts_are_of_their_thing",
+        "An alert is on a warehouse order or on a parcel, and names the sub-order of it.",
         """
-        SELECT a.id FROM logistics_logisticsalert a JOIN logistics_shipment h ON h.id = a.shipment_id
-        WHERE h.sub_order_id <> a.sub_order_id
+        SELECT a.id FROM logistics_logisticsalert a LEFT JOIN logistics_shipment h ON h.id = a.shipment_id
+        LEFT JOIN logistics_warehouseorder w ON w.id = a.warehouse_order_id
+        WHERE (h.id IS NULL) = (w.id IS NULL) OR coalesce(h.sub_order_id, w.sub_order_id) <> a.sub_order_id
         """,
     ),
 )

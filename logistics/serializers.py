@@ -10,6 +10,7 @@ EXAMPLE = {
     "number": "1364935748662587-1-S1",
     "version": 4,
     "sub_order": "1364935748662587-1",
+    "direction": "out",
     "carrier": "SF",
     "carrier_name": "顺丰速运",
     "waybill_number": "SF1700000000017",
@@ -17,6 +18,7 @@ EXAMPLE = {
     "weight_g": 220,
     "created_at": "2026-01-02T11:30:00+08:00",
     "waybill_issued_at": "2026-01-02T11:30:01+08:00",
+    "left_at": "2026-01-02T13:40:00+08:00",
     "collected_at": "2026-01-02T14:02:00+08:00",
     "last_scan_at": "2026-01-02T20:41:00+08:00",
     "signed_at": None,
@@ -39,15 +41,25 @@ class ShipmentSerializer(serializers.ModelSerializer):
     """A parcel with its scans."""
 
     sub_order = serializers.CharField(source="sub_order.number")
-    carrier = serializers.CharField(source="carrier.code")
-    carrier_name = serializers.CharField(source="carrier.name")
+    carrier = serializers.CharField(source="carrier.code", allow_null=True, default=None)
+    carrier_name = serializers.CharField(source="carrier.name", allow_null=True, default=None)
     scans = ScanSerializer(many=True)
 
     class Meta:
         model = Shipment
         fields = [
-            *("number", "version", "sub_order", "carrier", "carrier_name", "waybill_number", "state", "weight_g"),
-            *("created_at", "waybill_issued_at", "collected_at", "last_scan_at", "signed_at", "scans"),
+            *(
+                "number",
+                "version",
+                "sub_order",
+                "direction",
+                "carrier",
+                "carrier_name",
+                "waybill_number",
+                "state",
+                "weight_g",
+            ),
+            *("created_at", "waybill_issued_at", "left_at", "collected_at", "last_scan_at", "signed_at", "scans"),
         ]
 
     @staticmethod

@@ -14,6 +14,7 @@ from logistics.models import Shipment
 from logistics.serializers import ShipmentSerializer
 from oms.common.door.api import NewestFirst, represent
 from orders.api.scoping import OrderScopedView
+from orders.models import SubOrder
 
 
 class ShipmentScopedView(OrderScopedView):
@@ -82,7 +83,7 @@ class OrderShipmentsView(OrderScopedView):
     def get(self, request: Request, number: str) -> Response:
         """The order's parcels."""
         order = get_object_or_404(self.orders().only("pk"), number=number)
-        shipments = ShipmentSerializer.prepare(Shipment.objects.filter(sub_order__order=order))
+        shipments = ShipmentSerializer.prepare(Shipment.objects.of_order(order.pk))
         return Response([represent(ShipmentSerializer, shipment, request) for shipment in shipments])
 
 
@@ -103,5 +104,6 @@ class SubOrderShipmentsView(OrderScopedView):
     def get(self, request: Request, number: str) -> Response:
         """The sub-order's parcels."""
         sub_order = get_object_or_404(self.sub_orders().only("pk"), number=number)
-        shipments = ShipmentSerializer.prepare(Shipment.objects.filter(sub_order=sub_order))
+        parcels = Shipment.objects.of_sub_orders(SubOrder.objects.filter(pk=sub_order.pk))
+        shipments = ShipmentSerializer.prepare(parcels)
         return Response([represent(ShipmentSerializer, shipment, request) for shipment in shipments])

@@ -20,8 +20,8 @@ from oms.doors.loc.parcels import LocStatusView, LocVirtualDeliveryView
 class NoSuchAddressView(ApiView):
     """Answers addresses of the API that do not exist in the form of every other error."""
 
-    authentication_classes = []
-    permission_classes = []
+    authentication_classes: list[type] = []
+    permission_classes: list[type] = []
     schema = None
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:

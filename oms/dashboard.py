@@ -28,6 +28,7 @@ from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
+from orders.admin import order_list
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 
 CAP = 10_000
@@ -46,12 +47,15 @@ _STAGE_TITLES = {
     "split": gettext_lazy("Split into sub-orders"),
     "wake": gettext_lazy("Wake backorders"),
     "allocate": gettext_lazy("Choose warehouse, reserve stock"),
-    "release": gettext_lazy("Send to warehouse"),
+    "release": gettext_lazy("Write warehouse orders"),
+    "send_release": gettext_lazy("Send to warehouse"),
     "deliver_virtual": gettext_lazy("Deliver virtual goods"),
     "cancel_at_warehouse": gettext_lazy("Cancel at the warehouse"),
-    "warehouse_events": gettext_lazy("Apply warehouse notices"),
+    "send_stop": gettext_lazy("Ask warehouses to stop"),
+    "warehouse_facts": gettext_lazy("Apply warehouse notices"),
+    "choose_carrier": gettext_lazy("Choose carriers"),
     "dispatch": gettext_lazy("Get waybills"),
-    "track": gettext_lazy("Apply scans"),
+    "carrier_facts": gettext_lazy("Apply scans"),
     "complete": gettext_lazy("Complete"),
     "owing": gettext_lazy("Put right what is owed"),
     "send_refund": gettext_lazy("Send refunds"),
@@ -75,6 +79,7 @@ class Snapshot:
     holds: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     tickets: list[TicketFigures] = field(default_factory=list)
     short: int = 0
+    held_orders: int = 0
 
 
 def take_snapshot() -> Snapshot:
@@ -91,6 +96,8 @@ def take_snapshot() -> Snapshot:
     ]
     snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
     snapshot.tickets = ticket_figures()
+    # As the list counts to which its figure leads.
+    snapshot.held_orders = capped_count(order_list.held(Order.objects.all()), CAP)
     return snapshot
 
 
@@ -195,18 +202,18 @@ def add_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]
 
 
 def _attention(figures: Snapshot, request: HttpRequest, orders: str, alerts: str) -> list[dict[str, Any]]:
-    """What somebody should do something about, each with a link to the list."""
+    """What somebody should do something about, each with a link to the list of just those."""
     waiting = sum(row.waiting for row in figures.tickets)
     overdue = sum(row.overdue for row in figures.tickets)
     link = reverse("admin:common_ticket_changelist") if request.user.has_perm(VIEW) else f"{orders}?tickets=1"
-    open_holds = sum(count for _kind, _rule, count, _since in figures.holds)
+    short = f"{reverse('admin:orders_suborder_changelist')}?state__exact={SubOrderState.BACKORDERED}"
     open_alerts = sum(figures.alerts.values())
     grave = sum(count for (_kind, level), count in figures.alerts.items() if level > 1)
     rows = [
         (_("Tickets"), waiting, "danger" if overdue else "warning", link),
-        (_("Open holds"), open_holds, "warning", f"{orders}?held=1"),
+        (_("Held orders"), figures.held_orders, "warning", f"{orders}?held=1"),
         (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
-        (_("Sub-orders short of stock"), figures.short, "warning", f"{orders}?shortage=1"),
+        (_("Sub-orders short of stock"), figures.short, "warning", short),
     ]
     return [
         {"label": label, "count": count, "tone": tone if count else "", "link": link}

@@ -2,10 +2,11 @@
 
 from functools import partial
 
-from logistics.adapters import sandbox as logistics_sandbox
-from logistics.carriers import dispatching, tracking
+from logistics.carriers import choosing, dispatching, tracking
+from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import events, releasing, stopping
+from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
@@ -22,11 +23,11 @@ SANDBOX_STAGE = Stage(
         sandbox.answer,
         {
             "payment": payment_sandbox.notify,
-            "warehouse": logistics_sandbox.report_from_warehouses,
-            "carrier": logistics_sandbox.report_from_carriers,
+            sandbox_warehouses.SYSTEM: sandbox_warehouses.report,
+            sandbox_carriers.SYSTEM: sandbox_carriers.report,
         },
     ),
-    wakes=("payment_facts", "warehouse_events", "track"),
+    wakes=("payment_facts", "warehouse_facts", "carrier_facts"),
     backlog=sandbox.backlog,
 )
 
@@ -40,9 +41,12 @@ PIPELINE = (
     waking.STAGE,
     allocating.STAGE,
     releasing.STAGE,
+    sending.STAGE,
     delivering.STAGE,
+    stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
+    choosing.STAGE,
     dispatching.STAGE,
     tracking.STAGE,
     completing.STAGE,

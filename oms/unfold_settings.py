@@ -86,7 +86,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Shipments"), "local_shipping", "logistics.shipment"),
                     _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
-                    _list(_("Warehouse events"), "forklift", "logistics.warehouseevent"),
+                    _list(_("Warehouse orders"), "forklift", "logistics.warehouseorder"),
                     _list(_("Virtual deliveries"), "key", "logistics.virtualdelivery"),
                 ],
             },

@@ -3,24 +3,25 @@
 from django.apps import AppConfig
 from django.db import connections
 from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
 class OrdersConfig(AppConfig):
-    """Names the app in the admin; keeps the trigger that tells merchants in step with the catalogue of news."""
+    """Names the app in the admin; loads every app's kinds of events, and keeps the timeline's triggers in step."""
 
     name = "orders"
     verbose_name = _("Orders")
 
     def ready(self) -> None:
-        from oms.merchants.webhooks import endpoints
-        from orders import events, tickets  # noqa: F401 - says how tickets name orders
+        from orders import tickets  # noqa: F401 - says how tickets name orders
 
-        endpoints.register_types(events.TYPES)
-        post_migrate.connect(_install_trigger, sender=self)
+        autodiscover_modules("kinds")
+        post_migrate.connect(_install_triggers, sender=self)
 
 
-def _install_trigger(using: str, **_: object) -> None:
+def _install_triggers(using: str, **_: object) -> None:
     from orders import events
 
-    events.install_trigger(connections[using])
+    connection = connections[using]
+    events.install_triggers(connection, connection.introspection.table_names())

@@ -1,9 +1,11 @@
 """What must always hold of orders; see design.md §5 on money."""
 
-from inventory.models import DemandKind, Reservation
+from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
-from oms.common.states import listed
-from orders.models import OrderState, SubOrderState
+from oms.common.states import edges, initial_states, listed
+from orders import events, kinds
+from orders.fulfilling.plans import HAS_REFUSED
+from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
@@ -22,7 +24,35 @@ _COMPLETED = SubOrderState.COMPLETED
 _LINE_SUMS = ", ".join(f"sum(l.{column}) AS {column}" for column in SHARES)
 _TUPLE_OF_SUMS = ", ".join(f"s.{column}" for column in SHARES)
 
+_NEW = SubOrderState.AWAITING_ALLOCATION
+
+
+def _told(row: str, of: str) -> str:
+    """The moves that the timeline tells of rows (SQL of their id), each with the state that the one before led to."""
+    return f"""
+        SELECT {row} AS row_id, e.from_state, e.to_state, lag(e.to_state) OVER told AS before,
+            lead(e.id) OVER told IS NULL AS is_last
+        FROM orders_orderevent e WHERE e.to_state <> '' AND {of} WINDOW told AS (PARTITION BY {row} ORDER BY e.id)
+    """
+
+
+def _declared(model: type[Order | SubOrder]) -> str:
+    """Every declared move of the model as an SQL list, with those from nowhere into its initial states."""
+    field = model._meta.get_field("state")
+    moves = [*edges(model, field), *(("", state) for state in initial_states(model, field))]
+    return listed(f"{source}>{target}" for source, target in moves)
+
+
+_TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
+_TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
+_FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
 _FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
+
+# Units by sub-order line that were taken out of the stock under their promise, because they left.
+_TAKEN_OUT = f"""
+    SELECT r.demand_id, -sum(r.reserved_change) AS units FROM inventory_stockmovement r
+    WHERE {_FOR_LINES} AND r.kind = '{StockMovement.Kind.SHIP}' GROUP BY r.demand_id
+"""
 
 INVARIANTS = (
     Invariant(
@@ -133,7 +163,7 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> 'refused')
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
         """,
     ),
@@ -164,8 +194,8 @@ INVARIANTS = (
     ),
     Invariant(
         "reservations_match_sub_orders",
-        "A sub-order line has an active reservation of its units just while its sub-order holds stock, in the"
-        " sub-order's warehouse and of the line's SKU.",
+        "A sub-order line has an active reservation of its units that are here still just while its sub-order holds"
+        " stock, in the sub-order's warehouse and of the line's SKU.",
         f"""
         SELECT s.number, s.state, p.quantity, r.quantity FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
@@ -173,8 +203,15 @@ INVARIANTS = (
         LEFT JOIN inventory_reservation r
           ON r.demand_id = p.id AND {_FOR_LINES} AND r.state = '{Reservation.State.ACTIVE}'
         LEFT JOIN inventory_stock k ON k.id = r.stock_id
-        WHERE (r.id IS NOT NULL) <> (s.state IN ({listed(HOLDING_STOCK)}))
-           OR (r.id IS NOT NULL AND (r.quantity, k.warehouse_id, k.sku_id) <> (p.quantity, s.warehouse_id, l.sku_id))
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE coalesce(r.quantity, 0) <> CASE
+            WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN p.quantity - coalesce(t.units, 0) ELSE 0 END
+           OR (r.id IS NOT NULL AND (k.warehouse_id, k.sku_id) <> (s.warehouse_id, l.sku_id))
+           OR (s.state IN ({listed(HOLDING_STOCK)}) AND NOT EXISTS (
+                SELECT FROM orders_suborderline other
+                JOIN inventory_reservation r ON r.demand_id = other.id AND {_FOR_LINES}
+                  AND r.state = '{Reservation.State.ACTIVE}'
+                WHERE other.sub_order_id = s.id))
         """,
     ),
     Invariant(
@@ -187,15 +224,15 @@ INVARIANTS = (
     ),
     Invariant(
         "shipped_goods_were_taken_out",
-        "Just the lines of sub-orders that left have a consumed reservation of all their units.",
+        "Just the lines of sub-orders that left had all their units taken out of the stock under their promise; of what"
+        " is in a warehouse's hands, some may have left.",
         f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
-        LEFT JOIN (SELECT demand_id, sum(quantity) AS units FROM inventory_reservation r
-                   WHERE {_FOR_LINES} AND state = '{Reservation.State.CONSUMED}' GROUP BY demand_id) AS c
-          ON c.demand_id = p.id
-        WHERE coalesce(c.units, 0) <> CASE
-            WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN p.quantity ELSE 0 END
+        LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
+        WHERE CASE WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN coalesce(t.units, 0) <> p.quantity
+                   WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN t.units > p.quantity
+                   ELSE t.units <> 0 END
         """,
     ),
     Invariant(
@@ -231,19 +268,69 @@ INVARIANTS = (
     ),
     Invariant(
         "merchants_are_told",
-        "The trigger that turns timeline events into webhooks is there and not disabled.",
-        """
-        SELECT 'orders_tell_webhooks' AS missing WHERE NOT EXISTS (
-            SELECT FROM pg_trigger WHERE tgname = 'orders_tell_webhooks'
+        "The triggers that turn timeline events into webhooks, and take only known kinds, are there and not disabled.",
+        f"""
+        SELECT missing FROM unnest(ARRAY['{events.TELLS}', '{events.KNOWS}']) AS missing WHERE NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgname = missing
               AND tgrelid = 'orders_orderevent'::regclass AND tgenabled <> 'D')
         """,
     ),
     Invariant(
         "orders_have_a_story",
         "Every order's timeline begins with its receipt.",
-        """
+        f"""
         SELECT o.number FROM orders_order o
-        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = 'received')
+        WHERE NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.RECEIVED}')
+        """,
+    ),
+    Invariant(
+        "orders_are_where_their_story_ends",
+        "The state of every order is that of the last move that its timeline tells.",
+        f"""
+        SELECT o.number, o.state, t.to_state FROM orders_order o
+        LEFT JOIN ({_TOLD_OF_ORDERS}) AS t ON t.row_id = o.id AND t.is_last
+        WHERE t.to_state IS DISTINCT FROM o.state
+        """,
+    ),
+    Invariant(
+        "stories_of_orders_have_no_gaps",
+        "Every move of an order that its timeline tells is declared, and begins where the one before it ended.",
+        f"""
+        SELECT o.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_ORDERS}) AS t
+        JOIN orders_order o ON o.id = t.row_id
+        WHERE coalesce(t.before, '') <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(Order)})
+        """,
+    ),
+    Invariant(
+        "sub_orders_are_where_their_story_ends",
+        "The state of every sub-order is that of the last move that its order's timeline tells of it.",
+        f"""
+        SELECT s.number, s.state, t.to_state FROM orders_suborder s
+        LEFT JOIN ({_TOLD_OF_SUB_ORDERS}) AS t ON t.row_id = s.id AND t.is_last
+        WHERE coalesce(t.to_state, '{_NEW}') <> s.state
+        """,
+    ),
+    Invariant(
+        "stories_of_sub_orders_have_no_gaps",
+        "Every move of a sub-order that the timeline tells is declared, and begins where the one before it ended.",
+        # The split tells of all sub-orders at once, and each begins as new; parts of sub-orders begin elsewhere.
+        f"""
+        SELECT s.number, t.before, t.from_state, t.to_state FROM ({_TOLD_OF_SUB_ORDERS}) AS t
+        JOIN orders_suborder s ON s.id = t.row_id
+        WHERE coalesce(t.before, CASE t.from_state WHEN '' THEN '' ELSE '{_NEW}' END) <> t.from_state
+           OR (t.from_state || '>' || t.to_state) NOT IN ({_declared(SubOrder)})
+        """,
+    ),
+    Invariant(
+        "events_hold_what_their_kind_names",
+        "An event has no data that its kind does not name, so that it is known who reads it.",
+        f"""
+        SELECT o.number, e.kind, d.name FROM orders_orderevent e
+        JOIN orders_order o ON o.id = e.order_id
+        CROSS JOIN LATERAL jsonb_object_keys(e.data) AS d(name)
+        JOIN (VALUES {_FIELDS}) AS k(kind, fields) ON k.kind = e.kind
+        WHERE d.name <> ALL (k.fields::text[])
         """,
     ),
 )

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from oms.common import stuck
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import Order, SubOrder
 
@@ -21,4 +21,4 @@ def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
     row = stuck.lock_marked(model, row_id)
     stuck.give_back(model, row_id, by=actor.name)
     order_id = row.pk if row_kind == "order" else row.order_id
-    timeline.record(order_id, "retried", actor, number=row.number, error=row.last_error)
+    timeline.record(order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)

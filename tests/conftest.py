@@ -33,6 +33,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     compile_translations()
 django.setup()
 
+from django.utils import translation  # noqa: E402
 from rest_framework.test import APIClient  # noqa: E402 - needs the settings, like the next ones
 
 from oms.common.work import nudging  # noqa: E402
@@ -51,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def _no_nudges() -> None:
     """No test waits for a broker or wakes a worker of somebody else."""
     nudging.disable()
+
+
+@pytest.fixture(autouse=True)
+def _in_the_sites_language(settings: Any) -> None:
+    """Whatever language the test before this one left active."""
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from oms.client import signing
+from oms.common.models import Connection, SystemKind
 from oms.common.work import clock
 from oms.merchants.calls import credentials
 from oms.merchants.models import Channel, Merchant
@@ -89,6 +90,17 @@ class SkuFactory(DjangoModelFactory[Sku]):
     list_price = Decimal("10.00")
 
 
+class ConnectionFactory(DjangoModelFactory[Connection]):
+    """A connected system; a warehouse's, in the sandbox, unless told otherwise."""
+
+    class Meta:
+        model = Connection
+
+    code = factory.Sequence(lambda n: f"link-{n}")
+    name = factory.LazyAttribute(lambda link: link.code)
+    kind = SystemKind.WAREHOUSE
+
+
 class WarehouseFactory(DjangoModelFactory[Warehouse]):
     """A warehouse in Beijing that serves the whole country."""
 
@@ -105,6 +117,7 @@ class WarehouseFactory(DjangoModelFactory[Warehouse]):
     latitude = 39.73
     daily_capacity = 1000
     serves: list[str] = []
+    connection = factory.SubFactory(ConnectionFactory)
 
 
 class StockFactory(DjangoModelFactory[Stock]):

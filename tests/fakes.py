@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
 
-from logistics import adapters
+from logistics.carriers import adapters as carriers
+from logistics.warehouses import adapters as warehouses
 from oms.common.models import Connection
 from payments import providers
 
@@ -40,21 +41,26 @@ class FakeWarehouse:
 
     def __init__(
         self,
-        answer: Callable[[str], adapters.Answer | None] | None = None,
-        cancel_answer: Callable[[str], adapters.Answer | None] | None = None,
+        answer: Callable[[str], warehouses.Answer | None] | None = None,
+        cancel_answer: Callable[[str], warehouses.Answer | None] | None = None,
     ) -> None:
-        self.answer = answer or (lambda reference: adapters.Answer(taken=True))
-        self.cancel_answer = cancel_answer or (lambda reference: adapters.Answer(taken=True))
-        self.released: list[str] = []
+        self.answer = answer or (lambda reference: warehouses.Answer(taken=True))
+        self.cancel_answer = cancel_answer or (lambda reference: warehouses.Answer(taken=True))
+        self.requests: list[warehouses.Request] = []
         self.cancelled: list[str] = []
 
-    def release(self, works: Sequence[adapters.Work]) -> dict[str, adapters.Answer]:
-        """Take sub-orders."""
-        self.released += [work.reference for work in works]
-        return {work.reference: said for work in works if (said := self.answer(work.reference)) is not None}
+    @property
+    def released(self) -> list[str]:
+        """The numbers that it was sent."""
+        return [request.reference for request in self.requests]
 
-    def cancel(self, references: Sequence[str]) -> dict[str, adapters.Answer]:
-        """Stop sub-orders."""
+    def release(self, link: Connection, requests: Sequence[warehouses.Request]) -> dict[str, warehouses.Answer]:
+        """Take warehouse orders."""
+        self.requests += requests
+        return {one.reference: said for one in requests if (said := self.answer(one.reference)) is not None}
+
+    def cancel(self, link: Connection, references: Sequence[str]) -> dict[str, warehouses.Answer]:
+        """Stop warehouse orders."""
         self.cancelled += references
         return {ref: said for ref in references if (said := self.cancel_answer(ref)) is not None}
 
@@ -62,11 +68,11 @@ class FakeWarehouse:
 class FakeCarrier:
     """A carrier system; by default it gives each parcel a waybill made of its reference."""
 
-    def __init__(self, answer: Callable[[adapters.Parcel], adapters.Answer | None] | None = None) -> None:
-        self.answer = answer or (lambda parcel: adapters.Answer(taken=True, waybill=f"W{parcel.reference}"))
-        self.booked: list[adapters.Parcel] = []
+    def __init__(self, answer: Callable[[carriers.Parcel], carriers.Answer | None] | None = None) -> None:
+        self.answer = answer or (lambda parcel: carriers.Answer(taken=True, waybill=f"W{parcel.reference}"))
+        self.booked: list[carriers.Parcel] = []
 
-    def book(self, parcels: Sequence[adapters.Parcel]) -> dict[str, adapters.Answer]:
+    def book(self, link: Connection, parcels: Sequence[carriers.Parcel]) -> dict[str, carriers.Answer]:
         """Give waybills."""
         self.booked += parcels
         return {parcel.reference: said for parcel in parcels if (said := self.answer(parcel)) is not None}
@@ -86,13 +92,13 @@ def provider(fake: FakeProvider) -> Iterator[FakeProvider]:
 
 @contextmanager
 def warehouse(fake: FakeWarehouse) -> Iterator[FakeWarehouse]:
-    """Within it, the fake stands behind the adapter that the settings name."""
-    with mock.patch("logistics.adapters.sandbox.WAREHOUSE", fake):
+    """Within it, the fake stands behind every warehouse's connection of the sandbox."""
+    with mock.patch("logistics.warehouses.adapters.sandbox.WAREHOUSE", fake):
         yield fake
 
 
 @contextmanager
 def carrier(fake: FakeCarrier) -> Iterator[FakeCarrier]:
-    """Within it, the fake stands behind the adapter that the carriers name."""
-    with mock.patch("logistics.adapters.sandbox.CARRIER", fake):
+    """Within it, the fake stands behind every carrier's connection of the sandbox."""
+    with mock.patch("logistics.carriers.adapters.sandbox.CARRIER", fake):
         yield fake

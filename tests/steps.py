@@ -1,18 +1,19 @@
 """Steps of an order's way through the pipeline, by the stages and services that really do them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from django.db import connection
 
 from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import Shipment
-from logistics.warehouses import events, releasing
+from logistics.models import Shipment, WarehouseOrder
+from logistics.warehouses import events, releasing, sending
 from oms.common.invariants import check
-from oms.common.models import Connection, Topic
+from oms.common.models import Connection, Ticket, TicketState, Topic
 from oms.common.work import clock, facts
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
@@ -26,9 +27,9 @@ from tests import factories, fakes
 STAFF = Actor(ActorKind.STAFF, "li")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 # Whatever a sub-order needs to be in a state, for tests that put it there.
-ALL_TIMES = dict.fromkeys(
+ALL_TIMES: dict[str, Any] = dict.fromkeys(
     ("allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at"), NOON
-)
+) | {"shipping_proof": "warehouse"}
 _keys = count(1)
 
 
@@ -74,18 +75,30 @@ def approve_and_split() -> None:
 def released(order: Order) -> SubOrder:
     """The order's one sub-order, sent to a warehouse that took it."""
     with fakes.warehouse(fakes.FakeWarehouse()):
-        factories.run(deciding.run, splitting.run, allocating.run, releasing.run)
+        factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
     return SubOrder.objects.get(order=order)
 
 
-def warehouse_says(sub_order: SubOrder, *kinds: str, text: str = "") -> None:
-    """The warehouse reports; the notices are applied together."""
-    events.receive(
+def work_of(sub_order: SubOrder) -> WarehouseOrder:
+    """The sub-order's newest warehouse order."""
+    return WarehouseOrder.objects.filter(sub_order=sub_order).latest("id")
+
+
+def tell(work: WarehouseOrder, *kinds: str, minutes: int = 0, key: str | None = None, **body: Any) -> None:
+    """The warehouse of a warehouse order says these things, one minute after the other; they are stored."""
+    facts.receive(
+        work.connection_id,
+        Topic.WAREHOUSE,
         [
-            events.Notice(f"E-{next(_keys)}", sub_order.number, kind, NOON + timedelta(minutes=i), text)
+            facts.News(key or f"E-{next(_keys)}", kind, work.number, NOON + timedelta(minutes=minutes + i), body)
             for i, kind in enumerate(kinds)
-        ]
+        ],
     )
+
+
+def warehouse_says(sub_order: SubOrder, *kinds: str, **body: Any) -> None:
+    """The warehouse reports on the newest warehouse order; the notices are applied together."""
+    tell(work_of(sub_order), *kinds, **body)
     factories.run(events.run)
 
 
@@ -106,26 +119,32 @@ def shipped(order: Order) -> Shipment:
     return Shipment.objects.get(pk=shipment.pk)
 
 
-def scan_of(shipment: Shipment, state: str, *, minutes: int = 0, key: str | None = None) -> tracking.Scan:
+def scan_of(shipment: Shipment, state: str, *, minutes: int = 0, key: str | None = None) -> facts.News:
     """A scan of the parcel so many minutes after noon."""
-    return tracking.Scan(
-        key=key or f"K-{next(_keys)}",
-        carrier=shipment.carrier.code,
-        waybill=shipment.waybill_number or "",
-        state=state,
-        text=state,
-        location="北京",
-        occurred_at=NOON + timedelta(minutes=minutes),
-    )
+    body = {"carrier": shipment.carrier.code if shipment.carrier else "", "text": state, "location": "北京"}
+    at = NOON + timedelta(minutes=minutes)
+    return facts.News(key or f"K-{next(_keys)}", state, shipment.waybill_number or "", at, body)
+
+
+def carrier_says(shipment: Shipment, scans: Sequence[facts.News]) -> None:
+    """The carrier of a parcel says something; it is stored, not applied yet."""
+    link = shipment.connection_id or (shipment.carrier and shipment.carrier.connection_id)
+    assert link
+    facts.receive(link, Topic.CARRIER, scans)
 
 
 def scan(shipment: Shipment, *states: str) -> None:
     """The carrier reports these states, one minute after the other; they are applied together."""
-    tracking.receive([scan_of(shipment, state, minutes=i) for i, state in enumerate(states)])
+    carrier_says(shipment, [scan_of(shipment, state, minutes=i) for i, state in enumerate(states)])
     factories.run(tracking.run)
 
 
-def state_of(row: Order | SubOrder | Shipment) -> str:
+def tickets() -> list[tuple[str, str]]:
+    """Kind and reason of the open tickets, oldest first."""
+    return list(Ticket.objects.filter(state=TicketState.OPEN).order_by("id").values_list("kind", "reason"))
+
+
+def state_of(row: Order | SubOrder | Shipment | WarehouseOrder) -> str:
     """The state that the row has in the database now."""
     return type(row).objects.values_list("state", flat=True).get(pk=row.pk)
 

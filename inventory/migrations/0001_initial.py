@@ -11,6 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('common', '0001_initial'),
         ('merchants', '0001_initial'),
     ]
 
@@ -126,7 +127,9 @@ class Migration(migrations.Migration):
                 ('cutoff_same_day', models.TimeField(blank=True, null=True, verbose_name='cut-off for the same day')),
                 ('cutoff_next_day', models.TimeField(blank=True, null=True, verbose_name='cut-off for the next day')),
                 ('serves', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=30), blank=True, default=list, size=None, verbose_name='serves')),
+                ('waybill_when', models.CharField(choices=[('at_release', 'Before it is sent to the warehouse'), ('at_acceptance', 'When the warehouse accepted'), ('when_packed', 'When it is packed'), ('own', 'The warehouse brings its own')], default='when_packed', max_length=16, verbose_name='waybill')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ('connection', models.ForeignKey(blank=True, help_text="The warehouse's system; without one, nothing can be sent there.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='warehouses', to='common.connection', verbose_name='connection')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='warehouses', to='merchants.merchant', verbose_name='merchant')),
                 ('region', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.region', verbose_name='region')),
             ],
@@ -192,6 +195,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='warehouse',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['self_operated', 'partner', 'merchant', 'virtual'])), name='warehouse_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='warehouse',
+            constraint=models.CheckConstraint(condition=models.Q(('waybill_when__in', ['at_release', 'at_acceptance', 'when_packed', 'own'])), name='warehouse_waybill_when_is_known'),
         ),
         migrations.AddIndex(
             model_name='stock',

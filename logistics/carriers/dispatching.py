@@ -1,188 +1,219 @@
-"""The dispatch stage: packed sub-orders get a waybill and a pick-up.
+"""The dispatch stage: parcels get a waybill and a pick-up.
 
 The shipment row is the intent, its number the key under which the carrier knows it. A refusal is definite: the next
-carrier is tried. No answer is not: the same carrier is asked again with the same number.
+carrier is tried. No answer is not: the same carrier is asked again with the same number. A waybill is written to its
+parcel wherever the sub-order is by then.
 """
 
-from functools import partial
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from django.db import connection
+from django.db import connection, transaction
 
-from logistics import adapters
-from logistics.models import Carrier
-from logistics.watching import alerts, deadlines
-from oms.common.work.calling import Outcomes, under_lease
-from oms.common.work.claiming import Queue, Stage, put_off
-from orders.models import SubOrder
-from orders.reviewing.holds import ORDER_IS_HELD
+from logistics import kinds
+from logistics.carriers import adapters, choosing, waybills
+from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
+from logistics.models import Shipment, ShipmentState, WarehouseOrderState
+from oms.common import tickets
+from oms.common.copying import array, text_array
+from oms.common.masking import mask_text
+from oms.common.models import Connection
+from oms.common.work.calling import Call, Outcomes, outside_stage
+from oms.common.work.claiming import Queue, put_off
+from orders.models import ActorKind
 
-QUEUE = Queue(SubOrder, "q.state = 'packed'", unless=ORDER_IS_HELD)
-
-
-def run(limit: int) -> int:
-    """Get waybills for up to `limit` sub-orders; returns how many were claimed."""
-    return under_lease(QUEUE, limit, _ask, _finish)
-
-
-def _ask(sub_order_ids: list[int]) -> Outcomes[adapters.Answer]:
-    _intend_shipments(sub_order_ids)
-    parcels = _read(sub_order_ids)
-    outcomes = Outcomes[adapters.Answer](
-        unknown={key: "no carrier is active" for key in sub_order_ids if key not in parcels}
-    )
-    by_adapter: dict[str, dict[int, adapters.Parcel]] = {}
-    for key, (adapter, parcel) in parcels.items():
-        by_adapter.setdefault(adapter, {})[key] = parcel
-    for adapter, batch in by_adapter.items():
-        references = {key: parcel.reference for key, parcel in batch.items()}
-        outcomes.ask(references, partial(_book, adapter, list(batch.values())))
-    return outcomes
+# What is here still, of an order that may not go on.
+_IS_HELD = """
+    q.left_at IS NULL AND EXISTS (
+        SELECT FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        WHERE s.id = q.sub_order_id AND o.open_holds > 0)
+"""
+QUEUE = Queue(Shipment, f"q.state = '{ShipmentState.CREATED}'", unless=_IS_HELD)
 
 
-def _book(adapter: str, parcels: list[adapters.Parcel]) -> dict[str, adapters.Answer]:
-    return adapters.carrier(adapter).book(parcels)
+def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Parcel]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT h.id, h.number, s.number, coalesce(w.number, ''), c.code, h.weight_g,
+                o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address
+            FROM logistics_shipment h
+            JOIN logistics_carrier c ON c.id = h.carrier_id
+            JOIN orders_suborder s ON s.id = h.sub_order_id
+            JOIN orders_order o ON o.id = s.order_id
+            JOIN inventory_region r ON r.code = o.region_id
+            LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
+            WHERE h.id = ANY(%s::bigint[]) ORDER BY h.id
+            """,
+            [array(keys)],
+        )
+        return {key: adapters.Parcel(*rest) for key, *rest in cursor.fetchall()}
+
+
+def _ask(link: Connection, parcels: Sequence[adapters.Parcel]) -> Mapping[str, adapters.Answer]:
+    asked = {parcel.reference: parcel.carrier for parcel in parcels}
+    answers = adapters.of(link).book(link, parcels)
+    return {key: replace(answer, carrier=asked[key]) for key, answer in answers.items() if key in asked}
+
+
+def _lock_works(shipment_ids: Collection[int]) -> None:
+    """Warehouse orders that wait for a waybill come before their parcels."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT w.id FROM logistics_warehouseorder w
+            WHERE w.id IN (SELECT warehouse_order_id FROM logistics_shipment WHERE id = ANY(%s::bigint[]))
+              AND w.state = '{WarehouseOrderState.INTENDED}'
+            ORDER BY w.id FOR NO KEY UPDATE
+            """,
+            [array(shipment_ids)],
+        )
 
 
 def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
-    waybills = {key: answer.waybill for key, answer in outcomes.taken.items()}
-    for key in _repeated(waybills):
-        outcomes.unknown[key] = f"the carrier gave waybill {waybills.pop(key)} to another parcel too"
-    _write_waybills(waybills)
-    _switch_carriers(outcomes.reasons())
+    given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
+    for key in _repeated(given):
+        outcomes.unknown[key] = f"the carrier gave waybill {given.pop(key)[1]} to another parcel too"
+    _write_waybills(given)
+    _switch_carriers({key: (answer.carrier, answer.reason) for key, answer in outcomes.refused.items()})
 
 
-def _intend_shipments(sub_order_ids: list[int]) -> None:
-    """A shipment for each sub-order that has none in hand, with the carrier that is tried first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO logistics_shipment (number, sub_order_id, carrier_id, state, weight_g)
-            SELECT s.number || '-S1', s.id, c.id, 'created', s.weight_g
-            FROM orders_suborder s
-            CROSS JOIN (SELECT id FROM logistics_carrier WHERE is_active ORDER BY priority, code LIMIT 1) AS c
-            WHERE s.id = ANY(%s) ORDER BY s.id
-            ON CONFLICT DO NOTHING
-            """,
-            [sub_order_ids],
+@transaction.atomic
+def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
+    """Another worker took over, or the parcel was given to another carrier, has a waybill of the warehouse, or will not
+    be: what fits it still is written, what does not is for a person to cancel."""
+    _lock_works(outcomes.taken)
+    given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
+    unique = {key: label for key, label in given.items() if key not in set(_repeated(given))}
+    fitting = _write_waybills(unique)
+    rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
+    troubles = [
+        tickets.Trouble(
+            row.pk,
+            "",
+            {"number": row.number, "carrier": given[row.pk][0], "waybill": given[row.pk][1]},
+            about_id=row.sub_order.order_id,
         )
+        for row in rows
+        if row.waybill_number != given[row.pk][1]
+    ]
+    tickets.open_tickets(WAYBILL_UNUSED, troubles, opened_by=STAGE.name)
 
 
-def _read(sub_order_ids: list[int]) -> dict[int, tuple[str, adapters.Parcel]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT s.id, c.adapter, h.number, s.number, c.code, s.weight_g, o.recipient_name, o.recipient_phone,
-                   r.province, r.city, r.district, o.recipient_address
-            FROM orders_suborder s
-            JOIN logistics_shipment h ON h.sub_order_id = s.id AND h.state = 'created'
-            JOIN logistics_carrier c ON c.id = h.carrier_id
-            JOIN orders_order o ON o.id = s.order_id
-            JOIN inventory_region r ON r.code = o.region_id
-            WHERE s.id = ANY(%s) ORDER BY s.id
-            """,
-            [sub_order_ids],
-        )
-        return {key: (adapter, adapters.Parcel(*rest)) for key, adapter, *rest in cursor.fetchall()}
-
-
-def _repeated(waybills: dict[int, str]) -> list[int]:
-    """Sub-orders whose waybill is that of another parcel of the carrier; the first one of a batch keeps it."""
-    if not waybills:
+def _repeated(given: Mapping[int, tuple[str, str]]) -> list[int]:
+    """Parcels whose waybill is that of another parcel of the carrier; the first one of a batch keeps it."""
+    if not given:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT n.id, n.waybill, h.carrier_id, EXISTS (
-                SELECT FROM logistics_shipment other
-                WHERE other.waybill_number = n.waybill AND other.carrier_id = h.carrier_id)
-            FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS n(id, waybill, place)
-            JOIN logistics_shipment h ON h.sub_order_id = n.id AND h.state = 'created'
+            SELECT n.id, n.carrier, n.waybill, EXISTS (
+                SELECT FROM logistics_shipment other JOIN logistics_carrier c ON c.id = other.carrier_id
+                WHERE other.waybill_number = n.waybill AND c.code = n.carrier AND other.id <> n.id)
+            FROM unnest(%s::bigint[], %s::text[], %s::text[]) WITH ORDINALITY AS n(id, carrier, waybill, place)
             ORDER BY n.place
             """,
-            [list(waybills), list(waybills.values())],
+            [
+                array(given),
+                text_array(carrier for carrier, _waybill in given.values()),
+                text_array(waybill for _carrier, waybill in given.values()),
+            ],
         )
         rows = cursor.fetchall()
     repeated: list[int] = []
-    seen: set[tuple[str, int]] = set()
-    for key, waybill, carrier, is_taken in rows:
-        if is_taken or (waybill, carrier) in seen:
+    seen: set[tuple[str, str]] = set()
+    for key, carrier, waybill, is_taken in rows:
+        if is_taken or (carrier, waybill) in seen:
             repeated.append(key)
-        seen.add((waybill, carrier))
+        seen.add((carrier, waybill))
     return repeated
 
 
-def _write_waybills(waybills: dict[int, str]) -> None:
-    if not waybills:
-        return
+def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
+    """Write the waybills to the parcels that wait for one of that carrier; returns their ids. Warehouse orders that
+    were to be sent with it are sent now."""
+    if not given:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH answer AS (SELECT * FROM unnest(%(ids)s::bigint[], %(waybills)s::text[]) AS a(sub_order_id, waybill)),
-            issued AS (
-                UPDATE logistics_shipment h SET state = 'waybill_issued', waybill_number = a.waybill,
-                    waybill_issued_at = now(), expected_event = %(collected)s,
-                    next_event_due = now() + %(collected_within)s
-                FROM answer a WHERE h.sub_order_id = a.sub_order_id AND h.state = 'created'
-                RETURNING h.sub_order_id, h.carrier_id, h.waybill_number
-            ), moved AS (
-                UPDATE orders_suborder SET ready_at = NULL, lease_until = NULL, attempts = 0, last_error = '',
-                    expected_event = %(shipped)s, next_event_due = now() + %(shipped_within)s
-                WHERE id = ANY(%(ids)s)
+            f"""
+            WITH issued AS (
+                UPDATE logistics_shipment h SET state = '{ShipmentState.WAYBILL_ISSUED}', waybill_number = a.waybill,
+                    waybill_issued_at = now(), ready_at = NULL, lease_until = NULL, attempts = 0, last_error = '',
+                    needs_person_since = NULL
+                FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS a(id, carrier, waybill), logistics_carrier c
+                WHERE h.id = a.id AND h.state = '{ShipmentState.CREATED}' AND c.id = h.carrier_id AND c.code = a.carrier
+                RETURNING h.id, h.warehouse_order_id
+            ), sent AS (
+                UPDATE logistics_warehouseorder w SET ready_at = now() FROM issued i
+                WHERE w.id = i.warehouse_order_id AND w.state = '{WarehouseOrderState.INTENDED}' AND w.ready_at IS NULL
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, is_public, data)
-            SELECT s.order_id, s.id, 'waybill', 'carrier', c.code, true,
-                jsonb_build_object('number', s.number, 'carrier', c.name, 'waybill', i.waybill_number)
-            FROM issued i JOIN orders_suborder s ON s.id = i.sub_order_id
-            JOIN logistics_carrier c ON c.id = i.carrier_id
+            SELECT id FROM issued
             """,
-            {
-                "ids": list(waybills),
-                "waybills": list(waybills.values()),
-                "collected": deadlines.COLLECTED.event,
-                "collected_within": deadlines.COLLECTED.within,
-                "shipped": deadlines.SHIPPED.event,
-                "shipped_within": deadlines.SHIPPED.within,
-            },
+            [
+                array(given),
+                text_array(carrier for carrier, _waybill in given.values()),
+                text_array(waybill for _carrier, waybill in given.values()),
+            ],
         )
-    alerts.close_for_sub_orders(list(waybills))
+        issued = [key for (key,) in cursor.fetchall()]
+    waybills.expect_pick_up(issued)
+    waybills.tell(issued)
+    tickets.close_tickets([NO_CARRIER], issued)
+    return issued
 
 
-def _switch_carriers(refused: dict[int, str]) -> None:
-    """Give each refused shipment to the next carrier; where none is left, a person must decide."""
+def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
+    """Give each refused parcel to the next carrier; where none is left, a person must decide."""
     if not refused:
         return
-    put_off(QUEUE, refused)
-    carriers = list(Carrier.objects.filter(is_active=True).order_by("priority", "code").values_list("id", flat=True))
-    following = dict(pairwise(carriers))
+    put_off(QUEUE, {key: reason for key, (_carrier, reason) in refused.items()})
+    following = choosing.following()
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH tried AS (
-                SELECT h.id, h.sub_order_id, h.carrier_id, c.code, n.next_id FROM logistics_shipment h
-                JOIN logistics_carrier c ON c.id = h.carrier_id
-                LEFT JOIN unnest(%(carriers)s::bigint[], %(next)s::bigint[]) AS n(id, next_id) ON n.id = h.carrier_id
-                WHERE h.sub_order_id = ANY(%(ids)s) AND h.state = 'created'
+                SELECT h.id, h.number, h.sub_order_id, h.carrier_id, c.code, c.name, n.next_id, n.link_id
+                FROM logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id
+                LEFT JOIN unnest(%(carriers)s::bigint[], %(next)s::bigint[], %(links)s::bigint[])
+                    AS n(id, next_id, link_id) ON n.id = h.carrier_id
+                WHERE h.id = ANY(%(ids)s::bigint[])
             ), switched AS (
-                UPDATE logistics_shipment h SET carrier_id = coalesce(t.next_id, h.carrier_id)
+                UPDATE logistics_shipment h SET carrier_id = coalesce(t.next_id, h.carrier_id),
+                    connection_id = coalesce(t.link_id, h.connection_id),
+                    needs_person_since = CASE WHEN t.next_id IS NULL THEN now() ELSE h.needs_person_since END
                 FROM tried t WHERE h.id = t.id
-            ), stuck AS (
-                UPDATE orders_suborder s SET needs_person_since = now() FROM tried t
-                WHERE s.id = t.sub_order_id AND t.next_id IS NULL
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+                SELECT s.order_id, s.id, '{kinds.WAYBILL_REFUSED}', '{ActorKind.CARRIER}', t.code,
+                    jsonb_build_object('number', s.number, 'carrier', t.code, 'text', r.reason)
+                FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
+                JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = t.id
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'waybill_refused', 'carrier', t.code,
-                jsonb_build_object('number', s.number, 'carrier', t.code, 'text', r.reason)
-            FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
-            JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = s.id
+            SELECT t.id, t.number, t.name, s.order_id FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
+            WHERE t.next_id IS NULL
             """,
             {
-                "ids": list(refused),
-                "reasons": list(refused.values()),
-                "carriers": list(following),
-                "next": list(following.values()),
+                "ids": array(refused),
+                "reasons": text_array(reason for _carrier, reason in refused.values()),
+                "carriers": array(following),
+                "next": array(key for key, _link in following.values()),
+                "links": array(link for _key, link in following.values()),
             },
         )
+        stuck = cursor.fetchall()
+    troubles = [
+        tickets.Trouble(
+            key, "", {"number": number, "carrier": name, "text": mask_text(refused[key][1])[:300]}, about_id=order_id
+        )
+        for key, number, name, order_id in stuck
+    ]
+    tickets.open_tickets(NO_CARRIER, troubles, opened_by=STAGE.name)
 
 
-STAGE = Stage("dispatch", run, queue=QUEUE)
+STAGE = outside_stage(
+    "dispatch",
+    Call(QUEUE, _prepare, _ask, _finish, lock_above=_lock_works, too_late=_too_late),
+    wakes=("send_release",),
+)
+run = STAGE.run

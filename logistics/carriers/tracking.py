@@ -1,25 +1,37 @@
-"""Scans of carriers: stored as they come, repeated and late ones too; a parcel's state follows from all of them."""
+"""Where parcels are: a function of all their scans, in whatever order they come; and what sub-orders become by it.
 
-from collections.abc import Iterable, Sequence
+A scan proves that the parcel left its warehouse, whatever the warehouse said.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.utils import timezone
 
+from logistics import kinds
+from logistics.carriers import ending, scans
+from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.models import GOING_BACK, MOVING, ShipmentState
-from logistics.warehouses import events
+from logistics.warehouses import events, leaving, works
+from logistics.warehouses.judging import Course
+from logistics.warehouses.works import Work
 from logistics.watching import alerts, deadlines
-from oms.common.work import nudging
-from oms.common.work.claiming import Stage
-from orders import isolating, timeline
+from oms.common.copying import array, records, text_array
+from oms.common.models import Topic
+from oms.common.states import listed
+from oms.common.work.facts import APPLIED, NO_EFFECT, Fact, FactWork, Verdict, fact_stage
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
-from orders.models import ActorKind, SubOrder
+from orders.locking import lock_orders
+from orders.models import ActorKind
+from orders.models.sub_order import ShippingProof
 
 # Final scans win over all others, and returned over signed over lost, whatever the order in which they come: carriers
 # report as signed, too, what its sender signed for when it came back.
 _FINAL = (ShipmentState.RETURNED, ShipmentState.SIGNED, ShipmentState.LOST)
+# In these states a carrier has, or had, the parcel.
+SCANNED = (*MOVING, *GOING_BACK, *_FINAL)
 # Among scans of the same second, the one further along.
 _RANK = {
     ShipmentState.COLLECTED: 1,
@@ -41,20 +53,6 @@ _EXPECTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What a carrier says of a parcel; `key` is unique among the parcel's scans."""
-
-    key: str
-    carrier: str
-    waybill: str
-    state: str
-    text: str
-    location: str
-    occurred_at: datetime
-    carrier_code: str = ""
-
-
 def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
     """The state that a set of scans (time, state) gives a parcel, whatever the order in which they came.
 
@@ -72,201 +70,238 @@ def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
     return max(moving, key=lambda scan: (scan[0], _RANK[ShipmentState(scan[1])]))[1]
 
 
-def receive(scans: Sequence[Scan]) -> None:
-    """Store the scans; repeated ones and those of unknown waybills are ignored. One statement."""
+def _locate(facts: Sequence[Fact]) -> Mapping[int, int]:
+    """The parcel of each fact: its waybill, of the carrier account that the connection is; or, where the warehouse
+    brought the waybill, of the carrier that the connection or the message names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT f.id, h.id
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[])
+                AS f(id, connection_id, waybill, carrier)
+            JOIN logistics_shipment h ON h.waybill_number = f.waybill
+            JOIN logistics_carrier c ON c.id = h.carrier_id AND f.carrier IN ('', c.code)
+            WHERE h.connection_id = f.connection_id
+               OR h.connection_id IS NULL AND (c.connection_id = f.connection_id OR c.code = f.carrier)
+            """,
+            [
+                array(fact.id for fact in facts),
+                array(fact.connection_id for fact in facts),
+                text_array(fact.subject for fact in facts),
+                text_array(str(fact.body.get("carrier", "")) for fact in facts),
+            ],
+        )
+        return dict(cursor.fetchall())
+
+
+def _orders_of(shipment_ids: Iterable[int]) -> dict[int, set[int]]:
+    orders: dict[int, set[int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT DISTINCT p.shipment_id, s.order_id
+            FROM ({SUB_ORDERS_OF}) AS p JOIN orders_suborder s ON s.id = p.sub_order_id
+            """,
+            {"ids": array(shipment_ids)},
+        )
+        for key, order_id in cursor.fetchall():
+            orders.setdefault(key, set()).add(order_id)
+    return orders
+
+
+def _lock(shipment_ids: Iterable[int]) -> Collection[int]:
+    """Lock the orders, skipping those that others hold; returns the parcels of which all are locked."""
+    orders = _orders_of(shipment_ids)
+    locked = set(lock_orders(order_id for of_one in orders.values() for order_id in of_one))
+    return [key for key, of_one in orders.items() if locked.issuperset(of_one)]
+
+
+@dataclass(slots=True)
+class _Held:
+    """Locked parcels by id, with the warehouse orders and sub-orders (ids) that they are of."""
+
+    parcels: dict[int, "_Parcel"]
+    works: dict[int, Work]
+    sub_orders: list[int]
+
+
+@dataclass(slots=True)
+class _Parcel:
+    id: int
+    work_id: int | None
+    state: ShipmentState
+    has_left: bool
+
+
+def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict]:
+    held = _hold(locked)
+    fresh = _store(facts, _locate(facts))
+    lost = {parcel.id for parcel in held.parcels.values() if parcel.state == ShipmentState.LOST}
+    for key, state in _states_of(held.parcels).items():
+        held.parcels[key].state = state
+    _write(held.parcels.values())
+    _tell(fresh.values())
+    alerts.close_for_shipments(list(held.parcels))
+    _leave(held)
+    ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])
+    fulfilment.refresh({order_id for of_one in _orders_of(held.parcels).values() for order_id in of_one})
+    return {fact.id: APPLIED if fact.id in fresh else NO_EFFECT for fact in facts}
+
+
+def _hold(shipment_ids: Sequence[int]) -> _Held:
+    """Lock sub-orders, warehouse orders and parcels, in that order. The orders are locked."""
+    ids = array(shipment_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT sub_order_id FROM ({SUB_ORDERS_OF}) AS p ORDER BY sub_order_id", {"ids": ids})
+        sub_orders = list(dict.fromkeys(key for (key,) in cursor.fetchall()))
+        cursor.execute(
+            "SELECT DISTINCT warehouse_order_id FROM logistics_shipment"
+            " WHERE id = ANY(%s::bigint[]) AND warehouse_order_id IS NOT NULL",
+            [ids],
+        )
+        held = works.lock([key for (key,) in cursor.fetchall()], others=sub_orders)
+        cursor.execute(
+            """
+            SELECT id, warehouse_order_id, state, left_at IS NOT NULL FROM logistics_shipment
+            WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE
+            """,
+            [ids],
+        )
+        parcels = {
+            key: _Parcel(key, work, ShipmentState(state), has_left) for key, work, state, has_left in cursor.fetchall()
+        }
+    return _Held(parcels, held, sub_orders)
+
+
+def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
+    """Keep the scans with their parcels; returns the ids of those that are new, by fact."""
+    rows = [(fact, scans.read(fact.body)) for fact in facts]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO logistics_trackingevent
-                (shipment_id, event_key, state, text, location, occurred_at, carrier_code)
-            SELECT h.id, s.key, s.state, s.text, s.location, s.occurred_at, s.code
-            FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
-                    %s::text[])
-                WITH ORDINALITY AS s(key, carrier, waybill, state, text, location, occurred_at, code, place)
-            JOIN logistics_carrier c ON c.code = s.carrier
-            JOIN logistics_shipment h ON h.waybill_number = s.waybill AND h.carrier_id = c.id
-            ORDER BY s.place
+                (shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, received_at)
+            SELECT shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, received_at
+            FROM json_populate_recordset(NULL::logistics_trackingevent, %s::json)
             ON CONFLICT DO NOTHING
+            RETURNING id, connection_id, event_key
             """,
             [
-                [scan.key for scan in scans],
-                [scan.carrier for scan in scans],
-                [scan.waybill for scan in scans],
-                [scan.state for scan in scans],
-                [scan.text for scan in scans],
-                [scan.location for scan in scans],
-                [scan.occurred_at for scan in scans],
-                [scan.carrier_code for scan in scans],
+                records(
+                    {
+                        "shipment_id": parcels[fact.id],
+                        "connection_id": fact.connection_id,
+                        "event_key": fact.key,
+                        "state": ShipmentState(fact.kind).value,
+                        "carrier_code": scan.code[:20],
+                        "text": scan.text[:300],
+                        "location": scan.location[:60],
+                        "occurred_at": fact.occurred_at,
+                        "received_at": fact.received_at,
+                    }
+                    for fact, scan in rows
+                )
             ],
         )
-    nudging.nudge("track")
+        stored = {(link, key): scan for scan, link, key in cursor.fetchall()}
+    return {fact.id: stored[fact.connection_id, fact.key] for fact in facts if (fact.connection_id, fact.key) in stored}
 
 
-_FRESH = """
-    FROM logistics_trackingevent t
-    JOIN logistics_shipment h ON h.id = t.shipment_id JOIN orders_suborder s ON s.id = h.sub_order_id
-    WHERE t.applied_at IS NULL ORDER BY t.id
-"""
-
-
-def run(limit: int) -> int:
-    """Apply up to `limit` stored scans; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT t.id, s.order_id {_FRESH} LIMIT %s", [limit])
-        found = cursor.fetchall()
-    return isolating.work_on("track", found, _apply_fresh)
-
-
-def backlog() -> str:
-    """Scans that are not applied yet."""
-    return f"SELECT t.received_at AS due, {isolating.needs_person('s.order_id')} AS needs_person {_FRESH}"
-
-
-def _apply_fresh(scan_ids: list[int], order_ids: list[int]) -> int:
+def _states_of(shipment_ids: Iterable[int]) -> dict[int, ShipmentState]:
+    """Where all their scans say that parcels are; those of which no scan says it are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT t.id, t.shipment_id, h.sub_order_id FROM logistics_trackingevent t
-            JOIN logistics_shipment h ON h.id = t.shipment_id
-            WHERE t.id = ANY(%s) AND t.applied_at IS NULL
-            """,
-            [scan_ids],
+            "SELECT shipment_id, occurred_at, state FROM logistics_trackingevent WHERE shipment_id = ANY(%s::bigint[])",
+            [array(shipment_ids)],
         )
-        fresh = cursor.fetchall()
-    if fresh:
-        _apply([row[0] for row in fresh], sorted({row[1] for row in fresh}), sorted({row[2] for row in fresh}))
-        fulfilment.refresh(order_ids)
-    return len(fresh)
+        known: dict[int, list[tuple[datetime, str]]] = {}
+        for key, occurred_at, state in cursor.fetchall():
+            known.setdefault(key, []).append((occurred_at, state))
+    return {key: ShipmentState(state) for key, of_one in known.items() if (state := state_of(of_one)) is not None}
 
 
-def _apply(scan_ids: list[int], shipment_ids: list[int], sub_order_ids: list[int]) -> None:
+def _write(parcels: Iterable[_Parcel]) -> None:
+    rows = list(parcels)
+    # What no scan says where it is is expected as before.
+    is_scanned = [parcel.state in SCANNED for parcel in rows]
+    expected = [_EXPECTED.get(parcel.state) for parcel in rows]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, state FROM orders_suborder WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [sub_order_ids]
-        )
-        sub_order_states = dict(cursor.fetchall())
-        cursor.execute(
-            """
-            SELECT id, sub_order_id, state FROM logistics_shipment WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
-            """,
-            [shipment_ids],
-        )
-        shipments = cursor.fetchall()
-        cursor.execute(
-            "SELECT shipment_id, occurred_at, state FROM logistics_trackingevent WHERE shipment_id = ANY(%s)",
-            [shipment_ids],
-        )
-        scans: dict[int, list[tuple[datetime, str]]] = {}
-        for shipment_id, occurred_at, state in cursor.fetchall():
-            scans.setdefault(shipment_id, []).append((occurred_at, state))
-    states = {key: state_of(scans[key]) or state for key, _sub_order, state in shipments}
-    _write_shipments(states)
-    _tell(scan_ids)
-    alerts.close_for_shipments(shipment_ids)
-    reached = {sub_order_id: states[key] for key, sub_order_id, _state in shipments}
-    _move_sub_orders(reached, sub_order_states)
-
-
-def _write_shipments(states: dict[int, str]) -> None:
-    expected = [_EXPECTED.get(ShipmentState(state)) for state in states.values()]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
+            f"""
             WITH latest AS (
                 SELECT DISTINCT ON (shipment_id) shipment_id, carrier_code, text
-                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s)
+                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[])
                 ORDER BY shipment_id, occurred_at DESC, id DESC
             ), times AS (
                 SELECT shipment_id, max(occurred_at) AS last_scan,
-                    min(occurred_at) FILTER (WHERE state <> 'waybill_issued') AS collected,
-                    min(occurred_at) FILTER (WHERE state = 'signed') AS signed
-                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s) GROUP BY shipment_id
+                    min(occurred_at) FILTER (WHERE state <> '{ShipmentState.WAYBILL_ISSUED}') AS collected,
+                    min(occurred_at) FILTER (WHERE state = '{ShipmentState.SIGNED}') AS signed
+                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) GROUP BY shipment_id
             )
             UPDATE logistics_shipment h SET state = n.state, carrier_code = l.carrier_code, carrier_text = l.text,
                 last_scan_at = t.last_scan, collected_at = t.collected, signed_at = t.signed,
-                expected_event = n.event, next_event_due = now() + n.within
-            FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(events)s::text[], %(within)s::interval[])
-                AS n(id, state, event, within)
+                expected_event = CASE WHEN n.is_scanned THEN n.event ELSE h.expected_event END,
+                next_event_due = CASE WHEN n.is_scanned THEN now() + n.within ELSE h.next_event_due END
+            FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(events)s::text[], %(within)s::interval[],
+                    %(scanned)s::bool[])
+                AS n(id, state, event, within, is_scanned)
             JOIN latest l ON l.shipment_id = n.id JOIN times t ON t.shipment_id = n.id
             WHERE h.id = n.id
             """,
             {
-                "ids": list(states),
-                "states": list(states.values()),
-                "events": [item.event if item else "" for item in expected],
+                "ids": array(parcel.id for parcel in rows),
+                "states": text_array(parcel.state for parcel in rows),
+                "events": text_array(item.event if item else "" for item in expected),
                 "within": [item.within if item else None for item in expected],
+                "scanned": array(is_scanned),
             },
         )
 
 
-def _tell(scan_ids: list[int]) -> None:
-    """Put the scans on the timeline, as the buyer may read them, and mark them as applied."""
+def _tell(scan_ids: Iterable[int]) -> None:
+    """Put the scans on the timeline, as the buyer may read them."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH applied AS (
-                UPDATE logistics_trackingevent SET applied_at = now() WHERE id = ANY(%s)
-                RETURNING id, shipment_id, state, text, location
+            f"""
+            WITH scan AS (
+                SELECT id, shipment_id, state, text, location FROM logistics_trackingevent
+                WHERE id = ANY(%(scans)s::bigint[]) AND state IN ({listed(kinds.SCANS)})
+            ), parcel AS (
+                SELECT p.* FROM (SELECT coalesce(array_agg(shipment_id), '{{}}') AS ids FROM scan) AS of_scans
+                CROSS JOIN LATERAL ({SUB_ORDERS_OF.replace("%(ids)s::bigint[]", "of_scans.ids")}) AS p
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, is_public, data)
-            SELECT s.order_id, s.id, a.state, 'carrier', c.code, true, jsonb_build_object('number', s.number,
-                'waybill', h.waybill_number, 'text', a.text, 'location', a.location)
-            FROM applied a JOIN logistics_shipment h ON h.id = a.shipment_id
-            JOIN logistics_carrier c ON c.id = h.carrier_id JOIN orders_suborder s ON s.id = h.sub_order_id
-            ORDER BY a.id
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+            SELECT s.order_id, s.id, a.state, '{ActorKind.CARRIER}', c.code,
+                jsonb_build_object('number', s.number, 'waybill', h.waybill_number, 'text', a.text,
+                    'location', a.location)
+            FROM scan a JOIN logistics_shipment h ON h.id = a.shipment_id
+            JOIN logistics_carrier c ON c.id = h.carrier_id
+            JOIN parcel p ON p.shipment_id = h.id JOIN orders_suborder s ON s.id = p.sub_order_id
+            ORDER BY a.id, s.id
             """,
-            [scan_ids],
+            {"scans": array(scan_ids)},
         )
 
 
-def _move_sub_orders(reached: dict[int, str], states: dict[int, str]) -> None:
-    """Bring the sub-orders to where their parcels are. A carrier's scan proves that the parcel left the warehouse."""
-    in_warehouse = ("released", "accepted", "picking", "packed")
-    moving = (*MOVING, *GOING_BACK, *_FINAL)
-    left = sorted(key for key, state in reached.items() if state in moving and states[key] in in_warehouse)
-    if left:
-        events.ship(left)
-        alerts.close_for_sub_orders(left)
-    shipped = {key for key in reached if states[key] == "shipped" or key in left}
-    there = sorted(
-        key for key in reached if reached[key] == ShipmentState.SIGNED and (key in shipped or states[key] == "rejected")
-    )
-    _finish(there, "delivered", "delivered_at = now(), needs_person_since = NULL")
-    _call_a_person(sorted(k for k in shipped if reached[k] == ShipmentState.LOST), "the carrier lost the parcel")
-    refused = sorted(k for k in shipped if reached[k] in GOING_BACK)
-    _finish(refused, "rejected", "expected_event = ''")
-    # `rejected` first where both scans came at once; then home.
-    back = {key for key, state in reached.items() if state == ShipmentState.RETURNED}
-    # Even after completion: the books then take back what the merchant is owed, or call a person.
-    home = sorted(key for key in back if key in shipped or states[key] in ("rejected", "delivered", "completed"))
-    _finish(home, "returned", "expected_event = '', needs_person_since = NULL")
-
-
-def _call_a_person(sub_order_ids: list[int], why: str) -> None:
-    """No scan will move these sub-orders on."""
-    SubOrder.objects.filter(pk__in=sub_order_ids, needs_person_since=None).update(
-        needs_person_since=timezone.now(), last_error=why
-    )
-
-
-def _finish(sub_order_ids: list[int], state: str, change: str) -> None:
-    if not sub_order_ids:
+def _leave(held: _Held) -> None:
+    """What the carrier has left its warehouse."""
+    left = [p for p in held.parcels.values() if p.work_id and not p.has_left and p.state in SCANNED]
+    if not left:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE orders_suborder SET state = %s, {change} WHERE id = ANY(%s)", [state, sub_order_ids])
-        # Cash on delivery was collected, or goods came back: the books are to be looked at.
-        cursor.execute(
-            """
-            UPDATE orders_order SET owed_changed_since = coalesce(owed_changed_since, now()) WHERE id IN (
-                SELECT order_id FROM orders_suborder
-                WHERE id = ANY(%s) AND (payment_method = 'cod' OR state = 'returned'))
-            """,
-            [sub_order_ids],
-        )
-    timeline.record_of_sub_orders(
-        sub_order_ids, state, Actor(ActorKind.CARRIER, "carrier"), to_state=state, is_public=state == "delivered"
+    courses = {key: Course.of(held.works[key]) for key in {p.work_id for p in left if p.work_id}}
+    for course in courses.values():
+        if not course.is_current:
+            course.troubles.append((f"left_after_{course.afterwards}", {}))
+    works.lock_stock(course.work for course in courses.values())
+    departure = leaving.leave(
+        {key: course.work for key, course in courses.items()},
+        [parcel.id for parcel in left],
+        proof=ShippingProof.SCAN,
+        actor=Actor(ActorKind.CARRIER, "carrier"),
     )
-    nudging.nudge("owing")
+    events.follow(list(courses.values()), departure)
 
 
-STAGE = Stage("track", run, wakes=("owing", "complete"), backlog=backlog)
+WORK = FactWork(Topic.CARRIER, _locate, _lock, _apply)
+STAGE = fact_stage(WORK, wakes=("owing", "complete"))
+run = STAGE.run

@@ -11,6 +11,8 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from inventory.models import StorageClass
+from logistics import kinds
 from logistics.models import VirtualDelivery
 from oms.common import secrecy
 from oms.common.errors import OmsError
@@ -26,7 +28,7 @@ from orders.reviewing.holds import ORDER_IS_HELD
 _MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.merchant_delivers)"
 QUEUE = Queue(
     SubOrder,
-    "q.state = 'allocated' AND q.storage_class = 'virtual'",
+    f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class = '{StorageClass.VIRTUAL}'",
     unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS}",
 )
 
@@ -102,8 +104,9 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
     """Take the sub-orders to delivered, their units out of the stock, and tell the timeline."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            UPDATE orders_suborder SET state = 'delivered', shipped_at = now(), delivered_at = now(), ready_at = NULL
+            f"""
+            UPDATE orders_suborder SET state = '{SubOrderState.DELIVERED}', shipped_at = now(), delivered_at = now(),
+                ready_at = NULL
             WHERE id = ANY(%s)
             """,
             [mine],
@@ -117,7 +120,7 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=mine).values_list("id", flat=True)
     reserving.consume(list(lines), actor="virtual delivery")
-    timeline.record_of_sub_orders(mine, "virtual_delivered", actor, to_state="delivered", is_public=True)
+    timeline.record_of_sub_orders(mine, kinds.VIRTUAL_DELIVERED, actor)
     fulfilment.refresh(order_ids)
 
 

@@ -1,214 +1,297 @@
-"""Notices of warehouses: stored as they come, applied once; where a sub-order is follows from all of them.
+"""What warehouses report: facts about warehouse orders, applied once; where a sub-order is follows from all of them.
 
-A late or lost notice does no harm: "packed" implies "accepted" and "picking", and nothing moves back.
+`judging` says what a notice comes to, one after the other; then all that they come to is carried out together.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connection
 
-from inventory import reserving
-from logistics.models import WarehouseEvent
-from logistics.watching import alerts, deadlines
+from inventory.models import Warehouse
+from logistics import kinds
+from logistics.carriers import intending, waybills
+from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
+from logistics.warehouses import giving_up, leaving, moving, notices, parcelling, works
+from logistics.warehouses.giving_up import ACTOR, Homeless
+from logistics.warehouses.judging import RANK, Course
+from logistics.warehouses.leaving import Departure
+from logistics.warehouses.trouble import CONTRADICTION, SHIPPED_SHORT, UNBOOKED
+from logistics.watching import alerts
+from oms.common import tickets
+from oms.common.copying import array, text_array
+from oms.common.masking import mask_text
+from oms.common.models import Topic
+from oms.common.states import listed
 from oms.common.work import nudging
-from oms.common.work.claiming import Stage
-from orders import isolating, timeline
-from orders.actors import Actor
+from oms.common.work.facts import Fact, FactWork, Verdict, fact_stage
+from orders import actors, timeline
+from orders.changing.cancelling import finish_requests
 from orders.fulfilling import derived as fulfilment
-from orders.models import ActorKind, SubOrderLine, SubOrderState
+from orders.models.sub_order import BEFORE_RELEASE, ShippingProof
 
-_ACTOR = Actor(ActorKind.WAREHOUSE, "warehouse")
-# How far each notice brings a sub-order, and each state is.
-_RANK = {"accepted": 1, "picking": 2, "packed": 3, "shipped": 4}
-_STATE_RANK = {"released": 0, "allocated": 0, **_RANK}
-# Until it is packed, a warehouse may find that it cannot do it.
-_REFUSABLE = ("allocated", "released", "accepted", "picking")
+S = WarehouseOrderState
+_WHEN = Warehouse.WaybillWhen
+# From which state on a warehouse order needs parcels, where it is not the last moment.
+_NEEDS_PARCELS = {_WHEN.AT_RELEASE: S.PACKED, _WHEN.AT_ACCEPTANCE: S.ACCEPTED, _WHEN.WHEN_PACKED: S.PACKED}
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What a warehouse says of a sub-order (by our number); `key` is its own key for this notice."""
-
-    key: str
-    sub_order: str
-    kind: str
-    occurred_at: datetime
-    text: str = ""
-
-
-def receive(notices: Sequence[Notice]) -> None:
-    """Store the notices; repeated ones and those of unknown numbers are ignored. One statement."""
+def _locate(facts: Sequence[Fact]) -> Mapping[int, int]:
+    """The warehouse order of each fact, by number; only the connection that it went over may speak of it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO logistics_warehouseevent (sub_order_id, event_key, kind, occurred_at, text)
-            SELECT s.id, n.key, n.kind, n.occurred_at, n.text
-            FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
-                WITH ORDINALITY AS n(key, number, kind, occurred_at, text, place)
-            JOIN orders_suborder s ON s.number = n.number
-            ORDER BY n.place
-            ON CONFLICT DO NOTHING
+            SELECT f.id, w.id FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS f(id, connection_id, number)
+            JOIN logistics_warehouseorder w ON w.number = f.number AND w.connection_id = f.connection_id
             """,
             [
-                [notice.key for notice in notices],
-                [notice.sub_order for notice in notices],
-                [notice.kind for notice in notices],
-                [notice.occurred_at for notice in notices],
-                [notice.text for notice in notices],
+                array(fact.id for fact in facts),
+                array(fact.connection_id for fact in facts),
+                text_array(fact.subject for fact in facts),
             ],
         )
-    nudging.nudge("warehouse_events")
+        return dict(cursor.fetchall())
 
 
-_FRESH = """
-    FROM logistics_warehouseevent e JOIN orders_suborder s ON s.id = e.sub_order_id
-    WHERE e.applied_at IS NULL ORDER BY e.id
-"""
+def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict]:
+    courses = {work.number: Course.of(work) for work in works.lock(locked).values()}
+    verdicts = {
+        fact.id: courses[fact.subject].hear(notices.Notice(fact.kind), notices.read(fact.body)) for fact in facts
+    }
+    _carry_out(list(courses.values()))
+    return verdicts
 
 
-def run(limit: int) -> int:
-    """Apply up to `limit` stored notices; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT e.id, s.order_id {_FRESH} LIMIT %s", [limit])
-        found = cursor.fetchall()
-    return isolating.work_on("warehouse_events", found, _apply_fresh)
-
-
-def backlog() -> str:
-    """Notices that are not applied yet."""
-    return f"SELECT e.received_at AS due, {isolating.needs_person('s.order_id')} AS needs_person {_FRESH}"
-
-
-def _apply_fresh(event_ids: list[int], order_ids: list[int]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT e.id, e.kind, e.text, s.id, s.state
-            FROM logistics_warehouseevent e JOIN orders_suborder s ON s.id = e.sub_order_id
-            WHERE e.id = ANY(%s) AND e.applied_at IS NULL
-            ORDER BY s.id, e.id FOR NO KEY UPDATE OF s
-            """,
-            [event_ids],
+def _carry_out(courses: Sequence[Course]) -> None:
+    rows = {course.work.id: course.work for course in courses}
+    _lock_stock(courses)
+    giving_up.give_up([course.given_up for course in courses if course.given_up])
+    done = parcelling.take({course.work.id: course.reports for course in courses if course.reports}, rows)
+    _want_parcels(courses)
+    gone = [*done.leaving, *_all_parcels(courses)]
+    finals = [course.work.id for course in courses if course.is_final and not course.leaves_all]
+    departure = Departure()
+    if gone or finals:
+        departure = leaving.leave(
+            rows,
+            gone,
+            proof=ShippingProof.WAREHOUSE,
+            actor=ACTOR,
+            finals=finals,
+            drops_rest={course.work.id for course in courses if course.drops_rest},
+            surplus=done.surplus,
         )
-        rows = cursor.fetchall()
-    if rows:
-        _apply(rows)
-        fulfilment.refresh(order_ids)
-    return len(rows)
+    for course in courses:
+        course.troubles += done.troubles.get(course.work.id, [])
+    follow(courses, departure)
+    fulfilment.refresh({part.order_id for work in rows.values() for part in work.parts})
 
 
-def _apply(rows: Sequence[tuple[int, str, str, int, str]]) -> None:
-    outcomes: dict[int, str] = {}
-    reached: dict[int, str] = {}
-    refused: dict[int, str] = {}
-    for event_id, kind, text, sub_order_id, state in rows:
-        now_at = "refused" if sub_order_id in refused else reached.get(sub_order_id, state)
-        if kind == WarehouseEvent.Kind.REFUSED and now_at in _REFUSABLE:
-            refused[sub_order_id] = text
-            reached.pop(sub_order_id, None)
-            outcomes[event_id] = "applied"
-        elif kind in _RANK and now_at in _STATE_RANK and _STATE_RANK[now_at] < _RANK[kind]:
-            reached[sub_order_id] = kind
-            outcomes[event_id] = "applied"
-        else:
-            outcomes[event_id] = "no_effect"
-    # A warehouse may be quicker than our own note that it has the sub-order.
-    early = [row[3] for row in rows if row[4] == SubOrderState.ALLOCATED and row[3] in reached]
-    _mark_released(early)
-    for kind in _RANK:
-        moved = sorted(key for key, reached_kind in reached.items() if reached_kind == kind)
-        if moved:
-            _MOVES[kind](moved)
-            alerts.close_for_sub_orders(moved)
-    _return_refused(refused)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE logistics_warehouseevent e SET applied_at = now(), outcome = o.outcome
-            FROM unnest(%s::bigint[], %s::text[]) AS o(id, outcome) WHERE e.id = o.id
-            """,
-            [list(outcomes), list(outcomes.values())],
-        )
+def follow(courses: Sequence[Course], departure: Departure) -> None:
+    """Bring locked warehouse orders and their sub-orders to where their goods are after a departure, settle what was
+    asked of the warehouses, and tell people what contradicts."""
+    for course in courses:
+        state = departure.states.get(course.work.id, course.state)
+        course.state = max(course.state, state, key=RANK.__getitem__)
+    _advance(courses, departure)
+    _settle_rests(departure)
+    _settle_stops(courses, departure)
+    _hold_back(courses)
+    _tell_troubles(courses, departure)
 
 
-def _mark_released(sub_order_ids: list[int]) -> None:
-    if sub_order_ids:
+def _lock_stock(courses: Sequence[Course]) -> None:
+    """Stock is locked in one order: at once, where the news have several effects on it."""
+    effects = {
+        *("given_up" for course in courses if course.given_up),
+        *("cancelled" for course in courses if course.given_up and any(p.is_cancelling for p in course.work.parts)),
+        *("left" for course in courses if course.leaves_all or course.reports),
+        *("left all the same" for course in courses if not course.is_current),
+        *("rest" for course in courses if course.is_final and not course.leaves_all),
+    }
+    if len(effects) > 1:
+        works.lock_stock([course.work for course in courses])
+
+
+def _want_parcels(courses: Sequence[Course]) -> None:
+    """Write the parcels that are needed now: for waybills that we buy, or because all of it left."""
+    again = [course.work.id for course in courses if course.leaves_all and not course.is_current]
+    if again:
         with connection.cursor() as cursor:
             cursor.execute(
-                """
-                UPDATE orders_suborder SET state = 'released', released_at = now(), lease_until = NULL,
-                    ready_at = CASE WHEN cancel_requested_at IS NOT NULL THEN now() END
-                WHERE id = ANY(%s) AND state = 'allocated'
+                f"""
+                UPDATE logistics_shipment SET state = '{ShipmentState.WAYBILL_ISSUED}'
+                WHERE warehouse_order_id = ANY(%s::bigint[]) AND state = '{ShipmentState.CANCELLED}'
+                  AND waybill_number IS NOT NULL AND left_at IS NULL
                 """,
-                [sub_order_ids],
+                [array(again)],
             )
+    intending.intend([course.work.id for course in courses if course.leaves_all or _needs_parcels(course)])
+    packed = [course.work.id for course in courses if _has_early_waybills(course)]
+    if packed:
+        waybills.expect_pick_up_of_works(packed)
 
 
-def _move(sub_order_ids: list[int], state: str, changes: str, expected: deadlines.Deadline | None) -> None:
+def _passes(course: Course, state: WarehouseOrderState) -> bool:
+    return RANK[course.work.state] < RANK[state] <= RANK[course.state]
+
+
+def _needs_parcels(course: Course) -> bool:
+    needs = _NEEDS_PARCELS.get(course.work.waybill_when)
+    return needs is not None and course.is_current and not course.reports and _passes(course, needs)
+
+
+def _has_early_waybills(course: Course) -> bool:
+    return course.work.waybill_when in (_WHEN.AT_RELEASE, _WHEN.AT_ACCEPTANCE) and _passes(course, S.PACKED)
+
+
+def _all_parcels(courses: Sequence[Course]) -> list[int]:
+    """The parcels, still here, of warehouse orders of which all left."""
+    keys = [course.work.id for course in courses if course.leaves_all]
+    if not keys:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE orders_suborder SET state = %(state)s, expected_event = %(event)s,
-                next_event_due = now() + %(within)s, attempts = 0, last_error = '' {changes}
-            WHERE id = ANY(%(ids)s)
+            SELECT id FROM logistics_shipment
+            WHERE warehouse_order_id = ANY(%s::bigint[]) AND left_at IS NULL AND state <> '{ShipmentState.CANCELLED}'
+            ORDER BY id FOR NO KEY UPDATE
             """,
-            {
-                "state": state,
-                "ids": sub_order_ids,
-                "event": expected.event if expected else "",
-                "within": expected.within if expected else None,
-            },
+            [array(keys)],
         )
-    timeline.record_of_sub_orders(sub_order_ids, f"warehouse_{state}", _ACTOR, to_state=state, is_public=True)
+        return [key for (key,) in cursor.fetchall()]
 
 
-def _accept(sub_order_ids: list[int]) -> None:
-    _move(sub_order_ids, "accepted", "", deadlines.PACKED)
+def _advance(courses: Sequence[Course], departure: Departure) -> None:
+    """Bring warehouse orders to where they are, and their sub-orders with those that are current."""
+    moved = {
+        course.work.id: course.state
+        for course in courses
+        if course.state != (course.given_up.state if course.given_up else course.work.state)
+    }
+    moving.move_works(moved, given_up={course.work.id for course in courses if not course.is_current})
+    shipped = {part.id for part in departure.shipped}
+    moves = []
+    for course in courses:
+        target = moving.SUB_ORDERS_AT.get(course.state)
+        if course.is_current and course.work.id in moved and target is not None:
+            moves += [
+                (part.id, part.state, target)
+                for part in course.work.parts
+                if part.id not in shipped and moving.is_before(part.state, target)
+            ]
+    moving.move_sub_orders(moves, ACTOR)
+    if moved:
+        alerts.close_for_warehouse_orders(list(moved))
 
 
-def _pick(sub_order_ids: list[int]) -> None:
-    _move(sub_order_ids, "picking", "", deadlines.PACKED)
+def _settle_rests(departure: Departure) -> None:
+    """What stays is sourced anew where it is not cancelled; of parts that were split off, a person is told."""
+    whole = [rest for rest in departure.rests if rest.part_id is None]
+    if whole:
+        giving_up.cancel([rest.part.id for rest in whole if rest.is_dropped])
+        giving_up.source_anew([Homeless(rest.part, rest.work, "refused", "") for rest in whole if not rest.is_dropped])
+    troubles = [
+        tickets.Trouble(
+            rest.part_id,
+            "",
+            {"number": rest.part.number, "warehouse": rest.work.warehouse, "units": rest.units},
+            about_id=rest.part.order_id,
+        )
+        for rest in departure.rests
+        if rest.part_id is not None and not rest.is_dropped
+    ]
+    tickets.open_tickets(SHIPPED_SHORT, troubles, opened_by=STAGE.name)
+    if troubles:
+        nudging.nudge("allocate")
 
 
-def _pack(sub_order_ids: list[int]) -> None:
-    _move(sub_order_ids, "packed", ", packed_at = now(), ready_at = now()", deadlines.WAYBILL)
-    nudging.nudge("dispatch")
+def _settle_stops(courses: Sequence[Course], departure: Departure) -> None:
+    """Write what was answered to our questions, let go on what could not be stopped, and end what was."""
+    answers: dict[int, StopAnswer] = {}
+    going_on: dict[int, str] = {}
+    touched: set[int] = set()
+    for course in courses:
+        parts = course.work.parts
+        answer = course.stop_answer
+        if answer is None and course.is_asked_to_stop and course.is_current and course.state == S.SHIPPED:
+            # That it left is an answer, too.
+            answer = StopAnswer.REFUSED
+        if answer is not None:
+            answers[course.work.id] = answer
+        if answer == StopAnswer.REFUSED and course.is_current:
+            going_on |= {part.id: course.stop_text for part in parts if part.is_cancelling}
+        touched |= {part.order_id for part in parts if part.is_cancelling}
+    going_on |= {part.id: "" for part in departure.shipped if part.is_cancelling and part.id not in going_on}
+    giving_up.answer_stops(answers)
+    giving_up.let_go_on(going_on)
+    undone = [
+        part.id
+        for course in courses
+        if course.stop_answer == StopAnswer.GRANTED and not course.is_current and not course.given_up
+        for part in course.work.parts
+    ]
+    if undone:
+        timeline.record_of_sub_orders(undone, kinds.RELEASE_UNDONE, actors.job(STAGE.name))
+    _ask_again([course.work.id for course in courses if course.asks_again and course.is_asked_to_stop])
+    if touched:
+        finish_requests(touched, actor=actors.job("cancel_at_warehouse"))
 
 
-def ship(sub_order_ids: list[int]) -> None:
-    """The goods left: take them out of the stock and move the locked sub-orders to shipped."""
-    _move(sub_order_ids, "shipped", ", shipped_at = now(), packed_at = coalesce(packed_at, now())", None)
-    lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
-    reserving.consume(list(lines), actor="warehouse")
-
-
-_MOVES = {"accepted": _accept, "picking": _pick, "packed": _pack, "shipped": ship}
-
-
-def _return_refused(refused: dict[int, str]) -> None:
-    """The warehouse will not do it: the stock is freed; a person decides what next, unless it is being cancelled."""
-    if not refused:
+def _ask_again(keys: Sequence[int]) -> None:
+    """The warehouse goes on with what it was to stop: ask once more."""
+    if not keys:
         return
-    ids = sorted(refused)
-    lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE orders_suborder s SET state = 'awaiting_allocation', lease_until = NULL,
-                needs_person_since = CASE WHEN s.cancel_requested_at IS NULL THEN now() END,
-                ready_at = now(), last_error = r.reason, expected_event = '', next_event_due = NULL
-            FROM unnest(%s::bigint[], %s::text[]) AS r(id, reason) WHERE s.id = r.id
+            UPDATE logistics_warehouseorder SET stop_requested_at = now(), stop_answered_at = NULL, stop_answer = '',
+                ready_at = now(), attempts = 0, needs_person_since = NULL
+            WHERE id = ANY(%s::bigint[])
             """,
-            [ids, [refused[key] for key in ids]],
+            [array(keys)],
         )
-    reserving.release(list(lines), actor="warehouse", note="refused by the warehouse")
-    alerts.close_for_sub_orders(ids)
-    for key in ids:
-        timeline.record_of_sub_orders(
-            [key], "warehouse_refused", _ACTOR, to_state="awaiting_allocation", text=refused[key]
+    nudging.nudge("send_stop")
+
+
+def _hold_back(courses: Sequence[Course]) -> None:
+    """Sub-orders whose parcel goes out from a warehouse that had given it up are not sent a second time before a person
+    says so."""
+    waiting = [
+        part.id
+        for course in courses
+        if not course.is_current and RANK[course.state] >= RANK[S.PACKED] and course.state != course.work.state
+        for part in course.work.parts
+    ]
+    if not waiting:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE orders_suborder SET needs_person_since = coalesce(needs_person_since, now()),
+                last_error = 'the warehouse that gave it up goes on with it'
+            WHERE id = ANY(%s::bigint[]) AND state IN ({listed(BEFORE_RELEASE)})
+            """,
+            [array(waiting)],
         )
 
 
-STAGE = Stage("warehouse_events", run, wakes=("dispatch", "wake"), backlog=backlog)
+def _tell_troubles(courses: Iterable[Course], departure: Departure) -> None:
+    """Open tickets on what contradicts, and on units that the stock did not have."""
+    contradictions: list[tickets.Trouble] = []
+    unbooked: list[tickets.Trouble] = []
+    for course in courses:
+        work = course.work
+        known = {"number": work.number, "warehouse": work.warehouse}
+        for reason, values in [*course.troubles, *departure.troubles.get(work.id, [])]:
+            told = {key: mask_text(value) if isinstance(value, str) else value for key, value in values.items()}
+            contradictions.append(tickets.Trouble(work.id, reason, {**told, **known}, about_id=work.order_id))
+        if departure.unbooked.get(work.id):
+            values = {**known, "units": departure.unbooked[work.id]}
+            unbooked.append(tickets.Trouble(work.id, "", values, about_id=work.order_id))
+    tickets.open_tickets(CONTRADICTION, contradictions, opened_by=STAGE.name)
+    tickets.open_tickets(UNBOOKED, unbooked, opened_by=STAGE.name)
+
+
+WORK = FactWork(Topic.WAREHOUSE, _locate, works.lock_orders_of, _apply)
+STAGE = fact_stage(WORK, wakes=("dispatch", "wake", "owing", "allocate"))
+run = STAGE.run

@@ -1,94 +1,94 @@
-"""The release stage: allocated sub-orders go to their warehouse's system."""
+"""The release stage: allocated sub-orders get a warehouse order each, which the next stage sends.
 
-from django.conf import settings
+A sub-order is released, and its timeline says so, in the transaction that writes the warehouse order: whatever becomes
+of the worker that sends it. Where the warehouse's connection rests or is switched off, its sub-orders stay allocated,
+so that they can still be changed.
+"""
+
+from collections.abc import Sequence
+
 from django.db import connection
-from django.utils import timezone
 
-from logistics import adapters
+from inventory.models import StorageClass, Warehouse
+from logistics import kinds
+from logistics.carriers import intending
+from logistics.models import WarehouseOrderState
+from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.watching import deadlines
-from oms.common.masking import mask_text
-from oms.common.work.calling import Outcomes, under_lease
-from oms.common.work.claiming import Queue, Stage, put_off
-from orders import actors, timeline
-from orders.models import SubOrder, SubOrderState
+from oms.common import outbound, tickets
+from oms.common.copying import array
+from oms.common.work import connections
+from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
+from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
 
+_RESTING = f"""
+    SELECT h.id FROM inventory_warehouse h JOIN common_connection c ON c.id = h.connection_id
+    WHERE NOT ({connections.CALLABLE})
+"""
 QUEUE = Queue(
     SubOrder,
-    "q.state = 'allocated' AND q.storage_class <> 'virtual'",
-    unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD}",
+    f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class <> '{StorageClass.VIRTUAL}'",
+    unless=f"NOT ({outbound.MAY_GO_OUT}) OR q.warehouse_id IN ({_RESTING}) OR {ORDER_IS_HELD}",
 )
 
 
 def run(limit: int) -> int:
-    """Send up to `limit` sub-orders to their warehouses; returns how many were claimed."""
-    return under_lease(QUEUE, limit, _ask, _finish, too_late=_undo)
+    """Write warehouse orders for up to `limit` sub-orders; returns how many were claimed."""
+    return in_one_transaction(QUEUE, limit, _release)
 
 
-def _ask(sub_order_ids: list[int]) -> Outcomes[adapters.Answer]:
+def _release(sub_order_ids: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT s.id, s.number, w.code FROM orders_suborder s JOIN inventory_warehouse w ON w.id = s.warehouse_id
-            WHERE s.id = ANY(%s)
-            """,
-            [sub_order_ids],
-        )
-        works = {key: adapters.Work(number, warehouse) for key, number, warehouse in cursor.fetchall()}
-    outcomes = Outcomes[adapters.Answer]()
-    outcomes.ask(
-        {key: work.reference for key, work in works.items()},
-        lambda: adapters.warehouse(settings.WAREHOUSE_ADAPTER).release(list(works.values())),
-    )
-    return outcomes
-
-
-def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
-    _write(list(outcomes.taken))
-    if outcomes.refused:
-        put_off(QUEUE, outcomes.reasons())
-
-
-def _undo(late: Outcomes[adapters.Answer]) -> None:
-    """Stop at the warehouse what was cancelled while the call took longer than its lease."""
-    cancelled = SubOrder.objects.filter(pk__in=late.taken, state=SubOrderState.CANCELLED)
-    numbers = dict(cancelled.values_list("number", "pk"))
-    if not numbers:
-        return
-    answers = adapters.warehouse(settings.WAREHOUSE_ADAPTER).cancel(list(numbers))
-    for number, key in numbers.items():
-        answer = answers.get(number)
-        if answer is not None and answer.taken:
-            timeline.record_of_sub_orders([key], "release_undone", actors.job("release"))
-        else:
-            text = mask_text(answer.reason)[:1000] if answer else "no answer"
-            SubOrder.objects.filter(pk=key).update(needs_person_since=timezone.now(), last_error=text)
-            timeline.record_of_sub_orders([key], "cancel_refused", actors.job("release"), text=text)
-
-
-def _write(sub_order_ids: list[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH moved AS (
-                UPDATE orders_suborder SET state = 'released', released_at = now(), lease_until = NULL,
-                    ready_at = CASE WHEN cancel_requested_at IS NULL THEN NULL ELSE now() END,
-                    attempts = 0, last_error = '', expected_event = %(event)s, next_event_due = now() + %(within)s
-                WHERE id = ANY(%(ids)s)
-                RETURNING id, order_id, number, warehouse_id
+            f"""
+            WITH chosen AS MATERIALIZED (
+                SELECT s.id, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
+                    h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill
+                FROM orders_suborder s JOIN inventory_warehouse h ON h.id = s.warehouse_id
+                WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
+            ), intended AS (
+                INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id, state,
+                    ready_at, expected_event, next_event_due)
+                -- What needs a waybill first is woken by it.
+                SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
+                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
+                FROM chosen ORDER BY id
+                RETURNING id, sub_order_id
+            ), line AS (
+                INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
+                SELECT i.id, l.id, l.quantity
+                FROM intended i JOIN orders_suborderline l ON l.sub_order_id = i.sub_order_id
+            ), moved AS (
+                UPDATE orders_suborder s SET state = '{SubOrderState.RELEASED}', released_at = now(),
+                    release_count = c.attempt, ready_at = NULL, attempts = 0, last_error = ''
+                FROM chosen c WHERE s.id = c.id
+            ), told AS (
+                INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
+                    data)
+                SELECT order_id, id, '{kinds.RELEASED}', '{ActorKind.JOB}', 'release', '{SubOrderState.ALLOCATED}',
+                    '{SubOrderState.RELEASED}', jsonb_build_object('number', number, 'warehouse', name)
+                FROM chosen
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
-                is_public, data)
-            SELECT m.order_id, m.id, 'released', 'job', 'release', 'allocated', 'released', true,
-                jsonb_build_object('number', m.number, 'warehouse', w.name)
-            FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
+            SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.id
             """,
             {
-                "ids": sub_order_ids,
+                "ids": array(sub_order_ids),
                 "event": deadlines.PACKED.event,
-                "within": deadlines.PACKED.within,
+                "within": deadlines.PACKED.seconds,
             },
         )
+        rows = cursor.fetchall()
+    unsent = set(sub_order_ids) - {key for key, *_rest in rows}
+    if unsent:
+        put_off(QUEUE, dict.fromkeys(unsent, "the warehouse has no connection"))
+    _want_waybills([key for _id, key, _attempt, wants_waybill in rows if wants_waybill])
+    tickets.close_tickets([WAREHOUSE_REFUSED], [key for key, _order, attempt, _waybill in rows if attempt > 1])
 
 
-STAGE = Stage("release", run, queue=QUEUE)
+def _want_waybills(warehouse_order_ids: Sequence[int]) -> None:
+    if warehouse_order_ids:
+        intending.intend(warehouse_order_ids)
+
+
+STAGE = Stage("release", run, wakes=("send_release", "dispatch"), queue=QUEUE)

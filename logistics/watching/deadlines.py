@@ -1,4 +1,4 @@
-"""What should happen next to a sub-order or parcel and by when; late is what the watch stage alerts on."""
+"""What should happen next to a warehouse order or parcel and by when; late is what the watch stage alerts on."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,11 @@ class Deadline:
     event: str
     hours: float
     alert: LogisticsAlert.Kind
+
+    @property
+    def seconds(self) -> float:
+        """How long it may take on this installation, in seconds."""
+        return self.within.total_seconds()
 
     @property
     def within(self) -> timedelta:

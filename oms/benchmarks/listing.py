@@ -16,6 +16,7 @@ from django.urls import reverse
 from oms.benchmarks import stage
 from oms.common.numbering import order_number
 from oms.common.states import listed
+from orders import kinds
 from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState, SubOrderState
 from orders.models.order import ONCE_SPLIT
 
@@ -175,8 +176,8 @@ def _insert(cursor, first: int, last: int) -> None:  # type: ignore[no-untyped-d
                 FROM new CROSS JOIN (SELECT id, merchant_id FROM inventory_warehouse ORDER BY id LIMIT 1) AS w
                 WHERE new.state IN ({listed(ONCE_SPLIT)})
             )
-            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor) SELECT id, 'received', 'job', 'bench'
-            FROM new
+            INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, to_state)
+            SELECT id, '{kinds.RECEIVED}', 'job', 'bench', state FROM new
             """,
             {"numbers": numbers, "start": start, "last": last},
         )

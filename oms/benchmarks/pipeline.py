@@ -18,7 +18,7 @@ from orders.models import OrderPaymentState, OrderState
 from payments.models import Means, PaymentState
 from payments.providers.defaults import default_connection
 
-TIMED = ("review", "split", "allocate", "release")
+TIMED = ("review", "split", "allocate", "release", "send_release")
 HOT_SKUS = 10
 
 

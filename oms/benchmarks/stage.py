@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from inventory.loading import load_folder
+from logistics.warehouses.defaults import connect_warehouses
 from oms.common.work import nudging
 from oms.merchants.models import Merchant
 from orders.actors import job
@@ -71,6 +72,7 @@ def load(folder: Path, *, stock_factor: int = 1) -> None:
     """The folder's reference data, with its stock multiplied so that repeated orders find goods."""
     load_folder(folder, progress=lambda rows, _name: rows)
     install_default_rules()
+    connect_warehouses()
     with connection.cursor() as cursor:
         if stock_factor != 1:
             cursor.execute("UPDATE inventory_stock SET on_hand = on_hand * %s", [stock_factor])
@@ -123,7 +125,8 @@ def empty_orders() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "TRUNCATE orders_order, orders_orderevent, orders_suborderline, orders_stockwait, common_sandboxjob,"
-            " inventory_reservation"
+            " inventory_reservation, common_inboundfact, logistics_warehouseorder, logistics_warehouseorderline,"
+            " logistics_shipmentline"
             " RESTART IDENTITY CASCADE"
         )
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")

@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,7 +27,7 @@ class Answer:
     """A successful answer: its status, headers, and decoded body (None where there is none)."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     data: Any
 
     @property
@@ -38,7 +39,7 @@ class Answer:
 class ApiError(Exception):
     """The server refused the call. `errors` has what is wrong: `code`, `detail` and `attr` of each."""
 
-    def __init__(self, status: int, data: Any, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, data: Any, headers: Message) -> None:
         self.status = status
         self.data = data
         self.headers = headers

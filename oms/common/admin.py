@@ -67,6 +67,7 @@ class FailedLogInAdmin(KeysetAdmin):
 
     may_delete = True
     search_fields = ("username",)
+    search_help_text = gettext_lazy("login name")
     list_display = ("name", "address", "failures", "waits", "at")
     fields = (("name", "address"), ("failures", "waits"), ("at", "page"), "program")
     readonly_fields = ("name", "address", "failures", "waits", "at", "page", "program")

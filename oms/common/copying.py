@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 from django.db import connection
 
+from oms.common.postgresql.preparing import fetch_prepared
+
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write the rows into the table in the running transaction; columns left out take the database's defaults.
@@ -80,7 +82,7 @@ def _execute(inserts: list[str], values: list[Any], *before: str) -> int:
     queries = [*before, *[f"part_{i} AS ({insert})" for i, insert in enumerate(first)]]
     sql = f"{last} RETURNING 1"
     sql = f"WITH {', '.join(queries)} {sql}" if queries else sql
-    return len(connection.fetch_prepared(sql, values))  # type: ignore[attr-defined]
+    return len(fetch_prepared(sql, values))
 
 
 def records(rows: Iterable[Mapping[str, object]]) -> str:

@@ -6,6 +6,7 @@ there, and so must an address that tried too many names; others are not held up.
 
 import ipaddress
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
 from typing import Any
 
@@ -19,16 +20,18 @@ from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max, Q, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from oms.common import typed
 from oms.common.door.requests import caller_address
 from oms.common.models import OneTimePassword
 
@@ -132,15 +135,25 @@ class GuardedSite(UnfoldAdminSite):
 
     login_form = LogInForm
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page has, also what somebody typed before something went wrong."""
+        return {**super().each_context(request), "typed": typed.take(request)}
+
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
-        """The view, for those who may see it; with a password made by somebody else, only the page to change it."""
+        """The view, for those who may see it; with a password made by somebody else, only the page to change it.
+
+        Whose session ended while they filled in a form logs in and finds it again.
+        """
         guarded = super().admin_view(view, cacheable)
         if view in (self.password_change, self.logout, self.i18n_javascript):
             return guarded
 
         @wraps(guarded)
         def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if self.has_permission(request) and not _has_own_password(request):
+            _drop_nul(request)
+            if not self.has_permission(request):
+                return self._ask_again(request) if request.method == "POST" else guarded(request, *args, **kwargs)
+            if not _has_own_password(request):
                 messages.warning(
                     request, _("Somebody else made the password that you logged in with. Choose one of your own first.")
                 )
@@ -148,6 +161,31 @@ class GuardedSite(UnfoldAdminSite):
             return guarded(request, *args, **kwargs)
 
         return asked
+
+    def _ask_again(self, request: HttpRequest) -> HttpResponse:
+        """The log-in page in place of what a form that was posted without a session asked for."""
+        was = typed.of(request)
+        asking = copy(request)
+        asking.method = "GET"
+        asking.POST = QueryDict()  # type: ignore[misc, assignment]
+        address = reverse(f"{self.name}:login", current_app=self.name)
+        context = {"app_path": f"{address}?{urlencode({'next': was.page})}", "unsent": typed.sign(was)}
+        response = self.login(asking, context)
+        response.status_code = 403
+        return response
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The log-in page; after it comes the page that was asked for, with the form that was not sent before."""
+        sealed = request.POST.get("unsent", "")
+        context = {"unsent": sealed, **(extra_context or {})}
+        response = super().login(request, context)
+        was = typed.read_signed(sealed) if sealed and response.status_code == 302 else None
+        if was is not None:
+            typed.keep(request, was)
+            messages.warning(
+                request, _("Your session had ended, so nothing was done. Look at what you typed and send it again.")
+            )
+        return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         """The page to change one's own password."""
@@ -158,6 +196,22 @@ class GuardedSite(UnfoldAdminSite):
             success_url=reverse(f"{self.name}:password_change_done", current_app=self.name),
             extra_context={**self.each_context(request), **(extra_context or {})},
         )(request)
+
+
+def _drop_nul(request: HttpRequest) -> None:
+    """Forget the character that no column can hold and nobody can type."""
+    if "%00" in request.META.get("QUERY_STRING", ""):
+        request.GET = _without_nul(request.GET)  # type: ignore[misc, assignment]
+    if request.method == "POST" and any("\0" in text for values in request.POST.lists() for text in values[1]):
+        request.POST = _without_nul(request.POST)  # type: ignore[misc, assignment]
+
+
+def _without_nul(given: QueryDict) -> QueryDict:
+    clean = QueryDict(mutable=True)
+    for name, values in given.lists():
+        clean.setlist(name.replace("\0", ""), [str(value).replace("\0", "") for value in values])
+    clean._mutable = False
+    return clean
 
 
 def _has_own_password(request: HttpRequest) -> bool:

@@ -79,8 +79,8 @@ class _Measured:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             with outside_call(self._system, self._name, operation) as outcome:
-                asked = args[0] if args else ()
-                outcome.asked = len(asked) if isinstance(asked, Sequence) and not isinstance(asked, str) else 1
+                asked = [arg for arg in args if isinstance(arg, Sequence) and not isinstance(arg, str)]
+                outcome.asked = len(asked[0]) if asked else 1
                 answers = attribute(*args, **kwargs)
                 outcome.answers = answers
                 return answers

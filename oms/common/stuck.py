@@ -61,7 +61,7 @@ def register_kinds() -> None:
                 team=subject.team,
                 due_within=DUE_WITHIN,
                 reasons=_REASONS,
-                remedies=gettext_lazy("Mend what the error names, then let it be tried again. It ends by itself too."),
+                remedies=gettext_lazy("Mend what the error names, then let it be tried again."),
             )
         )
 

@@ -24,7 +24,7 @@ class MerchantAdmin(StandingPages):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
         """Others refer to a merchant by its code: it never changes."""
-        return (*self.readonly_fields, "code", "status_label", "history_list") if obj else self.readonly_fields
+        return (*self.readonly_fields, "code", "status_label", "history_list") if obj else ()
 
     def get_exclude(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
         """The status changes with a reason only."""
@@ -63,7 +63,7 @@ class ChannelAdmin(KeysetAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> tuple[str, ...]:
         """What orders refer to never changes."""
-        return (*self.readonly_fields, "merchant", "code") if obj else self.readonly_fields
+        return (*self.readonly_fields, "merchant", "code") if obj else ()
 
 
 @admin.register(ApiCredential)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common import typed
 from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
 from orders import timeline
@@ -72,7 +73,8 @@ _Do = Callable[[HttpRequest, int, dict[str, Any]], str]
 def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
     """Make a view of a function that does something to an order (given the cleaned form) and returns what it did.
 
-    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then.
+    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then: what was typed
+    stands in the form again.
     """
 
     def decorate(do: _Do) -> View:
@@ -88,11 +90,13 @@ def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
                     text = " ".join(error["message"] for error in errors)
                     label = form.fields[field].label or field if field in form.fields else ""
                     messages.error(request, f"{label}: {text}" if label else text)
+                typed.keep(request, typed.of(request))
             else:
                 try:
                     messages.success(request, do(request, order_id, form.cleaned_data))
                 except OmsError as refusal:
                     messages.error(request, str(refusal))
+                    typed.keep(request, typed.of(request))
                 except (Order.DoesNotExist, Hold.DoesNotExist) as error:
                     raise Http404 from error
             return redirect(reverse("admin:orders_order_change", args=[order_id]))

@@ -125,7 +125,7 @@ class Wizard:
         )
         return TemplateResponse(request, "admin/orders/import/mapping.html", context)
 
-    def template_view(self, request: HttpRequest) -> HttpResponse:
+    def template_view(self, request: HttpRequest) -> FileResponse:
         """An empty workbook with the headers that need no choosing."""
         self._check(request)
         file = io.BytesIO()

@@ -105,7 +105,7 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """The list needs no bodies."""
         rows = super().get_queryset(request).select_related("merchant", "order")
         match = request.resolver_match
-        return rows.defer("body", "body_digest") if match and match.url_name.endswith("_changelist") else rows
+        return rows.defer("body", "body_digest") if match and (match.url_name or "").endswith("_changelist") else rows
 
     @display(description=gettext_lazy("merchant"))
     def merchant_code(self, row: RejectedOrder) -> str:

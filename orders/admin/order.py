@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from oms.common import typed
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
@@ -221,4 +222,5 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                 messages.success(request, run(order, version, form.cleaned_data["reason"], actor))
             except OmsError as refusal:
                 messages.error(request, f"{order.number}: {refusal}")
+                typed.keep(request, typed.of(request, ["reason"]))
         return None

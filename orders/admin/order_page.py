@@ -9,13 +9,15 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
+from orders import kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
-from orders.story import shortage_text, tell
+from orders.story import CHANGED_WORDS, shortage_text, word
+from orders.timeline import changes_of
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
@@ -66,7 +68,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "returns": list(order.returns.all()),
         "panels": panels,
         "actions": _actions(order, sub_orders, user),
-        "timeline": _timeline(order),
+        "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }
@@ -183,7 +185,19 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
     ]
 
 
-def _timeline(order: Order) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """An event on the page: what it says and looks like, whether the buyer sees it, and old and new values of what it
+    changed (name, old, new) for those who may see them."""
+
+    text: str
+    icon: str
+    tone: str
+    for_buyer: bool
+    changes: Sequence[tuple[str, str, str]]
+
+
+def _timeline(order: Order, *, may_see_changes: bool) -> dict[str, Any]:
     """The events, oldest first; what one actor did in one second stands together.
 
     On its own page the order's number is left out of the numbers of its parts.
@@ -198,9 +212,21 @@ def _timeline(order: Order) -> dict[str, Any]:
             if event.actor and event.actor != event.actor_kind:
                 actor = f"{actor} {event.actor}"
             groups.append({"key": key, "first": event, "actor": actor, "lines": []})
-        text = tell(event).replace(f"{order.number}-", "…-")
-        groups[-1]["lines"].append({"text": text, "is_public": event.is_public})
+        groups[-1]["lines"].append(_line(event, order, may_see_changes=may_see_changes))
     return {"is_cut": is_cut, "most": MOST_EVENTS, "groups": groups}
+
+
+def _line(event: OrderEvent, order: Order, *, may_see_changes: bool) -> TimelineLine:
+    kind = kinds.known().get(event.kind)
+    text = kinds.tell(event).replace(f"{order.number}-", "…-")
+    changes = changes_of(event) if may_see_changes else {}
+    return TimelineLine(
+        text,
+        kind.icon if kind else "help",
+        kind.tone if kind else "muted",
+        kind.for_buyer if kind else False,
+        [(word(CHANGED_WORDS, name), old or "–", new or "–") for name, (old, new) in changes.items()],
+    )
 
 
 __all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context"]

@@ -25,14 +25,14 @@ from orders import tickets
 from orders.models import Order
 from orders.panels import Note
 
-# Of an order's closed tickets the page names so many.
-MOST_CLOSED = 20
+# So many of an order's tickets the page shows.
+MOST_OPEN, MOST_CLOSED = 50, 20
 
 
 def page_context(order: Order, user: Any) -> dict[str, Any]:
     """The order's tickets for its page, the open ones first: fixed statements, and one for each kind of subject."""
     rows = Ticket.objects.filter(about_id=order.pk).select_related("owner").order_by("-state", "-id")
-    words = words_of(list(rows[: 50 + MOST_CLOSED]))
+    words = words_of(sorted(rows[: MOST_OPEN + MOST_CLOSED], key=_by_due))
     may_work = user.has_perms([VIEW, WORK])
     return {
         "open_tickets": [
@@ -47,6 +47,12 @@ def page_context(order: Order, user: Any) -> dict[str, Any]:
         "results": ticketing.RESULTS,
         "longest": ticketing.LONGEST_TEXT,
     }
+
+
+def _by_due(ticket: Ticket) -> tuple[bool, float]:
+    """Open tickets come in the order in which they are due."""
+    due = ticket.due_at if ticket.state == TicketState.OPEN else None
+    return due is None, due.timestamp() if due else 0
 
 
 class OpenForm(forms.Form):

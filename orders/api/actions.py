@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from oms.common.door.api import read_body, represent, version_of
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
-from orders import timeline
+from orders import kinds, timeline
 from orders.api.examples import ORDER
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.changing import CancelSerializer, NoteSerializer, RecipientChangeSerializer
@@ -106,7 +106,7 @@ class NotesView(OrderScopedView):
     )
     def get(self, request: Request, number: str) -> Response:
         """The notes."""
-        events = OrderEvent.objects.filter(order_id=self.order_id(number), kind="merchant_note").order_by("pk")
+        events = OrderEvent.objects.filter(order_id=self.order_id(number), kind=kinds.MERCHANT_NOTE.code).order_by("pk")
         return Response([_note(event, request) for event in events])
 
     @extend_schema(
@@ -125,10 +125,10 @@ class NotesView(OrderScopedView):
         order_id = self.order_id(number)
         body = read_body(NoteSerializer, request)
         timeline.add_note(order_id, text=body.validated_data["text"], actor=self.actor)
-        event = OrderEvent.objects.filter(order_id=order_id, kind="merchant_note").latest("pk")
+        event = OrderEvent.objects.filter(order_id=order_id, kind=kinds.MERCHANT_NOTE.code).latest("pk")
         return Response(_note(event, request), status.HTTP_201_CREATED)
 
 
 def _note(event: OrderEvent, request: Request) -> dict[str, object]:
-    event.text = (event.data or {}).get("text", "")
-    return represent(NoteSerializer, event, request)
+    note = {"created_at": event.created_at, "text": (event.data or {}).get("text", "")}
+    return represent(NoteSerializer, note, request)

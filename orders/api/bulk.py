@@ -99,11 +99,9 @@ class BulkView(OrderScopedView):
             rejecting.keep(self.merchant, RejectedOrder.Door.BULK, refused)
         return Response({"results": results}, 422 if is_aborted else 200)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def scope_for(self, method: str) -> str:
         """Orders of the past need a right of their own."""
-        if request.query_params.get("mode") == "historical":
-            self.scopes = {"POST": "orders.import"}
-        super().initial(request, *args, **kwargs)
+        return "orders.import" if self.request.query_params.get("mode") == "historical" else super().scope_for(method)
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:
         """The parameter's value; the first choice where it is not given. Raises InvalidInput."""

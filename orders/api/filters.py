@@ -9,6 +9,7 @@ from django_filters.rest_framework import FilterSet
 
 from inventory.models import Stock
 from oms.common.door.filters import MomentFilter
+from orders import kinds
 from orders.models import (
     FulfilmentState,
     Order,
@@ -22,9 +23,6 @@ from orders.models import (
     SubOrderLine,
     SubOrderState,
 )
-
-# What the timeline keeps to staff: events of their work, and of the settlement with other merchants.
-INTERNAL_EVENTS = ["note", "retried", "settled", "alert_opened", "alert_escalated", "alert_closed"]
 
 _YES_OR_NO = [("true", _("Yes")), ("false", _("No"))]
 
@@ -72,7 +70,7 @@ class OrderFilter(FilterSet):
 
     def filter_updated(self, orders: QuerySet[Order], name: str, value: datetime) -> QuerySet[Order]:
         """Orders with an event since then. The events of that time are found first, by their index on time."""
-        told = OrderEvent.objects.exclude(kind__in=INTERNAL_EVENTS).filter(created_at__gte=value)
+        told = OrderEvent.objects.exclude(kind__in=kinds.hidden_from_merchants()).filter(created_at__gte=value)
         own = told.filter(order__channel__merchant=self.request.user.merchant)
         return orders.filter(pk__in=own.values("order_id"))
 

@@ -23,7 +23,7 @@ from orders.api.results import duplicate, shown
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.orders import (
     DuplicateSerializer,
-    EventSerializer,
+    EventWithChangesSerializer,
     OrderSerializer,
     OrderSummarySerializer,
     order_url,
@@ -104,8 +104,8 @@ class OrdersView(OrderScopedView):
                 return self._refused(request, errors, body.external_number)
             case Duplicate(number):
                 url = order_url(number, request)
-                errors = [shown(duplicate(number))]
-                answer = {"type": "client_error", "errors": errors, "order": {"number": number, "url": url}}
+                told = [shown(duplicate(number))]
+                answer = {"type": "client_error", "errors": told, "order": {"number": number, "url": url}}
                 return Response(answer, status.HTTP_409_CONFLICT, headers={"Location": url})
             case Placed(_id, _number, order):
                 return self._created(request, order)
@@ -156,17 +156,17 @@ class TimelineView(OrderScopedView):
 
     scopes = {"GET": "orders.read"}
     has_sparse_fields = True
-    serializer_class = EventSerializer
+    serializer_class = EventWithChangesSerializer
 
     @extend_schema(
         operation_id="read_timeline",
         summary="Read an order's timeline",
-        description="Everything that happened to the order, oldest first.",
+        description="Everything that happened to the order, oldest first; with old and new values of what was changed.",
         tags=["orders"],
-        responses=EventSerializer(many=True),
+        responses=EventWithChangesSerializer(many=True),
     )
     def get(self, request: Request, number: str) -> Response:
         """The order's events."""
         order = get_object_or_404(self.orders().only("pk"), number=number)
-        events = EventSerializer.prepare(OrderEvent.objects.filter(order=order))
-        return Response([represent(EventSerializer, event, request) for event in events])
+        events = EventWithChangesSerializer.prepare(OrderEvent.objects.filter(order=order))
+        return Response([represent(EventWithChangesSerializer, event, request) for event in events])

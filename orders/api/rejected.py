@@ -153,6 +153,6 @@ class ReplayView(OrderScopedView):
         if isinstance(outcome, Refused):
             # Answered and not raised, so that the row keeps what is wrong now.
             return self.handle_exception(InvalidInput(outcome.errors))
-        row.refresh_from_db()
         was_new = isinstance(outcome, Placed)
-        return self.order_response(row.order_id, status.HTTP_201_CREATED if was_new else status.HTTP_200_OK)
+        order_id = self.order_id(outcome.number)
+        return self.order_response(order_id, status.HTTP_201_CREATED if was_new else status.HTTP_200_OK)

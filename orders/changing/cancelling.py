@@ -15,7 +15,7 @@ from inventory import reserving
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
@@ -65,7 +65,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
     if blocked:
         raise CannotCancel(blocked)
     now = timezone.now()
-    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE or may_be_released(part)]
+    asked = [part for part in sub_orders if part.state in IN_WAREHOUSE]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
@@ -74,18 +74,12 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         )
         Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason)
         open_hold(order_id, Hold.Kind.CANCELLATION, reason=_("Cancellation: %(reason)s") % {"reason": reason}, by=actor)
-        timeline.record(order_id, "cancel_requested", actor, reason=reason, numbers=[part.number for part in asked])
+        timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
         nudging.nudge("owing", "wake")
     return Order.objects.get(pk=order_id)
-
-
-def may_be_released(part: SubOrder) -> bool:
-    """Whether the warehouse may have an allocated sub-order already: a release is under way, or ended in an error that
-    does not say what the warehouse did."""
-    return part.state == SubOrderState.ALLOCATED and (part.lease_until is not None or bool(part.last_error))
 
 
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
@@ -100,11 +94,13 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
-    timeline.record(order.pk, "cancelled", actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason)
+    timeline.record(
+        order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
+    )
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
-    """Cancel locked sub-orders that are not packed: their stock is given back."""
+    """Cancel locked sub-orders that do not leave: their stock is given back."""
     if not sub_order_ids:
         return
     SubOrder.objects.filter(pk__in=sub_order_ids).update(
@@ -113,14 +109,12 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
         cancel_requested_at=None,
         ready_at=None,
         needs_person_since=None,
-        expected_event="",
-        next_event_due=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="cancelled")
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
-    timeline.record_of_sub_orders(sub_order_ids, "sub_order_cancelled", actor, to_state=SubOrderState.CANCELLED)
+    timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 
 def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:

@@ -10,9 +10,8 @@ from inventory import reserving
 from inventory.models import Region
 from oms.common.errors import OmsError, WrongFields
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing.cancelling import may_be_released
 from orders.intake.addresses import address_key
 from orders.intake.checking import Refusals
 from orders.locking import lock_order, lock_sub_orders
@@ -21,6 +20,13 @@ from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE
 from orders.reviewing import deciding
 from orders.reviewing.holds import address_gaps, close_hold
+
+_SHOWN = {
+    "recipient_name": "name",
+    "recipient_phone": "phone",
+    "region_id": "region_code",
+    "recipient_address": "address",
+}
 
 
 class CannotReaddress(OmsError):
@@ -48,7 +54,7 @@ def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
     for part in sub_orders:
         if part.state == SubOrderState.CANCELLED or part.is_virtual:
             continue
-        if part.state not in BEFORE_RELEASE or may_be_released(part):
+        if part.state not in BEFORE_RELEASE:
             return _("Sub-order %(number)s is in the warehouse's hands: %(state)s.") % {
                 "number": part.number,
                 "state": part.get_state_display(),
@@ -80,8 +86,7 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
         return order
     key = address_key(str(values["region_id"] or ""), str(values["recipient_address"]))
     Order.objects.filter(pk=order_id).update(**values, address_key=key)
-    shown = [name.removeprefix("recipient_").removesuffix("_id") for name in changed]
-    timeline.record(order_id, "recipient_changed", actor, fields=shown)
+    _tell(order, {name: str(values[name] or "") for name in changed}, actor)
     if "region_id" in changed:
         _source_anew([part for part in sub_orders if not part.is_virtual], actor)
     for name, value in values.items():
@@ -112,6 +117,19 @@ def _check(new: Recipient) -> None:
         raise WrongFields(wrong)
 
 
+def _tell(order: Order, new: dict[str, str], actor: Actor) -> None:
+    """Tell which fields change; what they were and are is kept sealed."""
+    changes: dict[str, tuple[str, str]] = {}
+    for name, value in new.items():
+        old = str(getattr(order, name) or "")
+        changes[_SHOWN[name]] = (old, value)
+        if name == "region_id":
+            regions = {region.code: str(region) for region in Region.objects.filter(pk__in=[old, value])}
+            changes["region"] = (regions.get(old, ""), regions.get(value, ""))
+    fields = [_SHOWN[name].removesuffix("_code") for name in new]
+    timeline.record(order.pk, kinds.RECIPIENT_CHANGED, actor, changes=changes, fields=fields)
+
+
 def _source_anew(sub_orders: list[SubOrder], actor: Actor) -> None:
     """Give back warehouse and stock of what is not sent yet; what waits for stock is tried again at once."""
     allocated = [part.pk for part in sub_orders if part.state == SubOrderState.ALLOCATED]
@@ -127,9 +145,7 @@ def _source_anew(sub_orders: list[SubOrder], actor: Actor) -> None:
         sourcing=None,
         ready_at=now,
         attempts=0,
-        expected_event="",
-        next_event_due=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=allocated).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note="other region")
-    timeline.record_of_sub_orders(allocated, "sourced_anew", actor, to_state="awaiting_allocation")
+    timeline.record_of_sub_orders(allocated, kinds.SOURCED_ANEW, actor)

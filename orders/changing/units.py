@@ -17,9 +17,9 @@ from inventory import reserving
 from inventory.models import Reservation
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, may_be_released, obstacle
+from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
@@ -58,7 +58,7 @@ def cancel_units(
         return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
     if _is_all_that_is_left(sub_orders, units):
         return cancel_order(order_id, reason=reason, actor=actor)
-    timeline.record(order_id, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order_id, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     _take_out({order_id: units}, sub_orders, actor=actor)
     nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
@@ -110,7 +110,7 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
-    timeline.record(order.pk, "units_cancelled", actor, reason=reason, units=_by_sku(units, lines))
+    timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
     return Order.objects.get(pk=order.pk)
 
 
@@ -129,9 +129,7 @@ def _take_out(units: Mapping[int, Mapping[int, int]], sub_orders: Sequence[SubOr
     """Move the units (by order, then by line's position) with their shares into cancelled sub-orders; all rows above
     are locked, and the sub-orders are all that the orders have."""
     open_parts = {
-        part.pk: part
-        for part in sub_orders
-        if part.state in BEFORE_RELEASE and not may_be_released(part) and part.cancel_requested_at is None
+        part.pk: part for part in sub_orders if part.state in BEFORE_RELEASE and part.cancel_requested_at is None
     }
     lines = list(SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line"))
     taken = _choose(units, lines, open_parts)

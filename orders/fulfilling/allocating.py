@@ -17,8 +17,9 @@ from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders import kinds
 from orders.fulfilling import parting, waiting, waking
-from orders.fulfilling.plans import Plan
+from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
@@ -52,7 +53,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, "refused")
+        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
     parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
@@ -201,10 +202,10 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
                     sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
                     last_error = ''
                 FROM plan p WHERE s.id = p.id
-                RETURNING s.id, s.order_id, s.number, p.warehouse_id
+                RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, to_state, data)
-            SELECT m.order_id, m.id, 'allocated', '{ActorKind.JOB}', 'allocate', '{SubOrderState.ALLOCATED}',
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
+            SELECT m.order_id, m.id, '{kinds.ALLOCATED}', '{ActorKind.JOB}', 'allocate', m.moved_from, m.state,
                 jsonb_build_object('number', m.number, 'warehouse', w.code)
             FROM moved m JOIN inventory_warehouse w ON w.id = m.warehouse_id
             """,
@@ -233,7 +234,7 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT order_id, id, 'backordered', '{ActorKind.JOB}', 'allocate', from_state,
+            SELECT order_id, id, '{kinds.BACKORDERED}', '{ActorKind.JOB}', 'allocate', from_state,
                 '{SubOrderState.BACKORDERED}', jsonb_build_object('number', number, 'short', short)
             FROM moved WHERE from_state <> '{SubOrderState.BACKORDERED}'
             """,

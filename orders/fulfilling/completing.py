@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import OmsError
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
-from orders import actors, isolating, timeline
+from orders import actors, isolating, kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.locking import lock_order
@@ -63,9 +63,7 @@ def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
             [list(sub_order_ids)],
         )
         moved = cursor.fetchall()
-    timeline.record_of_sub_orders(
-        [key for key, _order in moved], "sub_order_completed", actor, to_state=SubOrderState.COMPLETED
-    )
+    timeline.record_of_sub_orders([key for key, _order in moved], kinds.SUB_ORDER_COMPLETED, actor)
     orders = {order_id for _key, order_id in moved}
     fulfilment.refresh(orders)
     # Who fulfilled it is owed its money, whatever becomes of the order's other parts.
@@ -86,7 +84,7 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
             _("Sub-order %(number)s is not delivered yet: %(state)s.")
             % {"number": sub_order.number, "state": sub_order.get_state_display()}
         )
-    timeline.record_of_sub_orders([sub_order_id], "receipt_confirmed", actor)
+    timeline.record_of_sub_orders([sub_order_id], kinds.RECEIPT_CONFIRMED, actor)
     _complete([sub_order_id], actor)
     nudging.nudge("owing")
 

@@ -5,11 +5,21 @@ from collections.abc import Iterable
 from django.db import connection
 
 from oms.common.states import listed
+from orders import kinds
 from orders.models import ActorKind, FulfilmentState, OrderState, SubOrderState
 from orders.models.sub_order import ARRIVED, LEFT_WAREHOUSE, UNDONE
 
 # What counts as shipped, though it may have come back.
 _SHIPPED = [state for state in LEFT_WAREHOUSE if state not in UNDONE]
+# How the end of an order is told.
+_ENDS = ", ".join(
+    f"('{state}', '{kind}')"
+    for state, kind in {
+        OrderState.COMPLETED: kinds.COMPLETED,
+        OrderState.CLOSED: kinds.CLOSED,
+        OrderState.CANCELLED: kinds.CANCELLED,
+    }.items()
+)
 
 
 def refresh(order_ids: Iterable[int]) -> None:
@@ -61,8 +71,9 @@ def refresh(order_ids: Iterable[int]) -> None:
                 RETURNING o.id, d.state AS from_state, d.new_state AS to_state
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, to_state, '{ActorKind.JOB}', 'fulfilment', from_state, to_state FROM moved
-            WHERE from_state <> to_state
+            SELECT m.id, e.kind, '{ActorKind.JOB}', 'fulfilment', m.from_state, m.to_state
+            FROM moved m JOIN (VALUES {_ENDS}) AS e(state, kind) ON e.state = m.to_state
+            WHERE m.from_state <> m.to_state
             """,
             {"ids": list(order_ids)},
         )

@@ -13,6 +13,7 @@ import msgspec
 from django.db import connection
 
 from oms.common.copying import copy_rows, records
+from orders import kinds
 from orders.fulfilling.parts import (
     SET_TOTALS,
     NewPart,
@@ -163,25 +164,27 @@ def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> Non
 
 def _tell(firsts: Sequence[tuple[Plan, SentPart]], others: Sequence[tuple[Plan, SentPart]]) -> None:
     """Timeline: why the sub-order was split, and where each part goes or what it lacks."""
-    rows: list[tuple[int, int, str, str, str]] = []
+    rows: list[tuple[int, int, str, str, str, str]] = []
     numbers: dict[int, list[str]] = {}
     for plan, sent in others:
         numbers.setdefault(plan.id, []).append(sent.part.number)
     for plan, _sent in firsts:
         parted = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
-        rows.append((plan.order_id, plan.id, "parted", "", json.dumps(parted)))
+        rows.append((plan.order_id, plan.id, kinds.PARTED.code, "", "", json.dumps(parted)))
     codes = {
         candidate.warehouse_id: candidate.code for plan, _sent in firsts for candidate, _takes in plan.choice.parts
     }
     for plan, sent in (*firsts, *others):
         data: dict[str, object] = {"number": sent.part.number}
         if sent.warehouse_id == NOBODY:
-            state, data["short"] = SubOrderState.BACKORDERED, plan.shortage
+            told, state, data["short"] = kinds.BACKORDERED, SubOrderState.BACKORDERED, plan.shortage
         else:
-            state, data["warehouse"] = SubOrderState.ALLOCATED, codes[sent.warehouse_id]
-        rows.append((plan.order_id, sent.part.id, state.value, state.value, json.dumps(data)))
+            told, state, data["warehouse"] = kinds.ALLOCATED, SubOrderState.ALLOCATED, codes[sent.warehouse_id]
+        # A new part begins where it is; the first one was somewhere before.
+        came_from = plan.state if sent.part.id == plan.id else ""
+        rows.append((plan.order_id, sent.part.id, told.code, came_from, state.value, json.dumps(data)))
     copy_rows(
         "orders_orderevent",
-        ("order_id", "sub_order_id", "kind", "to_state", "data", "actor_kind", "actor"),
+        ("order_id", "sub_order_id", "kind", "from_state", "to_state", "data", "actor_kind", "actor"),
         [(*row, "job", "allocate") for row in rows],
     )

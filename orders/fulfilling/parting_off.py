@@ -11,7 +11,7 @@ from django.db import connection
 
 from inventory import reserving
 from oms.common.copying import records
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling.parts import (
     SET_TOTALS,
@@ -81,7 +81,7 @@ def part_off_all(
     write_lines([*kept.values(), *new.values()])
     _shrink(list(kept.values()))
     if state == SubOrderState.CANCELLED:
-        timeline.record_of_sub_orders([part.id for part in new.values()], "sub_order_cancelled", actor, to_state=state)
+        timeline.record_of_sub_orders([part.id for part in new.values()], kinds.SUB_ORDER_CANCELLED, actor)
     else:
         _tell([(rows[key][0], kept[key], part) for key, part in new.items()], actor, why)
     return {key: part.id for key, part in new.items()}
@@ -123,7 +123,7 @@ def _tell(parted: Sequence[tuple[int, Part, Part]], actor: Actor, why: str) -> N
         OrderEvent(
             order_id=order_id,
             sub_order_id=kept.id,
-            kind="parted",
+            kind=kinds.PARTED.code,
             actor_kind=actor.kind,
             actor=actor.name,
             data={"number": kept.number, "parts": [new.number], "why": why},

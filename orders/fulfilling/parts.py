@@ -153,10 +153,10 @@ def insert(new: Sequence[NewPart]) -> None:
         cursor.execute(
             f"""
             INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                refused_by, is_held, waiting_since, state, warehouse_id, sourcing, shortage, allocated_at,
-                cancelled_at, ready_at, {", ".join(TOTALS)})
+                is_held, waiting_since, refused_by, state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at,
+                ready_at, {", ".join(TOTALS)})
             SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
-                s.refused_by, s.is_held, s.waiting_since, p.state, p.warehouse_id, p.sourcing, p.shortage,
+                s.is_held, s.waiting_since, s.refused_by, p.state, p.warehouse_id, p.sourcing, p.shortage,
                 CASE WHEN p.state = '{SubOrderState.ALLOCATED}' THEN now() END,
                 CASE WHEN p.state = '{SubOrderState.CANCELLED}' THEN now() END,
                 -- What is backordered sleeps until stock wakes it.

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Want
 
+# Why a warehouse is left out that sourcing would have asked: see `Choice.with_others`.
+HAS_REFUSED = "refused"
+
 
 @dataclass(slots=True)
 class Plan:

@@ -6,11 +6,13 @@ Virtual goods are a storage class of their own. Every line goes whole into one s
 from django.db import connection
 
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders import kinds
 from orders.actors import job
 from orders.changing import units
 from orders.models import ActorKind, Order, OrderState, SubOrderState
 from orders.models.shares import SHARES
 
+_NAME = "split"
 QUEUE = Queue(Order, f"q.state = '{OrderState.READY_TO_SPLIT}' AND q.open_holds = 0")
 
 _SHARES = ", ".join(SHARES)
@@ -51,7 +53,7 @@ def _split(order_ids: list[int]) -> None:
                 WHERE id = ANY(%(ids)s)
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
-                SELECT p.order_id, 'split', '{ActorKind.JOB}', 'split', '{OrderState.READY_TO_SPLIT}',
+                SELECT p.order_id, '{kinds.SPLIT}', '{ActorKind.JOB}', '{_NAME}', '{OrderState.READY_TO_SPLIT}',
                     '{OrderState.SPLIT}', jsonb_build_object('parts',
                         jsonb_agg(jsonb_build_array(p.number, m.code, p.storage_class) ORDER BY p.id))
                 FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
@@ -66,4 +68,4 @@ def _split(order_ids: list[int]) -> None:
         units.carry_out(to_cancel, actor=job("split"))
 
 
-STAGE = Stage("split", run, wakes=("allocate",), queue=QUEUE)
+STAGE = Stage(_NAME, run, wakes=("allocate",), queue=QUEUE)

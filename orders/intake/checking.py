@@ -193,6 +193,9 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
         if sku is None and merchant not in reference.merchants:
             detail = _("No merchant %(merchant)s sells in this channel.") % {"merchant": merchant}
             wrong.add(f"lines.{i}.merchant", "unknown_merchant", detail)
+        elif sku is None and not reference.merchants[merchant]:
+            detail = _("Merchant %(merchant)s takes no orders: it is not active yet, or suspended.")
+            wrong.add(f"lines.{i}.merchant", "merchant_not_active", detail % {"merchant": merchant})
         elif sku is None:
             detail = _("Merchant %(merchant)s sells no SKU %(sku)s.") % {"merchant": merchant, "sku": line.sku}
             wrong.add(f"lines.{i}.sku", "unknown_sku", detail)

@@ -138,7 +138,7 @@ def _place_or_isolate(
 
 def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door) -> list[Outcome]:
     decoded = [body for body in bodies if isinstance(body, OrderBody)]
-    reference = read(decoded, merchant)
+    reference = read(decoded, merchant, is_history=door.is_history)
     channels = _channels({body.source or merchant.code for body in decoded}, reference)
 
     outcomes: list[Outcome | None] = []

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from django.db import connection
-
 from inventory.models import StorageClass
 from oms.common.copying import text_array
+from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
 
@@ -37,11 +36,12 @@ class Reference:
     """What the bodies name, as far as it exists, read in one statement, with an id for each order that may come of it.
 
     `skus` by merchant and code, `regions` by code, `channels` (id, whether it is open) by code, `stored` the order
-    numbers by channel id and external number. A self-operated merchant's channels sell every merchant's goods; a
-    marketplace merchant's only its own.
+    numbers by channel id and external number. A self-operated merchant's channels sell the goods of every merchant that
+    is active; a marketplace merchant's only its own.
     """
 
     merchant: Merchant
+    is_history: bool = False
     skus: dict[tuple[str, str], KnownSku] = field(default_factory=dict)
     regions: dict[str, KnownRegion] = field(default_factory=dict)
     channels: dict[str, tuple[int, bool]] = field(default_factory=dict)
@@ -49,30 +49,35 @@ class Reference:
     ids: list[int] = field(default_factory=list)
 
     @cached_property
-    def merchants(self) -> set[str]:
-        """Codes of the merchants whose goods the channel may sell; read only to say what is wrong with an order."""
-        codes = {self.merchant.code}
+    def merchants(self) -> dict[str, bool]:
+        """The merchants whose goods the channel sells, by code, and whether they take orders now; read only to say what
+        is wrong with an order.
+        """
+        taking = {self.merchant.code: True}
         if self.merchant.kind == Merchant.Kind.SELF_OPERATED:
-            active = Merchant.objects.exclude(status=Merchant.Status.SUSPENDED)
-            codes.update(active.values_list("code", flat=True))
-        return codes
+            others = Merchant.objects.exclude(pk=self.merchant.pk).values_list("code", "status")
+            taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
+        return taking
 
 
-# Two statements, since one plan does not fit both.
-_SELLS_ALL = f"(m.id = %(merchant)s OR m.status <> '{Merchant.Status.SUSPENDED}')"
+# Several statements, since one plan does not fit all.
+_SELLS_ALL = f"(m.id = %(merchant)s OR m.status = '{Merchant.Status.ACTIVE}')"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
+_SOLD_ALL = "true"
 
 
-def read(bodies: list[OrderBody], merchant: Merchant) -> Reference:
-    """The reference of the bodies that the merchant sent."""
-    found = Reference(merchant)
-    sells_all = merchant.kind == Merchant.Kind.SELF_OPERATED
-    rows = connection.fetch_prepared(
+def read(bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = False) -> Reference:
+    """The reference of the bodies that the merchant sent; orders of the past may be of merchants that are gone."""
+    found = Reference(merchant, is_history)
+    sells = _SELLS_ITS_OWN
+    if merchant.kind == Merchant.Kind.SELF_OPERATED:
+        sells = _SOLD_ALL if is_history else _SELLS_ALL
+    rows = fetch_prepared(
         f"""
         SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
-          AND {_SELLS_ALL if sells_all else _SELLS_ITS_OWN}
+          AND {sells}
         UNION ALL
         SELECT 'region', code, province, city, district, 0, false FROM inventory_region
         WHERE code = ANY(%(regions)s::text[])

@@ -254,22 +254,23 @@ def _body(entry: Entry, head: Mapping[str, str], region: str, ordered_at: dateti
         name: _amount(head.get(name, ""))
         for name in ("freight_amount", "coupon_amount", "points_amount", "gift_card_amount")
     }
-    lines = []
+    lines, goods = [], Decimal(0)
     for i, values in enumerate(entry.cells):
         quantity = _amount(values.get("quantity", ""))
         if quantity != int(quantity):
             return FieldError(f"lines.{i}.quantity", "invalid", _("Give a whole number."))
+        unit_price, line_discount = _amount(values.get("unit_price", "")), _amount(values.get("line_discount", ""))
+        goods += unit_price * int(quantity) - line_discount
         lines.append(
             {
                 "sku": values.get("sku", ""),
                 "quantity": int(quantity),
-                "unit_price": _amount(values.get("unit_price", "")),
-                "line_discount": _amount(values.get("line_discount", "")),
+                "unit_price": unit_price,
+                "line_discount": line_discount,
                 "merchant": values.get("merchant", ""),
                 "name": values.get("name", ""),
             }
         )
-    goods = sum((line["unit_price"] * line["quantity"] - line["line_discount"] for line in lines), Decimal(0))
     due = goods + amounts["freight_amount"]
     due -= amounts["coupon_amount"] + amounts["points_amount"] + amounts["gift_card_amount"]
     name, phone = head.get("recipient_name", ""), head.get("recipient_phone", "")

@@ -7,6 +7,7 @@ from datetime import datetime
 from oms.common.copying import Rows, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
+from orders import kinds
 from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
@@ -138,9 +139,9 @@ def lay_out(
             }
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
-        event_rows.append(_event(result, "received", actor, "" if ended else state))
+        event_rows.append(_event(result, kinds.RECEIVED, actor, state))
         if ended:
-            event_rows.append(_event(result, "imported", actor, state))
+            event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     tables = [
         Rows("orders_order", order_rows),
@@ -150,10 +151,10 @@ def lay_out(
     return stored, tables
 
 
-def _event(order: StoredOrder, kind: str, actor: Actor, to_state: str) -> dict[str, object]:
+def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:
     return {
         "order_id": order.id,
-        "kind": kind,
+        "kind": kind.code,
         "actor_kind": actor.kind,
         "actor": actor.name,
         "to_state": to_state,

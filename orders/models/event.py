@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.secrecy import SealedField
 from orders.models.order import Order
 
 
@@ -24,7 +25,8 @@ class ActorKind(models.TextChoices):
 class OrderEvent(models.Model):
     """One change of an order or of something that belongs to it. Only ever appended.
 
-    `kind` and `data` say what happened; `orders.timeline` puts them into words in the reader's language.
+    `kind` and `data` say what happened; `orders.kinds` puts them into words in the reader's language. `sealed` holds
+    what was changed, where that is personal (`orders.timeline.changes_of`).
     """
 
     # Without a foreign key's cost: events are only added, by statements that read the order; orders are never deleted.
@@ -52,6 +54,7 @@ class OrderEvent(models.Model):
     from_state = models.CharField(_("from"), max_length=20, db_default="", blank=True)
     to_state = models.CharField(_("to"), max_length=20, db_default="", blank=True)
     data = models.JSONField(_("data"), null=True, blank=True)
+    sealed = SealedField(_("old and new values"), null=True, editable=False)
     is_public = models.BooleanField(_("seen by the buyer"), db_default=False)
     created_at = models.DateTimeField(_("at"), db_default=Now())
 

@@ -202,6 +202,7 @@ class Order(WorkItem, Versioned):
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),
+            ("view_personal_data", _("Can see what a changed name, phone or address was before")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),

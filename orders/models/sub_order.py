@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from inventory.models import StorageClass, Warehouse
-from oms.common.models import Expectation, TellsMoves, TicketSubject, Versioned, WorkItem
+from oms.common.models import TellsMoves, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
 from orders.models.order import Order, OrderLine, PaymentMethod
 from orders.models.shares import CarriesShares, shares_add_up
@@ -51,6 +51,13 @@ ARRIVED = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
 UNDONE = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
 
 
+class ShippingProof(models.TextChoices):
+    """What proved that a sub-order left its warehouse."""
+
+    WAREHOUSE = "warehouse", _("The warehouse said so")
+    SCAN = "scan", _("The carrier scanned it")
+
+
 class SubOrderQuerySet(models.QuerySet["SubOrder"]):
     """Named queries over sub-orders."""
 
@@ -62,9 +69,10 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
         return self.filter(merchant=merchant)
 
 
-class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
+class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
 
+    It is `released` as soon as there is a warehouse order for it, of which `release_count` says how many it has had.
     Warehouses that are in `refused_by` (ids) are no candidates for it any more.
     """
 
@@ -119,8 +127,17 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
     shortage = models.JSONField(
         _("shortage"), null=True, blank=True, editable=False, help_text=_("Which SKUs are short, by how many units.")
     )
+    release_count = models.SmallIntegerField(_("times sent to a warehouse"), db_default=0, editable=False)
     refused_by = ArrayField(
         models.BigIntegerField(), verbose_name=_("refused by warehouses"), null=True, blank=True, editable=False
+    )
+    shipping_proof = models.CharField(
+        _("proof of shipping"),
+        max_length=10,
+        choices=ShippingProof.choices,
+        db_default="",
+        blank=True,
+        editable=False,
     )
 
     total_quantity = models.IntegerField(_("units"))
@@ -187,6 +204,12 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
                 condition=~Q(state=SubOrderState.COMPLETED) | Q(completed_at__isnull=False),
                 name="sub_order_completed_at_set_once_completed",
             ),
+            models.CheckConstraint(
+                condition=~Q(state__in=LEFT_WAREHOUSE)
+                | Q(shipping_proof__in=ShippingProof.values)
+                | Q(storage_class=StorageClass.VIRTUAL),
+                name="sub_order_shipped_with_a_proof",
+            ),
         ]
         indexes = [
             # The queues, oldest first; a row is in at most one of them. What is held is never walked over.
@@ -210,15 +233,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
                 condition=Q(state=SubOrderState.ALLOCATED),
                 name="sub_order_queue_release",
             ),
-            models.Index(
-                fields=["is_held", "ready_at"], condition=Q(state=SubOrderState.PACKED), name="sub_order_queue_dispatch"
-            ),
             models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
                 fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
-            ),
-            models.Index(
-                fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="sub_order_queue_watch"
             ),
             models.Index(
                 fields=["ready_at"],
@@ -226,12 +243,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
                 name="sub_order_queue_cancel",
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="sub_order_queue_person"),
-            # What a warehouse has in hand, and what a merchant fulfils.
-            models.Index(
-                fields=["warehouse", "state"],
-                condition=Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]),
-                name="sub_order_in_warehouse",
-            ),
+            # What a merchant fulfils.
             models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
         ]
 
@@ -257,15 +269,15 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
 
     @transition(
         state,
-        source=[SubOrderState.ALLOCATED, SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING],
+        source=[SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED],
         target=SubOrderState.AWAITING_ALLOCATION,
     )
     def source_anew(self) -> None:
-        """The warehouse refused it, at once or when it could not find the goods."""
+        """The warehouse refused it, at once or when it could not find the goods, or dropped it."""
 
     @transition(state, source=SubOrderState.ALLOCATED, target=SubOrderState.RELEASED)
     def release(self) -> None:
-        """The warehouse system has it."""
+        """There is a warehouse order for it, which is sent to the warehouse."""
 
     # A warehouse's notices may come late or not at all: a later one implies the earlier ones.
     @transition(state, source=SubOrderState.RELEASED, target=SubOrderState.ACCEPTED)
@@ -308,9 +320,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, Expectation, CarriesShares):
     def take_back(self) -> None:
         """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
-    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE], target=SubOrderState.CANCELLED)
+    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.PACKED], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:
-        """Not packed yet; after release only with the warehouse's word."""
+        """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not."""
 
 
 class SubOrderLine(CarriesShares):

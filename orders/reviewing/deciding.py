@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from orders import kinds
 from orders.models import InterceptionRule, Order, OrderState
 from orders.reviewing.holds import mark_sub_orders
 
@@ -98,7 +99,7 @@ def _open_holds(order_ids: list[int]) -> None:
                 RETURNING order_id, reason, opened_by
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-                SELECT order_id, 'held', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
+                SELECT order_id, '{kinds.HELD}', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
             )
             UPDATE orders_order o SET open_holds = o.open_holds + h.count, reviewed_at = now()
             FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
@@ -129,18 +130,19 @@ def _approve_or_wait(order_ids: list[int]) -> None:
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'approved', 'job', 'review', '{OrderState.IN_REVIEW}', '{OrderState.READY_TO_SPLIT}' FROM moved
+            SELECT id, '{kinds.APPROVED}', 'job', 'review', '{OrderState.IN_REVIEW}', '{OrderState.READY_TO_SPLIT}'
+            FROM moved
             """,
             {"ids": order_ids, "no_wait": not grace or clock.waits_are_skipped()},
         )
         if grace:
             cursor.execute(
                 f"""
-                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + %(grace)s
+                UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + make_interval(secs => %(grace)s)
                 WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND reviewed_at IS NULL
                 """,
-                {"ids": order_ids, "grace": grace},
+                {"ids": order_ids, "grace": grace.total_seconds()},
             )
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import waiting
 from orders.locking import lock_order, lock_sub_orders
@@ -110,7 +110,7 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
     if obstacle:
         raise CannotHold(obstacle)
     hold = open_hold(order_id, Hold.Kind.STAFF, reason=reason, by=actor)
-    timeline.record(order_id, "held", actor, reason=hold.reason)
+    timeline.record(order_id, kinds.HELD, actor, reason=hold.reason)
     return hold
 
 
@@ -152,7 +152,7 @@ def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
     the hold.
     """
     open_hold(order_id, Hold.Kind.ADDRESS, reason=reason, by=actor)
-    timeline.record(order_id, "held", actor, reason=reason[:300])
+    timeline.record(order_id, kinds.HELD, actor, reason=reason[:300])
 
 
 def question_about_address(order_id: int) -> str | None:
@@ -193,4 +193,4 @@ def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:
     )
     Order.objects.filter(pk=hold.order_id).update(open_holds=F("open_holds") - 1)
     mark_sub_orders(hold.order_id)
-    timeline.record(hold.order_id, "hold_released", actor, reason=hold.reason, note=note.strip()[:300])
+    timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, reason=hold.reason, note=note.strip()[:300])

@@ -11,7 +11,7 @@ from inventory import counting, reserving
 from inventory.models import DemandKind, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 
@@ -76,13 +76,10 @@ def lock_for_counting(stock_ids: Collection[int], others: Collection[int] = ()) 
         .filter(stock_id__in=stock_ids, demand_kind=DemandKind.SUB_ORDER_LINE)
         .values("demand_id"),
         sub_order__state=SubOrderState.ALLOCATED,
-        sub_order__lease_until=None,
-        sub_order__last_error="",
     )
     # Sub-orders before stock, here as everywhere; what can lose its promise is known before the stock is locked.
     ids = sorted(set(lines.values_list("sub_order_id", flat=True)))
-    # One with an error may have reached its warehouse all the same.
-    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED, lease_until=None, last_error="")
+    free = SubOrder.objects.filter(pk__in=ids, state=SubOrderState.ALLOCATED)
     candidates = list(free.order_by("id").select_for_update(no_key=True, of=("self",)))
     # A loser gives back all of its reservations: their stock is locked along, in the one order.
     theirs = Reservation.objects.active_for(_lines_of(candidates).values("pk"))
@@ -104,5 +101,5 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
         state=SubOrderState.BACKORDERED, warehouse=None, allocated_at=None, ready_at=Now(), sourcing=None
     )
     reserving.release(list(lines), actor=actor.name, note="stock-take")
-    timeline.record_of_sub_orders(ids, "backordered", actor, to_state=SubOrderState.BACKORDERED, short={})
+    timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")

@@ -9,7 +9,7 @@ from oms.common import tickets
 from oms.common.states import listed
 from oms.common.tickets import Trouble
 from orders.models import ActorKind, PaymentMethod
-from payments import troubles
+from payments import kinds, troubles
 from payments.models import Means, PaymentState
 from payments.owing.owed import GONE, THERE
 
@@ -42,7 +42,7 @@ def collect_cash(order_ids: Iterable[int]) -> None:
                 RETURNING order_id, amount, number
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'paid', '{ActorKind.CARRIER}', 'cash',
+            SELECT order_id, '{kinds.PAID}', '{ActorKind.CARRIER}', 'cash',
                 jsonb_build_object('amount', amount::text, 'provider', '{Means.CASH}', 'number', number)
             FROM collected
             """,

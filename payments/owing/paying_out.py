@@ -10,7 +10,7 @@ from oms.common.models import TicketResult, Topic
 from oms.common.work import facts
 from orders import timeline
 from orders.actors import Actor
-from payments import troubles
+from payments import kinds, troubles
 from payments.models import NoticeKind, Refund
 from payments.providers import defaults
 from payments.taking.judging import PAID_BY_HAND
@@ -43,4 +43,4 @@ def confirm_paid_out(refund_id: int, *, note: str, actor: Actor) -> None:
     facts.receive(defaults.by_hand().pk, Topic.PAYMENT, [news])
     Refund.objects.filter(pk=refund_id).update(needs_person_since=None)
     tickets.close_tickets(troubles.OF_REFUNDS, [refund_id], result=TicketResult.DONE, closed_by=actor.name)
-    timeline.record(refund.order_id, "paid_out", actor, number=refund.number, amount=str(refund.rest), note=note)
+    timeline.record(refund.order_id, kinds.PAID_OUT, actor, number=refund.number, amount=str(refund.rest), note=note)

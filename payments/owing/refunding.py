@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.tickets import Trouble
-from orders.models import ActorKind, Order, OrderEvent, OrderState, SubOrder, SubOrderState
-from payments import troubles
+from orders import actors, timeline
+from orders.models import Order, OrderEvent, OrderState, SubOrder, SubOrderState
+from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
 
@@ -99,17 +100,17 @@ def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, di
     """What explains that money of the orders goes back, and how much each cause explains: what came back, then what was
     cancelled, less what went back for the same cause before. A cancelled order explains all."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
+    # A scan that says so may have come together with the parcel's return.
     was_refused = Exists(
-        OrderEvent.objects.filter(
-            order_id=OuterRef("order_id"), sub_order_id=OuterRef("pk"), to_state=SubOrderState.REJECTED
-        )
+        OrderEvent.objects.filter(order_id=OuterRef("order_id"), sub_order_id=OuterRef("pk"), kind="rejected")
     )
     # Those that came back first: nobody pays on delivery for what is cancelled, so it explains no money there.
     gone = SubOrder.objects.filter(order__in=due, state__in=owed.GONE).order_by("-state", "pk")
     for part in gone.annotate(was_refused=was_refused):
         reason = RefundReason.SUB_ORDER_CANCELLED
         if part.state == SubOrderState.RETURNED:
-            reason = RefundReason.REJECTED if part.was_refused else RefundReason.RETURNED
+            is_refused = part.was_refused and part.delivered_at is None
+            reason = RefundReason.REJECTED if is_refused else RefundReason.RETURNED
         of_order = causes[part.order_id]
         of_order[reason] = of_order.get(reason, Decimal(0)) + part.payable_amount
     for order_id, reason, amount in _refunded_before(due):
@@ -154,13 +155,12 @@ def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
 
 def _tell(refunds: Sequence[Refund]) -> None:
     """Tell the timeline, and a person where nobody else can send the money back."""
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order_id=refund.order_id,
-            kind="refund_intended",
-            actor_kind=ActorKind.JOB,
-            actor="owing",
-            data={"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
+    timeline.record_all(
+        timeline.Entry(
+            refund.order_id,
+            kinds.REFUND_INTENDED,
+            actors.job("owing"),
+            {"number": refund.number, "amount": str(refund.amount), "reason": refund.reason},
         )
         for refund in refunds
     )

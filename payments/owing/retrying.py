@@ -10,7 +10,7 @@ from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.tickets import TicketKind
 from oms.common.work import nudging
-from orders import timeline
+from orders import kinds, timeline
 from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
@@ -67,8 +67,8 @@ def _nothing_to_retry() -> OmsError:
     return OmsError(_("This goes on by itself; there is nothing to retry."))
 
 
-def _finish(row: Payment | Refund, kinds: tuple[TicketKind, ...], actor: Actor) -> None:
+def _finish(row: Payment | Refund, tickets_of: tuple[TicketKind, ...], actor: Actor) -> None:
     # Before the mark goes: then nobody would know who closed the ticket.
-    closed = [*kinds, stuck.kind_of(type(row))]
+    closed = [*tickets_of, stuck.kind_of(type(row))]
     tickets.close_tickets(closed, [row.pk], result=TicketResult.DONE, closed_by=actor.name)
-    timeline.record(row.order_id, "retried", actor, number=row.number, error=row.last_error)
+    timeline.record(row.order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)

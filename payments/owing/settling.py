@@ -11,7 +11,7 @@ from oms.common.models import Ticket
 from oms.common.tickets import Trouble
 from oms.merchants.models import Merchant
 from orders.models import ActorKind, SubOrderState
-from payments import troubles
+from payments import kinds, troubles
 from payments.models import Means, Settlement, SettlementState
 
 
@@ -42,7 +42,7 @@ def open_settlements(order_ids: Collection[int]) -> None:
                 RETURNING sub_order_id, net_amount
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, 'settled', '{ActorKind.JOB}', 'owing',
+            SELECT s.order_id, s.id, '{kinds.SETTLED}', '{ActorKind.JOB}', 'owing',
                 jsonb_build_object('number', s.number, 'net', o.net_amount::text)
             FROM opened o JOIN orders_suborder s ON s.id = o.sub_order_id
             """,

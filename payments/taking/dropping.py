@@ -6,6 +6,7 @@ from django.db import connection
 
 from oms.common.states import listed
 from orders.models import ActorKind, OrderState
+from payments import kinds
 from payments.models import OPEN_PAYMENTS, PaymentState
 
 
@@ -29,7 +30,7 @@ def drop_needless(order_ids: Iterable[int]) -> None:
                 RETURNING p.order_id, p.number, p.amount
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT order_id, 'payment_expired', '{ActorKind.JOB}', 'owing',
+            SELECT order_id, '{kinds.PAYMENT_EXPIRED}', '{ActorKind.JOB}', 'owing',
                 jsonb_build_object('number', number, 'amount', amount::text)
             FROM dropped
             """,

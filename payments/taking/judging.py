@@ -1,7 +1,7 @@
 """What a fact about money means for the payment or refund that it is about. Nothing here touches the database.
 
 Facts are compared with what we hold. What really happened is booked whatever was expected; what contradicts is for a
-person to look at besides. The order in which facts come does not matter for what is booked.
+person to look at besides. Failures, successes and repetitions may come in any order.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,8 @@ from django.utils import timezone
 from oms.common.models import FactState
 from oms.common.tickets import TicketKind
 from oms.common.work.facts import APPLIED, NO_EFFECT, Fact, Verdict
-from payments import troubles
+from orders.kinds import EventKind
+from payments import kinds, troubles
 from payments.models import OPEN_PAYMENTS, OPEN_REFUNDS, NoticeKind, Payment, PaymentState, Refund, RefundState
 
 # Stands for a transaction number where a person paid.
@@ -39,11 +40,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What comes of a fact: the verdict; the kind of the event that tells it, "" for none; and the kind of ticket that
+    """What comes of a fact: the verdict; the kind of the event that tells it, if any; and the kind of ticket that
     a person gets, with the reason."""
 
     verdict: Verdict
-    event: str = ""
+    event: EventKind | None = None
     ticket: TicketKind | None = None
     reason: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +88,7 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
         if payment.state not in OPEN_PAYMENTS:
             return Ruling(NO_EFFECT)
         payment.fail()
-        return Ruling(APPLIED, "payment_failed")
+        return Ruling(APPLIED, kinds.PAYMENT_FAILED)
     assert told.amount is not None  # noqa: S101 - `understand` saw to it
     if payment.state == PaymentState.CAPTURED:
         if told.transaction and (told.transaction, told.amount) == (
@@ -97,13 +98,13 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
             return Ruling(NO_EFFECT)
         # More money, or the same money told twice: only a person can find out.
         ticket = troubles.PAYMENT_CAPTURED_AGAIN
-        return _contradiction("captured_again", ticket, payment, told, event="captured_twice", needs_person=True)
+        return _contradiction("captured_again", ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
     payment.capture(amount=told.amount, at=told.occurred_at, transaction_number=told.transaction)
     if told.amount == payment.amount:
-        return Ruling(APPLIED, "paid")
+        return Ruling(APPLIED, kinds.PAID)
     reason = "too_much" if told.amount > payment.amount else "too_little"
     ticket = troubles.PAYMENT_AMOUNT_DIFFERS
-    return _contradiction("amount_differs", ticket, payment, told, reason=reason, event="paid", needs_person=True)
+    return _contradiction("amount_differs", ticket, payment, told, reason=reason, event=kinds.PAID, needs_person=True)
 
 
 def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -> Ruling:
@@ -118,14 +119,16 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
         if refund.state not in OPEN_REFUNDS:
             return Ruling(NO_EFFECT)
         refund.fail()
-        return _for_a_person(APPLIED, troubles.REFUND_FAILED, refund, told, event="refund_failed", needs_person=True)
+        return _for_a_person(
+            APPLIED, troubles.REFUND_FAILED, refund, told, event=kinds.REFUND_FAILED, needs_person=True
+        )
     assert told.amount is not None  # noqa: S101 - `understand` saw to it
     if refund.state == RefundState.SUCCEEDED:
         return _rule_on_more(refund, told, told.amount, told.connection_id == by_hand_id, left)
-    event = ""
+    event = None
     if left > 0:
         refund.succeed(amount=min(told.amount, left), at=told.occurred_at, transaction_number=told.transaction)
-        event = "refunded"
+        event = kinds.REFUNDED
     if told.amount == refund.amount == refund.refunded_amount:
         return Ruling(APPLIED, event)
     reason = "too_much" if told.amount > refund.amount else "too_little"
@@ -140,7 +143,7 @@ def _rule_on_more(refund: Refund, told: Told, amount: Decimal, is_by_hand: bool,
     if is_by_hand and amount == refund.rest and amount <= left:
         refund.refunded_amount += amount
         refund.needs_person_since = None
-        return Ruling(APPLIED, "refunded")
+        return Ruling(APPLIED, kinds.REFUNDED)
     was_by_hand = refund.transaction_number == PAID_BY_HAND
     is_same = told.transaction == refund.transaction_number or not (told.transaction and refund.transaction_number)
     if is_by_hand == was_by_hand and is_same and amount == refund.refunded_amount:
@@ -155,7 +158,7 @@ def _contradiction(
     told: Told,
     *,
     reason: str = "",
-    event: str = "",
+    event: EventKind | None = None,
     needs_person: bool = False,
 ) -> Ruling:
     verdict = Verdict(FactState.CONTRADICTED, outcome)
@@ -169,7 +172,7 @@ def _for_a_person(
     told: Told,
     *,
     reason: str = "",
-    event: str = "",
+    event: EventKind | None = None,
     needs_person: bool = False,
 ) -> Ruling:
     """A ruling with a ticket, and all values that the ticket's sentences may name. With `needs_person` the row itself

@@ -14,13 +14,16 @@ from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 
 from oms.common import tickets
-from oms.common.models import Connection, Topic
+from oms.common.models import Connection, SystemKind, Topic
 from oms.common.tickets import TicketKind, Trouble
 from oms.common.work import facts
 from oms.common.work.facts import Fact, FactWork, Verdict
+from orders import timeline
+from orders.actors import Actor
+from orders.kinds import REVIEW_STARTED
 from orders.locking import lock_orders
-from orders.models import ActorKind, OrderEvent, OrderState
-from payments import troubles
+from orders.models import ActorKind, OrderState
+from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
@@ -29,8 +32,6 @@ from payments.taking.judging import Ruling, Told
 
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED)
 _OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED)
-# What buyers may read of the timeline.
-_PUBLIC_EVENTS = ("paid", "refunded")
 # What facts change.
 _COLUMNS = ("state", "transaction_number", "lease_until", "needs_person_since")
 _PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
@@ -63,10 +64,12 @@ def locate(found: Sequence[Fact]) -> Mapping[int, int]:
 def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdict]:
     """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
     must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
-    codes = dict(Connection.objects.filter(pk__in={fact.connection_id for fact in fresh}).values_list("pk", "code"))
-    told = sorted((judging.understand(fact, codes[fact.connection_id]) for fact in fresh), key=lambda one: one.fact_id)
-    ruled = _rule_on_payments([one for one in told if one.kind in _OF_PAYMENTS])
-    ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS])
+    links = {link.pk: link for link in Connection.objects.filter(kind=SystemKind.PAYMENT)}
+    told = sorted(
+        (judging.understand(fact, links[fact.connection_id].code) for fact in fresh), key=lambda one: one.fact_id
+    )
+    ruled = _rule_on_payments([one for one in told if one.kind in _OF_PAYMENTS], links)
+    ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS], links)
     _tell(ruled)
     _call_people(ruled)
     touched = sorted({one.row.order_id for one in ruled})
@@ -76,11 +79,12 @@ def apply(fresh: Sequence[Fact], order_ids: Sequence[int]) -> Mapping[int, Verdi
     return {one.told.fact_id: one.ruling.verdict for one in ruled}
 
 
-def _rule_on_payments(told: Sequence[Told]) -> list[_Ruled]:
+def _rule_on_payments(told: Sequence[Told], links: Mapping[int, Connection]) -> list[_Ruled]:
     if not told:
         return []
-    rows = Payment.objects.filter(number__in={one.subject for one in told}).select_related("connection").order_by("id")
-    payments = {payment.number: payment for payment in rows.select_for_update(no_key=True, of=("self",))}
+    rows = Payment.objects.filter(number__in={one.subject for one in told}).order_by("id")
+    payments = {payment.number: payment for payment in rows.select_for_update(no_key=True)}
+    _attach(payments.values(), links)
     before = _snapshot(payments.values(), _PAYMENT_COLUMNS)
     by_hand_id = defaults.by_hand().pk
     ruled = []
@@ -91,12 +95,13 @@ def _rule_on_payments(told: Sequence[Told]) -> list[_Ruled]:
     return ruled
 
 
-def _rule_on_refunds(told: Sequence[Told]) -> list[_Ruled]:
+def _rule_on_refunds(told: Sequence[Told], links: Mapping[int, Connection]) -> list[_Ruled]:
     if not told:
         return []
     rows = Refund.objects.filter(number__in={one.subject for one in told}).order_by("id")
-    rows = rows.select_related("connection", "payment").select_for_update(no_key=True, of=("self",))
+    rows = rows.select_related("payment").select_for_update(no_key=True, of=("self",))
     refunds = {refund.number: refund for refund in rows}
+    _attach(refunds.values(), links)
     left = _left({refund.payment_id for refund in refunds.values()})
     before = _snapshot(refunds.values(), _REFUND_COLUMNS)
     by_hand_id = defaults.by_hand().pk
@@ -109,6 +114,13 @@ def _rule_on_refunds(told: Sequence[Told]) -> list[_Ruled]:
         ruled.append(_Ruled(one, refund, ruling))
     _write(refunds.values(), _REFUND_COLUMNS, before)
     return ruled
+
+
+def _attach(rows: Iterable[Payment | Refund], links: Mapping[int, Connection]) -> None:
+    """Give the rows the connections that are read already: they are few."""
+    for row in rows:
+        if row.connection_id is not None:
+            row.connection = links[row.connection_id]
 
 
 def _left(payment_ids: set[int]) -> dict[int, Decimal]:
@@ -141,18 +153,16 @@ def _write(rows: Iterable[Payment | Refund], columns: Sequence[str], before: Map
 
 def _tell(ruled: Sequence[_Ruled]) -> None:
     """Put what happened on the timelines."""
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order_id=one.row.order_id,
-            kind=one.ruling.event,
-            actor_kind=ActorKind.PROVIDER,
-            actor=one.told.teller,
-            is_public=one.ruling.event in _PUBLIC_EVENTS,
+    timeline.record_all(
+        timeline.Entry(
+            one.row.order_id,
+            one.ruling.event,
+            Actor(ActorKind.PROVIDER, one.told.teller),
             data={
                 "amount": str(one.row.amount if one.told.amount is None else one.told.amount),
                 "provider": one.row.provider,
                 "number": one.row.number,
-                **({"notice": one.told.key} if one.ruling.event == "captured_twice" else {}),
+                **({"notice": one.told.key} if one.ruling.event is kinds.CAPTURED_TWICE else {}),
             },
         )
         for one in ruled
@@ -162,7 +172,7 @@ def _tell(ruled: Sequence[_Ruled]) -> None:
 
 def _call_people(ruled: Sequence[_Ruled]) -> None:
     """Close the tickets of refunds that went back, and open those that the rulings ask for."""
-    gone = [one.row.pk for one in ruled if one.ruling.event == "refunded"]
+    gone = [one.row.pk for one in ruled if one.ruling.event is kinds.REFUNDED]
     tickets.close_tickets(troubles.OF_OPEN_REFUNDS, gone)
     found: dict[str, tuple[TicketKind, list[Trouble]]] = {}
     for one in ruled:
@@ -186,7 +196,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
                 RETURNING id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
-            SELECT id, 'review_started', '{ActorKind.JOB}', 'payment', '{OrderState.AWAITING_PAYMENT}',
+            SELECT id, '{REVIEW_STARTED}', '{ActorKind.JOB}', 'payment', '{OrderState.AWAITING_PAYMENT}',
                 '{OrderState.IN_REVIEW}'
             FROM moved
             """,

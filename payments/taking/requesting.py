@@ -15,7 +15,7 @@ from oms.common.tickets import Trouble
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.models import ActorKind, Order, OrderPaymentState, OrderState
-from payments import providers, troubles
+from payments import kinds, providers, troubles
 from payments.models import Means, Payment, PaymentState, Refund, RefundState
 from payments.providers import Answer, Charge, defaults
 
@@ -73,7 +73,7 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
                 WHERE id = ANY(%s) RETURNING order_id, amount, connection_id, number
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-            SELECT m.order_id, 'payment_requested', '{ActorKind.JOB}', 'payment',
+            SELECT m.order_id, '{kinds.PAYMENT_REQUESTED}', '{ActorKind.JOB}', 'payment',
                 jsonb_build_object('amount', m.amount::text, 'provider', c.code, 'number', m.number)
             FROM moved m JOIN common_connection c ON c.id = m.connection_id
             """,

@@ -51,3 +51,42 @@ document.addEventListener("DOMContentLoaded", () => {
         .catch(() => setTimeout(ask, 5000));
     setTimeout(ask, 1000);
 });
+
+// What was typed before something went wrong stands in its form again; what no form here has is shown to be copied.
+document.addEventListener("DOMContentLoaded", () => {
+    const kept = document.getElementById("typed");
+    if (!kept) return;
+    const { action, fields } = JSON.parse(kept.textContent);
+    const forms = [...document.querySelectorAll("form[method=post]")];
+    // Not `form.action`: a field of that name would be found in its place.
+    const form = forms.find((each) => new URL(each.getAttribute("action") || "", document.baseURI).pathname === action);
+    const rest = [];
+    for (const [name, values] of Object.entries(fields)) {
+        const found = form ? [...form.elements].filter((element) => element.name === name && element.type !== "hidden") : [];
+        found.forEach((element, index) => {
+            if (element.type === "file") return;
+            if (element.type === "checkbox" || element.type === "radio") {
+                element.checked = values.includes(element.value);
+            } else if (element.multiple) {
+                for (const option of element.options) option.selected = values.includes(option.value);
+            } else if (index < values.length) {
+                element.value = values[index];
+            }
+            element.dispatchEvent(new Event("change", { bubbles: true }));
+        });
+        if (!found.length && !name.startsWith("_") && !/^(action|index|select_across|confirmed|next)$/.test(name)) {
+            rest.push(...values.filter((value) => value.length > 1 && !/^[\d.:-]+$/.test(value)));
+        }
+    }
+    const dialog = form && form.closest("dialog");
+    if (dialog) dialog.showModal();
+    const content = document.getElementById("content");
+    if (!rest.length || !content) return;
+    const box = document.getElementById("typed-rest").content.cloneNode(true).firstElementChild;
+    for (const text of rest) {
+        const line = document.createElement("p");
+        line.textContent = text;
+        box.append(line);
+    }
+    content.prepend(box);
+});

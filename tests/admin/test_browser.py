@@ -173,3 +173,73 @@ def test_what_slips_into_a_page_is_not_run(
         page.click("#bait")
     assert page.title() not in ("", "taken")
     page.close()
+
+
+def _log_in(page: Any, live_server: LiveServer, path: str = "/admin/") -> None:
+    page.goto(f"{live_server.url}{path}")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+
+
+def test_what_was_typed_stands_in_its_form_again(live_server: LiveServer, browser: Any, held_order: Order) -> None:
+    factories.UserFactory(username="boss", is_superuser=True)
+    context = browser.new_context(timezone_id="Asia/Shanghai", locale="en")
+    page = context.new_page()
+    address = reverse("admin:orders_order_change", args=[held_order.pk])
+    _log_in(page, live_server, address)
+    page.wait_for_selector(".oms-head-number")
+
+    # Somebody else changes the order meanwhile.
+    page.click("[data-dialog=dialog-cancel]")
+    page.fill("#cancel-reason", "the buyer rang twice")
+    holds.hold_order(held_order.pk, reason="meanwhile", actor=Actor(ActorKind.STAFF, "li"))
+    page.click("#dialog-cancel button[type=submit]")
+    page.wait_for_selector("#dialog-cancel[open]")
+    assert page.input_value("#cancel-reason") == "the buyer rang twice"
+    page.keyboard.press("Escape")
+
+    # The session ends.
+    page.click("[data-dialog=dialog-note]")
+    page.fill("#note-text", "打过电话")
+    context.clear_cookies(name="sessionid")
+    page.click("#dialog-note button[type=submit]")
+    page.wait_for_selector(".oms-unsent")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_selector("#dialog-note[open]")
+    assert page.url == f"{live_server.url}{address}"
+    assert page.input_value("#note-text") == "打过电话"
+    page.click("#dialog-note button[type=submit]")
+    page.wait_for_selector("text=The note was added.")
+
+    # What has no form on the page that comes next is shown to be copied.
+    page.goto(f"{live_server.url}{reverse('admin:orders_order_changelist')}")
+    page.check(f"input[name=_selected_action][value='{held_order.pk}']")
+    page.select_option("select[name=action]", "hold_selected")
+    page.click("button[name=index]:visible, #changelist-form button[type=submit]:visible")
+    page.wait_for_selector("#id_reason")
+    page.fill("#id_reason", "wait for the boss")
+    holds.hold_order(held_order.pk, reason="once more", actor=Actor(ActorKind.STAFF, "li"))
+    page.click(".oms-narrow button[type=submit]")
+    page.wait_for_selector(".oms-card-warning >> text=wait for the boss")
+    context.close()
+
+
+def test_the_first_action_is_a_few_keys_away(live_server: LiveServer, browser: Any, held_order: Order) -> None:
+    factories.UserFactory(username="boss", is_superuser=True)
+    page = browser.new_page()
+    _log_in(page, live_server, reverse("admin:orders_order_change", args=[held_order.pk]))
+    page.wait_for_selector(".oms-head-number")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "oms-skip"
+    page.keyboard.press("Enter")
+    stops = 0
+    while not page.evaluate("document.activeElement.closest('.oms-actions')"):
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops <= 4
+    page.keyboard.press("Enter")
+    assert page.query_selector("dialog[open]")
+    page.close()

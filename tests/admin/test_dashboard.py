@@ -42,6 +42,21 @@ def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Cl
     assert all(stage["title"] != stage["name"] for stage in context["stages"])
 
 
+def test_a_figure_counts_what_its_list_shows(shop: factories.Shop, boss: Client) -> None:
+    twice_held = shop.place_order()
+    for reason in ("x", "y"):
+        holds.hold_order(twice_held.pk, reason=reason, actor=Actor(ActorKind.STAFF, "wang"))
+    order = factories.allocated_order((shop.sku, 999, "1.00"), (shop.other_sku, 999, "1.00"), merchant=shop.merchant)
+    parts = SubOrder.objects.filter(order=order, state="backordered")
+    parts.update(needs_person_since=timezone.now())
+    type(order).objects.filter(pk=order.pk).update(needs_person_since=timezone.now())
+    LogisticsAlert.objects.create(kind="no_news", level=2, sub_order=parts[0], due_at=timezone.now())
+
+    for item in boss.get("/admin/").context["attention"]:
+        page = boss.get(item["link"])
+        assert len(page.context["cl"].result_list) == item["count"] > 0, item
+
+
 def test_figures_are_read_once_in_a_while(
     shop: factories.Shop, boss: Client, statements: Callable[[Client, str], int]
 ) -> None:

@@ -3,8 +3,8 @@
 import pytest
 from django.utils.translation import override
 
+from orders.kinds import tell
 from orders.models import OrderEvent
-from orders.story import tell
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,13 @@ from orders.story import tell
             "The parcel is on its way (SF1): 武汉 · 到达",
         ),
         ("signed", {"number": "1-1", "waybill": "SF1"}, "The parcel was signed for (SF1)."),
-        ("returned", {"number": "1-1", "warehouse": "BJ"}, "Sub-order 1-1 is back in warehouse BJ."),
+        ("sub_order_returned", {"number": "1-1", "warehouse": "BJ"}, "Sub-order 1-1 is back in warehouse BJ."),
+        ("sub_order_rejected", {"number": "1-1", "warehouse": "BJ"}, "The buyer refused sub-order 1-1."),
+        ("rejected", {"number": "1-1", "waybill": "SF1"}, "The buyer refused the parcel (SF1)."),
+        ("waybill_refused", {"number": "1-1", "carrier": "SF", "text": "full"},
+         "Sub-order 1-1: SF gave no waybill: full"),
+        ("recipient_changed", {"fields": ["address", "phone"]},
+         "The recipient was changed: address, recipient's phone."),
         ("cancel_requested", {"reason": "x", "numbers": ["1-1", "1-2"]},
          "Cancellation requested (x); the warehouse is asked about 1-1, 1-2."),
         ("refund_intended", {"amount": "1.00", "number": "1-R1", "reason": "overpaid"},

@@ -9,7 +9,7 @@ from django.db import connection
 
 from orders.models import Order, OrderEvent, OrderLine, RejectedOrder
 from tests import factories
-from tests.api.calls import errors_of, send
+from tests.api.calls import BULK, change, errors_of, send, send_bulk
 
 pytestmark = pytest.mark.django_db
 
@@ -251,6 +251,37 @@ def test_a_marketplace_merchant_sells_only_its_own_goods(shop):
 
     assert errors_of(response) == {("lines.0.merchant", "unknown_merchant")}
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended"])
+def test_goods_of_a_merchant_that_takes_no_orders_are_refused_by_name_and_taken_once_it_does(api, shop, status):
+    seller = factories.MerchantFactory(code="POP07", status=status)
+    sku = factories.SkuFactory(merchant=seller)
+    factories.StockFactory(sku=sku)
+    body = factories.order_body((shop.sku, 1, "10.00"), (sku, 1, "5.00"))
+
+    (refused,) = send_bulk(api, body)
+    assert [(error["attr"], error["code"]) for error in refused["errors"]] == [
+        ("lines.1.merchant", "merchant_not_active")
+    ]
+    assert "POP07 takes no orders" in send(api, body, HTTP_ACCEPT_LANGUAGE="en").json()["errors"][0]["detail"]
+    assert not Order.objects.exists()
+
+    row = RejectedOrder.objects.get()
+    seller.status = "active"
+    seller.save()
+    replayed = change(api, "post", f"/api/v1/rejected-orders/{row.pk}/replay", {}, version=row.version)
+    assert replayed.status_code == 201, replayed.content
+    assert Order.objects.count() == 1
+
+
+def test_orders_of_the_past_may_be_of_merchants_that_are_gone(api, shop):
+    sku = factories.SkuFactory(merchant=factories.MerchantFactory(status="suspended"))
+    body = factories.order_body((sku, 1, "5.00"))
+    past = {**body, "state": "completed", "finished_at": "2026-01-03T09:00:00+08:00"}
+    client = factories.client_of(shop.merchant)
+    answer = send(client, {"orders": [past]}, f"{BULK}?mode=historical")
+    assert answer.json()["results"][0]["status"] == "created", answer.content
 
 
 def test_goods_that_are_not_on_sale_are_unknown(api, shop):

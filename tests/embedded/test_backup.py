@@ -27,7 +27,8 @@ import threading
 from io import StringIO
 from django.db import connection
 from django.core.management import call_command
-from oms.common import nudging, resealing, secrecy
+from oms.common import resealing, secrecy
+from oms.common.work import nudging
 from oms.merchants.models import CredentialSecret
 from orders.models import Order
 nudging.disable()
@@ -38,9 +39,9 @@ LIVING = f"""
 call_command("migrate", verbosity=0)
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from oms.merchants import credentials
+from oms.merchants.calls import credentials
 from oms.merchants.models import WebhookEndpoint
-from logistics.carriers import install_default_carriers
+from logistics.carriers.defaults import install_default_carriers
 from tests import factories
 install_default_carriers()
 shop = factories.make_shop()

@@ -2,13 +2,13 @@
 
 import pytest
 
-from logistics import adapters
-from logistics.adapters import Answer
-from logistics.adapters.sandbox import SandboxCarrier
-from logistics.carriers import dispatching
+from logistics import retrying
+from logistics.carriers import adapters, choosing, dispatching
+from logistics.carriers.adapters import Answer
+from logistics.carriers.adapters.sandbox import SandboxCarrier
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier, Shipment
-from orders import retrying
+from oms.common.models import Connection
 from orders.models import OrderEvent, SubOrder
 from tests import factories, fakes, steps
 
@@ -65,12 +65,14 @@ def test_where_every_carrier_refuses_a_person_decides(packed):
         factories.run(dispatching.run)
 
     assert [parcel.carrier for parcel in carrier.booked] == ["SF", "JD", "ZTO"]
-    sub_order = steps.fresh(packed)
-    assert (sub_order.state, sub_order.needs_person_since is not None) == ("packed", True)
-    retrying.retry("sub_order", sub_order.pk, actor=steps.STAFF)
+    shipment = Shipment.objects.get()
+    assert (shipment.state, shipment.needs_person_since is not None) == ("created", True)
+    assert steps.tickets() == [("no_carrier_left", "")]
+    retrying.retry(Shipment, shipment.pk, actor=steps.STAFF)
     with fakes.carrier(fakes.FakeCarrier()):
         factories.run(dispatching.run)
     assert Shipment.objects.get().state == "waybill_issued"
+    assert steps.tickets() == []
 
 
 @pytest.mark.parametrize("silence", [fakes.lose, lambda parcel: None])
@@ -81,17 +83,25 @@ def test_a_carrier_that_does_not_answer_is_asked_again_with_the_same_number(pack
 
     assert {(parcel.carrier, parcel.reference) for parcel in carrier.booked} == {("SF", f"{packed.number}-S1")}
     assert len(carrier.booked) == 3
-    assert steps.fresh(packed).attempts == 3
+    assert Shipment.objects.get().attempts == 3
 
 
-def test_without_an_active_carrier_a_person_is_called(packed, settings):
+def test_without_an_active_carrier_a_person_is_called_and_one_that_comes_gets_the_parcel(shop, settings):
     settings.MAX_ATTEMPTS = 2
-    Carrier.objects.update(is_active=False)
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+    steps.warehouse_says(sub_order, "packed")
 
-    factories.run(dispatching.run)
+    factories.run(choosing.run, dispatching.run)
 
-    sub_order = steps.fresh(packed)
-    assert (sub_order.last_error, sub_order.needs_person_since is not None) == ("no carrier is active", True)
+    shipment = Shipment.objects.get()
+    assert (shipment.carrier, shipment.last_error) == (None, "no carrier is active")
+    assert shipment.needs_person_since is not None
+    install_default_carriers()
+    retrying.retry(Shipment, shipment.pk, actor=steps.STAFF)
+    with fakes.carrier(fakes.FakeCarrier()):
+        factories.run(choosing.run, dispatching.run)
+    shipment = Shipment.objects.get()
+    assert (shipment.carrier.code, shipment.state) == ("SF", "waybill_issued")
 
 
 def test_a_waybill_that_another_parcel_has_is_not_taken(shop, packed):
@@ -107,16 +117,15 @@ def test_a_waybill_that_another_parcel_has_is_not_taken(shop, packed):
 
     waybills = list(Shipment.objects.order_by("id").values_list("waybill_number", flat=True))
     assert waybills == ["SAME", "OTHER", None]
-    assert "another parcel" in steps.fresh(third).last_error
+    assert "another parcel" in Shipment.objects.get(sub_order=third).last_error
 
 
 def test_a_broken_adapter_does_not_stop_the_carriers_of_others(shop, packed):
+    Carrier.objects.filter(code="SF").update(is_active=False)
+    Connection.objects.filter(carriers__code="SF").update(protocol="gone")
     other = steps.released(shop.place_order(payment_method="cod"))
     steps.warehouse_says(other, "packed")
-    Carrier.objects.filter(code="SF").update(adapter="gone")
     with fakes.carrier(fakes.FakeCarrier()):
-        dispatching._intend_shipments([packed.pk])
-        Carrier.objects.filter(code="SF").update(is_active=False)
         steps.once(dispatching.run)
 
     states = dict(Shipment.objects.values_list("sub_order_id", "state"))
@@ -125,9 +134,9 @@ def test_a_broken_adapter_does_not_stop_the_carriers_of_others(shop, packed):
 
 def test_the_sandbox_gives_a_hundred_thousand_parcels_different_waybills():
     numbers = [f"{1000000000000000 + 7919 * i}-1" for i in range(100_000)]
-    parcels = [adapters.Parcel(f"{number}-S1", number, "SF", 1, "", "", "", "", "", "") for number in numbers]
+    parcels = [adapters.Parcel(f"{number}-S1", number, "", "SF", 1, "", "", "", "", "", "") for number in numbers]
 
-    answers = SandboxCarrier().book(parcels)
+    answers = SandboxCarrier().book(factories.ConnectionFactory(kind="carrier"), parcels)
 
     assert len({answer.waybill for answer in answers.values()}) == 100_000
     assert SubOrder.objects.count() == 0

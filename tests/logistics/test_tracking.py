@@ -10,7 +10,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from logistics.carriers import tracking
-from logistics.models import ShipmentState, TrackingEvent
+from logistics.models import Carrier, ShipmentState, TrackingEvent
+from oms.common.models import FactState, InboundFact, Topic
+from oms.common.work import facts
 from orders.fulfilling import completing
 from orders.models import OrderEvent
 from payments.models import Refund
@@ -84,7 +86,7 @@ def test_whatever_the_order_of_arrival_parcel_and_sub_order_come_to_the_same_sta
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
 
     for i in order:
-        tracking.receive([steps.scan_of(shipment, states[i], minutes=i)])
+        steps.carrier_says(shipment, [steps.scan_of(shipment, states[i], minutes=i)])
         factories.run(tracking.run, balancing.run)
 
     shipment = steps.fresh(shipment)
@@ -98,21 +100,26 @@ def test_repeated_scans_are_kept_once_and_told_once(shop):
     scan = steps.scan_of(shipment, "collected", key="same")
 
     for _ in range(2):
-        tracking.receive([scan, scan])
+        steps.carrier_says(shipment, [scan, scan])
         factories.run(tracking.run)
 
     assert TrackingEvent.objects.count() == 1
     assert OrderEvent.objects.filter(kind="collected").count() == 1
 
 
-def test_scans_of_unknown_waybills_are_ignored(shop):
+def test_scans_of_unknown_waybills_wait(shop, settings):
+    """Of another carrier's account, too: one that is not asked for the parcel says nothing of it."""
+    settings.MAX_ATTEMPTS = 2
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
-    scan = steps.scan_of(shipment, "collected")
+    other = Carrier.objects.get(code="JD").connection_id
 
-    tracking.receive([tracking.Scan("k", "SF", "unknown", "collected", "", "", steps.NOON)])
-    tracking.receive([tracking.Scan("k", "JD", scan.waybill, "collected", "", "", steps.NOON)])
+    facts.receive(shipment.connection_id, Topic.CARRIER, [facts.News("k", "collected", "unknown", steps.NOON)])
+    facts.receive(other, Topic.CARRIER, [facts.News("k", "collected", shipment.waybill_number, steps.NOON)])
+    factories.run(tracking.run)
 
     assert not TrackingEvent.objects.exists()
+    assert InboundFact.objects.filter(state=FactState.PENDING).count() == 2
+    assert steps.tickets() == [("fact_of_unknown", "")] * 2
 
 
 def test_a_scan_proves_that_the_parcel_left_the_warehouse(shop):
@@ -123,9 +130,11 @@ def test_a_scan_proves_that_the_parcel_left_the_warehouse(shop):
 
     shipment = steps.fresh(shipment)
     assert (shipment.state, shipment.sub_order.state) == ("collected", "shipped")
+    assert (shipment.sub_order.shipping_proof, shipment.warehouse_order.state) == ("scan", "shipped")
     assert (shop.sku.stock.get().on_hand, shop.sku.stock.get().reserved) == (98, 0)
     steps.warehouse_says(shipment.sub_order, "shipped")
     assert shop.sku.stock.get().on_hand == 98
+    assert steps.broken_invariants() == []
 
 
 @pytest.mark.parametrize("first", ["returned", "signed"])
@@ -138,7 +147,7 @@ def test_a_parcel_that_came_home_is_at_home_whatever_else_was_signed(shop, first
 
     shipment = steps.fresh(shipment)
     assert (shipment.state, shipment.sub_order.state) == ("returned", "returned")
-    assert TrackingEvent.objects.filter(applied_at=None).count() == 0
+    assert not InboundFact.objects.filter(state=FactState.PENDING).exists()
     assert steps.broken_invariants() == []
 
 
@@ -155,6 +164,7 @@ def test_a_parcel_that_comes_back_after_completion_is_taken_back_and_its_money_g
     assert (steps.state_of(shipment.sub_order), steps.state_of(order)) == ("returned", "closed")
     refund = Refund.objects.get()
     assert (refund.amount, refund.reason) == (Decimal("26.00"), "returned")
+    assert ("parcel_back_after_completion", "") in steps.tickets()
     assert steps.broken_invariants() == []
 
 
@@ -165,15 +175,17 @@ def test_a_lost_parcel_calls_a_person(shop):
 
     shipment = steps.fresh(shipment)
     assert (shipment.state, shipment.sub_order.state) == ("lost", "shipped")
-    assert shipment.sub_order.needs_person_since is not None
+    assert steps.tickets() == [("parcel_lost", "")]
+    steps.scan(shipment, "signed")
+    assert steps.tickets() == []
+    assert steps.state_of(shipment.sub_order) == "delivered"
 
 
 def test_times_of_a_parcel_are_those_of_its_scans(shop):
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
 
-    tracking.receive(
-        [steps.scan_of(shipment, state, minutes=m) for state, m in [("signed", 9), ("collected", 3), ("in_transit", 5)]]
-    )
+    times = [("signed", 9), ("collected", 3), ("in_transit", 5)]
+    steps.carrier_says(shipment, [steps.scan_of(shipment, state, minutes=m) for state, m in times])
     factories.run(tracking.run)
 
     shipment = steps.fresh(shipment)

@@ -6,15 +6,15 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from logistics.models import LogisticsAlert, Shipment
+from logistics.models import LogisticsAlert, Shipment, WarehouseOrder
 from logistics.watching import alerts as alerting
-from orders.models import OrderEvent, SubOrder
+from orders.models import OrderEvent
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
 
 
-def let_hours_pass(row: SubOrder | Shipment, hours: float) -> None:
+def let_hours_pass(row: WarehouseOrder | Shipment, hours: float) -> None:
     """Move the row's deadline back as if so much time had passed."""
     row = steps.fresh(row)
     type(row).objects.filter(pk=row.pk).update(next_event_due=row.next_event_due - timedelta(hours=hours))
@@ -71,7 +71,7 @@ def test_news_of_the_carrier_closes_the_alert(shipment):
 
 def test_a_warehouse_that_does_not_pack_is_late(shop):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
-    let_hours_pass(sub_order, 24.1)
+    let_hours_pass(steps.work_of(sub_order), 24.1)
     factories.run(alerting.run)
     assert alerts() == [("warehouse_late", 1)]
 
@@ -84,7 +84,7 @@ def test_a_parcel_without_a_waybill_is_late_after_4_hours(shop):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
     steps.warehouse_says(sub_order, "packed")
 
-    let_hours_pass(sub_order, 4.1)
+    let_hours_pass(Shipment.objects.get(), 4.1)
     factories.run(alerting.run)
 
     assert alerts() == [("dispatch_late", 1)]
@@ -103,12 +103,12 @@ def test_a_signed_parcel_is_expected_to_do_nothing_more(shipment):
     steps.scan(shipment, "collected", "signed")
 
     shipment = steps.fresh(shipment)
-    assert (shipment.next_event_due, shipment.sub_order.next_event_due) == (None, None)
+    assert (shipment.next_event_due, shipment.warehouse_order.next_event_due) == (None, None)
 
 
 def test_a_refusal_of_the_warehouse_closes_its_alert(shop):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
-    let_hours_pass(sub_order, 24.1)
+    let_hours_pass(steps.work_of(sub_order), 24.1)
     factories.run(alerting.run)
 
     steps.warehouse_says(sub_order, "refused")
@@ -129,5 +129,5 @@ def test_deadlines_shrink_with_the_speed_of_the_installation(shop, settings):
 
     sub_order = steps.released(shop.place_order(payment_method="cod"))
 
-    left = steps.fresh(sub_order).next_event_due - timezone.now()
+    left = steps.work_of(sub_order).next_event_due - timezone.now()
     assert timedelta(seconds=20) < left <= timedelta(seconds=24)

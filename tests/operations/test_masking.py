@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 from django.db import connection
 
-from logistics.adapters import Answer
-from logistics.warehouses import releasing
-from logistics.warehouses import stopping as at_warehouse
+from logistics.models import WarehouseOrder
+from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses.adapters import Answer
 from oms.common.errors import OmsError
 from oms.common.files import exporting
 from oms.common.masking import DESCRIBED_AT_MOST, describe
@@ -21,7 +21,7 @@ from oms.embedded import CHECKOUT
 from oms.merchants.models import WebhookDelivery
 from oms.merchants.webhooks import messages, serving
 from orders.changing import cancelling
-from orders.models import Order, SubOrder
+from orders.models import Order
 from orders.reviewing import deciding
 from payments.taking import noticing
 from tests import factories, fakes, steps
@@ -97,16 +97,18 @@ def fail_while_calling(shop: factories.Shop) -> str:
     def answer(reference: str) -> Answer:
         raise ValueError(TEXT)
 
+    factories.run(releasing.run)
     with fakes.warehouse(fakes.FakeWarehouse(answer)):
-        steps.once(releasing.run)
-    return SubOrder.objects.get().last_error
+        steps.once(sending.run)
+    return WarehouseOrder.objects.get().last_error
 
 
 def fail_while_finishing(shop: factories.Shop) -> str:
     factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
-    with fakes.warehouse(fakes.FakeWarehouse()), mock.patch.object(releasing, "_write", side_effect=ValueError(TEXT)):
-        steps.once(releasing.run)
-    return SubOrder.objects.get().last_error
+    factories.run(releasing.run)
+    with fakes.warehouse(fakes.FakeWarehouse()), mock.patch.object(sending, "array", side_effect=ValueError(TEXT)):
+        steps.once(sending.run)
+    return WarehouseOrder.objects.get().last_error
 
 
 def fail_in_a_job(shop: factories.Shop) -> str:
@@ -157,21 +159,15 @@ def test_a_row_that_fails_keeps_nothing_personal_of_the_errors_text(
 
 def test_the_reason_of_a_warehouse_that_will_not_stop_is_kept_without_phones(shop: factories.Shop) -> None:
     """It is another system's word, which staff need as it is; only what has a form is taken out."""
-    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    order = shop.place_order(payment_method="cod")
+    steps.released(order)
+    cancelling.cancel_order(order.pk, reason="x", actor=steps.STAFF)
 
-    def cancelled_meanwhile(reference: str) -> Answer:
-        SubOrder.objects.update(lease_until=None, ready_at=None)
-        cancelling.cancel_order(order.pk, reason="x", actor=steps.STAFF)
-        SubOrder.objects.filter(cancel_requested_at__isnull=False).update(ready_at=steps.NOON)
-        with fakes.warehouse(fakes.FakeWarehouse()):
-            factories.run(at_warehouse.run)
-        return Answer(taken=True)
-
-    no = fakes.FakeWarehouse(cancelled_meanwhile, lambda reference: Answer(taken=False, reason="ring 13912345678"))
+    no = fakes.FakeWarehouse(cancel_answer=lambda reference: Answer(taken=False, reason="ring 13912345678"))
     with fakes.warehouse(no):
-        steps.once(releasing.run)
+        factories.run(stopping.pass_on, stopping.run, events.run)
 
-    assert SubOrder.objects.get().last_error == "ring 139****5678"
+    assert order.events.get(kind="cancel_refused").data["text"] == "ring 139****5678"
     assert leaked() == []
 
 

@@ -12,8 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logistics.carriers import dispatching
-from logistics.warehouses import releasing
-from logistics.warehouses import stopping as at_warehouse
+from logistics.warehouses import releasing, sending, stopping
 from oms import figures
 from oms.common import outbound
 from oms.common.models import OutboundStop
@@ -54,15 +53,16 @@ def test_no_other_system_is_called_until_it_is_resumed(shop: factories.Shop) -> 
         fakes.warehouse(fakes.FakeWarehouse()) as warehouse,
         fakes.carrier(fakes.FakeCarrier()) as carrier,
     ):
-        stages = (requesting.request, requesting.refund, releasing.run, dispatching.run, at_warehouse.run)
-        assert [steps.once(stage) for stage in stages] == [0] * 5
+        factories.run(stopping.pass_on)
+        stages = (requesting.request, requesting.refund, releasing.run, sending.run, dispatching.run, stopping.run)
+        assert [steps.once(stage) for stage in stages] == [0] * 6
         assert (provider.asked, provider.refunds, warehouse.released, warehouse.cancelled, carrier.booked) == ([],) * 5
 
         outbound.resume(by="li")
-        factories.run(requesting.request, requesting.refund, releasing.run, dispatching.run, at_warehouse.run)
+        factories.run(*stages)
         assert f"{to_pay.number}-P1" in [charge.reference for charge in provider.asked]
-        assert to_release.sub_orders.get().number in warehouse.released
-        assert warehouse.cancelled == [to_stop.number]
+        assert f"{to_release.sub_orders.get().number}-W1" in warehouse.released
+        assert warehouse.cancelled == [f"{to_stop.number}-W1"]
     assert steps.broken_invariants() == []
 
 

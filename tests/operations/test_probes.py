@@ -11,8 +11,6 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from inventory import receiving
-from logistics.carriers import tracking
-from logistics.warehouses import events
 from oms import figures, probes, tasks
 from oms.common import metrics
 from oms.common.models import InboundFact
@@ -91,7 +89,7 @@ def test_missing_migrations_make_the_site_unready() -> None:
     answer = Client().get("/health/ready")
 
     assert answer.status_code == 503
-    assert answer.json()["checks"]["migrations"] == "1 missing"
+    assert answer.json()["checks"]["migrations"] == "2 missing"
 
 
 def test_progress_fails_until_a_sweep_was_seen() -> None:
@@ -210,15 +208,16 @@ def test_calls_outside_are_counted_by_what_came_of_them(shop: factories.Shop) ->
     def items(outcome: str) -> float:
         return sample("oms_outside_call_items_total", system="warehouse", operation="release", outcome=outcome)
 
-    from logistics.adapters import Answer, Work, warehouse
+    from logistics.warehouses.adapters import Answer, Request, of
 
     before = {outcome: items(outcome) for outcome in ("done", "refused", "unknown")}
-    works = [Work(f"S-{number}", "WH") for number in range(4)]
+    link = factories.ConnectionFactory()
+    works = [Request(f"S-{number}", "WH") for number in range(4)]
     answers = {"S-0": Answer(True), "S-1": Answer(True), "S-2": Answer(False, "full")}
     with fakes.warehouse(fakes.FakeWarehouse(answers.get)):
-        warehouse("sandbox").release(works)
+        of(link).release(link, works)
     with fakes.warehouse(fakes.FakeWarehouse(fakes.lose)), pytest.raises(fakes.Lost):
-        warehouse("sandbox").release(works)
+        of(link).release(link, works)
 
     after = {outcome: items(outcome) - before[outcome] for outcome in before}
     assert after == {"done": 2, "refused": 1, "unknown": 5}
@@ -285,15 +284,15 @@ def leave_a_notice(shop: factories.Shop) -> None:
     age("common_inboundfact", "ready_at")
 
 
-def leave_a_warehouse_event(shop: factories.Shop) -> None:
-    sub_order = steps.released(shop.place_order(payment_method="cod"))
-    events.receive([events.Notice("E-1", sub_order.number, "accepted", steps.NOON)])
-    age("logistics_warehouseevent", "received_at")
+def leave_a_warehouse_fact(shop: factories.Shop) -> None:
+    steps.tell(steps.work_of(steps.released(shop.place_order(payment_method="cod"))), "accepted")
+    age("common_inboundfact", "ready_at")
 
 
 def leave_a_scan(shop: factories.Shop) -> None:
-    tracking.receive([steps.scan_of(steps.shipped(shop.place_order(payment_method="cod")), "collected")])
-    age("logistics_trackingevent", "received_at")
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.carrier_says(shipment, [steps.scan_of(shipment, "collected")])
+    age("common_inboundfact", "ready_at")
 
 
 def leave_an_arrival(shop: factories.Shop) -> None:
@@ -340,8 +339,8 @@ def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
 
 LEFT_WORK = {
     "payment_facts": leave_a_notice,
-    "warehouse_events": leave_a_warehouse_event,
-    "track": leave_a_scan,
+    "warehouse_facts": leave_a_warehouse_fact,
+    "carrier_facts": leave_a_scan,
     "wake": leave_an_arrival,
     "complete": leave_a_delivery,
     "owing": leave_the_books,
@@ -379,7 +378,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["warehouse_events", "track", "complete", "owing"])
+@pytest.mark.parametrize("stage", ["complete", "owing"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)
@@ -391,15 +390,16 @@ def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, sh
     assert (answer["stages"][stage]["waiting"], answer["stages"][stage]["needing_person"]) == (0, 1)
 
 
-def test_money_that_a_person_must_look_at_does_not_make_its_stage_stuck(shop: factories.Shop) -> None:
+@pytest.mark.parametrize("stage", ["payment_facts", "warehouse_facts", "carrier_facts"])
+def test_facts_that_a_person_must_look_at_do_not_make_their_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
-    LEFT_WORK["payment_facts"](shop)
+    LEFT_WORK[stage](shop)
     InboundFact.objects.update(needs_person_since="2026-01-01T00:00:00Z")
 
     answer = Client().get("/health/progress").json()
 
     assert answer["stuck"] == []
-    figures_of_it = answer["stages"]["payment_facts"]
+    figures_of_it = answer["stages"][stage]
     assert (figures_of_it["waiting"], figures_of_it["needing_person"]) == (0, 1)
 
 

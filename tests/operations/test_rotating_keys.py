@@ -23,7 +23,10 @@ from oms.embedded import CHECKOUT
 from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
+from orders.changing import readdressing
+from orders.models import OrderEvent
 from orders.models.notification import BuyerNotification, NotificationContent
+from orders.timeline import changes_of
 from tests import factories, steps
 from tests.api import samples
 
@@ -39,6 +42,7 @@ SEALERS = {
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
+    "orders/timeline.py": ["orders_orderevent.sealed"],
 }
 COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)
 
@@ -50,6 +54,8 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     api = factories.client_of(shop.merchant)
     sku: Sku = samples.virtual_sku(shop)
     order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
+    new = readdressing.Recipient(name="李四")
+    readdressing.change_recipient(shop.place_order().pk, new, actor=steps.STAFF)
     kind = VirtualDelivery.Kind.ACTIVATION_CODE
     steps.approve_and_split()
     factories.run(samples.allocating.run)
@@ -97,6 +103,7 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert needed_keys() == {0}
     assert VirtualDelivery.objects.get().opened() == "code 1"
     assert BuyerNotification.objects.get().opened().message == "hello"
+    assert changes_of(OrderEvent.objects.get(kind="recipient_changed")) == {"name": ("张华", "李四")}
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from inventory.models import Reservation
-from logistics.adapters import Answer
-from logistics.warehouses import releasing
-from logistics.warehouses import stopping as at_warehouse
+from logistics.models import WarehouseOrder
+from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses.adapters import Answer
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.pipeline import SANDBOX_STAGE
 from orders import retrying
@@ -20,6 +20,11 @@ from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
+
+
+def ask_warehouses() -> None:
+    """Pass the wishes on, ask, and take what is answered into account."""
+    factories.run(stopping.pass_on, stopping.run, events.run)
 
 
 def cancel(order: Order, **options: object) -> Order:
@@ -76,9 +81,11 @@ def test_what_a_warehouse_has_is_asked_for_and_held_until_it_answers(shop):
         cancel(order)
 
     with fakes.warehouse(fakes.FakeWarehouse()) as warehouse:
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
-    assert warehouse.cancelled == [sub_order.number]
+    assert warehouse.cancelled == [f"{sub_order.number}-W1"]
+    work = steps.work_of(sub_order)
+    assert (work.state, work.is_current, work.stop_answer) == ("cancelled", False, "granted")
     order = steps.fresh(order)
     assert (order.state, order.open_holds, order.cancel_requested_at) == ("cancelled", 0, None)
     assert steps.state_of(sub_order) == "cancelled"
@@ -93,13 +100,13 @@ def test_a_warehouse_that_packed_already_refuses_and_the_order_goes_on(shop):
     steps.warehouse_says(sub_order, "packed")
 
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, reason="packed"))):
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
     order = steps.fresh(order)
     assert (order.state, order.open_holds, order.cancel_requested_at) == ("split", 0, None)
     sub_order = steps.fresh(sub_order)
     assert (sub_order.state, sub_order.cancel_requested_at) == ("packed", None)
-    assert sub_order.ready_at is not None
+    assert steps.work_of(sub_order).stop_answer == "refused"
     with pytest.raises(CannotCancel):
         cancel(order)
     assert steps.broken_invariants() == []
@@ -112,7 +119,7 @@ def test_a_refused_cancellation_of_picked_goods_leaves_them_where_they_are(shop)
     cancel(order)
 
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, reason="too late"))):
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
     assert steps.state_of(sub_order) == "picking"
     assert shop.sku.stock.get().reserved == 2
@@ -125,11 +132,13 @@ def test_a_warehouse_that_breaks_is_asked_again(shop):
     steps.released(order)
     cancel(order)
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=fakes.lose)):
-        steps.once(at_warehouse.run)
+        factories.run(stopping.pass_on)
+        steps.once(stopping.run)
     assert steps.state_of(order) == "split"
 
     with fakes.warehouse(fakes.FakeWarehouse()):
-        steps.once(at_warehouse.run)
+        steps.once(stopping.run)
+    factories.run(events.run)
 
     assert steps.state_of(order) == "cancelled"
 
@@ -140,7 +149,7 @@ def test_of_two_parts_the_one_that_can_be_stopped_is_and_its_money_goes_back(sho
     steps.pay(order)
     with fakes.warehouse(fakes.FakeWarehouse()):
         steps.approve_and_split()
-        factories.run(allocating.run, releasing.run)
+        factories.run(allocating.run, releasing.run, sending.run)
     assert dict(SubOrder.objects.values_list("storage_class", "state")) == {
         "ambient": "released",
         "frozen": "backordered",
@@ -148,7 +157,7 @@ def test_of_two_parts_the_one_that_can_be_stopped_is_and_its_money_goes_back(sho
 
     cancel(order)
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, reason="packed"))):
-        factories.run(at_warehouse.run)
+        ask_warehouses()
     factories.run(balancing.run)
 
     order = steps.fresh(order)
@@ -164,12 +173,13 @@ def test_of_two_parts_the_one_that_can_be_stopped_is_and_its_money_goes_back(sho
 def test_a_release_whose_outcome_is_unknown_counts_as_sent(shop):
     order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
     with fakes.warehouse(fakes.FakeWarehouse(fakes.lose)):
-        steps.once(releasing.run)
+        factories.run(releasing.run)
+        steps.once(sending.run)
 
     order = cancel(order)
     assert order.state == "split"
     with fakes.warehouse(fakes.FakeWarehouse()) as warehouse:
-        factories.run(releasing.run, at_warehouse.run)
+        factories.run(stopping.pass_on, sending.run, stopping.run, events.run)
 
     assert (len(warehouse.released), len(warehouse.cancelled)) == (0, 1)
     assert steps.state_of(order) == "cancelled"
@@ -179,12 +189,12 @@ def test_an_unknown_release_that_needs_a_person_can_be_cancelled(shop, settings)
     settings.MAX_ATTEMPTS = 1
     order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
     with fakes.warehouse(fakes.FakeWarehouse(fakes.lose)):
-        steps.once(releasing.run)
-    assert SubOrder.objects.get().needs_person_since is not None
+        factories.run(releasing.run, sending.run)
+    assert WarehouseOrder.objects.get().needs_person_since is not None
 
     cancel(order)
     with fakes.warehouse(fakes.FakeWarehouse()):
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
     assert steps.state_of(order) == "cancelled"
 
@@ -195,13 +205,14 @@ def test_a_cancellation_that_meets_a_release_under_way_waits_and_is_carried_out(
 
     def answer(reference):
         cancel(order)
-        steps.warehouse_says(SubOrder.objects.get(number=reference), "accepted")
+        steps.warehouse_says(SubOrder.objects.get(), "accepted")
         return Answer(taken=True)
 
     with fakes.warehouse(fakes.FakeWarehouse(answer)) as warehouse:
-        steps.once(releasing.run)
+        factories.run(releasing.run)
+        steps.once(sending.run)
         assert SubOrder.objects.get().state == "accepted"
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
     assert len(warehouse.cancelled) == 1
     assert steps.state_of(order) == "cancelled"
@@ -215,7 +226,7 @@ def test_a_warehouse_that_refuses_the_work_while_it_is_being_cancelled_ends_it(s
     steps.warehouse_says(sub_order, "refused", text="no room")
 
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, reason="do not have it"))):
-        factories.run(at_warehouse.run)
+        ask_warehouses()
 
     assert steps.state_of(order) == "cancelled"
     assert shop.sku.stock.get().reserved == 0

@@ -48,7 +48,8 @@ def test_a_readme_that_lags_behind_is_refused(settings, tmp_path):
     readme.write_text((original / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
     call_command("draw_states", "--check")
 
-    readme.write_text(readme.read_text(encoding="utf-8").replace("delivered → completed", "delivered → lost"))
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(text.replace("awaiting_payment → in_review", "awaiting_payment → lost"), encoding="utf-8")
     with pytest.raises(SystemExit):
         call_command("draw_states", "--check", stderr=StringIO())
 

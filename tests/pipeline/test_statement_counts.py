@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from inventory.models import Stock, StockMovement
 from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import Shipment
-from logistics.warehouses import events, releasing
-from oms.common.models import Connection
-from oms.common.work import clock
+from logistics.models import Shipment, WarehouseOrder
+from logistics.warehouses import events, releasing, sending
+from oms.common.models import Connection, Topic
+from oms.common.work import clock, facts
 from orders.actors import Actor
 from orders.changing import units
 from orders.fulfilling import allocating, completing, splitting, waking
@@ -96,6 +96,8 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
         assert SubOrder.objects.filter(state="allocated").count() == parts
         run("wake", waking.run, 0)
         run("release", releasing.run, parts)
+        # A slot, a batch, an answer and a note for each of the three warehouses.
+        run("send_release", sending.run, parts)
         for kind in ("accepted", "picking", "packed"):
             warehouse_notices(kind)
             run(f"warehouse {kind}", events.run, parts)
@@ -103,7 +105,8 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
         warehouse_notices("shipped")
         run("warehouse shipped", events.run, parts)
         for state in ("collected", "signed"):
-            tracking.receive([steps.scan_of(shipment, state) for shipment in Shipment.objects.all()])
+            shipments = list(Shipment.objects.select_related("carrier"))
+            steps.carrier_says(shipments[0], [steps.scan_of(shipment, state) for shipment in shipments])
             run(f"track {state}", tracking.run, parts)
         run("complete", completing.run, parts)
         run("owing", balancing.run, orders)
@@ -114,12 +117,12 @@ def counts_of_the_whole_way(orders: int) -> dict[str, int]:
 
 def warehouse_notices(kind: str) -> None:
     """Every warehouse says this of every sub-order."""
-    events.receive(
-        [
-            events.Notice(f"{sub_order.number}-{kind}", sub_order.number, kind, steps.NOON)
-            for sub_order in SubOrder.objects.all()
-        ]
-    )
+    by_link: dict[int, list[facts.News]] = {}
+    for work in WarehouseOrder.objects.all():
+        news = facts.News(f"{work.number}-{kind}", kind, work.number, steps.NOON)
+        by_link.setdefault(work.connection_id, []).append(news)
+    for link, told in by_link.items():
+        facts.receive(link, Topic.WAREHOUSE, told)
 
 
 class _Undo(Exception):
@@ -144,6 +147,9 @@ def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
 
     # Few rows are one statement, many a COPY for each of three tables.
     assert hundred.pop("intake") <= ten.pop("intake") + 2
+    # Three warehouses are called, each for itself, in batches that they are known to answer in time.
+    assert ten.pop("send_release") <= 3 * 20
+    assert hundred.pop("send_release") <= 2 * 3 * 20
     assert hundred == ten
     assert max(ten.values()) <= 30, ten
 

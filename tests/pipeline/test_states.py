@@ -73,6 +73,7 @@ def _fact() -> InboundFact:
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
+    "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Payment": _intended,
     "Refund": _refund,
@@ -265,6 +266,7 @@ def test_a_row_notes_where_its_last_move_came_from_whatever_a_statement_says(sho
     [
         ("released", {"released_at": None}, "sub_order_released_at_set_once_released"),
         ("shipped", {"shipped_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
+        ("shipped", {"shipping_proof": ""}, "sub_order_shipped_with_a_proof"),
         ("delivered", {"shipped_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
         ("delivered", {"released_at": None}, "sub_order_ships_before_it_arrives_unless_virtual"),
         ("delivered", {"delivered_at": None}, "sub_order_delivered_at_set_once_delivered"),
@@ -279,7 +281,7 @@ def test_a_sub_order_is_nowhere_without_what_the_move_needs(shop, state, lacks, 
         rows.update(**steps.ALL_TIMES, state=state)
         with pytest.raises(IntegrityError, match=broken), transaction.atomic():
             rows.update(**lacks)
-        if "shipped_at" in lacks:
+        if {"shipped_at", "shipping_proof"} & lacks.keys():
             rows.update(**lacks, storage_class="virtual")
 
 

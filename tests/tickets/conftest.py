@@ -1,14 +1,15 @@
 """People who work on tickets, and tickets to work on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from oms.common import tickets
-from oms.common.models import Ticket
 from tests import factories
 from tests.admin.conftest import client_of
 
@@ -49,11 +50,25 @@ def wang(db: None) -> Any:
 
 
 @pytest.fixture
+def boss(db: None) -> Client:
+    """Somebody logged in who may do everything."""
+    return client_of(is_superuser=True)
+
+
+@pytest.fixture
 def clerk(db: None) -> Client:
     """Somebody logged in who may see orders and work on tickets, and no more."""
     return client_of("view_order", "view_ticket", "work_ticket", "open_ticket", username="clerk")
 
 
-def only_ticket() -> Ticket:
-    """The one ticket that there is."""
-    return Ticket.objects.get()
+@pytest.fixture
+def statements() -> Callable[[Client, str], int]:
+    """How many statements a page takes, once what is kept for some seconds is there."""
+
+    def count(client: Client, path: str) -> int:
+        client.get(path)
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(path).status_code == 200
+        return len(captured)
+
+    return count

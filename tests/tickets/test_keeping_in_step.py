@@ -7,7 +7,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from logistics.carriers import dispatching
+from logistics.carriers import choosing
+from logistics.models import Shipment
 from logistics.warehouses import releasing
 from oms.common import stuck, ticketing, tickets
 from oms.common.models import Connection, FactState, InboundFact, Ticket, TicketResult, Topic
@@ -85,9 +86,9 @@ def test_what_nobody_can_take_gets_a_ticket_at_once_whoever_marks_it(shop: Shop)
     steps.warehouse_says(sub_order, "packed")
     with fakes.carrier(fakes.FakeCarrier()):
         for _ in range(6):
-            steps.once(dispatching.run)  # no carrier is active
+            steps.once(choosing.run)  # no carrier is active
 
-    assert open_ones() == [("stuck_sub_order", sub_order.pk, sub_order.order_id)]
+    assert open_ones() == [("stuck_shipment", Shipment.objects.get().pk, sub_order.order_id)]
     assert Ticket.objects.get().values == {"error": "no carrier is active", "attempts": 6}
 
 

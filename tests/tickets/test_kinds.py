@@ -63,15 +63,7 @@ def test_reasons_are_worded_with_their_values_and_odd_ones_are_shown_as_they_are
         assert (words.title, words.subject.text, words.team) == ("Broken", order.number, "财务")
 
 
-def test_tickets_of_kinds_and_subjects_that_nobody_knows_any_more_are_still_shown(boss_page: Client) -> None:
+def test_tickets_of_kinds_and_subjects_that_nobody_knows_any_more_are_still_shown(boss: Client) -> None:
     ticket = Ticket.objects.create(kind="gone", subject_kind="gone", subject_id=7, reason="x", team="gone")
-    assert "#7" in boss_page.get("/admin/common/ticket/").content.decode()
-    assert boss_page.get(f"/admin/common/ticket/{ticket.pk}/change/").status_code == 200
-
-
-@pytest.fixture
-def boss_page(db: None) -> Client:
-    """Somebody who may do everything."""
-    from tests.admin.conftest import client_of
-
-    return client_of(is_superuser=True)
+    assert "#7" in boss.get("/admin/common/ticket/").content.decode()
+    assert boss.get(f"/admin/common/ticket/{ticket.pk}/change/").status_code == 200

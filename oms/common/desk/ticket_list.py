@@ -166,7 +166,7 @@ class TicketColumns:
         words: Worded = ticket.words
         if words.about is None or words.about.url == words.subject.url:
             return linked(words.subject)
-        return format_html("{}<br>{}", linked(words.subject), linked(words.about))
+        return format_html('<span class="oms-stacked">{}{}</span>', linked(words.subject), linked(words.about))
 
     @display(description=gettext_lazy("reason"))
     def reason_text(self, ticket: Any) -> SafeString:
@@ -191,14 +191,19 @@ class TicketColumns:
 
     @display(description=pgettext_lazy("ticket", "owner"))
     def owner_text(self, ticket: Any) -> SafeString | str:
-        """Who has it, until when it is put off, how it ended."""
-        if ticket.state == TicketState.CLOSED:
-            return format_html("{} · {}", ticket.get_result_display(), ticket.closed_by or _("System"))
+        """Who has it, and until when it is put off."""
         owner = str(ticket.owner) if ticket.owner else "–"
         if ticket.words.is_snoozed:
             until = _("snoozed until %(until)s") % {"until": when(ticket.snoozed_until, "short")}
-            return format_html('{}<br><span class="oms-sub">{}</span>', owner, SafeString(until))
+            return format_html(
+                '<span class="oms-stacked">{}<span class="oms-sub">{}</span></span>', owner, SafeString(until)
+            )
         return owner
+
+    @display(description=gettext_lazy("result"))
+    def result_text(self, ticket: Ticket) -> str:
+        """How it ended, and who said so."""
+        return f"{ticket.get_result_display()} · {ticket.closed_by or _('System')}"
 
     @display(description=gettext_lazy("team"))
     def team_text(self, ticket: Any) -> str:

@@ -40,6 +40,12 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
     change_list_template = "admin/common/ticket/change_list.html"
     actions = ("take_selected", "close_selected")
 
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """Of closed ones how they ended instead of who has them."""
+        if request.GET.get("which") != CLOSED:
+            return self.list_display
+        return ["result_text" if name == "owner_text" else name for name in self.list_display]
+
     def get_keyset(self, request: HttpRequest) -> Sequence[str]:
         """What is due first; of closed ones the newest."""
         return ("-id",) if request.GET.get("which") == CLOSED else ("due_at", "id")

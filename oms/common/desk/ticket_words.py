@@ -48,6 +48,11 @@ class Worded:
     retry_right: str
 
     @property
+    def ends_by_itself(self) -> bool:
+        """Whether it ends once what it is about goes on, and only then."""
+        return self.row.kind == tickets.stuck_code(self.row.subject_kind)
+
+    @property
     def is_overdue(self) -> bool:
         """Whether it should be done already."""
         return self.row.closed_at is None and self.row.due_at is not None and self.row.due_at < timezone.now()

@@ -168,7 +168,7 @@ class ApiView(APIView):
     The request id comes from `oms.common.door.requests`.
     """
 
-    schema = ApiSchema()
+    schema: ApiSchema | None = ApiSchema()
     content_negotiation_class = Negotiation
     metadata_class = None
     query_parameters: frozenset[str] = frozenset()
@@ -373,7 +373,9 @@ class NewestFirst(BasePagination):
 _serializers = threading.local()
 
 
-def represent(serializer_class: type[serializers.ModelSerializer], row: Model, request: Request) -> dict[str, Any]:
+def represent(
+    serializer_class: type[serializers.Serializer], row: Model | Mapping[str, Any], request: Request
+) -> dict[str, Any]:
     """What the API shows of the row. Each thread keeps its serializers: making one costs more than using it."""
     serializer = getattr(_serializers, serializer_class.__name__, None)
     if serializer is None:

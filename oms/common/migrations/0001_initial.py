@@ -178,6 +178,7 @@ class Migration(migrations.Migration):
                 ('reference', models.CharField(max_length=40, verbose_name='reference')),
                 ('step', models.SmallIntegerField(db_default=0, verbose_name='step')),
                 ('data', models.JSONField(default=dict, verbose_name='data')),
+                ('connection_id', models.BigIntegerField(null=True, verbose_name='connection')),
                 ('due_at', models.DateTimeField(null=True, verbose_name='due at')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
             ],

@@ -18,6 +18,7 @@ class SandboxJob(models.Model):
     reference = models.CharField(_("reference"), max_length=40)
     step = models.SmallIntegerField(_("step"), db_default=0)
     data = models.JSONField(_("data"), default=dict)
+    connection_id = models.BigIntegerField(_("connection"), null=True)
     due_at = models.DateTimeField(_("due at"), null=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now())
 

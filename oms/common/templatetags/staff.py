@@ -19,7 +19,7 @@ _TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
-        " queued running"
+        " queued running sent"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
@@ -29,7 +29,7 @@ _TONES = {
         "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
         " on_delivery disabled"
     ),
-    "danger": "failed rejected lost suspended declined contradicted",
+    "danger": "failed rejected refused lost suspended declined contradicted",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}
 

@@ -20,7 +20,7 @@ from django.db import transaction
 from oms.common.masking import describe
 from oms.common.models import Connection
 from oms.common.work import connections
-from oms.common.work.claiming import Queue, Stage, lease, lock_leased, prolong, put_off
+from oms.common.work.claiming import Queue, Stage, give_back, lease, lock_leased, prolong, put_off
 
 logger = logging.getLogger(__name__)
 
@@ -72,22 +72,6 @@ class Outcomes(Generic[A]):
         """Why each refused row was refused."""
         return {key: answer.reason for key, answer in self.refused.items()}
 
-    def ask(self, references: Mapping[int, str], call: Callable[[], Mapping[str, A]]) -> None:
-        """Make the call, and note what it answered to each row's reference."""
-        try:
-            answers = call()
-        except Exception as error:
-            self.unknown.update(dict.fromkeys(references, describe(error)))
-            return
-        for key, reference in references.items():
-            answer = answers.get(reference)
-            if answer is None:
-                self.unknown[key] = "no answer"
-            elif answer.taken:
-                self.taken[key] = answer
-            else:
-                self.refused[key] = answer
-
 
 @dataclass(frozen=True)
 class Call(Generic[I, A]):
@@ -113,13 +97,18 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
     Nothing is claimed while the connection rests, or all the calls that it takes at once are on their way.
     """
     claimed = 0
+    asked: set[int] = set()
     with connections.slot_of(link) as slot:
         while slot is not None and claimed < limit:
             tokens = lease(
                 call.queue, min(connections.chunk_size(link), limit - claimed), connection_id=link.pk, outside=True
             )
+            # Where waits are skipped, what was put off a moment ago is due again; it waits for the next run.
+            again = {key: tokens.pop(key) for key in asked & tokens.keys()}
+            give_back(call.queue, again)
             if not tokens:
                 break
+            asked |= tokens.keys()
             claimed += len(tokens)
             with _kept(call.queue, tokens, slot):
                 outcomes = _send(link, call, list(tokens))
@@ -198,9 +187,14 @@ def _finish(call: Call[I, A], tokens: dict[int, int], outcomes: Outcomes[A]) -> 
                 # Recorded on the row, where staff see it, if nobody took it over.
                 put_off(call.queue, {key: describe(error)}, tokens=tokens)
                 mine.add(key)
-    lost = outcomes.only(tokens.keys() - mine)
-    if call.too_late and (lost.taken or lost.refused):
-        call.too_late(lost)
+    lost = tokens.keys() - mine
+    if not lost:
+        return
+    late = outcomes.only(lost)
+    if call.too_late and (late.taken or late.refused):
+        call.too_late(late)
+    # What was not taken over, but left the queue, may wait for another call: not for the end of our lease.
+    give_back(call.queue, {key: tokens[key] for key in lost})
 
 
 class _kept:
@@ -282,54 +276,3 @@ def outside_stage(name: str, call: Call[Any, Any], wakes: tuple[str, ...] = ()) 
         return claimed
 
     return OutsideStage(name, run, wakes, call.queue, call=call)
-
-
-def under_lease(
-    queue: Queue,
-    limit: int,
-    call: Callable[[list[int]], Outcomes[A]],
-    finish: Callable[[Outcomes[A]], None],
-    *,
-    lock_above: Callable[[Collection[int]], None] | None = None,
-    too_late: Callable[[Outcomes[A]], None] | None = None,
-) -> int:
-    """Lease up to `limit` rows, `call` for their ids without a transaction, and `finish` in one; returns how many.
-
-    `finish` gets the outcomes of the rows that are still ours, locked by id; the unknown ones are then put off.
-    `lock_above` locks what comes before the rows in the one lock order. `too_late` gets the outcomes of the rows that
-    somebody else took over or that left the queue. If finishing fails, the rows are finished one by one, and one that
-    fails alone is put off: that counts as an attempt.
-    """
-    tokens = lease(queue, limit, outside=True)
-    if not tokens:
-        return 0
-    outcomes = call(list(tokens))
-
-    def finish_those(chosen: dict[int, int]) -> set[int]:
-        with transaction.atomic():
-            if lock_above:
-                lock_above(chosen.keys())
-            mine = set(lock_leased(queue, chosen))
-            ours = outcomes.only(mine)
-            finish(ours)
-            if ours.unknown:
-                put_off(queue, ours.unknown)
-        return mine
-
-    try:
-        mine = finish_those(tokens)
-    except Exception:
-        # Which row is at fault shows below; nothing of the batch was written.
-        logger.exception("finishing %d %s failed; they are finished one by one", len(tokens), queue.table)
-        mine = set()
-        for key, token in tokens.items():
-            try:
-                mine |= finish_those({key: token})
-            except Exception as error:
-                # Recorded on the row, where staff see it.
-                put_off(queue, {key: describe(error)})
-                mine.add(key)
-    lost = outcomes.only(tokens.keys() - mine)
-    if too_late and lost.taken:
-        too_late(lost)
-    return len(tokens)

@@ -201,6 +201,21 @@ def lease(queue: Queue, limit: int, *, connection_id: int | None = None, outside
         return dict(cursor.fetchall())
 
 
+def give_back(queue: Queue, tokens: Mapping[int, int]) -> None:
+    """End the lease on rows that we are not going to send, as far as it is still ours."""
+    if not tokens:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {queue.table} q SET lease_until = NULL
+            FROM unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
+            WHERE q.id = mine.id AND q.lease_token = mine.token AND q.lease_until IS NOT NULL
+            """,
+            {"ids": list(tokens), "tokens": list(tokens.values())},
+        )
+
+
 def prolong(queue: Queue, tokens: Mapping[int, int]) -> None:
     """Hold the leased rows for another `settings.LEASE_SECONDS` from now, as far as they are still ours."""
     with connection.cursor() as cursor:

@@ -7,7 +7,7 @@ real system's callback would call.
 
 import json
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ class Due:
     step: int
     data: dict[str, Any]
     due_at: datetime
+    connection_id: int | None = None
     next_due: datetime | None = None
 
 
@@ -38,19 +39,23 @@ def delay(seconds: float) -> timedelta:
     return clock.scaled(timedelta(seconds=seconds * random.uniform(0.5, 1.5)))  # noqa: S311 - only a demo's variety
 
 
-def put(system: str, jobs: Iterable[tuple[str, dict[str, Any], timedelta]]) -> None:
-    """Remember things by (reference, data, delay until the first answer); those known already stay as they are."""
+def put(
+    system: str, jobs: Iterable[tuple[str, Mapping[str, Any], timedelta]], *, connection_id: int | None = None
+) -> None:
+    """Remember things by (reference, data, delay until the first answer); those known already stay as they are. What
+    is said of them comes over the connection."""
     rows = list(jobs)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO common_sandboxjob (system, reference, data, due_at)
-            SELECT %s, reference, data, now() + make_interval(secs => delay)
+            INSERT INTO common_sandboxjob (system, connection_id, reference, data, due_at)
+            SELECT %s, %s, reference, data, now() + make_interval(secs => delay)
             FROM unnest(%s::text[], %s::jsonb[], %s::float8[]) AS j(reference, data, delay)
             ON CONFLICT DO NOTHING
             """,
             [
                 system,
+                connection_id,
                 text_array(row[0] for row in rows),
                 text_array(json.dumps(row[1]) if row[1] else "{}" for row in rows),
                 array(row[2].total_seconds() for row in rows),
@@ -58,16 +63,22 @@ def put(system: str, jobs: Iterable[tuple[str, dict[str, Any], timedelta]]) -> N
         )
 
 
-def schedule(system: str, references: list[str], after: timedelta) -> None:
-    """Let the sandbox go on with things that waited for us."""
+def go_on(
+    system: str, references: Sequence[str], after: timedelta, *, note: Mapping[str, Any], before_step: int
+) -> None:
+    """Let the sandbox go on with things that waited for us, unless they were stopped or have come to `before_step`;
+    those that did not wait yet find the note in their data."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE common_sandboxjob SET due_at = now() + make_interval(secs => %s)
-            WHERE system = %s AND due_at IS NULL AND id IN (
-                SELECT id FROM common_sandboxjob WHERE system = %s AND reference = ANY(%s) ORDER BY id FOR UPDATE)
+            UPDATE common_sandboxjob SET due_at = coalesce(due_at, now() + make_interval(secs => %s)),
+                data = data || %s::jsonb
+            WHERE id IN (
+                SELECT id FROM common_sandboxjob
+                WHERE system = %s AND reference = ANY(%s) AND step < %s AND NOT data ? 'stopped'
+                ORDER BY id FOR UPDATE)
             """,
-            [after.total_seconds(), system, system, references],
+            [after.total_seconds(), json.dumps(dict(note)), system, list(references), before_step],
         )
 
 
@@ -86,14 +97,14 @@ def answer(handlers: dict[str, Handler], limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id, system, reference, step, data, due_at {_due()} LIMIT %s FOR UPDATE SKIP LOCKED
+            SELECT id, system, reference, step, data, due_at, connection_id {_due()} LIMIT %s FOR UPDATE SKIP LOCKED
             """,
             [limit],
         )
         due: dict[str, list[Due]] = {}
-        for key, system, reference, step, data, due_at in cursor.fetchall():
+        for key, system, reference, step, data, due_at, connection_id in cursor.fetchall():
             value = json.loads(data) if isinstance(data, str) else data
-            due.setdefault(system, []).append(Due(key, reference, step, value, due_at))
+            due.setdefault(system, []).append(Due(key, reference, step, value, due_at, connection_id))
         for system, jobs in due.items():
             handlers[system](jobs)
         done = [job for jobs in due.values() for job in jobs]
@@ -119,7 +130,10 @@ def stop(system: str, references: Sequence[str], *, before_step: int) -> set[str
         )
         found = cursor.fetchall()
         cursor.execute(
-            "UPDATE common_sandboxjob SET due_at = NULL WHERE system = %s AND reference = ANY(%s)",
+            """
+            UPDATE common_sandboxjob SET due_at = NULL, data = data || '{"stopped": true}'
+            WHERE system = %s AND reference = ANY(%s)
+            """,
             [system, [reference for reference, step in found if step < before_step]],
         )
     return {reference for reference, step in found if step >= before_step}

@@ -153,8 +153,8 @@ class LocCreateView(LocView):
         """Create it."""
         raw = read_json(request)
         form = decode(raw, _Form)
-        kind = LocVirtualBody if form.product_id is not None and form.items is None else LocGoodsBody
-        body = decode(raw, kind)
+        is_virtual = form.product_id is not None and form.items is None
+        body = decode(raw, LocVirtualBody) if is_virtual else decode(raw, LocGoodsBody)
         order = create(self.merchant, body, actor=self.actor)
         data: dict[str, Any] = {"order_id": order.external_number, "order_number": order.number}
         question = holds.question_about_address(order.pk)
@@ -168,19 +168,18 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
     with transaction.atomic():
         order = _known(merchant, body.order_id, content)
         if order is None:
-            is_virtual = isinstance(body, LocVirtualBody)
             intake = _virtual(merchant, body) if isinstance(body, LocVirtualBody) else _goods(merchant, body)
             order, is_new = _place(merchant, intake, body.order_id, content, actor)
             if not is_new:
                 return order
             LocOrder.objects.create(order=order, content_digest=content)
-            if is_virtual:
+            if isinstance(body, LocVirtualBody):
                 Order.objects.filter(pk=order.pk).update(merchant_delivers=True)
-            if not is_virtual:
+            else:
                 _note_address(order, body, actor)
             one_of(body.payment_status, [_PAID, *_UNPAID], "payment_status")
             if body.payment_status == _PAID and order.state == OrderState.AWAITING_PAYMENT:
-                at = intake.ordered_at if is_virtual else timezone.now()
+                at = intake.ordered_at if isinstance(body, LocVirtualBody) else timezone.now()
                 recording.record_external(lock_order(order.pk), at=at)
     nudging.nudge("request_payment", "review")
     return order

@@ -214,7 +214,7 @@ class LocStatusView(LocView):
         if "\0" in order_id:
             raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
         order = self.order(order_id)
-        shipments = list(ShipmentSerializer.prepare(Shipment.objects.filter(sub_order__order=order)))
+        shipments = list(ShipmentSerializer.prepare(Shipment.objects.of_order(order.pk)))
         question = holds.question_about_address(order.pk) if order.open_holds else None
         return answer(
             {
@@ -230,7 +230,7 @@ class LocStatusView(LocView):
 
 def _parcel(shipment: Shipment) -> dict[str, Any]:
     return {
-        "carrier": shipment.carrier.name,
+        "carrier": shipment.carrier.name if shipment.carrier else "",
         "waybill_number": shipment.waybill_number,
         "status": _PARCELS[ShipmentState(shipment.state)],
         "scans": [

@@ -15,7 +15,7 @@ from django_fsm import FSMField
 from oms.common.states import edges, initial_states, state_fields
 
 _WIDTH = 118
-_FIRST = ("Order", "SubOrder", "Shipment", "Payment", "Refund")
+_FIRST = ("Order", "SubOrder", "WarehouseOrder", "Shipment", "Payment", "Refund")
 _BEGIN, _END = "<!-- states: drawn by `manage.py draw_states --write` -->", "<!-- end of states -->"
 
 Move = tuple[str, str]

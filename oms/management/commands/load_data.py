@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
+from logistics.warehouses.defaults import connect_warehouses
 from orders.fulfilling.waking import wake_all
 from orders.reviewing.deciding import install_default_rules
 from payments.providers.defaults import install_default_connections
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         install_default_rules()
         wake_all()
         install_default_carriers()
+        connect_warehouses()
         install_default_connections()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
 
-from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -28,6 +27,7 @@ from oms.client import signing
 from oms.common.copying import text_array
 from oms.common.door.requests import caller_address
 from oms.common.networks import contains
+from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.calls import credentials, nonces
 from oms.merchants.models import ApiCredential, Merchant
 
@@ -156,7 +156,7 @@ def _find(condition: str, value: str, *, spends: tuple[list[str], str, datetime]
     values: list[object] = [value]
     if spends is not None:
         sql, values = nonces.spending(sql), [value, text_array(spends[0]), *spends[1:]]
-    rows = connection.fetch_prepared(sql, values)
+    rows = fetch_prepared(sql, values)
     if not rows:
         return None
     (row,) = rows

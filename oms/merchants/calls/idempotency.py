@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from django.conf import settings
@@ -31,6 +30,7 @@ from rest_framework.response import Response
 from oms.common.copying import Rows, write_at_once, write_new
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
+from oms.common.postgresql.preparing import fetch_prepared
 from oms.common.secrecy import seal, unseal
 
 HEADER = "Idempotency-Key"
@@ -189,9 +189,9 @@ def purge(batch: int = 1000) -> int:
             DELETE FROM merchants_idempotencyrecord WHERE id IN (
                 SELECT id FROM (
                     SELECT id, created_at FROM merchants_idempotencyrecord ORDER BY id LIMIT %s) AS oldest
-                WHERE created_at < now() - %s)
+                WHERE created_at < now() - make_interval(secs => %s))
             """,
-            [batch, timedelta(seconds=settings.IDEMPOTENCY_KEPT_SECONDS)],
+            [batch, settings.IDEMPOTENCY_KEPT_SECONDS],
         )
         return cursor.rowcount
 
@@ -223,7 +223,7 @@ def _look(call: _Call) -> HttpResponse | None:
     Raises KeyInUse and KeyUsedOtherwise. The statement sees what was committed before it began. An answer that is
     committed between that and its lock is met when the record is written.
     """
-    ((locked, known, answered, headers, body),) = connection.fetch_prepared(
+    ((locked, known, answered, headers, body),) = fetch_prepared(
         """
         SELECT l.locked, r.fingerprint, r.status, r.headers::text, r.body
         FROM (SELECT pg_try_advisory_xact_lock(%s) AS locked) AS l

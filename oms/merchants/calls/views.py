@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import PermissionDenied, Throttled
 from rest_framework.generics import GenericAPIView
@@ -51,16 +52,26 @@ class MerchantView(ApiView, GenericAPIView):
         """The merchant that calls."""
         return self.caller.merchant
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What DRF does, but a POST happens once; DRF has no place of its own to wrap a handler."""
+        self.args, self.kwargs = args, kwargs
+        self.request = self.initialize_request(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+        try:
+            self.initial(self.request, *args, **kwargs)
+            answer = self._handle(self.request, *args, **kwargs)
+        except Exception as error:
+            answer = self.handle_exception(error)
+        self.response = self.finalize_response(self.request, answer, *args, **kwargs)
+        return self.response
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse calls beyond the credential's limit or scopes; let a POST happen once."""
+        """Refuse calls beyond the credential's limit or scopes."""
         self.perform_authentication(request)
         if request.user is not None:
             self._count(request)
             self._check_scope(request)
         super().initial(request, *args, **kwargs)
-        if request.method == "POST" and self.requires_idempotency_key and hasattr(self, "post"):
-            # What DRF is about to call.
-            self.post = partial(self._post_once, self.post)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Tell how many calls are left."""
@@ -69,6 +80,12 @@ class MerchantView(ApiView, GenericAPIView):
             for name, value in self._allowance.headers().items():
                 response[name] = value
         return response
+
+    def scope_for(self, method: str) -> str:
+        """The scope that this call needs."""
+        if method not in self.scopes:
+            raise ImproperlyConfigured(f"{type(self).__name__}.scopes names no scope for {method}.")
+        return self.scopes[method]
 
     def page(self) -> Response:
         """A page of the view's list."""
@@ -95,12 +112,17 @@ class MerchantView(ApiView, GenericAPIView):
         method = "GET" if request.method == "HEAD" else request.method or ""
         if not hasattr(self, method.lower()) or method.lower() not in self.http_method_names or method == "OPTIONS":
             return  # answered with 405
-        if method not in self.scopes:
-            raise ImproperlyConfigured(f"{type(self).__name__}.scopes names no scope for {method}.")
-        scope = self.scopes[method]
+        scope = self.scope_for(method)
         if scope not in request.user.credential.scopes:
             detail = _("This credential lacks the scope %(scope)s. Have it added, or use another credential.")
             raise PermissionDenied(detail % {"scope": scope}, "scope_missing")
 
-    def _post_once(self, post: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        return idempotency.answer_once(self, request, self.merchant.pk, partial(post, request, *args, **kwargs))
+    def _handle(self, request: Request, *args: Any, **kwargs: Any) -> Response | HttpResponse:
+        name = (request.method or "").lower()
+        handler = getattr(self, name, None) if name in self.http_method_names else None
+        if handler is None:
+            return self.http_method_not_allowed(request, *args, **kwargs)
+        call = partial(handler, request, *args, **kwargs)
+        if request.method == "POST" and self.requires_idempotency_key:
+            return idempotency.answer_once(self, request, self.merchant.pk, call)
+        return call()

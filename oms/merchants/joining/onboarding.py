@@ -109,7 +109,7 @@ def submit(
             application.save()
             for file, (media_type, extension) in zip(files, kinds, strict=True):
                 document = ApplicationDocument(
-                    application=application, name=(file.name or "")[-120:], media_type=media_type, size=file.size
+                    application=application, name=(file.name or "")[-120:], media_type=media_type, size=file.size or 0
                 )
                 document.file.save(f"{uuid4().hex}{extension}", file, save=False)
                 document.save()

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.common import typed
 from oms.common.desk.lists import KeysetAdmin, RowColumns, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.templatetags.staff import state_badge
@@ -89,11 +90,13 @@ def acted(
         for field, errors in form.errors.get_json_data().items():
             label = form.fields[field].label or field
             messages.error(request, f"{label}: {' '.join(error['message'] for error in errors)}")
+        typed.keep(request, typed.of(request))
     else:
         try:
             answer = do(row, form.cleaned_data)
         except OmsError as refusal:
             messages.error(request, str(refusal))
+            typed.keep(request, typed.of(request))
     if isinstance(answer, HttpResponse):
         return answer
     if answer:
@@ -249,7 +252,7 @@ class MerchantApplicationAdmin(RowColumns, KeysetAdmin):
 
         return acted(self, request, row_id, "merchants.approve_merchantapplication", ApproveForm, approve)
 
-    def document_view(self, request: HttpRequest, document_id: int) -> HttpResponse:
+    def document_view(self, request: HttpRequest, document_id: int) -> FileResponse:
         """A file of an application, to be kept, never to be shown within this site."""
         if not request.user.has_perm("merchants.view_merchantapplication"):
             raise PermissionDenied

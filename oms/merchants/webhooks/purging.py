@@ -1,7 +1,5 @@
 """Forgetting news that is over: events, their deliveries and tries, after a while and in small batches."""
 
-from datetime import timedelta
-
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -24,10 +22,11 @@ def purge() -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                SELECT v.id FROM merchants_webhookevent v WHERE v.created_at < now() - %s AND {_OVER}
+                SELECT v.id FROM merchants_webhookevent v
+                WHERE v.created_at < now() - make_interval(days => %s) AND {_OVER}
                 ORDER BY v.created_at LIMIT %s FOR UPDATE SKIP LOCKED
                 """,
-                [timedelta(days=settings.WEBHOOKS_KEEP_DAYS), BATCH],
+                [settings.WEBHOOKS_KEEP_DAYS, BATCH],
             )
             old = [key for (key,) in cursor.fetchall()]
             cursor.execute(

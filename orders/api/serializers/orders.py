@@ -10,19 +10,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from oms.common.door.api import ErrorsSerializer
+from orders import kinds
 from orders.api import examples
-from orders.api.filters import INTERNAL_EVENTS
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.shares import SHARES
-
-_PUBLIC_DATA = {
-    *("amount", "carrier", "location", "number", "numbers", "parts", "provider", "short", "warehouse", "waybill"),
-    *("units", "fields"),
-}
-# Rules and staff give reasons for each other's eyes; a merchant reads why it was cancelled or refunded.
-_REASON_IS_PUBLIC = {"cancelled", "cancel_requested", "refund_intended", "units_cancelled"}
-_TEXT_IS_PUBLIC = {"merchant_note"}
+from orders.timeline import changes_of
 
 
 class BuyerSerializer(serializers.ModelSerializer):
@@ -72,13 +65,33 @@ class EventSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(events: QuerySet[OrderEvent]) -> QuerySet[OrderEvent]:
         """The events that merchants see, with all that is shown, in one statement."""
-        return events.exclude(kind__in=INTERNAL_EVENTS).annotate(sub_order_number=F("sub_order__number")).order_by("pk")
+        return (
+            events.exclude(kind__in=kinds.hidden_from_merchants())
+            .annotate(sub_order_number=F("sub_order__number"))
+            .order_by("pk")
+        )
 
     def get_data(self, event: OrderEvent) -> dict[str, Any]:
         """The event's data without what is meant for staff."""
-        shown = _PUBLIC_DATA | {"reason"} if event.kind in _REASON_IS_PUBLIC else _PUBLIC_DATA
-        shown = shown | {"text"} if event.kind in _TEXT_IS_PUBLIC else shown
+        kind = kinds.known().get(event.kind)
+        shown = (kind and kind.public) or frozenset()
         return {key: value for key, value in (event.data or {}).items() if key in shown}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("An event", {**examples.EVENTS[1], "changes": {}})])
+class EventWithChangesSerializer(EventSerializer):
+    """One change of the order, with what it was before. Only answers that are not kept for repetition show it."""
+
+    changes = serializers.SerializerMethodField(
+        help_text="Old and new value of each changed name, phone, region or address; empty for other events."
+    )
+
+    class Meta(EventSerializer.Meta):
+        fields = [*EventSerializer.Meta.fields, "changes"]
+
+    def get_changes(self, event: OrderEvent) -> dict[str, list[str]]:
+        """Old and new values by name."""
+        return {name: list(values) for name, values in changes_of(event).items()}
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])

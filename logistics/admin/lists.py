@@ -1,0 +1,250 @@
+"""Lists of what warehouses and carriers do."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+
+from logistics import exporting, retrying
+from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.tickets import RETRY
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
+from oms.common.models import Connection, SystemKind
+from oms.common.templatetags.staff import badge
+from orders.actors import Actor
+from orders.models import ActorKind
+
+LEVEL_TONES = {1: "warning", 2: "danger", 3: "danger"}
+
+
+@admin.register(Carrier)
+class CarrierAdmin(KeysetAdmin):
+    """Who carries parcels, over which account, and who is asked first."""
+
+    may_add = may_change = True
+    keyset = ("priority", "code")
+    list_display = ("code", "name", "connection", "priority", "is_active")
+    list_select_related = ("connection",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Only accounts of carriers."""
+        if db_field.name == "connection":
+            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.CARRIER)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class Retryable:
+    """Rows that a stage gave up can be tried again; mix it into a KeysetAdmin."""
+
+    actions = ("retry_selected",)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Its own right."""
+        return request.user.has_perm(RETRY)
+
+    @action(description=gettext_lazy("Try again what needs a person"), permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """With a full number of attempts."""
+        actor = Actor(ActorKind.STAFF, staff_actor_name(request))
+        waiting = queryset.order_by("pk").filter(needs_person_since__isnull=False).values_list("pk", flat=True)
+        rows = list(waiting)
+        for row_id in rows:
+            retrying.retry(queryset.model, row_id, actor=actor)
+        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", len(rows))
+        messages.success(request, text % {"count": len(rows)})
+
+
+@admin.register(WarehouseOrder)
+class WarehouseOrderAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
+    """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
+
+    export = exporting.WAREHOUSE_ORDERS
+
+    search_fields = ("number", "sub_order__number", "sub_order__order__number")
+    search_help_text = gettext_lazy("Warehouse order, sub-order or order number")
+    list_display = (
+        "number",
+        "order_link",
+        "warehouse",
+        "state_label",
+        "stop_label",
+        "created_at",
+        "next_event_due",
+        "error_text",
+    )
+    list_select_related = ("warehouse", "sub_order__order")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("warehouse", RelatedDropdownFilter),
+        ("connection", RelatedDropdownFilter),
+        NeedsPersonFilter,
+    )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The columns, and the lines."""
+        return [*super().get_fields(request, obj), "contents"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it."""
+        return [*super().get_readonly_fields(request, obj), "contents"]
+
+    @display(description=gettext_lazy("asked to stop"))
+    def stop_label(self, work: WarehouseOrder) -> str:
+        """Whether it was asked to stop, and what it said."""
+        return stop_badge(work)
+
+    @display(description=gettext_lazy("lines"))
+    def contents(self, work: WarehouseOrder) -> SafeString:
+        """What was asked for, and how much of it left."""
+        lines = work.lines.select_related("sub_order_line__order_line__sku").order_by("sub_order_line")
+        rows = (
+            (
+                line.sub_order_line.order_line.sku.code,
+                line.sub_order_line.order_line.name,
+                line.quantity,
+                line.left_quantity,
+            )
+            for line in lines
+        )
+        return format_html_join("", "<p>{} {} × {} → {}</p>", rows)
+
+
+def stop_badge(work: WarehouseOrder) -> str:
+    """The request to stop and its answer in a coloured word; nothing where there is none."""
+    if work.stop_requested_at is None:
+        return ""
+    if work.stop_answered_at is None:
+        return badge(_("Asked to stop"), "warning", "block")
+    return badge(work.get_stop_answer_display(), "muted", "block")
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
+    """Parcels. Only the carrier's scans and the pipeline move them."""
+
+    export = exporting.SHIPMENTS
+
+    search_fields = ("waybill_number", "number", "sub_order__number", "sub_order__order__number")
+    search_help_text = gettext_lazy("Waybill, shipment, sub-order or order number")
+    list_display = (
+        "number",
+        "waybill_number",
+        "carrier",
+        "order_link",
+        "state_label",
+        "carrier_text",
+        "last_scan_at",
+        "next_event_due",
+        "error_text",
+    )
+    list_select_related = ("carrier", "sub_order__order")
+    list_filter = (("state", ChoicesDropdownFilter), ("carrier", RelatedDropdownFilter), NeedsPersonFilter)
+
+
+@admin.register(TrackingEvent)
+class TrackingEventAdmin(KeysetAdmin):
+    """Scans as the carriers sent them."""
+
+    search_fields = ("shipment__waybill_number", "shipment__number")
+    search_help_text = gettext_lazy("Waybill or shipment number")
+    list_display = (
+        "shipment",
+        "state",
+        "text",
+        "location",
+        "carrier_code",
+        "occurred_at",
+        "received_at",
+    )
+    list_select_related = ("shipment",)
+
+
+@admin.register(VirtualDelivery)
+class VirtualDeliveryAdmin(RowColumns, KeysetAdmin):
+    """Codes and links that were delivered. What they are is the buyer's business: staff see that, and a hint."""
+
+    search_fields = ("sub_order__number",)
+    search_help_text = gettext_lazy("Sub-order number")
+    list_display = ("sub_order", "order_link", "kind", "hint", "delivered_at", "confirmed_at")
+    list_select_related = ("sub_order__order",)
+    fields = readonly_fields = ("sub_order", "kind", "hint", "delivered_at", "confirmed_at")
+    list_filter = (("kind", ChoicesDropdownFilter),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualDelivery]:
+        """Without the content, which no page of the staff's opens."""
+        return super().get_queryset(request).defer("content")
+
+
+class OpenAlertFilter(DropdownFilter):
+    """Open alerts unless others are asked for."""
+
+    title = gettext_lazy("which ones")
+    parameter_name = "which"
+    all_option = ["", gettext_lazy("Open ones")]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """What else can be asked for."""
+        return [("mine", gettext_lazy("Open ones of mine")), ("closed", gettext_lazy("Closed ones"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LogisticsAlert]) -> QuerySet[LogisticsAlert]:
+        """Alerts that are open, open and the reader's own, or closed."""
+        if self.value() == "closed":
+            return queryset.filter(closed_at__isnull=False)
+        rows = queryset.filter(closed_at__isnull=True)
+        return rows.filter(assigned_to=request.user.pk) if self.value() == "mine" else rows
+
+
+@admin.register(LogisticsAlert)
+class LogisticsAlertAdmin(RowColumns, KeysetAdmin):
+    """The work queue of what is late: the gravest first, then the oldest. News closes an alert by itself."""
+
+    keyset = ("-level", "opened_at", "id")
+    search_fields = ("sub_order__number", "sub_order__order__number", "shipment__waybill_number")
+    search_help_text = gettext_lazy("Sub-order, order or waybill number")
+    list_display = (
+        "level_label",
+        "kind",
+        "order_link",
+        "sub_order",
+        "warehouse_order",
+        "shipment",
+        "due_at",
+        "opened_at",
+        "assigned_to",
+        "closed_at",
+    )
+    list_display_links = ("kind",)
+    list_select_related = ("sub_order__order", "warehouse_order", "shipment", "assigned_to")
+    list_filter = (OpenAlertFilter, ("level", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
+    actions = ("assign_to_me", "give_back")
+
+    @display(description=gettext_lazy("level"))
+    def level_label(self, alert: LogisticsAlert) -> str:
+        """The level in its colour."""
+        return badge(alert.get_level_display(), LEVEL_TONES.get(alert.level, "muted"), "notification_important")
+
+    def has_assign_permission(self, request: HttpRequest) -> bool:
+        """Whether the person works on alerts."""
+        return request.user.has_perm("logistics.change_logisticsalert")
+
+    @action(description=gettext_lazy("Assign the selected alerts to me"), permissions=["assign"])
+    def assign_to_me(self, request: HttpRequest, queryset: QuerySet[LogisticsAlert]) -> None:
+        """Who takes an alert is seen by the others."""
+        count = queryset.order_by().filter(closed_at=None).update(assigned_to=request.user.pk)
+        text = ngettext("One alert is yours now.", "%(count)s alerts are yours now.", count)
+        messages.success(request, text % {"count": count})
+
+    @action(description=gettext_lazy("Give the selected alerts back"), permissions=["assign"])
+    def give_back(self, request: HttpRequest, queryset: QuerySet[LogisticsAlert]) -> None:
+        """Somebody else may take them."""
+        count = queryset.order_by().update(assigned_to=None)
+        text = ngettext("One alert is nobody's now.", "%(count)s alerts are nobody's now.", count)
+        messages.success(request, text % {"count": count})

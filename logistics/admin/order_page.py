@@ -1,0 +1,235 @@
+"""What the order's page and list show of warehouses and parcels."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import Count, Max, Prefetch, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from logistics.admin.lists import LEVEL_TONES, stop_badge
+from logistics.models import (
+    LogisticsAlert,
+    Shipment,
+    ShipmentLine,
+    ShipmentState,
+    TrackingEvent,
+    VirtualDelivery,
+    WarehouseOrder,
+    WarehouseOrderLine,
+    WarehouseOrderState,
+)
+from logistics.models.warehouse_order import GIVEN_UP
+from oms.common.desk.lists import YesFilter, one_of
+from orders import panels
+from orders.admin.remarks import moment
+from orders.models import Order
+from orders.panels import Note, Remark
+
+# What is no longer on its way needs no sentence at the top of the page: the sub-order's own says it.
+_SILENT = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.CANCELLED)
+# The scans of a parcel that the page shows; the others are on the parcel's own page.
+MOST_SCANS = 12
+
+
+def _parcels(order: Order) -> Mapping[str, Any] | None:
+    scans = TrackingEvent.objects.order_by("-occurred_at", "-id")
+    works = list(
+        WarehouseOrder.objects.filter(pk__in=_works_of(order))
+        .select_related("warehouse", "connection")
+        .prefetch_related(Prefetch("lines", _with_articles(WarehouseOrderLine.objects.all())))
+        .order_by("id")
+    )
+    shipments = list(
+        Shipment.objects.of_order(order.pk)
+        .select_related("carrier", "sub_order")
+        .prefetch_related(Prefetch("scans", scans), Prefetch("lines", _with_articles(ShipmentLine.objects.all())))
+        .order_by("id")
+    )
+    deliveries = list(
+        VirtualDelivery.objects.filter(sub_order__order=order)
+        .select_related("sub_order")
+        .defer("content")
+        .order_by("id")
+    )
+    alerts = list(
+        LogisticsAlert.objects.filter(sub_order__order=order)
+        .select_related("sub_order", "warehouse_order", "shipment", "assigned_to")
+        .order_by("-id")[:50]
+    )
+    if not (works or shipments or deliveries or alerts):
+        return None
+    return {
+        "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
+        "shipments": [_describe(shipment) for shipment in shipments],
+        "deliveries": deliveries,
+        "alerts": [{"row": alert, "tone": LEVEL_TONES.get(alert.level, "muted")} for alert in alerts],
+        "remarks": [*_alert_remarks(alerts), *_work_remarks(works), *_parcel_remarks(shipments)],
+    }
+
+
+def _works_of(order: Order) -> QuerySet[Any]:
+    lines = WarehouseOrderLine.objects.filter(sub_order_line__sub_order__order=order)
+    return lines.order_by().values("warehouse_order")
+
+
+def _with_articles(lines: QuerySet[Any]) -> QuerySet[Any]:
+    return lines.select_related("sub_order_line__order_line__sku").order_by("sub_order_line")
+
+
+def _describe(shipment: Shipment) -> dict[str, Any]:
+    scans = list(shipment.scans.all())
+    lines = list(shipment.lines.all())
+    return {"row": shipment, "lines": lines, "scans": scans[:MOST_SCANS], "more": len(scans) - MOST_SCANS}
+
+
+def _alert_remarks(alerts: Iterable[LogisticsAlert]) -> Iterator[Remark]:
+    for alert in alerts:
+        if alert.closed_at is None:
+            yield Remark(
+                _("%(number)s: %(alert)s (%(level)s); the next news was due at %(due)s.")
+                % {
+                    "number": alert.shipment or alert.warehouse_order or alert.sub_order,
+                    "alert": alert.get_kind_display(),
+                    "level": alert.get_level_display(),
+                    "due": moment(alert.due_at),
+                },
+                LEVEL_TONES.get(alert.level, "warning"),
+            )
+
+
+def _work_remarks(works: Iterable[WarehouseOrder]) -> Iterator[Remark]:
+    """What a warehouse order waits for, where that is not its warehouse's usual work."""
+    for work in works:
+        values = {
+            "number": work.number,
+            "warehouse": work.warehouse,
+            "attempts": work.attempts,
+            "error": work.last_error,
+        }
+        is_asked = work.stop_requested_at is not None and work.stop_answered_at is None
+        if work.needs_person_since:
+            text = (
+                _("Warehouse %(warehouse)s does not answer whether it stops %(number)s: “%(error)s”.")
+                if is_asked
+                else _("%(number)s could not be sent to warehouse %(warehouse)s: “%(error)s”.")
+            )
+            yield Remark(text % values, "danger")
+        elif work.attempts and work.last_error and work.ready_at:
+            yield Remark(
+                _("%(number)s: warehouse %(warehouse)s did not answer (“%(error)s”); next try at %(at)s.")
+                % {**values, "at": moment(work.ready_at)},
+                "warning",
+            )
+        elif is_asked:
+            yield Remark(
+                _("%(number)s: warehouse %(warehouse)s was asked at %(at)s to stop it and has not answered yet.")
+                % {**values, "at": moment(work.stop_requested_at)},
+                "warning",
+            )
+        elif work.state == WarehouseOrderState.INTENDED:
+            yield Remark(_("%(number)s waits to be sent to warehouse %(warehouse)s.") % values)
+        elif not work.is_current and work.state not in GIVEN_UP:
+            yield Remark(
+                _("%(number)s was given up, but warehouse %(warehouse)s goes on with it: %(state)s.")
+                % {**values, "state": work.get_state_display()},
+                "danger",
+            )
+
+
+def _parcel_remarks(shipments: Iterable[Shipment]) -> Iterator[Remark]:
+    for shipment in shipments:
+        values = {
+            "number": shipment.sub_order.number,
+            "carrier": shipment.carrier.name if shipment.carrier else _("no carrier"),
+            "waybill": shipment.waybill_number or "–",
+            "state": shipment.get_state_display(),
+        }
+        if shipment.needs_person_since:
+            yield Remark(
+                _("Sub-order %(number)s: no waybill from %(carrier)s after %(attempts)s attempts: “%(error)s”.")
+                % {**values, "attempts": shipment.attempts, "error": shipment.last_error},
+                "danger",
+            )
+        elif shipment.attempts and shipment.last_error and shipment.ready_at:
+            yield Remark(
+                _("Sub-order %(number)s: %(carrier)s failed to give a waybill (“%(error)s”); next try at %(at)s.")
+                % {**values, "error": shipment.last_error, "at": moment(shipment.ready_at)},
+                "warning",
+            )
+        elif shipment.state == ShipmentState.CREATED:
+            yield Remark(_("Sub-order %(number)s: %(carrier)s is asked for a waybill.") % values)
+        elif shipment.state not in _SILENT:
+            scan = next(iter(shipment.scans.all()), None)
+            last = (
+                _("last scan %(at)s: %(text)s")
+                % {
+                    "at": moment(scan.occurred_at),
+                    "text": " ".join(filter(None, [scan.location, scan.text or scan.get_state_display()])),
+                }
+                if scan
+                else _("no scan yet")
+            )
+            is_bad = shipment.state in (ShipmentState.LOST, ShipmentState.REJECTED, ShipmentState.FAILED_DELIVERY)
+            yield Remark(
+                _("Sub-order %(number)s: parcel %(waybill)s of %(carrier)s, %(state)s; %(last)s.")
+                % {**values, "last": last},
+                "warning" if is_bad else "info",
+            )
+
+
+def _alert_notes(order_ids: Sequence[int]) -> Mapping[int, Iterable[Note]]:
+    notes: dict[int, list[Note]] = defaultdict(list)
+    counted = (
+        LogisticsAlert.objects.filter(closed_at=None, sub_order__order_id__in=order_ids)
+        .order_by()
+        .values_list("sub_order__order_id", "kind")
+        .annotate(count=Count("id"), worst=Max("level"))
+    )
+    for order_id, kind, count, worst in counted:
+        label = str(LogisticsAlert.Kind(kind).label)
+        text = label if count == 1 else _("%(count)s × %(state)s") % {"count": count, "state": label}
+        notes[order_id].append(Note(text, LEVEL_TONES.get(worst, "warning")))
+    return notes
+
+
+def with_alerts(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Orders that have an open alert."""
+    return orders.filter(one_of(LogisticsAlert.objects.filter(closed_at=None).order_by().values("sub_order__order_id")))
+
+
+class AlertFilter(YesFilter):
+    """Whether something is late."""
+
+    title = gettext_lazy("open alerts")
+    parameter_name = "alerts"
+    condition = staticmethod(with_alerts)
+
+
+def _looks_like_work(text: str) -> bool:
+    return len(text) <= 40 and text.rpartition("-W")[2].isdigit() and text[:16].isdigit()
+
+
+def _orders_of_work(text: str) -> QuerySet[Any]:
+    return WarehouseOrder.objects.filter(number=text.upper()).order_by().values("sub_order__order_id")
+
+
+def _looks_like_waybill(text: str) -> bool:
+    return 6 <= len(text) <= 40 and text.isascii() and text.isalnum()
+
+
+def _orders_of_waybill(text: str) -> QuerySet[Any]:
+    return Shipment.objects.filter(waybill_number=text.upper()).order_by().values("sub_order__order_id")
+
+
+panels.register(
+    panels.Panel(gettext_lazy("Warehouse and parcels"), "admin/logistics/order_panel.html", _parcels, position=20)
+)
+panels.register_row_notes(_alert_notes)
+panels.register_filter(AlertFilter)
+panels.register_tab(
+    panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
+)
+panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work))
+panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))

@@ -1,0 +1,85 @@
+"""Pretended carriers. They answer after plausible delays, by the same facts as a real system's pushes.
+
+A carrier collects, carries and delivers; one parcel in fifty is missed at the first try, one in two hundred is refused
+and comes back.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from zlib import crc32
+
+from logistics.carriers.adapters import Answer, Parcel
+from logistics.models import ShipmentState
+from logistics.warehouses.adapters import sandbox as warehouses
+from oms.common.models import Connection, Topic
+from oms.common.work import facts, sandbox
+
+HOUR = 3600.0
+SYSTEM = "carrier"
+COLLECTS_AFTER = 3 * HOUR
+
+_S = ShipmentState
+_ARRIVES: list[tuple[str, str, float]] = [
+    (_S.COLLECTED, "已揽收", 8 * HOUR),
+    (_S.IN_TRANSIT, "已到达转运中心", 14 * HOUR),
+    (_S.IN_TRANSIT, "已到达派件网点", 6 * HOUR),
+    (_S.OUT_FOR_DELIVERY, "派件中", 3 * HOUR),
+]
+_SIGNED = [(_S.SIGNED, "已签收", 0.0)]
+_MISSED = [(_S.FAILED_DELIVERY, "无人签收,改日再派", 18 * HOUR), (_S.OUT_FOR_DELIVERY, "派件中", 3 * HOUR), *_SIGNED]
+_REFUSED = [
+    (_S.REJECTED, "收件人拒收", 4 * HOUR),
+    (_S.RETURNING, "退回途中", 24 * HOUR),
+    (_S.RETURNED, "已退回仓库", 0.0),
+]
+
+
+class SandboxCarrier:
+    """See `logistics.carriers.adapters.CarrierSystem`."""
+
+    def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
+        """Every parcel gets a waybill, the same again when asked again; the warehouse may then ship it."""
+        waybills = {parcel.reference: waybill_of(parcel) for parcel in parcels}
+        sandbox.put(
+            SYSTEM,
+            [
+                (
+                    parcel.reference,
+                    {"carrier": parcel.carrier, "waybill": waybills[parcel.reference], "city": parcel.city},
+                    sandbox.delay(COLLECTS_AFTER),
+                )
+                for parcel in parcels
+            ],
+            connection_id=link.pk,
+        )
+        warehouses.waybill_came([parcel.warehouse_order for parcel in parcels])
+        return {reference: Answer(taken=True, waybill=waybill) for reference, waybill in waybills.items()}
+
+
+def waybill_of(parcel: Parcel) -> str:
+    """A number of the form that the carrier's waybills have: its code and 13 digits."""
+    digest = blake2b(parcel.reference.encode(), digest_size=8).digest()
+    return f"{parcel.carrier}{int.from_bytes(digest, 'big') % 10**13:013d}"
+
+
+def report(jobs: list[sandbox.Due]) -> None:
+    """Say where the parcels are, as the carriers' pushes would."""
+    news: dict[int, list[facts.News]] = {}
+    for job in jobs:
+        story = _story(job.reference)
+        state, text, after = story[job.step]
+        body = {"carrier": job.data["carrier"], "text": text, "location": job.data["city"] if job.step >= 2 else ""}
+        told = facts.News(f"{job.data['waybill']}-{job.step}", state, job.data["waybill"], job.due_at, body)
+        news.setdefault(job.connection_id or 0, []).append(told)
+        job.next_due = job.due_at + sandbox.delay(after) if job.step + 1 < len(story) else None
+    for connection_id, of_one in news.items():
+        facts.receive(connection_id, Topic.CARRIER, of_one)
+
+
+def _story(reference: str) -> list[tuple[str, str, float]]:
+    """What happens to a parcel; decided by its number, so that every step tells of the same story."""
+    lot = crc32(reference[::-1].encode()) % 200
+    return [*_ARRIVES, *(_REFUSED if lot == 0 else _MISSED if lot < 4 else _SIGNED)]
+
+
+CARRIER = SandboxCarrier()

@@ -1,0 +1,70 @@
+"""Parcels that are to be: a shipment with lines for the units of a warehouse order that are in none yet."""
+
+from collections.abc import Sequence
+
+from django.db import connection
+
+from inventory.models import Warehouse
+from logistics.carriers import choosing
+from logistics.models import Direction, ShipmentState
+from logistics.watching import deadlines
+from oms.common.copying import array
+from oms.common.work import nudging
+
+# Units of the lines of warehouse orders (ids: a parameter `ids`) that are in no parcel.
+UNPARCELLED = f"""
+    SELECT wl.warehouse_order_id, wl.sub_order_line_id, wl.quantity - coalesce(sum(x.quantity), 0)::int AS units
+    FROM logistics_warehouseorderline wl
+    LEFT JOIN (logistics_shipment h JOIN logistics_shipmentline x ON x.shipment_id = h.id)
+      ON h.warehouse_order_id = wl.warehouse_order_id AND x.sub_order_line_id = wl.sub_order_line_id
+        AND h.state <> '{ShipmentState.CANCELLED}'
+    WHERE wl.warehouse_order_id = ANY(%(ids)s::bigint[])
+    GROUP BY wl.warehouse_order_id, wl.sub_order_line_id
+    HAVING wl.quantity > coalesce(sum(x.quantity), 0)
+"""
+
+
+def intend(warehouse_order_ids: Sequence[int]) -> None:
+    """Write a parcel for each of the locked warehouse orders that has units in none yet, one statement. It goes to the
+    carrier that is tried first; one whose waybill the warehouse brings only waits for it."""
+    if not warehouse_order_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH unparcelled AS MATERIALIZED ({UNPARCELLED}), carrier AS ({choosing.FIRST}), weighed AS (
+                SELECT u.warehouse_order_id, sum(u.units * k.weight_g) AS weight_g
+                FROM unparcelled u
+                JOIN orders_suborderline l ON l.id = u.sub_order_line_id
+                JOIN orders_orderline ol ON ol.id = l.order_line_id
+                JOIN inventory_sku k ON k.id = ol.sku_id
+                GROUP BY u.warehouse_order_id
+            ), parcel AS (
+                INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, carrier_id,
+                    connection_id, state, weight_g, ready_at, expected_event, next_event_due)
+                SELECT s.number || '-S' || (
+                        1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
+                    s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN c.id END,
+                    CASE WHEN we_buy THEN c.connection_id END, '{ShipmentState.CREATED}', g.weight_g,
+                    CASE WHEN we_buy THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
+                FROM weighed g
+                JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
+                JOIN orders_suborder s ON s.id = w.sub_order_id
+                JOIN inventory_warehouse i ON i.id = w.warehouse_id
+                CROSS JOIN LATERAL (
+                    SELECT i.waybill_when <> '{Warehouse.WaybillWhen.OWN}' AND w.is_current AS we_buy) AS how
+                LEFT JOIN carrier c ON true
+                ORDER BY w.id
+                RETURNING id, warehouse_order_id
+            )
+            INSERT INTO logistics_shipmentline (shipment_id, sub_order_line_id, quantity)
+            SELECT p.id, u.sub_order_line_id, u.units
+            FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
+            """,
+            {
+                "ids": array(warehouse_order_ids),
+                "event": deadlines.WAYBILL.event,
+                "within": deadlines.WAYBILL.seconds,
+            },
+        )
+    nudging.nudge("dispatch")

@@ -1,0 +1,36 @@
+"""What carriers tell us, whatever their protocol.
+
+A message of a carrier is a fact with the topic `carrier`. Its `subject` is a waybill number, its `kind` one of
+`ShipmentState` from `collected` on, and its key unique in the connection, such as the waybill with the number of the
+scan. Everything in the body may be left out:
+
+    {"carrier": "SF", "text": "已揽收", "location": "北京", "code": "50"}
+
+`carrier` is a carrier's code here, told by connections that speak for several; `code` is the carrier's own for what
+happened.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+_Text = Annotated[str, msgspec.Meta(max_length=2000)]
+_Short = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """The body of a carrier's message."""
+
+    carrier: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    text: _Text = ""
+    location: _Short = ""
+    code: _Short = ""
+
+
+NOTHING_SAID = Scan()
+
+
+def read(body: Mapping[str, Any]) -> Scan:
+    """The body of a message. Raises msgspec.ValidationError naming the field that is wrong."""
+    return msgspec.convert(body, Scan) if body else NOTHING_SAID

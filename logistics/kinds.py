@@ -1,0 +1,235 @@
+"""The kinds of timeline events about warehouses, parcels, virtual goods and alerts; see `orders.kinds`."""
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from logistics.models import LogisticsAlert, ShipmentState
+from orders import story
+from orders.kinds import EventKind, Tone, event
+
+
+def _tell_refusal(data: story.Data) -> str:
+    if data.get("text"):
+        return gettext("Warehouse %(warehouse)s refused sub-order %(number)s: %(text)s") % data
+    return gettext("Warehouse %(warehouse)s refused sub-order %(number)s.") % data
+
+
+RELEASED = event(
+    "released",
+    _("Sub-order %(number)s was sent to warehouse %(warehouse)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.released": "It was sent to the warehouse."},
+    tone="info",
+    icon="send",
+    for_buyer=True,
+)
+WAREHOUSE_REFUSED = event(
+    "warehouse_refused",
+    _tell_refusal,
+    ("number", "warehouse"),
+    private=("text",),
+    moves="sub_order",
+    news={"sub_order.refused": "The warehouse refused it."},
+    tone="danger",
+    icon="thumb_down",
+)
+WAREHOUSE_ACCEPTED = event(
+    "warehouse_accepted",
+    _("Warehouse %(warehouse)s accepted sub-order %(number)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.accepted": "The warehouse took it."},
+    tone="info",
+    icon="assignment_turned_in",
+    for_buyer=True,
+)
+WAREHOUSE_PICKING = event(
+    "warehouse_picking",
+    _("Warehouse %(warehouse)s is picking sub-order %(number)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.picking": "Its goods are being collected."},
+    tone="info",
+    icon="shelves",
+    for_buyer=True,
+)
+WAREHOUSE_PACKED = event(
+    "warehouse_packed",
+    _("Warehouse %(warehouse)s packed sub-order %(number)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.packed": "The parcel is closed."},
+    tone="info",
+    icon="package_2",
+    for_buyer=True,
+)
+WAREHOUSE_SHIPPED = event(
+    "warehouse_shipped",
+    _("Sub-order %(number)s left warehouse %(warehouse)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.shipped": "It left the warehouse."},
+    tone="success",
+    icon="local_shipping",
+    for_buyer=True,
+)
+CANCEL_REFUSED = event(
+    "cancel_refused",
+    _("The warehouse could not stop sub-order %(number)s any more."),
+    ("number", "warehouse"),
+    private=("text",),
+    tone="danger",
+    icon="running_with_errors",
+)
+RELEASE_UNDONE = event(
+    "release_undone",
+    _("The warehouse got sub-order %(number)s after its cancellation, and was told to drop it."),
+    ("number", "warehouse"),
+    tone="warning",
+    icon="undo",
+)
+WAYBILL = event(
+    "waybill",
+    _("Sub-order %(number)s: %(carrier)s issued waybill %(waybill)s."),
+    ("number", "carrier", "waybill"),
+    news={"shipment.waybill_issued": "The carrier issued a waybill."},
+    tone="info",
+    icon="barcode",
+    for_buyer=True,
+)
+WAYBILL_REFUSED = event(
+    "waybill_refused",
+    _("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s"),
+    ("number", "carrier"),
+    private=("text",),
+    tone="warning",
+    icon="barcode",
+)
+DELIVERED = event(
+    "delivered",
+    _("Sub-order %(number)s was delivered."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.delivered": "The buyer has it."},
+    tone="success",
+    icon="where_to_vote",
+    for_buyer=True,
+)
+SUB_ORDER_REJECTED = event(
+    "sub_order_rejected",
+    _("The buyer refused sub-order %(number)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.rejected": "The buyer refused it."},
+    tone="warning",
+    icon="thumb_down",
+)
+SUB_ORDER_RETURNED = event(
+    "sub_order_returned",
+    _("Sub-order %(number)s is back in warehouse %(warehouse)s."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.returned": "It is back in the warehouse."},
+    tone="warning",
+    icon="assignment_return",
+)
+VIRTUAL_DELIVERED = event(
+    "virtual_delivered",
+    _("Sub-order %(number)s: the virtual goods were delivered to the buyer."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.delivered": "The code was delivered."},
+    tone="success",
+    icon="key",
+    for_buyer=True,
+)
+
+
+def _scan(state: ShipmentState, what: object, meaning: str, tone: Tone, icon: str) -> EventKind:
+    """What a carrier's scan says; the kind is called like the parcel's state."""
+
+    def tell(data: story.Data) -> str:
+        values = {"what": str(what), "parcel": data.get("waybill") or data["number"]}
+        detail = " · ".join(str(data[key]) for key in ("location", "text") if data.get(key))
+        if detail:
+            return gettext("%(what)s (%(parcel)s): %(detail)s") % {**values, "detail": detail}
+        return gettext("%(what)s (%(parcel)s).") % values
+
+    return event(
+        state.value,
+        tell,
+        ("number", "waybill", "location"),
+        private=("text",),
+        news={f"shipment.{state}": meaning},
+        tone=tone,
+        icon=icon,
+        for_buyer=True,
+    )
+
+
+_S = ShipmentState
+SCANS = {
+    ShipmentState(kind.code): kind
+    for kind in (
+        _scan(_S.COLLECTED, _("The carrier has the parcel"), "The carrier has the parcel.", "info", "hand_package"),
+        _scan(_S.IN_TRANSIT, _("The parcel is on its way"), "The parcel is on its way.", "info", "local_shipping"),
+        _scan(_S.OUT_FOR_DELIVERY, _("A courier is bringing the parcel"), "A courier is bringing it.", "info", "moped"),
+        _scan(_S.FAILED_DELIVERY, _("The delivery failed"), "A delivery failed.", "warning", "home_pin"),
+        _scan(
+            _S.INTERCEPTING,
+            _("The carrier is asked to stop the parcel"),
+            "The carrier is asked to stop it.",
+            "warning",
+            "pan_tool",
+        ),
+        _scan(_S.SIGNED, _("The parcel was signed for"), "It was signed for.", "success", "signature"),
+        _scan(_S.REJECTED, _("The buyer refused the parcel"), "The buyer refused it.", "warning", "thumb_down"),
+        _scan(_S.RETURNING, _("The parcel is on its way back"), "It is on its way back.", "warning", "u_turn_left"),
+        _scan(
+            _S.RETURNED,
+            _("The parcel is back in the warehouse"),
+            "It is back in the warehouse.",
+            "warning",
+            "assignment_return",
+        ),
+        _scan(_S.LOST, _("The parcel is lost"), "The carrier lost it.", "danger", "report"),
+    )
+}
+
+_ALERT_DATA = ("number", "alert", "level")
+
+
+def _tell_alert(sentence: object) -> object:
+    def tell(data: story.Data) -> str:
+        alert = story.word(dict(LogisticsAlert.Kind.choices), data["alert"])
+        levels = {str(value): label for value, label in LogisticsAlert.Level.choices}
+        return str(sentence) % {"number": data["number"], "alert": alert, "level": story.word(levels, data["level"])}
+
+    return tell
+
+
+ALERT_OPENED = event(
+    "alert_opened",
+    _tell_alert(_("Alert on %(number)s (%(level)s): %(alert)s.")),
+    None,
+    private=_ALERT_DATA,
+    tone="warning",
+    icon="notification_important",
+)
+ALERT_ESCALATED = event(
+    "alert_escalated",
+    _tell_alert(_("The alert on %(number)s was raised to %(level)s: %(alert)s.")),
+    None,
+    private=_ALERT_DATA,
+    tone="danger",
+    icon="notification_important",
+)
+ALERT_CLOSED = event(
+    "alert_closed",
+    _tell_alert(_("The alert on %(number)s is closed: %(alert)s.")),
+    None,
+    private=_ALERT_DATA,
+    tone="muted",
+    icon="notifications_off",
+)

@@ -1,0 +1,22 @@
+"""How warehouse orders and parcels are named on tickets, and tried again from them."""
+
+from functools import partial
+
+from logistics import retrying
+from logistics.models import Shipment, WarehouseOrder
+from oms.common import tickets
+from oms.common.desk.ticket_words import rows_of
+from orders.actors import Actor
+from orders.models import ActorKind
+
+RETRY = "logistics.retry_warehouseorder"
+
+
+def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -> None:
+    retrying.retry(model, row_id, actor=Actor(ActorKind.STAFF, by))
+
+
+for _model in (WarehouseOrder, Shipment):
+    _kind = _model.ticket_subject.kind
+    tickets.register_subject(_kind, rows_of(_model, "number"))
+    tickets.register_retry(_kind, tickets.Retry(RETRY, partial(_retry, _model)))

@@ -1,0 +1,57 @@
+"""Warehouse systems, each one module behind a small protocol, found by the protocol of its connection.
+
+A call is answered at once with taken or refused; no answer for a reference, or an exception, means unknown: the same
+reference is asked again later, which every adapter must recognise. What the warehouse does comes back as facts (see
+`logistics.warehouses.notices`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from oms.common.metrics import measured
+from oms.common.models import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a warehouse said at once: taken or refused. `is_later`: it took the question, the answer is a fact."""
+
+    taken: bool
+    reason: str = ""
+    is_later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A warehouse order to be sent: its number is the reference. `waybill` and `carrier` are given where the parcel has
+    them already. An adapter that tells the warehouse more reads it by `logistics.warehouses.contents`."""
+
+    reference: str
+    warehouse: str
+    carrier: str = ""
+    waybill: str = ""
+    brings_waybill: bool = False
+
+
+class WarehouseSystem(Protocol):
+    """What the OMS needs of a WMS."""
+
+    def release(self, link: Connection, requests: Sequence[Request]) -> Mapping[str, Answer]:
+        """Hand over warehouse orders to be packed; answers by reference."""
+
+    def cancel(self, link: Connection, references: Sequence[str]) -> Mapping[str, Answer]:
+        """Ask to stop warehouse orders, by number; taken means that it will not leave, or was never known."""
+
+
+# The module of each protocol that warehouses speak.
+_MODULES = {"sandbox": "sandbox", "json": "signed_json"}
+
+
+def of(link: Connection) -> WarehouseSystem:
+    """The adapter that speaks the connection's protocol. Raises LookupError where there is none."""
+    if link.protocol not in _MODULES:
+        raise LookupError(f"no warehouse is asked by the protocol {link.protocol}")
+    module = import_module(f"{__name__}.{_MODULES[link.protocol]}")
+    return measured(module.WAREHOUSE, system="warehouse", name=link.protocol)

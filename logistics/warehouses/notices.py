@@ -1,0 +1,86 @@
+"""What warehouses tell us, whatever their protocol.
+
+A message of a warehouse is a fact with the topic `warehouse`. Its `subject` is the number of a warehouse order, its
+`kind` one of `Notice`, its body a `Report`: what was done, and from the packing on in which parcels. Everything in a
+body may be left out.
+
+    {"text": "…", "carrier": "SF", "waybill": "SF100…", "weight_g": 520, "lines": [{"line": "4711", "quantity": 2}]}
+    {"parcels": [{"carrier": "SF", "waybill": "SF100…", "lines": [{"line": "4711", "quantity": 1}]}, …]}
+
+`carrier` is a carrier's code here; the carrier and waybill are those that are really on the parcel. `line` is the
+reference that the line had in our request. A report without `lines` is about all of the order's units.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Notice(models.TextChoices):
+    """What a warehouse says of a warehouse order."""
+
+    ACCEPTED = "accepted", _("Accepted")
+    REFUSED = "refused", _("Refused")
+    PICKING = "picking", _("Picking")
+    PACKED = "packed", _("Packed")
+    # Some left, more will follow. The lines of each such notice are units that left now, beside those before.
+    PARTLY_SHIPPED = "partly_shipped", _("Partly shipped")
+    # All left that ever will: lines of fewer units than were asked for say that the others stay.
+    SHIPPED = "shipped", _("Shipped")
+    # It will not leave: by our request, or because the warehouse dropped it.
+    STOPPED = "stopped", _("Stopped")
+    NOT_STOPPED = "not_stopped", _("Could not be stopped")
+
+
+_Text = Annotated[str, msgspec.Meta(max_length=2000)]
+_Code = Annotated[str, msgspec.Meta(max_length=20)]
+_Waybill = Annotated[str, msgspec.Meta(max_length=40)]
+_Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
+class ReportedLine(msgspec.Struct, frozen=True):
+    """Units of a line, by the reference that we gave it."""
+
+    line: str
+    quantity: _Units
+
+
+class ReportedParcel(msgspec.Struct, frozen=True):
+    """A parcel, and what is in it; without lines, all that is in no other."""
+
+    carrier: _Code = ""
+    waybill: _Waybill = ""
+    weight_g: _Weight = 0
+    lines: Sequence[ReportedLine] = ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The body of a warehouse's notice."""
+
+    text: _Text = ""
+    carrier: _Code = ""
+    waybill: _Waybill = ""
+    weight_g: _Weight = 0
+    lines: Sequence[ReportedLine] = ()
+    parcels: Sequence[ReportedParcel] = ()
+
+    @property
+    def all_parcels(self) -> Sequence[ReportedParcel]:
+        """The parcels it tells of; one where it names none but says something of what is packed."""
+        if self.parcels:
+            return self.parcels
+        if self.waybill or self.lines:
+            return (ReportedParcel(self.carrier, self.waybill, self.weight_g, self.lines),)
+        return ()
+
+
+NOTHING_SAID = Report()
+
+
+def read(body: Mapping[str, Any]) -> Report:
+    """The body of a notice. Raises msgspec.ValidationError naming the field that is wrong."""
+    return msgspec.convert(body, Report) if body else NOTHING_SAID

@@ -1,0 +1,279 @@
+"""What can happen to an order: the one table of the kinds of timeline events.
+
+A kind says how staff read it, what merchants may read of it and are told by webhooks, whether the buyer sees it, and
+how it looks. Apps above have a `kinds.py` of their own, which adds theirs by the same call; all are loaded when the
+site starts. The database takes no event of a kind that is in none of them (`orders.events`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from oms.merchants.webhooks import endpoints
+from orders import story
+from orders.models import OrderEvent
+
+Tone = Literal["muted", "info", "success", "warning", "danger"]
+# What news can be about; a type of news begins with it, as in `order.split`.
+SUBJECTS = frozenset({"order", "payment", "refund", "sub_order", "shipment", "settlement"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """A kind of timeline event; as text it is its code.
+
+    `sentence` is what staff read: with placeholders for the event's data, or a function of the data. `public` names the
+    data that merchants read, None hides such events from them; `private` names the data that only staff read. An event
+    that `moves` tells the state that an order or sub-order came from and went to. `news` are the types of webhooks that
+    tell it, each with its meaning. `tone` and `icon` (of Material Symbols) are how it looks.
+    """
+
+    code: str
+    sentence: Promise | Callable[[story.Data], str]
+    public: frozenset[str] | None
+    private: frozenset[str]
+    moves: Literal["order", "sub_order"] | None
+    news: Mapping[str, str]
+    tone: Tone
+    icon: str
+    for_buyer: bool
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """All data that such an event may have."""
+        return self.private | (self.public or frozenset())
+
+    def tell(self, data: Mapping[str, Any]) -> str:
+        """What an event with this data says, in the active language. What the data lacks shows as a dash."""
+        if callable(self.sentence):
+            return self.sentence(story.Data(data))
+        return story.fill(self.sentence, data)
+
+
+_known: dict[str, EventKind] = {}
+
+
+def event(
+    code: str,
+    sentence: Any,
+    public: Iterable[str] | None,
+    *,
+    tone: Tone,
+    icon: str,
+    private: Iterable[str] = (),
+    moves: Literal["order", "sub_order"] | None = None,
+    news: Mapping[str, str] | None = None,
+    for_buyer: bool = False,
+) -> EventKind:
+    """Add a kind of event to the table; see EventKind. Raises ValueError for a code that is taken, and for news of a
+    subject that nobody can be told of."""
+    if code in _known:
+        raise ValueError(f"two kinds of events are called {code}")
+    strange = {kind for kind in news or {} if kind.partition(".")[0] not in SUBJECTS}
+    if strange:
+        raise ValueError(f"news of {code} must be about one of {', '.join(sorted(SUBJECTS))}, not {strange}")
+    shown = None if public is None else frozenset(public)
+    kind = EventKind(code, sentence, shown, frozenset(private), moves, dict(news or {}), tone, icon, for_buyer)
+    endpoints.register_types(kind.news)
+    _known[code] = kind
+    return kind
+
+
+def known() -> Mapping[str, EventKind]:
+    """Every kind of every app, by code."""
+    return _known
+
+
+def hidden_from_merchants() -> list[str]:
+    """The codes of events that merchants do not see."""
+    return [kind.code for kind in _known.values() if kind.public is None]
+
+
+def tell(event: OrderEvent) -> str:
+    """What the event says, in the active language. One of a kind that is no longer known shows its code and data."""
+    kind = _known.get(event.kind)
+    return kind.tell(event.data or {}) if kind else story.tell_unknown(event.kind, event.data)
+
+
+# --- Orders
+
+RECEIVED = event(
+    "received",
+    _("The order was received."),
+    (),
+    moves="order",
+    news={"order.created": "The order was stored."},
+    tone="info",
+    icon="inbox",
+)
+IMPORTED = event("imported", _("The order was imported as it ended elsewhere."), (), tone="muted", icon="history")
+REVIEW_STARTED = event(
+    "review_started",
+    _("Paid for; the review begins."),
+    (),
+    moves="order",
+    news={"order.in_review": "Paid for; the review begins."},
+    tone="info",
+    icon="policy",
+)
+HELD = event(
+    "held",
+    _("Held: %(reason)s"),
+    (),
+    private=("reason",),
+    news={"order.held": "A hold was opened: the order may not go on."},
+    tone="danger",
+    icon="front_hand",
+)
+HOLD_RELEASED = event(
+    "hold_released",
+    story.tell_release,
+    (),
+    private=("reason", "note"),
+    news={"order.hold_released": "A hold was released."},
+    tone="info",
+    icon="lock_open",
+)
+APPROVED = event(
+    "approved",
+    _("The review found nothing more to hold; the order may be split."),
+    (),
+    moves="order",
+    news={"order.approved": "The review is over; it may be split."},
+    tone="info",
+    icon="fact_check",
+)
+SPLIT = event(
+    "split",
+    story.tell_split,
+    ("parts",),
+    moves="order",
+    news={
+        "order.split": "It became sub-orders.",
+        "sub_order.created": "It came to be, by splitting the order.",
+    },
+    tone="info",
+    icon="call_split",
+)
+COMPLETED = event(
+    "completed",
+    _("The order is completed."),
+    (),
+    moves="order",
+    news={"order.completed": "All that was not cancelled is completed."},
+    tone="success",
+    icon="task_alt",
+)
+CLOSED = event(
+    "closed",
+    _("The order is closed: everything was refused or came back."),
+    (),
+    moves="order",
+    news={"order.closed": "Everything was refused or came back."},
+    tone="warning",
+    icon="inventory",
+)
+CANCELLED = event(
+    "cancelled",
+    _("The order was cancelled: %(reason)s"),
+    ("reason",),
+    moves="order",
+    news={"order.cancelled": "It was cancelled."},
+    tone="danger",
+    icon="block",
+)
+CANCEL_REQUESTED = event(
+    "cancel_requested",
+    _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s."),
+    ("reason", "numbers"),
+    news={"order.cancel_requested": "The warehouses are asked to stop."},
+    tone="warning",
+    icon="do_not_disturb_on",
+)
+UNITS_CANCELLED = event(
+    "units_cancelled", story.tell_units, ("reason", "units"), tone="warning", icon="remove_shopping_cart"
+)
+RECIPIENT_CHANGED = event(
+    "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
+)
+NOTE = event("note", _("Note: %(text)s"), None, private=("text",), tone="muted", icon="edit_note")
+MERCHANT_NOTE = event(
+    "merchant_note", _("Note of the merchant: %(text)s"), ("text",), tone="muted", icon="sticky_note_2"
+)
+RETRIED = event(
+    "retried",
+    _("%(number)s was given back to its stage to try again."),
+    None,
+    private=("number", "error"),
+    tone="muted",
+    icon="refresh",
+)
+
+# --- Sub-orders
+
+PARTED = event(
+    "parted",
+    story.tell_parted,
+    ("number", "parts", "short"),
+    private=("why",),
+    news={"sub_order.created": "It was split off another one for a shortage."},
+    tone="info",
+    icon="call_split",
+)
+ALLOCATED = event(
+    "allocated",
+    _("Sub-order %(number)s: warehouse %(warehouse)s was chosen and the stock reserved."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.allocated": "A warehouse was chosen and the stock reserved."},
+    tone="info",
+    icon="warehouse",
+)
+BACKORDERED = event(
+    "backordered",
+    story.tell_shortage,
+    ("number", "short", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.backordered": "It waits for stock."},
+    tone="warning",
+    icon="hourglass_empty",
+)
+SOURCED_ANEW = event(
+    "sourced_anew",
+    _("Sub-order %(number)s goes to another region: its warehouse is chosen anew."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    tone="warning",
+    icon="alt_route",
+)
+SUB_ORDER_CANCELLED = event(
+    "sub_order_cancelled",
+    _("Sub-order %(number)s was cancelled."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.cancelled": "It was cancelled."},
+    tone="danger",
+    icon="block",
+)
+RECEIPT_CONFIRMED = event(
+    "receipt_confirmed",
+    _("The buyer confirmed the receipt of sub-order %(number)s."),
+    ("number", "warehouse"),
+    tone="success",
+    icon="thumb_up",
+)
+SUB_ORDER_COMPLETED = event(
+    "sub_order_completed",
+    _("Sub-order %(number)s is completed."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    news={"sub_order.completed": "Its receipt is certain."},
+    tone="success",
+    icon="task_alt",
+)

@@ -1,0 +1,98 @@
+"""The kinds of timeline events about money; see `orders.kinds`."""
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orders import story
+from orders.kinds import event
+from payments.models import RefundReason
+
+
+def _tell_refund(data: story.Data) -> str:
+    reason = story.word(dict(RefundReason.choices), data["reason"])
+    return story.fill(gettext("Refund %(number)s of %(amount)s yuan is due: %(reason)s."), {**data, "reason": reason})
+
+
+PAYMENT_REQUESTED = event(
+    "payment_requested",
+    _("%(amount)s yuan were requested through %(provider)s."),
+    ("number", "amount", "provider"),
+    news={"payment.requested": "The buyer was asked to pay."},
+    tone="info",
+    icon="request_quote",
+)
+PAID = event(
+    "paid",
+    _("%(amount)s yuan were paid through %(provider)s."),
+    ("number", "amount", "provider"),
+    news={"payment.succeeded": "Money came in."},
+    tone="success",
+    icon="payments",
+    for_buyer=True,
+)
+CAPTURED_TWICE = event(
+    "captured_twice",
+    _("%(provider)s reported payment %(number)s once more: %(amount)s yuan, notice %(notice)s."),
+    ("number", "amount", "provider"),
+    private=("notice",),
+    tone="danger",
+    icon="content_copy",
+)
+PAYMENT_FAILED = event(
+    "payment_failed",
+    _("The payment of %(amount)s yuan through %(provider)s failed."),
+    ("number", "amount", "provider"),
+    news={"payment.failed": "The payment failed."},
+    tone="danger",
+    icon="credit_card_off",
+)
+PAYMENT_EXPIRED = event(
+    "payment_expired",
+    _("Payment %(number)s is not asked for any more."),
+    ("number", "amount"),
+    news={"payment.expired": "The buyer is asked for it no longer."},
+    tone="warning",
+    icon="timer_off",
+)
+REFUND_INTENDED = event(
+    "refund_intended",
+    _tell_refund,
+    ("number", "amount", "reason"),
+    news={"refund.created": "Money is to go back to the buyer."},
+    tone="warning",
+    icon="currency_exchange",
+)
+REFUNDED = event(
+    "refunded",
+    _("Refund %(number)s: %(amount)s yuan went back to the buyer."),
+    ("number", "amount", "provider"),
+    news={"refund.succeeded": "Money went back."},
+    tone="success",
+    icon="currency_exchange",
+    for_buyer=True,
+)
+REFUND_FAILED = event(
+    "refund_failed",
+    _("Refund %(number)s of %(amount)s yuan failed."),
+    ("number", "amount", "provider"),
+    news={"refund.failed": "The provider refused to send money back."},
+    tone="danger",
+    icon="credit_card_off",
+)
+PAID_OUT = event(
+    "paid_out",
+    _("Refund %(number)s of %(amount)s yuan was paid out by hand: %(note)s"),
+    ("number", "amount"),
+    private=("note",),
+    tone="info",
+    icon="account_balance",
+)
+SETTLED = event(
+    "settled",
+    _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
+    None,
+    private=("number", "net"),
+    news={"settlement.opened": "What is due to who fulfilled it was worked out."},
+    tone="info",
+    icon="receipt_long",
+)
