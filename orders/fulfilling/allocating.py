@@ -76,15 +76,25 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id AS region_code,
-                s.refused_by
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
-        names = [column.name for column in cursor.description]
-        plans = {row[0]: Plan(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()}
+        plans = {
+            key: Plan(
+                id=key,
+                order_id=order_id,
+                number=number,
+                state=state,
+                merchant_id=merchant_id,
+                storage_class=storage_class,
+                region_code=region_code,
+                refused_by=refused_by,
+            )
+            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by in cursor.fetchall()
+        }
         cursor.execute(
             """
             SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity
