@@ -24,11 +24,16 @@ def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 class Rows(NamedTuple):
-    """Rows for the columns of a table; columns left out take the database's defaults."""
+    """Rows for a table, each with its values by column: all name the same columns, in the same order. Columns left out
+    take the database's defaults."""
 
     table: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
+    rows: Sequence[Mapping[str, object]]
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that the rows name."""
+        return tuple(self.rows[0]) if self.rows else ()
 
 
 # Up to so many rows one statement is quicker than a COPY for each table.
@@ -42,11 +47,12 @@ def write_tables(*tables: Rows) -> None:
     """
     if sum([len(part.rows) for part in tables]) > FEW_ROWS:
         for part in tables:
-            copy_rows(*part)
+            if part.rows:
+                copy_rows(part.table, part.columns, (tuple(row.values()) for row in part.rows))
         return
     inserts = [_insert(part) for part in tables if part.rows]
     if inserts:
-        _execute(inserts, [_json_rows(part) for part in tables if part.rows])
+        _execute(inserts, [records(part.rows) for part in tables if part.rows])
 
 
 def write_at_once(*tables: Rows, lock: int) -> bool:
@@ -57,12 +63,12 @@ def write_at_once(*tables: Rows, lock: int) -> bool:
     """
     inserts = [f"{_insert(part)} CROSS JOIN lock WHERE lock.is_free" for part in tables]
     locking = "lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(%s) AS is_free)"
-    return _execute(inserts, [lock, *map(_json_rows, tables)], locking) > 0
+    return _execute(inserts, [lock, *(records(part.rows) for part in tables)], locking) > 0
 
 
 def write_new(part: Rows) -> int:
     """Write those of the rows that conflict with no other; how many."""
-    return _execute([f"{_insert(part)} ON CONFLICT DO NOTHING"], [_json_rows(part)])
+    return _execute([f"{_insert(part)} ON CONFLICT DO NOTHING"], [records(part.rows)])
 
 
 def _insert(part: Rows) -> str:
@@ -79,13 +85,9 @@ def _execute(inserts: list[str], values: list[Any], *before: str) -> int:
     return len(fetch_prepared(sql, values))
 
 
-def _json_rows(part: Rows) -> str:
-    """The rows as one parameter: the statement's text stays the same whatever their number, and psycopg knows it."""
-    return records(dict(zip(part.columns, row, strict=True)) for row in part.rows)
-
-
 def records(rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows, by column, as one parameter for `json_populate_recordset(NULL::table, %s::json)`."""
+    """Rows, by column, as one parameter for `json_populate_recordset(NULL::table, %s::json)`: the statement's text is
+    the same whatever their number, and psycopg knows it."""
     return msgspec.json.encode(list(rows)).decode()
 
 

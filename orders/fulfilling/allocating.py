@@ -82,7 +82,19 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
             """,
             [ids],
         )
-        plans = {row[0]: Plan(*row) for row in cursor.fetchall()}
+        plans = {
+            key: Plan(
+                id=key,
+                order_id=order_id,
+                number=number,
+                state=state,
+                merchant_id=merchant_id,
+                storage_class=storage_class,
+                region_code=region_code,
+                refused_by=refused_by,
+            )
+            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by in cursor.fetchall()
+        }
         cursor.execute(
             """
             SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity

@@ -15,10 +15,6 @@ from orders.intake.bodies import HISTORICAL_STATES, HistoricalBody
 from orders.intake.checking import CheckedOrder, Refusals
 from orders.models.order import FulfilmentState, OrderPaymentState, OrderState, PaymentMethod
 
-COLUMNS = (
-    *("is_historical", "fulfilment_state", "paid_amount", "refunded_amount", "completed_at", "cancelled_at"),
-    "ready_at",
-)
 _FULFILMENT = {
     OrderState.COMPLETED: FulfilmentState.DELIVERED,
     OrderState.CANCELLED: FulfilmentState.CANCELLED,
@@ -37,17 +33,17 @@ class Ending:
     finished_at: datetime
     paid_at: datetime | None
 
-    def columns(self) -> tuple[object, ...]:
-        """The values of COLUMNS."""
-        return (
-            True,
-            _FULFILMENT[self.state].value,
-            fen_text(self.paid),
-            fen_text(self.refunded),
-            self.finished_at if self.state == OrderState.COMPLETED else None,
-            self.finished_at if self.state == OrderState.CANCELLED else None,
-            None,
-        )
+    def columns(self) -> dict[str, object]:
+        """What an order of the past has beyond others, by column."""
+        return {
+            "is_historical": True,
+            "fulfilment_state": _FULFILMENT[self.state].value,
+            "paid_amount": fen_text(self.paid),
+            "refunded_amount": fen_text(self.refunded),
+            "completed_at": self.finished_at if self.state == OrderState.COMPLETED else None,
+            "cancelled_at": self.finished_at if self.state == OrderState.CANCELLED else None,
+            "ready_at": None,
+        }
 
 
 def ending(order: CheckedOrder) -> Ending:

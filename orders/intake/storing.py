@@ -17,19 +17,6 @@ from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
 
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
-ORDER_COLUMNS = (
-    *("id", "number", "channel_id", "external_number", "state", "payment_state", "payment_method", "promise"),
-    *("buyer_reference", "buyer_name", "buyer_phone", "recipient_name", "recipient_phone", "region_id"),
-    *("recipient_address", "address_key", "remark", "goods_amount", "freight_amount", "order_amount"),
-    *("coupon_amount", "points_used", "points_amount", "gift_card_amount", "payable_amount", "line_count"),
-    *("total_quantity", "ordered_at", "created_at", "pay_by", "paid_at"),
-)
-LINE_COLUMNS = (
-    *("order_id", "position", "sku_id", "name", "quantity", "unit_price", "line_discount", "goods_amount"),
-    *("freight_share", "coupon_share", "points_share", "gift_card_share", "payable_amount"),
-)
-EVENT_COLUMNS = ("order_id", "kind", "actor_kind", "actor", "to_state", "created_at")
-
 
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
@@ -76,7 +63,10 @@ def lay_out(
     """The orders under the next of `ids` each, in order, and the rows to write: orders, lines, first timeline events.
     Orders of the past (`is_history`) are as they ended.
     """
-    order_rows, line_rows, event_rows, stored = [], [], [], []
+    order_rows: list[dict[str, object]] = []
+    line_rows: list[dict[str, object]] = []
+    event_rows: list[dict[str, object]] = []
+    stored = []
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
         ended = history.ending(order) if is_history else None
@@ -96,69 +86,80 @@ def lay_out(
             paid_at=ended.paid_at if ended else paid_at,
         )
         order_rows.append(
-            (
-                order_id,
-                result.number,
-                order.channel_id,
-                body.external_number,
-                state,
-                payment_state,
-                body.payment_method,
-                body.promise,
-                body.buyer.id,
-                body.buyer.name,
-                body.buyer.phone,
-                body.recipient.name,
-                body.recipient.phone,
-                body.recipient.region_code or None,
-                body.recipient.address,
-                address_key(body.recipient.region_code, body.recipient.address),
-                body.remark,
-                fen_text(order.goods_amount),
-                fen_text(order.freight_amount),
-                fen_text(order.goods_amount + order.freight_amount),
-                fen_text(order.coupon_amount),
-                body.points.used,
-                fen_text(order.points_amount),
-                fen_text(order.gift_card_amount),
-                fen_text(order.payable_amount),
-                len(order.lines),
-                sum([line.quantity for line in order.lines]),
-                body.ordered_at,
-                now,
-                result.pay_by,
-                result.paid_at,
-                *(ended.columns() if ended else ()),
-            )
+            {
+                "id": order_id,
+                "number": result.number,
+                "channel_id": order.channel_id,
+                "external_number": body.external_number,
+                "state": state,
+                "payment_state": payment_state,
+                "payment_method": body.payment_method,
+                "promise": body.promise,
+                "buyer_reference": body.buyer.id,
+                "buyer_name": body.buyer.name,
+                "buyer_phone": body.buyer.phone,
+                "recipient_name": body.recipient.name,
+                "recipient_phone": body.recipient.phone,
+                "region_id": body.recipient.region_code or None,
+                "recipient_address": body.recipient.address,
+                "address_key": address_key(body.recipient.region_code, body.recipient.address),
+                "remark": body.remark,
+                "goods_amount": fen_text(order.goods_amount),
+                "freight_amount": fen_text(order.freight_amount),
+                "order_amount": fen_text(order.goods_amount + order.freight_amount),
+                "coupon_amount": fen_text(order.coupon_amount),
+                "points_used": body.points.used,
+                "points_amount": fen_text(order.points_amount),
+                "gift_card_amount": fen_text(order.gift_card_amount),
+                "payable_amount": fen_text(order.payable_amount),
+                "line_count": len(order.lines),
+                "total_quantity": sum([line.quantity for line in order.lines]),
+                "ordered_at": body.ordered_at,
+                "created_at": now,
+                "pay_by": result.pay_by,
+                "paid_at": result.paid_at,
+                **(ended.columns() if ended else {}),
+            }
         )
-        for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1):
-            line_rows.append(
-                (
-                    order_id,
-                    position,
-                    line.sku.id,
-                    line.name,
-                    line.quantity,
-                    fen_text(line.unit_price),
-                    fen_text(line.line_discount),
-                    fen_text(shares.goods),
-                    fen_text(shares.freight),
-                    fen_text(shares.coupon),
-                    fen_text(shares.points),
-                    fen_text(shares.gift_card),
-                    fen_text(shares.payable),
-                )
-            )
-        event_rows.append((order_id, kinds.RECEIVED.code, actor.kind, actor.name, state, now))
+        line_rows += [
+            {
+                "order_id": order_id,
+                "position": position,
+                "sku_id": line.sku.id,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": fen_text(line.unit_price),
+                "line_discount": fen_text(line.line_discount),
+                "goods_amount": fen_text(shares.goods),
+                "freight_share": fen_text(shares.freight),
+                "coupon_share": fen_text(shares.coupon),
+                "points_share": fen_text(shares.points),
+                "gift_card_share": fen_text(shares.gift_card),
+                "payable_amount": fen_text(shares.payable),
+            }
+            for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
+        ]
+        event_rows.append(_event(result, kinds.RECEIVED, actor, state))
         if ended:
-            event_rows.append((order_id, kinds.IMPORTED.code, actor.kind, actor.name, "", now))
+            event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     tables = [
-        Rows("orders_order", ORDER_COLUMNS + (history.COLUMNS if is_history else ()), order_rows),
-        Rows("orders_orderline", LINE_COLUMNS, line_rows),
-        Rows("orders_orderevent", EVENT_COLUMNS, event_rows),
+        Rows("orders_order", order_rows),
+        Rows("orders_orderline", line_rows),
+        Rows("orders_orderevent", event_rows),
     ]
     return stored, tables
+
+
+def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:
+    return {
+        "order_id": order.id,
+        "kind": kind.code,
+        "actor_kind": actor.kind,
+        "actor": actor.name,
+        "to_state": to_state,
+        "created_at": order.created_at,
+    }
 
 
 def _first_states(order: CheckedOrder) -> tuple[str, str]:

@@ -41,7 +41,6 @@ _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _KEPT = ("Location", "ETag", "Content-Language")
 # Stands among the kept headers of an answer whose body is sealed, and goes out with none.
 _SEALED = "sealed"
-_COLUMNS = ("merchant_id", "key", "fingerprint", "status", "headers", "body")
 
 
 class KeyInUse(APIException):
@@ -105,8 +104,15 @@ class _Call:
         if self.answers_a_secret:
             headers[_SEALED] = True
             body = seal(body.decode())
-        kept = (self.merchant_id, self.key, _bytea(self.fingerprint), answer.status_code, headers, _bytea(body))
-        return Rows("merchants_idempotencyrecord", _COLUMNS, [kept])
+        kept = {
+            "merchant_id": self.merchant_id,
+            "key": self.key,
+            "fingerprint": _bytea(self.fingerprint),
+            "status": answer.status_code,
+            "headers": headers,
+            "body": _bytea(body),
+        }
+        return Rows("merchants_idempotencyrecord", [kept])
 
 
 def answer_once(
