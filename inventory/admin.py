@@ -31,11 +31,25 @@ def _degrees(label: "str | _StrPromise", most: int) -> forms.FloatField:
 
 @admin.register(Region)
 class RegionAdmin(KeysetAdmin):
-    """Divisions, taken over from the reference data."""
+    """Divisions, taken over from the reference data; whether a region is served is said here."""
 
+    may_change = True
+    readonly_fields = ("code", "province", "city", "district", "longitude", "latitude", "precision")
     keyset = ("code",)
-    search_fields = ("code", "city", "district")
-    list_display = ("code", "province", "city", "district", "longitude", "latitude", "precision")
+    search_fields = ("code", "province", "city", "district")
+    list_display = ("code", "province", "city", "district", "is_served", "longitude", "latitude", "precision")
+    list_filter = ("is_served",)
+    actions = ("serve", "serve_no_longer")
+
+    @admin.action(description=_("Serve the selected regions"), permissions=["change"])
+    def serve(self, request: HttpRequest, regions: QuerySet[Region]) -> None:
+        """Let orders to the regions go on; those that wait are released by their holds."""
+        regions.update(is_served=True)
+
+    @admin.action(description=_("Serve the selected regions no longer"), permissions=["change"])
+    def serve_no_longer(self, request: HttpRequest, regions: QuerySet[Region]) -> None:
+        """Let new orders to the regions wait for a person."""
+        regions.update(is_served=False)
 
 
 @admin.register(Sku)

@@ -6,7 +6,7 @@ only the ledger may change them.
 
 import csv
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -113,6 +113,7 @@ def _load_regions(path: Path, progress: Progress) -> Loaded:
                     longitude=float(row["longitude"]),
                     latitude=float(row["latitude"]),
                     precision=row["precision"],
+                    is_served=_is_served(row),
                 )
             )
         except (KeyError, ValueError) as error:
@@ -125,6 +126,14 @@ def _load_regions(path: Path, progress: Progress) -> Loaded:
     )
     result.rows = len(regions)
     return result
+
+
+def _is_served(row: Mapping[str, str]) -> bool:
+    """As the file says; where it says nothing, Hong Kong, Macau and Taiwan are not. Raises ValueError."""
+    text = row.get("is_served", "")
+    if text.lower() not in ("", "true", "false"):
+        raise ValueError(f"is_served must be true or false, not {text}")
+    return text.lower() == "true" if text else not row["code"].startswith(("71", "81", "82"))
 
 
 def _load_warehouses(path: Path, progress: Progress) -> Loaded:

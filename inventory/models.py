@@ -34,6 +34,12 @@ class Region(models.Model):
     longitude = models.FloatField(_("longitude"), help_text=_("Degrees east."))
     latitude = models.FloatField(_("latitude"), help_text=_("Degrees north."))
     precision = models.CharField(_("precision"), max_length=10, help_text=_("What the point is the centre of."))
+    is_served = models.BooleanField(
+        _("served"),
+        default=True,
+        db_default=True,
+        help_text=_("Whether warehouses and carriers send there; orders to other regions wait for a person."),
+    )
 
     class Meta:
         verbose_name = _("region")

@@ -1,0 +1,202 @@
+"""Taking name, phone and labels out of a text in which people write them beside the address."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oms.common import phones
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
+# Full-width digits, letters and blanks; Chinese punctuation stays as it is.
+_HALF_WIDTH = {
+    **{code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))},
+    0x3000: " ",
+    0xFF0B: "+",
+    0xFF0D: "-",
+    0x2212: "-",
+    0x2010: "-",
+    0x2011: "-",
+}
+_PHONE = re.compile(
+    r"""(?<![\dA-Za-z*-])(?:
+        (?:[(（]?(?:\+|00)?\s?86[)）]?[-\s]*)?
+        (?:1[3-9]\d[-\s]?\d{4}[-\s]?\d{4} | [(（]?0\d{2,3}[)）]?[-\s]?\d{4}[-\s]?\d{3,4})
+        | [48]00[-\s]?\d{3}[-\s]?\d{4}
+        | [(（]?(?:\+|00)\s?(?:85[23]|886)[)）]?[-\s]*\d[\d\s-]{6,11}\d
+    )(?:\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：]?\s?\d{1,6})?(?![\d*号室楼栋])""",
+    re.VERBOSE | re.ASCII | re.IGNORECASE,
+)
+_LABELS = {
+    word: kind
+    for kind, words in {
+        "name": "收货人姓名 收件人姓名 联系人姓名 收货人 收件人 联系人 收件方 姓名 名字",
+        "phone": "手机号码 联系电话 联系手机 联系方式 电话号码 收货电话 收件电话 收货人电话 收件人电话 收货人手机 收件人手机 手机号 手机"
+        " 电话 Tel TEL tel Mobile",
+        "region": "所在地区 所在地 所在区域 省市区县 省市区 省份城市 地区 区域 省份 城市 区县",
+        "address": "收货详细地址 详细收货地址 收货人地址 收件人地址 详细地址 收货地址 收件地址 街道地址 邮寄地址 联系地址 送货地址"
+        " 寄送地址 配送地址 地址",
+        "postcode": "邮政编码 邮编",
+    }.items()
+    for word in words.split()
+}
+_ANY_LABEL = f"({'|'.join(sorted(_LABELS, key=len, reverse=True))})"
+# A label has a colon or brackets; without, it stands apart.
+_LABEL = re.compile(
+    rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：]\s*"
+    rf"|(?:^|(?<=[\s,，;；])){_ANY_LABEL}(?:\s+|(?=\d))"
+)
+_RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
+_IN_BRACKETS = re.compile(r"[(（]\s*(?:亲收|亲启|收|收件人|收货人)\s*[)）]")
+_SEPARATOR = re.compile(r"[\s,，;；、|/。]+")
+_SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花方俞任袁柳酆鲍史唐费廉岑薛"
+    "雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米贝明臧计伏成戴谈宋茅庞熊纪舒屈项祝董梁杜阮蓝闵席季麻"
+    "强贾路娄危江童颜郭梅盛林刁钟徐邱骆高夏蔡田樊胡凌霍虞万支柯昝管卢莫经房裘缪干解应宗丁宣贲邓郁单杭洪包诸左石崔吉钮龚程嵇邢滑裴陆荣翁荀羊"
+    "於惠甄曲家封芮羿储靳汲邴糜松井段富巫乌焦巴弓牧隗山谷车侯宓蓬全郗班仰秋仲伊宫宁仇栾暴甘钭厉戎祖武符刘景詹束龙叶幸司韶郜黎蓟薄印宿白怀蒲"
+    "邰从鄂索咸籍赖卓蔺屠蒙池乔阴郁胥能苍双闻莘党翟谭贡劳逄姬申扶堵冉宰郦雍却璩桑桂濮牛寿通边扈燕冀郏浦尚农温别庄晏柴瞿阎充慕连茹习宦艾鱼容"
+    "向古易慎戈廖庾终暨居衡步都耿满弘匡国文寇广禄阙东欧殳沃利蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾毋沙乜养鞠须丰巢关蒯相查后荆红游竺权"
+    "逯盖益桓公肖付代占涂覃邸仝佟苑闫靖么岳楚帅缑亢况郄有琴商牟佘佴伯赏墨哈谯笪年爱阳佟言福肇揭"
+)
+_COMPOUND = (
+    "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|令狐|慕容|司徒|夏侯|南宫|端木|长孙|宇文|呼延|轩辕|百里|独孤|闻人|申屠|澹台"
+)
+_TITLE = "(?:先生|女士|小姐|老师|经理|总|师傅|同学|阿姨|医生|主任)"
+_PERSON = re.compile(
+    rf"(?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,3}}|(?:{_COMPOUND}|[{_SURNAMES}]){_TITLE}"
+    r"|[小阿老][\u4e00-\u9fff]{1,2}|[\u4e00-\u9fff]{1,6}·[\u4e00-\u9fff]{1,8}"
+)
+_GLUED_PERSON = re.compile(
+    rf"(?<=[号室楼栋座层户元幢\d)）])((?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})$"
+)
+# Words that end places, shops and posts rather than names.
+_NO_PERSON = re.compile(
+    r"(?:[省市区县镇乡村路街道巷弄号室楼栋座园院里场厦店站所部厅馆城苑庭寓堂坊库房户层门口]|花园|小区|中心|超市|门卫|驿站|前台|保安|快递柜|丰巢|代收|自提|公寓"
+    r"|家属|附近|旁边|对面|隔壁|公司|银行|学校|大学|医院|单元|柜台|菜鸟)$"
+)
+# Characters that end short names of people too.
+_NAME_TOO = "园城里楼庭堂坊苑道院"
+_EDGE = " ,，;；、|/"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A text taken apart: the address with its region in front, the name, the phone in its normal form, the
+    postcode."""
+
+    address: str
+    name: str = ""
+    phone: str = ""
+    postcode: str = ""
+
+
+def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
+    """Take the text apart; what is not certainly name, phone or label stays in the address. `is_place` tells whether a
+    word is the name of a division."""
+    plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
+    fields = _labelled(plain)
+    name, phone, postcode = fields.get("name", ""), "", ""
+    if "postcode" in fields:
+        found = re.match(r"\d{6}(?!\d)", fields["postcode"], re.ASCII)
+        postcode = found[0] if found else ""
+        fields["rest"] = f"{fields.get('rest', '')} {fields['postcode'].removeprefix(postcode)}".strip()
+    if "phone" in fields:
+        phone, fields["rest"] = _labelled_phone(fields["phone"], fields.get("rest", ""))
+    if name:
+        name, fields["rest"] = _labelled_name(name, fields.get("rest", ""))
+    parts = [fields.get("rest", ""), fields.get("region", ""), fields.get("address", "")]
+    if fields.get("region") or fields.get("address"):
+        # What stands before the labels is a contact or a part of the address: it follows.
+        parts = [fields.get("region", ""), fields.get("address", ""), fields.get("rest", "")]
+    address = " ".join(part for part in parts if part)
+    if not phone:
+        address, phone, beside = _without_phone(address, None if name else is_place)
+        name = name or beside
+    if not name:
+        address, name = _without_receiver(address, is_place)
+    return Contact(address.strip(" ,，;；、|"), name, phone, postcode)
+
+
+def _labelled(text: str) -> dict[str, str]:
+    """What stands behind each kind of label, and as `rest` what stands behind none."""
+    labels = list(_LABEL.finditer(text))
+    fields = {"rest": text[: labels[0].start()] if labels else text}
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    for label, end in zip(labels, ends, strict=False):
+        value = text[label.end() : end].strip(" ,，;；、|。\r\n\t")
+        kind = _LABELS[label[label.lastindex or 1]]
+        fields[kind] = f"{fields[kind]} {value}".strip() if kind in fields else value
+    return {kind: value.strip() for kind, value in fields.items()}
+
+
+def _labelled_phone(value: str, rest: str) -> tuple[str, str]:
+    """The phone, and the rest with what else stood behind the label."""
+    found = _PHONE.search(value)
+    number = phones.normal_form(found[0]) if found else None
+    if found is None or number is None:
+        return "", f"{rest} {value}".strip()
+    return number, f"{rest} {value[: found.start()]} {value[found.end() :]}".strip()
+
+
+def _labelled_name(value: str, rest: str) -> tuple[str, str]:
+    """The name behind its label, without (收); what follows it is no part of it."""
+    value = _IN_BRACKETS.sub("", value).strip()
+    first, *others = _SEPARATOR.split(value, maxsplit=1)
+    if others and re.fullmatch(r"[A-Za-z.'-]+", first) and re.match(r"[A-Za-z]", others[0]):
+        return value, rest
+    return _called(first) or first, f"{rest} {' '.join(others)}".strip()
+
+
+def _without_phone(text: str, is_place: Callable[[str], bool] | None) -> tuple[str, str, str]:
+    """The text without its first phone number, the number, and the name beside it, where one is wanted."""
+    for found in _PHONE.finditer(text):
+        number = phones.normal_form(found[0])
+        if number is None:
+            continue
+        before, after = text[: found.start()].rstrip(" ,，;；、|/(（"), text[found.end() :].lstrip(" ,，;；、|/)）")
+        name = ""
+        if is_place is not None:
+            before, after, name = _beside(before, after, is_place)
+        return f"{before} {after}".strip(), number, name
+    return text, "", ""
+
+
+def _beside(before: str, after: str, is_place: Callable[[str], bool]) -> tuple[str, str, str]:
+    """A person's name at the end of what stands before the phone, or at the beginning of what follows it; else at the
+    very beginning or end of the text."""
+    head, last = _SEPARATOR.split(before)[0], _SEPARATOR.split(before)[-1]
+    first, end = _SEPARATOR.split(after)[0], _SEPARATOR.split(after)[-1]
+    if _is_person(last, is_place):
+        return before.removesuffix(last).rstrip(_EDGE), after, _called(last)
+    if _is_person(first, is_place):
+        return before, after.removeprefix(first).lstrip(_EDGE), _called(first)
+    if glued := _GLUED_PERSON.search(_called(last)):
+        return before.removesuffix(last) + _called(last)[: glued.start()], after, glued[0]
+    if head != before and _is_person(head, is_place):
+        return before.removeprefix(head).lstrip(_EDGE), after, _called(head)
+    if end != after and _is_person(end, is_place):
+        return before, after.removesuffix(end).rstrip(_EDGE), _called(end)
+    return before, after, ""
+
+
+def _without_receiver(text: str, is_place: Callable[[str], bool]) -> tuple[str, str]:
+    """The text without a name that (收) marks, and the name."""
+    tokens = _SEPARATOR.split(text)
+    for token in (tokens[-1], tokens[0]):
+        if len(tokens) > 1 and _called(token) != token and _is_person(token, is_place):
+            return text.replace(token, "", 1).strip(_EDGE), _called(token)
+    return text, ""
+
+
+def _called(token: str) -> str:
+    """The token without (收)."""
+    return _RECEIVES.sub("", _IN_BRACKETS.sub("", token)).strip("()（） ")
+
+
+def _is_person(token: str, is_place: Callable[[str], bool]) -> bool:
+    """Whether the word is a person's name and no place."""
+    name = _called(token)
+    if not _PERSON.fullmatch(name) or is_place(name):
+        return False
+    return not _NO_PERSON.search(name) or bool(len(name) <= 3 and name[-1] in _NAME_TOO)

