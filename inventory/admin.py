@@ -1,6 +1,6 @@
 """The staff's pages of this app."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -11,7 +11,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminDecimalFieldWidget
 
-from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory.models import MovementNote, Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from oms.common.codebook import ACTORS
 from oms.common.desk.lists import KeysetAdmin
 
 if TYPE_CHECKING:
@@ -159,11 +160,22 @@ class StockMovementAdmin(ReadStock, KeysetAdmin):
         "kind",
         "on_hand_change",
         "reserved_change",
-        "actor",
-        "note",
+        "actor_words",
+        "note_words",
     )
+    shown_by: ClassVar = {"actor": "actor_words", "note": "note_words"}
     list_select_related = ("stock__sku", "stock__warehouse")
     list_filter = (("kind", ChoicesDropdownFilter),)
+
+    @display(description=_("actor"))
+    def actor_words(self, movement: StockMovement) -> str:
+        """Who did it: a person by name, others in words."""
+        return ACTORS.word(movement.actor) or "–"
+
+    @display(description=_("note"))
+    def note_words(self, movement: StockMovement) -> str:
+        """What was noted, in words where the system did it."""
+        return str(dict(MovementNote.choices).get(movement.note, movement.note)) or "–"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str

@@ -295,6 +295,17 @@ class Reservation(models.Model):
         return f"{self.stock_id}: {self.quantity}"
 
 
+class MovementNote(models.TextChoices):
+    """What the system notes on a movement; people write theirs."""
+
+    CANCELLED = "cancelled", _("Cancelled")
+    PARTLY_SHIPPED = "partly_shipped", _("Shipped in part")
+    AWAITING_ALLOCATION = "awaiting_allocation", _("Sourced anew")
+    OTHER_REGION = "other_region", _("Goes to another region")
+    STOCK_TAKE = "stock_take", _("Stock-take")
+    REFUSED = "refused", _("Refused by the warehouse")
+
+
 class StockMovement(models.Model):
     """One line of the ledger: why `on_hand` and `reserved` of a stock row are what they are. Never changed.
 

@@ -11,7 +11,7 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
-        from logistics import tickets  # noqa: F401 - it says how tickets name our rows
+        from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.carriers import braking
         from orders.reviewing import holds
 

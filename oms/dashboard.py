@@ -71,9 +71,10 @@ def take_snapshot() -> Snapshot:
     snapshot.stages = stage_figures()
     open_alerts = LogisticsAlert.objects.filter(closed_at=None).order_by().values_list("kind", "level")
     snapshot.alerts = {(kind, level): count for kind, level, count in open_alerts.annotate(Count("id"))}
-    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name")
+    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name", "rule__kind")
     snapshot.holds = [
-        (kind, rule or "", count, since) for kind, rule, count, since in holds.annotate(Count("id"), Min("opened_at"))
+        (kind, name or of_kind or "", count, since)
+        for kind, name, of_kind, count, since in holds.annotate(Count("id"), Min("opened_at"))
     ]
     snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
     snapshot.tickets = ticket_figures()
@@ -253,7 +254,12 @@ def _hold_rows(figures: Snapshot) -> list[dict[str, Any]]:
     """Open holds by rule, or by kind where no rule opened them; the most first."""
     link = reverse("admin:orders_hold_changelist")
     rows = [
-        {"label": rule or Hold.Kind(kind).label, "count": count, "since": since, "link": f"{link}?kind__exact={kind}"}
+        {
+            "label": actors.word(rule) if rule else Hold.Kind(kind).label,
+            "count": count,
+            "since": since,
+            "link": f"{link}?kind__exact={kind}",
+        }
         for kind, rule, count, since in figures.holds
     ]
     return sorted(rows, key=lambda row: -row["count"])

@@ -1,11 +1,10 @@
 """Who does something, as the timeline names them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.codebook import ACTORS
 from orders.models.event import ActorKind
 
 
@@ -22,17 +21,7 @@ def job(name: str) -> Actor:
     return Actor(ActorKind.JOB, name)
 
 
-_words: dict[str, Any] = {}
-
-
-def name_actors(words: Mapping[str, Any]) -> None:
-    """Say how those are called who are no persons: stages of the pipeline, by name, and others, by code."""
-    _words.update(words)
-
-
-def word(code: str) -> str:
-    """How a stage or another actor that is no person is called, in the active language; the code, where nobody said."""
-    return str(_words.get(code, code))
+name_actors, word = ACTORS.add, ACTORS.word
 
 
 def named(kind: str, name: str) -> str:
@@ -52,5 +41,7 @@ name_actors(
         "allocate": _("Choose warehouse, reserve stock"),
         "complete": _("Complete"),
         "fulfilment": _("Follow the sub-orders"),
+        "import_orders": _("Import of a file"),
+        "load_data": _("Import of reference data"),
     }
 )

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from oms.merchants.webhooks import endpoints
 from orders import story
 from orders.models import OrderEvent
+from orders.reviewing import words
 
 Tone = Literal["muted", "info", "success", "warning", "danger"]
 # What news can be about; a type of news begins with it, as in `order.split`.
@@ -124,18 +125,18 @@ REVIEW_STARTED = event(
 )
 HELD = event(
     "held",
-    _("Held: %(reason)s"),
+    words.tell_held,
     (),
-    private=("reason",),
+    private=("hold", "reason", "rule", "details"),
     news={"order.held": "A hold was opened: the order may not go on."},
     tone="danger",
     icon="front_hand",
 )
 HOLD_RELEASED = event(
     "hold_released",
-    story.tell_release,
+    words.tell_release,
     (),
-    private=("reason", "note"),
+    private=("hold", "reason", "rule", "details", "note"),
     news={"order.hold_released": "A hold was released."},
     tone="info",
     icon="lock_open",
@@ -181,7 +182,7 @@ CLOSED = event(
 )
 CANCELLED = event(
     "cancelled",
-    _("The order was cancelled: %(reason)s"),
+    story.tell_cancellation,
     ("reason",),
     moves="order",
     news={"order.cancelled": "It was cancelled."},

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
+from oms.common.codebook import Codebook
 
 Words = Mapping[str, Promise | str]
 
@@ -20,6 +21,11 @@ CHANGED_WORDS: Words = {
     "region_code": _("region code"),
     "address": _("address"),
 }
+
+# Reasons and notes that the system writes; people type theirs.
+REASONS = Codebook()
+NOT_PAID_IN_TIME = "not_paid_in_time"
+REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time.")})
 
 
 class Data(dict[str, Any]):
@@ -64,11 +70,9 @@ def tell_unknown(code: str, data: dict[str, Any] | None) -> str:
     return f"{name} ({shown})"
 
 
-def tell_release(data: Data) -> str:
-    """A hold was released, with a note or without."""
-    if data.get("note"):
-        return gettext("Hold released (%(reason)s): %(note)s") % data
-    return gettext("Hold released (%(reason)s).") % data
+def tell_cancellation(data: Data) -> str:
+    """Why the order was cancelled."""
+    return gettext("The order was cancelled: %(reason)s") % {"reason": REASONS.word(str(data["reason"]))}
 
 
 def tell_split(data: Data) -> str:

@@ -18,6 +18,7 @@ from unfold.decorators import display
 from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
+from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Ticket, TicketState, Topic
 from orders import panels
 from orders.actors import Actor
@@ -25,7 +26,7 @@ from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order
 from orders.panels import Remark
 from payments import troubles
-from payments.models import OPEN_REFUNDS, Invoice, NoticeKind, Payment, PaymentState, Refund, Settlement
+from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
 from payments.owing import paying_out, retrying
 
 # Of what providers told about an order's money, so much is shown.
@@ -63,7 +64,7 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 
 def through(payment: Payment) -> str:
     """Through whom the payment's money comes, in words."""
-    return payment.connection.name if payment.connection else payment.get_means_display()
+    return str(payment.connection) if payment.connection else payment.get_means_display()
 
 
 @admin.register(Payment)
@@ -185,21 +186,13 @@ def _facts(numbers: list[str]) -> Iterator[Mapping[str, Any]]:
     """What providers told of these payments and refunds, the oldest first."""
     found = InboundFact.objects.filter(topic=Topic.PAYMENT, subject__in=numbers).select_related("connection")
     for fact in found.order_by("id")[:MOST_FACTS]:
-        outcome = troubles.OUTCOMES.get(fact.outcome, fact.outcome)
-        yield {"row": fact, "kind": dict(NoticeKind.choices).get(fact.kind, fact.kind), "outcome": outcome}
+        yield {"row": fact, "outcome": OUTCOMES.word(fact.outcome)}
 
 
 def _remarks(order: Order, payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
     for payment in payments:
         if payment.state == PaymentState.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
-    rows: list[Payment | Refund] = [*payments, *refunds]
-    for row in rows:
-        if row.needs_person_since and row.attempts:
-            values = {"number": row.number, "attempts": row.attempts, "error": row.last_error}
-            yield Remark(
-                _("%(number)s needs a person: it failed %(attempts)s times, last with “%(error)s”.") % values, "danger"
-            )
     for ticket in Ticket.objects.filter(about_id=order.pk, state=TicketState.OPEN).order_by("id"):
         sentence = troubles.sentence(ticket)
         if sentence:

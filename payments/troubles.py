@@ -7,7 +7,8 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import Ticket
+from oms.common.fact_words import OUTCOMES, kinds_of
+from oms.common.models import Ticket, Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
 from payments.models import NoticeKind, Payment, Refund, Settlement
 
@@ -157,6 +158,7 @@ REFUND_BY_HAND = register_kind(
             "external": _("Refund %(number)s of %(expected)s yuan: the merchant took the money and must send it back."),
         },
         remedies=_("Pay it, or have the merchant pay it, and record how on the order's page."),
+        can_retry=False,
     )
 )
 SETTLEMENT_TO_TAKE_BACK = register_kind(
@@ -194,12 +196,15 @@ OF_REFUNDS = (*OF_OPEN_REFUNDS, REFUND_AMOUNT_DIFFERS, REFUND_SENT_AGAIN, REFUND
 OF_MONEY = (*OF_PAYMENTS, *OF_REFUNDS, SETTLEMENT_TO_TAKE_BACK, CASH_NOT_COLLECTED)
 
 # What came of facts that contradict what we hold, in words.
-OUTCOMES = {
-    "other_connection": _("goes over another provider"),
-    "captured_again": _("captured before"),
-    "refunded_again": _("went back before"),
-    "amount_differs": _("another amount"),
-}
+OUTCOMES.add(
+    {
+        "other_connection": _("goes over another provider"),
+        "captured_again": _("captured before"),
+        "refunded_again": _("went back before"),
+        "amount_differs": _("another amount"),
+    }
+)
+kinds_of(Topic.PAYMENT).add(dict(NoticeKind.choices))
 
 
 def sentence(ticket: Ticket) -> str:

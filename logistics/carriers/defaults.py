@@ -1,19 +1,19 @@
 """Who carries parcels."""
 
-from django.utils.translation import gettext as _
-
 from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
 
 
 def install_default_carriers() -> None:
-    """Give a new installation carriers to start from, each with a connection; does nothing where there are carriers."""
+    """Give a new installation carriers to start from, by the names that they call themselves, each with a connection;
+    does nothing where there are carriers.
+    """
     if Carrier.objects.exists():
         return
     carriers = [
-        Carrier(code="SF", name=_("SF Express"), priority=1),
-        Carrier(code="JD", name=_("JD Logistics"), priority=2),
-        Carrier(code="ZTO", name=_("ZTO Express"), priority=3),
+        Carrier(code="SF", name="顺丰速运", priority=1),
+        Carrier(code="JD", name="京东物流", priority=2),
+        Carrier(code="ZTO", name="中通快递", priority=3),
     ]
     for carrier in carriers:
         carrier.connection, _is_new = Connection.objects.get_or_create(

@@ -119,7 +119,7 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
             [mine],
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=mine).values_list("id", flat=True)
-    reserving.consume(list(lines), actor="virtual delivery")
+    reserving.consume(list(lines), actor="deliver_virtual")
     timeline.record_of_sub_orders(mine, kinds.VIRTUAL_DELIVERED, actor)
     fulfilment.refresh(order_ids)
 

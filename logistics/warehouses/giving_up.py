@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from inventory import reserving
+from inventory.models import MovementNote
 from logistics import kinds
 from logistics.models import ShipmentState, StopAnswer
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
@@ -118,7 +119,7 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
             },
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)
-    reserving.release(list(lines), actor=ACTOR.name, note="refused by the warehouse")
+    reserving.release(list(lines), actor=ACTOR.name, note=MovementNote.REFUSED)
     troubles = [
         tickets.Trouble(
             one.part.id,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from oms.common.desk import permission_words
 from oms.common.desk.connections import ConnectionAdmin
 from oms.common.desk.facts import InboundFactAdmin
 from oms.common.desk.job_pages import JobAdmin
@@ -31,8 +32,20 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
+class WordedRights:
+    """Offers rights in the reader's language; mix it into the admin of what has them."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The field, with its rights in words."""
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+        if db_field.remote_field.model is Permission:
+            field.queryset = permission_words.with_pages(field.queryset)
+            field.label_from_instance = permission_words.in_words
+        return field
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(WordedRights, DjangoUserAdmin, ModelAdmin):
     """Who may log in, and what they may do."""
 
     form = UserChangeForm
@@ -57,7 +70,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(WordedRights, DjangoGroupAdmin, ModelAdmin):
     """Rights that several people share."""
 
 

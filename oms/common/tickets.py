@@ -41,7 +41,8 @@ class TicketKind:
     first, how soon it should be done (None: no deadline), and sentences for its reasons, with named placeholders for
     the values.
 
-    `remedies` says what a person may do about it. Tickets of a kind that is `by_hand` are opened by people.
+    `remedies` says what a person may do about it. Tickets of a kind that is `by_hand` are opened by people. Where it is
+    not `can_retry`, letting the subject be tried again is no help.
     """
 
     code: str
@@ -52,6 +53,7 @@ class TicketKind:
     reasons: Mapping[str, Any] = field(default_factory=dict)
     remedies: Any = ""
     by_hand: bool = False
+    can_retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)

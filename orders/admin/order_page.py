@@ -17,6 +17,7 @@ from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
+from orders.reviewing import words
 from orders.story import CHANGED_WORDS, shortage_text, word
 from orders.timeline import changes_of
 
@@ -60,10 +61,10 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     return {
         "order": order,
         "remarks": remarks,
-        "open_holds": open_holds,
+        "open_holds": [words.worded(hold) for hold in open_holds],
         "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.address_gaps(order),
-        "released_holds": [hold for hold in holds if hold.released_at is not None],
+        "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part) for part in sub_orders],
         "returns": list(order.returns.all()),
@@ -144,7 +145,18 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, Decimal(0))
 
 
-def _describe(part: SubOrder) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A warehouse that was looked at for a sub-order: its code, how far it is in km, and what became of it."""
+
+    code: str
+    km: float
+    verdict: str
+    tone: str
+
+
+def candidates(part: SubOrder) -> list[Candidate]:
+    """Which warehouses were looked at for the sub-order, in words."""
     # What is backordered was split off from what the chosen warehouses could send.
     chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
     verdicts = {
@@ -153,14 +165,18 @@ def _describe(part: SubOrder) -> dict[str, Any]:
         "short": _("short of stock"),
         HAS_REFUSED: _("refused it before, so it is not asked again"),
     }
+    return [
+        Candidate(code, km, verdicts.get(verdict, verdict), _VERDICTS.get(verdict, "muted"))
+        for code, km, verdict in part.sourcing or []
+    ]
+
+
+def _describe(part: SubOrder) -> dict[str, Any]:
     return {
         "row": part,
         "lines": list(part.lines.all()),
         "shortage": shortage_text(part.shortage),
-        "candidates": [
-            {"code": code, "km": km, "verdict": verdicts.get(verdict, verdict), "tone": _VERDICTS.get(verdict, "muted")}
-            for code, km, verdict in part.sourcing or []
-        ],
+        "candidates": candidates(part),
     }
 
 

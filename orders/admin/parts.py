@@ -1,18 +1,24 @@
 """Sub-orders, holds, rules and returns."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
 
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
-from orders import exporting
+from orders import actors, exporting
+from orders.admin.order_page import candidates
 from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
+from orders.reviewing import words
+from orders.story import REASONS, shortage_text
 
 
 class SubOrderLineInline(TabularInline):
@@ -73,6 +79,19 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
         NeedsPersonFilter,
     )
     inlines = (SubOrderLineInline,)
+    shown_by: ClassVar = {"sourcing": "sourcing_words", "shortage": "shortage_words"}
+
+    @display(description=_("sourcing"))
+    def sourcing_words(self, part: SubOrder) -> SafeString | str:
+        """Which warehouses were looked at, how far each is, and what became of it."""
+        rows = ((one.code, one.km, one.verdict) for one in candidates(part))
+        table = format_html_join("", "<tr><td>{}</td><td>{} km</td><td>{}</td></tr>", rows)
+        return format_html('<table class="oms-table"><tbody>{}</tbody></table>', table) if table else "–"
+
+    @display(description=_("shortage"))
+    def shortage_words(self, part: SubOrder) -> str:
+        """How many units of what are missing."""
+        return shortage_text(part.shortage) or "–"
 
 
 class OpenFilter(DropdownFilter):
@@ -99,9 +118,31 @@ class HoldAdmin(RowColumns, KeysetAdmin):
 
     search_fields = ("order__number",)
     search_help_text = _("Order number")
-    list_display = ("reason", "order_link", "kind", "opened_at", "opened_by", "released_at", "released_by")
+    list_display = ("why", "order_link", "kind", "opened_at", "opener", "released_at", "releaser")
     list_select_related = ("order",)
     list_filter = (OpenFilter, ("kind", ChoicesDropdownFilter), ("rule", RelatedDropdownFilter))
+    fields = (("order_link", "kind"), ("why", "rule"), ("opened_at", "opener"), ("released_at", "releaser"), "note")
+    readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
+
+    @display(description=_("reason"))
+    def why(self, hold: Hold) -> str:
+        """Why the order is held."""
+        return words.why(hold)
+
+    @display(description=_("opened by"))
+    def opener(self, hold: Hold) -> str:
+        """Who stopped it."""
+        return words.opener(hold)
+
+    @display(description=_("released by"))
+    def releaser(self, hold: Hold) -> str:
+        """Who let it go on."""
+        return actors.word(hold.released_by)
+
+    @display(description=_("note on release"))
+    def note(self, hold: Hold) -> str:
+        """What was said then."""
+        return REASONS.word(hold.release_note)
 
 
 @admin.register(InterceptionRule)
@@ -109,7 +150,7 @@ class InterceptionRuleAdmin(KeysetAdmin):
     """Rules of the review; a rule that ever held an order is switched off instead of deleted."""
 
     may_add = may_change = may_delete = True
-    list_display = ("name", "kind", "is_active", "amount", "max_orders", "window_minutes", "sku", "max_units")
+    list_display = ("__str__", "kind", "is_active", "amount", "max_orders", "window_minutes", "sku", "max_units")
     list_select_related = ("sku",)
     autocomplete_fields = ("sku",)
 

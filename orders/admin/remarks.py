@@ -10,7 +10,8 @@ from django.utils.translation import ngettext
 from oms.common.models import WorkItem
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.panels import Remark
-from orders.story import shortage_text
+from orders.reviewing import words
+from orders.story import REASONS, shortage_text
 
 
 def moment(value: Any) -> str:
@@ -47,7 +48,7 @@ def _of_holds(holds: Iterable[Hold]) -> Iterator[Remark]:
     for hold in holds:
         if hold.released_at:
             continue
-        values = {"since": moment(hold.opened_at), "by": hold.opened_by, "reason": hold.reason}
+        values = {"since": moment(hold.opened_at), "by": words.opener(hold), "reason": words.why(hold)}
         if hold.kind == Hold.Kind.CANCELLATION:
             text = _("Held since %(since)s until the warehouse has answered the cancellation. %(reason)s")
         elif hold.kind == Hold.Kind.RULE:
@@ -86,7 +87,8 @@ def _of_state(order: Order) -> Iterator[Remark]:
             yield Remark(_("Completed at %(at)s.") % {"at": moment(order.completed_at)}, "success")
         case OrderState.CANCELLED:
             yield Remark(
-                _("Cancelled at %(at)s: %(reason)s") % {"at": moment(order.cancelled_at), "reason": order.cancel_reason}
+                _("Cancelled at %(at)s: %(reason)s")
+                % {"at": moment(order.cancelled_at), "reason": REASONS.word(order.cancel_reason)}
             )
         case OrderState.CLOSED:
             yield Remark(_("Closed: everything was refused or came back."))

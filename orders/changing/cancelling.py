@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from inventory.models import MovementNote
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
@@ -24,6 +25,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
+from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
 
 _CANCELLABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.CANCELLED)
@@ -73,7 +75,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
             cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
         )
         Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason)
-        open_hold(order_id, Hold.Kind.CANCELLATION, reason=_("Cancellation: %(reason)s") % {"reason": reason}, by=actor)
+        open_hold(order_id, Hold.Kind.CANCELLATION, reason=reason, by=actor)
         timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
         nudging.nudge("cancel_at_warehouse")
     else:
@@ -84,7 +86,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
 
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
     for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
-        close_hold(hold, note=_("The order was cancelled."), actor=actor)
+        close_hold(hold, note=words.ORDER_CANCELLED, actor=actor)
     Order.objects.filter(pk=order.pk).update(
         state=OrderState.CANCELLED,
         fulfilment_state=FulfilmentState.CANCELLED,
@@ -111,7 +113,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
         needs_person_since=None,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
-    reserving.release(list(lines), actor=actor.name, note="cancelled")
+    reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
@@ -128,7 +130,7 @@ def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
             continue
         if order.sub_orders.exclude(state=SubOrderState.CANCELLED).exists():
             for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
-                close_hold(hold, note=_("The warehouse could not stop everything."), actor=actor)
+                close_hold(hold, note=words.NOT_ALL_STOPPED, actor=actor)
             Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, owed_changed_since=timezone.now())
             fulfilment.refresh([order.pk])
         else:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
-from inventory.models import Region
+from inventory.models import MovementNote, Region
 from oms.common.errors import OmsError, WrongFields
 from oms.common.work import nudging
 from orders import kinds, timeline
@@ -18,7 +18,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, SubOrder, SubOrderLine, SubOrderState
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE
-from orders.reviewing import deciding
+from orders.reviewing import deciding, words
 from orders.reviewing.holds import address_gaps, close_hold
 
 _SHOWN = {
@@ -93,7 +93,7 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
         setattr(order, name, value)
     if not address_gaps(order):
         for hold in Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None):
-            close_hold(hold, note=_("The address is whole now."), actor=actor)
+            close_hold(hold, note=words.ADDRESS_WHOLE, actor=actor)
     if order.reviewed_at is not None:
         deciding.look_again(order_id)
     nudging.nudge("review", "split", "wake", "allocate", "release")
@@ -147,5 +147,5 @@ def _source_anew(sub_orders: list[SubOrder], actor: Actor) -> None:
         attempts=0,
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=allocated).values_list("id", flat=True)
-    reserving.release(list(lines), actor=actor.name, note="other region")
+    reserving.release(list(lines), actor=actor.name, note=MovementNote.OTHER_REGION)
     timeline.record_of_sub_orders(allocated, kinds.SOURCED_ANEW, actor)

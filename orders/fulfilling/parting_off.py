@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from django.db import connection
 
 from inventory import reserving
+from inventory.models import MovementNote
 from oms.common.copying import records
 from orders import kinds, timeline
 from orders.actors import Actor
@@ -75,7 +76,7 @@ def part_off_all(
     reserving.release_units(
         {line_id: count for cut in units.values() for line_id, count in cut.items()},
         actor=actor.name,
-        note=why or state.value,
+        note=MovementNote(why or state),
     )
     insert([NewPart(part, state) for part in new.values()])
     write_lines([*kept.values(), *new.values()])

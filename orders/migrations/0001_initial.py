@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
             name='InterceptionRule',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, verbose_name='name')),
+                ('name', models.CharField(blank=True, default='', help_text='Empty: it is called by its kind.', max_length=80, verbose_name='name')),
                 ('kind', models.CharField(choices=[('deny_list', 'Phone or address on the deny list'), ('amount_over', 'Amount over a limit'), ('buyer_velocity', 'Too many orders of a buyer'), ('address_velocity', 'Too many orders to an address'), ('sku_units_over', 'Too many units of a SKU')], max_length=20, verbose_name='kind')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
                 ('amount', models.DecimalField(blank=True, decimal_places=2, help_text='For: amount over a limit. The amount payable.', max_digits=12, null=True, verbose_name='amount over (yuan)')),
@@ -132,7 +132,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('rule', 'Interception rule'), ('staff', 'Held by staff'), ('cancellation', 'Cancellation under way'), ('address', 'Address needs a person')], max_length=16, verbose_name='kind')),
-                ('reason', models.CharField(max_length=300, verbose_name='reason')),
+                ('reason', models.CharField(blank=True, max_length=300, verbose_name='reason')),
+                ('details', models.JSONField(blank=True, editable=False, null=True, verbose_name='details')),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='opened at')),
                 ('opened_by', models.CharField(max_length=80, verbose_name='opened by')),
                 ('released_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='released at')),
@@ -382,7 +383,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='interceptionrule',
-            constraint=models.UniqueConstraint(fields=('name',), name='interception_rule_name_is_unique'),
+            constraint=models.UniqueConstraint(condition=models.Q(('name', ''), _negated=True), fields=('name',), name='interception_rule_name_is_unique'),
         ),
         migrations.AddConstraint(
             model_name='interceptionrule',

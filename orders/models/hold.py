@@ -21,7 +21,9 @@ class InterceptionRule(models.Model):
         ADDRESS_VELOCITY = "address_velocity", _("Too many orders to an address")
         SKU_UNITS_OVER = "sku_units_over", _("Too many units of a SKU")
 
-    name = models.CharField(_("name"), max_length=80)
+    name = models.CharField(
+        _("name"), max_length=80, blank=True, default="", help_text=_("Empty: it is called by its kind.")
+    )
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     is_active = models.BooleanField(_("active"), default=True)
     amount = money(
@@ -50,7 +52,7 @@ class InterceptionRule(models.Model):
         verbose_name_plural = _("interception rules")
         ordering = ["kind", "name"]
         constraints = [
-            models.UniqueConstraint(fields=["name"], name="interception_rule_name_is_unique"),
+            models.UniqueConstraint(fields=["name"], condition=~Q(name=""), name="interception_rule_name_is_unique"),
             models.CheckConstraint(
                 condition=Q(kind="deny_list")
                 | Q(kind="amount_over", amount__isnull=False)
@@ -65,7 +67,7 @@ class InterceptionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or str(self.get_kind_display())
 
     def clean(self) -> None:
         """Name the limits that the kind needs and that are missing."""
@@ -130,7 +132,8 @@ class DenyListEntry(models.Model):
 class Hold(models.Model):
     """A reason why an order may not go on. An order can have several, each released by itself.
 
-    A rule opens its hold once an order: released is released, the rule does not ask again.
+    A rule opens its hold once an order: released is released, the rule does not ask again. `reason` is what a person
+    typed, or a rule's figures; `details` what an address lacks. `orders.reviewing.words` puts them into words.
     """
 
     class Kind(models.TextChoices):
@@ -150,7 +153,8 @@ class Hold(models.Model):
         related_name="+",
         db_index=False,
     )
-    reason = models.CharField(_("reason"), max_length=300)
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+    details = models.JSONField(_("details"), null=True, blank=True, editable=False)
     opened_at = models.DateTimeField(_("opened at"), db_default=Now(), editable=False)
     opened_by = models.CharField(_("opened by"), max_length=80)
     released_at = models.DateTimeField(_("released at"), null=True, blank=True, editable=False)
@@ -178,4 +182,4 @@ class Hold(models.Model):
         indexes = [models.Index(fields=["opened_at"], condition=Q(released_at__isnull=True), name="hold_open")]
 
     def __str__(self) -> str:
-        return self.reason
+        return f"{self.get_kind_display()} · {self.reason}" if self.reason else str(self.get_kind_display())

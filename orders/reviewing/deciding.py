@@ -6,12 +6,11 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.models import InterceptionRule, Order, OrderState
+from orders.models import ActorKind, Hold, InterceptionRule, Order, OrderState
 from orders.reviewing.holds import mark_sub_orders
 
 QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
@@ -22,10 +21,13 @@ def _phone_key(column: str) -> str:
     return rf"regexp_replace({column}, '^\+?86|\D', '', 'g')"
 
 
+# What a rule acts under: its name, or its kind where nobody gave it one (`orders.reviewing.words`).
+_RULE = "coalesce(nullif(r.name, ''), r.kind)"
+
 # Each rule's hits among the orders of the batch: order, rule, and the figures that broke the limit. A velocity rule
 # counts the orders up to and including this one, so the orders within the limit pass and the next is held.
 _HITS = rf"""
-    SELECT o.id AS order_id, r.id AS rule_id, r.name AS rule, d.value || ' ' || d.reason AS detail
+    SELECT o.id AS order_id, r.id AS rule_id, {_RULE} AS rule, d.value || ' ' || d.reason AS detail
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'deny_list'
     CROSS JOIN LATERAL (
@@ -36,11 +38,11 @@ _HITS = rf"""
         LIMIT 1
     ) AS d
   UNION ALL
-    SELECT o.id, r.id, r.name, o.payable_amount || ' > ' || r.amount
+    SELECT o.id, r.id, {_RULE}, o.payable_amount || ' > ' || r.amount
     FROM fresh o JOIN orders_interceptionrule r
       ON r.is_active AND r.kind = 'amount_over' AND o.payable_amount > r.amount
   UNION ALL
-    SELECT o.id, r.id, r.name, n.count || ' > ' || r.max_orders
+    SELECT o.id, r.id, {_RULE}, n.count || ' > ' || r.max_orders
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'buyer_velocity'
     CROSS JOIN LATERAL (
@@ -51,7 +53,7 @@ _HITS = rf"""
     ) AS n
     WHERE n.count > r.max_orders
   UNION ALL
-    SELECT o.id, r.id, r.name, n.count || ' > ' || r.max_orders
+    SELECT o.id, r.id, {_RULE}, n.count || ' > ' || r.max_orders
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'address_velocity'
     CROSS JOIN LATERAL (
@@ -61,7 +63,7 @@ _HITS = rf"""
     ) AS n
     WHERE n.count > r.max_orders
   UNION ALL
-    SELECT o.id, r.id, r.name, max(n.code || ' × ' || n.units || ' > ' || r.max_units)
+    SELECT o.id, r.id, {_RULE}, max(n.code || ' × ' || n.units || ' > ' || r.max_units)
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'sku_units_over' AND o.total_quantity > r.max_units
     CROSS JOIN LATERAL (
@@ -69,7 +71,7 @@ _HITS = rf"""
         WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) GROUP BY k.id
     ) AS n
     WHERE n.units > r.max_units
-    GROUP BY o.id, r.id, r.name
+    GROUP BY o.id, r.id, r.name, r.kind
 """
 
 
@@ -91,7 +93,7 @@ def _open_holds(order_ids: list[int]) -> None:
                 SELECT * FROM orders_order WHERE id = ANY(%(ids)s) AND reviewed_at IS NULL
             ), hit AS ({_HITS}), opened AS (
                 INSERT INTO orders_hold (order_id, kind, rule_id, reason, opened_by)
-                SELECT order_id, 'rule', rule_id, left(rule || ': ' || detail, 300), rule FROM hit
+                SELECT order_id, '{Hold.Kind.RULE}', rule_id, left(detail, 300), rule FROM hit
                 -- What was released once holds again only for another reason.
                 ON CONFLICT (order_id, rule_id) WHERE rule_id IS NOT NULL DO UPDATE SET reason = EXCLUDED.reason,
                     opened_at = now(), released_at = NULL, released_by = '', release_note = ''
@@ -99,7 +101,9 @@ def _open_holds(order_ids: list[int]) -> None:
                 RETURNING order_id, reason, opened_by
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
-                SELECT order_id, '{kinds.HELD}', 'rule', opened_by, jsonb_build_object('reason', reason) FROM opened
+                SELECT order_id, '{kinds.HELD}', '{ActorKind.RULE}', opened_by,
+                    jsonb_build_object('hold', '{Hold.Kind.RULE}', 'rule', opened_by, 'reason', reason)
+                FROM opened
             )
             UPDATE orders_order o SET open_holds = o.open_holds + h.count, reviewed_at = now()
             FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
@@ -150,18 +154,14 @@ def install_default_rules() -> None:
     """Give a new installation rules to start from; does nothing where there are rules already."""
     if InterceptionRule.objects.exists():
         return
-    kinds = InterceptionRule.Kind
+    kind = InterceptionRule.Kind
     InterceptionRule.objects.bulk_create(
         [
-            InterceptionRule(name=_("Deny list"), kind=kinds.DENY_LIST),
-            InterceptionRule(name=_("Large amount"), kind=kinds.AMOUNT_OVER, amount=Decimal(5000)),
-            InterceptionRule(
-                name=_("Many orders of a buyer"), kind=kinds.BUYER_VELOCITY, max_orders=5, window_minutes=10
-            ),
-            InterceptionRule(
-                name=_("Many orders to an address"), kind=kinds.ADDRESS_VELOCITY, max_orders=5, window_minutes=10
-            ),
-            InterceptionRule(name=_("Many units of a SKU"), kind=kinds.SKU_UNITS_OVER, max_units=50),
+            InterceptionRule(kind=kind.DENY_LIST),
+            InterceptionRule(kind=kind.AMOUNT_OVER, amount=Decimal(5000)),
+            InterceptionRule(kind=kind.BUYER_VELOCITY, max_orders=5, window_minutes=10),
+            InterceptionRule(kind=kind.ADDRESS_VELOCITY, max_orders=5, window_minutes=10),
+            InterceptionRule(kind=kind.SKU_UNITS_OVER, max_units=50),
         ]
     )
 

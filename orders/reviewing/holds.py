@@ -1,7 +1,8 @@
 """Holds: stopping an order and letting it go on."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -17,6 +18,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
+from orders.reviewing import words
 
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
@@ -110,7 +112,7 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
     if obstacle:
         raise CannotHold(obstacle)
     hold = open_hold(order_id, Hold.Kind.STAFF, reason=reason, by=actor)
-    timeline.record(order_id, kinds.HELD, actor, reason=hold.reason)
+    timeline.record(order_id, kinds.HELD, actor, **words.data_of(hold))
     return hold
 
 
@@ -147,23 +149,28 @@ def address_gaps(order: Order) -> list[str]:
     return gaps
 
 
-def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
+def ask_for_address(
+    order_id: int, *, lacks_phone: bool, lacks_region: bool, candidates: Sequence[str], actor: Actor
+) -> None:
     """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
-    the hold.
+    the hold. `candidates` are the names of regions that it may lie in.
     """
-    open_hold(order_id, Hold.Kind.ADDRESS, reason=reason, by=actor)
-    timeline.record(order_id, kinds.HELD, actor, reason=reason[:300])
+    details = {"lacks_phone": lacks_phone, "lacks_region": lacks_region, "candidates": list(candidates)}
+    hold = open_hold(order_id, Hold.Kind.ADDRESS, details=details, by=actor)
+    timeline.record(order_id, kinds.HELD, actor, **words.data_of(hold))
 
 
 def question_about_address(order_id: int) -> str | None:
     """What a person is asked about the order's address now, or None."""
-    open_ones = Hold.objects.filter(order=order_id, kind=Hold.Kind.ADDRESS, released_at=None)
-    return open_ones.values_list("reason", flat=True).first()
+    hold = Hold.objects.filter(order=order_id, kind=Hold.Kind.ADDRESS, released_at=None).first()
+    return words.why(hold) if hold else None
 
 
-def open_hold(order_id: int, kind: Hold.Kind, *, reason: str, by: Actor) -> Hold:
+def open_hold(
+    order_id: int, kind: Hold.Kind, *, reason: str = "", details: Mapping[str, Any] | None = None, by: Actor
+) -> Hold:
     """A new hold of a locked order, counted; what is told of it is the caller's business."""
-    hold = Hold.objects.create(order_id=order_id, kind=kind, reason=reason[:300], opened_by=by.name)
+    hold = Hold.objects.create(order_id=order_id, kind=kind, reason=reason[:300], details=details, opened_by=by.name)
     Order.objects.filter(pk=order_id).update(open_holds=F("open_holds") + 1)
     mark_sub_orders(order_id)
     return hold
@@ -187,10 +194,11 @@ def mark_sub_orders(order_id: int) -> None:
 
 
 def close_hold(hold: Hold, *, note: str, actor: Actor) -> None:
-    """Mark an open hold of a locked order as released and count it off."""
+    """Mark an open hold of a locked order as released and count it off. `note` is what a person typed, or a code of
+    `story.REASONS`."""
     Hold.objects.filter(pk=hold.pk, released_at=None).update(
         released_at=timezone.now(), released_by=actor.name, release_note=note.strip()[:300]
     )
     Order.objects.filter(pk=hold.order_id).update(open_holds=F("open_holds") - 1)
     mark_sub_orders(hold.order_id)
-    timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, reason=hold.reason, note=note.strip()[:300])
+    timeline.record(hold.order_id, kinds.HOLD_RELEASED, actor, **words.data_of(hold), note=note.strip()[:300])

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from inventory import counting, reserving
-from inventory.models import DemandKind, Reservation, Stock
+from inventory.models import DemandKind, MovementNote, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
@@ -100,6 +100,6 @@ def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
     SubOrder.objects.filter(pk__in=ids).update(
         state=SubOrderState.BACKORDERED, warehouse=None, allocated_at=None, ready_at=Now(), sourcing=None
     )
-    reserving.release(list(lines), actor=actor.name, note="stock-take")
+    reserving.release(list(lines), actor=actor.name, note=MovementNote.STOCK_TAKE)
     timeline.record_of_sub_orders(ids, kinds.BACKORDERED, actor, short={})
     nudging.nudge("allocate")

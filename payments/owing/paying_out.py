@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from oms.common import tickets
+from oms.common import stuck, tickets
 from oms.common.errors import OmsError
 from oms.common.models import TicketResult, Topic
 from oms.common.work import facts
@@ -41,6 +41,8 @@ def confirm_paid_out(refund_id: int, *, note: str, actor: Actor) -> None:
         body={"amount": str(refund.rest), "transaction": PAID_BY_HAND},
     )
     facts.receive(defaults.by_hand().pk, Topic.PAYMENT, [news])
+    # Before the mark goes: then nobody would know who closed the ticket.
+    closed = [*troubles.OF_REFUNDS, stuck.kind_of(Refund)]
+    tickets.close_tickets(closed, [refund_id], result=TicketResult.DONE, closed_by=actor.name)
     Refund.objects.filter(pk=refund_id).update(needs_person_since=None)
-    tickets.close_tickets(troubles.OF_REFUNDS, [refund_id], result=TicketResult.DONE, closed_by=actor.name)
     timeline.record(refund.order_id, kinds.PAID_OUT, actor, number=refund.number, amount=str(refund.rest), note=note)

@@ -1,7 +1,6 @@
 """The connections that are always there: the provider that buyers pay through, and what people record themselves."""
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from oms.common.models import Connection, SystemKind
 
@@ -16,15 +15,13 @@ def default_connection() -> Connection:
     """
     known = Connection.objects.filter(kind=SystemKind.PAYMENT).exclude(protocol=BY_HAND)
     return known.order_by("-is_active", "pk").first() or _make(
-        f"{settings.PAYMENT_ADAPTER}-pay", settings.PAYMENT_ADAPTER, _("Payment provider")
+        f"{settings.PAYMENT_ADAPTER}-pay", settings.PAYMENT_ADAPTER
     )
 
 
 def by_hand() -> Connection:
     """Whose facts those are that people record: money that a merchant took, refunds that were paid by hand."""
-    return Connection.objects.filter(kind=SystemKind.PAYMENT, protocol=BY_HAND).first() or _make(
-        "by-hand", BY_HAND, _("Recorded by hand")
-    )
+    return Connection.objects.filter(kind=SystemKind.PAYMENT, protocol=BY_HAND).first() or _make("by-hand", BY_HAND)
 
 
 def install_default_connections() -> None:
@@ -33,8 +30,8 @@ def install_default_connections() -> None:
     by_hand()
 
 
-def _make(code: str, protocol: str, name: str) -> Connection:
-    link, _is_new = Connection.objects.get_or_create(
-        code=code, defaults={"kind": SystemKind.PAYMENT, "protocol": protocol, "name": name}
-    )
+def _make(code: str, protocol: str) -> Connection:
+    # Without a name of its own: that would be in the language of whoever came first.
+    values = {"kind": SystemKind.PAYMENT, "protocol": protocol}
+    link, _is_new = Connection.objects.get_or_create(code=code, defaults=values)
     return link

@@ -1,11 +1,10 @@
 """Orders that were not paid in time are cancelled, after a last look at the money."""
 
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 
 from oms.common.models import FactState, Topic
 from oms.common.work.claiming import Stage
-from orders import actors
+from orders import actors, story
 from orders.changing import cancelling
 from orders.locking import lock_orders
 from orders.models import OrderState
@@ -31,7 +30,7 @@ def run(limit: int) -> int:
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])
         unpaid = [key for (key,) in cursor.fetchall()]
         for order_id in unpaid:
-            cancelling.cancel_order(order_id, reason=_("Not paid in time."), actor=actors.job("expire_unpaid"))
+            cancelling.cancel_order(order_id, reason=story.NOT_PAID_IN_TIME, actor=actors.job("expire_unpaid"))
     return len(unpaid)
 
 

@@ -16,7 +16,7 @@ from oms.doors.loc.models import LocOrder
 from orders.changing import readdressing
 from orders.fulfilling import allocating
 from orders.models import BuyerNotification, Hold, Order, OrderEvent
-from orders.reviewing import holds
+from orders.reviewing import holds, words
 from tests import factories, steps
 from tests.api.calls import change
 from tests.api.samples import virtual_sku
@@ -117,8 +117,8 @@ def test_an_uncertain_address_asks_a_person(api, shop, chaoyang):
     order = Order.objects.get()
     hold = Hold.objects.get()
     assert (order.region_id, order.state, order.open_holds) == (None, "in_review", 1)
-    assert "110105 北京市朝阳区" in hold.reason
-    assert "220104 吉林省长春市朝阳区" in hold.reason
+    assert "110105 北京市朝阳区" in words.why(hold)
+    assert "220104 吉林省长春市朝阳区" in words.why(hold)
     assert status(api)["order_status"] == "地址待确认"
     assert api.get(f"/api/v1/orders/{order.number}").json()["recipient"]["region_code"] is None
     with pytest.raises(OmsError):
@@ -137,9 +137,9 @@ def test_goods_without_a_phone_wait_for_one(api, shop, by):
     first = create(api, shop, receiver_phone="", payment_status="已支付").json()
     order, hold = Order.objects.get(), Hold.objects.get()
     assert (hold.kind, order.recipient_phone, order.region_id) == ("address", "", "110105")
-    assert hold.reason == gettext(NO_PHONE)
+    assert words.why(hold) == gettext(NO_PHONE)
     assert first["message"] == "订单已接收，待人工确认收货信息"
-    assert first["data"]["waits_for_person"] == status(api)["waits_for_person"] == hold.reason
+    assert first["data"]["waits_for_person"] == status(api)["waits_for_person"] == words.why(hold)
     assert create(api, shop, receiver_phone="", payment_status="已支付").json() == first
     assert status(api)["order_status"] == "地址待确认"
     with pytest.raises(holds.CannotRelease):
@@ -163,7 +163,7 @@ def test_goods_without_a_phone_wait_for_one(api, shop, by):
 def test_what_both_lack_is_asked_at_once_and_both_must_be_said(api, shop):
     create(api, shop, receiver_phone="", delivery_address="建国路88号", payment_status="已支付")
     order, hold = Order.objects.get(), Hold.objects.get()
-    assert hold.reason == f"{gettext(NO_PHONE)} {gettext('The region of the address is not known.')}"
+    assert words.why(hold) == f"{gettext(NO_PHONE)} {gettext('The region of the address is not known.')}"
     readdressing.change_recipient(order.pk, readdressing.Recipient(region_code="110105"), actor=steps.STAFF)
     assert Order.objects.get().open_holds == 1
     readdressing.change_recipient(order.pk, readdressing.Recipient(phone="13800002222"), actor=steps.STAFF)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import override
 
 from logistics.carriers import dispatching
 from logistics.carriers.defaults import install_default_carriers
@@ -13,7 +14,7 @@ from logistics.warehouses import releasing
 from oms.common.errors import ChangedMeanwhile, OmsError
 from orders.fulfilling import allocating, splitting
 from orders.models import DenyListEntry, Hold, InterceptionRule, Order, SubOrder
-from orders.reviewing import deciding
+from orders.reviewing import deciding, words
 from orders.reviewing.holds import CannotHold, CannotRelease, hold_order, release_hold
 from tests import factories, fakes, steps
 
@@ -44,11 +45,9 @@ def test_an_amount_over_the_limit_is_held_and_one_at_the_limit_is_not(shop):
 
     assert (steps.state_of(at), steps.state_of(over)) == ("ready_to_split", "in_review")
     hold = Hold.objects.get()
-    assert (hold.kind, hold.reason, hold.opened_by) == (
-        "rule",
-        "rule amount_over: 100.01 > 100.00",
-        "rule amount_over",
-    )
+    assert (hold.kind, hold.reason, hold.opened_by) == ("rule", "100.01 > 100.00", "rule amount_over")
+    with override("en"):
+        assert words.why(hold) == "rule amount_over: 100.01 > 100.00"
 
 
 def test_the_order_over_a_buyers_limit_is_held_and_those_within_are_not(shop):

@@ -103,7 +103,16 @@ class ConnectionAdmin(KeysetAdmin):
     keyset = ("code",)
     search_fields = ("code",)
     search_help_text = gettext_lazy("Code")
-    list_display = ("code", "name", "kind", "protocol_title", "health", "last_success_at", "last_heard_at", "waiting")
+    list_display = (
+        "code",
+        "__str__",
+        "kind",
+        "protocol_title",
+        "health",
+        "last_success_at",
+        "last_heard_at",
+        "waiting",
+    )
     list_filter = (("kind", ChoicesDropdownFilter),)
     change_form_outer_after_template = "admin/common/connection/actions.html"
     fields = (

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from oms.common import fact_words
 from oms.common.desk.connections import shown_json
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.errors import OmsError
@@ -28,7 +29,15 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
 
     search_fields = ("subject", "fact_key")
     search_help_text = gettext_lazy("Number that it is about, or key")
-    list_display = ("__str__", "connection_link", "state_label", "occurred_at", "received_at", "outcome", "error_text")
+    list_display = (
+        "__str__",
+        "connection_link",
+        "state_label",
+        "occurred_at",
+        "received_at",
+        "outcome_words",
+        "error_text",
+    )
     list_filter = (
         ("connection", RelatedDropdownFilter),
         ("topic", ChoicesDropdownFilter),
@@ -36,9 +45,9 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
         NeedsPersonFilter,
     )
     fields = (
-        ("subject", "kind"),
+        ("subject", "kind_words"),
         ("connection_link", "fact_key"),
-        ("state_label", "outcome"),
+        ("state_label", "outcome_words"),
         ("occurred_at", "received_at"),
         ("settled_at", "attempts"),
         "last_error",
@@ -57,6 +66,16 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
         """Who told it."""
         address = reverse("admin:common_connection_change", args=[fact.connection_id])
         return format_html('<a href="{}">{}</a>', address, fact.connection)
+
+    @display(description=gettext_lazy("kind"))
+    def kind_words(self, fact: InboundFact) -> str:
+        """What was said."""
+        return fact.kind_words
+
+    @display(description=gettext_lazy("outcome"))
+    def outcome_words(self, fact: InboundFact) -> str:
+        """What came of it, beside the state."""
+        return fact_words.OUTCOMES.word(fact.outcome) or "–"
 
     @display(description=gettext_lazy("content"))
     def body_text(self, fact: InboundFact) -> SafeString:

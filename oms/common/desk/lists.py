@@ -3,7 +3,7 @@
 A list pages by key, never by OFFSET; its size is estimated or counted up to a cap, never counted out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 
@@ -240,6 +240,8 @@ class KeysetAdmin(ModelAdmin):
     may_add: ClassVar[bool] = False
     may_change: ClassVar[bool] = False
     may_delete: ClassVar[bool] = False
+    # Columns of codes and values, each with the method that shows it in words.
+    shown_by: ClassVar[Mapping[str, str]] = {}
 
     paginator = PagingByKey
     show_full_result_count = False
@@ -293,7 +295,7 @@ class KeysetAdmin(ModelAdmin):
 
     def _columns(self) -> list[str]:
         names = [field.name for field in self.model._meta.concrete_fields if field.name not in _INTERNAL]
-        return sorted(names, key=lambda name: name in _LAST)
+        return [self.shown_by.get(name, name) for name in sorted(names, key=lambda name: name in _LAST)]
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Actions act on the rows ticked on the page, never on "all": nobody can look those over."""

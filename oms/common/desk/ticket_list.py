@@ -83,7 +83,7 @@ class KindFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> QuerySet[Ticket]:
         """Those of the kind."""
-        return queryset.filter(kind=self.value()) if self.value() else queryset
+        return queryset.filter(kind=self.value()) if self.value() in tickets.kinds() else queryset
 
 
 class TeamFilter(DropdownFilter):
@@ -98,7 +98,7 @@ class TeamFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> QuerySet[Ticket]:
         """Those of the team."""
-        return queryset.filter(team=self.value()) if self.value() else queryset
+        return queryset.filter(team=self.value()) if self.value() in Team.values else queryset
 
 
 FILTERS = (WhichFilter, OwnerFilter, KindFilter, TeamFilter)

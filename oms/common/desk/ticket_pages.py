@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
@@ -138,6 +138,9 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
                 return self._page(request, ticket, request.POST.dict(), 400)
             try:
                 messages.success(request, todo.do(request.user, ticket_id, form.cleaned_data))
+            except ObjectDoesNotExist:
+                messages.error(request, _("What this ticket is about does not exist any more."))
+                return self._page(request, self._ticket(ticket_id), request.POST.dict(), 404)
             except OmsError as refusal:
                 messages.error(request, str(refusal))
                 return self._page(request, self._ticket(ticket_id), request.POST.dict(), refusal.status_code)

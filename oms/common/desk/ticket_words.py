@@ -17,20 +17,22 @@ from oms.common.templatetags.staff import moment_text
 from oms.common.tickets import Shown
 
 
-def rows_of(model: type[Model], field: str, prefix: str = "") -> Callable[[Collection[int]], Mapping[int, Shown]]:
-    """For `tickets.register_subject`: rows are named by one of their fields, and linked to their page in the admin."""
+def rows_of(model: type[Model], field: str = "", prefix: str = "") -> Callable[[Collection[int]], Mapping[int, Shown]]:
+    """For `tickets.register_subject`: rows are named by one of their fields (empty: as they are called themselves),
+    and linked to their page in the admin."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
 
     def show(ids: Collection[int]) -> dict[int, Shown]:
         has_page = admin.site.is_registered(model)
-        rows = model._default_manager.filter(pk__in=ids).values_list("pk", field)
-        return {key: Shown(f"{prefix}{text}", reverse(name, args=[key]) if has_page else "") for key, text in rows}
+        rows = model._default_manager.filter(pk__in=ids)
+        named = rows.values_list("pk", field) if field else ((row.pk, str(row)) for row in rows)
+        return {key: Shown(f"{prefix}{text}", reverse(name, args=[key]) if has_page else "") for key, text in named}
 
     return show
 
 
 tickets.register_subject("job", rows_of(Job, "pk", "#"))
-tickets.register_subject("connection", rows_of(Connection, "name"))
+tickets.register_subject("connection", rows_of(Connection))
 tickets.register_subject("fact", rows_of(InboundFact, "subject"))
 
 
@@ -80,7 +82,7 @@ def _worded(
 ) -> Worded:
     kind = tickets.kinds().get(row.kind)
     subject = (row.subject_kind, row.subject_id)
-    can_retry = kind is not None and not kind.by_hand and subject in marked
+    can_retry = kind is not None and kind.can_retry and not kind.by_hand and subject in marked
     retry = stuck.retry_of(row.subject_kind) if can_retry else None
     return Worded(
         row=row,

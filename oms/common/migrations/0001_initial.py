@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('code', models.SlugField(help_text='Stands in the address of its callbacks.', max_length=40, verbose_name='code')),
-                ('name', models.CharField(max_length=80, verbose_name='name')),
+                ('name', models.CharField(blank=True, default='', help_text='Empty: it is called by its kind.', max_length=80, verbose_name='name')),
                 ('kind', models.CharField(choices=[('warehouse', 'Warehouse system'), ('carrier', 'Carrier'), ('payment', 'Payment provider'), ('channel', 'Shop platform')], max_length=12, verbose_name='kind')),
                 ('protocol', models.CharField(default='sandbox', max_length=20, verbose_name='protocol')),
                 ('base_url', models.URLField(blank=True, default='', max_length=300, verbose_name='base address')),

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from oms.common import secrecy
+from oms.common.codebook import ACTORS
 from oms.common.models.base import Versioned
 
 
@@ -41,7 +42,9 @@ class Connection(Versioned):
     )
 
     code = models.SlugField(_("code"), max_length=40, help_text=_("Stands in the address of its callbacks."))
-    name = models.CharField(_("name"), max_length=80)
+    name = models.CharField(
+        _("name"), max_length=80, blank=True, default="", help_text=_("Empty: it is called by its kind.")
+    )
     kind = models.CharField(_("kind"), max_length=12, choices=SystemKind.choices)
     protocol = models.CharField(_("protocol"), max_length=20, default="sandbox")
     base_url = models.URLField(_("base address"), max_length=300, blank=True, default="")
@@ -103,7 +106,8 @@ class Connection(Versioned):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        known = ACTORS.word(self.code)
+        return self.name or (known if known != self.code else str(self.get_kind_display()))
 
     def set_secrets(self, secrets: dict[str, Any]) -> Self:
         """Keep the secrets of the protocol, sealed; does not save. Returns itself."""

@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
+from oms.common import fact_words
 from oms.common.models.base import TicketSubject, WorkItem
 from oms.common.models.connection import Connection
 from oms.common.secrecy import SealedField
@@ -80,7 +81,12 @@ class InboundFact(WorkItem):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.subject}"
+        return f"{self.kind_words} {self.subject}"
+
+    @property
+    def kind_words(self) -> str:
+        """What the other system said, in the active language."""
+        return fact_words.kinds_of(self.topic).word(self.kind)
 
     @transition(state, source=FactState.PENDING, target=FactState.APPLIED)
     def apply(self) -> None:

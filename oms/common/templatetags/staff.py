@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
@@ -57,6 +58,28 @@ def badge(label: object, kind: str = "muted", icon: str = "") -> SafeString:
 def state_badge(row: Any, field: str = "state") -> SafeString:
     """The label of a row's state in the state's colour."""
     return badge(getattr(row, f"get_{field}_display")(), tone(getattr(row, field)))
+
+
+@register.simple_tag(takes_context=True)
+def ticket_badges(context: template.Context, row: Any) -> SafeString:
+    """What open tickets there are about a row of an order, linked for those who may see them: on the order's page,
+    whose context has the order's open tickets."""
+    subject = (row.ticket_subject.kind, row.pk)
+    found = [item["words"] for item in context.get("open_tickets", ())]
+    return format_html_join(
+        " ", "{}", ((_ticket_badge(context, words),) for words in found if _about(words) == subject)
+    )
+
+
+def _about(words: Any) -> tuple[str, int]:
+    return words.row.subject_kind, words.row.subject_id
+
+
+def _ticket_badge(context: template.Context, words: Any) -> SafeString:
+    label = badge(words.title, "danger", "assignment_late")
+    if not context.get("may_view_tickets"):
+        return label
+    return format_html('<a href="{}">{}</a>', reverse("admin:common_ticket_change", args=[words.row.pk]), label)
 
 
 @register.filter

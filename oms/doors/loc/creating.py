@@ -289,16 +289,14 @@ def _note_address(order: Order, body: LocGoodsBody, actor: Actor) -> None:
         Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
     if not order.lines.exclude(sku__storage_class=StorageClass.VIRTUAL).exists():
         return
-    reasons = []
-    if not order.recipient_phone:
-        reasons.append(_("The address has no phone number, and the carrier needs one."))
-    if order.region_id is None:
-        candidates = "; ".join(str(place) for place in parse_address(body.delivery_address).candidates)
-        if candidates:
-            reason = _("The region of the address is not certain. It may be: %(candidates)s")
-        else:
-            reason = _("The region of the address is not known.")
-        reasons.append(reason % {"candidates": candidates})
-    if reasons:
+    lacks_phone, lacks_region = not order.recipient_phone, order.region_id is None
+    if lacks_phone or lacks_region:
+        places = parse_address(body.delivery_address).candidates if lacks_region else ()
         lock_order(order.pk)
-        holds.ask_for_address(order.pk, reason=" ".join(reasons), actor=actor)
+        holds.ask_for_address(
+            order.pk,
+            lacks_phone=lacks_phone,
+            lacks_region=lacks_region,
+            candidates=[str(place) for place in places],
+            actor=actor,
+        )

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from oms.common.door.api import ErrorsSerializer
-from orders import kinds
+from orders import kinds, story
 from orders.api import examples
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
@@ -75,7 +75,10 @@ class EventSerializer(serializers.ModelSerializer):
         """The event's data without what is meant for staff."""
         kind = kinds.known().get(event.kind)
         shown = (kind and kind.public) or frozenset()
-        return {key: value for key, value in (event.data or {}).items() if key in shown}
+        data = {key: value for key, value in (event.data or {}).items() if key in shown}
+        if event.kind == kinds.CANCELLED.code and "reason" in data:
+            data["reason"] = story.REASONS.word(data["reason"])
+        return data
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An event", {**examples.EVENTS[1], "changes": {}})])
@@ -108,6 +111,7 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     )
     buyer = BuyerSerializer(source="*")
     recipient = RecipientSerializer(source="*")
+    cancel_reason = serializers.SerializerMethodField(help_text="As it was given; ours in the caller's language.")
 
     class Meta:
         model = Order
@@ -150,6 +154,10 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     def get_url(self, order: Order) -> str:
         """The address of the order."""
         return order_url(order.number, self.context["request"])
+
+    def get_cancel_reason(self, order: Order) -> str:
+        """As it was given, or in words where it is ours."""
+        return story.REASONS.word(order.cancel_reason)
 
     def get_held(self, order: Order) -> bool:
         """Whether a hold is open."""

@@ -1,0 +1,24 @@
+"""What warehouses and carriers tell, and what came of it, in words."""
+
+from django.utils.translation import gettext_lazy as _
+
+from logistics.models import ShipmentState
+from logistics.warehouses.notices import Notice
+from oms.common.fact_words import OUTCOMES, kinds_of
+from oms.common.models import Topic
+
+kinds_of(Topic.WAREHOUSE).add(dict(Notice.choices))
+kinds_of(Topic.CARRIER).add(dict(ShipmentState.choices))
+OUTCOMES.add(
+    {
+        "asked_to_stop": _("asked to stop"),
+        "packed_after_cancelled": _("packed although it was cancelled"),
+        "packed_after_refused": _("packed although it was refused"),
+        "left_after_cancelled": _("left although it was cancelled"),
+        "left_after_refused": _("left although it was refused"),
+        "goes_on_after_cancelled": _("cannot be stopped although it was cancelled"),
+        "goes_on_after_refused": _("cannot be stopped although it was refused"),
+        "refused_after_packed": _("refused although it was packed"),
+        "stopped_after_left": _("stopped although it had left"),
+    }
+)

@@ -1,0 +1,99 @@
+"""Holds in words: why an order is held and who said so, put together from codes and values when it is shown."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orders import actors, story
+from orders.models import Hold, InterceptionRule
+
+# Notes of the system on a release; people type theirs.
+ORDER_CANCELLED = "order_cancelled"
+NOT_ALL_STOPPED = "not_all_stopped"
+ADDRESS_WHOLE = "address_whole"
+story.REASONS.add(
+    {
+        ORDER_CANCELLED: _("The order was cancelled."),
+        NOT_ALL_STOPPED: _("The warehouse could not stop everything."),
+        ADDRESS_WHOLE: _("The address is whole now."),
+    }
+)
+# A rule without a name of its own acts under its kind.
+actors.name_actors(dict(InterceptionRule.Kind.choices))
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A hold in words. `released_by` and `note` are empty while it is open."""
+
+    row: Hold
+    why: str
+    opened_by: str
+    released_by: str
+    note: str
+
+
+def worded(hold: Hold) -> Worded:
+    """The hold in words, in the active language."""
+    note = story.REASONS.word(hold.release_note)
+    return Worded(hold, why(hold), opener(hold), actors.word(hold.released_by), note)
+
+
+def why(hold: Hold) -> str:
+    """Why the order is held."""
+    return why_told(data_of(hold))
+
+
+def opener(hold: Hold) -> str:
+    """Who opened the hold: a person by name, others in words."""
+    return hold.opened_by if hold.kind == Hold.Kind.STAFF else actors.word(hold.opened_by)
+
+
+def data_of(hold: Hold) -> dict[str, Any]:
+    """What events keep of a hold: enough for its words."""
+    data: dict[str, Any] = {"hold": str(hold.kind), "reason": hold.reason}
+    if hold.kind == Hold.Kind.RULE:
+        data["rule"] = hold.opened_by
+    if hold.details:
+        data["details"] = hold.details
+    return data
+
+
+def why_told(data: Mapping[str, Any]) -> str:
+    """Why an order is held, from what `data_of` gave."""
+    given = str(data.get("reason", ""))
+    match data.get("hold"):
+        case Hold.Kind.RULE:
+            values = {"rule": actors.word(str(data.get("rule", ""))), "figures": given}
+            return gettext("%(rule)s: %(figures)s") % values
+        case Hold.Kind.CANCELLATION:
+            return gettext("Cancellation: %(reason)s") % {"reason": given}
+        case Hold.Kind.ADDRESS:
+            return " ".join(_questions(data.get("details") or {}))
+    return given
+
+
+def _questions(details: Mapping[str, Any]) -> Iterator[str]:
+    if details.get("lacks_phone"):
+        yield gettext("The address has no phone number, and the carrier needs one.")
+    if details.get("candidates"):
+        text = gettext("The region of the address is not certain. It may be: %(candidates)s")
+        yield text % {"candidates": "; ".join(details["candidates"])}
+    elif details.get("lacks_region"):
+        yield gettext("The region of the address is not known.")
+
+
+def tell_held(data: story.Data) -> str:
+    """A hold was opened."""
+    return gettext("Held: %(reason)s") % {"reason": why_told(data)}
+
+
+def tell_release(data: story.Data) -> str:
+    """A hold was released, with a note or without."""
+    values = {"reason": why_told(data), "note": story.REASONS.word(str(data.get("note", "")))}
+    if values["note"]:
+        return gettext("Hold released (%(reason)s): %(note)s") % values
+    return gettext("Hold released (%(reason)s).") % values
