@@ -162,6 +162,7 @@ class TrackingEventAdmin(KeysetAdmin):
         "location",
         "carrier_code",
         "occurred_at",
+        "said_at",
         "received_at",
     )
     list_select_related = ("shipment",)

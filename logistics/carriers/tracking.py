@@ -174,14 +174,19 @@ def _hold(shipment_ids: Sequence[int]) -> _Held:
 
 
 def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
-    """Keep the scans with their parcels; returns the ids of those that are new, by fact."""
+    """Keep the scans with their parcels; returns the ids of those that are new, by fact.
+
+    A scan dated into the future counts from when it was received: it must not outlast all that follow.
+    """
     rows = [(fact, scans.read(fact.body)) for fact in facts]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO logistics_trackingevent
-                (shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, received_at)
-            SELECT shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, received_at
+                (shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, said_at,
+                received_at)
+            SELECT shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, said_at,
+                received_at
             FROM json_populate_recordset(NULL::logistics_trackingevent, %s::json)
             ON CONFLICT DO NOTHING
             RETURNING id, connection_id, event_key
@@ -196,7 +201,8 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                         "carrier_code": scan.code[:20],
                         "text": scan.text[:300],
                         "location": scan.location[:60],
-                        "occurred_at": fact.occurred_at,
+                        "occurred_at": min(fact.occurred_at, fact.received_at),
+                        "said_at": fact.occurred_at if fact.occurred_at > fact.received_at else None,
                         "received_at": fact.received_at,
                     }
                     for fact, scan in rows

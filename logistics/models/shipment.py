@@ -287,7 +287,12 @@ class TrackingEvent(models.Model):
     carrier_code = models.CharField(_("carrier's code"), max_length=20, db_default="", blank=True)
     text = models.CharField(_("text"), max_length=300, db_default="", blank=True)
     location = models.CharField(_("place"), max_length=60, db_default="", blank=True)
-    occurred_at = models.DateTimeField(_("occurred at"))
+    occurred_at = models.DateTimeField(
+        _("occurred at"), help_text=_("As the carrier says, but never later than it was received.")
+    )
+    said_at = models.DateTimeField(
+        _("time as sent"), null=True, blank=True, help_text=_("What the carrier said, where that lay in the future.")
+    )
     received_at = models.DateTimeField(_("received at"), db_default=Now())
 
     class Meta:

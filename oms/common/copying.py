@@ -48,11 +48,19 @@ def write_tables(*tables: Rows) -> None:
     if sum([len(part.rows) for part in tables]) > FEW_ROWS:
         for part in tables:
             if part.rows:
-                copy_rows(part.table, part.columns, (tuple(row.values()) for row in part.rows))
+                copy_rows(part.table, part.columns, map(_copied, part.rows))
         return
     inserts = [_insert(part) for part in tables if part.rows]
     if inserts:
         _execute(inserts, [records(part.rows) for part in tables if part.rows])
+
+
+def _copied(row: Mapping[str, object]) -> tuple[object, ...]:
+    """The row's values as COPY takes them: what goes into a column of JSON as text."""
+    values = tuple(row.values())
+    if any(type(value) is dict for value in values):
+        return tuple([msgspec.json.encode(value).decode() if type(value) is dict else value for value in values])
+    return values
 
 
 def write_at_once(*tables: Rows, lock: int) -> bool:

@@ -7,6 +7,9 @@ The form: `13800001111`, `021-22233334`, `4008008888`, `+85223456789`; an extens
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Any
+
+from django.db import models
 
 LONGEST = 20
 
@@ -46,6 +49,21 @@ def normal_form(text: str) -> str | None:
 def compared(text: str) -> str:
     """What to look the number up by: its normal form, or the text itself where it is none."""
     return normal_form(text) or text.strip()
+
+
+class PhoneField(models.CharField):
+    """A phone number in its normal form: what is saved and what is looked for by equality is brought into it. Texts
+    that are no numbers, such as hidden ones, stay as they are."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """The value for the database."""
+        value = super().get_prep_value(value)
+        return compared(value) if isinstance(value, str) else value
+
+    def deconstruct(self) -> Any:
+        """For the database it is a text like others."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
 
 
 def clean_text(text: str) -> str:

@@ -61,8 +61,8 @@ class RecipientForm(VersionForm):
     """Asks who gets the order, and where."""
 
     name = forms.CharField(label=gettext_lazy("Recipient"), max_length=80)
-    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=20, required=False)
-    region_code = forms.CharField(label=gettext_lazy("Region code"), max_length=6)
+    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
+    region_code = forms.CharField(label=gettext_lazy("Region code"), max_length=6, required=False)
     address = forms.CharField(label=gettext_lazy("Address"), max_length=200)
 
 

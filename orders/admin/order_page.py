@@ -63,7 +63,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "remarks": remarks,
         "open_holds": [words.worded(hold) for hold in open_holds],
         "hold_limits": _hold_limits(sub_orders) if open_holds else [],
-        "address_gaps": holding.address_gaps(order),
+        "address_gaps": holding.remedies(order),
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part) for part in sub_orders],

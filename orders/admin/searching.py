@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from inventory.models import Sku
-from oms.common import tickets
+from oms.common import phones, tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
 from orders.models import Order, OrderLine, SubOrder
@@ -17,7 +17,6 @@ from orders.panels import Lookup, registry
 CAP = 1_000
 _SEPARATORS = re.compile(r"[\s\-()（）]+")
 _SUB_ORDER = re.compile(r"\d{16}(-\d+)+")
-_PHONE = re.compile(r"(?:\+?86)?(1\d{10})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,8 @@ class Found:
 
 
 def phone_in(text: str) -> str | None:
-    """The mobile number in the text, also with spaces, dashes or the country code; else None."""
-    match = _PHONE.fullmatch(_SEPARATORS.sub("", text))
-    return match[1] if match else None
+    """The phone number that the text is, in its normal form; else None."""
+    return phones.normal_form(text)
 
 
 def find(text: str) -> Found:

@@ -10,7 +10,7 @@ from oms.common.money import fen_text
 from orders.actors import Actor
 from orders.api.serializers.orders import order_url
 from orders.intake.storing import StoredOrder
-from orders.models import FulfilmentState
+from orders.models import FulfilmentState, Hold
 
 
 def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict[str, Any]:
@@ -28,17 +28,17 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "state": order.state,
         "payment_state": order.payment_state,
         "fulfilment_state": FulfilmentState.UNFULFILLED.value,
-        "held": False,
+        "held": checked.question is not None,
         "payment_method": body.payment_method,
         "promise": body.promise,
         "buyer": {"id": body.buyer.id, "name": body.buyer.name, "phone": body.buyer.phone},
         "recipient": {
             "name": recipient.name,
             "phone": recipient.phone,
-            "region_code": recipient.region_code,
-            "province": region.province,
-            "city": region.city,
-            "district": region.district,
+            "region_code": recipient.region_code or None,
+            "province": region.province or None,
+            "city": region.city or None,
+            "district": region.district or None,
             "address": recipient.address,
         },
         "remark": body.remark,
@@ -85,18 +85,23 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
             for position, (line, shares) in enumerate(zip(checked.lines, order.shares, strict=True), 1)
         ],
         "sub_orders": [],
-        "holds": [],
+        "holds": [{"kind": Hold.Kind.ADDRESS.value, "opened_at": at, "released_at": None}] if checked.question else [],
         "timeline": [
-            {
-                "at": at,
-                "kind": "received",
-                "sub_order": None,
-                "actor": actor.kind.value,
-                "from_state": "",
-                "to_state": order.state,
-                "data": {},
-            }
+            _event(at, "received", actor, order.state),
+            *([_event(at, "held", actor, "")] if checked.question else []),
         ],
+    }
+
+
+def _event(at: str | None, kind: str, actor: Actor, to_state: str) -> dict[str, Any]:
+    return {
+        "at": at,
+        "kind": kind,
+        "sub_order": None,
+        "actor": actor.kind.value,
+        "from_state": "",
+        "to_state": to_state,
+        "data": {},
     }
 
 

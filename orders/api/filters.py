@@ -44,7 +44,7 @@ class OrderFilter(FilterSet):
     ordered_before = MomentFilter("ordered_at", "lt", help_text="Ordered earlier.")
     buyer = CharFilter("buyer_reference", max_length=64, help_text="The channel's own id of the buyer.")
     phone = CharFilter(
-        method="filter_phone", max_length=20, help_text="The recipient's or the buyer's, as it was sent."
+        method="filter_phone", max_length=40, help_text="The recipient's or the buyer's, however it is written."
     )
     sku = CharFilter(method="filter_sku", max_length=64, help_text="Orders with this SKU.")
     updated_since = MomentFilter(
@@ -65,7 +65,7 @@ class OrderFilter(FilterSet):
         return orders.filter(open_holds__gt=0) if value == "true" else orders.filter(open_holds=0)
 
     def filter_phone(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
-        """Either phone; the second half has the form of the partial index."""
+        """Either phone, in its normal form; the second half has the form of the partial index."""
         return orders.filter(Q(recipient_phone=value) | Q(~Q(buyer_phone=F("recipient_phone")), buyer_phone=value))
 
     def filter_updated(self, orders: QuerySet[Order], name: str, value: datetime) -> QuerySet[Order]:

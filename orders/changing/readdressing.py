@@ -1,6 +1,6 @@
 """Changing who gets an order, and where, before anything of it is sent; what depends on the place is done again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.utils import timezone
@@ -8,18 +8,22 @@ from django.utils.translation import gettext as _
 
 from inventory import reserving
 from inventory.models import MovementNote, Region
-from oms.common.errors import OmsError, WrongFields
+from oms.common import phones
+from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.common.masking import is_masked
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.intake.addresses import address_key
+from orders.intake.addressing import parse_address
 from orders.intake.checking import Refusals
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, SubOrder, SubOrderLine, SubOrderState
+from orders.models.hold import AddressGap
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE
 from orders.reviewing import deciding, words
-from orders.reviewing.holds import address_gaps, close_hold
+from orders.reviewing.holds import ask_for_address, close_hold, gaps_of
 
 _SHOWN = {
     "recipient_name": "name",
@@ -74,9 +78,10 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
     blocked = obstacle(order, sub_orders)
     if blocked:
         raise CannotReaddress(blocked)
+    new = _read(new)
     values = {
         "recipient_name": new.name if new.name is not None else order.recipient_name,
-        "recipient_phone": new.phone if new.phone is not None else order.recipient_phone,
+        "recipient_phone": phones.compared(new.phone) if new.phone is not None else order.recipient_phone,
         "region_id": new.region_code if new.region_code is not None else order.region_id,
         "recipient_address": new.address if new.address is not None else order.recipient_address,
     }
@@ -91,13 +96,31 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
         _source_anew([part for part in sub_orders if not part.is_virtual], actor)
     for name, value in values.items():
         setattr(order, name, value)
-    if not address_gaps(order):
-        for hold in Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None):
+    open_ones = list(Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None))
+    gaps = gaps_of(order)
+    if not gaps:
+        for hold in open_ones:
             close_hold(hold, note=words.ADDRESS_WHOLE, actor=actor)
+    elif not open_ones and AddressGap.NOT_SERVED in gaps:
+        ask_for_address(order_id, gaps=gaps, actor=actor)
     if order.reviewed_at is not None:
         deciding.look_again(order_id)
     nudging.nudge("review", "split", "wake", "allocate", "release")
     return Order.objects.get(pk=order_id)
+
+
+def _read(new: Recipient) -> Recipient:
+    """The change with the region read out of an address that begins with it. Raises WrongFields where both are given
+    and contradict each other."""
+    if not new.address:
+        return new
+    read = parse_address(new.address)
+    if read.region_code is None or (read.name or read.phone):
+        return new
+    if new.region_code not in (None, "", read.region_code):
+        detail = _("The address lies in another region: %(code)s.") % {"code": read.region_code}
+        raise WrongFields([FieldError("region_code", "region_mismatch", detail)])
+    return replace(new, region_code=read.region_code, address=read.rest)
 
 
 def _check(new: Recipient) -> None:
@@ -106,6 +129,9 @@ def _check(new: Recipient) -> None:
         wrong.text("name", new.name, 80)
     if new.phone is not None:
         wrong.phone("phone", new.phone)
+    for attr, value in (("name", new.name), ("address", new.address)):
+        if value is not None and is_masked(value):
+            wrong.add(attr, "masked", _("Write it out: with asterisks nobody can deliver."))
     if new.address is not None:
         wrong.text("address", new.address, 200)
     if new.region_code is not None:

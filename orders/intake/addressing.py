@@ -66,8 +66,6 @@ _SIMPLE = str.maketrans(
 )
 _DIGIT_OR_LETTER = re.compile(r"[0-9A-Za-z]")
 _BLANKS = re.compile(r"\s+")
-_STARS = "*＊✱●•"
-_MASK = re.compile(rf"[{_STARS}]{{2,}}|^[^\W\d]{{0,3}}[{_STARS}][^\W\d]{{0,3}}$|^\+?\d+[{_STARS}]\d*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +113,6 @@ class _Located:
     scope: Scope | None = None
 
 
-def is_masked(text: str) -> bool:
-    """Whether a platform has hidden the name, phone or address, or a part of it: 王**, 138****1111, ****."""
-    return any(star in text for star in _STARS) and bool(_MASK.search(text.strip()))
-
-
 def parse_address(text: str) -> ParsedAddress:
     """Read an address in free text, with or without name and phone. One or two statements; the divisions are kept in
     memory."""
@@ -155,9 +148,8 @@ def read_parts(parts: Parts, known: Divisions) -> ParsedAddress:
 
     Names that contradict each other, or fit several districts, have no code.
     """
-    names = [parts.province, "" if _NO_CITY.fullmatch(parts.city.strip()) else parts.city]
-    names.append("" if _NO_CITY.fullmatch(parts.district.strip()) else parts.district)
-    text = " ".join(squeezed(name) for name in names if name.strip())
+    names = [name for name in (parts.province, parts.city, parts.district) if not is_empty_city(name)]
+    text = " ".join(map(squeezed, names))
     folded = text.translate(_SIMPLE)
     located = _locate(folded, _gap(folded, 0), known)
     rest = text[_gap(folded, located.end) :].strip() if located.place else ""
@@ -166,21 +158,26 @@ def read_parts(parts: Parts, known: Divisions) -> ParsedAddress:
     return ParsedAddress(located.place.code, rest)
 
 
+def is_empty_city(name: str) -> bool:
+    """Whether the name of a city, or of a district, says nothing: it is blank, or 市辖区, 省直辖县级行政区划 and the like."""
+    return _NO_CITY.fullmatch(name.strip()) is not None
+
+
 def misfit(place: Place, parts: Parts, known: Divisions) -> str:
     """Which of the parts (province, city, district) does not belong to the division; "" if all do."""
     province, city, district = (
         squeezed(name).translate(_SIMPLE) for name in (parts.province, parts.city, parts.district)
     )
     scope = known.provinces.get(place.province)
-    if province and not _NO_CITY.fullmatch(province) and known.provinces.get(province) is not scope:
+    if province and not is_empty_city(province) and known.provinces.get(province) is not scope:
         return "province"
     cities = scope.cities.get(city, ()) if scope else ()
-    if city and not _NO_CITY.fullmatch(city) and city not in (place.district, *(scope.forms if scope else ())):
+    if city and not is_empty_city(city) and city not in (place.district, *(scope.forms if scope else ())):
         # Some doors name the city that a county-level city belongs to, or the county-level city itself.
         belongs = any(place in one.places for one in cities)
         if not belongs and read_parts(Parts(place.province, "", city), known).region_code != place.code:
             return "city"
-    if district and not _NO_CITY.fullmatch(district) and district != place.district:
+    if district and not is_empty_city(district) and district != place.district:
         read = read_parts(Parts(place.province, place.city, district), known)
         if read.region_code != place.code:
             return "district"

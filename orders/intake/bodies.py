@@ -30,12 +30,14 @@ class BuyerBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
 
 class RecipientBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Where it goes: `region_code` is a county-level GB/T 2260 code; province and city, where given, must agree."""
+    """Where it goes: `region_code` is a county-level GB/T 2260 code; province, city and district, where given, must
+    agree. Without a code they say where it is, and without them the address does; where that is not certain, the order
+    waits for a person."""
 
     name: str
     phone: str
-    region_code: str
     address: str
+    region_code: str = ""
     province: str = ""
     city: str = ""
     district: str = ""

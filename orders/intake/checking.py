@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 from django.utils.translation import gettext as _
 
+from oms.common import phones
 from oms.common.errors import FieldError
+from oms.common.masking import is_masked
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
-from orders.intake.bodies import MAX_LINES, OrderBody
+from orders.intake.bodies import MAX_LINES, OrderBody, RecipientBody
+from orders.intake.divisions import Place
+from orders.intake.locating import Located, fit, unknown_code
 from orders.intake.reference import KnownRegion, KnownSku, Reference
+from orders.models.hold import AddressGap
 from orders.models.order import PaymentMethod, Promise
 
 MAX_QUANTITY = 10_000
 
-# A mobile number, a number of a privacy service with its extension, or a landline; +86 or 86 may stand before it.
-_PHONE = re.compile(
-    r"(?:\+?86[- ]?)?(?:1[3-9]\d{9}(?:[-,转]\d{1,6})?|0\d{2,3}-?[2-9]\d{6,7}(?:-\d{1,6})?|400-?\d{3}-?\d{4})",
-    re.ASCII,
-)
-_REGION = re.compile(r"[1-9][0-9]{5}")
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
@@ -43,6 +43,19 @@ class CheckedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a person must say before goods go anywhere, and the regions that may be meant."""
+
+    gaps: tuple[AddressGap, ...]
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def details(self) -> dict[str, object]:
+        """As a hold keeps it."""
+        return {"gaps": [str(gap) for gap in self.gaps], "candidates": list(self.candidates)}
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedOrder:
     """An order that may be stored; amounts in fen."""
 
@@ -57,6 +70,7 @@ class CheckedOrder:
     points_amount: int
     gift_card_amount: int
     payable_amount: int
+    question: Question | None = None
 
 
 class Refusals(list[FieldError]):
@@ -89,20 +103,20 @@ class Refusals(list[FieldError]):
 
     def phone(self, attr: str, value: str) -> bool:
         """Whether the phone number is right; if not, with an error."""
-        if len(value) <= 20 and _PHONE.fullmatch(value):
+        if phones.normal_form(value):
             return True
-        self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-12345678."))
+        self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-22233334."))
         return False
 
 
 def check(
-    body: OrderBody, reference: Reference, channel_id: int, *, asks_a_person: bool = False
+    located: Located, reference: Reference, channel_id: int, *, asks_a_person: bool = False
 ) -> CheckedOrder | Sequence[FieldError]:
-    """The order with its amounts in fen, or everything that is wrong with it. With `asks_a_person`, phones, region and
-    address may be empty: the door sees to it that somebody is asked."""
+    """The order with its amounts in fen, or everything that is wrong with it. With `asks_a_person`, phones and address
+    may be empty: a person is asked, as of all regions that are not certain."""
     wrong = Refusals()
-    _check_head(body, wrong)
-    region = _check_people(body, reference, wrong, asks_a_person)
+    _check_head(located.body, wrong)
+    body, region = _check_people(located, reference, wrong, asks_a_person)
     lines = _check_lines(body, reference, wrong)
     order = CheckedOrder(
         body=body,
@@ -116,6 +130,7 @@ def check(
         points_amount=wrong.amount("points.amount", body.points.amount),
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
+        question=None if reference.is_history else _question(body, region, lines, located.candidates),
     )
     if not wrong:
         _check_money(order, wrong)
@@ -145,38 +160,80 @@ def _check_head(body: OrderBody, wrong: Refusals) -> None:
         wrong.text("remark", body.remark, 500, required=False)
 
 
-def _check_people(body: OrderBody, reference: Reference, wrong: Refusals, asks_a_person: bool) -> KnownRegion:
+def _check_people(
+    located: Located, reference: Reference, wrong: Refusals, asks_a_person: bool
+) -> tuple[OrderBody, KnownRegion]:
+    """The order with the region's names checked and put away, and its region."""
+    body = located.body
     buyer, recipient = body.buyer, body.recipient
     wrong.text("buyer.id", buyer.id, 64)
     wrong.text("buyer.name", buyer.name, 80)
-    phone_is_right = (asks_a_person and not buyer.phone) or wrong.phone("buyer.phone", buyer.phone)
+    can_wait = asks_a_person and not buyer.phone
+    buyer_is_right = can_wait or is_masked(buyer.phone) or wrong.phone("buyer.phone", buyer.phone)
     wrong.text("recipient.name", recipient.name, 80)
-    if recipient.phone != buyer.phone or not phone_is_right:
+    if (recipient.phone != buyer.phone or not buyer_is_right) and not is_masked(recipient.phone):
         wrong.phone("recipient.phone", recipient.phone)
     wrong.text("recipient.address", recipient.address, 200, required=not asks_a_person)
-    if asks_a_person and not recipient.region_code:
-        return NOWHERE
+    wrong.extend(located.errors)
     region = reference.regions.get(recipient.region_code)
     if region is None:
-        known_form = _REGION.fullmatch(recipient.region_code)
-        wrong.add(
-            "recipient.region_code",
-            "unknown_region" if known_form else "invalid_region",
-            _("Give the six-digit code of a county-level division (GB/T 2260), such as 110101."),
-        )
-        return NOWHERE
-    # Two characters tell provinces apart (北京, 内蒙) whether or not 省, 市 or 自治区 is written out.
-    for attr, given, known in (
-        ("province", recipient.province, region.province),
-        ("city", recipient.city, region.city),
-    ):
-        if given and given[:2] != known[:2]:
-            wrong.add(
-                f"recipient.{attr}",
-                "region_mismatch",
-                _("The region code lies in %(known)s, not in %(given)s.") % {"known": known, "given": given},
-            )
-    return region
+        may_ask = not reference.is_history and (asks_a_person or recipient.address.strip())
+        if recipient.region_code or not (may_ask or located.errors):
+            wrong.append(unknown_code(recipient.region_code, reference.atlas.known))
+        return body, NOWHERE
+    if not _is_named_so(recipient, region):
+        fitting = fit(recipient, reference.atlas.known)
+        if isinstance(fitting, FieldError):
+            wrong.append(fitting)
+        elif fitting.address != recipient.address:
+            body = msgspec.structs.replace(body, recipient=fitting)
+    return body, region
+
+
+def _is_named_so(recipient: RecipientBody, region: KnownRegion) -> bool:
+    """Whether the names that are given are the region's, letter by letter."""
+    return (
+        recipient.province in ("", region.province)
+        and recipient.city in ("", region.city)
+        and recipient.district in ("", region.district)
+    )
+
+
+def _question(
+    body: OrderBody, region: KnownRegion, lines: Sequence[CheckedLine], candidates: Sequence[Place]
+) -> Question | None:
+    """What a person must say before the goods go; virtual ones go nowhere."""
+    recipient = body.recipient
+    gaps = address_gaps(
+        recipient.name,
+        recipient.phone,
+        recipient.address,
+        has_region=bool(recipient.region_code),
+        is_served=region.is_served,
+    )
+    if not gaps or all(line.sku.is_virtual for line in lines):
+        return None
+    return Question(tuple(gaps), tuple(map(str, candidates)))
+
+
+def address_gaps(name: str, phone: str, address: str, *, has_region: bool, is_served: bool) -> list[AddressGap]:
+    """What a recipient lacks for goods to be sent to: what is empty, hidden by a platform, or served by nobody."""
+    gaps = []
+    if not phone:
+        gaps.append(AddressGap.NO_PHONE)
+    elif is_masked(phone):
+        gaps.append(AddressGap.MASKED_PHONE)
+    if is_masked(name):
+        gaps.append(AddressGap.MASKED_NAME)
+    if not address:
+        gaps.append(AddressGap.NO_ADDRESS)
+    elif is_masked(address):
+        gaps.append(AddressGap.MASKED_ADDRESS)
+    if not has_region:
+        gaps.append(AddressGap.NO_REGION)
+    elif not is_served:
+        gaps.append(AddressGap.NOT_SERVED)
+    return gaps
 
 
 def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list[CheckedLine]:

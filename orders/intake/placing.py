@@ -20,6 +20,7 @@ from orders.actors import Actor
 from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
+from orders.intake.locating import Atlas, Located, locate
 from orders.intake.reference import Reference, read
 from orders.intake.storing import StoredOrder, lay_out, store
 from orders.models.order import OrderState
@@ -70,7 +71,8 @@ def place_orders(
     does not stop the others. The number of statements does not grow with the batch.
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
-    `asks_a_person` phones, region and address may be empty (see `checking.check`).
+    `asks_a_person` phones and address may be empty (see `checking.check`); what is missing, hidden, not certain or not
+    served holds the order.
     """
     door = _Door(is_history, asks_a_person)
     if is_history:
@@ -99,11 +101,14 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
 
     None for any other: one that is refused, that was sent before, or that opens a channel.
     """
-    reference = read([body], merchant)
+    atlas = Atlas()
+    located = locate(body, atlas)
+    body = located.body
+    reference = read([body], merchant, atlas=atlas)
     channel, is_active = reference.channels.get(body.source or merchant.code, (0, False))
     if not is_active or (channel, body.external_number) in reference.stored:
         return None
-    checked = check(body, reference, channel)
+    checked = check(located, reference, channel)
     if not isinstance(checked, CheckedOrder):
         return None
     now, pay_by = _now_and_pay_by()
@@ -137,19 +142,22 @@ def _place_or_isolate(
 
 
 def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: Actor, door: _Door) -> list[Outcome]:
-    decoded = [body for body in bodies if isinstance(body, OrderBody)]
-    reference = read(decoded, merchant, is_history=door.is_history)
+    atlas = Atlas()
+    located = [body if isinstance(body, FieldError) else locate(body, atlas) for body in bodies]
+    decoded = [found.body for found in located if isinstance(found, Located)]
+    reference = read(decoded, merchant, is_history=door.is_history, atlas=atlas)
     channels = _channels({body.source or merchant.code for body in decoded}, reference)
 
     outcomes: list[Outcome | None] = []
     accepted: dict[tuple[int, str], CheckedOrder] = {}
     repeated: list[tuple[int, tuple[int, str]]] = []
     places: list[int] = []
-    for body in bodies:
+    for found in located:
         outcomes.append(None)
-        if isinstance(body, FieldError):
-            outcomes[-1] = Refused([body])
+        if isinstance(found, FieldError):
+            outcomes[-1] = Refused([found])
             continue
+        body = found.body
         channel = channels[body.source or merchant.code]
         if isinstance(channel, FieldError):
             outcomes[-1] = Refused([channel])
@@ -160,7 +168,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         elif key in accepted:
             repeated.append((len(outcomes) - 1, key))
         else:
-            checked = check(body, reference, channel, asks_a_person=door.asks_a_person)
+            checked = check(found, reference, channel, asks_a_person=door.asks_a_person)
             if door.is_history and isinstance(checked, CheckedOrder):
                 checked = history.check(checked) or checked
             if isinstance(checked, CheckedOrder):

@@ -9,6 +9,7 @@ from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
+from orders.intake.locating import Atlas
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,12 @@ class KnownSku:
 
 @dataclass(frozen=True, slots=True)
 class KnownRegion:
-    """The names of a county-level division."""
+    """The names of a county-level division, and whether anybody sends there."""
 
     province: str
     city: str
     district: str
+    is_served: bool = True
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Reference:
     channels: dict[str, tuple[int, bool]] = field(default_factory=dict)
     stored: dict[tuple[int, str], str] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
+    atlas: Atlas = field(default_factory=Atlas)
 
     @cached_property
     def merchants(self) -> dict[str, bool]:
@@ -66,9 +69,11 @@ _SELLS_ITS_OWN = "m.id = %(merchant)s"
 _SOLD_ALL = "true"
 
 
-def read(bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = False) -> Reference:
+def read(
+    bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = False, atlas: Atlas | None = None
+) -> Reference:
     """The reference of the bodies that the merchant sent; orders of the past may be of merchants that are gone."""
-    found = Reference(merchant, is_history)
+    found = Reference(merchant, is_history, atlas=atlas or Atlas())
     sells = _SELLS_ITS_OWN
     if merchant.kind == Merchant.Kind.SELF_OPERATED:
         sells = _SOLD_ALL if is_history else _SELLS_ALL
@@ -79,7 +84,7 @@ def read(bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = Fals
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
           AND {sells}
         UNION ALL
-        SELECT 'region', code, province, city, district, 0, false FROM inventory_region
+        SELECT 'region', code, province, city, district, 0, is_served FROM inventory_region
         WHERE code = ANY(%(regions)s::text[])
         UNION ALL
         SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
@@ -107,7 +112,7 @@ def read(bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = Fals
             case "sku":
                 found.skus[first, second] = KnownSku(key, second, first, third, flag)
             case "region":
-                found.regions[first] = KnownRegion(second, third, fourth)
+                found.regions[first] = KnownRegion(second, third, fourth, flag)
             case "channel":
                 found.channels[first] = (key, flag)
             case "stored":

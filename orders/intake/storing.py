@@ -13,7 +13,9 @@ from orders.intake import history
 from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.checking import CheckedOrder
+from orders.models import Hold
 from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
+from orders.reviewing import words
 
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
@@ -60,12 +62,13 @@ def lay_out(
     pay_by: datetime,
     is_history: bool = False,
 ) -> tuple[list[StoredOrder], list[Rows]]:
-    """The orders under the next of `ids` each, in order, and the rows to write: orders, lines, first timeline events.
-    Orders of the past (`is_history`) are as they ended.
+    """The orders under the next of `ids` each, in order, and the rows to write: orders, lines, first timeline events,
+    and the holds of those about which a person must be asked. Orders of the past (`is_history`) are as they ended.
     """
     order_rows: list[dict[str, object]] = []
     line_rows: list[dict[str, object]] = []
     event_rows: list[dict[str, object]] = []
+    hold_rows: list[dict[str, object]] = []
     stored = []
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
@@ -112,6 +115,7 @@ def lay_out(
                 "points_amount": fen_text(order.points_amount),
                 "gift_card_amount": fen_text(order.gift_card_amount),
                 "payable_amount": fen_text(order.payable_amount),
+                "open_holds": int(order.question is not None),
                 "line_count": len(order.lines),
                 "total_quantity": sum([line.quantity for line in order.lines]),
                 "ordered_at": body.ordered_at,
@@ -140,15 +144,26 @@ def lay_out(
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
         event_rows.append(_event(result, kinds.RECEIVED, actor, state))
+        if order.question:
+            hold = Hold(kind=Hold.Kind.ADDRESS, details=order.question.details)
+            event_rows.append(_event(result, kinds.HELD, actor, "") | {"data": words.data_of(hold)})
+            hold_rows.append(
+                {
+                    "order_id": order_id,
+                    "kind": hold.kind.value,
+                    "reason": hold.reason,
+                    "details": hold.details,
+                    "opened_by": actor.name,
+                }
+            )
         if ended:
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
-    tables = [
-        Rows("orders_order", order_rows),
-        Rows("orders_orderline", line_rows),
-        Rows("orders_orderevent", event_rows),
-    ]
-    return stored, tables
+    tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows)]
+    if hold_rows:
+        tables.append(Rows("orders_hold", hold_rows))
+        event_rows = [{**row, "data": row.get("data")} for row in event_rows]
+    return stored, [*tables, Rows("orders_orderevent", event_rows)]
 
 
 def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import Sku
 from oms.common.models import money
+from oms.common.phones import PhoneField, normal_form
 from orders.models.order import Order
 
 
@@ -90,7 +91,7 @@ class DenyListEntry(models.Model):
         ADDRESS = "address", _("Address")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    phone = models.CharField(_("phone"), max_length=20, blank=True, default="")
+    phone = PhoneField(_("phone"), max_length=20, blank=True, default="")
     region_code = models.CharField(_("region code"), max_length=6, blank=True, default="")
     address = models.CharField(_("address"), max_length=200, blank=True, default="")
     address_key = models.BigIntegerField(_("address key"), null=True, blank=True, editable=False)
@@ -118,15 +119,28 @@ class DenyListEntry(models.Model):
 
     def clean(self) -> None:
         """Ask for the value of the kind, and bring it into the form in which phones and addresses are compared."""
-        from orders.intake.addresses import address_key, phone_key
+        from orders.intake.addresses import address_key
 
-        self.phone = phone_key(self.phone)
-        if self.kind == self.Kind.PHONE and not self.phone:
+        number = normal_form(self.phone)
+        if self.kind == self.Kind.PHONE and not number:
             raise ValidationError({"phone": _("Give the phone number to deny.")})
+        self.phone = number or ""
         if self.kind == self.Kind.ADDRESS:
             if not (self.region_code and self.address):
                 raise ValidationError({"address": _("Give the region code and the address to deny.")})
             self.address_key = address_key(self.region_code, self.address)
+
+
+class AddressGap(models.TextChoices):
+    """What an address lacks before goods can be sent to it."""
+
+    NO_PHONE = "no_phone", _("The address has no phone number, and the carrier needs one.")
+    MASKED_PHONE = "masked_phone", _("The phone number is hidden by asterisks: the carrier cannot call it.")
+    MASKED_NAME = "masked_name", _("The recipient's name is hidden by asterisks.")
+    NO_ADDRESS = "no_address", _("There is no address.")
+    MASKED_ADDRESS = "masked_address", _("The address is hidden by asterisks: nobody can deliver to it.")
+    NO_REGION = "no_region", _("The region of the address is not known.")
+    NOT_SERVED = "not_served", _("The region is not served: no warehouse or carrier sends there.")
 
 
 class Hold(models.Model):

@@ -8,6 +8,7 @@ from django_fsm import FSMField, transition
 
 from inventory.models import Region, Sku
 from oms.common.models import TicketSubject, Versioned, WorkItem, money
+from oms.common.phones import PhoneField
 from oms.merchants.models import Channel, Merchant
 from orders.models.shares import CarriesShares, shares_add_up
 
@@ -115,9 +116,9 @@ class Order(WorkItem, Versioned):
 
     buyer_reference = models.CharField(_("buyer"), max_length=64)
     buyer_name = models.CharField(_("buyer's name"), max_length=80)
-    buyer_phone = models.CharField(_("buyer's phone"), max_length=20)
+    buyer_phone = PhoneField(_("buyer's phone"), max_length=20)
     recipient_name = models.CharField(_("recipient"), max_length=80)
-    recipient_phone = models.CharField(_("recipient's phone"), max_length=20)
+    recipient_phone = PhoneField(_("recipient's phone"), max_length=20)
     # Empty for virtual goods, and while a person is asked which region a free text means.
     region = models.ForeignKey(
         Region,

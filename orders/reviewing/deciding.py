@@ -16,11 +16,6 @@ from orders.reviewing.holds import mark_sub_orders
 QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
 
 
-def _phone_key(column: str) -> str:
-    """`orders.intake.addresses.phone_key` in SQL."""
-    return rf"regexp_replace({column}, '^\+?86|\D', '', 'g')"
-
-
 # What a rule acts under: its name, or its kind where nobody gave it one (`orders.reviewing.words`).
 _RULE = "coalesce(nullif(r.name, ''), r.kind)"
 
@@ -33,7 +28,7 @@ _HITS = rf"""
     CROSS JOIN LATERAL (
         SELECT coalesce(nullif(phone, ''), address) AS value, reason FROM orders_denylistentry
         WHERE is_active
-          AND (phone IN ({_phone_key("o.recipient_phone")}, {_phone_key("o.buyer_phone")}) AND phone <> ''
+          AND (phone IN (o.recipient_phone, o.buyer_phone) AND phone <> ''
                OR address_key = o.address_key)
         LIMIT 1
     ) AS d

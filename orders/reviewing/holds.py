@@ -8,14 +8,17 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import waiting
+from orders.intake.checking import Question, address_gaps
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from orders.models.hold import AddressGap
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
@@ -128,7 +131,7 @@ def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None =
     hold = Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
     if hold.kind == Hold.Kind.CANCELLATION:
         raise CannotRelease(_("This hold ends by itself once the warehouse has answered the cancellation."))
-    gaps = address_gaps(order) if hold.kind == Hold.Kind.ADDRESS else []
+    gaps = remedies(order) if hold.kind == Hold.Kind.ADDRESS else []
     if gaps:
         raise CannotRelease(" ".join(gaps))
     if hold.released_at is None:
@@ -137,25 +140,40 @@ def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None =
     return Order.objects.get(pk=order.pk)
 
 
-def address_gaps(order: Order) -> list[str]:
+_REMEDIES = {
+    AddressGap.NO_PHONE: gettext_lazy(
+        "Give a phone number at which the carrier reaches the recipient: change the recipient."
+    ),
+    AddressGap.MASKED_PHONE: gettext_lazy("Give the phone number without asterisks: change the recipient."),
+    AddressGap.MASKED_NAME: gettext_lazy("Give the name without asterisks: change the recipient."),
+    AddressGap.NO_ADDRESS: gettext_lazy("Give the address: change the recipient."),
+    AddressGap.MASKED_ADDRESS: gettext_lazy("Give the address without asterisks: change the recipient."),
+    AddressGap.NO_REGION: gettext_lazy("Say which region it is: change the recipient."),
+    AddressGap.NOT_SERVED: gettext_lazy("Mark the region as served in the list of regions, or change the recipient."),
+}
+
+
+def gaps_of(order: Order) -> list[AddressGap]:
+    """What the order's recipient lacks for goods to be sent to."""
+    return address_gaps(
+        order.recipient_name,
+        order.recipient_phone,
+        order.recipient_address,
+        has_region=order.region is not None,
+        is_served=order.region is None or order.region.is_served,
+    )
+
+
+def remedies(order: Order) -> list[str]:
     """What a person must say before goods can go to the recipient, as sentences; empty where the address is whole."""
-    gaps = []
-    if order.region_id is None:
-        gaps.append(_("Say which region it is: change the recipient."))
-    if not order.recipient_phone:
-        gaps.append(_("Give a phone number at which the carrier reaches the recipient: change the recipient."))
-    if not order.recipient_address:
-        gaps.append(_("Give the address: change the recipient."))
-    return gaps
+    return [str(_REMEDIES[gap]) for gap in gaps_of(order)]
 
 
-def ask_for_address(
-    order_id: int, *, lacks_phone: bool, lacks_region: bool, candidates: Sequence[str], actor: Actor
-) -> None:
-    """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
-    the hold. `candidates` are the names of regions that it may lie in.
+def ask_for_address(order_id: int, *, gaps: Sequence[AddressGap], candidates: Sequence[str] = (), actor: Actor) -> None:
+    """Hold a locked order until a person says what its address lacks; changing the recipient ends the hold.
+    `candidates` are the names of regions that it may lie in.
     """
-    details = {"lacks_phone": lacks_phone, "lacks_region": lacks_region, "candidates": list(candidates)}
+    details = Question(tuple(gaps), tuple(candidates)).details
     hold = open_hold(order_id, Hold.Kind.ADDRESS, details=details, by=actor)
     timeline.record(order_id, kinds.HELD, actor, **words.data_of(hold))
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from orders import actors, story
 from orders.models import Hold, InterceptionRule
+from orders.models.hold import AddressGap
 
 # Notes of the system on a release; people type theirs.
 ORDER_CANCELLED = "order_cancelled"
@@ -77,13 +78,13 @@ def why_told(data: Mapping[str, Any]) -> str:
 
 
 def _questions(details: Mapping[str, Any]) -> Iterator[str]:
-    if details.get("lacks_phone"):
-        yield gettext("The address has no phone number, and the carrier needs one.")
-    if details.get("candidates"):
-        text = gettext("The region of the address is not certain. It may be: %(candidates)s")
-        yield text % {"candidates": "; ".join(details["candidates"])}
-    elif details.get("lacks_region"):
-        yield gettext("The region of the address is not known.")
+    candidates = "; ".join(details.get("candidates", ()))
+    for gap in map(AddressGap, details.get("gaps", ())):
+        if gap == AddressGap.NO_REGION and candidates:
+            text = gettext("The region of the address is not certain. It may be: %(candidates)s")
+            yield text % {"candidates": candidates}
+        else:
+            yield str(gap.label)
 
 
 def tell_held(data: story.Data) -> str:

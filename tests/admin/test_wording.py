@@ -16,6 +16,7 @@ from oms.common.models import InboundFact
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
 from orders.models import ActorKind, Hold, InterceptionRule, Order, OrderEvent, SubOrder
+from orders.models.hold import AddressGap
 from orders.reviewing import deciding, holds, words
 from payments.providers import defaults
 from payments.taking import expiring, noticing
@@ -147,7 +148,7 @@ def test_what_an_address_lacks_is_said_in_the_readers_language(shop):
     Order.objects.filter(pk=order.pk).update(recipient_phone="")
     with translation.override("zh-hans"):
         holds.ask_for_address(
-            order.pk, lacks_phone=True, lacks_region=True, candidates=["110105 北京市朝阳区"], actor=steps.STAFF
+            order.pk, gaps=[AddressGap.NO_PHONE, AddressGap.NO_REGION], candidates=["110105 北京市朝阳区"], actor=steps.STAFF
         )
     page = page_of(order, "en")
     assert "The address has no phone number, and the carrier needs one." in page

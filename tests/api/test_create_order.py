@@ -142,7 +142,7 @@ REFUSALS = {
     "too many points": ("points", {"used": 2**31, "amount": "0.01"}, "points", "points_mismatch"),
     "short phone": ("buyer.phone", "1380000", "buyer.phone", "invalid_phone"),
     "foreign phone": ("recipient.phone", "+1 212 555 0100", "recipient.phone", "invalid_phone"),
-    "full-width phone": ("buyer.phone", "1380000１１１１", "buyer.phone", "invalid_phone"),
+    "digits of another script": ("buyer.phone", "1380000١١١١", "buyer.phone", "invalid_phone"),
     "letters in a phone": ("recipient.phone", "1380000111x", "recipient.phone", "invalid_phone"),
     "unknown region": ("recipient.region_code", "999999", "recipient.region_code", "unknown_region"),
     "region of a province": ("recipient.region_code", "11", "recipient.region_code", "invalid_region"),

@@ -38,6 +38,19 @@ def caller_address(request: HttpRequest) -> str:
     return request.META.get("REMOTE_ADDR", "")
 
 
+def _ask_for_no_nul(request: HttpRequest) -> None:
+    """Ask for U+FFFD where the address asks for NUL: neither is in any text that is kept, and PostgreSQL cannot even be
+    asked for the other. So nothing is found, and a field that knows its values says so."""
+    if "\0" in request.path_info:
+        request.path_info = request.path_info.replace("\0", "\ufffd")
+    if "%00" in request.META.get("QUERY_STRING", ""):
+        asked = request.GET.copy()
+        for name, values in request.GET.lists():
+            del asked[name]
+            asked.setlist(name.replace("\0", "\ufffd"), [value.replace("\0", "\ufffd") for value in values])
+        request.GET = asked
+
+
 class RequestMiddleware:
     """Gives the request its id, which every log line within it carries and the answer repeats."""
 
@@ -47,6 +60,7 @@ class RequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request; what it leaves behind is a figure and a line."""
         started = time.perf_counter()
+        _ask_for_no_nul(request)
         with structlog.contextvars.bound_contextvars(request_id=request_id(request)):
             response = self.get_response(request)
             seconds = time.perf_counter() - started

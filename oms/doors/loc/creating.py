@@ -1,6 +1,5 @@
 """Creating orders by the LOC interface: both of its forms. Here, because the virtual form may come with its payment."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -63,7 +62,7 @@ class LocGoodsBody(msgspec.Struct):
     delivery_time: Annotated[str, _TIME] = ""
     payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [_PAID, *_UNPAID]})] = "待支付"
     receiver_name: Annotated[str, msgspec.Meta(max_length=80)] = ""
-    receiver_phone: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    receiver_phone: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
 class LocVirtualBody(msgspec.Struct):
@@ -175,8 +174,9 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
             LocOrder.objects.create(order=order, content_digest=content)
             if isinstance(body, LocVirtualBody):
                 Order.objects.filter(pk=order.pk).update(merchant_delivers=True)
-            else:
-                _note_address(order, body, actor)
+            elif body.delivery_time:
+                wanted = moment(body.delivery_time, "delivery_time")
+                Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
             one_of(body.payment_status, [_PAID, *_UNPAID], "payment_status")
             if body.payment_status == _PAID and order.state == OrderState.AWAITING_PAYMENT:
                 at = intake.ordered_at if isinstance(body, LocVirtualBody) else timezone.now()
@@ -255,7 +255,7 @@ def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
         source=CHANNEL,
         ordered_at=timezone.now(),
         buyer=BuyerBody(body.user_id, name, phone),
-        recipient=RecipientBody(name, phone, parsed.region_code or "", parsed.rest),
+        recipient=RecipientBody(name, phone, region_code=parsed.region_code or "", address=parsed.rest),
         lines=lines,
         payable_amount=total,
     )
@@ -280,23 +280,3 @@ def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
         lines=[LineBody(sku=sku.code, quantity=body.quantity, unit_price=price, name=body.product_name)],
         payable_amount=price * body.quantity,
     )
-
-
-def _note_address(order: Order, body: LocGoodsBody, actor: Actor) -> None:
-    """Keep when it is wanted; hold the order where the address of goods needs a person."""
-    wanted: datetime | None = moment(body.delivery_time, "delivery_time") if body.delivery_time else None
-    if wanted:
-        Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
-    if not order.lines.exclude(sku__storage_class=StorageClass.VIRTUAL).exists():
-        return
-    lacks_phone, lacks_region = not order.recipient_phone, order.region_id is None
-    if lacks_phone or lacks_region:
-        places = parse_address(body.delivery_address).candidates if lacks_region else ()
-        lock_order(order.pk)
-        holds.ask_for_address(
-            order.pk,
-            lacks_phone=lacks_phone,
-            lacks_region=lacks_region,
-            candidates=[str(place) for place in places],
-            actor=actor,
-        )

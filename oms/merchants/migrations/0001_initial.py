@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                 ('credit_code', models.CharField(help_text='18 digits and letters, as on the business licence.', max_length=18, validators=[oms.merchants.models.application.validate_credit_code], verbose_name='unified social credit code')),
                 ('legal_representative', models.CharField(max_length=60, verbose_name='legal representative')),
                 ('contact_name', models.CharField(max_length=60, verbose_name='contact')),
-                ('contact_phone', models.CharField(max_length=20, validators=[django.core.validators.RegexValidator('\\A(1[3-9][0-9]{9}|0[0-9]{2,3}-?[0-9]{7,8})\\Z', 'Give a Chinese phone number, such as 13800001111.')], verbose_name='phone')),
+                ('contact_phone', models.CharField(max_length=20, validators=[oms.merchants.models.application.validate_phone], verbose_name='phone')),
                 ('contact_email', models.EmailField(max_length=254, verbose_name='e-mail')),
                 ('wanted_code', models.CharField(help_text='Your short name in calls and files, such as ACME; it never changes.', max_length=32, validators=[django.core.validators.RegexValidator('\\A[0-9A-Za-z][0-9A-Za-z_-]{1,31}\\Z', 'Use 2 to 32 letters, digits, - or _, beginning with a letter or digit.')], verbose_name='wanted merchant code')),
                 ('kind', models.CharField(choices=[('self_operated', 'Self-operated'), ('marketplace', 'Marketplace')], default='marketplace', max_length=20, verbose_name='kind')),

@@ -15,14 +15,18 @@ from stdnum.cn import uscc
 from stdnum.exceptions import ValidationError as NumberError
 
 from oms.common.models import Versioned
+from oms.common.phones import PhoneField, normal_form
 from oms.merchants.models.merchant import Merchant
 
 validate_merchant_code = RegexValidator(
     r"\A[0-9A-Za-z][0-9A-Za-z_-]{1,31}\Z", _("Use 2 to 32 letters, digits, - or _, beginning with a letter or digit.")
 )
-validate_phone = RegexValidator(
-    r"\A(1[3-9][0-9]{9}|0[0-9]{2,3}-?[0-9]{7,8})\Z", _("Give a Chinese phone number, such as 13800001111.")
-)
+
+
+def validate_phone(text: str) -> None:
+    """Raises ValidationError unless the text is a phone number."""
+    if not normal_form(text):
+        raise ValidationError(_("Give a Chinese phone number, such as 13800001111."))
 
 
 def validate_credit_code(text: str) -> None:
@@ -64,7 +68,7 @@ class MerchantApplication(Versioned):
     )
     legal_representative = models.CharField(_("legal representative"), max_length=60)
     contact_name = models.CharField(_("contact"), max_length=60)
-    contact_phone = models.CharField(_("phone"), max_length=20, validators=[validate_phone])
+    contact_phone = PhoneField(_("phone"), max_length=20, validators=[validate_phone])
     contact_email = models.EmailField(_("e-mail"))
     wanted_code = models.CharField(
         _("wanted merchant code"),

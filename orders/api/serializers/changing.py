@@ -17,7 +17,7 @@ class RecipientChangeSerializer(serializers.Serializer):
     """What to change of the recipient; what is left out stays."""
 
     name = LineField(max_length=80, required=False)
-    phone = LineField(max_length=20, required=False)
+    phone = LineField(max_length=40, required=False)
     region_code = LineField(max_length=6, required=False, help_text="County-level division, GB/T 2260.")
     address = LineField(max_length=200, required=False)
 
