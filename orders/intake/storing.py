@@ -153,6 +153,7 @@ def lay_out(
                     "kind": hold.kind.value,
                     "reason": hold.reason,
                     "details": hold.details,
+                    "opened_at": now,
                     "opened_by": actor.name,
                 }
             )

@@ -148,7 +148,10 @@ def test_what_an_address_lacks_is_said_in_the_readers_language(shop):
     Order.objects.filter(pk=order.pk).update(recipient_phone="")
     with translation.override("zh-hans"):
         holds.ask_for_address(
-            order.pk, gaps=[AddressGap.NO_PHONE, AddressGap.NO_REGION], candidates=["110105 北京市朝阳区"], actor=steps.STAFF
+            order.pk,
+            gaps=[AddressGap.NO_PHONE, AddressGap.NO_REGION],
+            candidates=["110105 北京市朝阳区"],
+            actor=steps.STAFF,
         )
     page = page_of(order, "en")
     assert "The address has no phone number, and the carrier needs one." in page

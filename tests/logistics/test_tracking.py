@@ -1,10 +1,12 @@
 """Parcels: where one is follows from the set of its scans, not from the order in which they come."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -193,3 +195,18 @@ def test_times_of_a_parcel_are_those_of_its_scans(shop):
     assert minutes == [3, 9]
     assert shipment.last_scan_at == shipment.signed_at
     assert (shipment.carrier_text, shipment.next_event_due) == ("signed", None)
+
+
+def test_a_scan_dated_into_the_future_does_not_outlast_those_that_follow(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    ahead = steps.NOON + timedelta(days=500)
+
+    for state, at in (("in_transit", ahead), ("out_for_delivery", timezone.now())):
+        steps.carrier_says(shipment, [replace(steps.scan_of(shipment, state), occurred_at=at)])
+        factories.run(tracking.run)
+
+    scan = TrackingEvent.objects.get(state="in_transit")
+    assert (scan.said_at, scan.occurred_at) == (ahead, scan.received_at)
+    shipment = steps.fresh(shipment)
+    assert (shipment.state, shipment.last_scan_at) == ("out_for_delivery", scan.received_at)
+    assert InboundFact.objects.filter(kind="in_transit").get().occurred_at == ahead
