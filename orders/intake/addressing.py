@@ -24,30 +24,32 @@ _POST_OFFICES = {
     "11": "10", "12": "30", "13": "05 06 07", "14": "03 04", "15": "01 02 16", "21": "11 12", "22": "13", "23": "15 16",
     "31": "20", "32": "21 22", "33": "31 32", "34": "23 24", "35": "35 36", "36": "33 34", "37": "25 26 27",
     "41": "45 46 47", "42": "43 44", "43": "41 42", "44": "51 52", "45": "53 54", "46": "57", "50": "40",
-    "51": "61 62 63 64", "52": "55 56", "53": "65 66 67", "54": "85", "61": "71 72", "62": "73 74", "63": "81", "64": "75",
-    "65": "83 84",
+    "51": "61 62 63 64", "52": "55 56", "53": "65 66 67", "54": "85", "61": "71 72", "62": "73 74", "63": "81",
+    "64": "75", "65": "83 84",
 }  # fmt: skip
 _COUNTRY = re.compile(r"(?:中华人民共和国|中国)(?!人民|科学|石油|石化|移动|联通|电信|银行|邮政|建设)")
 # Between a province or city and a district the statistics bureau and map services write words without meaning.
 _FILLER = re.compile(
-    r"(?:市辖区|(?:省|自治区)?直辖(?:县级|县)?(?:行政区划|行政单位|行政区|市)?|郊县|城区(?=[^\d\s]{2,8}[区县市])|县(?![城道政医级]))"
+    r"(?:市辖区|(?:省|自治区)?直辖(?:县级|县)?(?:行政区划|行政单位|行政区|市)?|郊县|城区(?=[^\d\s]{2,8}[区县市])"
+    r"|县(?![城道政医级]))"
 )
-_FAR_FILLER = re.compile(r"香港|香港岛|港岛|九龙(?!城)|新界|澳门半岛|氹仔|路环")
+_FAR_FILLER = re.compile(r"香港岛?|港岛|九龙(?!城)|新界|澳门半岛|氹仔|路环")
 _NO_CITY = re.compile(
     r"(?:市?辖?[区县]|城区|郊县|市|省|(?:省|市|自治区)?直辖.*|[-—/\\_.、]+|无|null|none)?", re.IGNORECASE
 )
 _SUFFIXES = "区县市旗"
 _CITY_ENDS = f"{_SUFFIXES}州盟"
-# After a name without its 区 or 县 these make it a street's, a gate's or a hill's name instead (南山路, 朝阳门, 白云山).
+# After a name without its 区 or 县 these make it a street's, a gate's or a hill's name (南山路, 朝阳门, 白云山).
 _GLUED = re.compile(
-    r"大?[道街桥]|[路巷弄门站里庄村镇乡寺港岛塔湾祠]|山(?![东西])|[湖河](?![南北])|城(?![东西南北中厢关区郊])|江(?=[路边畔滨滩大])|口(?!岸)"
-    r"|[东西南北中][路街大门站]|[一二三四五六七八九十]+[路街道]"
+    r"大?[道街桥]|[路巷弄门站里庄村镇乡寺港岛塔湾祠]|山(?![东西])|[湖河](?![南北])|城(?![东西南北中厢关区郊])"
+    r"|江(?=[路边畔滨滩大])|口(?!岸)|[东西南北中][路街大门站]|[一二三四五六七八九十]+[路街道]"
 )
-# An institution named like a district lies anywhere (南开大学, 江北国际机场, 西湖文化广场), unless the word is a road's.
+# An institution named like a district lies anywhere (南开大学, 西湖文化广场), unless the word is a road's.
 _INSTITUTION = re.compile(
-    r"(?:大学|学院|学校|中学|小学|幼儿园|师范|医院|卫生|诊所|国际|机场|火车|高铁|车站|客运|航空|地铁|广场|公园|景区|风景|动物园|植物园"
-    r"|博物|美术|图书|文化|体育|剧院|影城|酒店|饭店|宾馆|大厦|商场|百货|购物|超市|银行|集团|公司|有限|股份|实业|研究|法院|检察|公安"
-    r"|政府|监狱|殡仪|水库|码头|口岸|电厂|钢铁|职业|技工|党校|报社|出版|教育|附属|附中|人民医|中医|妇幼|工业大|理工|外国语|实验|区政府)"
+    r"(?:大学|学院|学校|中学|小学|幼儿园|师范|医院|卫生|诊所|国际|机场|火车|高铁|车站|客运|航空|地铁|广场|公园|景区"
+    r"|风景|动物园|植物园|博物|美术|图书|文化|体育|剧院|影城|酒店|饭店|宾馆|大厦|商场|百货|购物|超市|银行|集团|公司"
+    r"|有限|股份|实业|研究|法院|检察|公安|政府|监狱|殡仪|水库|码头|口岸|电厂|钢铁|职业|技工|党校|报社|出版|教育|附属"
+    r"|附中|人民医|中医|妇幼|工业大|理工|外国语|实验)"
     r"(?![东西南北中一二三四五]?(?:大?[街道]|[路巷]))"
 )
 _PLACE = re.compile(
@@ -159,7 +161,7 @@ def read_parts(parts: Parts, known: Divisions) -> ParsedAddress:
 
 
 def is_empty_city(name: str) -> bool:
-    """Whether the name of a city, or of a district, says nothing: it is blank, or 市辖区, 省直辖县级行政区划 and the like."""
+    """Whether the name of a city, or of a district, says nothing: it is blank, or 市辖区, 省直辖 and the like."""
     return _NO_CITY.fullmatch(name.strip()) is not None
 
 

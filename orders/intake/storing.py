@@ -150,7 +150,7 @@ def lay_out(
             hold_rows.append(
                 {
                     "order_id": order_id,
-                    "kind": hold.kind.value,
+                    "kind": Hold.Kind.ADDRESS.value,
                     "reason": hold.reason,
                     "details": hold.details,
                     "opened_at": now,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from inventory.models import Region
 from orders.admin.searching import find
@@ -149,7 +150,8 @@ def test_many_held_orders_come_in_at_once(api, shop):
 def test_an_order_that_is_not_served_goes_on_once_the_region_is(api, shop, boss):
     send(api, shop, region_code="810001")
     order, hold = Order.objects.get(), Hold.objects.get()
-    assert "not served" in words.why(hold)
+    with translation.override("en"):
+        assert words.why(hold) == "The region is not served: no warehouse or carrier sends there."
     with pytest.raises(holds.CannotRelease):
         holds.release_hold(hold.pk, note="", actor=steps.STAFF)
     boss.post(reverse("admin:inventory_region_changelist"), {"action": "serve", "_selected_action": ["810001"]})

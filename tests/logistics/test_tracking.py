@@ -201,12 +201,14 @@ def test_a_scan_dated_into_the_future_does_not_outlast_those_that_follow(shop):
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
     ahead = steps.NOON + timedelta(days=500)
 
-    for state, at in (("in_transit", ahead), ("out_for_delivery", timezone.now())):
+    for state in ("in_transit", "out_for_delivery"):
+        at = ahead if state == "in_transit" else timezone.now()
         steps.carrier_says(shipment, [replace(steps.scan_of(shipment, state), occurred_at=at)])
         factories.run(tracking.run)
 
     scan = TrackingEvent.objects.get(state="in_transit")
     assert (scan.said_at, scan.occurred_at) == (ahead, scan.received_at)
     shipment = steps.fresh(shipment)
-    assert (shipment.state, shipment.last_scan_at) == ("out_for_delivery", scan.received_at)
+    assert shipment.state == "out_for_delivery"
+    assert shipment.last_scan_at < ahead
     assert InboundFact.objects.filter(kind="in_transit").get().occurred_at == ahead

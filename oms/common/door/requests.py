@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.functional import SimpleLazyObject
 
 from oms.common import metrics
@@ -43,12 +43,9 @@ def _ask_for_no_nul(request: HttpRequest) -> None:
     asked for the other. So nothing is found, and a field that knows its values says so."""
     if "\0" in request.path_info:
         request.path_info = request.path_info.replace("\0", "\ufffd")
-    if "%00" in request.META.get("QUERY_STRING", ""):
-        asked = request.GET.copy()
-        for name, values in request.GET.lists():
-            del asked[name]
-            asked.setlist(name.replace("\0", "\ufffd"), [value.replace("\0", "\ufffd") for value in values])
-        request.GET = asked
+    asked = request.META.get("QUERY_STRING", "")
+    if "%00" in asked:
+        request.GET = QueryDict(asked.replace("%00", "%EF%BF%BD"))
 
 
 class RequestMiddleware:
