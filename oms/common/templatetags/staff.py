@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from oms.common.codebook import ACTORS
+
 register = template.Library()
 
 # Which colour a state has, whatever kind of row it belongs to.
@@ -111,6 +113,12 @@ def moment_text(moment: datetime) -> str:
 
 
 register.filter("moment", moment_text)
+
+
+@register.filter
+def actor(name: str) -> str:
+    """Who did something: a person by name, others in words."""
+    return ACTORS.word(name)
 
 
 @register.filter
