@@ -1,5 +1,6 @@
 """Lists of what warehouses and carriers do."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -45,7 +46,7 @@ class CarrierAdmin(KeysetAdmin):
 class Expecting:
     """Rows of which news is expected; mix it into a KeysetAdmin."""
 
-    shown_by: ClassVar = {"expected_event": "expected_words"}
+    shown_by: ClassVar[Mapping[str, str]] = {"expected_event": "expected_words"}
 
     @display(description=gettext_lazy("expected event"))
     def expected_words(self, row: Expectation) -> str:

@@ -67,7 +67,7 @@ def ticket_badges(context: template.Context, row: Any) -> SafeString:
     """What open tickets there are about a row of an order, linked for those who may see them: on the order's page,
     whose context has the order's open tickets."""
     subject = (row.ticket_subject.kind, row.pk)
-    found = [item["words"] for item in context.get("open_tickets", ())]
+    found = [item["words"] for item in context.get("open_tickets") or ()]
     return format_html_join(
         " ", "{}", ((_ticket_badge(context, words),) for words in found if _about(words) == subject)
     )
