@@ -1,5 +1,6 @@
 """The staff's pages of this app."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -163,7 +164,7 @@ class StockMovementAdmin(ReadStock, KeysetAdmin):
         "actor_words",
         "note_words",
     )
-    shown_by: ClassVar = {"actor": "actor_words", "note": "note_words"}
+    shown_by: ClassVar[Mapping[str, str]] = {"actor": "actor_words", "note": "note_words"}
     list_select_related = ("stock__sku", "stock__warehouse")
     list_filter = (("kind", ChoicesDropdownFilter),)
 

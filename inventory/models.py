@@ -358,4 +358,4 @@ class StockMovement(models.Model):
         indexes = [models.Index(fields=["stock", "id"], name="stock_movement_of_stock")]
 
     def __str__(self) -> str:
-        return f"{self.stock_id} {self.kind} {self.on_hand_change:+d}/{self.reserved_change:+d}"
+        return f"{self.stock_id} {self.get_kind_display()} {self.on_hand_change:+d}/{self.reserved_change:+d}"

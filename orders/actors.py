@@ -35,6 +35,8 @@ def named(kind: str, name: str) -> str:
 
 name_actors(
     {
+        # Where nothing more is known of who did it than what kind of actor it is.
+        **dict(ActorKind.choices),
         "review": _("Review"),
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),

@@ -19,13 +19,12 @@ from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
-from oms.common.models import InboundFact, Ticket, TicketState, Topic
+from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order
 from orders.panels import Remark
-from payments import troubles
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
 from payments.owing import paying_out, retrying
 
@@ -178,7 +177,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
-        "remarks": list(_remarks(order, payments, refunds)),
+        "remarks": list(_remarks(payments, refunds)),
     }
 
 
@@ -189,14 +188,11 @@ def _facts(numbers: list[str]) -> Iterator[Mapping[str, Any]]:
         yield {"row": fact, "outcome": OUTCOMES.word(fact.outcome)}
 
 
-def _remarks(order: Order, payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
+def _remarks(payments: list[Payment], refunds: list[Refund]) -> Iterator[Remark]:
+    # What needs a person has a ticket, which stands above the remarks.
     for payment in payments:
         if payment.state == PaymentState.FAILED:
             yield Remark(_("Payment %(number)s failed.") % {"number": payment.number}, "warning")
-    for ticket in Ticket.objects.filter(about_id=order.pk, state=TicketState.OPEN).order_by("id"):
-        sentence = troubles.sentence(ticket)
-        if sentence:
-            yield Remark(sentence, "danger")
     for refund in refunds:
         if refund.state in OPEN_REFUNDS and not refund.needs_person_since:
             values = {"number": refund.number, "amount": f"{refund.amount:,.2f}"}

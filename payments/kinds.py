@@ -121,6 +121,7 @@ name_actors(
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),
         **dict(Means.choices),
-        "by-hand": _("Recorded by hand"),
+        # The connection, and its protocol.
+        **dict.fromkeys(("by-hand", "by_hand"), _("Recorded by hand")),
     }
 )

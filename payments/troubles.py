@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from oms.common.fact_words import OUTCOMES, kinds_of
-from oms.common.models import Ticket, Topic
+from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
 from payments.models import NoticeKind, Payment, Refund, Settlement
 
@@ -193,7 +193,6 @@ OF_PAYMENTS = (PAYMENT_AMOUNT_DIFFERS, PAYMENT_CAPTURED_AGAIN, PAYMENT_TOLD_BY_A
 # What is over once the buyer has the money.
 OF_OPEN_REFUNDS = (REFUND_FAILED, REFUND_SILENT, REFUND_BY_HAND)
 OF_REFUNDS = (*OF_OPEN_REFUNDS, REFUND_AMOUNT_DIFFERS, REFUND_SENT_AGAIN, REFUND_TOLD_BY_ANOTHER)
-OF_MONEY = (*OF_PAYMENTS, *OF_REFUNDS, SETTLEMENT_TO_TAKE_BACK, CASH_NOT_COLLECTED)
 
 # What came of facts that contradict what we hold, in words.
 OUTCOMES.add(
@@ -205,14 +204,6 @@ OUTCOMES.add(
     }
 )
 kinds_of(Topic.PAYMENT).add(dict(NoticeKind.choices))
-
-
-def sentence(ticket: Ticket) -> str:
-    """What a ticket of these kinds says, in the active language; "" for any other."""
-    for kind in OF_MONEY:
-        if kind.code == ticket.kind:
-            return str(kind.reasons.get(ticket.reason, kind.title)) % ticket.values
-    return ""
 
 
 def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Mapping[int, Shown]:

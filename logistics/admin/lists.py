@@ -1,6 +1,7 @@
 """Lists of what warehouses and carriers do."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -15,9 +16,10 @@ from unfold.decorators import action, display
 from logistics import exporting, retrying
 from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
+from logistics.watching import deadlines
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
-from oms.common.models import Connection, SystemKind
+from oms.common.models import Connection, Expectation, SystemKind
 from oms.common.templatetags.staff import badge
 from orders.actors import Actor
 from orders.models import ActorKind
@@ -39,6 +41,17 @@ class CarrierAdmin(KeysetAdmin):
         if db_field.name == "connection":
             kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.CARRIER)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class Expecting:
+    """Rows of which news is expected; mix it into a KeysetAdmin."""
+
+    shown_by: ClassVar[Mapping[str, str]] = {"expected_event": "expected_words"}
+
+    @display(description=gettext_lazy("expected event"))
+    def expected_words(self, row: Expectation) -> str:
+        """What should happen next."""
+        return deadlines.word(row.expected_event) or "–"
 
 
 class Retryable:
@@ -63,7 +76,7 @@ class Retryable:
 
 
 @admin.register(WarehouseOrder)
-class WarehouseOrderAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class WarehouseOrderAdmin(Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
 
     export = exporting.WAREHOUSE_ORDERS
@@ -127,7 +140,7 @@ def stop_badge(work: WarehouseOrder) -> str:
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class ShipmentAdmin(Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """Parcels. Only the carrier's scans and the pipeline move them."""
 
     export = exporting.SHIPMENTS

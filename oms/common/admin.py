@@ -35,7 +35,7 @@ admin.site.unregister(Group)
 class WordedRights:
     """Offers rights in the reader's language; mix it into the admin of what has them."""
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any) -> Any:
         """The field, with its rights in words."""
         field = super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
         if db_field.remote_field.model is Permission:

@@ -1,5 +1,6 @@
 """Sub-orders, holds, rules and returns."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -79,7 +80,7 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
         NeedsPersonFilter,
     )
     inlines = (SubOrderLineInline,)
-    shown_by: ClassVar = {"sourcing": "sourcing_words", "shortage": "shortage_words"}
+    shown_by: ClassVar[Mapping[str, str]] = {"sourcing": "sourcing_words", "shortage": "shortage_words"}
 
     @display(description=_("sourcing"))
     def sourcing_words(self, part: SubOrder) -> SafeString | str:

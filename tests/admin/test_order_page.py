@@ -7,12 +7,13 @@ from decimal import Decimal
 from django.test import Client
 from django.utils import timezone
 
+from oms.common.models import Ticket
 from orders.actors import Actor
 from orders.admin.order_page import load, money_table
 from orders.changing import cancelling
 from orders.models import ActorKind, Order, OrderEvent, SubOrder
 from orders.reviewing import holds
-from tests import factories
+from tests import factories, steps
 
 STAFF = Actor(ActorKind.STAFF, "wang")
 
@@ -156,3 +157,20 @@ def test_the_page_is_only_read(shop: factories.Shop, boss: Client) -> None:
     assert boss.post(f"/admin/orders/order/{order.pk}/delete/").status_code == 403
     assert boss.get("/admin/orders/order/999999/change/").status_code == 404
     assert boss.get("/admin/orders/order/x/change/").status_code == 404
+
+
+def test_parts_warehouse_orders_and_parcels_name_their_open_tickets(shop: factories.Shop, boss: Client) -> None:
+    shipment = steps.dispatched(shop.place_order(payment_method="cod"))
+    part, work = shipment.sub_order, steps.work_of(shipment.sub_order)
+    for row in (part, work, shipment):
+        type(row).objects.filter(pk=row.pk).update(needs_person_since=timezone.now())
+    links = {
+        ticket.subject_kind: f'<a href="/admin/common/ticket/{ticket.pk}/change/"><span class="oms-badge oms-danger">'
+        for ticket in Ticket.objects.all()
+    }
+
+    shown = page(boss, Order.objects.get())
+
+    assert set(links) == {"sub_order", "warehouse_order", "shipment"}
+    assert [shown.count(link) for link in links.values()] == [1, 1, 1]
+    assert "Needs a person" not in shown

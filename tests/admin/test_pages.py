@@ -94,7 +94,7 @@ def world(shop: factories.Shop) -> None:
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     Invoice.objects.create(number="I1", order=order, title="x", amount=1)
-    InterceptionRule.objects.create(name="rule", kind="deny_list")
+    InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
     endpoint = WebhookEndpoint.objects.create(

@@ -2,11 +2,12 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from oms.common.models import Connection
+from oms.common.models import Connection, Ticket
 from orders.changing.cancelling import cancel_order
-from payments.models import Refund
-from payments.owing import balancing
+from payments.models import Payment, Refund
+from payments.owing import balancing, paying_out
 from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
@@ -87,6 +88,41 @@ def test_cash_is_given_back_by_hand_only(shop, boss):
         f"/admin/payments/payment/of/{order.pk}/retry/", {"kind": "refund", "row": Refund.objects.get().pk}, follow=True
     )
     assert "Nobody can be asked to send this money back" in told.content.decode()
+
+
+def test_paying_a_stuck_refund_by_hand_closes_its_ticket_in_the_persons_name(shop):
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+    factories.run(balancing.run)
+    refund = Refund.objects.get()
+    Refund.objects.filter(pk=refund.pk).update(needs_person_since=timezone.now(), attempts=5, last_error="no answer")
+    assert Ticket.objects.get().kind == "stuck_refund"
+
+    paying_out.confirm_paid_out(refund.pk, note="transfer 7", actor=steps.STAFF)
+
+    ticket = Ticket.objects.get()
+    assert (ticket.state, ticket.result, ticket.closed_by) == ("closed", "done", "li")
+
+
+def test_rows_of_money_on_the_orders_page_name_and_link_their_open_tickets(shop, boss):
+    order = shop.place_order()
+    factories.run(requesting.intend)
+    payment = Payment.objects.get()
+    page = page_of(boss, order)
+    assert "Stuck" not in page
+    Payment.objects.filter(pk=payment.pk).update(needs_person_since=timezone.now(), attempts=5, last_error="no answer")
+    ticket = Ticket.objects.get()
+
+    panel = page_of(boss, order).partition("Payments and refunds")[2]
+
+    link = f"/admin/common/ticket/{ticket.pk}/change/"
+    assert f'<a href="{link}"><span class="oms-badge oms-danger">' in panel
+    assert "Stuck: payment" in panel
+    assert "Needs a person" not in panel
+    reader = page_of(client_of("view_order"), order).partition("Payments and refunds")[2]
+    assert "Stuck: payment" in reader
+    assert link not in reader
 
 
 def test_the_lists_of_money_say_through_whom_it_goes(shop, boss):

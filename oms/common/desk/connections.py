@@ -21,6 +21,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common import tickets
+from oms.common.codebook import ACTORS
 from oms.common.desk.fields import NetworksField
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
@@ -140,7 +141,7 @@ class ConnectionAdmin(KeysetAdmin):
     def protocol_title(self, link: Connection) -> str:
         """Which protocol it speaks."""
         known = protocols.known().get(link.protocol)
-        return str(known.title) if known else link.protocol
+        return str(known.title) if known else ACTORS.word(link.protocol)
 
     @display(description=gettext_lazy("health"))
     def health(self, link: Connection) -> SafeString:

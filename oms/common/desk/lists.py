@@ -34,7 +34,7 @@ from oms.common.templatetags.staff import badge, state_badge
 
 OLDER, NEWER = "older", "newer"
 # Columns that only the machinery reads.
-_INTERNAL = frozenset({"id", "lease_until", "lease_token", "address_key", "token_hash"})
+_INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
 # Columns of a row's place in its queue; they come after what the row is about.
 _LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
 COUNT_CAP = 1_000

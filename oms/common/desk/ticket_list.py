@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from oms.common import tickets
+from oms.common.codebook import ACTORS
 from oms.common.desk.ticket_words import Worded
 from oms.common.models import Team, Ticket, TicketState
 from oms.common.templatetags.staff import age, badge, when
@@ -203,7 +204,7 @@ class TicketColumns:
     @display(description=gettext_lazy("result"))
     def result_text(self, ticket: Ticket) -> str:
         """How it ended, and who said so."""
-        return f"{ticket.get_result_display()} · {ticket.closed_by or _('System')}"
+        return f"{ticket.get_result_display()} · {ACTORS.word(ticket.closed_by) or _('System')}"
 
     @display(description=gettext_lazy("team"))
     def team_text(self, ticket: Any) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common import stuck, tickets
+from oms.common.codebook import ACTORS
 from oms.common.models import Connection, InboundFact, Job, Team, Ticket, TicketEvent, TicketEventKind, TicketResult
 from oms.common.templatetags.staff import moment_text
 from oms.common.tickets import Shown
@@ -149,12 +150,12 @@ def history_of(ticket: Ticket, events: Iterable[TicketEvent]) -> Iterator[Step]:
     """How the ticket came to be as it is, the oldest step first; `events` are its own, oldest first."""
     kind = tickets.kinds().get(ticket.kind)
     if kind is None or not kind.by_hand:
-        yield Step(str(TicketEventKind.OPENED.label), ticket.opened_by, ticket.opened_at)
+        yield Step(str(TicketEventKind.OPENED.label), ACTORS.word(ticket.opened_by), ticket.opened_at)
         if ticket.times > 1:
             times = _("Reported %(times)s times, this time last") % {"times": ticket.times}
             yield Step(times, "", ticket.reported_at)
     for event in events:
-        yield Step(_what(event), event.by, event.created_at, event.text)
+        yield Step(_what(event), ACTORS.word(event.by), event.created_at, event.text)
 
 
 def _what(event: TicketEvent) -> str:

@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from oms.common.codebook import ACTORS
+
 register = template.Library()
 
 # Which colour a state has, whatever kind of row it belongs to.
@@ -65,7 +67,7 @@ def ticket_badges(context: template.Context, row: Any) -> SafeString:
     """What open tickets there are about a row of an order, linked for those who may see them: on the order's page,
     whose context has the order's open tickets."""
     subject = (row.ticket_subject.kind, row.pk)
-    found = [item["words"] for item in context.get("open_tickets", ())]
+    found = [item["words"] for item in context.get("open_tickets") or ()]
     return format_html_join(
         " ", "{}", ((_ticket_badge(context, words),) for words in found if _about(words) == subject)
     )
@@ -111,6 +113,12 @@ def moment_text(moment: datetime) -> str:
 
 
 register.filter("moment", moment_text)
+
+
+@register.filter
+def actor(name: str) -> str:
+    """Who did something: a person by name, others in words."""
+    return ACTORS.word(name)
 
 
 @register.filter

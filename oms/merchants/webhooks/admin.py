@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import action, display
 
 from oms.common import tickets
+from oms.common.desk.connections import shown_json
 from oms.common.desk.lists import KeysetAdmin, RowColumns, YesFilter
 from oms.common.desk.ticket_words import rows_of
 from oms.common.errors import OmsError
@@ -191,9 +192,9 @@ class WebhookDeliveryAdmin(RowColumns, KeysetAdmin):
         return delivery.event.message_id
 
     @display(description=gettext_lazy("data"))
-    def data(self, delivery: WebhookDelivery) -> str:
-        """What it says: ids, states and version."""
-        return ", ".join(f"{name}: {value}" for name, value in delivery.event.data.items())
+    def data(self, delivery: WebhookDelivery) -> SafeString:
+        """What it says, as merchants read it: ids, states and version."""
+        return shown_json(delivery.event.data)
 
     @display(description=gettext_lazy("merchant"))
     def merchant_code(self, delivery: WebhookDelivery) -> str:

@@ -1,0 +1,39 @@
+"""Codes that are stored have words."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from django.utils.translation import override
+
+from logistics.warehouses.notices import Notice
+from oms.common.fact_words import OUTCOMES, kinds_of
+from oms.common.models import Topic
+from payments.models import NoticeKind
+from tests.structure.source import modules
+
+
+def _outcomes() -> Iterator[str]:
+    """What code writes as the outcome of a fact, as text."""
+    for _path, tree in modules("payments", "logistics"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                given = {"Verdict": node.args[1:2], "_contradict": node.args[:1], "_contradiction": node.args[:1]}
+                yield from (part.value for part in given.get(name, ()) if isinstance(part, ast.Constant))
+
+
+def test_what_comes_of_a_fact_has_words():
+    written = set(_outcomes())
+    assert {"asked_to_stop", "captured_again", "stopped_after_left"} < written
+    # Put together where a warehouse goes on with what was given up.
+    after = {f"{what}_after_{why}" for what in ("left", "packed", "goes_on") for why in ("cancelled", "refused")}
+    with override("en"):
+        assert {code for code in written | after if OUTCOMES.word(code) == code} == set()
+
+
+@pytest.mark.parametrize(("topic", "named"), [(Topic.PAYMENT, NoticeKind), (Topic.WAREHOUSE, Notice)])
+def test_kinds_of_facts_have_the_words_of_their_topic(topic, named):
+    with override("zh-hans"):
+        assert [kinds_of(topic).word(kind.value) for kind in named] == [str(kind.label) for kind in named]
+        assert kinds_of(topic).word("unreadable") == "无法识别"
