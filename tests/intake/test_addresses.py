@@ -35,7 +35,8 @@ def read(text: str) -> ParsedAddress:
 
 def _cases() -> Iterator[tuple[str, str, str | None, str, str | None, str | None]]:
     kind = ""
-    for line in (HERE / "cases" / "addresses.txt").read_text(encoding="utf-8").splitlines():
+    texts = [(HERE / "cases" / name).read_text(encoding="utf-8") for name in ("addresses.txt", "addresses_unseen.txt")]
+    for line in "\n".join(texts).splitlines():
         if line.startswith("## "):
             kind = line[3:]
         elif line and not line.startswith("#"):
