@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 ORDERS = "/admin/orders/order/export/"
 
 
-@pytest.fixture(autouse=True)
-def _own_media(settings: Any, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
-
-
 @pytest.fixture
 def clerk(db: None) -> Client:
     return client_of("view_order", "view_suborder", "view_shipment", "export_orders")
