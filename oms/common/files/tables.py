@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -56,22 +56,24 @@ class Table:
     other_sheets: int = 0
 
 
-def read_upload(file: UploadedFile) -> Table:
+def read_upload(file: UploadedFile, known: Collection[str] = ()) -> Table:
     """The table in a file as it was uploaded. Raises UnreadableFile; one that is too large is not even loaded."""
     _check_size(file.size or 0)
-    return read_table(file.read())
+    return read_table(file.read(), known)
 
 
-def read_table(content: bytes) -> Table:
-    """The table in an uploaded file: xlsx, xls, ods, or text with commas, semicolons or tabs, in UTF-8 or GB 18030.
+def read_table(content: bytes, known: Collection[str] = ()) -> Table:
+    """The table in an uploaded file: xlsx, xls, ods, a web page's <table> (often named .xls), or text with commas,
+    semicolons or tabs, in UTF-8 or GB 18030.
 
-    Raises UnreadableFile for what is too large or no table.
+    The first row with several of the headers `known` (by `reader.header_key`) is the header, else the first row. Raises
+    UnreadableFile for what is too large or no table.
     """
     _check_size(len(content))
     headers: list[str] | None = None
     rows: list[tuple[int, list[str]]] = []
     sheets = 1
-    for line in _lines(content):
+    for line in _lines(content, known):
         if isinstance(line, dict):
             if "refused" in line:
                 raise UnreadableFile(_refusal(**line))
@@ -94,7 +96,7 @@ def _check_size(size: int) -> None:
         )
 
 
-def _lines(content: bytes) -> Iterator[Any]:
+def _lines(content: bytes, known: Collection[str]) -> Iterator[Any]:
     """What the reader prints of the file: rows, the number of sheets, or why it refuses."""
     limits = {
         "rows": settings.IMPORT_MAX_ROWS,
@@ -114,7 +116,7 @@ def _lines(content: bytes) -> Iterator[Any]:
         program = str(Path(table_reader.__file__))
         try:
             reader = subprocess.run(  # noqa: S603 - our own program
-                [sys.executable, "-I", program, file.name, json.dumps(limits)],
+                [sys.executable, "-I", program, file.name, json.dumps({**limits, "known": sorted(known)})],
                 stdout=printed,
                 stderr=subprocess.DEVNULL,
                 timeout=2 * READER_SECONDS,
@@ -150,6 +152,9 @@ def _refusal(refused: str, row: int = 0, why: str = "") -> str:
         "no_workbook": _("This workbook cannot be read. Save it again as xlsx, without a password."),
         "damaged": _("This workbook is damaged. Save it again as xlsx."),
         "no_table": _("This is neither a workbook nor a text file. Give xlsx, xls, ods or CSV."),
+        "no_html_table": _("This is a web page without a table. Open it in Excel and save it as xlsx."),
+        "xml_workbook": _("This is an “XML spreadsheet 2003”. Open it in Excel and save it as xlsx."),
+        "web_archive": _("This is a web archive (MHT). Open it in Excel and save it as xlsx."),
         "encoding": _("The text is neither UTF-8 nor GB 18030. Save the file as “CSV UTF-8”."),
         "row": _("Row %(row)d cannot be read: %(why)s."),
     }
