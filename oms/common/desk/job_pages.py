@@ -94,7 +94,8 @@ class JobAdmin(KeysetAdmin):
                 for result in refused[:SHOWN_REFUSALS]
             ],
             "result_key": words.key if words else "",
-            "outcomes": job.progress.get("outcomes", {}),
+            "totals": words.totals(job) if words and job.progress.get("outcomes") else None,
+            "is_check": job.kind.startswith("check_"),
             "state": self._state(job),
         }
         return TemplateResponse(request, "admin/common/job/page.html", context)
@@ -116,12 +117,25 @@ class JobAdmin(KeysetAdmin):
         return response
 
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        """Stop the job."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        """Ask whether to stop the job, saying how far it is; then stop it."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         job = self._job(request, job_id)
         if job.owner_id != request.user.pk and not request.user.is_superuser:
             raise PermissionDenied
+        if request.method != "POST":
+            if job.finished_at is not None:
+                return redirect("admin:common_job_change", job_id)
+            words = DESCRIPTIONS.get(job.kind)
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "job": job,
+                "title": self.title(job),
+                "state": self._state(job),
+                "totals": words.totals(job) if words and not job.kind.startswith("check_") else None,
+            }
+            return TemplateResponse(request, "admin/common/job/stop.html", context)
         try:
             jobs.cancel(job.pk)
         except OmsError as refusal:
@@ -159,10 +173,12 @@ class JobAdmin(KeysetAdmin):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How the results of a kind of job are told: what is wrong with one, in sentences, and what its key is."""
+    """How the results of a kind of job are told: what is wrong with one, in sentences, what its key is, and the totals
+    (`done`, `skipped`, `refused`, `rows_left_out`, `held`, `figures` with their labels)."""
 
     describe: Callable[[JobResult], list[str]]
     key: Any
+    totals: Callable[[Job], dict[str, Any]]
 
 
 # By kind; upper apps add theirs.
