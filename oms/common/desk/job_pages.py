@@ -1,7 +1,7 @@
 """The staff's pages of background jobs, and the export of a list."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,16 +186,20 @@ DESCRIPTIONS: dict[str, Description] = {}
 
 
 class ExportForm(forms.Form):
-    """How the file should be."""
+    """What the file should hold, and how it should be."""
+
+    what = forms.CharField(required=False)
 
     form = forms.ChoiceField(choices=[("xlsx", "Excel (xlsx)"), ("csv", "CSV (UTF-8)")])
     personal = forms.BooleanField(required=False)
 
 
 class ExportMixin:
-    """Gives a list a page that exports it with the filters that are set; `export` says what."""
+    """Gives a list a page that exports it with the filters that are set; `export` says what, `other_exports` what else
+    may be chosen, such as the lines of what is listed."""
 
     export: exporting.Export
+    other_exports: Sequence[exporting.Export] = ()
     change_list_template = "admin/common/exportable_list.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -226,8 +230,9 @@ class ExportMixin:
         form = ExportForm(request.POST if request.method == "POST" else {"form": "xlsx"})
         error = ""
         if request.method == "POST" and form.is_valid():
+            known = {export.key: export for export in self.other_exports}
             job = exporting.request_export(
-                self.export,
+                known.get(form.cleaned_data["what"], self.export),
                 request.user,
                 query=query,
                 form=form.cleaned_data["form"],
@@ -247,7 +252,7 @@ class ExportMixin:
             "form": form,
             "count": count,
             "is_more": count is not None and count > 10_000,
-            "columns": self.export.columns,
+            "exports": [self.export, *self.other_exports],
             "may_personal": may_personal,
             "has_personal": self.export.has_personal_data,
             "has_filters": bool(query),

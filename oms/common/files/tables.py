@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -35,6 +36,8 @@ MAX_UNFOLDED_BYTES = 300 * 1024 * 1024
 READER_MEMORY_BYTES = 1024 * 1024 * 1024
 READER_SECONDS = 30
 XLSX_ROWS = 1_000_000
+# Excel keeps fifteen digits of a number.
+MOST_EXACT = 10**15
 # Excel, WPS and LibreOffice take a cell that begins so for a formula; the wide forms too, in some languages.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
@@ -191,7 +194,7 @@ class TableWriter(Protocol):
     """Writes rows to a file one after the other, keeping none in memory."""
 
     def write(self, row: Iterable[Any]) -> None:
-        """Add a row: numbers stay numbers, everything else is text."""
+        """Add a row: numbers stay numbers, times without a zone are times, everything else is text."""
 
     def close(self) -> None:
         """Finish the file."""
@@ -230,6 +233,8 @@ class XlsxWriter:
             {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
         )
         self._bold = self._book.add_format({"bold": True})
+        self._money = self._book.add_format({"num_format": "0.00"})
+        self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self.sheet(headers, title)
 
     def sheet(self, headers: Sequence[str], title: str = "") -> None:
@@ -237,6 +242,8 @@ class XlsxWriter:
         self._sheet = self._book.add_worksheet(title[:31] or None)
         self._row = 0
         self._sheet.freeze_panes(1, 0)
+        # Order numbers are text on purpose: as numbers, Excel would cut off their digits.
+        self._sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         for column, header in enumerate(headers):
             self._sheet.set_column(column, column, max(10, min(2 * len(header) + 4, 30)))
             self._sheet.write_string(0, column, header, self._bold)
@@ -245,8 +252,12 @@ class XlsxWriter:
         """See TableWriter."""
         self._row += 1
         for column, cell in enumerate(row):
-            if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+            if isinstance(cell, Decimal):
+                self._sheet.write_number(self._row, column, cell, self._money)
+            elif isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) < MOST_EXACT:
                 self._sheet.write_number(self._row, column, cell)
+            elif isinstance(cell, datetime):
+                self._sheet.write_datetime(self._row, column, cell, self._moment)
             elif cell not in (None, ""):
                 self._sheet.write_string(self._row, column, str(cell))
 
