@@ -8,8 +8,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from python_calamine import load_workbook
 
-from oms.common.models import Job
+from oms.common.models import Job, JobResult
 from oms.common.work import jobs
+from orders.intake import importing
 from tests import factories
 
 HEADERS = ["订单号", "下单时间", "收货人", "手机号", "省", "市", "区", "详细地址", "商品编码", "数量", "单价", "运费"]
@@ -72,3 +73,19 @@ def report(job: Job) -> list[list[list[Any]]]:
     with job.result.open("rb") as file:
         book = load_workbook(io.BytesIO(file.read()))
     return [book.get_sheet_by_index(i).to_python() for i in range(2)]
+
+
+def changed(headers: dict[str, str]) -> list[str]:
+    """The usual headers, some of them written otherwise."""
+    return [headers.get(header, header) for header in HEADERS]
+
+
+def text_file(headers: list[str], *rows: list[object]) -> bytes:
+    return "\r\n".join(",".join(f'"{cell}"' for cell in cells) for cells in [headers, *rows]).encode()
+
+
+def told() -> list[str]:
+    """What is said of the last import's entries, in order."""
+    job = Job.objects.latest("pk")
+    results = JobResult.objects.filter(job=job).order_by("position")
+    return [importing.KINDS[job.kind].text_of(error) for result in results for error in result.errors]
