@@ -145,7 +145,9 @@ class ImportKind:
         """An error of a result in one sentence."""
         label = next((column.label for column in self.columns if column.name == error["field"]), None)
         where = _("row %(row)s") % {"row": error["row"]}
-        return f"{where}, {label}: {error['detail']}" if label else f"{where}: {error['detail']}"
+        if label is None:
+            return _("%(where)s: %(detail)s") % {"where": where, "detail": error["detail"]}
+        return _("%(where)s, %(field)s: %(detail)s") % {"where": where, "field": label, "detail": error["detail"]}
 
 
 KINDS: dict[str, ImportKind] = {}
