@@ -104,6 +104,7 @@ class Wizard:
             starts = "start" in request.POST and not wrong
             if starts:
                 is_ours = importing.start(kind, job.pk, table.headers, fields, merchant)
+                running.drop_check(job)
             else:
                 is_ours = jobs.change_draft(job.pk, {"fields": fields})
             if not is_ours:

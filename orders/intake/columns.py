@@ -220,6 +220,7 @@ COLUMNS = (
         " 平台优惠 平台优惠折扣 平台优惠金额 adjustment adjustmentamount priceadjustment rounding subsidy"
         " platformsubsidy",
         "adjustment_amount",
+        takes_several=True,
     ),
     Column("currency", gettext_lazy("Currency"), "币种 货币 currency currencycode", "currency"),
 )

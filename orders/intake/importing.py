@@ -6,7 +6,8 @@ what came of each of its entries are one transaction, so that a worker that dies
 is done twice.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +29,8 @@ from orders.intake.cells import one_line
 from orders.models import ImportMapping
 
 BATCH = 500
+# What exports write where there is nothing.
+NOTHING = re.compile(r"[-—–/\\]+|null|none|n/a|nan|无|0000-00-00(?: 00:00:00)?", re.IGNORECASE)
 # Of headers that staff gave a meaning, so many help to find the header among a file's first rows.
 MOST_SAID = 1_000
 # Codes of notes on what was imported all the same.
@@ -39,7 +42,7 @@ class Column:
     """A field that a column may hold: its label, the headers that mean it, the path of its errors.
 
     The rows of an order agree in it unless it `is_of_line` or only `is_of_row`. Where several columns hold a field that
-    `takes_several`, the first that is filled counts.
+    `takes_several`, the first that is filled counts, or all of them where it is a sum.
     """
 
     name: str
@@ -212,14 +215,20 @@ def mapping_errors(kind: ImportKind, fields: Sequence[str]) -> list[str]:
     return wrong
 
 
-def filled(table: tables.Table, fields: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of the table, as number and what each field says; the first column that is filled counts."""
+def filled(
+    table: tables.Table, fields: Sequence[str], sums: Collection[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of the table, as number and what each field says; the first column that is filled counts. Of fields that
+    are `sums`, what every column says, a line each."""
     for number, cells in table.rows:
         values: dict[str, str] = {}
         for name, cell in zip(fields, cells, strict=True):
-            text = one_line(cell) if name and name not in values else ""
-            if text:
-                values[name] = text
+            text = one_line(cell) if name else ""
+            if not text or NOTHING.fullmatch(text):
+                continue
+            if name in sums and name in values:
+                values[name] += f"\n{text}"
+            values.setdefault(name, text)
         yield number, values
 
 

@@ -2,6 +2,7 @@
 same is done and taken back."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
@@ -104,6 +106,14 @@ def check_of(kind: "importing.ImportKind", draft: Job, fields: Sequence[str]) ->
         )
     jobs.change_draft(draft.pk, {"check": {"job": job.pk, "fields": list(fields)}})
     return job
+
+
+def drop_check(draft: Job) -> None:
+    """Stop checking a draft, since it is imported now."""
+    check = Job.objects.filter(pk=draft.params.get("check", {}).get("job"), finished_at=None).first()
+    if check is not None:
+        with suppress(OmsError):  # it ended meanwhile
+            jobs.cancel(check.pk)
 
 
 def work(turn: jobs.Turn) -> bool:

@@ -9,7 +9,7 @@ holds the region, the address is read; one that is not certain holds the order.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -41,9 +41,11 @@ from orders.reviewing import deciding, holds
 
 # Once an order's contract has `adjustment_amount` (signed, in yuan), True passes the column on.
 TAKES_ADJUSTMENTS = False
-_LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee]\+?[0-9]+")
-# Numbers that are no quantities: what Excel makes of them is undone.
-_CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id", "sku", "region_code", "transaction")
+_LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
+# Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
+_NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MOST_TRANSACTION = 64
 Value = TypeVar("Value")
 _CURRENCIES = ("cny", "rmb", "人民币", "元", "人民币元", "¥")
 
@@ -62,7 +64,7 @@ class Read:
 def read_orders(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     """The orders of the table, in the order of their first rows."""
     entries: dict[tuple[str, str], Entry] = {}
-    for number, values in importing.filled(table, fields):
+    for number, values in importing.filled(table, fields, sums=["adjustment"]):
         external = cells.plain(values.get("external_number", "")).lstrip("#")
         if external:
             values["external_number"] = external
@@ -103,7 +105,7 @@ class _Reader:
         ordered_at = of.read("ordered_at", cells.moment, _time_detail) or paid_at or self._now
         _check_currency(of)
         region, address, question = self._place(of)
-        body = _body(of, region, address, ordered_at)
+        body = _body(of, region, address, ordered_at, is_paid=is_collected)
         if isinstance(body, FieldError):
             if not entry.errors:
                 entry.errors.append(body)
@@ -115,6 +117,11 @@ class _Reader:
         """Whether the channel has the money, and since when."""
         paid_at = of.read("paid_at", cells.moment, _time_detail)
         is_cod = cells.payment_method(of.head.get("payment_method", "")) == PaymentMethod.COD
+        if paid_at is not None and not _EARLIEST <= paid_at <= self._now + timedelta(days=1):
+            of.wrong("paid_at", "out_of_range", _("The time lies in the future or before the year 2000."))
+        if len(of.head.get("transaction", "")) > MOST_TRANSACTION:
+            detail = _("At most %(longest)d characters.") % {"longest": MOST_TRANSACTION}
+            of.wrong("transaction", "too_long", detail)
         if paid_at is not None and (is_cod or Standing.UNPAID in states):
             detail = _("The row names a time of payment, and says that it is not paid yet. Leave one of them out.")
             of.wrong("paid_at", "contradiction", detail)
@@ -139,11 +146,7 @@ class _Reader:
             return {"region_code": parsed.region_code}, parsed.rest, ""
         if not address:
             return {"region_code": ""}, address, ""
-        candidates = "; ".join(str(place) for place in parsed.candidates)
-        if candidates:
-            text = _("The region of the address is not certain. It may be: %(candidates)s")
-            return {"region_code": ""}, address, text % {"candidates": candidates}
-        return {"region_code": ""}, address, _("The region of the address is not known.")
+        return {"region_code": ""}, address, holds.region_question(parsed.candidates)
 
 
 class _Values:
@@ -195,7 +198,9 @@ def _head(entry: Entry) -> dict[str, str]:
     for index, values in enumerate(entry.cells):
         for name, value in values.items():
             column = BY_NAME[name]
-            if not column.is_of_line and not column.is_of_row and head.setdefault(name, value) != value:
+            if column.is_of_line or column.is_of_row or (name == "adjustment" and not TAKES_ADJUSTMENTS):
+                continue
+            if head.setdefault(name, value) != value:
                 detail = _("The rows of this order have different values here.")
                 entry.errors.append(FieldError(f"{column.attr}.{index}", "rows_differ", detail))
     return head
@@ -204,9 +209,9 @@ def _head(entry: Entry) -> dict[str, str]:
 def _check_digits(entry: Entry) -> None:
     """Refuse numbers that Excel shortened."""
     for index, values in enumerate(entry.cells):
-        for name in _CODES:
-            column = BY_NAME[name]
-            if _LOST_DIGITS.fullmatch(values.get(name, "")) and (column.is_of_line or not index):
+        for name in (*_NUMBERS, *_CODES):
+            column, lost = BY_NAME[name], _LOST_DIGITS.fullmatch(values.get(name, ""))
+            if lost and (name in _NUMBERS or lost[1]) and (column.is_of_line or not index):
                 detail = _(
                     "Excel has cut off digits of this number: give the column the format “text” and enter it again."
                 )
@@ -229,10 +234,13 @@ def _check_currency(of: _Values) -> None:
         of.wrong("currency", "other_currency", detail % {"currency": currency})
 
 
-def _body(of: _Values, region: Mapping[str, str], address: str, ordered_at: datetime) -> OrderBody | FieldError:
+def _body(
+    of: _Values, region: Mapping[str, str], address: str, ordered_at: datetime, *, is_paid: bool
+) -> OrderBody | FieldError:
     head = of.head
-    names = ("freight_amount", "coupon_amount", "points_amount", "gift_card_amount", "adjustment")
+    names = ("freight_amount", "coupon_amount", "points_amount", "gift_card_amount")
     amounts = {name: of.amount(name) for name in names}
+    adjustment = _adjustment(of)
     lines, goods = [], Decimal(0)
     for row, values in enumerate(of.entry.cells):
         quantity = of.read("quantity", cells.units, _units_detail, row) or 0
@@ -248,18 +256,12 @@ def _body(of: _Values, region: Mapping[str, str], address: str, ordered_at: date
                 "name": values.get("name", ""),
             }
         )
-    due = goods + amounts["freight_amount"] + amounts["adjustment"]
+    due = goods + amounts["freight_amount"] + adjustment
     due -= amounts["coupon_amount"] + amounts["points_amount"] + amounts["gift_card_amount"]
     payable = of.amount("payable_amount") if head.get("payable_amount") else due
-    adjustment = {"adjustment_amount": amounts["adjustment"]} if TAKES_ADJUSTMENTS and amounts["adjustment"] else {}
-    if amounts["adjustment"] and not TAKES_ADJUSTMENTS:
-        detail = _(
-            "Changes of the price (%(amount)s) are not taken here: put it into the unit price, the line discount or the"
-            " coupon, so that the amounts add up to what is paid."
-        )
-        of.wrong("adjustment", "adjustment_not_taken", detail % {"amount": amounts["adjustment"]})
     name, phone = head.get("recipient_name", ""), head.get("recipient_phone", "")
-    method = cells.payment_method(head.get("payment_method", ""))
+    # How it was paid, where it was, needs no name that is known.
+    method = "prepaid" if is_paid else cells.payment_method(head.get("payment_method", ""))
     return convert(
         {
             "external_number": of.entry.key,
@@ -283,9 +285,34 @@ def _body(of: _Values, region: Mapping[str, str], address: str, ordered_at: date
             "gift_card_amount": amounts["gift_card_amount"],
             "payable_amount": payable,
             "remark": head.get("remark", ""),
-            **adjustment,
+            **({"adjustment_amount": adjustment} if adjustment else {}),
         }
     )
+
+
+def _adjustment(of: _Values) -> Decimal:
+    """The change of the order's price, in yuan; where none is taken it is an error, at its row."""
+    if TAKES_ADJUSTMENTS:
+        return of.read("adjustment", _sum, _amount_detail) or Decimal(0)
+    for row, values in enumerate(of.entry.cells):
+        text = values.get("adjustment", "")
+        try:
+            is_changed = bool(text and any(cells.amount(part) for part in text.split("\n")))
+        except NoValue:
+            is_changed = True
+        if is_changed:
+            detail = _(
+                "Changes of the price (%(amount)s) are not taken here: put it into the unit price, the line discount or"
+                " the coupon, so that the amounts add up to what is paid."
+            ) % {"amount": " ".join(text.split("\n"))}
+            attr = f"{BY_NAME['adjustment'].attr}.{row}"
+            of.entry.errors.append(FieldError(attr, "adjustment_not_taken", detail))
+    return Decimal(0)
+
+
+def _sum(text: str) -> Decimal:
+    """What the lines of the text add up to. Raises NoValue."""
+    return sum((cells.amount(part) for part in text.split("\n")), Decimal(0))
 
 
 def _choice(text: str, choices: Iterable[tuple[str, Any]]) -> str:

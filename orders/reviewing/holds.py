@@ -147,6 +147,14 @@ def address_gaps(order: Order) -> list[str]:
     return gaps
 
 
+def region_question(candidates: Iterable[object]) -> str:
+    """What a person is asked where an address was read and its region is not certain: which of the candidates it is."""
+    text = "; ".join(map(str, candidates))
+    if not text:
+        return _("The region of the address is not known.")
+    return _("The region of the address is not certain. It may be: %(candidates)s") % {"candidates": text}
+
+
 def ask_for_address(order_id: int, *, reason: str, actor: Actor) -> None:
     """Hold a locked order until a person says what its address lacks (`address_gaps`); changing the recipient ends
     the hold.

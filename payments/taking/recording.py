@@ -18,9 +18,7 @@ from payments.providers import defaults
 from payments.taking import noticing
 
 # Orders that were cancelled before this stage came to them, too: that money has to go back.
-COLLECTED_QUEUE = Queue(
-    Order, f"q.collected_at IS NOT NULL AND q.payment_state = '{OrderPaymentState.UNPAID}'", order="q.collected_at, q.id"
-)
+COLLECTED_QUEUE = Queue(Order, f"q.collected_at IS NOT NULL AND q.payment_state = '{OrderPaymentState.UNPAID}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,8 @@ def _book_collected(order_ids: list[int]) -> None:
     orders = Order.objects.filter(pk__in=lock_orders(order_ids)).order_by("pk")
     taken = []
     for order in orders:
-        assert order.collected_amount and order.collected_at  # noqa: S101 - a constraint, for those of the queue
+        assert order.collected_at is not None  # noqa: S101 - the queue's condition
+        assert order.collected_amount is not None  # noqa: S101 - a constraint
         taken.append(_Taken(order, order.collected_amount, order.collected_at, order.collected_transaction))
     _book(taken)
 

@@ -65,3 +65,13 @@ def test_an_order_on_delivery_has_nothing_collected(shop: factories.Shop) -> Non
     order = collected(shop, payment_method="cod")
 
     assert (order.collected_at, order.state) == (None, "in_review")
+
+
+def test_what_nobody_booked_is_found(shop: factories.Shop) -> None:
+    order = collected(shop)
+    assert steps.broken_invariants() == []
+
+    Order.objects.filter(pk=order.pk).update(ready_at=None)
+
+    (broken,) = steps.broken_invariants()
+    assert broken.startswith("what_channels_took_is_booked")

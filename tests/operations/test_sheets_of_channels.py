@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import translation
 
 from oms.common.files import tables
-from orders.intake import cells
+from orders.intake import cells, sheets
 from orders.intake.cells import Standing
 from orders.models import Hold, Order
 from payments.models import Payment
@@ -91,6 +91,35 @@ def test_names_that_contradict_each_other_are_refused(
 
     assert [text.partition(":")[0] for text in told()] == ["row 2, District"]
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("province", "city", "district", "code"),
+    [
+        ("云南省", "大理州", "祥云县", "532923"),
+        ("云南省", "大理白族自治州", "祥云县", "532923"),
+        ("云南", "大理", "祥云", "532923"),
+        ("新疆维吾尔自治区", "阿克苏", "库车市", "652902"),
+        ("新疆", "阿克苏地区", "库车", "652902"),
+        ("湖北省", "省直辖县级行政区划", "仙桃市", "429004"),
+        ("湖北省", "仙桃市", "", "429004"),
+        ("北京市", "市辖区", "东城区", "110101"),
+        ("北京", "", "东城", "110101"),
+        ("北京市", "东城区", "", "110101"),
+        ("云南省", "昆明市", "祥云县", ""),
+    ],
+)
+def test_cities_are_known_as_people_write_them(
+    shop: factories.Shop, province: str, city: str, district: str, code: str
+) -> None:
+    for known, *names in (
+        ("532923", "云南省", "大理白族自治州", "祥云县"),
+        ("652902", "新疆维吾尔自治区", "阿克苏地区", "库车市"),
+        ("429004", "湖北省", "仙桃市", "仙桃市"),
+    ):
+        factories.RegionFactory(code=known, **dict(zip(("province", "city", "district"), names, strict=True)))
+
+    assert sheets.Regions().find(province, city, district) == code
 
 
 @pytest.mark.parametrize("city", ["", "市辖区", "苏州市"])
@@ -219,6 +248,13 @@ def test_a_row_that_is_paid_and_not_paid_is_refused(
     assert [text.partition(": The row names a time of payment")[0] for text in told()] == [
         "row 2, Paid at (taken by the channel)"
     ]
+
+
+@pytest.mark.parametrize("at", ["2099-01-02 09:00:00", "1970-01-01 08:00:00"])
+def test_a_time_of_payment_that_cannot_be_is_refused(clerk: Client, shop: factories.Shop, at: str) -> None:
+    imported(clerk, shop, workbook([*row("A-1", shop.sku.code), at], headers=[*HEADERS, "付款时间"]))
+
+    assert told() == ["row 2, Paid at (taken by the channel): The time lies in the future or before the year 2000."]
 
 
 def test_an_order_on_delivery_that_waits_to_be_sent_is_not_paid(clerk: Client, shop: factories.Shop) -> None:

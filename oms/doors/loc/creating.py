@@ -293,12 +293,7 @@ def _note_address(order: Order, body: LocGoodsBody, actor: Actor) -> None:
     if not order.recipient_phone:
         reasons.append(_("The address has no phone number, and the carrier needs one."))
     if order.region_id is None:
-        candidates = "; ".join(str(place) for place in parse_address(body.delivery_address).candidates)
-        if candidates:
-            reason = _("The region of the address is not certain. It may be: %(candidates)s")
-        else:
-            reason = _("The region of the address is not known.")
-        reasons.append(reason % {"candidates": candidates})
+        reasons.append(holds.region_question(parse_address(body.delivery_address).candidates))
     if reasons:
         lock_order(order.pk)
         holds.ask_for_address(order.pk, reason=" ".join(reasons), actor=actor)
