@@ -144,6 +144,7 @@ class Migration(migrations.Migration):
                 ('stop_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='asked to stop at')),
                 ('stop_answered_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='answered at')),
                 ('stop_answer', models.CharField(blank=True, choices=[('granted', 'Stopped'), ('refused', 'Too late')], db_default='', editable=False, max_length=10, verbose_name='answer')),
+                ('stop_patient_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='asked again from')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('sent_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='sent at')),
                 ('packed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='packed at')),

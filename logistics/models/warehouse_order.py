@@ -89,6 +89,8 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
     stop_answer = models.CharField(
         _("answer"), max_length=10, choices=StopAnswer.choices, db_default="", blank=True, editable=False
     )
+    # The warehouse said that it will answer later: until then it is not asked again.
+    stop_patient_until = models.DateTimeField(_("asked again from"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True, editable=False)
     packed_at = models.DateTimeField(_("packed at"), null=True, blank=True, editable=False)

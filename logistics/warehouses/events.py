@@ -245,7 +245,7 @@ def _ask_again(keys: Sequence[int]) -> None:
         cursor.execute(
             """
             UPDATE logistics_warehouseorder SET stop_requested_at = now(), stop_answered_at = NULL, stop_answer = '',
-                ready_at = now(), attempts = 0, needs_person_since = NULL
+                stop_patient_until = NULL, ready_at = now(), attempts = 0, needs_person_since = NULL
             WHERE id = ANY(%s::bigint[])
             """,
             [array(keys)],

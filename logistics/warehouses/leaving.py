@@ -228,8 +228,10 @@ def _leave_out(rests: Sequence[Rest]) -> None:
 
 
 def _ship(gone: Sequence[_Gone], departure: Departure, proof: ShippingProof, actor: Actor) -> None:
-    """Take what left out of the stock, and move the sub-orders of which all units left."""
-    if not gone:
+    """Take what left out of the stock, and move the sub-orders of which all units left: now, or before the rest was
+    parted off."""
+    cut = {rest.part.id: rest.part for rest in departure.rests if rest.part_id is not None}
+    if not gone and not cut:
         return
     with connection.cursor() as cursor:
         cursor.execute(
@@ -241,10 +243,11 @@ def _ship(gone: Sequence[_Gone], departure: Departure, proof: ShippingProof, act
                 JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id AND w.is_current
                 WHERE wl.sub_order_line_id = l.id
             ) AS g ON true
-            WHERE l.sub_order_id IN (SELECT sub_order_id FROM orders_suborderline WHERE id = ANY(%s::bigint[]))
+            WHERE l.sub_order_id = ANY(%s::bigint[])
+               OR l.sub_order_id IN (SELECT sub_order_id FROM orders_suborderline WHERE id = ANY(%s::bigint[]))
             GROUP BY l.sub_order_id
             """,
-            [array(one.line for one in gone)],
+            [array(cut), array(one.line for one in gone)],
         )
         whole = {key: lines for key, is_whole, lines in cursor.fetchall() if is_whole}
     units: dict[int, int | None] = {line: None for lines in whole.values() for line in lines}
@@ -252,7 +255,7 @@ def _ship(gone: Sequence[_Gone], departure: Departure, proof: ShippingProof, act
         if one.line not in units:
             units[one.line] = one.units
     reserving.consume_units(units, actor=actor.name)
-    parts = {part.id: part for one in gone for part in one.work.parts}
+    parts = cut | {part.id: part for one in gone for part in one.work.parts}
     departure.shipped = [parts[key] for key in sorted(whole) if key in parts and parts[key].state in _HERE]
     moving.move_sub_orders(
         [(part.id, part.state, SubOrderState.SHIPPED) for part in departure.shipped], actor, proof=proof

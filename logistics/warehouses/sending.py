@@ -94,6 +94,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
                              ELSE w.state END,
                 attempts = 0, last_error = '', needs_person_since = NULL,
                 stop_requested_at = CASE WHEN l.is_given_up THEN now() ELSE w.stop_requested_at END,
+                stop_patient_until = CASE WHEN NOT l.is_given_up THEN w.stop_patient_until END,
                 stop_answered_at = CASE WHEN NOT l.is_given_up THEN w.stop_answered_at END,
                 stop_answer = CASE WHEN l.is_given_up THEN '' ELSE w.stop_answer END,
                 ready_at = CASE WHEN l.is_given_up OR w.stop_requested_at IS NOT NULL THEN now() END

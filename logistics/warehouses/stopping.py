@@ -28,7 +28,12 @@ from orders.models import SubOrder
 from orders.models.sub_order import BEFORE_RELEASE, LEFT_WAREHOUSE
 
 WISHES = Queue(SubOrder, "q.cancel_requested_at IS NOT NULL")
-QUEUE = Queue(WarehouseOrder, "q.stop_requested_at IS NOT NULL AND q.stop_answered_at IS NULL")
+# Patience with a warehouse is a deadline, no wait of ours that a drain may skip: it would ask for ever.
+QUEUE = Queue(
+    WarehouseOrder,
+    "q.stop_requested_at IS NOT NULL AND q.stop_answered_at IS NULL"
+    " AND coalesce(q.stop_patient_until, '-infinity') <= now()",
+)
 # A warehouse that said that it will answer later is asked again after so long.
 PATIENCE = timedelta(hours=1)
 
@@ -86,7 +91,7 @@ def _ask_to_stop(warehouse_order_ids: Sequence[int], sub_order_ids: Sequence[int
         cursor.execute(
             """
             UPDATE logistics_warehouseorder SET stop_requested_at = now(), stop_answered_at = NULL, stop_answer = '',
-                ready_at = now(), attempts = 0, last_error = '', needs_person_since = NULL
+                stop_patient_until = NULL, ready_at = now(), attempts = 0, last_error = '', needs_person_since = NULL
             WHERE id = ANY(%s::bigint[])
             """,
             [array(warehouse_order_ids)],
@@ -135,7 +140,9 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
             news = facts.News(f"answer:{number}:stop:{token}", kind, number, timezone.now(), body)
             told.setdefault(connection_id, []).append(news)
     WarehouseOrder.objects.filter(pk__in=answers).update(ready_at=None, lease_until=None, attempts=0, last_error="")
-    WarehouseOrder.objects.filter(pk__in=later).update(ready_at=timezone.now() + clock.scaled(PATIENCE))
+    WarehouseOrder.objects.filter(pk__in=later).update(
+        ready_at=timezone.now(), stop_patient_until=timezone.now() + clock.scaled(PATIENCE)
+    )
     for connection_id, news_of_one in told.items():
         facts.receive(connection_id, Topic.WAREHOUSE, news_of_one)
 

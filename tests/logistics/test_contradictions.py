@@ -1,5 +1,6 @@
 """Warehouses that say one thing and do another: what really happened is booked, and a person is told."""
 
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -131,6 +132,21 @@ def test_an_answer_that_comes_later_is_waited_for(shop, sub_order, answer):
     assert steps.state_of(sub_order) == reached
     assert steps.fresh(sub_order.order).open_holds == 0
     assert steps.broken_invariants() == []
+
+
+def test_a_warehouse_that_will_answer_later_is_asked_again_only_after_an_hour(shop, sub_order):
+    later = fakes.FakeWarehouse(cancel_answer=lambda reference: Answer(taken=True, is_later=True))
+    cancel_order(sub_order.order_id, reason="changed mind", actor=steps.STAFF)
+
+    with fakes.warehouse(later):
+        factories.run(stopping.pass_on, stopping.run)
+        assert len(later.cancelled) == 1
+        work = steps.work_of(sub_order)
+        assert timedelta(minutes=59) < work.stop_patient_until - work.stop_requested_at < timedelta(minutes=61)
+        WarehouseOrder.objects.update(stop_patient_until=work.stop_requested_at)
+        steps.once(stopping.run)
+
+    assert len(later.cancelled) == 2
 
 
 def test_what_left_before_the_answer_answers_the_question_itself(shop, sub_order):

@@ -404,7 +404,6 @@ def test_units_that_left_after_the_warehouse_had_said_that_they_stay_are_booked_
     assert steps.broken_invariants() == []
 
 
-@pytest.mark.xfail(reason="since the branches were merged it stays packed; to be mended", strict=True)
 def test_what_is_stopped_after_some_of_it_left_ends_the_rest(shop):
     order = two_articles(shop)
     sub_order = steps.released(order)

@@ -62,7 +62,9 @@ def test_a_drain_takes_an_order_from_intake_to_its_end(shop):
     assert kinds[-1] == "completed"
 
 
-def test_a_drain_in_small_batches_comes_to_the_same_end(shop):
+def test_a_drain_in_small_batches_comes_to_the_same_end(shop, monkeypatch):
+    # The sandbox's buyers refuse one parcel in 200, chosen by its number.
+    monkeypatch.setattr("logistics.carriers.adapters.sandbox.crc32", lambda _reference: 100)
     install_default_carriers()
     for _ in range(5):
         shop.place_order()

@@ -1,25 +1,32 @@
 """State names come from the enums, so that one that is renamed or removed cannot live on in a statement."""
 
 import re
+from functools import cache
 
 from django.apps import apps
 
 from tests.structure.source import modules, texts
 
 
-def _state_names() -> set[str]:
+@cache
+def _state_names() -> frozenset[str]:
     """The values of every column that holds a state."""
-    return {
+    return frozenset(
         str(value)
         for model in apps.get_models()
         for field in model._meta.concrete_fields
         if field.name in ("state", "status") or field.name.endswith("_state")
         for value, _label in field.flatchoices
-    }
+    )
+
+
+@cache
+def _quoted_state() -> re.Pattern[str]:
+    return re.compile(rf"'({'|'.join(sorted(_state_names()))})'")
 
 
 def _found_in(text: str) -> list[str]:
-    return re.findall(rf"'({'|'.join(sorted(_state_names()))})'", text)
+    return _quoted_state().findall(text)
 
 
 def test_no_state_name_stands_as_text_in_sql():

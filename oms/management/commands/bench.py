@@ -17,11 +17,11 @@ class Command(BaseCommand):
     Absolute figures say something about the machine; the ratios compare across machines.
     """
 
-    help = "Measure intake, pipeline, list or the API; prints ratios to limits measured in the same run."
+    help = "Measure intake, pipeline, list, the API or the seam to other systems; prints ratios to limits measured in the same run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["intake", "pipeline", "list", "api"])
-        parser.add_argument("--orders", type=int, default=20_000, help="How many orders (list: the larger number).")
+        parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam"])
+        parser.add_argument("--orders", type=int, default=20_000, help="How many orders (list and seam: the larger number).")
         parser.add_argument("--data", type=Path, default=settings.BASE_DIR / "sample", help="A folder of data files.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
@@ -31,6 +31,8 @@ class Command(BaseCommand):
             raise CommandError(f"{data} has no orders*.jsonl.gz")
         if what == "list":
             figures = import_module("oms.benchmarks.listing").run(data, 1_000_000 if orders == 20_000 else orders)
+        elif what == "seam":
+            figures = import_module("oms.benchmarks.seam").run(data, 100_000 if orders == 20_000 else orders)
         else:
             figures = import_module(f"oms.benchmarks.{what}").run(data, orders)
         self._print(figures, as_json=json)
