@@ -71,6 +71,14 @@ class Sku(Versioned):
     storage_class = models.CharField(_("storage class"), max_length=24, choices=StorageClass.choices)
     weight_g = models.PositiveIntegerField(_("weight (g)"), default=0)
     list_price = money(_("list price"), default=0)
+    floor_price = models.DecimalField(
+        _("floor price"),
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("Yuan; no promotion, coupon or change of price of an order makes a unit cheaper. Empty: none."),
+    )
     is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
 
     objects = SkuQuerySet.as_manager()
@@ -85,6 +93,7 @@ class Sku(Versioned):
                 condition=Q(storage_class__in=StorageClass.values), name="sku_storage_class_is_known"
             ),
             models.CheckConstraint(condition=Q(list_price__gte=0), name="sku_list_price_is_not_negative"),
+            models.CheckConstraint(condition=Q(floor_price__gte=0), name="sku_floor_price_is_not_negative"),
         ]
 
     def __str__(self) -> str:

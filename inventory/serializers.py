@@ -22,6 +22,7 @@ EXAMPLE = {
     "storage_class": "ambient",
     "weight_g": 113,
     "list_price": "10.00",
+    "floor_price": "8.00",
     "is_active": True,
 }
 _READ = {"url", "version"}
@@ -59,6 +60,13 @@ class SkuChangeSerializer(serializers.Serializer):
     category = LineField(max_length=120, required=False, allow_blank=True)
     weight_g = serializers.IntegerField(min_value=0, max_value=2_000_000_000, required=False, help_text="Grams.")
     list_price = serializers.DecimalField(12, 2, min_value=0, required=False, help_text="Yuan; 0: none is known.")
+    floor_price = serializers.DecimalField(
+        *(12, 2),
+        min_value=0,
+        required=False,
+        allow_null=True,
+        help_text="Yuan; what an order takes off makes no unit cheaper. Null: no floor.",
+    )
     is_active = serializers.BooleanField(required=False, help_text="Whether it can be ordered.")
 
     def to_internal_value(self, data: Any) -> Any:

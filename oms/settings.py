@@ -273,6 +273,11 @@ if not ORDER_NUMBER_KEY:
 TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
+# How the amounts of new orders are shared among their lines: `whole_yuan` (first the whole yuan, in yuan, then the fen)
+# or `fen`. Every order keeps the one that it came in under.
+APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
+if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
+    raise ImproperlyConfigured("OMS_APPORTIONMENT_POLICY is neither whole_yuan nor fen.")
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 LEASE_SECONDS = env.int("OMS_LEASE_SECONDS", default=30)
 STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)

@@ -6,6 +6,7 @@ from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
 from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models.amounts import Bearer
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
@@ -13,9 +14,12 @@ from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUS
 _ORDER_AMOUNTS = (
     "goods_amount",
     "freight_amount",
+    "promotion_amount",
     "coupon_amount",
+    "adjustment_amount",
     "points_amount",
     "gift_card_amount",
+    "merchant_borne_amount",
     "payable_amount",
 )
 
@@ -87,6 +91,44 @@ INVARIANTS = (
         JOIN orders_order o ON o.id = ol.order_id
         WHERE ({_TUPLE_OF_SUMS}, s.units)
             IS DISTINCT FROM ({", ".join(f"ol.{column}" for column in SHARES)}, ol.quantity)
+        """,
+    ),
+    Invariant(
+        "promotions_add_up_to_order",
+        "An order's promotions add up to its amount of promotions.",
+        """
+        SELECT o.number FROM orders_order o
+        LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM orders_orderpromotion GROUP BY order_id) AS p
+          ON p.order_id = o.id
+        WHERE o.promotion_amount <> coalesce(p.amount, 0)
+        """,
+    ),
+    Invariant(
+        "shares_add_up_to_promotion",
+        "The lines' shares of a promotion add up to it, in all and in what the platform bears, and are of its order.",
+        """
+        SELECT o.number, p.position FROM orders_orderpromotion p
+        JOIN orders_order o ON o.id = p.order_id
+        LEFT JOIN (SELECT s.promotion_id, sum(s.amount) AS amount, sum(s.platform_amount) AS platform_amount,
+                       array_agg(DISTINCT l.order_id) AS order_ids
+                   FROM orders_promotionshare s JOIN orders_orderline l ON l.id = s.line_id
+                   GROUP BY s.promotion_id) AS s ON s.promotion_id = p.id
+        WHERE (coalesce(s.amount, 0), coalesce(s.platform_amount, 0), coalesce(s.order_ids, ARRAY[p.order_id]))
+            IS DISTINCT FROM (p.amount, p.platform_amount, ARRAY[p.order_id])
+        """,
+    ),
+    Invariant(
+        "shares_of_promotions_add_up_to_line",
+        "A line's shares of promotions add up to its own share, and who bears them with its adjustment to what its"
+        " merchant bears.",
+        f"""
+        SELECT o.number, l.position FROM orders_orderline l
+        JOIN orders_order o ON o.id = l.order_id
+        LEFT JOIN (SELECT line_id, sum(amount) AS amount, sum(amount - platform_amount) AS merchant_amount
+                   FROM orders_promotionshare GROUP BY line_id) AS s ON s.line_id = l.id
+        WHERE l.promotion_share <> coalesce(s.amount, 0)
+           OR l.merchant_borne_share <> coalesce(s.merchant_amount, 0)
+               - CASE o.adjustment_bearer WHEN '{Bearer.MERCHANT}' THEN l.adjustment_share ELSE 0 END
         """,
     ),
     Invariant(

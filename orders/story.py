@@ -25,7 +25,8 @@ CHANGED_WORDS: Words = {
 # Reasons and notes that the system writes; people type theirs.
 REASONS = Codebook()
 NOT_PAID_IN_TIME = "not_paid_in_time"
-REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time.")})
+CHANNEL_CHANGED_THE_PRICE = "channel_changed_the_price"
+REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time."), CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price.")})
 
 
 class Data(dict[str, Any]):

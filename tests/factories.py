@@ -186,7 +186,7 @@ def order_body(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> dict[str, 
     """A valid order as a channel would send it, with the payable amount worked out; `changes` replace fields.
 
     A line is a SKU (one unit at its list price) or (SKU, quantity, unit price). `changes` may add `coupon_amount`,
-    `freight_amount`, `points`, `gift_card_amount`.
+    `freight_amount`, `points`, `gift_card_amount`, `promotions`, `adjustment_amount`.
     """
     rows = [line if isinstance(line, tuple) else (line, 1, str(line.list_price)) for line in lines]
     body: dict[str, Any] = {
@@ -218,6 +218,8 @@ def order_body(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> dict[str, 
     if "payable_amount" not in changes:
         goods = sum((Decimal(price) * units for _sku, units, price in rows), Decimal(0))
         deductions = Decimal(body["coupon_amount"]) + Decimal(body["gift_card_amount"])
+        deductions += sum((Decimal(promotion["amount"]) for promotion in body.get("promotions", ())), Decimal(0))
+        deductions -= Decimal(body.get("adjustment_amount", 0))
         due = goods + Decimal(body["freight_amount"]) - deductions - Decimal(body["points"]["amount"])
         body["payable_amount"] = f"{due:.2f}"
     return body

@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                 ('storage_class', models.CharField(choices=[('ambient', 'Ambient'), ('general', 'General goods'), ('bulky', 'Bulky'), ('chilled', 'Chilled'), ('frozen', 'Frozen'), ('constant_temperature', 'Constant temperature'), ('virtual', 'Virtual')], max_length=24, verbose_name='storage class')),
                 ('weight_g', models.PositiveIntegerField(default=0, verbose_name='weight (g)')),
                 ('list_price', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='list price')),
+                ('floor_price', models.DecimalField(blank=True, decimal_places=2, help_text='Yuan; no promotion, coupon or change of price of an order makes a unit cheaper. Empty: none.', max_digits=12, null=True, verbose_name='floor price')),
                 ('is_active', models.BooleanField(db_default=True, default=True, verbose_name='on sale')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='skus', to='merchants.merchant', verbose_name='merchant')),
             ],
@@ -156,6 +157,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='sku',
             constraint=models.CheckConstraint(condition=models.Q(('list_price__gte', 0)), name='sku_list_price_is_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(('floor_price__gte', 0)), name='sku_floor_price_is_not_negative'),
         ),
         migrations.AddIndex(
             model_name='reservation',

@@ -9,13 +9,15 @@ from rest_framework.request import Request
 from oms.common.money import fen_text
 from orders.actors import Actor
 from orders.api.serializers.orders import order_url
+from orders.intake.pricing import Collected
 from orders.intake.storing import StoredOrder
 from orders.models import FulfilmentState, Hold
+from orders.story import REASONS
 
 
 def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict[str, Any]:
     """What `OrderSerializer` shows of an order that was only just stored, without reading it back."""
-    checked, body = order.checked, order.checked.body
+    checked, body, pricing = order.checked, order.checked.body, order.checked.pricing
     recipient, region = body.recipient, checked.region
     zone = timezone.get_current_timezone()
     at = _moment(order.created_at, zone)
@@ -45,14 +47,20 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "goods_amount": fen_text(checked.goods_amount),
         "freight_amount": fen_text(checked.freight_amount),
         "order_amount": fen_text(checked.goods_amount + checked.freight_amount),
+        "promotion_amount": fen_text(pricing.promotion_amount),
         "coupon_amount": fen_text(checked.coupon_amount),
+        "adjustment_amount": fen_text(pricing.adjustment_amount),
+        "adjustment_reason": REASONS.word(pricing.adjustment_reason),
+        "adjustment_bearer": pricing.adjustment_bearer,
         "points_used": body.points.used,
         "points_amount": fen_text(checked.points_amount),
         "gift_card_amount": fen_text(checked.gift_card_amount),
+        "merchant_borne_amount": fen_text(pricing.merchant_borne_amount),
         "payable_amount": fen_text(checked.payable_amount),
         "paid_amount": "0.00",
         "refunded_amount": "0.00",
         "currency": "CNY",
+        "collected": _collected(pricing.collected, zone),
         "line_count": len(checked.lines),
         "total_quantity": sum([line.quantity for line in checked.lines]),
         "units_to_cancel": None,
@@ -77,9 +85,12 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
                 "line_discount": fen_text(line.line_discount),
                 "goods_amount": fen_text(shares.goods),
                 "freight_share": fen_text(shares.freight),
+                "promotion_share": fen_text(shares.promotion),
                 "coupon_share": fen_text(shares.coupon),
+                "adjustment_share": fen_text(shares.adjustment),
                 "points_share": fen_text(shares.points),
                 "gift_card_share": fen_text(shares.gift_card),
+                "merchant_borne_share": fen_text(shares.merchant_borne),
                 "payable_amount": fen_text(shares.payable),
             }
             for position, (line, shares) in enumerate(zip(checked.lines, order.shares, strict=True), 1)
@@ -102,6 +113,17 @@ def _event(at: str | None, kind: str, actor: Actor, to_state: str) -> dict[str, 
         "from_state": "",
         "to_state": to_state,
         "data": {},
+    }
+
+
+def _collected(collected: Collected | None, zone: tzinfo) -> dict[str, Any] | None:
+    if collected is None:
+        return None
+    return {
+        "paid_at": _moment(collected.at, zone),
+        "amount": fen_text(collected.amount),
+        "transaction": collected.transaction,
+        "provider": collected.provider,
     }
 
 

@@ -7,10 +7,13 @@ _URL = f"https://oms.example/api/v1/orders/{_NUMBER}"
 _SHARES = {
     "goods_amount": "19.00",
     "freight_share": "6.00",
+    "promotion_share": "3.00",
     "coupon_share": "2.00",
+    "adjustment_share": "-0.50",
     "points_share": "0.00",
     "gift_card_share": "0.00",
-    "payable_amount": "23.00",
+    "merchant_borne_share": "1.20",
+    "payable_amount": "19.50",
 }
 _BUYER = {"id": "H900", "name": "张华", "phone": "13800001111"}
 _RECIPIENT = {
@@ -31,13 +34,33 @@ BODY: dict[str, Any] = {
     "recipient": {name: value for name, value in _RECIPIENT.items() if name not in ("province", "city", "district")},
     "payment_method": "prepaid",
     "lines": [{"sku": "P1095275", "merchant": "POP01", "quantity": 2, "unit_price": "10.00", "line_discount": "1.00"}],
+    "promotions": [
+        {
+            "id": "FULL-15-3",
+            "name": "满15减3",
+            "rule": {"kind": "amount_off", "from": "15.00", "off": "3.00"},
+            "lines": [1],
+            "amount": "3.00",
+            "platform_amount": "1.80",
+            "merchant_amount": "1.20",
+        }
+    ],
     "coupon_amount": "2.00",
+    "adjustment_amount": "-0.50",
+    "adjustment_reason": "抹零",
+    "adjustment_bearer": "platform",
     "freight_amount": "6.00",
-    "payable_amount": "23.00",
+    "payable_amount": "19.50",
+    "collected": {
+        "paid_at": "2026-01-02T09:00:05+08:00",
+        "amount": "19.50",
+        "transaction": "4200001234",
+        "provider": "wechat",
+    },
 }
 
 HISTORICAL_BODY: dict[str, Any] = {
-    **BODY,
+    **{name: value for name, value in BODY.items() if name != "collected"},
     "external_number": "T20250102-0001",
     "ordered_at": "2025-01-02T09:00:00+08:00",
     "state": "completed",
@@ -140,14 +163,20 @@ SUMMARY = {
     "goods_amount": "19.00",
     "freight_amount": "6.00",
     "order_amount": "25.00",
+    "promotion_amount": "3.00",
     "coupon_amount": "2.00",
+    "adjustment_amount": "-0.50",
+    "adjustment_reason": "抹零",
+    "adjustment_bearer": "platform",
     "points_used": 0,
     "points_amount": "0.00",
     "gift_card_amount": "0.00",
-    "payable_amount": "23.00",
-    "paid_amount": "23.00",
+    "merchant_borne_amount": "1.20",
+    "payable_amount": "19.50",
+    "paid_amount": "19.50",
     "refunded_amount": "0.00",
     "currency": "CNY",
+    "collected": BODY["collected"],
     "line_count": 1,
     "total_quantity": 2,
     "units_to_cancel": None,
@@ -155,7 +184,7 @@ SUMMARY = {
     "is_historical": False,
     "ordered_at": "2026-01-02T09:00:00+08:00",
     "created_at": "2026-01-02T09:00:01.271404+08:00",
-    "pay_by": "2026-01-03T09:00:01.271404+08:00",
+    "pay_by": None,
     "paid_at": "2026-01-02T09:00:12.516021+08:00",
     "completed_at": None,
     "cancelled_at": None,
@@ -186,8 +215,14 @@ AMOUNTS: dict[str, Any] = {
     "currency": "CNY",
     **{name: SUMMARY[name] for name in SUMMARY if name.endswith("_amount")},
     "cancelled_amount": "0.00",
-    "owed_amount": "23.00",
-    "formulas": {"payable_amount": "order_amount - coupon_amount - points_amount - gift_card_amount"},
+    "owed_amount": "19.50",
+    "adjustment_bearer": "platform",
+    "apportionment_policy": "whole_yuan",
+    "formulas": {
+        "payable_amount": "order_amount - promotion_amount - coupon_amount + adjustment_amount - points_amount"
+        " - gift_card_amount"
+    },
+    "promotions": [{name: value for name, value in BODY["promotions"][0].items() if name != "lines"}],
     "lines": [
         {
             "position": 1,
@@ -196,6 +231,7 @@ AMOUNTS: dict[str, Any] = {
             "unit_price": "10.00",
             "line_discount": "1.00",
             **_SHARES,
+            "promotions": [{"id": "FULL-15-3", "amount": "3.00", "platform_amount": "1.80", "merchant_amount": "1.20"}],
             "parts": [{"sub_order": f"{_NUMBER}-1", "state": "allocated", "quantity": 2, **_SHARES}],
         }
     ],

@@ -81,8 +81,9 @@ class OrdersView(OrderScopedView):
             "Checks and stores one order. `external_number` is unique in its channel for ever: sending it again answers"
             " 409 with the order that it made, so a call whose answer was lost can simply be repeated. `source` is the"
             " code of the channel; without it, the merchant's own code. Amounts are decimal strings in yuan, and"
-            " `payable_amount` is the sum of `quantity * unit_price - line_discount`, plus `freight_amount`, minus"
-            " `coupon_amount`, `points.amount` and `gift_card_amount`."
+            " `payable_amount` is the sum of `quantity * unit_price - line_discount`, plus `freight_amount`, minus the"
+            " `amount` of each of `promotions`, `coupon_amount`, `points.amount` and `gift_card_amount`, plus"
+            " `adjustment_amount` (signed). `collected` says what the channel took already; nobody asks for it again."
         ),
         tags=["orders"],
         parameters=[_LOCATION],

@@ -1,30 +1,46 @@
 """Sharing order-level amounts among lines, and a line's amounts among its parts. All amounts in fen."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from orders.models.amounts import ApportionmentPolicy as Policy
 
 
-def apportion(amount: int, weights: Sequence[int], limits: Sequence[int] | None = None) -> list[int]:
+def apportion(
+    amount: int,
+    weights: Sequence[int],
+    limits: Sequence[int] | None = None,
+    *,
+    policy: Policy = Policy.WHOLE_YUAN,
+    keys: Sequence[Any] | None = None,
+) -> list[int]:
     """Share `amount` among lines in proportion to `weights`, no line getting more than its limit.
 
-    Whole yuan first, each line's exact share rounded down; then what is left goes out in fen by largest remainder:
-    each line gets the whole fen of its own remainder, and the last fen go one each to the largest fractions, earlier
-    lines first (Hamilton's method). What a line cannot bear is shared among the others in the same way. Lines that
-    all weigh nothing share equally. Raises ValueError if `amount` is negative or the lines cannot bear it together.
+    By largest remainder (Hamilton's method): each line gets its exact share rounded down, and what is left goes out one
+    by one to the largest remainders. `fen` shares fen that way; `whole_yuan` shares the amount's whole yuan in yuan,
+    then its fen in fen. Of equal remainders the larger weight comes first, then the smaller of `keys`, then the higher
+    limit, so that the result does not depend on the order of lines (without keys: earlier lines first). What a line
+    cannot bear is shared among the others in the same way. Lines that all weigh nothing share equally. Raises
+    ValueError if `amount` is negative or the lines cannot bear it together.
     """
     if amount < 0:
         raise ValueError("an amount to apportion cannot be negative")
-    shares = [0] * len(weights)
-    if not amount:
-        return shares
-    if limits is None:
-        return _largest_remainder(amount, weights)
-    if sum(limits) < amount:
+    if limits is not None and sum(limits) < amount:
         raise ValueError("the lines cannot bear the amount")
+    if not amount:
+        return [0] * len(weights)
+    if len(weights) == 1:
+        return [amount]
+    ties: Sequence[Any] = range(len(weights)) if keys is None else keys
+    if limits is None:
+        return _shared(amount, weights, ties, policy)
+    if keys is not None:
+        ties = [(key, -limit) for key, limit in zip(keys, limits, strict=True)]
+    shares = [0] * len(weights)
     open_lines = [i for i in range(len(weights)) if limits[i] > 0]
     while amount:
         # A share over the limit fills its line; the rest is shared anew among the lines that are still open.
-        offered = _largest_remainder(amount, [weights[i] for i in open_lines])
+        offered = _shared(amount, [weights[i] for i in open_lines], [ties[i] for i in open_lines], policy)
         for i, offer in zip(open_lines, offered, strict=True):
             taken = min(offer, limits[i] - shares[i])
             shares[i] += taken
@@ -33,39 +49,51 @@ def apportion(amount: int, weights: Sequence[int], limits: Sequence[int] | None 
     return shares
 
 
-def _largest_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+def _shared(amount: int, weights: Sequence[int], ties: Sequence[Any], policy: Policy) -> list[int]:
+    if not any(weights):
+        weights = [1] * len(weights)
+    if policy == Policy.FEN:
+        return _largest_remainder(amount, weights, ties)
+    yuan, fen = divmod(amount, 100)
+    if not yuan:
+        return _largest_remainder(fen, weights, ties)
+    shares = [100 * share for share in _largest_remainder(yuan, weights, ties)]
+    if fen:
+        shares = [share + more for share, more in zip(shares, _largest_remainder(fen, weights, ties), strict=True)]
+    return shares
+
+
+def _largest_remainder(units: int, weights: Sequence[int], ties: Sequence[Any]) -> list[int]:
     total = sum(weights)
-    if not total:
-        weights, total = [1] * len(weights), len(weights)
-    hundred_total = 100 * total
-    # Whole yuan, then the whole fen of each line's own remainder.
-    shares = [amount * weight // hundred_total * 100 for weight in weights]
-    fractions = []
-    left = amount
-    for i, weight in enumerate(weights):
-        fen, fraction = divmod(amount * weight - shares[i] * total, total)
-        shares[i] += fen
-        left -= shares[i]
-        fractions.append(fraction)
+    exact = [divmod(units * weight, total) for weight in weights]
+    shares = [whole for whole, _remainder in exact]
+    left = units - sum(shares)
     if left:
-        for i in sorted(range(len(weights)), key=lambda i: -fractions[i])[:left]:
+        for i in sorted(range(len(weights)), key=lambda i: (-exact[i][1], -weights[i], ties[i]))[:left]:
             shares[i] += 1
     return shares
 
 
 class Shares(NamedTuple):
-    """What a line, or a part of one, carries of each component of the order's money (fen)."""
+    """What a line, or a part of one, carries of each component of the order's money (fen).
+
+    `adjustment` is signed. `merchant_borne` is what the merchant bears of promotion and adjustment; it changes nothing
+    of what the buyer pays.
+    """
 
     goods: int
     freight: int
+    promotion: int
     coupon: int
+    adjustment: int
     points: int
     gift_card: int
+    merchant_borne: int
 
     @property
     def payable(self) -> int:
         """What the buyer pays for it."""
-        return self.goods + self.freight - self.coupon - self.points - self.gift_card
+        return self.goods + self.freight - self.promotion - self.coupon + self.adjustment - self.points - self.gift_card
 
     def take(self, part: int, of: int) -> "Shares":
         """What `part` of `of` units carry away, in whole fen rounded down; the rest stays behind.
@@ -75,19 +103,30 @@ class Shares(NamedTuple):
         """
         goods = self.goods * part // of
         freight = self.freight * part // of
-        coupon = _between(self.coupon * part // of, self.coupon - (self.goods - goods), goods)
-        bears = goods + freight - coupon
-        rest_bears = self.goods + self.freight - self.coupon - bears
-        points = _between(self.points * part // of, self.points - rest_bears, bears)
-        bears -= points
-        rest_bears -= self.points - points
-        gift_card = _between(self.gift_card * part // of, self.gift_card - rest_bears, bears)
-        return Shares(goods, freight, coupon, points, gift_card)
+        bears, rest_bears = goods, self.goods - goods
+
+        def deduct(amount: int) -> int:
+            nonlocal bears, rest_bears
+            taken = max(amount - rest_bears, min(amount * part // of, bears))
+            bears -= taken
+            rest_bears -= amount - taken
+            return taken
+
+        promotion = deduct(self.promotion)
+        coupon = deduct(self.coupon)
+        if self.adjustment < 0:
+            adjustment = -deduct(-self.adjustment)
+        else:
+            adjustment = self.adjustment * part // of
+            bears += adjustment
+            rest_bears += self.adjustment - adjustment
+        bears += freight
+        rest_bears += self.freight - freight
+        points = deduct(self.points)
+        gift_card = deduct(self.gift_card)
+        merchant_borne = self.merchant_borne * part // of
+        return Shares(goods, freight, promotion, coupon, adjustment, points, gift_card, merchant_borne)
 
     def less(self, other: "Shares") -> "Shares":
         """What is left after `other` was taken."""
         return Shares(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
-
-
-def _between(wanted: int, least: int, most: int) -> int:
-    return max(least, min(wanted, most))

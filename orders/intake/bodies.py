@@ -15,6 +15,7 @@ import msgspec
 from django.utils.translation import gettext as _
 
 from oms.common.errors import FieldError, unknown_field
+from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod, Promise
 
 MAX_LINES = 500
@@ -61,6 +62,30 @@ class PointsBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tr
     amount: Decimal = Decimal(0)
 
 
+class PromotionBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A promotion that lowered the price, in yuan. `lines` are those that it covers, by position (1 is the first) or by
+    the line's `id`; none: all. `rule` is kept as it is. Who bears it: where neither `platform_amount` nor
+    `merchant_amount` is given, the channel's owner (the platform in channels of its own, the merchant in a
+    marketplace merchant's); where one is given, the rest falls to the other. The merchant is that of the goods."""
+
+    id: str
+    amount: Decimal
+    name: str = ""
+    rule: dict[str, Any] = {}
+    lines: list[int | str] = []
+    platform_amount: Decimal | None = None
+    merchant_amount: Decimal | None = None
+
+
+class CollectedBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What the channel took from the buyer already, in yuan: all that is payable, or a part of it."""
+
+    paid_at: Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+    amount: Decimal
+    transaction: str = ""
+    provider: str = ""
+
+
 class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An order as a channel sends it; amounts in yuan, as decimal text."""
 
@@ -78,6 +103,12 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     gift_card_amount: Decimal = Decimal(0)
     promise: Annotated[str, msgspec.Meta(extra_json_schema={"enum": Promise.values})] = "standard"
     remark: str = ""
+    # Money beyond the above. `adjustment_amount` is signed: negative makes the order cheaper.
+    promotions: list[PromotionBody] = []
+    adjustment_amount: Decimal = Decimal(0)
+    adjustment_reason: str = ""
+    adjustment_bearer: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *Bearer.values]})] = ""
+    collected: CollectedBody | None = None
 
 
 class HistoricalBody(OrderBody, frozen=True, gc=False, kw_only=True):
@@ -128,6 +159,16 @@ def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody 
         return [decoded]
 
 
+def line_key(line: LineBody) -> tuple[Any, ...]:
+    """What tells a line from the others of its order, wherever it stands among them."""
+    return (line_id(line), line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
+
+
+def line_id(line: LineBody) -> str:
+    """The caller's own id of the line; empty where it gave none."""
+    return getattr(line, "id", "")
+
+
 def _repeated_key(raw: bytes) -> FieldError | None:
     objects: list[list[tuple[str, Any]]] = []
     try:
@@ -163,7 +204,8 @@ def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldErro
         else:
             msgspec.json.decode(raw, type=wanted)
     except msgspec.ValidationError as error:
-        yield FieldError(path, "invalid", _("Wrong form: %(reason)s.") % {"reason": str(error).rstrip(".")})
+        wrong = field_error(error)
+        yield FieldError(f"{path}.{wrong.attr or ''}".strip("."), wrong.code, wrong.detail)
 
 
 def convert(value: Any) -> OrderBody | FieldError:

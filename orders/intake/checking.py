@@ -3,31 +3,29 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 from django.utils.translation import gettext as _
 
-from oms.common import phones
 from oms.common.errors import FieldError
 from oms.common.masking import is_masked
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
+from orders.intake import pricing
 from orders.intake.bodies import MAX_LINES, OrderBody, RecipientBody
 from orders.intake.divisions import Place
 from orders.intake.locating import Located, fit, unknown_code
+from orders.intake.pricing import PLAIN, Pricing
 from orders.intake.reference import KnownRegion, KnownSku, Reference
+from orders.intake.refusals import Refusals
 from orders.models.hold import AddressGap
 from orders.models.order import PaymentMethod, Promise
 
 MAX_QUANTITY = 10_000
 
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
 _PROMISES = frozenset(Promise.values)
 NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class CheckedLine:
     unit_price: int
     line_discount: int
     goods_amount: int
+    floor_amount: int = 0  # what its units must cost at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +70,7 @@ class CheckedOrder:
     gift_card_amount: int
     payable_amount: int
     question: Question | None = None
-
-
-class Refusals(list[FieldError]):
-    """Collects what is wrong, field by field."""
-
-    def add(self, attr: str, code: str, detail: str) -> None:
-        """Note one thing that is wrong."""
-        self.append(FieldError(attr, code, detail))
-
-    def amount(self, attr: str, value: Decimal) -> int:
-        """The amount in fen; 0, and an error, if it is no amount."""
-        try:
-            fen = to_fen(value)
-        except NotAnAmount:
-            self.add(attr, "invalid_amount", _("Give an amount in yuan with at most two places, such as 12.34."))
-            return 0
-        if fen < 0:
-            self.add(attr, "negative_amount", _("An amount cannot be negative."))
-            return 0
-        return fen
-
-    def text(self, attr: str, value: str, longest: int, *, required: bool = True) -> None:
-        """Note it if the text is blank, too long or has control characters."""
-        if required and not value.strip():
-            self.add(attr, "blank", _("This field cannot be empty."))
-        if len(value) > longest:
-            self.add(attr, "too_long", _("At most %(longest)d characters.") % {"longest": longest})
-        if not value.isprintable() and _CONTROL.search(value):
-            self.add(attr, "control_character", _("Remove the control characters, such as line breaks."))
-
-    def phone(self, attr: str, value: str) -> bool:
-        """Whether the phone number is right; if not, with an error."""
-        if phones.normal_form(value):
-            return True
-        self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-22233334."))
-        return False
+    pricing: Pricing = PLAIN
 
 
 def check(
@@ -130,6 +94,7 @@ def check(
         points_amount=wrong.amount("points.amount", body.points.amount),
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
+        pricing=pricing.check(body, reference.merchant, wrong),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
     )
     if not wrong:
@@ -152,10 +117,7 @@ def _check_head(body: OrderBody, wrong: Refusals) -> None:
         )
     if body.promise not in _PROMISES:
         wrong.add("promise", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(Promise.values)})
-    if body.ordered_at.tzinfo is None:
-        wrong.add("ordered_at", "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
-    elif not _EARLIEST <= body.ordered_at <= datetime.now(UTC) + timedelta(days=1):
-        wrong.add("ordered_at", "out_of_range", _("The time lies in the future or before the year 2000."))
+    wrong.moment("ordered_at", body.ordered_at)
     if body.remark:
         wrong.text("remark", body.remark, 500, required=False)
 
@@ -275,7 +237,9 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             detail = _("The discount is more than the goods cost.")
             wrong.add(f"lines.{i}.line_discount", "discount_too_large", detail)
             continue
-        lines.append(CheckedLine(sku, line.name or sku.name, line.quantity, unit_price, discount, goods))
+        # What ended elsewhere cost what it cost.
+        floor = 0 if reference.is_history else sku.floor_price * line.quantity
+        lines.append(CheckedLine(sku, line.name or sku.name, line.quantity, unit_price, discount, goods, floor))
     return lines
 
 
@@ -286,22 +250,31 @@ def _check_money(order: CheckedOrder, wrong: Refusals) -> None:
     if not 0 <= used <= 2_000_000_000 or (order.points_amount > 0) != (used > 0):
         wrong.add("points", "points_mismatch", _("Points used and their amount must both be given, or neither."))
     due = order.goods_amount + order.freight_amount - order.coupon_amount - order.points_amount - order.gift_card_amount
+    due += order.pricing.adjustment_amount - order.pricing.promotion_amount
     if due < 0:
         wrong.add("payable_amount", "deductions_too_large", _("The deductions are more than the order costs."))
     elif due != order.payable_amount:
+        wrong.add("payable_amount", "does_not_add_up", _sum_told(order, due))
+    if order.goods_amount + order.freight_amount + max(0, order.pricing.adjustment_amount) > MAX_FEN:
+        wrong.add("lines", "amount_too_large", _("The order costs more than can be stored."))
+    if order.pricing.collected:
+        pricing.check_collected(order.pricing.collected, order.payable_amount, wrong)
+
+
+def _sum_told(order: CheckedOrder, due: int) -> str:
+    values = {
+        "due": fen_text(due),
+        "given": fen_text(order.payable_amount),
+        "goods": fen_text(order.goods_amount),
+        "freight": fen_text(order.freight_amount),
+    }
+    if not order.pricing.adjustment_amount:
         detail = _(
             "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions."
         )
-        wrong.add(
-            "payable_amount",
-            "does_not_add_up",
-            detail
-            % {
-                "due": fen_text(due),
-                "given": fen_text(order.payable_amount),
-                "goods": fen_text(order.goods_amount),
-                "freight": fen_text(order.freight_amount),
-            },
-        )
-    if order.goods_amount + order.freight_amount > MAX_FEN:
-        wrong.add("lines", "amount_too_large", _("The order costs more than can be stored."))
+        return detail % values
+    detail = _(
+        "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions"
+        " + adjustment %(adjustment)s, which is negative where it makes the order cheaper."
+    )
+    return detail % {**values, "adjustment": fen_text(order.pricing.adjustment_amount)}

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from oms.common.errors import FieldError
 from oms.common.money import fen_text
 from orders.intake.bodies import HISTORICAL_STATES, HistoricalBody
-from orders.intake.checking import CheckedOrder, Refusals
+from orders.intake.checking import CheckedOrder
+from orders.intake.refusals import Refusals
 from orders.models.order import FulfilmentState, OrderPaymentState, OrderState, PaymentMethod
 
 _FULFILMENT = {
@@ -62,6 +63,9 @@ def check(order: CheckedOrder) -> list[FieldError]:
     if body.state not in HISTORICAL_STATES:
         wrong.add("state", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(HISTORICAL_STATES)})
         return wrong
+    if body.collected:
+        detail = _("An order of the past says what was paid in paid_at, paid_amount and refunded_amount.")
+        wrong.add("collected", "not_of_the_past", detail)
     for attr, moment in (("finished_at", body.finished_at), ("paid_at", body.paid_at)):
         if moment is None:
             continue

@@ -17,7 +17,7 @@ from oms.common.work import clock, nudging
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
 from orders.actors import Actor
-from orders.intake import history
+from orders.intake import history, sharing
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.locating import Atlas, Located, locate
@@ -79,9 +79,15 @@ def place_orders(
         with telling.without_messages():
             return _place_or_isolate(bodies, merchant, actor, door)
     outcomes = _place_or_isolate(bodies, merchant, actor, door)
-    states = {outcome.order.state for outcome in outcomes if isinstance(outcome, Placed)}
-    nudging.nudge(*[stage for state, stage in _NEXT_STAGE.items() if state in states])
+    nudging.nudge(*_next_stages([outcome.order for outcome in outcomes if isinstance(outcome, Placed)]))
     return outcomes
+
+
+def _next_stages(orders: Sequence[StoredOrder]) -> list[str]:
+    """The stages that work on orders which were only just stored."""
+    states = {order.state for order in orders}
+    stages = [stage for state, stage in _NEXT_STAGE.items() if state in states]
+    return [*stages, "book_collected"] if any(order.checked.pricing.collected for order in orders) else stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class PlannedOrder:
 
     def announce(self) -> None:
         """Tell the workers, once the rows are written."""
-        nudging.nudge(*[stage for state, stage in _NEXT_STAGE.items() if state == self.order.state])
+        nudging.nudge(*_next_stages([self.order]))
 
 
 def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
@@ -109,7 +115,7 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     if not is_active or (channel, body.external_number) in reference.stored:
         return None
     checked = check(located, reference, channel)
-    if not isinstance(checked, CheckedOrder):
+    if not isinstance(checked, CheckedOrder) or sharing.refusal(checked):
         return None
     now, pay_by = _now_and_pay_by()
     (order,), tables = lay_out(reference.ids, [checked], actor=actor, now=now, pay_by=pay_by)
@@ -171,6 +177,8 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
             checked = check(found, reference, channel, asks_a_person=door.asks_a_person)
             if door.is_history and isinstance(checked, CheckedOrder):
                 checked = history.check(checked) or checked
+            if isinstance(checked, CheckedOrder):
+                checked = sharing.refusal(checked) or checked
             if isinstance(checked, CheckedOrder):
                 accepted[key] = checked
                 places.append(len(outcomes) - 1)

@@ -21,6 +21,7 @@ class KnownSku:
     merchant: str
     name: str
     is_virtual: bool
+    floor_price: int = 0  # fen a unit; no deduction of an order may push it lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def read(
         sells = _SOLD_ALL if is_history else _SELLS_ALL
     rows = fetch_prepared(
         f"""
-        SELECT 'sku', m.code, s.code, s.name, '', s.id, s.storage_class = %(virtual)s
+        SELECT 'sku', m.code, s.code, s.name, coalesce((s.floor_price * 100)::bigint, 0)::text, s.id,
+               s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
           AND {sells}
@@ -110,7 +112,7 @@ def read(
     for kind, first, second, third, fourth, key, flag in rows:
         match kind:
             case "sku":
-                found.skus[first, second] = KnownSku(key, second, first, third, flag)
+                found.skus[first, second] = KnownSku(key, second, first, third, flag, int(fourth))
             case "region":
                 found.regions[first] = KnownRegion(second, third, fourth, flag)
             case "channel":

@@ -23,11 +23,10 @@ from oms.common.models import JobResult
 from oms.common.money import yuan
 from oms.merchants.models import Merchant
 from orders.actors import Actor
-from orders.intake import cells, collecting, importing
+from orders.intake import cells, importing
 from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
 from orders.intake.checking import Question
-from orders.intake.collecting import Collected
 from orders.intake.columns import BY_NAME, COLUMNS, dialect
 from orders.intake.importing import Entry, Texts
 from orders.intake.leaving_out import leave_out
@@ -36,9 +35,8 @@ from orders.intake.storing import StoredOrder
 from orders.models import Hold, PaymentMethod
 from orders.models.order import Promise
 from orders.reviewing import deciding, words
+from orders.story import CHANNEL_CHANGED_THE_PRICE
 
-# Once an order's contract has `adjustment_amount` (signed, in yuan), True passes the column on.
-TAKES_ADJUSTMENTS = False
 _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
 _NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
@@ -51,11 +49,10 @@ _CURRENCIES = ("cny", "rmb", "人民币", "元", "人民币元", "¥")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An order as the sheet tells it: the body for intake, and what the channel took already."""
+    """An order as the sheet tells it: the body for intake, and whether the channel was paid already."""
 
     body: OrderBody
-    collected_at: datetime | None
-    transaction: str
+    is_collected: bool
 
 
 def read_orders(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
@@ -99,13 +96,12 @@ class _Reader:
         is_collected, paid_at = self._collected(of, states)
         ordered_at = of.read("ordered_at", cells.moment, _time_detail) or paid_at or self._now
         _check_currency(of)
-        body = _body(of, ordered_at, is_paid=is_collected)
+        body = _body(of, ordered_at, paid_at=(paid_at or ordered_at) if is_collected else None)
         if isinstance(body, FieldError):
             if not entry.errors:
                 entry.errors.append(body)
         elif not entry.errors:
-            at = (paid_at or ordered_at) if is_collected else None
-            entry.body = Read(body, at, head.get("transaction", ""))
+            entry.body = Read(body, is_collected)
 
     def _collected(self, of: "_Values", states: set[Standing]) -> tuple[bool, datetime | None]:
         """Whether the channel has the money, and since when."""
@@ -171,7 +167,7 @@ def _head(entry: Entry) -> dict[str, str]:
     for index, values in enumerate(entry.cells):
         for name, value in values.items():
             column = BY_NAME[name]
-            if column.is_of_line or column.is_of_row or (name == "adjustment" and not TAKES_ADJUSTMENTS):
+            if column.is_of_line or column.is_of_row:
                 continue
             if head.setdefault(name, value) != value:
                 detail = _("The rows of this order have different values here.")
@@ -207,11 +203,12 @@ def _check_currency(of: _Values) -> None:
         of.wrong("currency", "other_currency", detail % {"currency": currency})
 
 
-def _body(of: _Values, ordered_at: datetime, *, is_paid: bool) -> OrderBody | FieldError:
+def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> OrderBody | FieldError:
+    """The order as the sheet tells it; `paid_at` where the channel took the money already."""
     head = of.head
     names = ("freight_amount", "coupon_amount", "points_amount", "gift_card_amount")
     amounts = {name: of.amount(name) for name in names}
-    adjustment = _adjustment(of)
+    adjustment = of.read("adjustment", _sum, _amount_detail) or Decimal(0)
     lines, goods = [], Decimal(0)
     for row, values in enumerate(of.entry.cells):
         quantity = of.read("quantity", cells.units, _units_detail, row) or 0
@@ -232,7 +229,7 @@ def _body(of: _Values, ordered_at: datetime, *, is_paid: bool) -> OrderBody | Fi
     payable = of.amount("payable_amount") if head.get("payable_amount") else due
     name, phone = head.get("recipient_name", ""), head.get("recipient_phone", "")
     # How it was paid, where it was, needs no name that is known.
-    method = "prepaid" if is_paid else cells.payment_method(head.get("payment_method", ""))
+    method = "prepaid" if paid_at else cells.payment_method(head.get("payment_method", ""))
     return convert(
         {
             "external_number": of.entry.key,
@@ -256,29 +253,14 @@ def _body(of: _Values, ordered_at: datetime, *, is_paid: bool) -> OrderBody | Fi
             "gift_card_amount": amounts["gift_card_amount"],
             "payable_amount": payable,
             "remark": head.get("remark", ""),
-            **({"adjustment_amount": adjustment} if adjustment else {}),
+            "adjustment_amount": adjustment,
+            "adjustment_reason": CHANNEL_CHANGED_THE_PRICE if adjustment else "",
+            # Where nothing is due, there was nothing to take.
+            "collected": {"paid_at": paid_at, "amount": payable, "transaction": head.get("transaction", "")}
+            if paid_at and payable > 0
+            else None,
         }
     )
-
-
-def _adjustment(of: _Values) -> Decimal:
-    """The change of the order's price, in yuan; where none is taken it is an error, at its row."""
-    if TAKES_ADJUSTMENTS:
-        return of.read("adjustment", _sum, _amount_detail) or Decimal(0)
-    for row, values in enumerate(of.entry.cells):
-        text = values.get("adjustment", "")
-        try:
-            is_changed = bool(text and any(cells.amount(part) for part in text.split("\n")))
-        except NoValue:
-            is_changed = True
-        if is_changed:
-            detail = _(
-                "Changes of the price (%(amount)s) are not taken here: put it into the unit price, the line discount or"
-                " the coupon, so that the amounts add up to what is paid."
-            ) % {"amount": " ".join(text.split("\n"))}
-            attr = f"{BY_NAME['adjustment'].attr}.{row}"
-            of.entry.errors.append(FieldError(attr, "adjustment_not_taken", detail))
-    return Decimal(0)
 
 
 def _sum(text: str) -> Decimal:
@@ -300,13 +282,6 @@ def place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Jo
     placed = {
         outcome.id: entry for entry, outcome in zip(readable, outcomes, strict=True) if isinstance(outcome, Placed)
     }
-    collecting.note_collected(
-        {
-            key: Collected(entry.body.collected_at, entry.body.transaction)
-            for key, entry in placed.items()
-            if entry.body.collected_at
-        }
-    )
     questions = {
         outcome.id: outcome.order.checked.question
         for outcome in outcomes
@@ -354,7 +329,7 @@ def _count(entry: Entry, order: StoredOrder) -> None:
         "lines": len(order.checked.lines),
         "units": sum(line.quantity for line in order.checked.lines),
         "money": payable,
-        "collected": payable if entry.body.collected_at else Decimal(0),
+        "collected": payable if entry.body.is_collected else Decimal(0),
     }
 
 

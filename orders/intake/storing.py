@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from oms.common.copying import Rows, write_tables
+from django.conf import settings
+
+from oms.common.copying import Rows, next_ids, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
 from orders import kinds
 from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
-from orders.intake.apportionment import Shares, apportion
+from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedOrder
+from orders.intake.pricing import Collected
+from orders.intake.sharing import Sharing, share_out
 from orders.models import Hold
 from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
 from orders.reviewing import words
@@ -69,23 +73,31 @@ def lay_out(
     line_rows: list[dict[str, object]] = []
     event_rows: list[dict[str, object]] = []
     hold_rows: list[dict[str, object]] = []
-    stored = []
+    stored: list[StoredOrder] = []
+    sharings: list[Sharing] = []
+    # Most orders have none of this: its columns are only written where one of the batch has some.
+    has_prices = any(order.pricing.changes_price for order in orders)
+    has_collected = any(order.pricing.collected for order in orders)
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
         ended = history.ending(order) if is_history else None
         state, payment_state = (
             (ended.state.value, ended.payment_state.value) if ended is not None else _first_states(order)
         )
+        sharing = share_out(order)
+        sharings.append(sharing)
+        collected = order.pricing.collected
+        is_paid = collected is not None and collected.amount == order.payable_amount
         paid_at = now if payment_state == OrderPaymentState.NOTHING_DUE else None
         result = StoredOrder(
             id=order_id,
             number=order_number(_kind(order), body.buyer.id, order_id),
             checked=order,
-            shares=shares_of(order),
+            shares=sharing.lines,
             state=state,
             payment_state=payment_state,
             created_at=now,
-            pay_by=pay_by if state == OrderState.AWAITING_PAYMENT else None,
+            pay_by=pay_by if state == OrderState.AWAITING_PAYMENT and not is_paid else None,
             paid_at=ended.paid_at if ended else paid_at,
         )
         order_rows.append(
@@ -122,6 +134,9 @@ def lay_out(
                 "created_at": now,
                 "pay_by": result.pay_by,
                 "paid_at": result.paid_at,
+                "apportionment_policy": settings.APPORTIONMENT_POLICY,
+                **(_price_columns(order) if has_prices else {}),
+                **(_collected_columns(collected) if has_collected else {}),
                 **(ended.columns() if ended else {}),
             }
         )
@@ -140,6 +155,7 @@ def lay_out(
                 "points_share": fen_text(shares.points),
                 "gift_card_share": fen_text(shares.gift_card),
                 "payable_amount": fen_text(shares.payable),
+                **(_price_shares(shares) if has_prices else {}),
             }
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
@@ -160,7 +176,8 @@ def lay_out(
         if ended:
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
-    tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows)]
+    promotions = _promotion_rows(stored, sharings, line_rows) if any(part.promotions for part in sharings) else []
+    tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows), *promotions]
     if hold_rows:
         tables.append(Rows("orders_hold", hold_rows))
         event_rows = [{**row, "data": row.get("data")} for row in event_rows]
@@ -193,18 +210,73 @@ def _kind(order: CheckedOrder) -> int:
     return KIND_COD if order.body.payment_method == PaymentMethod.COD else KIND_PREPAID
 
 
-def shares_of(order: CheckedOrder) -> list[Shares]:
-    """Each line's share of every order-level amount (fen), in the order of the lines.
+def _price_columns(order: CheckedOrder) -> dict[str, object]:
+    """What an order has beyond others where something changed its price, by column."""
+    pricing = order.pricing
+    return {
+        "promotion_amount": fen_text(pricing.promotion_amount),
+        "adjustment_amount": fen_text(pricing.adjustment_amount),
+        "adjustment_reason": pricing.adjustment_reason,
+        "adjustment_bearer": pricing.adjustment_bearer,
+        "merchant_borne_amount": fen_text(pricing.merchant_borne_amount),
+    }
 
-    Freight follows the goods' worth. A coupon takes off goods only; points and gift cards pay for freight as well.
-    """
-    goods = [line.goods_amount for line in order.lines]
-    freight = apportion(order.freight_amount, goods)
-    if not (order.coupon_amount or order.points_amount or order.gift_card_amount):
-        return [Shares(worth, freight[i], 0, 0, 0) for i, worth in enumerate(goods)]
-    coupon = apportion(order.coupon_amount, goods, goods)
-    bears = [worth + freight[i] - coupon[i] for i, worth in enumerate(goods)]
-    points = apportion(order.points_amount, goods, bears)
-    bears = [left - points[i] for i, left in enumerate(bears)]
-    gift_card = apportion(order.gift_card_amount, goods, bears)
-    return [Shares(*row) for row in zip(goods, freight, coupon, points, gift_card, strict=True)]
+
+def _price_shares(shares: Shares) -> dict[str, object]:
+    return {
+        "promotion_share": fen_text(shares.promotion),
+        "adjustment_share": fen_text(shares.adjustment),
+        "merchant_borne_share": fen_text(shares.merchant_borne),
+    }
+
+
+def _collected_columns(collected: Collected | None) -> dict[str, object]:
+    """What the channel took already, by column; `payments` books it."""
+    return {
+        "collected_at": collected.at if collected else None,
+        "collected_amount": fen_text(collected.amount) if collected else None,
+        "collected_transaction": collected.transaction if collected else "",
+        "collected_provider": collected.provider if collected else "",
+    }
+
+
+def _promotion_rows(
+    orders: Sequence[StoredOrder], sharings: Sequence[Sharing], line_rows: Sequence[dict[str, object]]
+) -> list[Rows]:
+    """The rows of the orders' promotions and of each line's share of them; the lines, in the same order, get ids."""
+    for row, line_id in zip(line_rows, next_ids("orders_orderline", len(line_rows)), strict=True):
+        row["id"] = line_id
+    ids = iter(next_ids("orders_orderpromotion", sum(len(order.checked.pricing.promotions) for order in orders)))
+    promotion_rows: list[dict[str, object]] = []
+    share_rows: list[dict[str, object]] = []
+    first_line = 0
+    for order, sharing in zip(orders, sharings, strict=True):
+        first_promotion = len(promotion_rows)
+        promotion_rows += [
+            {
+                "id": next(ids),
+                "order_id": order.id,
+                "position": position,
+                "code": promotion.body.id,
+                "name": promotion.body.name,
+                "rule": promotion.body.rule,
+                "amount": fen_text(promotion.amount),
+                "platform_amount": fen_text(promotion.platform_amount),
+            }
+            for position, promotion in enumerate(order.checked.pricing.promotions, 1)
+        ]
+        share_rows += [
+            {
+                "promotion_id": promotion_rows[first_promotion + share.promotion]["id"],
+                "line_id": line_rows[first_line + share.line]["id"],
+                "amount": fen_text(share.amount),
+                "platform_amount": fen_text(share.platform_amount),
+            }
+            for share in sharing.promotions
+        ]
+        first_line += len(sharing.lines)
+    return [
+        Rows(table, rows)
+        for table, rows in (("orders_orderpromotion", promotion_rows), ("orders_promotionshare", share_rows))
+        if rows
+    ]

@@ -95,11 +95,17 @@ class Migration(migrations.Migration):
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='freight')),
                 ('order_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='order amount')),
+                ('promotion_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='promotions')),
                 ('coupon_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='coupon')),
                 ('points_used', models.IntegerField(db_default=0, verbose_name='points used')),
                 ('points_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='points amount')),
                 ('gift_card_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='gift card')),
+                ('adjustment_amount', models.DecimalField(db_default=0, decimal_places=2, help_text='A change of the price; negative where it makes the order cheaper.', max_digits=12, verbose_name='adjustment')),
+                ('adjustment_bearer', models.CharField(blank=True, choices=[('platform', 'Platform'), ('merchant', 'Merchant')], db_default='', max_length=10, verbose_name='who bears the adjustment')),
+                ('adjustment_reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason of the adjustment')),
+                ('merchant_borne_amount', models.DecimalField(db_default=0, decimal_places=2, help_text='What the merchants of the goods bear of promotions and adjustment.', max_digits=12, verbose_name='borne by merchants')),
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
+                ('apportionment_policy', models.CharField(choices=[('whole_yuan', 'Whole yuan first'), ('fen', 'By the fen')], db_default='whole_yuan', editable=False, max_length=10, verbose_name='apportionment')),
                 ('paid_amount', models.DecimalField(db_default=0, decimal_places=2, editable=False, max_digits=12, verbose_name='paid')),
                 ('refunded_amount', models.DecimalField(db_default=0, decimal_places=2, editable=False, max_digits=12, verbose_name='refunded')),
                 ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
@@ -118,6 +124,7 @@ class Migration(migrations.Migration):
                 ('collected_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='collected at')),
                 ('collected_amount', models.DecimalField(blank=True, decimal_places=2, editable=False, max_digits=12, null=True, verbose_name='collected by the channel')),
                 ('collected_transaction', models.CharField(blank=True, db_default='', editable=False, max_length=64, verbose_name='transaction of the channel')),
+                ('collected_provider', models.CharField(blank=True, db_default='', editable=False, max_length=40, verbose_name='provider of the channel')),
                 ('owed_changed_since', models.DateTimeField(blank=True, editable=False, help_text='Something changed what is owed; payments looks at the order next.', null=True, verbose_name='owed changed since')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='merchants.channel', verbose_name='channel')),
@@ -162,9 +169,12 @@ class Migration(migrations.Migration):
                 ('line_discount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='line discount')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
+                ('promotion_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of promotions')),
                 ('coupon_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of coupon')),
+                ('adjustment_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of adjustment')),
                 ('points_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of points')),
                 ('gift_card_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of gift card')),
+                ('merchant_borne_share', models.DecimalField(db_default=0, decimal_places=2, help_text='What the merchant of the goods bears of promotions and adjustment; it is not part of the sum.', max_digits=12, verbose_name='borne by the merchant')),
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
                 ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='orders.order', verbose_name='order')),
                 ('sku', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='order_lines', to='inventory.sku', verbose_name='SKU')),
@@ -224,9 +234,12 @@ class Migration(migrations.Migration):
                 ('shipping_proof', models.CharField(blank=True, choices=[('warehouse', 'The warehouse said so'), ('scan', 'The carrier scanned it')], db_default='', editable=False, max_length=10, verbose_name='proof of shipping')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
+                ('promotion_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of promotions')),
                 ('coupon_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of coupon')),
+                ('adjustment_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of adjustment')),
                 ('points_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of points')),
                 ('gift_card_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of gift card')),
+                ('merchant_borne_share', models.DecimalField(db_default=0, decimal_places=2, help_text='What the merchant of the goods bears of promotions and adjustment; it is not part of the sum.', max_digits=12, verbose_name='borne by the merchant')),
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
                 ('total_quantity', models.IntegerField(verbose_name='units')),
                 ('weight_g', models.IntegerField(db_default=0, verbose_name='weight (g)')),
@@ -322,9 +335,12 @@ class Migration(migrations.Migration):
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
+                ('promotion_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of promotions')),
                 ('coupon_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of coupon')),
+                ('adjustment_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of adjustment')),
                 ('points_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of points')),
                 ('gift_card_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of gift card')),
+                ('merchant_borne_share', models.DecimalField(db_default=0, decimal_places=2, help_text='What the merchant of the goods bears of promotions and adjustment; it is not part of the sum.', max_digits=12, verbose_name='borne by the merchant')),
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
                 ('order_line', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='parts', to='orders.orderline', verbose_name='order line')),
                 ('sub_order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='orders.suborder', verbose_name='sub-order')),
@@ -482,7 +498,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_amount__gte', 0), ('freight_amount__gte', 0), ('gift_card_amount__gte', 0), ('goods_amount__gte', 0), ('order_amount', django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_amount'))), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('order_amount'), '-', models.F('coupon_amount')), '-', models.F('gift_card_amount')), '-', models.F('points_amount'))), ('payable_amount__gte', 0), ('points_amount__gte', 0)), name='order_amounts_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_amount__gte', 0), ('freight_amount__gte', 0), ('gift_card_amount__gte', 0), ('goods_amount__gte', 0), ('order_amount', django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_amount'))), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('order_amount'), '-', models.F('promotion_amount')), '-', models.F('coupon_amount')), '+', models.F('adjustment_amount')), '-', models.F('gift_card_amount')), '-', models.F('points_amount'))), ('payable_amount__gte', 0), ('points_amount__gte', 0), ('promotion_amount__gte', 0)), name='order_amounts_add_up'),
+        ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('adjustment_amount', 0), ('adjustment_bearer', ''), ('adjustment_reason', '')), models.Q(models.Q(('adjustment_amount', 0), _negated=True), models.Q(('adjustment_reason', ''), _negated=True), ('adjustment_bearer__in', ['platform', 'merchant'])), _connector='OR'), name='order_adjustment_has_reason_and_bearer'),
+        ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(('apportionment_policy__in', ['whole_yuan', 'fen'])), name='order_apportionment_policy_is_known'),
         ),
         migrations.AddConstraint(
             model_name='order',
@@ -502,7 +526,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('collected_amount__isnull', True), ('collected_at__isnull', True), ('collected_transaction', '')), models.Q(('collected_amount__gt', 0), ('collected_at__isnull', False), ('payment_method', 'prepaid')), _connector='OR'), name='order_collected_is_an_amount_of_a_prepaid_order'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('collected_amount__isnull', True), ('collected_at__isnull', True), ('collected_provider', ''), ('collected_transaction', '')), models.Q(('collected_amount__gt', 0), ('collected_at__isnull', False), ('payment_method', 'prepaid')), _connector='OR'), name='order_collected_is_an_amount_of_a_prepaid_order'),
         ),
         migrations.AddConstraint(
             model_name='order',
@@ -542,7 +566,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='order_line_shares_add_up'),
         ),
         migrations.AddIndex(
             model_name='rejectedorder',
@@ -626,7 +650,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborder',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='sub_order_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='sub_order_shares_add_up'),
         ),
         migrations.AddConstraint(
             model_name='suborder',
@@ -686,7 +710,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborderline',
-            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('coupon_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0)), name='sub_order_line_shares_add_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='sub_order_line_shares_add_up'),
         ),
         migrations.AddConstraint(
             model_name='returnline',
@@ -695,5 +719,57 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='returnline',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0), ('sellable_quantity__gte', 0), ('sellable_quantity__lte', models.F('quantity'))), name='return_line_quantities_are_sound'),
+        ),
+        migrations.CreateModel(
+            name='OrderPromotion',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='orders.order', verbose_name='order')),
+                ('position', models.SmallIntegerField(verbose_name='position')),
+                ('code', models.CharField(max_length=64, verbose_name='code')),
+                ('name', models.CharField(blank=True, default='', max_length=120, verbose_name='name')),
+                ('rule', models.JSONField(blank=True, default=dict, verbose_name='rule')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('platform_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='borne by the platform')),
+            ],
+            options={
+                'verbose_name': 'promotion',
+                'verbose_name_plural': 'promotions',
+                'ordering': ['order', 'position'],
+            },
+        ),
+        migrations.CreateModel(
+            name='PromotionShare',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('promotion', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='orders.orderpromotion', verbose_name='promotion')),
+                ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotion_shares', to='orders.orderline', verbose_name='order line')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('platform_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='borne by the platform')),
+            ],
+            options={
+                'verbose_name': 'share of a promotion',
+                'verbose_name_plural': 'shares of promotions',
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='orderpromotion',
+            constraint=models.UniqueConstraint(fields=('order', 'position'), name='promotion_position_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderpromotion',
+            constraint=models.UniqueConstraint(fields=('order', 'code'), name='promotion_is_once_in_its_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderpromotion',
+            constraint=models.CheckConstraint(condition=models.Q(('platform_amount__gte', 0), ('platform_amount__lte', models.F('amount'))), name='promotion_platform_bears_a_part'),
+        ),
+        migrations.AddConstraint(
+            model_name='promotionshare',
+            constraint=models.UniqueConstraint(fields=('promotion', 'line'), name='promotion_share_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='promotionshare',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('platform_amount__gte', 0), ('platform_amount__lte', models.F('amount'))), name='promotion_share_platform_bears_a_part'),
         ),
     ]

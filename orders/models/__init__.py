@@ -5,6 +5,7 @@ from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.stock_wait import StockWait
@@ -22,8 +23,10 @@ __all__ = [
     "OrderEvent",
     "OrderLine",
     "OrderPaymentState",
+    "OrderPromotion",
     "OrderState",
     "PaymentMethod",
+    "PromotionShare",
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",

@@ -10,6 +10,7 @@ from inventory.models import Region, Sku
 from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.common.phones import PhoneField
 from oms.merchants.models import Channel, Merchant
+from orders.models.amounts import CarriesAmounts, amounts_are_sound
 from orders.models.shares import CarriesShares, shares_add_up
 
 
@@ -79,11 +80,11 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.filter(channel__merchant=merchant)
 
 
-class Order(WorkItem, Versioned):
+class Order(WorkItem, Versioned, CarriesAmounts):
     """An order of a buyer, from intake to completion.
 
     Transitions say which moves are legal; the stages and services do the rest. The amounts keep
-    `payable = goods + freight - coupon - points - gift card`, in yuan.
+    `payable = goods + freight - promotions - coupon + adjustment - points - gift card`, in yuan.
     """
 
     # Orders that need no payment before delivery begin with their review; historical ones are stored as they ended.
@@ -158,14 +159,6 @@ class Order(WorkItem, Versioned):
         help_text=_("Imported as it ended elsewhere: nothing is done with it here."),
     )
 
-    goods_amount = money(_("goods amount"))
-    freight_amount = money(_("freight"))
-    order_amount = money(_("order amount"))
-    coupon_amount = money(_("coupon"))
-    points_used = models.IntegerField(_("points used"), db_default=0)
-    points_amount = money(_("points amount"))
-    gift_card_amount = money(_("gift card"))
-    payable_amount = money(_("payable"))
     paid_amount = money(_("paid"), db_default=0, editable=False)
     refunded_amount = money(_("refunded"), db_default=0, editable=False)
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
@@ -189,6 +182,9 @@ class Order(WorkItem, Versioned):
     )
     collected_transaction = models.CharField(
         _("transaction of the channel"), max_length=64, db_default="", blank=True, editable=False
+    )
+    collected_provider = models.CharField(
+        _("provider of the channel"), max_length=40, db_default="", blank=True, editable=False
     )
     owed_changed_since = models.DateTimeField(
         _("owed changed since"),
@@ -230,19 +226,7 @@ class Order(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=Q(payment_method__in=PaymentMethod.values), name="order_payment_method_is_known"
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    goods_amount__gte=0,
-                    freight_amount__gte=0,
-                    coupon_amount__gte=0,
-                    points_amount__gte=0,
-                    gift_card_amount__gte=0,
-                    payable_amount__gte=0,
-                    order_amount=F("goods_amount") + F("freight_amount"),
-                    payable_amount=F("order_amount") - F("coupon_amount") - F("gift_card_amount") - F("points_amount"),
-                ),
-                name="order_amounts_add_up",
-            ),
+            *amounts_are_sound(),
             models.CheckConstraint(
                 condition=Q(refunded_amount__gte=0, refunded_amount__lte=F("paid_amount")),
                 name="order_refunds_within_payments",
@@ -259,7 +243,12 @@ class Order(WorkItem, Versioned):
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
             models.CheckConstraint(
-                condition=Q(collected_at__isnull=True, collected_amount__isnull=True, collected_transaction="")
+                condition=Q(
+                    collected_at__isnull=True,
+                    collected_amount__isnull=True,
+                    collected_transaction="",
+                    collected_provider="",
+                )
                 | Q(collected_at__isnull=False, collected_amount__gt=0, payment_method=PaymentMethod.PREPAID),
                 name="order_collected_is_an_amount_of_a_prepaid_order",
             ),

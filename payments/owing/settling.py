@@ -19,7 +19,8 @@ def open_settlements(order_ids: Collection[int]) -> None:
     """Write down what is owed for completed sub-orders, once each: the buyer's price with what vouchers paid, less
     commission. The orders must be locked.
 
-    Coupons, points and gift cards are the platform's means of payment, so the merchant gets goods and freight whole.
+    Coupons, points, gift cards and what the platform bears of promotions are paid by the platform: the merchant gets
+    goods and freight whole, less what it bears itself of promotions and of a change of price.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -36,7 +37,7 @@ def open_settlements(order_ids: Collection[int]) -> None:
                 CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
                         SELECT FROM payments_payment p
                         WHERE p.order_id = s.order_id AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)
-                    THEN 0 ELSE s.goods_amount + s.freight_share END AS gross) AS g
+                    THEN 0 ELSE s.goods_amount + s.freight_share - s.merchant_borne_share END AS gross) AS g
                 WHERE s.order_id = ANY(%s) AND s.state = '{SubOrderState.COMPLETED}'
                 ON CONFLICT DO NOTHING
                 RETURNING sub_order_id, net_amount

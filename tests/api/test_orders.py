@@ -176,14 +176,17 @@ def test_a_detail_shows_sub_orders_with_their_money(api, shop):
             "name": shop.sku.name,
             "quantity": 2,
             "goods_amount": "20.00",
-            "freight_share": "5.22",
-            "coupon_share": "2.61",
+            "freight_share": "5.00",
+            "promotion_share": "0.00",
+            "coupon_share": "3.00",
+            "adjustment_share": "0.00",
             "points_share": "0.00",
             "gift_card_share": "0.00",
-            "payable_amount": "22.61",
+            "merchant_borne_share": "0.00",
+            "payable_amount": "22.00",
         }
     ]
-    assert second["payable_amount"] == "3.39"
+    assert second["payable_amount"] == "4.00"
     assert [event["kind"] for event in answer["timeline"]] == [
         "received",
         "approved",

@@ -1,6 +1,7 @@
 """Sheets as channels export them: addresses in one column, rows that are over, money that was paid, any file."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -272,7 +273,7 @@ def test_an_order_on_delivery_that_waits_to_be_sent_is_not_paid(clerk: Client, s
 
 
 @pytest.mark.parametrize("header", ["抹零", "改价", "优惠调整", "平台补贴(元)", "卖家改价"])
-def test_a_change_of_price_is_refused_by_its_column_with_the_remedy(
+def test_a_change_of_price_is_taken_with_its_sign_and_kept_with_a_reason(
     clerk: Client, shop: factories.Shop, header: str
 ) -> None:
     rows = [
@@ -283,9 +284,32 @@ def test_a_change_of_price_is_refused_by_its_column_with_the_remedy(
 
     imported(clerk, shop, workbook(*rows, headers=[*HEADERS, header]))
 
+    kept = Order.objects.order_by("external_number").values_list(
+        "external_number", "adjustment_amount", "adjustment_reason", "adjustment_bearer"
+    )
+    assert [(number, str(amount), reason, bearer) for number, amount, reason, bearer in kept] == [
+        ("A-1", "-0.09", "channel_changed_the_price", "platform"),
+        ("A-2", "0.00", "", ""),
+        ("A-3", "0.00", "", ""),
+    ]
+    first, second, _third = Order.objects.order_by("external_number")
+    assert second.payable_amount - first.payable_amount == Decimal("0.09")
+    assert steps.broken_invariants() == []
+
+
+def test_changes_of_price_in_several_columns_are_one(clerk: Client, shop: factories.Shop) -> None:
+    headers = [*HEADERS, "抹零", "改价"]
+    imported(clerk, shop, workbook([*row("A-1", shop.sku.code), "-0.09", "-1.00"], headers=headers))
+
+    assert str(Order.objects.get().adjustment_amount) == "-1.09"
+
+
+def test_a_change_of_price_that_is_no_amount_is_refused_by_its_column(clerk: Client, shop: factories.Shop) -> None:
+    imported(clerk, shop, workbook([*row("A-1", shop.sku.code), "some"], headers=[*HEADERS, "抹零"]))
+
     (text,) = told()
-    assert text.startswith("row 2, Change of price: Changes of the price (-0.09) are not taken here: put it into")
-    assert set(Order.objects.values_list("external_number", flat=True)) == {"A-2", "A-3"}
+    assert text.startswith("row 2, Change of price: Give a number such as 12.34.")
+    assert not Order.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from inventory import receiving
 from inventory.models import Sku, Stock, StockMovement, Warehouse
 from orders.fulfilling import allocating, splitting, waking
-from orders.intake.apportionment import Shares
 from orders.models import Order, OrderEvent, SubOrder, SubOrderLine
 from orders.reviewing import deciding
 from tests import factories, steps
+from tests.intake.test_apportionment import is_sound, shares_of_a_line
 
 pytestmark = pytest.mark.django_db
 
@@ -210,20 +210,7 @@ def test_parts_of_one_sub_order_that_are_split_in_one_batch_get_different_number
     assert steps.broken_invariants() == []
 
 
-AMOUNT = st.integers(0, 5000)
-
-
-@st.composite
-def line_shares(draw):
-    """Shares of a line that bears its deductions."""
-    goods, freight = draw(AMOUNT), draw(AMOUNT)
-    coupon = draw(st.integers(0, goods))
-    points = draw(st.integers(0, goods + freight - coupon))
-    gift_card = draw(st.integers(0, goods + freight - coupon - points))
-    return Shares(goods, freight, coupon, points, gift_card)
-
-
-@given(shares=line_shares(), parts=st.lists(st.integers(1, 9), min_size=1, max_size=8))
+@given(shares=shares_of_a_line(5000, 5000), parts=st.lists(st.integers(1, 9), min_size=1, max_size=8))
 @hypothesis_settings(max_examples=500, deadline=None)
 def test_parts_add_up_and_none_owes_less_than_nothing(shares, parts):
     left, units_left, taken = shares, sum(parts), []
@@ -234,10 +221,7 @@ def test_parts_add_up_and_none_owes_less_than_nothing(shares, parts):
     taken.append(left)
 
     assert tuple(map(sum, zip(*taken, strict=True))) == tuple(shares)
-    for part in taken:
-        assert min(part) >= 0
-        assert part.payable >= 0
-        assert part.coupon <= part.goods
+    assert all(is_sound(part) for part in taken)
 
 
 def test_a_sub_order_line_is_moved_whole_where_it_can_be(shop):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import F, Prefetch, QuerySet
 from django.urls import reverse as url_path
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -14,6 +14,7 @@ from orders import kinds, story
 from orders.api import examples
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
+from orders.models.amounts import Bearer
 from orders.models.shares import SHARES
 from orders.timeline import changes_of
 
@@ -28,6 +29,19 @@ class BuyerSerializer(serializers.ModelSerializer):
     class Meta:
         model = Order
         fields = ["id", "name", "phone"]
+
+
+class CollectedSerializer(serializers.ModelSerializer):
+    """What the channel had taken from the buyer when it sent the order."""
+
+    paid_at = serializers.DateTimeField(source="collected_at")
+    amount = serializers.DecimalField(12, 2, source="collected_amount")
+    transaction = serializers.CharField(source="collected_transaction")
+    provider = serializers.CharField(source="collected_provider")
+
+    class Meta:
+        model = Order
+        fields = ["paid_at", "amount", "transaction", "provider"]
 
 
 class LineSerializer(serializers.ModelSerializer):
@@ -111,6 +125,11 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     )
     buyer = BuyerSerializer(source="*")
     recipient = RecipientSerializer(source="*")
+    adjustment_reason = serializers.SerializerMethodField(help_text="As it was given; ours in the caller's language.")
+    adjustment_bearer = serializers.ChoiceField(
+        Bearer.choices, allow_blank=True, help_text="Empty where there is no adjustment."
+    )
+    collected = serializers.SerializerMethodField(help_text="What the channel had taken when it sent the order.")
     cancel_reason = serializers.SerializerMethodField(help_text="As it was given; ours in the caller's language.")
 
     class Meta:
@@ -128,8 +147,10 @@ class OrderSummarySerializer(serializers.ModelSerializer):
                 "held",
             ),
             *("payment_method", "promise", "buyer", "recipient", "remark"),
-            *("goods_amount", "freight_amount", "order_amount", "coupon_amount", "points_used", "points_amount"),
-            *("gift_card_amount", "payable_amount", "paid_amount", "refunded_amount", "currency"),
+            *("goods_amount", "freight_amount", "order_amount", "promotion_amount", "coupon_amount"),
+            *("adjustment_amount", "adjustment_reason", "adjustment_bearer", "points_used", "points_amount"),
+            *("gift_card_amount", "merchant_borne_amount", "payable_amount", "paid_amount", "refunded_amount"),
+            *("currency", "collected"),
             *(
                 "line_count",
                 "total_quantity",
@@ -148,12 +169,24 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
         """The query with all that is shown, in one statement."""
         own = {field.name for field in Order._meta.fields} & set(OrderSummarySerializer.Meta.fields)
-        buyer = ["buyer_reference", "buyer_name", "buyer_phone", "open_holds"]
-        return orders.select_related("channel", "region").only(*sorted(own), *buyer, *RECIPIENT, "channel__code")
+        flat = ["buyer_reference", "buyer_name", "buyer_phone", "open_holds"]
+        flat += ["collected_at", "collected_amount", "collected_transaction", "collected_provider"]
+        return orders.select_related("channel", "region").only(*sorted(own), *flat, *RECIPIENT, "channel__code")
 
     def get_url(self, order: Order) -> str:
         """The address of the order."""
         return order_url(order.number, self.context["request"])
+
+    def get_adjustment_reason(self, order: Order) -> str:
+        """As it was given, or in words where it is ours."""
+        return story.REASONS.word(order.adjustment_reason)
+
+    @extend_schema_field(CollectedSerializer(allow_null=True))
+    def get_collected(self, order: Order) -> Any:
+        """What the channel had taken; null where it had taken nothing."""
+        if order.collected_at is None:
+            return None
+        return CollectedSerializer(order).data
 
     def get_cancel_reason(self, order: Order) -> str:
         """As it was given, or in words where it is ours."""
