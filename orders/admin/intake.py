@@ -33,6 +33,7 @@ _SHOWN = frozenset(
     {
         *("external_number", "source", "ordered_at", "payment_method", "promise", "merchant", "sku", "quantity"),
         *("unit_price", "line_discount", "freight_amount", "coupon_amount", "gift_card_amount", "payable_amount"),
+        *("platform_amount", "merchant_amount", "adjustment_amount", "adjustment_bearer", "paid_at"),
         *("used", "amount", "region_code", "province", "city", "district"),
     }
 )

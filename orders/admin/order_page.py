@@ -14,11 +14,21 @@ from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.changing import cancelling, readdressing
 from orders.fulfilling.plans import HAS_REFUSED
-from orders.models import Hold, Order, OrderEvent, OrderLine, ReturnRequest, SubOrder, SubOrderLine
+from orders.models import (
+    Hold,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OrderPromotion,
+    PromotionShare,
+    ReturnRequest,
+    SubOrder,
+    SubOrderLine,
+)
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
 from orders.reviewing import words
-from orders.story import CHANGED_WORDS, shortage_text, word
+from orders.story import CHANGED_WORDS, REASONS, shortage_text, word
 from orders.timeline import changes_of
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
@@ -107,11 +117,16 @@ class MoneyTable:
     discount: Decimal
     goods: Decimal
     freight: Decimal
+    promotion: Decimal
     coupon: Decimal
+    adjustment: Decimal
     points: Decimal
     gift_card: Decimal
     payable: Decimal
     adds_up: bool
+    promotions: Sequence[OrderPromotion]
+    merchant_borne: Decimal
+    adjustment_reason: str
 
 
 def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
@@ -119,6 +134,8 @@ def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
     sums = {
         "goods": _sum(line.goods_amount for line in lines),
         "freight": _sum(line.freight_share for line in lines),
+        "promotion": _sum(line.promotion_share for line in lines),
+        "adjustment": _sum(line.adjustment_share for line in lines),
         "coupon": _sum(line.coupon_share for line in lines),
         "points": _sum(line.points_share for line in lines),
         "gift_card": _sum(line.gift_card_share for line in lines),
@@ -127,6 +144,8 @@ def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
     wanted = {
         "goods": order.goods_amount,
         "freight": order.freight_amount,
+        "promotion": order.promotion_amount,
+        "adjustment": order.adjustment_amount,
         "coupon": order.coupon_amount,
         "points": order.points_amount,
         "gift_card": order.gift_card_amount,
@@ -137,8 +156,16 @@ def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
         quantity=sum(line.quantity for line in lines),
         discount=_sum(line.line_discount for line in lines),
         adds_up=sums == wanted,
+        promotions=_promotions(order) if order.promotion_amount else (),
+        merchant_borne=_sum(line.merchant_borne_share for line in lines),
+        adjustment_reason=REASONS.word(order.adjustment_reason),
         **sums,
     )
+
+
+def _promotions(order: Order) -> list[OrderPromotion]:
+    shares = PromotionShare.objects.select_related("line__sku").order_by("line__position")
+    return list(order.promotions.prefetch_related(Prefetch("shares", shares)))
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

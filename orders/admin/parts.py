@@ -18,6 +18,7 @@ from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
 from orders.admin.order_page import candidates
 from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
+from orders.models.shares import SHARES
 from orders.reviewing import words
 from orders.story import REASONS, shortage_text
 
@@ -29,12 +30,7 @@ class SubOrderLineInline(TabularInline):
     fields = readonly_fields = (
         "order_line",
         "quantity",
-        "goods_amount",
-        "freight_share",
-        "coupon_share",
-        "points_share",
-        "gift_card_share",
-        "payable_amount",
+        *SHARES,
     )
     extra = 0
     can_delete = False

@@ -11,26 +11,36 @@ from rest_framework.response import Response
 from oms.common.door.api import represent
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.amounts import AmountsSerializer
-from orders.models import OrderLine, SubOrderLine, SubOrderState
+from orders.models import OrderLine, PromotionShare, SubOrderLine, SubOrderState
 from orders.models.shares import SHARES
 
 _ORDER = (
-    *("currency", "goods_amount", "freight_amount", "order_amount", "coupon_amount", "points_amount"),
-    *("gift_card_amount", "payable_amount", "paid_amount", "refunded_amount"),
+    *("currency", "goods_amount", "freight_amount", "order_amount", "promotion_amount", "coupon_amount"),
+    *("adjustment_amount", "adjustment_bearer", "points_amount", "gift_card_amount", "merchant_borne_amount"),
+    *("payable_amount", "paid_amount", "refunded_amount", "apportionment_policy"),
 )
 _NOT_OWED = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
 _BY_WORTH = (
-    "in proportion to the goods_amount of the lines: whole yuan first, then the rest in fen by largest remainder; what"
-    " a line cannot bear goes to the others; fixed when the order came in and never worked out again"
+    "in proportion to the goods_amount of the lines, by largest remainder; apportionment_policy whole_yuan: the whole"
+    " yuan in yuan, then the fen in fen; fen: all in fen; what a line cannot bear goes to the others; fixed when the"
+    " order came in and never worked out again"
 )
+_ABOVE_FLOOR = "; no line is pushed below its SKU's floor price"
 FORMULAS = {
     "line.goods_amount": "quantity * unit_price - line_discount",
-    "line.payable_amount": "goods_amount + freight_share - coupon_share - points_share - gift_card_share",
+    "line.payable_amount": "goods_amount + freight_share - promotion_share - coupon_share + adjustment_share"
+    " - points_share - gift_card_share",
     "goods_amount": "sum of the lines' goods_amount",
     "order_amount": "goods_amount + freight_amount",
-    "payable_amount": "order_amount - coupon_amount - points_amount - gift_card_amount",
+    "promotion_amount": "sum of the promotions' amount",
+    "payable_amount": "order_amount - promotion_amount - coupon_amount + adjustment_amount - points_amount"
+    " - gift_card_amount",
     "freight_share": f"freight_amount {_BY_WORTH}",
-    "coupon_share": f"coupon_amount {_BY_WORTH}",
+    "promotion_share": f"each promotion's amount {_BY_WORTH}, among the lines that it covers{_ABOVE_FLOOR}",
+    "coupon_share": f"coupon_amount {_BY_WORTH}{_ABOVE_FLOOR}",
+    "adjustment_share": f"adjustment_amount {_BY_WORTH}{_ABOVE_FLOOR}",
+    "merchant_borne_share": "sum of the promotions' merchant_amount - adjustment_share where adjustment_bearer is"
+    " merchant; what the merchant is settled less",
     "points_share": f"points_amount {_BY_WORTH}",
     "gift_card_share": f"gift_card_amount {_BY_WORTH}",
     "parts": "units that part from a line take quantity / quantity of every share, rounded down to whole fen; the last"
@@ -73,6 +83,11 @@ class AmountsView(OrderScopedView):
             )
         if order.state == "cancelled":
             cancelled = order.payable_amount
+        promotions = list(order.promotions.prefetch_related("shares")) if order.promotion_amount else []
+        shares: dict[int, list[PromotionShare]] = {}
+        for promotion in promotions:
+            for share in promotion.shares.all():
+                shares.setdefault(share.line_id, []).append(share)
         lines = [
             {
                 "position": line.position,
@@ -81,6 +96,7 @@ class AmountsView(OrderScopedView):
                 "unit_price": line.unit_price,
                 "line_discount": line.line_discount,
                 **{name: getattr(line, name) for name in SHARES},
+                "promotions": shares.get(line.pk, []),
                 "parts": parts.get(line.pk, []),
             }
             for line in OrderLine.objects.filter(order=order).select_related("sku").order_by("position")
@@ -90,6 +106,7 @@ class AmountsView(OrderScopedView):
             "cancelled_amount": cancelled,
             "owed_amount": order.payable_amount - cancelled,
             "formulas": FORMULAS,
+            "promotions": promotions,
             "lines": lines,
         }
         return Response(represent(AmountsSerializer, amounts, request))

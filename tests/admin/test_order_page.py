@@ -50,6 +50,40 @@ def test_the_money_table_adds_up_to_the_order(shop: factories.Shop, boss: Client
     assert "The lines add up to the order" in page(boss, order)
 
 
+def test_promotions_and_the_change_of_price_are_explained_by_line_and_bearer(
+    shop: factories.Shop, boss: Client
+) -> None:
+    order = shop.place_order(
+        (shop.sku, 1, "10.00"),
+        (shop.other_sku, 1, "30.00"),
+        promotions=[{"id": "M40-4", "name": "满40减4", "amount": "4.00", "merchant_amount": "1.00"}],
+        adjustment_amount="-0.50",
+        adjustment_reason="抹零",
+        adjustment_bearer="merchant",
+        collected={"paid_at": "2026-01-02T09:00:00+08:00", "amount": "41.50", "transaction": "4200001"},
+    )
+    loaded = load(order.pk)
+    assert loaded is not None
+    table = money_table(loaded, list(loaded.lines.all()))
+    assert (table.adds_up, str(table.promotion), str(table.adjustment)) == (True, "4.00", "-0.50")
+    (promotion,) = table.promotions
+    assert [
+        (share.line.position, str(share.amount), str(share.merchant_amount)) for share in promotion.shares.all()
+    ] == [
+        (1, "1.00", "0.25"),
+        (2, "3.00", "0.75"),
+    ]
+
+    shown = page(boss, order)
+
+    assert "goods 40.00 + freight 6.00 − promotions 4.00 − coupon 0.00 + adjustment -0.50" in shown
+    assert "M40-4" in shown
+    assert "adjustment -0.50: 抹零 (borne by: Merchant)" in shown
+    assert "the merchants of the goods bear 1.50" in shown
+    assert "the channel took 41.50" in shown
+    assert "The lines add up to the order" in shown
+
+
 def test_amounts_that_do_not_add_up_are_shown_as_such(shop: factories.Shop, boss: Client) -> None:
     order = shop.place_order()
     Order.objects.filter(pk=order.pk).update(goods_amount=21, order_amount=27, payable_amount=27)

@@ -6,6 +6,7 @@ from rest_framework import serializers
 from orders.api import examples
 from orders.api.serializers.money import money_field
 from orders.models import SubOrderState
+from orders.models.amounts import ApportionmentPolicy, Bearer
 
 
 class PartAmountsSerializer(serializers.Serializer):
@@ -16,10 +17,33 @@ class PartAmountsSerializer(serializers.Serializer):
     quantity = serializers.IntegerField()
     goods_amount = money_field()
     freight_share = money_field()
+    promotion_share = money_field()
     coupon_share = money_field()
+    adjustment_share = money_field()
     points_share = money_field()
     gift_card_share = money_field()
+    merchant_borne_share = money_field()
     payable_amount = money_field()
+
+
+class PromotionShareSerializer(serializers.Serializer):
+    """What a line carries of a promotion, and who bears it."""
+
+    id = serializers.CharField(source="promotion.code")
+    amount = money_field()
+    platform_amount = money_field()
+    merchant_amount = money_field()
+
+
+class PromotionSerializer(serializers.Serializer):
+    """A promotion of the order, as the channel told of it."""
+
+    id = serializers.CharField(source="code")
+    name = serializers.CharField()
+    rule = serializers.JSONField()
+    amount = money_field()
+    platform_amount = money_field()
+    merchant_amount = money_field()
 
 
 class LineAmountsSerializer(serializers.Serializer):
@@ -32,10 +56,14 @@ class LineAmountsSerializer(serializers.Serializer):
     line_discount = money_field()
     goods_amount = money_field()
     freight_share = money_field()
+    promotion_share = money_field()
     coupon_share = money_field()
+    adjustment_share = money_field()
     points_share = money_field()
     gift_card_share = money_field()
+    merchant_borne_share = money_field()
     payable_amount = money_field()
+    promotions = PromotionShareSerializer(many=True, help_text="What `promotion_share` is made of.")
     parts = PartAmountsSerializer(many=True, help_text="Where the units and their money went; cancelled ones too.")
 
 
@@ -47,13 +75,23 @@ class AmountsSerializer(serializers.Serializer):
     goods_amount = money_field()
     freight_amount = money_field()
     order_amount = money_field()
+    promotion_amount = money_field()
     coupon_amount = money_field()
+    adjustment_amount = money_field(help_text="Signed: negative makes the order cheaper.")
+    adjustment_bearer = serializers.ChoiceField(Bearer.choices, allow_blank=True)
     points_amount = money_field()
     gift_card_amount = money_field()
+    merchant_borne_amount = money_field(
+        help_text="What the merchants of the goods bear of promotions and adjustment; it is no part of the sum."
+    )
     payable_amount = money_field()
     cancelled_amount = money_field(help_text="Payable of what was cancelled or came back; it is not owed.")
     owed_amount = money_field(help_text="Payable less what was cancelled.")
     paid_amount = money_field()
     refunded_amount = money_field()
+    apportionment_policy = serializers.ChoiceField(
+        ApportionmentPolicy.choices, help_text="How the amounts were shared among the lines."
+    )
     formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
+    promotions = PromotionSerializer(many=True)
     lines = LineAmountsSerializer(many=True)
