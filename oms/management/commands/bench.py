@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam"])
-        parser.add_argument("--orders", type=int, default=20_000, help="How many orders (list and seam: the larger number).")
+        parser.add_argument(
+            "--orders", type=int, default=20_000, help="How many orders (list and seam: the larger number)."
+        )
         parser.add_argument("--data", type=Path, default=settings.BASE_DIR / "sample", help="A folder of data files.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
