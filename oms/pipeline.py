@@ -15,7 +15,7 @@ from orders.fulfilling import allocating, completing, splitting, waking
 from orders.reviewing import deciding
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
-from payments.taking import expiring, noticing, requesting
+from payments.taking import expiring, noticing, recording, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -32,6 +32,7 @@ SANDBOX_STAGE = Stage(
 )
 
 PIPELINE = (
+    recording.COLLECTED_STAGE,
     requesting.INTEND_STAGE,
     requesting.REQUEST_STAGE,
     noticing.STAGE,

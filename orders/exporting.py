@@ -5,7 +5,16 @@ from django.utils.translation import gettext_lazy as _
 from inventory.models import StorageClass
 from oms.common.files.exporting import Column, Export, register
 from oms.common.masking import mask_name, mask_phone
-from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState, PaymentMethod, SubOrder, SubOrderState
+from orders.models import (
+    FulfilmentState,
+    Order,
+    OrderLine,
+    OrderPaymentState,
+    OrderState,
+    PaymentMethod,
+    SubOrder,
+    SubOrderState,
+)
 from orders.models.order import Promise
 
 
@@ -51,6 +60,46 @@ ORDERS = register(
         ),
         "orders.export_orders",
         "orders.export_personal_data",
+    )
+)
+
+ORDER_LINES = register(
+    Export(
+        OrderLine,
+        (
+            Column(_("order number"), "order__number"),
+            Column(_("external number"), "order__external_number"),
+            Column(_("channel"), "order__channel__name"),
+            Column(_("state"), "order__state", dict(OrderState.choices)),
+            Column(_("payment state"), "order__payment_state", dict(OrderPaymentState.choices)),
+            Column(_("fulfilment state"), "order__fulfilment_state", dict(FulfilmentState.choices)),
+            Column(_("line"), "position"),
+            Column(_("SKU code"), "sku__code"),
+            Column(_("merchant of the goods"), "sku__merchant__code"),
+            Column(_("product"), "name"),
+            Column(_("quantity"), "quantity"),
+            Column(_("unit price"), "unit_price"),
+            Column(_("line discount"), "line_discount"),
+            Column(_("goods amount"), "goods_amount"),
+            Column(_("freight"), "freight_share"),
+            Column(_("coupon"), "coupon_share"),
+            Column(_("points amount"), "points_share"),
+            Column(_("gift card"), "gift_card_share"),
+            Column(_("payable"), "payable_amount"),
+            Column(_("recipient"), "order__recipient_name", mask=mask_name),
+            Column(_("recipient's phone"), "order__recipient_phone", mask=mask_phone),
+            Column(_("province"), "order__region__province"),
+            Column(_("city"), "order__region__city"),
+            Column(_("district"), "order__region__district"),
+            Column(_("address"), "order__recipient_address", mask=mask_all),
+            Column(_("remark"), "order__remark", mask=mask_all),
+            Column(_("ordered at"), "order__ordered_at"),
+            Column(_("paid at"), "order__paid_at"),
+        ),
+        "orders.export_orders",
+        "orders.export_personal_data",
+        listed=Order,
+        path="order",
     )
 )
 

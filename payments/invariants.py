@@ -5,7 +5,7 @@ from oms.common.invariants import Invariant
 from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.merchants.models import Merchant
-from orders.models import OrderState, PaymentMethod, SubOrderState
+from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
 from payments import troubles
 from payments.models import Means, NoticeKind, PaymentState, RefundState, SettlementState
 from payments.owing import owed
@@ -29,6 +29,19 @@ INVARIANTS = (
         FROM ({DERIVED.format(which="NOT o.is_historical")}) AS d JOIN orders_order o ON o.id = d.id
         WHERE (o.paid_amount, o.refunded_amount) <> (d.paid, d.refunded)
            OR (o.payment_state <> d.payment_state AND o.owed_changed_since IS NULL)
+        """,
+    ),
+    Invariant(
+        "what_channels_took_is_booked",
+        "What a channel took for an order is a captured payment of that amount, or the order waits to be booked.",
+        f"""
+        SELECT o.number, o.state, o.payment_state, o.collected_amount FROM orders_order o
+        WHERE o.collected_at IS NOT NULL
+          AND NOT (o.payment_state = '{OrderPaymentState.UNPAID}' AND o.ready_at IS NOT NULL)
+          AND NOT EXISTS (
+            SELECT FROM payments_payment p
+            WHERE p.order_id = o.id AND p.means = '{Means.EXTERNAL}' AND p.state = '{PaymentState.CAPTURED}'
+              AND p.captured_amount = o.collected_amount)
         """,
     ),
     Invariant(

@@ -112,6 +112,7 @@ SETTLED = event(
 
 name_actors(
     {
+        "book_collected": _("Book what channels took"),
         "request_payment": _("Open a payment"),
         "send_payment": _("Ask the payment provider"),
         "payment_facts": _("Apply payment notices"),

@@ -1,12 +1,14 @@
 """The wizard of imports: choose a file, say what its columns mean, see what would come of it, start."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,10 +24,14 @@ from oms.common.models import Job, JobResult, JobState
 from oms.common.templatetags.staff import grouped
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
-from orders.intake import importing
+from orders.intake import importing, reporting, running
 from orders.intake import sheets as order_sheets
 from orders.models import Order
 from orders.stock import sheets as stock_sheets
+
+SHOWN_ON_A_PAGE = 100
+# Of what is right so many are shown.
+SHOWN_GOOD = 20
 
 
 class UploadForm(forms.Form):
@@ -43,13 +49,15 @@ class Wizard:
         self.model = model
         self.file_name = file_name
         self.name = f"{model._meta.app_label}_{model._meta.model_name}_import"
-        DESCRIPTIONS[kind.name] = Description(self.describe, kind.texts.key)
+        description = Description(self.describe, kind.texts.key, lambda job: self._told(running.Tally.of_job(job)))
+        DESCRIPTIONS[kind.name] = DESCRIPTIONS[kind.check_name] = description
 
     def urls(self) -> list[URLPattern]:
         """The addresses of the pages, to stand before the model's own."""
         views = (
             ("import/", self.upload_view, ""),
             ("import/<int:job_id>/", self.mapping_view, "_mapping"),
+            ("import/<int:job_id>/faults/", self.faults_view, "_faults"),
             ("import/template/", self.template_view, "_template"),
         )
         return [path(route, admin.site.admin_view(view), name=self.name + step) for route, view, step in views]
@@ -78,12 +86,10 @@ class Wizard:
         return TemplateResponse(request, "admin/orders/import/upload.html", context)
 
     def mapping_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        """The second step: what the columns mean, and what would come of the first entries."""
+        """The second step: what the columns mean, and what would come of every row."""
         self._check(request)
         kind = self.kind
-        job = Job.objects.filter(pk=job_id, kind=kind.name, owner_id=request.user.pk).first()
-        if job is None:
-            raise Http404(_("There is no such job."))
+        job = self._draft(request, job_id)
         if job.state != JobState.DRAFT:
             return redirect("admin:common_job_change", job.pk)
         merchant = Merchant.objects.get(code=job.merchant_code)
@@ -98,14 +104,14 @@ class Wizard:
             starts = "start" in request.POST and not wrong
             if starts:
                 is_ours = importing.start(kind, job.pk, table.headers, fields, merchant)
+                running.drop_check(job)
             else:
                 is_ours = jobs.change_draft(job.pk, {"fields": fields})
             if not is_ours:
                 messages.warning(request, _("This import was started or cancelled meanwhile; nothing was changed."))
             if starts or not is_ours:
                 return redirect("admin:common_job_change", job.pk)
-        entries = kind.read(table, fields, timezone.now())
-        previewed = [] if wrong else importing.preview(kind, entries[: importing.PREVIEWED], merchant)
+        entries = kind.read(table, fields)
         counts = {"rows": grouped(len(table.rows)), "entries": grouped(len(entries))}
         context = self._context(
             request,
@@ -121,9 +127,84 @@ class Wizard:
             found=str(kind.texts.found) % counts,
             start_label=str(kind.texts.start) % counts,
             upload_link=reverse(f"admin:{self.name}"),
-            previewed=[{"result": result, "texts": self.describe(result)} for result in previewed],
+            **({} if wrong else self._rehearsed(request, job, table, entries, fields, merchant)),
         )
         return TemplateResponse(request, "admin/orders/import/mapping.html", context)
+
+    def _rehearsed(
+        self,
+        request: HttpRequest,
+        draft: Job,
+        table: tables.Table,
+        entries: Sequence[importing.Entry],
+        fields: Sequence[str],
+        merchant: Merchant,
+    ) -> dict[str, Any]:
+        """What would come of every row: at once, or where that takes long as far as a worker has told so far."""
+        kind = self.kind
+        if len(table.rows) <= running.CHECKED_AT_ONCE:
+            tally, results = running.rehearse(kind, entries, merchant, timezone.now())
+            faults = [result for result in results if result.outcome == JobResult.Outcome.REFUSED]
+            rest = [result for result in results if result.outcome != JobResult.Outcome.REFUSED]
+            # The faults first, all of them; of the others a few, to see that the columns are right.
+            shown = [*faults, *rest[:SHOWN_GOOD]]
+            link = reverse(f"admin:{self.name}_faults", args=[draft.pk]) if faults else ""
+            return {"tally": self._told(tally), "faults_link": link, **self._page(request, shown)}
+        check = running.check_of(kind, draft, fields)
+        told = JobResult.objects.filter(job=check).order_by("position")
+        refused = told.filter(outcome=JobResult.Outcome.REFUSED)
+        good = list(told.exclude(outcome=JobResult.Outcome.REFUSED)[:SHOWN_GOOD])
+        page = self._page(request, refused, good)
+        link = reverse("admin:common_job_download", args=[check.pk]) if check.result else ""
+        return {"tally": self._told(running.Tally.of_job(check)), "faults_link": link, "check": check, **page}
+
+    def _page(
+        self, request: HttpRequest, results: Sequence[JobResult] | QuerySet[JobResult], good: Sequence[JobResult] = ()
+    ) -> dict[str, Any]:
+        """The page of results that is asked for; `good` ones stand on the last."""
+        paginator = Paginator(results, SHOWN_ON_A_PAGE)
+        page = paginator.get_page(request.GET.get("page"))
+        shown = [*page.object_list, *(() if page.has_next() else good)]
+        return {"page": page, "previewed": [{"result": result, "texts": self.describe(result)} for result in shown]}
+
+    def _told(self, tally: running.Tally) -> dict[str, Any]:
+        """The totals as a page shows them."""
+        labels = self.kind.texts.figures
+        return {
+            "done": tally.outcomes.get(JobResult.Outcome.DONE, 0),
+            "skipped": tally.outcomes.get(JobResult.Outcome.SKIPPED, 0),
+            "refused": tally.outcomes.get(JobResult.Outcome.REFUSED, 0),
+            "rows_left_out": tally.rows_left_out,
+            "held": tally.held,
+            "figures": [(label, tally.figures.get(name, 0)) for name, label in labels.items()],
+        }
+
+    def faults_view(self, request: HttpRequest, job_id: int) -> FileResponse:
+        """The rows of a draft that would be refused, each with the reason, to be corrected and uploaded again."""
+        self._check(request)
+        job = self._draft(request, job_id)
+        fields = job.params["fields"]
+        table = importing.table_of(job)
+        if job.state != JobState.DRAFT or importing.mapping_errors(self.kind, fields):
+            raise Http404(_("There is no such job."))
+        merchant = Merchant.objects.get(code=job.merchant_code)
+        entries = self.kind.read(table, fields)
+        if len(table.rows) > running.CHECKED_AT_ONCE:
+            raise Http404(_("There is no such job."))
+        _tally, results = running.rehearse(self.kind, entries, merchant, timezone.now())
+        file = io.BytesIO()
+        reporting.faults(self.kind, table, results, file)
+        file.seek(0)
+        response = FileResponse(file, as_attachment=True, filename=f"check-{job.pk}.xlsx")
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _draft(self, request: HttpRequest, job_id: int) -> Job:
+        """The user's own upload. Raises Http404."""
+        job = Job.objects.filter(pk=job_id, kind=self.kind.name, owner_id=request.user.pk).first()
+        if job is None:
+            raise Http404(_("There is no such job."))
+        return job
 
     def template_view(self, request: HttpRequest) -> FileResponse:
         """An empty workbook with the headers that need no choosing."""

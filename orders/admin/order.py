@@ -48,6 +48,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone, SKU")
     change_list_template = "admin/orders/order/change_list.html"
     export = exporting.ORDERS
+    other_exports = (exporting.ORDER_LINES,)
     actions = ("hold_selected", "release_selected", "cancel_selected")
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:

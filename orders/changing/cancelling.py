@@ -22,7 +22,16 @@ from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import FulfilmentState, Hold, Order, OrderState, SubOrder, SubOrderLine, SubOrderState
+from orders.models import (
+    FulfilmentState,
+    Hold,
+    Order,
+    OrderPaymentState,
+    OrderState,
+    SubOrder,
+    SubOrderLine,
+    SubOrderState,
+)
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
@@ -87,12 +96,14 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
     for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
         close_hold(hold, note=words.ORDER_CANCELLED, actor=actor)
+    # Money that the channel took and nobody booked yet is booked all the same, to go back.
+    is_to_book = order.collected_at is not None and order.payment_state == OrderPaymentState.UNPAID
     Order.objects.filter(pk=order.pk).update(
         state=OrderState.CANCELLED,
         fulfilment_state=FulfilmentState.CANCELLED,
         cancelled_at=timezone.now(),
         cancel_reason=reason,
-        ready_at=None,
+        ready_at=timezone.now() if is_to_book else None,
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )

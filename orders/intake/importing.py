@@ -7,34 +7,43 @@ is done twice.
 """
 
 import re
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from oms.common.errors import FieldError
 from oms.common.files import tables
+from oms.common.files.reader import header_key, header_keys
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
 from orders.actors import Actor
-from orders.models import ActorKind, ImportMapping
+from orders.intake import reporting, running
+from orders.intake.cells import one_line
+from orders.models import ImportMapping
 
 BATCH = 500
-PREVIEWED = 20
-_Outcome = JobResult.Outcome
-_NOISE = re.compile(r"[\s_\-*()（）【】\[\]:：./]+")
+# What exports write where there is nothing.
+NOTHING = re.compile(r"[-—–/\\]+|null|none|n/a|nan|无|0000-00-00(?: 00:00:00)?", re.IGNORECASE)
+# Of headers that staff gave a meaning, so many help to find the header among a file's first rows.
+MOST_SAID = 1_000
+# Codes of notes on what was imported all the same.
+HELD, ROW_LEFT_OUT = "held", "row_left_out"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field that a column may hold: its label, the headers that mean it, the path of its errors."""
+    """A field that a column may hold: its label, the headers that mean it, the path of its errors.
+
+    The rows of an order agree in it unless it `is_of_line` or only `is_of_row`. Where several columns hold a field that
+    `takes_several`, the first that is filled counts, or all of them where it is a sum.
+    """
 
     name: str
     label: Any
@@ -42,17 +51,31 @@ class Column:
     attr: str
     is_required: bool = False
     is_of_line: bool = False
+    is_of_row: bool = False
+    takes_several: bool = False
 
 
 @dataclass(slots=True)
 class Entry:
-    """A thing of the file, such as an order: its rows by number, and its body or what is wrong with it."""
+    """A thing of the file, such as an order: its rows by number, and its body or what is wrong with it.
+
+    `notes` are told though it is imported; `figures` is what the import added, by the names of `Texts.figures`. Of
+    an entry that `is_left_out` nothing is imported.
+    """
 
     key: str
     rows: list[int] = field(default_factory=list)
     cells: list[dict[str, str]] = field(default_factory=list)
     body: Any = None
     errors: list[FieldError] = field(default_factory=list)
+    notes: list[FieldError] = field(default_factory=list)
+    dropped_rows: int = 0
+    is_left_out: bool = False
+    figures: dict[str, int | Decimal] = field(default_factory=dict)
+
+    def row_of(self, name: str) -> int:
+        """The number of the first row that fills the field, else of the first row."""
+        return next((row for row, cells in zip(self.rows, self.cells, strict=True) if cells.get(name)), self.rows[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +90,35 @@ class Texts:
     start: Any
     preview: Any
     preview_note: Any
+    check: Any
     key: Any
     reference: Any
+    figures: Mapping[str, Any]
     previews_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ImportKind:
-    """What can be imported.
+    """What can be imported. A job of its own, `check_name`, tells beforehand what would come of a long file.
 
-    `read(table, fields, now)` returns the table's entries; `do(entries, merchant, actor)` imports them and returns a
-    result for each, in order; `wrong(fields)` tells what is wrong with a choice of fields besides what holds for all.
+    `read(table, fields)` returns the table's entries, quickly; `understand(entries, now)` makes bodies of their cells;
+    `do(entries, merchant, actor)` imports them and returns a result for each, in order. `dialect(headers)` says which
+    headers mean something else in a file with these headers.
     """
 
     name: str
     permission: str
     columns: tuple[Column, ...]
-    read: Callable[[tables.Table, Sequence[str], datetime], list[Entry]]
+    read: Callable[[tables.Table, Sequence[str]], list[Entry]]
+    understand: Callable[[Sequence[Entry], datetime], None]
     do: Callable[[Sequence[Entry], Merchant, Actor], list[JobResult]]
     texts: Texts
-    wrong: Callable[[Sequence[str]], list[str]] = lambda _fields: []
+    dialect: Callable[[Sequence[str]], dict[str, str]] = lambda _headers: {}
+
+    @property
+    def check_name(self) -> str:
+        """The name of the job that tells what would come of an import."""
+        return f"check_{self.name}"
 
     def field_of(self, attr: str) -> str:
         """The field whose errors have this path, or ""."""
@@ -95,9 +127,9 @@ class ImportKind:
     def told(self, error: FieldError, entry: Entry) -> dict[str, Any]:
         """The error as staff see it: the row and the field of the file."""
         parts = error.attr.split(".")
-        line = next((int(part) for part in parts if part.isdigit()), None)
+        place = next((int(part) for part in parts if part.isdigit()), None)
         name = self.field_of(".".join(part for part in parts if not part.isdigit()))
-        row = entry.rows[line] if line is not None and line < len(entry.rows) else entry.rows[0]
+        row = entry.rows[place] if place is not None and place < len(entry.rows) else entry.row_of(name)
         return {"row": row, "field": name, "code": error.code, "detail": error.detail}
 
     def result(
@@ -109,14 +141,16 @@ class ImportKind:
             rows=entry.rows,
             outcome=outcome,
             reference=reference,
-            errors=[self.told(error, entry) for error in errors],
+            errors=[self.told(error, entry) for error in [*errors, *entry.notes]],
         )
 
     def text_of(self, error: Mapping[str, Any]) -> str:
         """An error of a result in one sentence."""
         label = next((column.label for column in self.columns if column.name == error["field"]), None)
         where = _("row %(row)s") % {"row": error["row"]}
-        return f"{where}, {label}: {error['detail']}" if label else f"{where}: {error['detail']}"
+        if label is None:
+            return _("%(where)s: %(detail)s") % {"where": where, "detail": error["detail"]}
+        return _("%(where)s, %(field)s: %(detail)s") % {"where": where, "field": label, "detail": error["detail"]}
 
 
 KINDS: dict[str, ImportKind] = {}
@@ -124,34 +158,35 @@ KINDS: dict[str, ImportKind] = {}
 
 def register(kind: ImportKind) -> ImportKind:
     """Let the pages and the workers know the kind."""
-    KINDS[kind.name] = kind
-    jobs.register(jobs.JobKind(kind.name, kind.texts.job, kind.permission, work))
+    KINDS[kind.name] = KINDS[kind.check_name] = kind
+    own = (kind.name, kind.texts.job, kind.permission)
+    jobs.register(jobs.JobKind(*own, running.work, stopped=running.tell_stopped))
+    jobs.register(jobs.JobKind(kind.check_name, kind.texts.check, kind.permission, running.work))
     return kind
 
 
-def header_key(header: str) -> str:
-    """The header without case, spaces and punctuation."""
-    return _NOISE.sub("", header).lower()
+def _meanings(kind: ImportKind) -> dict[str, str]:
+    """The field of each header that is known, by its key; those of the template in the running language, too."""
+    labels = {header_key(str(column.label)): column.name for column in kind.columns}
+    return labels | {header: column.name for column in kind.columns for header in column.headers.split()}
 
 
-def ungrouped(text: str) -> str:
-    """A number as it was typed, without spaces around it and commas between its digits."""
-    return text.strip().replace(",", "").replace("，", "")
+def _said(kind: ImportKind, merchant: Merchant) -> dict[str, str]:
+    """What staff said of the headers of the merchant's last files."""
+    mappings = ImportMapping.objects.filter(merchant=merchant, kind=kind.name)
+    return mappings.values_list("fields", flat=True).first() or {}
 
 
 def suggest(kind: ImportKind, headers: Sequence[str], merchant: Merchant) -> list[str]:
     """The field that each column most likely holds, or "": what staff said last, else what the header means."""
-    mappings = ImportMapping.objects.filter(merchant=merchant, kind=kind.name)
-    saved = mappings.values_list("fields", flat=True).first() or {}
-    known = {header: column.name for column in kind.columns for header in column.headers.split()}
-    labels = {header_key(str(column.label)): column.name for column in kind.columns}  # those of the template
-    names = {column.name for column in kind.columns}
+    said, dialect, known = _said(kind, merchant), kind.dialect(headers), _meanings(kind)
+    columns = {column.name: column for column in kind.columns}
     taken: set[str] = set()
     fields = []
     for header in headers:
-        key = header_key(header)
-        name = saved[key] if key in saved else known.get(key) or labels.get(key, "")
-        if name not in names or name in taken:
+        meanings = (means[key] for key in header_keys(header) for means in (said, dialect, known) if key in means)
+        name = next(meanings, "")
+        if name not in columns or (name in taken and not columns[name].takes_several):
             name = ""
         taken.add(name)
         fields.append(name)
@@ -173,24 +208,35 @@ def mapping_errors(kind: ImportKind, fields: Sequence[str]) -> list[str]:
     missing = [str(column.label) for column in kind.columns if column.is_required and column.name not in fields]
     if missing:
         wrong.append(_("No column holds: %(fields)s.") % {"fields": ", ".join(missing)})
-    wrong += kind.wrong(fields)
-    twice = [str(column.label) for column in kind.columns if list(fields).count(column.name) > 1]
+    once = [column for column in kind.columns if not column.takes_several]
+    twice = [str(column.label) for column in once if list(fields).count(column.name) > 1]
     if twice:
         wrong.append(_("Two columns hold the same: %(fields)s.") % {"fields": ", ".join(sorted(twice))})
     return wrong
 
 
-def preview(kind: ImportKind, entries: Sequence[Entry], merchant: Merchant) -> list[JobResult]:
-    """What would come of these entries: they are imported for certain, and taken back."""
-    with transaction.atomic():
-        results = kind.do(entries, merchant, Actor(ActorKind.STAFF, "preview"))
-        transaction.set_rollback(True)
-    return results
+def filled(
+    table: tables.Table, fields: Sequence[str], sums: Collection[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of the table, as number and what each field says; the first column that is filled counts. Of fields that
+    are `sums`, what every column says, a line each."""
+    for number, cells in table.rows:
+        values: dict[str, str] = {}
+        for name, cell in zip(fields, cells, strict=True):
+            text = one_line(cell) if name else ""
+            if not text or NOTHING.fullmatch(text):
+                continue
+            if name in sums and name in values:
+                values[name] += f"\n{text}"
+            values.setdefault(name, text)
+        yield number, values
 
 
 def prepare(kind: ImportKind, file: UploadedFile, merchant: Merchant, owner: Any) -> Job:
     """Keep an uploaded file as a draft. Raises tables.UnreadableFile."""
-    table = tables.read_upload(file)
+    said = [header for header, name in sorted(_said(kind, merchant).items()) if name]
+    known = {*_meanings(kind), *said[:MOST_SAID]}
+    table = reporting.without_reasons(tables.read_upload(file, known))
     return jobs.create(
         jobs.KINDS[kind.name],
         owner,
@@ -215,54 +261,3 @@ def table_of(job: Job) -> tables.Table:
     """The table that was uploaded."""
     with job.input.open("rb") as file:
         return tables.load(file.read())
-
-
-def work(turn: jobs.Turn) -> bool:
-    """Import the next entries of the file; True once all are in and the report is written."""
-    job = turn.job
-    kind = KINDS[job.kind]
-    merchant = Merchant.objects.get(code=job.merchant_code)
-    table = table_of(job)
-    entries = kind.read(table, job.params["fields"], job.created_at)
-    actor = Actor(ActorKind.STAFF, job.owner.get_username())
-    while (start := job.progress.get("next", 0)) < len(entries):
-        batch = entries[start : start + BATCH]
-        with turn.step():
-            results = kind.do(batch, merchant, actor)
-            for position, result in enumerate(results, start):
-                result.job, result.position = job, position
-            JobResult.objects.bulk_create(results)
-            counts = job.progress.setdefault("outcomes", {})
-            for result in results:
-                counts[result.outcome] = counts.get(result.outcome, 0) + 1
-            job.total = len(entries)
-            job.done = start + len(batch)
-            job.failed = counts.get(_Outcome.REFUSED.value, 0)
-            job.progress["next"] = start + len(batch)
-        # Asked after a step: a file that is long to read still gets on.
-        if turn.is_over() and job.progress["next"] < len(entries):
-            return False
-    _write_report(turn, table)
-    return True
-
-
-def _write_report(turn: jobs.Turn, table: tables.Table) -> None:
-    """A workbook: the rows of refused entries with the reason, to be corrected and sent again; then every outcome."""
-    job = turn.job
-    kind = KINDS[job.kind]
-    reasons: dict[int, str] = {}
-    for result in JobResult.objects.filter(job=job, outcome=_Outcome.REFUSED):
-        reasons.update(dict.fromkeys(result.rows, "; ".join(kind.text_of(error) for error in result.errors)))
-    with tempfile.TemporaryFile() as file:
-        report = tables.XlsxWriter(file, [*table.headers, _("Reason")], _("Refused rows"))
-        for number, cells in table.rows:
-            if number in reasons:
-                report.write([*cells, reasons[number]])
-        headers = [_("Row"), str(kind.texts.key), _("Outcome"), str(kind.texts.reference), _("Reason")]
-        report.sheet(headers, _("All outcomes"))
-        for result in JobResult.objects.filter(job=job).order_by("position").iterator(2000):
-            reason = "; ".join(kind.text_of(error) for error in result.errors)
-            report.write([result.rows[0], result.key, result.get_outcome_display(), result.reference, reason])
-        report.close()
-        file.seek(0)
-        jobs.save_result(turn, f"import-{job.pk}.xlsx", File(file))

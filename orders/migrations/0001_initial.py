@@ -115,6 +115,9 @@ class Migration(migrations.Migration):
                 ('cancelled_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancelled at')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancellation requested at')),
                 ('cancel_reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason of cancellation')),
+                ('collected_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='collected at')),
+                ('collected_amount', models.DecimalField(blank=True, decimal_places=2, editable=False, max_digits=12, null=True, verbose_name='collected by the channel')),
+                ('collected_transaction', models.CharField(blank=True, db_default='', editable=False, max_length=64, verbose_name='transaction of the channel')),
                 ('owed_changed_since', models.DateTimeField(blank=True, editable=False, help_text='Something changed what is owed; payments looks at the order next.', null=True, verbose_name='owed changed since')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='merchants.channel', verbose_name='channel')),
@@ -431,6 +434,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='order',
+            index=models.Index(condition=models.Q(('collected_at__isnull', False), ('payment_state', 'unpaid')), fields=['ready_at'], name='order_queue_collected'),
+        ),
+        migrations.AddIndex(
+            model_name='order',
             index=models.Index(condition=models.Q(('open_holds', 0), ('state', 'in_review')), fields=['ready_at'], name='order_queue_review'),
         ),
         migrations.AddIndex(
@@ -492,6 +499,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='order',
             constraint=models.CheckConstraint(condition=models.Q(('open_holds__gte', 0)), name='order_open_holds_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('collected_amount__isnull', True), ('collected_at__isnull', True), ('collected_transaction', '')), models.Q(('collected_amount__gt', 0), ('collected_at__isnull', False), ('payment_method', 'prepaid')), _connector='OR'), name='order_collected_is_an_amount_of_a_prepaid_order'),
         ),
         migrations.AddConstraint(
             model_name='order',

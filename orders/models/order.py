@@ -182,6 +182,14 @@ class Order(WorkItem, Versioned):
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
+    # What the channel has taken from the buyer already; `payments` books it, and nobody else asks for money.
+    collected_at = models.DateTimeField(_("collected at"), null=True, blank=True, editable=False)
+    collected_amount = models.DecimalField(
+        _("collected by the channel"), max_digits=12, decimal_places=2, null=True, blank=True, editable=False
+    )
+    collected_transaction = models.CharField(
+        _("transaction of the channel"), max_length=64, db_default="", blank=True, editable=False
+    )
     owed_changed_since = models.DateTimeField(
         _("owed changed since"),
         null=True,
@@ -251,6 +259,11 @@ class Order(WorkItem, Versioned):
             ),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="order_open_holds_not_negative"),
             models.CheckConstraint(
+                condition=Q(collected_at__isnull=True, collected_amount__isnull=True, collected_transaction="")
+                | Q(collected_at__isnull=False, collected_amount__gt=0, payment_method=PaymentMethod.PREPAID),
+                name="order_collected_is_an_amount_of_a_prepaid_order",
+            ),
+            models.CheckConstraint(
                 condition=~Q(state=OrderState.CANCELLED) | Q(cancelled_at__isnull=False),
                 name="order_cancelled_at_set_once_cancelled",
             ),
@@ -285,6 +298,11 @@ class Order(WorkItem, Versioned):
                 name="order_queue_payment",
             ),
             models.Index(fields=["pay_by"], condition=Q(state=OrderState.AWAITING_PAYMENT), name="order_queue_unpaid"),
+            models.Index(
+                fields=["ready_at"],
+                condition=Q(collected_at__isnull=False, payment_state=OrderPaymentState.UNPAID),
+                name="order_queue_collected",
+            ),
             models.Index(
                 fields=["ready_at"], condition=Q(state=OrderState.IN_REVIEW, open_holds=0), name="order_queue_review"
             ),

@@ -7,7 +7,6 @@ youngest sub-orders, unless their warehouses work on them: then the row is refus
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,7 +18,8 @@ from oms.common.files import tables
 from oms.common.models import JobResult
 from oms.merchants.models import Merchant
 from orders.actors import Actor
-from orders.intake import importing
+from orders.intake import cells, importing
+from orders.intake.cells import NoValue
 from orders.intake.importing import Column, Entry, Texts
 from orders.stock import changes as stock_changes
 from orders.stock.changes import Change
@@ -52,13 +52,12 @@ COLUMNS = (
 MOST_NOTE = 200
 
 
-def read_counts(table: tables.Table, fields: Sequence[str], now: datetime) -> list[Entry]:
+def read_counts(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     """The counts of the table, a row each. Which row is meant of several that name the same place nobody can tell: all
     but the first are refused."""
     entries: list[Entry] = []
     first: dict[tuple[str, str], int] = {}
-    for number, cells in table.rows:
-        values = {name: cell for name, cell in zip(fields, cells, strict=True) if name and cell}
+    for number, values in importing.filled(table, fields):
         place = (values.get("warehouse", ""), values.get("sku", ""))
         entry = Entry(" ".join(filter(None, place)), rows=[number], cells=[values])
         for column in COLUMNS:
@@ -81,26 +80,38 @@ def read_counts(table: tables.Table, fields: Sequence[str], now: datetime) -> li
 
 def _units(text: str) -> int | FieldError:
     try:
-        units = Decimal(importing.ungrouped(text))
-    except InvalidOperation:
-        units = Decimal("NaN")
-    if not units.is_finite() or not 0 <= units <= MOST_UNITS or units != int(units):
+        counted = cells.units(text)
+    except NoValue:
+        counted = -1
+    if not 0 <= counted <= MOST_UNITS:
         detail = _("Give a whole number from 0 to %(most)d.") % {"most": MOST_UNITS}
         return FieldError("counted", "invalid", detail)
-    return int(units)
+    return counted
+
+
+def understand(_entries: Sequence[Entry], _now: datetime) -> None:
+    """The counts are read already."""
 
 
 def book(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[JobResult]:
     """Book the counts that can be read; one result for each entry, in order. Needs an open transaction."""
     changes = [entry.body for entry in entries if entry.body is not None]
-    before = _on_hand(changes, merchant)
+    before = _stock_of(changes, merchant)
     outcomes = iter(stock_changes.change_many(merchant, changes, actor=actor, everywhere=True))
+    after = _stock_of(changes, merchant)
     results = []
     for entry in entries:
         outcome = next(outcomes) if entry.body is not None else None
         if isinstance(outcome, Stock):
-            units = f"{before.get((entry.body.warehouse, entry.body.sku), 0)} → {outcome.on_hand}"
-            result = KIND.result(entry, JobResult.Outcome.DONE, reference=units)
+            place = (entry.body.warehouse, entry.body.sku)
+            (had, promised), (_has, still_promised) = before.get(place, (0, 0)), after[place]
+            entry.figures = {
+                "counts": 1,
+                "added": max(outcome.on_hand - had, 0),
+                "dropped": max(had - outcome.on_hand, 0),
+                "promises": max(promised - still_promised, 0),
+            }
+            result = KIND.result(entry, JobResult.Outcome.DONE, reference=f"{had} → {outcome.on_hand}")
         else:
             errors = [_error(outcome)] if outcome is not None else entry.errors
             result = KIND.result(entry, JobResult.Outcome.REFUSED, errors=errors)
@@ -112,12 +123,13 @@ def _error(refusal: OmsError) -> FieldError:
     return FieldError(refusal.attr or "counted", refusal.code, str(refusal))
 
 
-def _on_hand(changes: Sequence[Change], merchant: Merchant) -> dict[tuple[str, str], int]:
-    """The units on hand by (warehouse, SKU), before."""
+def _stock_of(changes: Sequence[Change], merchant: Merchant) -> dict[tuple[str, str], tuple[int, int]]:
+    """The units on hand and of these those promised, by (warehouse, SKU)."""
     rows = Stock.objects.visible_to(merchant).filter(
         sku__code__in={change.sku for change in changes}, warehouse__code__in={change.warehouse for change in changes}
     )
-    return {(place, sku): units for place, sku, units in rows.values_list("warehouse__code", "sku__code", "on_hand")}
+    columns = ("warehouse__code", "sku__code", "on_hand", "reserved")
+    return {(place, sku): (units, promised) for place, sku, units, promised in rows.values_list(*columns)}
 
 
 KIND = importing.register(
@@ -126,21 +138,29 @@ KIND = importing.register(
         permission="inventory.import_stock",
         columns=COLUMNS,
         read=read_counts,
+        understand=understand,
         do=book,
         texts=Texts(
             job=gettext_lazy("Import of counted stock"),
             title=gettext_lazy("Import counted stock"),
             hint=gettext_lazy(
-                "Excel (xlsx, xls, ods) or CSV in UTF-8 or GB 18030; the first row holds the names of the columns."
-                " One row says how many units of a SKU a warehouse has; what is not named stays as it is."
+                "Excel (xlsx, xls, ods), a web page's table, or CSV in UTF-8 or GB 18030; one row holds the names of"
+                " the columns. One row says how many units of a SKU a warehouse has; what is not named stays as it is."
             ),
             whose=gettext_lazy("Whose goods"),
             found=gettext_lazy("%(rows)s rows, %(entries)s counts. Nothing has been booked yet."),
             start=gettext_lazy("Book %(entries)s counts"),
-            preview=gettext_lazy("What would come of the first counts"),
+            preview=gettext_lazy("What would come of the counts"),
             preview_note=gettext_lazy("booked like a stock-take, and taken back"),
+            check=gettext_lazy("Check of counted stock"),
             key=gettext_lazy("Warehouse and SKU"),
             reference=gettext_lazy("Units on hand"),
+            figures={
+                "counts": gettext_lazy("counts"),
+                "added": gettext_lazy("units added"),
+                "dropped": gettext_lazy("units dropped"),
+                "promises": gettext_lazy("promised units lost"),
+            },
             previews_reference=True,
         ),
     )

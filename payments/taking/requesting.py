@@ -20,7 +20,9 @@ from payments.models import Means, Payment, PaymentState, Refund, RefundState
 from payments.providers import Answer, Charge, defaults
 
 INTENT_QUEUE = Queue(
-    Order, f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
+    Order,
+    f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
+    " AND q.collected_at IS NULL",
 )
 PAYMENT_QUEUE = Queue(Payment, f"q.state = '{PaymentState.INTENDED}'")
 REFUND_QUEUE = Queue(Refund, f"q.state = '{RefundState.INTENDED}'")

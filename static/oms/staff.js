@@ -43,7 +43,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const ask = () => fetch(job.dataset.job, { headers: { Accept: "application/json" } })
         .then((answer) => answer.json())
         .then((state) => {
-            if (state.is_over) { window.location.reload(); return; }
+            // Not a reload: a form that was sent would be sent again.
+            if (state.is_over) { window.location.replace(window.location.pathname + window.location.search); return; }
             job.querySelector("progress").value = state.percent;
             for (const name of ["done", "total", "failed"]) show(name, state[name]);
             setTimeout(ask, 1500);

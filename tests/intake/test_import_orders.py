@@ -148,3 +148,26 @@ def test_the_timeline_says_where_it_came_from(shop, tmp_path):
     run(written(tmp_path / "orders.jsonl", shop.body()))
     event = Order.objects.get().events.get()
     assert (event.kind, event.actor_kind, event.actor) == ("received", "job", "import_orders")
+
+
+def test_it_fails_where_nothing_went_in(shop, tmp_path):
+    bad, good = shop.body(payable_amount="1.00"), shop.body()
+
+    with pytest.raises(CommandError) as failure:
+        run(written(tmp_path / "bad.jsonl", bad, b"{nonsense"))
+
+    assert (failure.value.returncode, Order.objects.count()) == (1, 0)
+    path = written(tmp_path / "mixed.jsonl", good, bad)
+    assert run(path)[:2] == (1, 0)
+    # What is there already went in once: a repeated run does not fail for the same rows.
+    assert run(path)[:2] == (0, 1)
+
+
+def test_on_request_it_fails_where_any_row_was_refused_and_the_others_go_in(shop, tmp_path):
+    rows = [shop.body(), shop.body(payable_amount="1.00"), shop.body()]
+
+    with pytest.raises(CommandError) as failure:
+        run(written(tmp_path / "orders.jsonl", *rows), fail_on_refused=True)
+
+    assert (failure.value.returncode, Order.objects.count()) == (2, 2)
+    assert run(written(tmp_path / "good.jsonl", shop.body()), fail_on_refused=True) == (1, 0, [])

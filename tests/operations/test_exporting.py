@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import datetime
 from typing import Any
 from unittest import mock
 
@@ -21,11 +22,6 @@ from tests.admin.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 ORDERS = "/admin/orders/order/export/"
-
-
-@pytest.fixture(autouse=True)
-def _own_media(settings: Any, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture
@@ -233,3 +229,69 @@ def test_an_exports_statements_do_not_grow_with_its_rows(clerk: Client, shop: fa
     assert Job.objects.get().state == JobState.SUCCEEDED
     assert len(captured) < 60
     assert len([q for q in captured if "recipient_phone" in q["sql"] and "LIMIT 2000" in q["sql"]]) == 2
+
+
+def workbook_of(client: Client, job: Job) -> tuple[list[Any], list[list[Any]]]:
+    """Header and rows of an exported workbook, with the types that Excel sees."""
+    content = content_of(client, job)
+    header, *rows = load_workbook(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    return header, rows
+
+
+def test_in_a_workbook_times_are_dates_of_china_and_long_numbers_text(clerk: Client, shop: factories.Shop) -> None:
+    order = shop.place_order(external_number="2026112000000000123", ordered_at="2026-01-02T01:00:00Z")
+
+    header, (cells,) = workbook_of(clerk, export(clerk, form="xlsx"))
+
+    row = dict(zip(header, cells, strict=True))
+    assert row["ordered at"] == datetime(2026, 1, 2, 9)  # noqa: DTZ001 - a cell knows no zone
+    assert isinstance(row["received at"], datetime)
+    assert row["paid at"] == ""
+    assert (row["order number"], row["external number"]) == (order.number, "2026112000000000123")
+    assert (row["payable"], row["goods amount"], row["units"]) == (26.0, 20.0, 2.0)
+
+
+def test_in_a_text_file_times_are_chinas(clerk: Client, shop: factories.Shop) -> None:
+    shop.place_order(ordered_at="2026-01-02T01:00:00Z")
+
+    (row,) = csv_rows(content_of(clerk, export(clerk)))
+
+    assert row["ordered at"] == "2026-01-02 09:00:00"
+
+
+def test_order_lines_are_exported_with_their_skus_and_waybills(clerk: Client, shop: factories.Shop) -> None:
+    shipment = steps.dispatched(
+        shop.place_order((shop.sku, 2, "10.00"), (shop.other_sku, 1, "25.50"), payment_method="cod")
+    )
+    shop.place_order()
+
+    page = clerk.get(ORDERS).content.decode()
+    assert 'value="orders.orderline"' in page
+    job = export(clerk, f"{ORDERS}?payment_method=cod&state__exact=split", form="xlsx", what="orders.orderline")
+
+    header, rows = workbook_of(clerk, job)
+    lines = [dict(zip(header, cells, strict=True)) for cells in rows]
+    assert sorted((line["SKU code"], line["quantity"], line["unit price"], line["waybills"]) for line in lines) == [
+        (shop.sku.code, 2.0, 10.0, shipment.waybill_number),
+        (shop.other_sku.code, 1.0, 25.5, shipment.waybill_number),
+    ]
+    assert "张华" not in {line["recipient"] for line in lines}
+    assert sum(line["payable"] for line in lines) == 51.5
+
+
+@pytest.mark.parametrize("path", [ORDERS, "/admin/orders/suborder/export/"])
+def test_orders_and_sub_orders_are_exported_with_their_waybills(clerk: Client, shop: factories.Shop, path: str) -> None:
+    shipment = steps.dispatched(shop.place_order(payment_method="cod"))
+
+    (row,) = csv_rows(content_of(clerk, export(clerk, path)))
+
+    assert row["waybills"] == shipment.waybill_number
+
+
+def test_what_is_no_export_of_the_list_is_not_exported(clerk: Client, shop: factories.Shop) -> None:
+    shop.place_order()
+
+    (row,) = csv_rows(content_of(clerk, export(clerk, what="logistics.shipment")))
+
+    assert "order number" in row
+    assert "shipment number" not in row

@@ -21,16 +21,11 @@ from orders.stock import changes as stock_changes
 from orders.stock import sheets
 from tests import factories, steps
 from tests.admin.conftest import client_of
-from tests.operations.test_importing import workbook
+from tests.operations.importing import workbook
 
 pytestmark = pytest.mark.django_db
 
 HEADERS = ["仓库编码", "商品编码", "实盘数量", "备注"]
-
-
-@pytest.fixture(autouse=True)
-def _own_media(settings: Any, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
 
 
 @pytest.fixture

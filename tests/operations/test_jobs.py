@@ -27,11 +27,6 @@ from tests.operations.test_exporting import ORDERS, content_of, csv_rows
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _own_media(settings: Any, tmp_path: Any) -> None:
-    settings.MEDIA_ROOT = tmp_path
-
-
 @pytest.fixture
 def clerk(db: None) -> Client:
     return client_of("view_order", "export_orders")

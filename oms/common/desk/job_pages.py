@@ -1,7 +1,7 @@
 """The staff's pages of background jobs, and the export of a list."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,8 @@ class JobAdmin(KeysetAdmin):
                 for result in refused[:SHOWN_REFUSALS]
             ],
             "result_key": words.key if words else "",
-            "outcomes": job.progress.get("outcomes", {}),
+            "totals": words.totals(job) if words and job.progress.get("outcomes") else None,
+            "is_check": job.kind.startswith("check_"),
             "state": self._state(job),
         }
         return TemplateResponse(request, "admin/common/job/page.html", context)
@@ -116,12 +117,25 @@ class JobAdmin(KeysetAdmin):
         return response
 
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        """Stop the job."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        """Ask whether to stop the job, saying how far it is; then stop it."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         job = self._job(request, job_id)
         if job.owner_id != request.user.pk and not request.user.is_superuser:
             raise PermissionDenied
+        if request.method != "POST":
+            if job.finished_at is not None:
+                return redirect("admin:common_job_change", job_id)
+            words = DESCRIPTIONS.get(job.kind)
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "job": job,
+                "title": self.title(job),
+                "state": self._state(job),
+                "totals": words.totals(job) if words and not job.kind.startswith("check_") else None,
+            }
+            return TemplateResponse(request, "admin/common/job/stop.html", context)
         try:
             jobs.cancel(job.pk)
         except OmsError as refusal:
@@ -159,10 +173,12 @@ class JobAdmin(KeysetAdmin):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """How the results of a kind of job are told: what is wrong with one, in sentences, and what its key is."""
+    """How the results of a kind of job are told: what is wrong with one, in sentences, what its key is, and the totals
+    (`done`, `skipped`, `refused`, `rows_left_out`, `held`, `figures` with their labels)."""
 
     describe: Callable[[JobResult], list[str]]
     key: Any
+    totals: Callable[[Job], dict[str, Any]]
 
 
 # By kind; upper apps add theirs.
@@ -170,16 +186,20 @@ DESCRIPTIONS: dict[str, Description] = {}
 
 
 class ExportForm(forms.Form):
-    """How the file should be."""
+    """What the file should hold, and how it should be."""
+
+    what = forms.CharField(required=False)
 
     form = forms.ChoiceField(choices=[("xlsx", "Excel (xlsx)"), ("csv", "CSV (UTF-8)")])
     personal = forms.BooleanField(required=False)
 
 
 class ExportMixin:
-    """Gives a list a page that exports it with the filters that are set; `export` says what."""
+    """Gives a list a page that exports it with the filters that are set; `export` says what, `other_exports` what else
+    may be chosen, such as the lines of what is listed."""
 
     export: exporting.Export
+    other_exports: Sequence[exporting.Export] = ()
     change_list_template = "admin/common/exportable_list.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -210,8 +230,9 @@ class ExportMixin:
         form = ExportForm(request.POST if request.method == "POST" else {"form": "xlsx"})
         error = ""
         if request.method == "POST" and form.is_valid():
+            known = {export.key: export for export in self.other_exports}
             job = exporting.request_export(
-                self.export,
+                known.get(form.cleaned_data["what"], self.export),
                 request.user,
                 query=query,
                 form=form.cleaned_data["form"],
@@ -231,7 +252,7 @@ class ExportMixin:
             "form": form,
             "count": count,
             "is_more": count is not None and count > 10_000,
-            "columns": self.export.columns,
+            "exports": [self.export, *self.other_exports],
             "may_personal": may_personal,
             "has_personal": self.export.has_personal_data,
             "has_filters": bool(query),

@@ -7,10 +7,11 @@ out of an export than out of the list.
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import admin
@@ -32,27 +33,37 @@ from oms.common.work import jobs
 
 BATCH = 2_000
 FORMS = ("xlsx", "csv")
+CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an export: where it comes from (a path of `values_list`), labels of its values, and for personal
-    data the mask that those without the right to it get."""
+    """A column of an export: where it comes from (a path of `values_list`, or under that name an `expression`), labels
+    of its values, and for personal data the mask that those without the right to it get. Of several values (a list)
+    each is shown once."""
 
     title: Any
     path: str
     labels: Mapping[str, Any] | None = None
     mask: Callable[[str], str] | None = None
+    expression: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What can be exported of a list, and who may."""
+    """What can be exported of a list, and who may.
+
+    The list is the model's own, or where the rows are parts of what is listed (such as the lines of orders) that of
+    `listed`, to which `path` leads. Upper apps add columns to `added`.
+    """
 
     model: type[Model]
     columns: Sequence[Column]
     permission: str
     personal_permission: str
+    listed: type[Model] | None = None
+    path: str = ""
+    added: list[Column] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -60,9 +71,24 @@ class Export:
         return self.model._meta.label_lower
 
     @property
+    def row_name(self) -> str:
+        """What one row is."""
+        return str(self.model._meta.verbose_name)
+
+    @property
+    def title(self) -> str:
+        """What its rows are."""
+        return str(self.model._meta.verbose_name_plural)
+
+    @property
+    def all_columns(self) -> list[Column]:
+        """Its columns, with those of upper apps."""
+        return [*self.columns, *self.added]
+
+    @property
     def has_personal_data(self) -> bool:
         """Whether a column holds personal data."""
-        return any(column.mask for column in self.columns)
+        return any(column.mask for column in self.all_columns)
 
 
 EXPORTS: dict[str, Export] = {}
@@ -82,22 +108,25 @@ def request_export(export: Export, owner: Any, *, query: str, form: str, persona
         KIND,
         owner,
         params={"export": export.key, "query": query, "form": form if form in FORMS else "xlsx", "personal": personal},
-        file_name=str(export.model._meta.verbose_name_plural),
+        file_name=export.title,
     )
 
 
 def rows_of(export: Export, owner: Any, query: str) -> QuerySet[Any]:
     """The rows that the owner's list has with these filters. Raises OmsError, PermissionDenied."""
-    model_admin = admin.site.get_model_admin(export.model)
+    model_admin = admin.site.get_model_admin(export.listed or export.model)
     request: HttpRequest = RequestFactory().get("/", QueryDict(query))
     request.GET = QueryDict(query)  # type: ignore[assignment]
     request.user = owner
     if not owner.is_active or not model_admin.has_view_permission(request):
         raise PermissionDenied
     try:
-        return model_admin.get_changelist_instance(request).queryset
+        listed = model_admin.get_changelist_instance(request).queryset
     except IncorrectLookupParameters as error:
         raise OmsError(_("The list has no such filter any more.")) from error
+    if export.listed is None:
+        return listed
+    return export.model._default_manager.filter(**{f"{export.path}__in": listed.order_by().values("pk")})
 
 
 def may_read(user: Any, job: Job) -> bool:
@@ -120,8 +149,10 @@ def work(turn: jobs.Turn) -> bool:
     rows = rows_of(export, job.owner, job.params["query"]).order_by("-pk")
     if not job.progress:
         _begin(job, rows)
-    shown = [_shown(column, personal=job.params["personal"]) for column in export.columns]
-    paths = [column.path for column in export.columns]
+    columns = export.all_columns
+    rows = rows.annotate(**{column.path: column.expression for column in columns if column.expression is not None})
+    shown = [_shown(column, personal=job.params["personal"]) for column in columns]
+    paths = [column.path for column in columns]
     while batch := _after(rows, job.progress["last"], paths):
         lines = [[show(value) for show, value in zip(shown, row[1:], strict=True)] for row in batch]
         # The last part is short, and joined in the same breath: should that kill its workers, they must be counted.
@@ -164,11 +195,13 @@ def _save_part(job: Job, lines: list[list[Any]]) -> None:
 
 
 def _packed(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"moment": value.isoformat()}
     return {"decimal": str(value)} if isinstance(value, Decimal) else str(value)
 
 
-def _unpacked(packed: dict[str, str]) -> Decimal:
-    return Decimal(packed["decimal"])
+def _unpacked(packed: dict[str, str]) -> Decimal | datetime:
+    return datetime.fromisoformat(packed["moment"]) if "moment" in packed else Decimal(packed["decimal"])
 
 
 def _lines_of(job: Job, number: int) -> list[list[Any]]:
@@ -185,7 +218,7 @@ def _join(turn: jobs.Turn, export: Export) -> bool:
     job = turn.job
     form = job.params["form"]
     with tempfile.TemporaryFile() as file:
-        writer = tables.writer(form, file, [str(column.title) for column in export.columns])
+        writer = tables.writer(form, file, [str(column.title) for column in export.all_columns])
         for number, count in enumerate(job.progress["parts"]):
             lines = _lines_of(job, number)
             with turn.step(is_lasting=False):
@@ -215,7 +248,10 @@ def _shown(column: Column, *, personal: bool) -> Callable[[Any], Any]:
 
 
 def _plain(value: Any) -> Any:
-    return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+    if isinstance(value, list):
+        return ", ".join(dict.fromkeys(str(each) for each in value if each))
+    # A cell knows no zone: it has China's time.
+    return value.astimezone(CHINA).replace(tzinfo=None, microsecond=0) if isinstance(value, datetime) else value
 
 
 KIND = jobs.register(jobs.JobKind("export", gettext_lazy("Export"), "", work, may_read))

@@ -7,7 +7,9 @@ limited, too, so that whoever reads it knows what that costs at most.
     python -I table_reader.py FILE LIMITS
 
 LIMITS is a JSON object: `rows` below the header, `columns`, `cells` with text, `characters` in all and in one `cell`,
-`sheets`, `parts` of a workbook's archive, `unfolded_bytes`, `memory_bytes`, `seconds`. Printed are
+`sheets`, `parts` of a workbook's archive, `unfolded_bytes`, `memory_bytes`, `seconds`; and `known`, a list of headers
+(`header_key`): the first row that holds several of them is the header, and what stands above it is left out, such as a
+title. Where no row does, the first one is the header. Printed are
 
     {"sheets": 3}                  the number of a workbook's sheets; only the first is read
     [1, ["SKU", "quantity"]]       a row with its number; rows without any text are left out
@@ -20,17 +22,35 @@ import csv
 import datetime
 import io
 import json
+import re
 import resource
 import sys
 import zipfile
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from typing import Any
 
 NUMBER_IS_EXACT_BELOW = 1e15
 OUT_OF_MEMORY = 3
+HEADER_WITHIN_ROWS = 20
+SEVERAL_HEADERS = 2
 _ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0"
+_NOISE = re.compile(r"[\s_\-*()（）【】\[\]:：./]+")
+_UNIT = (
+    r"元|人民币|件|个|只|支|份|套|箱|盒|瓶|袋|包|条|台|双|张|本|斤|公斤|千克|克|升|毫升|kg|g|ml|l|pcs?|rmb|cny|yuan|¥|￥"
+    r"|必填|选填|非必填|可选|required|optional|units?"
+)
+# What stands behind a header's own words: a unit in brackets, or behind a slash or an underscore.
+_UNITS_BEHIND = re.compile(
+    rf"\s*(?:[(（\[【]\s*(?:单位\s*[:：]?\s*)?(?:{_UNIT})\s*[)）\]】]|[/／_]\s*(?:{_UNIT}))\s*$", re.IGNORECASE
+)
+# Invisible characters that copying from web pages and chats leaves in cells.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# What people put around a number so that Excel leaves its digits alone: ="…", and an apostrophe before it.
+_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+_APOSTROPHE = re.compile(r"['`‘’](?=[^'`‘’]*$)")
 
 
 class Refused(Exception):
@@ -39,6 +59,25 @@ class Refused(Exception):
     def __init__(self, reason: str, **details: Any) -> None:
         super().__init__(reason)
         self.line = {"refused": reason, **details}
+
+
+def header_key(header: str) -> str:
+    """The header without case, spaces and punctuation."""
+    return _NOISE.sub("", header).lower()
+
+
+def header_keys(header: str) -> tuple[str, str]:
+    """The header's key, and that of the header without a unit behind it, as in 数量(件)."""
+    return header_key(header), header_key(_UNITS_BEHIND.sub("", header))
+
+
+def cleaned(text: str) -> str:
+    """The text without NUL, invisible characters, outer blanks and Excel's guards."""
+    text = _INVISIBLE.sub("", text.replace("\0", "")).strip()
+    guarded = _AS_FORMULA.fullmatch(text)
+    if guarded:
+        text = guarded[1].replace('""', '"').strip()
+    return _APOSTROPHE.sub("", text, count=1) if _APOSTROPHE.match(text) else text
 
 
 def text_of(value: object) -> str:
@@ -51,7 +90,7 @@ def text_of(value: object) -> str:
         return str(int(value)) if value.is_integer() else str(round(value, 6))
     if isinstance(value, datetime.datetime):
         return value.isoformat(" ", "seconds")
-    return str(value).replace("\0", "").strip()
+    return cleaned(str(value))
 
 
 def read_workbook(path: str, limits: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
@@ -89,32 +128,104 @@ def check_archive(path: str, limits: dict[str, int]) -> None:
         raise Refused("unfolded_bytes")
 
 
-def read_text(content: bytes) -> Iterator[tuple[int, list[str]]]:
+def read_text(content: bytes, limits: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
     """The rows of a text with commas, semicolons or tabs, with their numbers. Raises Refused."""
     text = decoded(content)
     if "\0" in text[:10_000]:
         raise Refused("no_table")
-    first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=delimiter)
+    if content.startswith(b"MIME-Version:"):
+        raise Refused("web_archive")
+    if is_page(text):
+        yield from read_page(text, limits)
+        return
+    reader = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=_delimiter(text))
     try:
         for cells in reader:
-            yield reader.line_num, [cell.strip() for cell in cells]
+            yield reader.line_num, [cleaned(cell) for cell in cells]
     except csv.Error as error:
         if "field limit" in str(error):
             raise Refused("cell", row=reader.line_num) from error
         raise Refused("row", row=reader.line_num, why=str(error)) from error
 
 
+class _Page(HTMLParser):
+    """Collects the rows of every table of a web page, which shops' back ends give out under the name of a workbook."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__(convert_charrefs=True)
+        self.rows: list[list[str]] = []
+        self._columns = columns
+        self._cell: list[str] | None = None
+        self._span = 1
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self._end_cell()
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self._end_cell()
+            if not self.rows:
+                self.rows.append([])
+            self._cell = []
+            span = dict(attrs).get("colspan") or "1"
+            self._span = min(int(span), self._columns) if span.isascii() and span.isdigit() else 1
+        elif tag == "br" and self._cell is not None:
+            self._cell.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th", "tr", "table"):
+            self._end_cell()
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(re.sub(r"\s+", " ", data))
+
+    def _end_cell(self) -> None:
+        if self._cell is None:
+            return
+        self.rows[-1] += [cleaned("".join(self._cell)), *[""] * max(self._span - 1, 0)]
+        self._cell = None
+
+
+def read_page(text: str, limits: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
+    """The rows of the tables of a web page, with their numbers. Raises Refused."""
+    if "<workbook" in text[:10_000].lower():
+        raise Refused("xml_workbook")
+    page = _Page(limits["columns"] + 1)
+    page.feed(text)
+    page.close()
+    if not page.rows:
+        raise Refused("no_html_table")
+    yield from enumerate(page.rows, 1)
+
+
+def is_page(text: str) -> bool:
+    """Whether the text is a web page or another document in angle brackets."""
+    head = text[:10_000].lstrip("\ufeff \t\r\n").lower()
+    return head.startswith("<") and any(tag in head for tag in ("<table", "<html", "<workbook", "<!doctype", "<?xml"))
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the cells: the first row that is no title tells."""
+    for line in text[:100_000].split("\n")[:HEADER_WITHIN_ROWS]:
+        delimiter = max(",;\t", key=line.count)
+        if line.count(delimiter) >= SEVERAL_HEADERS - 1:
+            return delimiter
+    return ","
+
+
+def text_encodings(content: bytes) -> list[str]:
+    """The encodings in which the text may be, most likely first."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return ["utf-16"]
+    if content.startswith(BOM_UTF8):
+        return ["utf-8-sig"]
+    return ["utf-8", "gb18030"]  # what is valid UTF-8 and has Chinese in it is never GB 18030 by chance
+
+
 def decoded(content: bytes) -> str:
     """The text of the bytes. Raises Refused."""
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif content.startswith(BOM_UTF8):
-        encodings = ["utf-8-sig"]
-    else:
-        encodings = ["utf-8", "gb18030"]  # what is valid UTF-8 and has Chinese in it is never GB 18030 by chance
-    for encoding in encodings:
+    for encoding in text_encodings(content):
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
@@ -127,17 +238,32 @@ def say(line: object) -> None:
     sys.stdout.buffer.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
 
 
+def from_header(rows: Iterator[tuple[int, list[str]]], known: frozenset[str]) -> Iterator[tuple[int, list[str]]]:
+    """The header and what follows it, without rows that have no text."""
+    filled = ((number, cells) for number, cells in rows if any(cells))
+    above = []
+    for number, cells in filled:
+        above.append((number, cells))
+        if sum(not known.isdisjoint(header_keys(cell)) for cell in set(cells)) >= SEVERAL_HEADERS:
+            above = above[-1:]
+            break
+        if len(above) >= HEADER_WITHIN_ROWS:
+            break
+    yield from above
+    yield from filled
+
+
 def tell(rows: Iterator[tuple[int, list[str]]], limits: dict[str, int]) -> None:
     """Print the rows; what stands beyond the header's last column is left out. Raises Refused."""
     width = told = cells_told = characters = 0
     for number, cells in rows:
-        if not any(cells):
-            continue
         if not width:
             width = len(cells)
             if width > limits["columns"]:
                 raise Refused("columns")
         del cells[width:]
+        if not any(cells):
+            continue
         if told > limits["rows"]:
             raise Refused("rows")
         lengths = [len(cell) for cell in cells if cell]
@@ -153,7 +279,7 @@ def tell(rows: Iterator[tuple[int, list[str]]], limits: dict[str, int]) -> None:
         told += 1
 
 
-def main(path: str, limits: dict[str, int]) -> None:
+def main(path: str, limits: dict[str, int], known: frozenset[str]) -> None:
     """Print the table in the file."""
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (limits["seconds"],) * 2)
@@ -163,7 +289,8 @@ def main(path: str, limits: dict[str, int]) -> None:
             text = b"" if head.startswith((_ZIP, _OLE)) else head + file.read()
         if head.startswith(_ZIP):
             check_archive(path, limits)
-        tell(read_text(text) if text or not head else read_workbook(path, limits), limits)
+        rows = read_text(text, limits) if text or not head else read_workbook(path, limits)
+        tell(from_header(rows, known), limits)
     except Refused as refusal:
         say(refusal.line)
     except MemoryError:
@@ -171,4 +298,5 @@ def main(path: str, limits: dict[str, int]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]))
+    settings = json.loads(sys.argv[2])
+    main(sys.argv[1], settings, frozenset(settings.pop("known", ())))

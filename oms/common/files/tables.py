@@ -10,8 +10,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -35,6 +36,8 @@ MAX_UNFOLDED_BYTES = 300 * 1024 * 1024
 READER_MEMORY_BYTES = 1024 * 1024 * 1024
 READER_SECONDS = 30
 XLSX_ROWS = 1_000_000
+# Excel keeps fifteen digits of a number.
+MOST_EXACT = 10**15
 # Excel, WPS and LibreOffice take a cell that begins so for a formula; the wide forms too, in some languages.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
@@ -56,22 +59,24 @@ class Table:
     other_sheets: int = 0
 
 
-def read_upload(file: UploadedFile) -> Table:
+def read_upload(file: UploadedFile, known: Collection[str] = ()) -> Table:
     """The table in a file as it was uploaded. Raises UnreadableFile; one that is too large is not even loaded."""
     _check_size(file.size or 0)
-    return read_table(file.read())
+    return read_table(file.read(), known)
 
 
-def read_table(content: bytes) -> Table:
-    """The table in an uploaded file: xlsx, xls, ods, or text with commas, semicolons or tabs, in UTF-8 or GB 18030.
+def read_table(content: bytes, known: Collection[str] = ()) -> Table:
+    """The table in an uploaded file: xlsx, xls, ods, a web page's <table> (often named .xls), or text with commas,
+    semicolons or tabs, in UTF-8 or GB 18030.
 
-    Raises UnreadableFile for what is too large or no table.
+    The first row with several of the headers `known` (by `reader.header_key`) is the header, else the first row. Raises
+    UnreadableFile for what is too large or no table.
     """
     _check_size(len(content))
     headers: list[str] | None = None
     rows: list[tuple[int, list[str]]] = []
     sheets = 1
-    for line in _lines(content):
+    for line in _lines(content, known):
         if isinstance(line, dict):
             if "refused" in line:
                 raise UnreadableFile(_refusal(**line))
@@ -94,7 +99,7 @@ def _check_size(size: int) -> None:
         )
 
 
-def _lines(content: bytes) -> Iterator[Any]:
+def _lines(content: bytes, known: Collection[str]) -> Iterator[Any]:
     """What the reader prints of the file: rows, the number of sheets, or why it refuses."""
     limits = {
         "rows": settings.IMPORT_MAX_ROWS,
@@ -114,7 +119,7 @@ def _lines(content: bytes) -> Iterator[Any]:
         program = str(Path(table_reader.__file__))
         try:
             reader = subprocess.run(  # noqa: S603 - our own program
-                [sys.executable, "-I", program, file.name, json.dumps(limits)],
+                [sys.executable, "-I", program, file.name, json.dumps({**limits, "known": sorted(known)})],
                 stdout=printed,
                 stderr=subprocess.DEVNULL,
                 timeout=2 * READER_SECONDS,
@@ -150,6 +155,9 @@ def _refusal(refused: str, row: int = 0, why: str = "") -> str:
         "no_workbook": _("This workbook cannot be read. Save it again as xlsx, without a password."),
         "damaged": _("This workbook is damaged. Save it again as xlsx."),
         "no_table": _("This is neither a workbook nor a text file. Give xlsx, xls, ods or CSV."),
+        "no_html_table": _("This is a web page without a table. Open it in Excel and save it as xlsx."),
+        "xml_workbook": _("This is an “XML spreadsheet 2003”. Open it in Excel and save it as xlsx."),
+        "web_archive": _("This is a web archive (MHT). Open it in Excel and save it as xlsx."),
         "encoding": _("The text is neither UTF-8 nor GB 18030. Save the file as “CSV UTF-8”."),
         "row": _("Row %(row)d cannot be read: %(why)s."),
     }
@@ -186,7 +194,7 @@ class TableWriter(Protocol):
     """Writes rows to a file one after the other, keeping none in memory."""
 
     def write(self, row: Iterable[Any]) -> None:
-        """Add a row: numbers stay numbers, everything else is text."""
+        """Add a row: numbers stay numbers, times without a zone are times, everything else is text."""
 
     def close(self) -> None:
         """Finish the file."""
@@ -225,6 +233,8 @@ class XlsxWriter:
             {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
         )
         self._bold = self._book.add_format({"bold": True})
+        self._money = self._book.add_format({"num_format": "0.00"})
+        self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self.sheet(headers, title)
 
     def sheet(self, headers: Sequence[str], title: str = "") -> None:
@@ -232,6 +242,8 @@ class XlsxWriter:
         self._sheet = self._book.add_worksheet(title[:31] or None)
         self._row = 0
         self._sheet.freeze_panes(1, 0)
+        # Order numbers are text on purpose: as numbers, Excel would cut off their digits.
+        self._sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         for column, header in enumerate(headers):
             self._sheet.set_column(column, column, max(10, min(2 * len(header) + 4, 30)))
             self._sheet.write_string(0, column, header, self._bold)
@@ -240,8 +252,12 @@ class XlsxWriter:
         """See TableWriter."""
         self._row += 1
         for column, cell in enumerate(row):
-            if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
+            if isinstance(cell, Decimal):
+                self._sheet.write_number(self._row, column, cell, self._money)
+            elif isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) < MOST_EXACT:
                 self._sheet.write_number(self._row, column, cell)
+            elif isinstance(cell, datetime):
+                self._sheet.write_datetime(self._row, column, cell, self._moment)
             elif cell not in (None, ""):
                 self._sheet.write_string(self._row, column, str(cell))
 

@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
                 ('position', models.IntegerField(verbose_name='position')),
                 ('rows', models.JSONField(default=list, verbose_name='rows')),
                 ('key', models.CharField(max_length=80, verbose_name='key')),
-                ('outcome', models.CharField(choices=[('done', 'Done'), ('skipped', 'Was there already'), ('refused', 'Not imported')], max_length=10, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('done', 'Done'), ('skipped', 'Was there already'), ('left_out', 'Left out by its state'), ('refused', 'Not imported')], max_length=10, verbose_name='outcome')),
                 ('reference', models.CharField(db_default='', max_length=40, verbose_name='reference')),
                 ('errors', models.JSONField(default=list, verbose_name='errors')),
                 ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='results', to='common.job', verbose_name='job')),

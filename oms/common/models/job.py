@@ -113,6 +113,7 @@ class JobResult(models.Model):
     class Outcome(models.TextChoices):
         DONE = "done", _("Done")
         SKIPPED = "skipped", _("Was there already")
+        LEFT_OUT = "left_out", _("Left out by its state")
         REFUSED = "refused", _("Not imported")
 
     job = models.ForeignKey(Job, verbose_name=_("job"), on_delete=models.CASCADE, related_name="results")

@@ -67,7 +67,8 @@ class JobKind:
     """What a kind of job does.
 
     `work` does it in steps of the turn and returns whether it is finished; if not, it is called again later. Whoever
-    wants the job's files needs `permission`, the owner too. `may_read` may ask for more.
+    wants the job's files needs `permission`, the owner too. `may_read` may ask for more. `stopped` is told of a job
+    that somebody stopped, once nothing more is done of it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class JobKind:
     permission: str
     work: Callable[["Turn"], bool]
     may_read: Callable[[Any, Job], bool] = lambda user, job: True
+    stopped: Callable[[Job], None] = lambda job: None
 
 
 KINDS: dict[str, JobKind] = {}
@@ -216,15 +218,17 @@ def change_draft(job_id: int, params: dict[str, Any], *, start: bool = False) ->
     return True
 
 
-@transaction.atomic
 def cancel(job_id: int) -> None:
     """Stop a job: what its worker has in hand is the last step. Raises OmsError where it is over already."""
-    job = Job.objects.select_for_update().get(pk=job_id)
-    if job.finished_at is not None:
-        raise OmsError(_("This job is over already."))
-    job.cancel()
-    job.finished_at = timezone.now()
-    job.save(update_fields=["state", "finished_at"])
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=job_id)
+        if job.finished_at is not None:
+            raise OmsError(_("This job is over already."))
+        job.cancel()
+        job.finished_at = timezone.now()
+        job.save(update_fields=["state", "finished_at"])
+    if job.kind in KINDS:
+        KINDS[job.kind].stopped(job)
 
 
 def run(limit: int) -> int:

@@ -17,13 +17,11 @@ class Command(BaseCommand):
     Absolute figures say something about the machine; the ratios compare across machines.
     """
 
-    help = "Measure intake, pipeline, list, the API or the seam to other systems; prints ratios to limits measured in the same run."
+    help = "Measure intake, pipeline, list, the API or the seam; prints ratios to limits measured in the same run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam"])
-        parser.add_argument(
-            "--orders", type=int, default=20_000, help="How many orders (list and seam: the larger number)."
-        )
+        parser.add_argument("--orders", type=int, default=20_000, help="How many orders (list, seam: many).")
         parser.add_argument("--data", type=Path, default=settings.BASE_DIR / "sample", help="A folder of data files.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 

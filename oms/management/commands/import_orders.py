@@ -20,10 +20,12 @@ from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.models import ActorKind, RejectedOrder
 
 BATCH = 1000
+NOTHING_IMPORTED, SOME_REFUSED = 1, 2
 
 
 class Command(BaseCommand):
-    """Imports orders from JSON lines. Bad rows are named and left out; running it again adds nothing."""
+    """Imports orders from JSON lines. Bad rows are named and left out; running it again adds nothing. It fails where
+    every row was refused."""
 
     help = "Import orders from a file of JSON lines (.jsonl or .jsonl.gz), one order a line."
 
@@ -37,6 +39,11 @@ class Command(BaseCommand):
             help="Orders of the past, with `state` and `finished_at`: stored as they ended, nothing is started.",
         )
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        parser.add_argument(
+            "--fail-on-refused",
+            action="store_true",
+            help="End with exit status 2 where any row was refused; without it only where nothing went in (1).",
+        )
 
     def handle(
         self,
@@ -46,6 +53,7 @@ class Command(BaseCommand):
         merchant: str | None,
         historical: bool,
         json: bool,
+        fail_on_refused: bool,
         verbosity: int,
         **_: object,
     ) -> None:
@@ -77,6 +85,10 @@ class Command(BaseCommand):
         except (OSError, EOFError) as error:
             raise CommandError(f"Cannot read {file}: {error}. {placed} orders were imported before.") from error
         self._report(placed, duplicates, refused, as_json=json)
+        if refused and not placed and not duplicates:
+            raise CommandError("Nothing was imported.", returncode=NOTHING_IMPORTED)
+        if refused and fail_on_refused:
+            raise CommandError(f"{len(refused)} rows were refused.", returncode=SOME_REFUSED)
 
     def _report(self, placed: int, duplicates: int, refused: list[dict[str, object]], *, as_json: bool) -> None:
         if as_json:

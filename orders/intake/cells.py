@@ -1,0 +1,229 @@
+"""What cells of a sheet say: numbers, times and words as people and shops' exports write them.
+
+Nothing is guessed: a number with a decimal comma, or a date whose day and month could be swapped, is no value.
+"""
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+CHINA = ZoneInfo("Asia/Shanghai")
+MOST = Decimal(10**12)
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
+_MONEY = re.compile(r"^(?:¥|RMB|CNY|人民币)|(?:元|RMB|CNY)$", re.IGNORECASE)
+_UNITS = re.compile(r"(?:件|个|只|份|套|箱|盒|瓶|袋|包|条|台|双|张|本|支|pcs|pc)$", re.IGNORECASE)
+_LINE_BREAKS = re.compile(r"\s*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+\s*")
+
+
+class NoValue(Exception):
+    """The cell does not say what is asked for."""
+
+
+def plain(text: str) -> str:
+    """The text with full-width letters, digits and punctuation as ordinary ones, without outer blanks."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def one_line(text: str) -> str:
+    """The text with a blank for each line break."""
+    return _LINE_BREAKS.sub(" ", text).strip()
+
+
+def number(text: str) -> Decimal:
+    """The number; a comma only groups thousands, as in 1,234 or 12,345.60. Raises NoValue."""
+    text = plain(text).replace("\u2212", "-")
+    if not _NUMBER.fullmatch(text):
+        raise NoValue
+    value = Decimal(text.replace(",", ""))
+    if abs(value) > MOST:
+        raise NoValue
+    return value
+
+
+def amount(text: str) -> Decimal:
+    """The amount, also with ¥ or 元; 0 for no text. Raises NoValue."""
+    text = plain(text).replace("\u2212", "-")
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    bare = _MONEY.sub("", digits.strip()).strip()
+    return number(sign + bare) if bare else number(text or "0")
+
+
+def units(text: str) -> int:
+    """The number of units, also with 件 behind it; 0 for no text. Raises NoValue."""
+    value = number(_UNITS.sub("", plain(text)).strip() or "0")
+    if value != int(value):
+        raise NoValue
+    return int(value)
+
+
+# --- Times
+
+_SERIAL = re.compile(r"([0-9]{5})(?:\.([0-9]+))?")
+# 2000 to 2099 as days since the end of 1899, as Excel counts.
+_SERIALS = range(36526, 73051)
+_EXCEL_BEGINS = datetime(1899, 12, 30, tzinfo=CHINA)
+_COMPACT = re.compile(r"(20[0-9]{2})([0-9]{2})([0-9]{2})(?:[ T]?([0-9]{2}):?([0-9]{2})(?::?([0-9]{2}))?)?")
+_EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3})?")
+_HALF = r"(?:(?P<{0}>上午|下午|中午|晚上|傍晚|早上|早晨|凌晨|am|pm|a\.m\.|p\.m\.)\s*)?"
+_TIME = re.compile(
+    r"(?P<year>[0-9]{4})\s*[-/.年]\s*(?P<month>[0-9]{1,2})\s*[-/.月]\s*(?P<day>[0-9]{1,2})\s*[日号]?"
+    r"(?:\s*\(?(?:星期|周|礼拜)[一二三四五六日天]\)?)?"
+    r"(?:(?:\s*[T,]\s*|\s+|(?<=[日号五六日天一二三四)]))"
+    + _HALF.format("before")
+    + r"(?P<hour>[0-9]{1,2})\s*(?:[:时点]\s*(?:(?P<minute>[0-9]{1,2})|(?P<half>半)|(?P<quarter>[一三]刻))?\s*分?)"
+    r"(?:\s*:?\s*(?P<second>[0-9]{1,2})(?P<fraction>\.[0-9]{1,9})?\s*秒?)?\s*"
+    + _HALF.format("after")
+    + r"(?P<zone>Z|UTC|GMT|北京时间|\(北京时间\)|(?:UTC|GMT)?[+-][0-9]{1,2}:?(?:[0-9]{2})?)?)?",
+    re.IGNORECASE,
+)
+_LATE = ("下午", "晚上", "傍晚", "pm", "p.m.")
+
+
+def moment(text: str) -> datetime:
+    """The time that the cell says, in China's time unless it names a zone: ISO forms, 年月日 and 时分秒, digits alone,
+    seconds since 1970, and the days since 1899 that a date is to Excel. Raises NoValue."""
+    text = plain(text)
+    try:
+        return _serial(text) or _epoch(text) or _compact(text) or _written(text)
+    except (ValueError, OverflowError) as error:
+        raise NoValue from error
+
+
+def _serial(text: str) -> datetime | None:
+    found = _SERIAL.fullmatch(text)
+    if not found or int(found[1]) not in _SERIALS:
+        return None
+    seconds = Decimal(f"0.{found[2] or 0}") * 86400
+    # Fewer than five places cannot tell seconds.
+    step = 60 if found[2] and len(found[2]) < 5 else 1
+    return _EXCEL_BEGINS + timedelta(days=int(found[1]), seconds=round(seconds / step) * step)
+
+
+def _epoch(text: str) -> datetime | None:
+    if not _EPOCH.fullmatch(text):
+        return None
+    return datetime.fromtimestamp(int(text[:10]), UTC).astimezone(CHINA)
+
+
+def _compact(text: str) -> datetime | None:
+    found = _COMPACT.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
+
+
+def _written(text: str) -> datetime:
+    found = _TIME.fullmatch(text)
+    if not found:
+        if not re.match(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}T", text):
+            raise NoValue
+        iso = datetime.fromisoformat(text)
+        return iso if iso.tzinfo else iso.replace(tzinfo=CHINA)
+    hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
+    minute = 30 if found["half"] else {"一刻": 15, "三刻": 45}.get(found["quarter"] or "", minute)
+    half = (found["before"] or found["after"] or "").lower()
+    if (half in _LATE and hour < 12) or (half == "中午" and hour < 3):
+        hour += 12
+    elif half in ("上午", "凌晨", "早上", "早晨", "am", "a.m.") and hour == 12:
+        hour = 0
+    day = datetime(int(found["year"]), int(found["month"]), int(found["day"]), tzinfo=_zone(found["zone"] or ""))
+    if hour == 24 and not minute and not second:
+        return day + timedelta(days=1)
+    return day.replace(hour=hour, minute=minute, second=second)
+
+
+def _zone(text: str) -> tzinfo:
+    offset = re.search(r"([+-])([0-9]{1,2}):?([0-9]{2})?$", text)
+    if offset:
+        sign = -1 if offset[1] == "-" else 1
+        return timezone(sign * timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0)))
+    return UTC if text.upper() in ("Z", "UTC", "GMT") else CHINA
+
+
+# --- Words of payment
+
+_CODE_BEFORE = re.compile(r"^[0-9]{1,3}\s*[-_.:、)]\s*")
+_WORD_NOISE = re.compile(r"[\s\-_.,:;/|+()\[\]【】]+")
+_NO_COD = re.compile(r"(?:非|不是|不支持|无)货到付款")
+_COD = re.compile(r"货到付款|货到刷卡|货到|到付|代收|cod$|cashondelivery|payondelivery")
+_PREPAID = re.compile(
+    r"支付宝|微信|银联|云闪付|网银|在线|线上|网上支付|网付|信用卡|借记卡|储蓄卡|银行卡|花呗|白条|京东支付|京东钱包|抖音支付|多多支付|"
+    r"财付通|快钱|余额|零钱|钱包|预付|预存|款到发货|先款后货|先付|转账|汇款|数字人民币|alipay|wechat|weixin|wxpay|tenpay|"
+    r"unionpay|paypal|visa|mastercard|applepay|creditcard|stripe|shopifypayments|online|prepaid|banktransfer"
+)
+
+
+def payment_method(text: str) -> str:
+    """prepaid or cod, as the words say it; the text itself where they say neither. Codes and dashes are noise."""
+    word = _WORD_NOISE.sub("", _CODE_BEFORE.sub("", plain(text))).lower()
+    if _NO_COD.search(word):
+        return "prepaid"
+    if _COD.search(word):
+        return "cod"
+    return "prepaid" if _PREPAID.search(word) else text
+
+
+# --- Words of states
+
+
+class Standing(Enum):
+    """What the channel says became of an order or a row of it."""
+
+    OPEN = "open"
+    UNPAID = "unpaid"
+    PAID = "paid"
+    OVER = "over"
+    UNCLEAR = "unclear"
+
+
+_CALM = re.compile(
+    r"^(?:无|没有|暂无|未)(?:申请|发起)?(?:退|售后|取消)|^(?:无|没有|暂无|正常)$|(?:退款|售后|退货)(?:已)?(?:关闭|失败|取消|撤销|拒绝|驳回)|(?:取消|撤销|关闭|拒绝)(?:退款|售后|退货)"
+    r"|^norefund|^none$"
+)
+_UNCLEAR = re.compile(
+    r"部分(?:退|发|关闭|取消)|partial|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
+    r"|退款申请|退款待|取消申请|售后待|申请售后|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
+)
+_CLOSED = re.compile(
+    r"关闭|取消|作废|已删除|交易失败|退款|已退|退货|closed|cancel|refunded|void|trash|^failed$|deleted"
+)
+_SHIPPED = re.compile(
+    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|运输中|派送中"
+    r"|^shipped|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
+)
+_UNPAID = re.compile(
+    r"(?:待|未|等待)(?:买家)?(?:付款|支付|付)|(?:付款|支付)(?:失败|中)|定金|unpaid|waitbuyerpay|nocreatepay|^pending|^authori[sz]ed"
+)
+_PAID = re.compile(
+    r"已付|已支付|已收款|(?:买家)?(?:付款|支付|收款)(?:成功|完成)|付清|待发货|(?:等待|待)(?:卖家|商家)?(?:发货|出库|配货|揽收|拣货|打单|审核发货)"
+    r"|备货中|配货中|拣货中|^paid|^processing|waitsellersend|sellerstockout|awaitingshipment"
+)
+
+
+def standing(text: str, *, of_payment: bool = False, of_refund: bool = False) -> Standing:
+    """What a word in a column of states says; one that is not known says nothing (OPEN).
+
+    In a column `of_payment` success means paid; in one `of_refund` it means that the money went back.
+    """
+    word = _WORD_NOISE.sub("", _CODE_BEFORE.sub("", plain(text))).lower()
+    if of_payment and re.fullmatch(r"成功|已完成|完成|交易成功|交易完成|success|completed?|paid|是|已付款?", word):
+        return Standing.PAID
+    if of_refund and re.fullmatch(r"成功|已完成|完成|success|退款成功|已?全额退款?|是", word):
+        return Standing.OVER
+    if _CALM.search(word):
+        return Standing.OPEN
+    for pattern, meaning in (
+        (_UNCLEAR, Standing.UNCLEAR),
+        (_UNPAID, Standing.UNPAID),
+        (_CLOSED, Standing.OVER),
+        (_SHIPPED, Standing.OVER),
+        (_PAID, Standing.PAID),
+    ):
+        if pattern.search(word):
+            return meaning
+    return Standing.OPEN

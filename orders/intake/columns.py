@@ -1,0 +1,246 @@
+"""The columns that a sheet of orders may have, and the headers of shops' exports that mean them."""
+
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy
+
+from oms.common.files.reader import header_key
+from orders.intake.importing import Column
+
+COLUMNS = (
+    Column(
+        "external_number",
+        gettext_lazy("External order number"),
+        "订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
+        " 订单id 平台订单编号 网店订单号 orderno ordernumber orderid order externalnumber",
+        "external_number",
+        is_required=True,
+    ),
+    Column(
+        "ordered_at",
+        gettext_lazy("Ordered at"),
+        "下单时间 订单时间 创建时间 订单创建时间 拍下时间 订单提交时间 订单成交时间 成交时间 下单日期"
+        " 订单日期 orderedat ordertime orderdate createdat datecreated date",
+        "ordered_at",
+    ),
+    Column(
+        "source", gettext_lazy("Channel"), "渠道 店铺 店铺名称 来源 订单来源 平台 channel shop store source", "source"
+    ),
+    Column(
+        "recipient_name",
+        gettext_lazy("Recipient"),
+        "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
+        " consignee name receiver receivername shiptoname shippingname",
+        "recipient.name",
+        is_required=True,
+    ),
+    Column(
+        "recipient_phone",
+        gettext_lazy("Recipient's phone"),
+        "收货人电话 收货人手机 收货人手机号 收件人电话 收件人手机 联系电话 联系手机 手机 手机号 手机号码 电话"
+        " 电话号码 收货电话 收货人手机号码 收件人手机号 收件人手机号码 收件手机 收件电话 联系方式 固定电话"
+        " 移动电话 recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
+        " shippingphone",
+        "recipient.phone",
+        is_required=True,
+        takes_several=True,
+    ),
+    Column(
+        "region_code",
+        gettext_lazy("Region code"),
+        "区域编码 行政区划代码 区划代码 地区编码 regioncode region adcode",
+        "recipient.region_code",
+    ),
+    Column(
+        "province",
+        gettext_lazy("Province"),
+        "省 省份 收货省份 收件省 收件省份 收货省 收货人省份 所在省 province state shippingprovincename"
+        " shippingprovince",
+        "recipient.province",
+    ),
+    Column(
+        "city",
+        gettext_lazy("City"),
+        "市 城市 收货城市 收件市 收件城市 收货市 收货人城市 地市 city shippingcity",
+        "recipient.city",
+    ),
+    Column(
+        "district",
+        gettext_lazy("District"),
+        "区 区县 县区 县 地区 市区 收货区县 收件区 收件区县 收货区 收货地区 收货人区县 district county",
+        "recipient.district",
+    ),
+    Column(
+        "address",
+        gettext_lazy("Address"),
+        "地址 详细地址 收货地址 收件地址 收货详细地址 收件详细地址 街道地址 客户地址 收货人地址 收件人地址"
+        " 配送地址 完整地址 address street addressline shippingaddress shippingstreet shippingaddress1"
+        " recipientaddress receiveraddress",
+        "recipient.address",
+        is_required=True,
+    ),
+    Column(
+        "sku",
+        gettext_lazy("SKU"),
+        "商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
+        " 商品sku 外部编码 商家编码规格维度 productcode item itemcode itemsku lineitemsku",
+        "lines.sku",
+        is_required=True,
+        is_of_line=True,
+    ),
+    Column(
+        "name",
+        gettext_lazy("Product name"),
+        "商品名称 商品 品名 宝贝标题 商品标题 选购商品 货品名称 productname product title itemname lineitemname",
+        "lines.name",
+        is_of_line=True,
+    ),
+    Column(
+        "quantity",
+        gettext_lazy("Quantity"),
+        "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 quantity qty count units lineitemquantity",
+        "lines.quantity",
+        is_required=True,
+        is_of_line=True,
+    ),
+    Column(
+        "unit_price",
+        gettext_lazy("Unit price"),
+        "单价 商品单价 价格 商品价格 宝贝单价 销售价 销售单价 成交单价 京东价 售价 unitprice price"
+        " lineitemprice itemprice",
+        "lines.unit_price",
+        is_required=True,
+        is_of_line=True,
+    ),
+    Column(
+        "line_discount",
+        gettext_lazy("Line discount"),
+        "商品优惠 行优惠 单品优惠 商品折扣 linediscount discount lineitemdiscount",
+        "lines.line_discount",
+        is_of_line=True,
+    ),
+    Column(
+        "merchant",
+        gettext_lazy("Merchant of the goods"),
+        "商家 商家代码 供应商 merchant vendor seller",
+        "lines.merchant",
+        is_of_line=True,
+    ),
+    Column(
+        "freight_amount",
+        gettext_lazy("Freight"),
+        "运费 邮费 快递费 运费金额 买家应付邮费 订单运费 freight shipping shippingfee shippingcost",
+        "freight_amount",
+    ),
+    Column(
+        "coupon_amount",
+        gettext_lazy("Coupon"),
+        "优惠券 优惠券金额 优惠金额 订单优惠 店铺优惠 店铺优惠折扣 商家优惠 coupon couponamount promotion"
+        " discountamount",
+        "coupon_amount",
+    ),
+    Column("points_used", gettext_lazy("Points used"), "使用积分 积分 points pointsused", "points"),
+    Column("points_amount", gettext_lazy("Points (yuan)"), "积分抵扣 积分金额 pointsamount", "points.amount"),
+    Column("gift_card_amount", gettext_lazy("Gift card"), "礼品卡 购物卡 giftcard giftcardamount", "gift_card_amount"),
+    Column(
+        "payable_amount",
+        gettext_lazy("Payable"),
+        "应付金额 应付款 实付金额 实付款 实付 订单金额 订单应付金额 订单实付金额 用户实付金额 买家实付金额"
+        " 买家实际支付金额 付款金额 支付金额 实际支付金额 总金额 payable payableamount total amount ordertotal"
+        " grandtotal",
+        "payable_amount",
+    ),
+    Column(
+        "payment_method",
+        gettext_lazy("Payment method"),
+        "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype",
+        "payment_method",
+    ),
+    Column("promise", gettext_lazy("Delivery promise"), "时效 配送时效 配送方式 promise delivery", "promise"),
+    Column(
+        "buyer_id",
+        gettext_lazy("Buyer's id"),
+        "买家id 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号 用户昵称 buyerid userid customerid",
+        "buyer.id",
+    ),
+    Column("buyer_name", gettext_lazy("Buyer"), "买家 买家姓名 下单人 buyer buyername customer", "buyer.name"),
+    Column("buyer_phone", gettext_lazy("Buyer's phone"), "买家电话 买家手机 下单人电话 buyerphone", "buyer.phone"),
+    Column(
+        "remark",
+        gettext_lazy("Remark"),
+        "备注 买家留言 买家备注 订单备注 客户备注 用户备注 客户留言 留言 remark note comment message",
+        "remark",
+    ),
+    Column(
+        "paid_at",
+        gettext_lazy("Paid at (taken by the channel)"),
+        "付款时间 支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间 付款日期 支付日期 paidat"
+        " paymenttime paytime datepaid",
+        "paid_at",
+    ),
+    Column(
+        "transaction",
+        gettext_lazy("Payment transaction"),
+        "支付交易号 支付流水号 交易流水号 支付单号 支付订单号 支付宝交易号 微信支付单号 transactionid"
+        " paymentreference paymentid",
+        "payment_transaction",
+    ),
+    Column(
+        "order_status",
+        gettext_lazy("State of the order in the channel"),
+        "订单状态 交易状态 状态 订单处理状态 子订单状态 商品状态 status orderstatus orderstate fulfillmentstatus",
+        "channel_state",
+        is_of_row=True,
+    ),
+    Column(
+        "payment_status",
+        gettext_lazy("State of the payment in the channel"),
+        "支付状态 付款状态 收款状态 是否付款 paymentstatus financialstatus",
+        "channel_payment_state",
+        is_of_row=True,
+    ),
+    Column(
+        "refund_status",
+        gettext_lazy("State of the refund in the channel"),
+        "退款状态 售后状态 退货状态 退款退货状态 refundstatus aftersalestatus",
+        "channel_refund_state",
+        is_of_row=True,
+    ),
+    Column(
+        "cancelled_at",
+        gettext_lazy("Cancelled at"),
+        "取消时间 关闭时间 订单关闭时间 订单取消时间 交易关闭时间 cancelledat canceledat",
+        "channel_cancelled_at",
+        is_of_row=True,
+    ),
+    Column(
+        "adjustment",
+        gettext_lazy("Change of price"),
+        "抹零 抹零金额 改价 改价金额 手工改价 卖家改价 价格调整 调整金额 调价 优惠调整 涨价或减价 平台补贴"
+        " 平台优惠 平台优惠折扣 平台优惠金额 adjustment adjustmentamount priceadjustment rounding subsidy"
+        " platformsubsidy",
+        "adjustment_amount",
+        takes_several=True,
+    ),
+    Column("currency", gettext_lazy("Currency"), "币种 货币 currency currencycode", "currency"),
+)
+BY_NAME = {column.name: column for column in COLUMNS}
+
+# Where `Lineitem …` columns stand, the file is Shopify's, whose other headers mean less, or something else.
+_OF_SHOPIFY = {
+    "name": "external_number",
+    "email": "buyer_id",
+    "phone": "buyer_phone",
+    "billingname": "buyer_name",
+    "notes": "remark",
+    "id": "",
+    "vendor": "",
+    "source": "",
+    "fulfillmentstatus": "order_status",
+    "lineitemfulfillmentstatus": "",
+}
+
+
+def dialect(headers: Sequence[str]) -> dict[str, str]:
+    """What headers mean in a file with these headers, where that differs from what they mean elsewhere."""
+    return _OF_SHOPIFY if any(header_key(header).startswith("lineitem") for header in headers) else {}
