@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Whether an example is right does not depend on how busy the machine is.
+hypothesis.settings.register_profile("oms", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("oms")
 
 # pytest-django loads the settings named in the environment before it reads this file. Where nothing names a server,
 # they must wait until there is one; hence pyproject.toml names none. The processes of `pytest -n` find the server that
