@@ -4,26 +4,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 from django.utils.translation import gettext as _
 
-from oms.common import phones
 from oms.common.errors import FieldError
 from oms.common.masking import is_masked
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
-from orders.intake.bodies import MAX_LINES, OrderBody, RecipientBody
+from orders.intake.bodies import MAX_LINES, LineBody, OrderBody, RecipientBody
 from orders.intake.divisions import Place
+from orders.intake.invoices import CheckedInvoice
 from orders.intake.locating import Located, fit, unknown_code
-from orders.intake.reference import KnownRegion, KnownSku, Reference
+from orders.intake.reference import CodTerms, KnownRegion, KnownSku, Reference
+from orders.intake.refusals import Refusals
+from orders.intake.terms import CheckedTerms, check_terms
 from orders.models.hold import AddressGap
 from orders.models.order import PaymentMethod, Promise
 
 MAX_QUANTITY = 10_000
 
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _PAYMENT_METHODS = frozenset(PaymentMethod.values)
 _PROMISES = frozenset(Promise.values)
 NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
@@ -40,6 +40,9 @@ class CheckedLine:
     unit_price: int
     line_discount: int
     goods_amount: int
+    external_id: str = ""
+    is_gift: bool = False
+    stated_value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +74,8 @@ class CheckedOrder:
     gift_card_amount: int
     payable_amount: int
     question: Question | None = None
-
-
-class Refusals(list[FieldError]):
-    """Collects what is wrong, field by field."""
-
-    def add(self, attr: str, code: str, detail: str) -> None:
-        """Note one thing that is wrong."""
-        self.append(FieldError(attr, code, detail))
-
-    def amount(self, attr: str, value: Decimal) -> int:
-        """The amount in fen; 0, and an error, if it is no amount."""
-        try:
-            fen = to_fen(value)
-        except NotAnAmount:
-            self.add(attr, "invalid_amount", _("Give an amount in yuan with at most two places, such as 12.34."))
-            return 0
-        if fen < 0:
-            self.add(attr, "negative_amount", _("An amount cannot be negative."))
-            return 0
-        return fen
-
-    def text(self, attr: str, value: str, longest: int, *, required: bool = True) -> None:
-        """Note it if the text is blank, too long or has control characters."""
-        if required and not value.strip():
-            self.add(attr, "blank", _("This field cannot be empty."))
-        if len(value) > longest:
-            self.add(attr, "too_long", _("At most %(longest)d characters.") % {"longest": longest})
-        if not value.isprintable() and _CONTROL.search(value):
-            self.add(attr, "control_character", _("Remove the control characters, such as line breaks."))
-
-    def phone(self, attr: str, value: str) -> bool:
-        """Whether the phone number is right; if not, with an error."""
-        if phones.normal_form(value):
-            return True
-        self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-22233334."))
-        return False
+    terms: CheckedTerms | None = None
+    invoice: CheckedInvoice | None = None
 
 
 def check(
@@ -118,6 +87,7 @@ def check(
     _check_head(located.body, wrong)
     body, region = _check_people(located, reference, wrong, asks_a_person)
     lines = _check_lines(body, reference, wrong)
+    terms, invoice = check_terms(body, wrong, is_history=reference.is_history)
     order = CheckedOrder(
         body=body,
         channel_id=channel_id,
@@ -131,6 +101,8 @@ def check(
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
+        terms=terms,
+        invoice=invoice,
     )
     if not wrong:
         _check_money(order, wrong)
@@ -210,24 +182,28 @@ def _question(
         recipient.address,
         has_region=bool(recipient.region_code),
         is_served=region.is_served,
+        has_token=bool(body.receiver_token),
     )
     if not gaps or all(line.sku.is_virtual for line in lines):
         return None
     return Question(tuple(gaps), tuple(map(str, candidates)))
 
 
-def address_gaps(name: str, phone: str, address: str, *, has_region: bool, is_served: bool) -> list[AddressGap]:
-    """What a recipient lacks for goods to be sent to: what is empty, hidden by a platform, or served by nobody."""
+def address_gaps(
+    name: str, phone: str, address: str, *, has_region: bool, is_served: bool, has_token: bool = False
+) -> list[AddressGap]:
+    """What a recipient lacks for goods to be sent to: what is empty, hidden by a platform, or served by nobody. With a
+    token the platform tells the carrier what it hides."""
     gaps = []
     if not phone:
         gaps.append(AddressGap.NO_PHONE)
-    elif is_masked(phone):
+    elif is_masked(phone) and not has_token:
         gaps.append(AddressGap.MASKED_PHONE)
-    if is_masked(name):
+    if is_masked(name) and not has_token:
         gaps.append(AddressGap.MASKED_NAME)
     if not address:
         gaps.append(AddressGap.NO_ADDRESS)
-    elif is_masked(address):
+    elif is_masked(address) and not has_token:
         gaps.append(AddressGap.MASKED_ADDRESS)
     if not has_region:
         gaps.append(AddressGap.NO_REGION)
@@ -242,6 +218,8 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
     if len(body.lines) > MAX_LINES:
         wrong.add("lines", "too_many", _("An order has at most %(most)d lines.") % {"most": MAX_LINES})
         return []
+    is_cod = body.payment_method == PaymentMethod.COD
+    _check_ids(body, wrong)
     lines = []
     for i, line in enumerate(body.lines):
         already_wrong = len(wrong)
@@ -261,6 +239,14 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             wrong.add(f"lines.{i}.quantity", "invalid_quantity", detail)
         if line.name:
             wrong.text(f"lines.{i}.name", line.name, 200)
+        if line.id or line.is_gift or line.stated_value:
+            _check_id_and_gift(line, i, wrong)
+        if is_cod and sku is not None and not _takes_cod(sku, reference):
+            detail = _(
+                "Goods of merchant %(merchant)s are not sold for cash on delivery; send them prepaid, or as an order of"
+                " their own."
+            )
+            wrong.add(f"lines.{i}.merchant", "cod_not_accepted", detail % {"merchant": merchant})
         try:
             unit_price, discount = to_fen(line.unit_price), to_fen(line.line_discount)
         except NotAnAmount:
@@ -275,8 +261,45 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             detail = _("The discount is more than the goods cost.")
             wrong.add(f"lines.{i}.line_discount", "discount_too_large", detail)
             continue
-        lines.append(CheckedLine(sku, line.name or sku.name, line.quantity, unit_price, discount, goods))
+        name, stated = line.name or sku.name, to_fen(line.stated_value)
+        lines.append(CheckedLine(sku, name, line.quantity, unit_price, discount, goods, line.id, line.is_gift, stated))
+    if not reference.is_history:
+        _check_that_something_is_sold(body, wrong)
     return lines
+
+
+def _check_ids(body: OrderBody, wrong: Refusals) -> None:
+    """The caller's line ids differ."""
+    ids = [line.id for line in body.lines if line.id]
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    for i, line in enumerate(body.lines):
+        if line.id and line.id in seen:
+            wrong.add(f"lines.{i}.id", "repeated", _("Another line of the order has this id."))
+        seen.add(line.id)
+
+
+def _check_id_and_gift(line: LineBody, i: int, wrong: Refusals) -> None:
+    if line.id:
+        wrong.text(f"lines.{i}.id", line.id, 64)
+    wrong.amount(f"lines.{i}.stated_value", line.stated_value)
+    if line.is_gift and line.unit_price:
+        detail = _("A gift costs nothing: give the price 0.00, and what it is worth in `stated_value`.")
+        wrong.add(f"lines.{i}.unit_price", "gift_with_price", detail)
+    elif line.stated_value and not line.is_gift:
+        wrong.add(f"lines.{i}.stated_value", "not_a_gift", _("Only gifts have a stated value: set `is_gift`."))
+
+
+def _takes_cod(sku: KnownSku, reference: Reference) -> bool:
+    if reference.is_history or sku.cod == CodTerms.YES:
+        return True
+    return sku.cod == CodTerms.IN_OUR_WAREHOUSES and reference.lies_with_us(sku.id)
+
+
+def _check_that_something_is_sold(body: OrderBody, wrong: Refusals) -> None:
+    if body.lines and all(line.is_gift for line in body.lines):
+        wrong.add("lines", "only_gifts", _("Gifts are sent with an order; an order of gifts alone is not."))
 
 
 def _check_money(order: CheckedOrder, wrong: Refusals) -> None:

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from oms.common.errors import FieldError
 from oms.common.money import fen_text
 from orders.intake.bodies import HISTORICAL_STATES, HistoricalBody
-from orders.intake.checking import CheckedOrder, Refusals
+from orders.intake.checking import CheckedOrder
+from orders.intake.refusals import Refusals
 from orders.models.order import FulfilmentState, OrderPaymentState, OrderState, PaymentMethod
 
 _FULFILMENT = {

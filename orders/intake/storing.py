@@ -12,7 +12,7 @@ from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares, apportion
-from orders.intake.checking import CheckedOrder
+from orders.intake.checking import CheckedLine, CheckedOrder
 from orders.models import Hold
 from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
 from orders.reviewing import words
@@ -69,6 +69,9 @@ def lay_out(
     line_rows: list[dict[str, object]] = []
     event_rows: list[dict[str, object]] = []
     hold_rows: list[dict[str, object]] = []
+    term_rows: list[dict[str, object]] = []
+    invoice_rows: list[dict[str, object]] = []
+    names_lines = any(line.external_id or line.is_gift for order in orders for line in order.lines)
     stored = []
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
@@ -140,6 +143,7 @@ def lay_out(
                 "points_share": fen_text(shares.points),
                 "gift_card_share": fen_text(shares.gift_card),
                 "payable_amount": fen_text(shares.payable),
+                **(_named(line) if names_lines else {}),
             }
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
@@ -157,14 +161,27 @@ def lay_out(
                     "opened_by": actor.name,
                 }
             )
+        if order.terms:
+            term_rows.append({"order_id": order_id, **order.terms.columns()})
+        if order.invoice:
+            invoice_rows.append({"order_id": order_id, **order.invoice.columns()})
         if ended:
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows)]
+    # Written only where there are any: most orders have none.
+    tables += [Rows("orders_orderterms", term_rows)] if term_rows else []
+    tables += [Rows("orders_invoicerequest", invoice_rows)] if invoice_rows else []
     if hold_rows:
         tables.append(Rows("orders_hold", hold_rows))
         event_rows = [{**row, "data": row.get("data")} for row in event_rows]
     return stored, [*tables, Rows("orders_orderevent", event_rows)]
+
+
+def _named(line: CheckedLine) -> dict[str, object]:
+    """What only few lines have, by column."""
+    stated = fen_text(line.stated_value)
+    return {"external_id": line.external_id, "is_gift": line.is_gift, "stated_value": stated}
 
 
 def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
+from orders.models.terms import InvoiceRequest, OrderTerms
 
 __all__ = [
     "ActorKind",
@@ -18,11 +19,13 @@ __all__ = [
     "Hold",
     "ImportMapping",
     "InterceptionRule",
+    "InvoiceRequest",
     "Order",
     "OrderEvent",
     "OrderLine",
     "OrderPaymentState",
     "OrderState",
+    "OrderTerms",
     "PaymentMethod",
     "RejectedOrder",
     "ReturnLine",
