@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
 from oms.common.codebook import Codebook
+from orders.models.terms import Flag
 
 Words = Mapping[str, Promise | str]
 
@@ -20,6 +21,7 @@ CHANGED_WORDS: Words = {
     "region": _("region"),
     "region_code": _("region code"),
     "address": _("address"),
+    "seller_memo": _("seller's memo"),
 }
 
 # Reasons and notes that the system writes; people type theirs.
@@ -99,6 +101,12 @@ def tell_recipient(data: Data) -> str:
     """What of the recipient was changed."""
     fields = joined(word(CHANGED_WORDS, name) for name in data.get("fields") or [])
     return gettext("The recipient was changed: %(fields)s.") % {"fields": fields}
+
+
+def tell_marks(data: Data) -> str:
+    """What the seller's marks are now."""
+    flags = {flag.name.lower(): flag.label for flag in Flag}
+    return gettext("The seller's memo or flag was changed; it has: %(flag)s.") % {"flag": word(flags, data["flag"])}
 
 
 def tell_shortage(data: Data) -> str:

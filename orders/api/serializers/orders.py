@@ -13,6 +13,7 @@ from oms.common.door.api import ErrorsSerializer
 from orders import kinds, story
 from orders.api import examples
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
+from orders.api.serializers.terms import COLUMNS, InvoiceRequestSerializer, TermsFields, invoice_of
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.amounts import Bearer
 from orders.models.shares import SHARES
@@ -47,12 +48,16 @@ class CollectedSerializer(serializers.ModelSerializer):
 class LineSerializer(serializers.ModelSerializer):
     """One SKU of an order, with its share of every order-level amount."""
 
+    id = serializers.CharField(source="external_id", help_text="As the caller calls the line.")
     sku = serializers.CharField(source="sku.code")
     merchant = serializers.CharField(source="sku.merchant.code")
 
     class Meta:
         model = OrderLine
-        fields = ["position", "sku", "merchant", "name", "quantity", "unit_price", "line_discount", *SHARES]
+        fields = [
+            *("position", "id", "sku", "merchant", "name", "quantity", "is_gift", "stated_value", "unit_price"),
+            *("line_discount", *SHARES),
+        ]
 
 
 class HoldSerializer(serializers.ModelSerializer):
@@ -112,7 +117,7 @@ class EventWithChangesSerializer(EventSerializer):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])
-class OrderSummarySerializer(serializers.ModelSerializer):
+class OrderSummarySerializer(TermsFields, serializers.ModelSerializer):
     """An order in a list."""
 
     url = serializers.SerializerMethodField()
@@ -147,6 +152,7 @@ class OrderSummarySerializer(serializers.ModelSerializer):
                 "held",
             ),
             *("payment_method", "promise", "buyer", "recipient", "remark"),
+            *TermsFields.NAMES,
             *("goods_amount", "freight_amount", "order_amount", "promotion_amount", "coupon_amount"),
             *("adjustment_amount", "adjustment_reason", "adjustment_bearer", "points_used", "points_amount"),
             *("gift_card_amount", "merchant_borne_amount", "payable_amount", "paid_amount", "refunded_amount"),
@@ -168,10 +174,16 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
         """The query with all that is shown, in one statement."""
+        return OrderSummarySerializer.prepared(orders)
+
+    @staticmethod
+    def prepared(orders: QuerySet[Order], *also: str) -> QuerySet[Order]:
+        """The query with all that is shown, and `also` these columns of the order's invoice request."""
         own = {field.name for field in Order._meta.fields} & set(OrderSummarySerializer.Meta.fields)
         flat = ["buyer_reference", "buyer_name", "buyer_phone", "open_holds"]
         flat += ["collected_at", "collected_amount", "collected_transaction", "collected_provider"]
-        return orders.select_related("channel", "region").only(*sorted(own), *flat, *RECIPIENT, "channel__code")
+        shown = (*sorted(own), *flat, *RECIPIENT, "channel__code", *COLUMNS, *also)
+        return orders.select_related("channel", "region", "terms", *(["invoice_request"] if also else [])).only(*shown)
 
     def get_url(self, order: Order) -> str:
         """The address of the order."""
@@ -202,21 +214,28 @@ class OrderSerializer(OrderSummarySerializer):
     """All of an order that the merchant whose channel sent it may see."""
 
     lines = LineSerializer(many=True)
+    invoice = serializers.SerializerMethodField(help_text="The invoice that the buyer asks for.")
     sub_orders = SubOrderPartSerializer(many=True)
     holds = HoldSerializer(many=True)
     timeline = EventSerializer(source="events", many=True)
 
     class Meta(OrderSummarySerializer.Meta):
-        fields = [*OrderSummarySerializer.Meta.fields, "lines", "sub_orders", "holds", "timeline"]
+        fields = [*OrderSummarySerializer.Meta.fields, "lines", "invoice", "sub_orders", "holds", "timeline"]
+
+    @extend_schema_field(InvoiceRequestSerializer(allow_null=True))
+    def get_invoice(self, order: Order) -> dict[str, str] | None:
+        """What the buyer asks for."""
+        return invoice_of(order)
 
     @staticmethod
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
         """The query with all that is shown, in six statements."""
         lines = OrderLine.objects.select_related("sku__merchant").only(
             *("order_id", "position", "name", "quantity", "unit_price", "line_discount", *SHARES),
-            *("sku__code", "sku__merchant__code"),
+            *("external_id", "is_gift", "stated_value", "sku__code", "sku__merchant__code"),
         )
-        return OrderSummarySerializer.prepare(orders).prefetch_related(
+        invoice = ("invoice_request__kind", "invoice_request__title_type", "invoice_request__sealed")
+        return OrderSummarySerializer.prepared(orders, *invoice).prefetch_related(
             Prefetch("lines", lines.order_by("position")),
             Prefetch("events", EventSerializer.prepare(OrderEvent.objects.all())),
             Prefetch("sub_orders", SubOrderPartSerializer.prepare(SubOrder.objects.order_by("pk"))),
