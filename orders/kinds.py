@@ -269,6 +269,13 @@ RECEIPT_CONFIRMED = event(
     tone="success",
     icon="thumb_up",
 )
+RECEIPT_NOT_CONFIRMED = event(
+    "receipt_not_confirmed",
+    _("The merchant says that the buyer has not confirmed the receipt."),
+    (),
+    tone="warning",
+    icon="thumb_down",
+)
 SUB_ORDER_COMPLETED = event(
     "sub_order_completed",
     _("Sub-order %(number)s is completed."),

@@ -31,16 +31,10 @@ from payments.taking import recording
 
 _PAID, _UNPAID = "已支付", ("待支付", "未支付")
 _ORDER_STATUSES = ("待支付", "已支付", "待发货")
-_FIELDS = {
-    "external_number": "order_id",
-    "buyer.id": "user_id",
-    "buyer.name": "user_id",
-    "buyer.phone": "receiver_phone",
-    "recipient.phone": "receiver_phone",
-    "recipient.name": "receiver_name",
-    "recipient.address": "delivery_address",
-    "payable_amount": "product_price",
-}
+# What the intake calls the fields of both forms; what it calls a line's fields, in either form.
+_FIELDS = {"external_number": "order_id", "buyer.id": "user_id", "ordered_at": "order_time", "lines": "items"}
+_ITEM_FIELDS = {"sku": "item_id"}
+_PRODUCT_FIELDS = {"sku": "product_id", "name": "product_name", "unit_price": "product_price"}
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _TIME = msgspec.Meta(extra_json_schema={"example": "2025-02-15 12:00:00"})
 
@@ -168,7 +162,7 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
         order = _known(merchant, body.order_id, content)
         if order is None:
             intake = _virtual(merchant, body) if isinstance(body, LocVirtualBody) else _goods(merchant, body)
-            order, is_new = _place(merchant, intake, body.order_id, content, actor)
+            order, is_new = _place(merchant, intake, body, content, actor)
             if not is_new:
                 return order
             LocOrder.objects.create(order=order, content_digest=content)
@@ -199,7 +193,9 @@ def _known(merchant: Merchant, order_id: str, content: bytes) -> Order | None:
     return order
 
 
-def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes, actor: Actor) -> tuple[Order, bool]:
+def _place(
+    merchant: Merchant, intake: OrderBody, body: LocGoodsBody | LocVirtualBody, content: bytes, actor: Actor
+) -> tuple[Order, bool]:
     """The order, and whether this call made it. Raises LocError and WrongFields."""
     (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True)
     match outcome:
@@ -207,22 +203,33 @@ def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes,
             return Order.objects.get(pk=key), True
         case Duplicate():
             # Another call with the same order_id was quicker by a moment.
-            known = _known(merchant, order_id, content)
+            known = _known(merchant, body.order_id, content)
             if known is None:
                 raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
             return known, False
         case Refused(errors):
             # The buyer is the recipient: what is wrong with both is one thing.
-            wrong = [FieldError(_field(error.attr), error.code, error.detail) for error in errors]
+            wrong = [FieldError(_field(error.attr, body), error.code, error.detail) for error in errors]
             raise WrongFields(list(dict.fromkeys(wrong)))
 
 
-def _field(attr: str) -> str:
-    """The field of this interface that an error of the intake is about."""
+def _field(attr: str, body: LocGoodsBody | LocVirtualBody) -> str:
+    """The field of the call that an error of the intake is about: where the caller wrote what is wrong."""
+    if attr in _FIELDS:
+        return _FIELDS[attr]
     if attr.startswith("lines."):
         _lines, index, name = attr.split(".", 2)
-        return f"items.{index}.{ {'sku': 'item_id'}.get(name, name) }"
-    return _FIELDS.get(attr, attr)
+        if isinstance(body, LocVirtualBody):
+            return _PRODUCT_FIELDS.get(name, name)
+        return f"items.{index}.{_ITEM_FIELDS.get(name, name)}"
+    if isinstance(body, LocVirtualBody):
+        return "product_price" if attr.endswith("_amount") else "user_id"
+    match attr.partition(".")[2]:
+        case "phone" if body.receiver_phone:
+            return "receiver_phone"
+        case "name" if body.receiver_name:
+            return "receiver_name"
+    return "items" if attr.endswith("_amount") else "delivery_address"
 
 
 def _sku(merchant: Merchant, code: str, attr: str) -> Sku:
