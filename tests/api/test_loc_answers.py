@@ -108,3 +108,13 @@ def test_a_message_about_an_order_is_kept_once(api, shop):
     assert send("支付提醒二", "支付").json()["code"] == 0
     assert refusal(send(order_id="none")) == (40401, ["order_id"])
     assert BuyerNotification.objects.count() == 5
+
+
+def test_a_cancellation_that_a_warehouse_must_answer_says_so(api, shop):
+    create(api, shop, payment_status="已支付")
+    steps.released(Order.objects.get())
+    body = {"order_id": "T1", "order_status": "已取消", "update_time": TIME}
+    asked = post(api, "order/update_status", body).json()
+    assert (asked["message"], asked["data"]["order_status"]) == ("已向仓库申请取消，等待答复", "取消中")
+    assert post(api, "order/update_status", body).json() == asked
+    assert status(api)["order_status"] == "取消中"

@@ -158,12 +158,24 @@ def test_virtual_goods(client, form):
     assert steps.broken_invariants() == []
 
 
-@pytest.mark.parametrize("word", ["待发货", "已支付"])
-def test_an_order_that_waits_for_its_payment_is_paid_by_a_reported_state(client, word):
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"order_status": "待发货"},
+        {"order_status": "已支付"},
+        {"order_status": "待支付", "payment_status": "已支付"},
+    ],
+)
+def test_an_order_that_waits_for_its_payment_is_paid_by_a_reported_state(client, reported):
     post(client, "order/create", {**VIRTUAL, "payment_status": "待支付"})
     order = Order.objects.get()
     steps.ask_for_payment()  # the provider asks the buyer meanwhile, and stops doing so
-    update = {"order_id": "V123456", "order_status": word, "update_time": "2025-02-10T10:30:00"}
+    update = {"order_id": "V123456", "update_time": "2025-02-10T10:30:00"}
+    still = {**update, "order_status": "待支付"}
+    assert post(client, "order/update_status", still)["state"] == "awaiting_payment"
+    contrary = {**update, "order_status": "待发货", "payment_status": "未支付"}
+    assert refused(client, "order/update_status", contrary) == (40001, "invalid_field", ["payment_status"])
+    update |= reported
     for _again in range(2):
         assert post(client, "order/update_status", update)["state"] == "in_review"
     payments = list(Payment.objects.order_by("number").values_list("number", "state", "means", "captured_amount"))
@@ -172,6 +184,7 @@ def test_an_order_that_waits_for_its_payment_is_paid_by_a_reported_state(client,
         (f"{order.number}-P2", "captured", "external", Decimal("99.99")),
     ]
     assert (steps.fresh(order).payment_state, status_of(client, "V123456")) == ("paid", "审核中")
+    assert refused(client, "order/update_status", still) == (40902, "illegal_state", ["order_status"])
     assert Payment.objects.get(means="external").captured_at.isoformat() == "2025-02-10T02:30:00+00:00"
     assert steps.broken_invariants() == []
 
@@ -188,3 +201,16 @@ def test_what_is_past_being_paid_or_sent_cannot_be_reported_so(client):
     post(client, "order/confirm_receipt", RECEIPT)
     assert refused(client, "order/update_status", {**update, "order_status": "已支付"})[1] == "illegal_state"
     assert Payment.objects.count() == 1
+
+
+def test_the_same_order_sent_again_as_paid_is_paid(client):
+    unpaid = {**VIRTUAL, "payment_status": "待支付"}
+    first = post(client, "order/create", unpaid)
+    paid = {**VIRTUAL, "order_status": "已支付"}
+    for _again in range(2):
+        assert post(client, "order/create", paid) == first
+        assert post(client, "order/create", unpaid) == first
+        assert status_of(client, "V123456") == "审核中"
+    assert refused(client, "order/create", {**paid, "quantity": 2}) == (40901, "duplicate", ["order_id"])
+    assert Payment.objects.get(means="external").captured_amount == Decimal("99.99")
+    assert steps.broken_invariants() == []

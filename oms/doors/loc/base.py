@@ -28,6 +28,8 @@ from orders.intake.bodies import field_error
 from orders.models import Order
 
 CHANNEL = "loc"
+# Words of `payment_status`.
+PAID, UNPAID = "已支付", ("待支付", "未支付")
 # The guide and its words are Chinese, so no message is in another language, whatever the caller reads.
 _LANGUAGE = "zh-hans"
 _ZONE = ZoneInfo("Asia/Shanghai")

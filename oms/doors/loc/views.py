@@ -13,11 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Sku, Stock, Warehouse
+from logistics.models import Shipment
 from oms.common.door.api import schema_of
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.work import nudging
-from oms.doors.loc.base import Code, LocError, LocView, answer, moment, one_of, read
+from oms.doors.loc.base import PAID, UNPAID, Code, LocError, LocView, answer, moment, one_of, read
 from oms.doors.loc.models import LocMessage
+from oms.doors.loc.words import ORDER_STATUSES, order_status
 from orders.changing import cancelling
 from orders.fulfilling import completing
 from orders.locking import lock_order
@@ -29,7 +31,7 @@ from orders.stock.changes import Change
 from payments.taking import recording
 
 _CONFIRMED, _NOT_CONFIRMED = "已确认", "未确认"
-_REPORTABLE = ("已支付", "待发货", "已完成", "已取消")
+_REPORTABLE = ("待支付", "已支付", "待发货", "已完成", "已取消")
 # Refusals of the services name fields of the REST API.
 _STOCK_FIELDS = {"sku": "item_id", "warehouse": "warehouse_code", "on_hand": "quantity"}
 _NO_MORE_TO_CONFIRM = (SubOrderState.CANCELLED, SubOrderState.COMPLETED, SubOrderState.RETURNED)
@@ -69,6 +71,7 @@ class StatusBody(msgspec.Struct):
     order_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(_REPORTABLE)})]
     update_time: Annotated[str, msgspec.Meta(extra_json_schema={"example": "2025-02-15 12:00:00"})]
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [PAID, *UNPAID]})] = ""
 
 
 class InventoryAnswerSerializer(serializers.Serializer):
@@ -94,6 +97,7 @@ class StateAnswerSerializer(serializers.Serializer):
     order_id = serializers.CharField()
     order_number = serializers.CharField()
     state = serializers.ChoiceField(OrderState.choices)
+    order_status = serializers.ChoiceField(ORDER_STATUSES)
 
 
 def enveloped(name: str, data: type[serializers.Serializer], example: dict[str, Any]) -> type[serializers.Serializer]:
@@ -119,7 +123,7 @@ LocNotificationAnswer = enveloped(
 LocStateAnswer = enveloped(
     "LocStateAnswer",
     StateAnswerSerializer,
-    {"order_id": "T20250215-1", "order_number": "1364935748662587", "state": "completed"},
+    {"order_id": "T20250215-1", "order_number": "1364935748662587", "state": "completed", "order_status": "已完成"},
 )
 
 
@@ -303,8 +307,8 @@ class UpdateStatusView(LocView):
         at = moment(body.update_time, "update_time")
         order = self.order(body.order_id)
         match body.order_status:
-            case "已支付" | "待发货":
-                return self._paid(order, body.order_status, at)
+            case "待支付" | "已支付" | "待发货":
+                return self._paid(order, body, at)
             case "已完成":
                 return complete(self, order)
             case "已取消":
@@ -316,20 +320,31 @@ class UpdateStatusView(LocView):
         raise LocError(Code.ILLEGAL_MOVE, message % {"status": body.order_status[:20]}, attr="order_status")
 
     @transaction.atomic
-    def _paid(self, order: Order, status: str, at: datetime) -> Response:
-        """Book that the merchant was paid, unless the order has its money already. Raises LocError."""
+    def _paid(self, order: Order, body: StatusBody, at: datetime) -> Response:
+        """Book that the merchant was paid, unless the order has its money already. Raises LocError and WrongFields."""
+        money = one_of(
+            body.payment_status or (UNPAID[0] if body.order_status == "待支付" else PAID),
+            [PAID, *UNPAID],
+            "payment_status",
+        )
+        if money != PAID and body.order_status != "待支付":
+            detail = _("%(status)s is said of an order that is paid.") % {"status": body.order_status}
+            raise WrongFields([FieldError("payment_status", "contradiction", detail)])
         order = lock_order(order.pk)
+        is_past = body.order_status == "待发货" and order.fulfilment_state != FulfilmentState.UNFULFILLED
         if order.state == OrderState.AWAITING_PAYMENT:
-            recording.record_external(order, at=at)
-            nudging.nudge("review")
-        elif order.state in OVER or (status == "待发货" and order.fulfilment_state != FulfilmentState.UNFULFILLED):
+            if money == PAID:
+                recording.record_external(order, at=at)
+                nudging.nudge("review")
+        elif order.state in OVER or is_past or money != PAID:
             message = _("The order is past that already: %(state)s.") % {"state": _state_shown(order)}
             raise LocError(Code.ILLEGAL_MOVE, message, attr="order_status")
         return answer(state_of(order))
 
 
 def _state_shown(order: Order) -> str:
-    return str(order.get_state_display() if order.state in OVER else order.get_fulfilment_state_display())
+    unshipped = order.fulfilment_state == FulfilmentState.UNFULFILLED
+    return str(order.get_state_display() if unshipped or order.state in OVER else order.get_fulfilment_state_display())
 
 
 def complete(view: LocView, order: Order) -> Response:
@@ -350,4 +365,10 @@ def complete(view: LocView, order: Order) -> Response:
 def state_of(order: Order) -> dict[str, str]:
     """The order's ids and state as it is now."""
     order = Order.objects.get(pk=order.pk)
-    return {"order_id": order.external_number, "order_number": order.number, "state": order.state}
+    word = order_status(order, Shipment.objects.of_order(order.pk))
+    return {
+        "order_id": order.external_number,
+        "order_number": order.number,
+        "state": order.state,
+        "order_status": word,
+    }
