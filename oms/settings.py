@@ -274,6 +274,8 @@ TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
+# Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
+CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)
 LEASE_SECONDS = env.int("OMS_LEASE_SECONDS", default=30)
 STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
 # How many batches of a stage one worker process has in hand at a time.

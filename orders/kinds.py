@@ -197,6 +197,22 @@ CANCEL_REQUESTED = event(
     tone="warning",
     icon="do_not_disturb_on",
 )
+CANCEL_GRANTED = event(
+    "cancel_granted",
+    _("The warehouses stopped everything that was to be cancelled: %(numbers)s."),
+    ("numbers",),
+    news={"order.cancel_granted": "The warehouses stopped everything; it is cancelled."},
+    tone="info",
+    icon="task_alt",
+)
+CANCEL_NOT_GRANTED = event(
+    "cancel_not_granted",
+    _("The order goes on: not everything could be stopped (%(numbers)s)."),
+    ("numbers",),
+    news={"order.cancel_refused": "A warehouse could not stop its part: the order goes on with what is left."},
+    tone="danger",
+    icon="running_with_errors",
+)
 UNITS_CANCELLED = event(
     "units_cancelled", story.tell_units, ("reason", "units"), tone="warning", icon="remove_shopping_cart"
 )
@@ -261,6 +277,14 @@ SUB_ORDER_CANCELLED = event(
     news={"sub_order.cancelled": "It was cancelled."},
     tone="danger",
     icon="block",
+)
+CANCEL_REFUSED = event(
+    "cancel_refused",
+    _("The warehouse could not stop sub-order %(number)s any more."),
+    ("number", "warehouse"),
+    private=("text",),
+    tone="danger",
+    icon="running_with_errors",
 )
 RECEIPT_CONFIRMED = event(
     "receipt_confirmed",

@@ -5,14 +5,16 @@ from typing import Any
 
 from django.db.models import F, Prefetch, QuerySet
 from django.urls import reverse as url_path
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from oms.common.door.api import ErrorsSerializer
 from orders import kinds, story
 from orders.api import examples
+from orders.api.serializers.cancellation import CancellationSerializer
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
+from orders.changing import cancellation
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.shares import SHARES
 from orders.timeline import changes_of
@@ -172,9 +174,10 @@ class OrderSerializer(OrderSummarySerializer):
     sub_orders = SubOrderPartSerializer(many=True)
     holds = HoldSerializer(many=True)
     timeline = EventSerializer(source="events", many=True)
+    cancellation = serializers.SerializerMethodField(help_text="Null where nobody cancelled it as a whole.")
 
     class Meta(OrderSummarySerializer.Meta):
-        fields = [*OrderSummarySerializer.Meta.fields, "lines", "sub_orders", "holds", "timeline"]
+        fields = [*OrderSummarySerializer.Meta.fields, "lines", "sub_orders", "holds", "timeline", "cancellation"]
 
     @staticmethod
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -189,6 +192,12 @@ class OrderSerializer(OrderSummarySerializer):
             Prefetch("sub_orders", SubOrderPartSerializer.prepare(SubOrder.objects.order_by("pk"))),
             Prefetch("holds", Hold.objects.only("order_id", *HoldSerializer.Meta.fields).order_by("pk")),
         )
+
+    @extend_schema_field(CancellationSerializer(allow_null=True))
+    def get_cancellation(self, order: Order) -> dict[str, Any] | None:
+        """What became of cancelling it."""
+        found = cancellation.read(order.events.all(), order.sub_orders.all())
+        return CancellationSerializer(found).data if found else None
 
 
 class PlacedOrderSerializer(serializers.Serializer):
