@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 # pytest-django loads the settings named in the environment before it reads this file. Where nothing names a server,
@@ -22,6 +23,10 @@ import django
 
 from oms.embedded import CHECKOUT, attach
 from oms.embedded.management.commands.prepare import compile_translations
+
+# Whether an example is right does not depend on how busy the machine is.
+hypothesis.settings.register_profile("oms", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("oms")
 
 os.environ.setdefault("OMS_DATA_DIR", str(CHECKOUT / "var" / "test"))
 os.environ.setdefault("DEBUG", "1")

@@ -21,6 +21,9 @@ QUEUE = Queue(Order, f"q.state = '{OrderState.IN_REVIEW}' AND q.open_holds = 0")
 # What a rule acts under: its name, or its kind where nobody gave it one (`orders.reviewing.words`).
 _RULE = "coalesce(nullif(r.name, ''), r.kind)"
 
+# Beyond so many orders a velocity rule counts no further: a flood of one buyer would cost its square.
+_MOST_COUNTED = 1000
+
 # Each rule's hits among the orders of the batch: order, rule, and the figures that broke the limit. A velocity rule
 # counts the orders up to and including this one, so the orders within the limit pass and the next is held.
 _HITS = rf"""
@@ -43,10 +46,13 @@ _HITS = rf"""
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'buyer_velocity'
     CROSS JOIN LATERAL (
-        SELECT count(*) FROM orders_order p
-        WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id
-          AND p.state <> '{OrderState.CANCELLED}'
-          AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+        SELECT count(*) FROM (
+            SELECT FROM orders_order p
+            WHERE p.buyer_reference = o.buyer_reference AND p.channel_id = o.channel_id
+              AND p.state <> '{OrderState.CANCELLED}'
+              AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+            LIMIT greatest(r.max_orders + 1, {_MOST_COUNTED})
+        ) AS counted
     ) AS n
     WHERE n.count > r.max_orders
   UNION ALL
@@ -54,9 +60,12 @@ _HITS = rf"""
     FROM fresh o
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'address_velocity'
     CROSS JOIN LATERAL (
-        SELECT count(*) FROM orders_order p
-        WHERE p.address_key = o.address_key AND p.state <> '{OrderState.CANCELLED}'
-          AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+        SELECT count(*) FROM (
+            SELECT FROM orders_order p
+            WHERE p.address_key = o.address_key AND p.state <> '{OrderState.CANCELLED}'
+              AND p.ordered_at > o.ordered_at - make_interval(mins => r.window_minutes) AND p.ordered_at <= o.ordered_at
+            LIMIT greatest(r.max_orders + 1, {_MOST_COUNTED})
+        ) AS counted
     ) AS n
     WHERE n.count > r.max_orders
   UNION ALL

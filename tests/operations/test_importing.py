@@ -50,7 +50,7 @@ def test_the_first_page_shows_what_would_come_of_it_and_stores_nothing(clerk: Cl
 
     assert "Would be imported" in page
     assert "row 3, SKU: Merchant" in page
-    assert "There is no such province, city and district" in page
+    assert "北京市 has no district 无名区" in page
     assert not Order.objects.exists()
     assert Job.objects.get().state == JobState.DRAFT
     finish()

@@ -1,0 +1,202 @@
+"""Stages without a queue of their own: what waits for them, and since when."""
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+
+from inventory import receiving
+from logistics.warehouses import stopping
+from logistics.warehouses.adapters import Answer
+from oms import figures, probes, tasks
+from oms.common.models import InboundFact
+from oms.common.work import heartbeat
+from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
+from orders.changing.cancelling import cancel_order
+from orders.models import Order
+from orders.reviewing import holds
+from payments.owing import balancing
+from payments.taking import requesting
+from tests import factories, fakes, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_read_anew() -> None:
+    figures.forget()
+    probes.DATABASE.forget()
+    probes.BROKER.forget()
+    probes._migrated_until = 0.0
+
+
+def sample(name: str, **labels: str) -> float:
+    """The value of a metric at /metrics; 0 where it was never counted."""
+    text = Client().get("/metrics").content.decode()
+    for line in text.splitlines():
+        if line.startswith((f"{name} ", f"{name}{{")) and all(
+            f'{key}="{value}"' in line for key, value in labels.items()
+        ):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def age_all_orders(seconds: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orders_order SET ready_at = now() - make_interval(secs => %s)", [seconds])
+
+
+def age(table: str, column: str, seconds: float = 301) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET {column} = now() - make_interval(secs => %s) WHERE {column} IS NOT NULL", [seconds]
+        )
+
+
+def leave_a_notice(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.ask_for_payment()
+    steps.notify(f"{order.number}-P1", str(order.payable_amount))
+    age("common_inboundfact", "ready_at")
+
+
+def leave_a_warehouse_fact(shop: factories.Shop) -> None:
+    steps.tell(steps.work_of(steps.released(shop.place_order(payment_method="cod"))), "accepted")
+    age("common_inboundfact", "ready_at")
+
+
+def leave_a_scan(shop: factories.Shop) -> None:
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+    steps.carrier_says(shipment, [steps.scan_of(shipment, "collected")])
+    age("common_inboundfact", "ready_at")
+
+
+def leave_an_arrival(shop: factories.Shop) -> None:
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 5, actor="li")
+    age("inventory_stock", "wakes_backorders_since")
+
+
+def leave_a_delivery(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    steps.scan(steps.shipped(order), "signed")
+    age("orders_suborder", "delivered_at", 301 + settings.COMPLETE_AFTER_SECONDS / settings.TIME_SPEED)
+
+
+def leave_the_books(shop: factories.Shop) -> None:
+    cancel_order(shop.place_order().pk, reason="x", actor=steps.STAFF)
+    age("orders_order", "owed_changed_since")
+
+
+def leave_an_unpaid_order(shop: factories.Shop) -> None:
+    shop.place_order()
+    age("orders_order", "pay_by")
+
+
+def leave_a_late_parcel(shop: factories.Shop) -> None:
+    steps.shipped(shop.place_order(payment_method="cod"))
+    age("logistics_shipment", "next_event_due")
+
+
+def leave_a_silent_refund(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    cancel_order(order.pk, reason="x", actor=steps.STAFF)
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(balancing.run, requesting.refund)
+    age("payments_refund", "ready_at", 301 + requesting.REFUND_SILENCE.total_seconds())
+
+
+def leave_an_unanswered_cancellation(shop: factories.Shop) -> None:
+    order = shop.place_order(payment_method="cod")
+    steps.released(order)
+    cancel_order(order.pk, reason="x", actor=steps.STAFF)
+    with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, is_later=True))):
+        factories.run(stopping.pass_on, stopping.run, balancing.run)
+    age("orders_hold", "opened_at", 301 + settings.CANCEL_ANSWER_SECONDS / settings.TIME_SPEED)
+
+
+def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
+    shop.place_order()
+    factories.run(requesting.intend, requesting.request)
+    age("common_sandboxjob", "due_at")
+
+
+LEFT_WORK = {
+    "payment_facts": leave_a_notice,
+    "warehouse_facts": leave_a_warehouse_fact,
+    "carrier_facts": leave_a_scan,
+    "wake": leave_an_arrival,
+    "complete": leave_a_delivery,
+    "owing": leave_the_books,
+    "expire_unpaid": leave_an_unpaid_order,
+    "watch": leave_a_late_parcel,
+    "chase_refunds": leave_a_silent_refund,
+    "chase_cancellations": leave_an_unanswered_cancellation,
+    "sandbox": leave_an_answer_of_the_sandbox,
+}
+
+
+def test_every_stage_is_watched() -> None:
+    assert {stage.stage for stage in figures.stage_figures()} == {stage.name for stage in PIPELINE_AND_WEBHOOKS}
+    assert set(LEFT_WORK) == {stage.name for stage in PIPELINE if stage.queue is None}
+
+
+@pytest.mark.parametrize("stage", sorted(LEFT_WORK))
+def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_its_work(
+    stage: str, shop: factories.Shop
+) -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    assert Client().get("/health/progress").json()["stages"][stage]["waiting"] == 0
+    LEFT_WORK[stage](shop)
+
+    answer = Client().get("/health/progress")
+
+    assert answer.status_code == 503
+    assert answer.json()["stuck"] == [stage]
+    assert answer.json()["stages"][stage]["waiting"] == 1
+    assert 301 <= answer.json()["stages"][stage]["oldest_seconds"] < 330
+    assert sample("oms_stage_waiting", stage=stage) == 1
+    assert sample("oms_stage_oldest_seconds", stage=stage) > sample("oms_stage_late_seconds", stage=stage)
+
+    tasks.run_stage(stage)
+
+    assert Client().get("/health/progress").json()["stuck"] == []
+
+
+@pytest.mark.parametrize("stage", ["complete", "owing"])
+def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    LEFT_WORK[stage](shop)
+    Order.objects.update(needs_person_since="2026-01-01T00:00:00Z")
+
+    answer = Client().get("/health/progress").json()
+
+    assert answer["stuck"] == []
+    assert (answer["stages"][stage]["waiting"], answer["stages"][stage]["needing_person"]) == (0, 1)
+
+
+@pytest.mark.parametrize("stage", ["payment_facts", "warehouse_facts", "carrier_facts"])
+def test_facts_that_a_person_must_look_at_do_not_make_their_stage_stuck(stage: str, shop: factories.Shop) -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    LEFT_WORK[stage](shop)
+    InboundFact.objects.update(needs_person_since="2026-01-01T00:00:00Z")
+
+    answer = Client().get("/health/progress").json()
+
+    assert answer["stuck"] == []
+    figures_of_it = answer["stages"][stage]
+    assert (figures_of_it["waiting"], figures_of_it["needing_person"]) == (0, 1)
+
+
+def test_an_order_that_was_held_is_late_only_from_its_release_on(shop: factories.Shop) -> None:
+    heartbeat.beat(heartbeat.SWEEP)
+    leave_an_unpaid_order(shop)
+    hold = holds.hold_order(Order.objects.get().pk, reason="x", actor=steps.STAFF)
+    assert Client().get("/health/progress").json()["stages"]["expire_unpaid"]["waiting"] == 0
+
+    holds.release_hold(hold.pk, actor=steps.STAFF, note="")
+
+    answer = Client().get("/health/progress").json()
+    assert answer["stages"]["expire_unpaid"]["waiting"] == 1
+    assert answer["stuck"] == []
