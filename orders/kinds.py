@@ -191,7 +191,7 @@ CANCELLED = event(
 )
 CANCEL_REQUESTED = event(
     "cancel_requested",
-    _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s."),
+    story.tell_cancel_request,
     ("reason", "numbers"),
     news={"order.cancel_requested": "The warehouses are asked to stop."},
     tone="warning",

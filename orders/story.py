@@ -25,7 +25,8 @@ CHANGED_WORDS: Words = {
 # Reasons and notes that the system writes; people type theirs.
 REASONS = Codebook()
 NOT_PAID_IN_TIME = "not_paid_in_time"
-REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time.")})
+CANCELLED_BY_MERCHANT = "cancelled_by_merchant"
+REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time."), CANCELLED_BY_MERCHANT: _("Cancelled by the merchant.")})
 
 
 class Data(dict[str, Any]):
@@ -73,6 +74,12 @@ def tell_unknown(code: str, data: dict[str, Any] | None) -> str:
 def tell_cancellation(data: Data) -> str:
     """Why the order was cancelled."""
     return gettext("The order was cancelled: %(reason)s") % {"reason": REASONS.word(str(data["reason"]))}
+
+
+def tell_cancel_request(data: Data) -> str:
+    """Why the order is to be cancelled, and which of its parts a warehouse has."""
+    sentence = _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s.")
+    return fill(sentence, {**data, "reason": REASONS.word(str(data["reason"]))})
 
 
 def tell_split(data: Data) -> str:

@@ -1,10 +1,12 @@
 """What answers of the LOC interface say: reasons, fields, words and language; and what may be said twice."""
 
 import pytest
+from django.utils import translation
 
+from orders import kinds
 from orders.fulfilling import allocating
 from orders.models import BuyerNotification, Order, SubOrder
-from orders.reviewing import holds
+from orders.reviewing import holds, words
 from tests import factories, steps
 from tests.api.samples import virtual_sku
 from tests.api.test_loc import TIME, chaoyang, create, create_virtual, post, refusal, status
@@ -118,3 +120,8 @@ def test_a_cancellation_that_a_warehouse_must_answer_says_so(api, shop):
     assert (asked["message"], asked["data"]["order_status"]) == ("已向仓库申请取消，等待答复", "取消中")
     assert post(api, "order/update_status", body).json() == asked
     assert status(api)["order_status"] == "取消中"
+    order = Order.objects.get()
+    assert (order.cancel_reason, words.why(order.holds.get())) == ("cancelled_by_merchant", "取消：商家取消。")
+    with translation.override("en"):
+        told = kinds.tell(order.events.get(kind="cancel_requested"))
+    assert told.startswith("Cancellation requested (Cancelled by the merchant.); the warehouse is asked about ")

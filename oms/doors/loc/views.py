@@ -20,6 +20,7 @@ from oms.common.work import nudging
 from oms.doors.loc.base import PAID, UNPAID, Code, LocError, LocView, answer, moment, one_of, read
 from oms.doors.loc.models import LocMessage
 from oms.doors.loc.words import ORDER_STATUSES, order_status
+from orders import story
 from orders.changing import cancelling
 from orders.fulfilling import completing
 from orders.locking import lock_order
@@ -313,7 +314,7 @@ class UpdateStatusView(LocView):
                 return complete(self, order)
             case "已取消":
                 if order.state != OrderState.CANCELLED and not order.cancel_requested_at:
-                    reason = body.reason.strip() or _("Cancelled by the merchant.")
+                    reason = body.reason.strip() or story.CANCELLED_BY_MERCHANT
                     order = cancelling.cancel_order(order.pk, reason=reason, actor=self.actor)
                 return answer(state_of(order), "已向仓库申请取消，等待答复" if order.cancel_requested_at else "成功")
         message = _("%(status)s cannot be reported: it follows from warehouse, carrier and payment.")

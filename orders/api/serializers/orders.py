@@ -78,7 +78,7 @@ class EventSerializer(serializers.ModelSerializer):
         kind = kinds.known().get(event.kind)
         shown = (kind and kind.public) or frozenset()
         data = {key: value for key, value in (event.data or {}).items() if key in shown}
-        if event.kind == kinds.CANCELLED.code and "reason" in data:
+        if event.kind in (kinds.CANCELLED.code, kinds.CANCEL_REQUESTED.code) and "reason" in data:
             data["reason"] = story.REASONS.word(data["reason"])
         return data
 
