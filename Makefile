@@ -73,7 +73,7 @@ $(BIN)/python:
 
 # --- Checks: `make --keep-going lint` runs them all even if one fails ---------------------------------------------------
 
-LINTS := ruff format imports types templates translations states locks
+LINTS := ruff format imports types templates translations states migrations locks
 .PHONY: $(LINTS:%=lint-%)
 
 lint: $(LINTS:%=lint-%)
@@ -101,6 +101,9 @@ lint-translations:
 
 lint-states:
 	$(MANAGE) draw_states --check
+
+lint-migrations:
+	$(MANAGE) makemigrations --check --dry-run
 
 # A lock names packages and hashes only: the address of some machine's package index would be useless elsewhere.
 lint-locks:

@@ -25,7 +25,8 @@ from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.models import ApiCredential, Merchant, MerchantUser
-from orders.models import Order, SubOrder
+from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models.sub_order import HOLDING_STOCK
 
 
 def merchant_of(request: HttpRequest) -> Merchant | None:
@@ -88,13 +89,10 @@ def _figures(merchant: Merchant) -> list[tuple[str, int]]:
     orders = Order.objects.visible_to(merchant)
     parts = SubOrder.objects.visible_to(merchant)
     return [
-        (_("Orders waiting for payment"), orders.filter(state="awaiting_payment").count()),
-        (_("Orders in review"), orders.filter(state="in_review").count()),
-        (
-            _("Sub-orders to ship"),
-            parts.filter(state__in=["allocated", "released", "accepted", "picking", "packed"]).count(),
-        ),
-        (_("Sub-orders waiting for stock"), parts.filter(state="backordered").count()),
+        (_("Orders waiting for payment"), orders.filter(state=OrderState.AWAITING_PAYMENT).count()),
+        (_("Orders in review"), orders.filter(state=OrderState.IN_REVIEW).count()),
+        (_("Sub-orders to ship"), parts.filter(state__in=HOLDING_STOCK).count()),
+        (_("Sub-orders waiting for stock"), parts.filter(state=SubOrderState.BACKORDERED).count()),
     ]
 
 

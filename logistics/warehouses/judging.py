@@ -80,7 +80,11 @@ class Course:
             return self._go_on(notice, report) if self.is_current else self._go_on_all_the_same(notice, report)
         if notice is Notice.REFUSED:
             return self._refuse(report)
-        return self._stop(report) if notice is Notice.STOPPED else self._do_not_stop(report)
+        if notice is Notice.STOPPED:
+            return self._stop(report)
+        if notice is Notice.NOT_STOPPED:
+            return self._do_not_stop(report)
+        raise NotImplementedError(f"nobody says what the notice {notice} comes to")
 
     def _go_on(self, notice: Notice, report: Report) -> Verdict:
         is_news = self._reach(_REACHED[notice])

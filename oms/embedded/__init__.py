@@ -27,6 +27,7 @@ COMMANDS_WITHOUT_DATABASE = {
     "findstatic",
     "help",
     "makemessages",
+    "makemigrations",  # it only warns that it could not look at the database
     "spectacular",
     "startapp",
     "startproject",

@@ -21,5 +21,11 @@ def test_a_protocol_has_an_adapter_for_every_kind_of_system_that_speaks_it(proto
     assert ASKS[kind](Connection(code="x", name="x", kind=kind, protocol=protocol))
 
 
+@pytest.mark.parametrize("modules", [warehouses._MODULES, carriers._MODULES], ids=["warehouses", "carriers"])
+def test_an_adapter_speaks_a_protocol_that_staff_can_choose(modules):
+    """One whose module no app imports would be missing from the form, and its callbacks not found."""
+    assert modules.keys() <= protocols.known().keys()
+
+
 def test_a_connection_of_each_kind_can_be_made():
     assert {kind for _protocol, kind in CHOICES} == set(ASKS)

@@ -22,7 +22,8 @@ STEPS: list[tuple[Notice, float | None]] = [
     (Notice.PACKED, None),
     (Notice.SHIPPED, None),
 ]
-PACKED_STEP = 3
+# What was packed cannot be stopped any more.
+PACKED_STEP = 1 + [notice for notice, _after in STEPS].index(Notice.PACKED)
 ACCEPTS_AFTER, SHIPS_AFTER, COLLECTS_AFTER = 0.2 * HOUR, 1 * HOUR, 4 * HOUR
 # The carrier of warehouses that bring their own waybills.
 OWN_CARRIER = "SF"
