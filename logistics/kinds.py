@@ -86,14 +86,6 @@ WAREHOUSE_SHIPPED = event(
     icon="local_shipping",
     for_buyer=True,
 )
-CANCEL_REFUSED = event(
-    "cancel_refused",
-    _("The warehouse could not stop sub-order %(number)s any more."),
-    ("number", "warehouse"),
-    private=("text",),
-    tone="danger",
-    icon="running_with_errors",
-)
 RELEASE_UNDONE = event(
     "release_undone",
     _("The warehouse got sub-order %(number)s after its cancellation, and was told to drop it."),

@@ -28,7 +28,14 @@ CHANGED_WORDS: Words = {
 REASONS = Codebook()
 NOT_PAID_IN_TIME = "not_paid_in_time"
 CHANNEL_CHANGED_THE_PRICE = "channel_changed_the_price"
-REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time."), CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price.")})
+CANCELLED_BY_MERCHANT = "cancelled_by_merchant"
+REASONS.add(
+    {
+        NOT_PAID_IN_TIME: _("Not paid in time."),
+        CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price."),
+        CANCELLED_BY_MERCHANT: _("Cancelled by the merchant."),
+    }
+)
 
 
 class Data(dict[str, Any]):
@@ -76,6 +83,12 @@ def tell_unknown(code: str, data: dict[str, Any] | None) -> str:
 def tell_cancellation(data: Data) -> str:
     """Why the order was cancelled."""
     return gettext("The order was cancelled: %(reason)s") % {"reason": REASONS.word(str(data["reason"]))}
+
+
+def tell_cancel_request(data: Data) -> str:
+    """Why the order is to be cancelled, and which of its parts a warehouse has."""
+    sentence = _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s.")
+    return fill(sentence, {**data, "reason": REASONS.word(str(data["reason"]))})
 
 
 def tell_split(data: Data) -> str:

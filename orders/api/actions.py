@@ -68,14 +68,18 @@ class CancelView(OrderScopedView):
         operation_id="cancel_order",
         summary="Cancel an order, or some of its units",
         description=(
-            "Without `lines` the whole order: at once before it is sent to a warehouse; after that the warehouse is"
-            " asked, and `cancel_requested_at` is set until it answers. With `lines` the units named, which must not be"
-            " sent yet: their money goes back by the shares that the apportionment gave them. Before the order is split"
-            " the units are kept in `units_to_cancel` and leave with the split."
+            "Without `lines` the whole order: at once before it is sent to a warehouse, answered with 200. After that"
+            " the warehouse is asked, and the answer is 202: `cancellation` says what is asked of whom and until when;"
+            " the webhooks `order.cancel_granted` and `order.cancel_refused` tell how it ended. With `lines` the units"
+            " named, which must not be sent yet: their money goes back by the shares that the apportionment gave them."
+            " Before the order is split the units are kept in `units_to_cancel` and leave with the split."
         ),
         tags=["orders"],
         request=CancelSerializer,
-        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+        responses={
+            200: OpenApiResponse(OrderSerializer, "It is done; the order as it is now."),
+            202: OpenApiResponse(OrderSerializer, "A warehouse is asked; the order as it is until it answers."),
+        },
     )
     def post(self, request: Request, number: str) -> Response:
         """Cancel."""
@@ -83,14 +87,17 @@ class CancelView(OrderScopedView):
         order_id = self.order_id(number)
         body = read_body(CancelSerializer, request)
         reason, lines = body.validated_data["reason"], body.validated_data.get("lines")
+        done = status.HTTP_200_OK
         if lines is None:
-            cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
+            order = cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
+            if order.cancel_requested_at:
+                done = status.HTTP_202_ACCEPTED
         else:
             units = self._by_position(order_id, lines)
             if len(units) < len(lines):
                 raise InvalidInput([FieldError("lines", "repeated", _("Name each line once."))])
             cancelling_units.cancel_units(order_id, units, reason=reason, actor=self.actor, version=version)
-        return self.order_response(order_id)
+        return self.order_response(order_id, done)
 
     @staticmethod
     def _by_position(order_id: int, lines: Sequence[Mapping[str, Any]]) -> dict[int, int]:

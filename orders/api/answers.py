@@ -107,6 +107,7 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
             _event(at, "received", actor, order.state),
             *([_event(at, "held", actor, "")] if checked.question else []),
         ],
+        "cancellation": None,
     }
 
 

@@ -266,6 +266,15 @@ ORDER = {
     "sub_orders": [{"number": f"{_NUMBER}-1", **_PART}],
     "holds": [],
     "timeline": EVENTS,
+    "cancellation": None,
+}
+
+CANCELLATION = {
+    "state": "asked",
+    "asked_at": "2026-01-02T10:12:30.401822+08:00",
+    "answered_at": None,
+    "deadline": "2026-01-02T14:12:30.401822+08:00",
+    "asked": [{"sub_order": f"{_NUMBER}-1", "warehouse": "POP01-WH", "state": "asked", "answered_at": None}],
 }
 
 AMOUNTS: dict[str, Any] = {

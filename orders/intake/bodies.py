@@ -197,12 +197,7 @@ def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody 
 
 def line_key(line: LineBody) -> tuple[Any, ...]:
     """What tells a line from the others of its order, wherever it stands among them."""
-    return (line_id(line), line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
-
-
-def line_id(line: LineBody) -> str:
-    """The caller's own id of the line; empty where it gave none."""
-    return getattr(line, "id", "")
+    return (line.id, line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
 
 
 def _repeated_key(raw: bytes) -> FieldError | None:

@@ -12,8 +12,10 @@ from rest_framework.request import Request
 from oms.common.door.api import ErrorsSerializer
 from orders import kinds, story
 from orders.api import examples
+from orders.api.serializers.cancellation import CancellationSerializer
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
 from orders.api.serializers.terms import COLUMNS, InvoiceRequestSerializer, TermsFields, invoice_of
+from orders.changing import cancellation
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.amounts import Bearer
 from orders.models.shares import SHARES
@@ -95,7 +97,7 @@ class EventSerializer(serializers.ModelSerializer):
         kind = kinds.known().get(event.kind)
         shown = (kind and kind.public) or frozenset()
         data = {key: value for key, value in (event.data or {}).items() if key in shown}
-        if event.kind == kinds.CANCELLED.code and "reason" in data:
+        if event.kind in (kinds.CANCELLED.code, kinds.CANCEL_REQUESTED.code) and "reason" in data:
             data["reason"] = story.REASONS.word(data["reason"])
         return data
 
@@ -218,9 +220,13 @@ class OrderSerializer(OrderSummarySerializer):
     sub_orders = SubOrderPartSerializer(many=True)
     holds = HoldSerializer(many=True)
     timeline = EventSerializer(source="events", many=True)
+    cancellation = serializers.SerializerMethodField(help_text="Null where nobody cancelled it as a whole.")
 
     class Meta(OrderSummarySerializer.Meta):
-        fields = [*OrderSummarySerializer.Meta.fields, "lines", "invoice", "sub_orders", "holds", "timeline"]
+        fields = [
+            *OrderSummarySerializer.Meta.fields,
+            *("lines", "invoice", "sub_orders", "holds", "timeline", "cancellation"),
+        ]
 
     @extend_schema_field(InvoiceRequestSerializer(allow_null=True))
     def get_invoice(self, order: Order) -> dict[str, str] | None:
@@ -241,6 +247,12 @@ class OrderSerializer(OrderSummarySerializer):
             Prefetch("sub_orders", SubOrderPartSerializer.prepare(SubOrder.objects.order_by("pk"))),
             Prefetch("holds", Hold.objects.only("order_id", *HoldSerializer.Meta.fields).order_by("pk")),
         )
+
+    @extend_schema_field(CancellationSerializer(allow_null=True))
+    def get_cancellation(self, order: Order) -> dict[str, Any] | None:
+        """What became of cancelling it."""
+        found = cancellation.read(order.events.all(), order.sub_orders.all())
+        return CancellationSerializer(found).data if found else None
 
 
 class PlacedOrderSerializer(serializers.Serializer):
