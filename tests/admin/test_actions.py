@@ -47,7 +47,7 @@ def test_hold_and_release(boss: Client, order: Order) -> None:
     assert Order.objects.get(pk=order.pk).open_holds == 0
     event = OrderEvent.objects.get(order=order, kind="hold_released")
     assert event.actor_kind == "staff"
-    assert event.data == {"reason": "address unclear", "note": "asked"}
+    assert event.data == {"hold": "staff", "reason": "address unclear", "note": "asked"}
 
 
 def test_cancel(boss: Client, order: Order) -> None:

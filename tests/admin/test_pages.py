@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import Warehouse
+from inventory.models import Region, Warehouse
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import outbound
@@ -59,7 +59,6 @@ READ_ONLY = (
     "logistics.warehouseorder",
     "logistics.logisticsalert",
     "inventory.stockmovement",
-    "inventory.region",
     "common.job",
     "common.outboundstop",
     "common.ticket",
@@ -162,6 +161,18 @@ def test_what_services_write_is_only_read(world: None, boss: Client, label: str)
     assert boss.get(reverse(f"{prefix}_add")).status_code == 403
     assert boss.post(reverse(f"{prefix}_change", args=[row.pk]), {"state": "x"}).status_code in (403, 405)
     assert boss.post(reverse(f"{prefix}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_of_a_region_only_whether_it_is_served_is_changed(world: None, boss: Client) -> None:
+    region = Region.objects.get(code="110101")
+    assert boss.get("/admin/inventory/region/add/").status_code == 403
+    assert boss.post("/admin/inventory/region/110101/delete/", {"post": "yes"}).status_code == 403
+
+    boss.post("/admin/inventory/region/110101/change/", {"province": "x", "city": "x", "district": "x"})
+
+    changed = Region.objects.get(code="110101")
+    assert (changed.province, changed.city, changed.district) == (region.province, region.city, region.district)
+    assert (region.is_served, changed.is_served) == (True, False)
 
 
 def test_delivered_codes_are_not_shown_to_staff(world: None, boss: Client) -> None:
