@@ -77,7 +77,10 @@ def load_folder(folder: Path, *, progress: Progress) -> list[Loaded]:
 
 def _load_merchants(path: Path, progress: Progress) -> Loaded:
     result, merchants = Loaded(path.name), []
+    updated = ["name", "kind", "settlement_days", "commission_rate"]
     for line, row in _rows(path, progress):
+        if "accepts_cod" in row and "accepts_cod" not in updated:
+            updated.append("accepts_cod")
         try:
             merchant = Merchant(
                 code=row["code"],
@@ -85,6 +88,7 @@ def _load_merchants(path: Path, progress: Progress) -> Loaded:
                 kind=Merchant.Kind(row["kind"]),
                 settlement_days=int(row["settlement_days"]),
                 commission_rate=Decimal(row["commission_rate"]),
+                accepts_cod=_accepts_cod(row),
             )
         except (KeyError, ValueError, InvalidOperation) as error:
             result.refuse(line, _reason(error))
@@ -94,10 +98,18 @@ def _load_merchants(path: Path, progress: Progress) -> Loaded:
         merchants,
         update_conflicts=True,
         unique_fields=["code"],
-        update_fields=["name", "kind", "settlement_days", "commission_rate"],
+        update_fields=updated,
     )
     result.rows = len(merchants)
     return result
+
+
+def _accepts_cod(row: Mapping[str, str]) -> bool | None:
+    """As the file says; None where it says nothing: the merchant's kind decides. Raises ValueError."""
+    text = row.get("accepts_cod", "")
+    if text.lower() not in ("", "true", "false"):
+        raise ValueError(f"accepts_cod must be true or false, not {text}")
+    return text.lower() == "true" if text else None
 
 
 def _load_regions(path: Path, progress: Progress) -> Loaded:

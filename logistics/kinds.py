@@ -7,12 +7,23 @@ from logistics.models import LogisticsAlert, ShipmentState
 from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
+from orders.models.terms import CarrierClass, UnmetWish
 
 
 def _tell_refusal(data: story.Data) -> str:
     if data.get("text"):
         return gettext("Warehouse %(warehouse)s refused sub-order %(number)s: %(text)s") % data
     return gettext("Warehouse %(warehouse)s refused sub-order %(number)s.") % data
+
+
+def _tell_unmet_wish(data: story.Data) -> str:
+    values = {
+        "number": data["number"],
+        "wished": story.word(dict(CarrierClass.choices), data["wished"]),
+        "carrier": data["carrier"],
+        "why": story.word(dict(UnmetWish.choices), data["why"]),
+    }
+    return gettext("Sub-order %(number)s goes by %(carrier)s, though %(wished)s was wished for: %(why)s.") % values
 
 
 RELEASED = event(
@@ -75,14 +86,6 @@ WAREHOUSE_SHIPPED = event(
     icon="local_shipping",
     for_buyer=True,
 )
-CANCEL_REFUSED = event(
-    "cancel_refused",
-    _("The warehouse could not stop sub-order %(number)s any more."),
-    ("number", "warehouse"),
-    private=("text",),
-    tone="danger",
-    icon="running_with_errors",
-)
 RELEASE_UNDONE = event(
     "release_undone",
     _("The warehouse got sub-order %(number)s after its cancellation, and was told to drop it."),
@@ -106,6 +109,20 @@ WAYBILL_REFUSED = event(
     private=("text",),
     tone="warning",
     icon="barcode",
+)
+CARRIER_WISH_UNMET = event(
+    "carrier_wish_unmet",
+    _tell_unmet_wish,
+    ("number", "wished", "carrier", "why"),
+    tone="warning",
+    icon="alt_route",
+)
+RECEIVER_DECODED = event(
+    "receiver_decoded",
+    _("Sub-order %(number)s: the platform was asked who receives parcel %(parcel)s, for %(carrier)s."),
+    ("number", "parcel", "carrier"),
+    tone="muted",
+    icon="key",
 )
 DELIVERED = event(
     "delivered",

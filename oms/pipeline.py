@@ -11,6 +11,7 @@ from logistics.watching import alerts
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
+from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.reviewing import deciding
 from payments.owing import balancing
@@ -47,6 +48,7 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
+    chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
     tracking.STAGE,

@@ -279,6 +279,8 @@ APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
 if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
     raise ImproperlyConfigured("OMS_APPORTIONMENT_POLICY is neither whole_yuan nor fen.")
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
+# Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
+CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)
 LEASE_SECONDS = env.int("OMS_LEASE_SECONDS", default=30)
 STAGE_BATCH = env.int("OMS_STAGE_BATCH", default=1000)
 # How many batches of a stage one worker process has in hand at a time.

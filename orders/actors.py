@@ -42,6 +42,7 @@ name_actors(
         "wake": _("Wake backorders"),
         "allocate": _("Choose warehouse, reserve stock"),
         "complete": _("Complete"),
+        "chase_cancellations": _("Ask after cancellations"),
         "fulfilment": _("Follow the sub-orders"),
         "import_orders": _("Import of a file"),
         "load_data": _("Import of reference data"),

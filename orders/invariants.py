@@ -200,6 +200,15 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "presale_waits_for_the_date_of_its_order",
+        "Every sub-order has the date of its order before which nothing is shipped, and none was sent before it.",
+        """
+        SELECT s.number, s.ship_not_before, t.ship_not_before, s.released_at
+        FROM orders_suborder s LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+        WHERE s.ship_not_before IS DISTINCT FROM t.ship_not_before OR s.released_at < s.ship_not_before
+        """,
+    ),
+    Invariant(
         "who_sleeps_waits_for_stock",
         "A backordered sub-order that sleeps and is not held waits at the warehouses that sourcing named.",
         f"""

@@ -191,11 +191,27 @@ CANCELLED = event(
 )
 CANCEL_REQUESTED = event(
     "cancel_requested",
-    _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s."),
+    story.tell_cancel_request,
     ("reason", "numbers"),
     news={"order.cancel_requested": "The warehouses are asked to stop."},
     tone="warning",
     icon="do_not_disturb_on",
+)
+CANCEL_GRANTED = event(
+    "cancel_granted",
+    _("The warehouses stopped everything that was to be cancelled: %(numbers)s."),
+    ("numbers",),
+    news={"order.cancel_granted": "The warehouses stopped everything; it is cancelled."},
+    tone="info",
+    icon="task_alt",
+)
+CANCEL_NOT_GRANTED = event(
+    "cancel_not_granted",
+    _("The order goes on: not everything could be stopped (%(numbers)s)."),
+    ("numbers",),
+    news={"order.cancel_refused": "A warehouse could not stop its part: the order goes on with what is left."},
+    tone="danger",
+    icon="running_with_errors",
 )
 UNITS_CANCELLED = event(
     "units_cancelled", story.tell_units, ("reason", "units"), tone="warning", icon="remove_shopping_cart"
@@ -203,6 +219,7 @@ UNITS_CANCELLED = event(
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
+MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
 NOTE = event("note", _("Note: %(text)s"), None, private=("text",), tone="muted", icon="edit_note")
 MERCHANT_NOTE = event(
     "merchant_note", _("Note of the merchant: %(text)s"), ("text",), tone="muted", icon="sticky_note_2"
@@ -262,12 +279,27 @@ SUB_ORDER_CANCELLED = event(
     tone="danger",
     icon="block",
 )
+CANCEL_REFUSED = event(
+    "cancel_refused",
+    _("The warehouse could not stop sub-order %(number)s any more."),
+    ("number", "warehouse"),
+    private=("text",),
+    tone="danger",
+    icon="running_with_errors",
+)
 RECEIPT_CONFIRMED = event(
     "receipt_confirmed",
     _("The buyer confirmed the receipt of sub-order %(number)s."),
     ("number", "warehouse"),
     tone="success",
     icon="thumb_up",
+)
+RECEIPT_NOT_CONFIRMED = event(
+    "receipt_not_confirmed",
+    _("The merchant says that the buyer has not confirmed the receipt."),
+    (),
+    tone="warning",
+    icon="thumb_down",
 )
 SUB_ORDER_COMPLETED = event(
     "sub_order_completed",

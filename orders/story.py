@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
 from oms.common.codebook import Codebook
+from orders.models.terms import Flag
 
 Words = Mapping[str, Promise | str]
 
@@ -20,13 +21,21 @@ CHANGED_WORDS: Words = {
     "region": _("region"),
     "region_code": _("region code"),
     "address": _("address"),
+    "seller_memo": _("seller's memo"),
 }
 
 # Reasons and notes that the system writes; people type theirs.
 REASONS = Codebook()
 NOT_PAID_IN_TIME = "not_paid_in_time"
 CHANNEL_CHANGED_THE_PRICE = "channel_changed_the_price"
-REASONS.add({NOT_PAID_IN_TIME: _("Not paid in time."), CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price.")})
+CANCELLED_BY_MERCHANT = "cancelled_by_merchant"
+REASONS.add(
+    {
+        NOT_PAID_IN_TIME: _("Not paid in time."),
+        CHANNEL_CHANGED_THE_PRICE: _("The channel changed the price."),
+        CANCELLED_BY_MERCHANT: _("Cancelled by the merchant."),
+    }
+)
 
 
 class Data(dict[str, Any]):
@@ -76,6 +85,12 @@ def tell_cancellation(data: Data) -> str:
     return gettext("The order was cancelled: %(reason)s") % {"reason": REASONS.word(str(data["reason"]))}
 
 
+def tell_cancel_request(data: Data) -> str:
+    """Why the order is to be cancelled, and which of its parts a warehouse has."""
+    sentence = _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s.")
+    return fill(sentence, {**data, "reason": REASONS.word(str(data["reason"]))})
+
+
 def tell_split(data: Data) -> str:
     """What an order became."""
     parts = data.get("parts") or []
@@ -99,6 +114,12 @@ def tell_recipient(data: Data) -> str:
     """What of the recipient was changed."""
     fields = joined(word(CHANGED_WORDS, name) for name in data.get("fields") or [])
     return gettext("The recipient was changed: %(fields)s.") % {"fields": fields}
+
+
+def tell_marks(data: Data) -> str:
+    """What the seller's marks are now."""
+    flags = {flag.name.lower(): flag.label for flag in Flag}
+    return gettext("The seller's memo or flag was changed; it has: %(flag)s.") % {"flag": word(flags, data["flag"])}
 
 
 def tell_shortage(data: Data) -> str:

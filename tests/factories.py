@@ -63,6 +63,7 @@ class MerchantFactory(DjangoModelFactory[Merchant]):
     kind = Merchant.Kind.MARKETPLACE
     commission_rate = Decimal("0.05")
     settlement_days = 7
+    accepts_cod = True
 
 
 class ChannelFactory(DjangoModelFactory[Channel]):

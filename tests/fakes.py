@@ -71,11 +71,21 @@ class FakeCarrier:
     def __init__(self, answer: Callable[[carriers.Parcel], carriers.Answer | None] | None = None) -> None:
         self.answer = answer or (lambda parcel: carriers.Answer(taken=True, waybill=f"W{parcel.reference}"))
         self.booked: list[carriers.Parcel] = []
+        self.receivers: dict[str, carriers.Receiver] = {}
+        self.decoded: list[str] = []
 
     def book(self, link: Connection, parcels: Sequence[carriers.Parcel]) -> dict[str, carriers.Answer]:
         """Give waybills."""
         self.booked += parcels
         return {parcel.reference: said for parcel in parcels if (said := self.answer(parcel)) is not None}
+
+    def decode_receiver(self, link: Connection, token: str) -> carriers.Receiver:
+        """Tell whom the token means."""
+        self.decoded.append(token)
+        receiver = self.receivers.get(token)
+        if receiver is None:
+            raise carriers.CannotDecode("the platform says nothing")
+        return receiver
 
 
 def lose(*_: object) -> None:

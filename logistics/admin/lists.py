@@ -33,7 +33,7 @@ class CarrierAdmin(KeysetAdmin):
 
     may_add = may_change = True
     keyset = ("priority", "code")
-    list_display = ("code", "name", "connection", "priority", "is_active")
+    list_display = ("code", "name", "carrier_class", "connection", "priority", "is_active")
     list_select_related = ("connection",)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

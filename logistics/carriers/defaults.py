@@ -2,6 +2,7 @@
 
 from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
+from orders.models.terms import CarrierClass
 
 
 def install_default_carriers() -> None:
@@ -12,7 +13,7 @@ def install_default_carriers() -> None:
         return
     carriers = [
         Carrier(code="SF", name="顺丰速运", priority=1),
-        Carrier(code="JD", name="京东物流", priority=2),
+        Carrier(code="JD", name="京东物流", priority=2, carrier_class=CarrierClass.OWN),
         Carrier(code="ZTO", name="中通快递", priority=3),
     ]
     for carrier in carriers:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, choosing, waybills
+from logistics.carriers import adapters, choosing, decoding, waybills, wishing
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from oms.common import tickets
@@ -21,6 +21,7 @@ from oms.common.models import Connection
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, put_off
 from orders.models import ActorKind
+from orders.models.terms import UnmetWish
 
 # What is here still, of an order that may not go on.
 _IS_HELD = """
@@ -36,12 +37,14 @@ def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Parcel]:
         cursor.execute(
             """
             SELECT h.id, h.number, s.number, coalesce(w.number, ''), c.code, h.weight_g,
-                o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address
+                o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address,
+                coalesce(t.receiver_token, ''), t.delivery_from, t.delivery_until
             FROM logistics_shipment h
             JOIN logistics_carrier c ON c.id = h.carrier_id
             JOIN orders_suborder s ON s.id = h.sub_order_id
             JOIN orders_order o ON o.id = s.order_id
             JOIN inventory_region r ON r.code = o.region_id
+            LEFT JOIN orders_orderterms t ON t.order_id = o.id
             LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
             WHERE h.id = ANY(%s::bigint[]) ORDER BY h.id
             """,
@@ -52,7 +55,8 @@ def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Parcel]:
 
 def _ask(link: Connection, parcels: Sequence[adapters.Parcel]) -> Mapping[str, adapters.Answer]:
     asked = {parcel.reference: parcel.carrier for parcel in parcels}
-    answers = adapters.of(link).book(link, parcels)
+    carrier = adapters.of(link)
+    answers = carrier.book(link, decoding.with_receivers(carrier, link, parcels))
     return {key: replace(answer, carrier=asked[key]) for key, answer in answers.items() if key in asked}
 
 
@@ -168,15 +172,15 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
     if not refused:
         return
     put_off(QUEUE, {key: reason for key, (_carrier, reason) in refused.items()})
-    following = choosing.following()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH tried AS (
-                SELECT h.id, h.number, h.sub_order_id, h.carrier_id, c.code, c.name, n.next_id, n.link_id
-                FROM logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id
-                LEFT JOIN unnest(%(carriers)s::bigint[], %(next)s::bigint[], %(links)s::bigint[])
-                    AS n(id, next_id, link_id) ON n.id = h.carrier_id
+                SELECT h.id, h.number, h.sub_order_id, h.carrier_id, tried.code, tried.name, n.id AS next_id,
+                    n.connection_id AS link_id, t.order_id IS NOT NULL AS has_wish
+                FROM logistics_shipment h JOIN logistics_carrier tried ON tried.id = h.carrier_id
+                JOIN orders_suborder s ON s.id = h.sub_order_id
+                LEFT JOIN {choosing.WISHES} LEFT JOIN {choosing.NEXT} AS n ON true
                 WHERE h.id = ANY(%(ids)s::bigint[])
             ), switched AS (
                 UPDATE logistics_shipment h SET carrier_id = coalesce(t.next_id, h.carrier_id),
@@ -190,23 +194,22 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
                 FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
                 JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = t.id
             )
-            SELECT t.id, t.number, t.name, s.order_id FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
-            WHERE t.next_id IS NULL
+            SELECT t.id, t.number, t.name, s.order_id, t.next_id IS NULL, t.has_wish
+            FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id WHERE t.next_id IS NULL OR t.has_wish
             """,
             {
                 "ids": array(refused),
                 "reasons": text_array(reason for _carrier, reason in refused.values()),
-                "carriers": array(following),
-                "next": array(key for key, _link in following.values()),
-                "links": array(link for _key, link in following.values()),
             },
         )
-        stuck = cursor.fetchall()
+        rows = cursor.fetchall()
+    wishing.note_unmet([key for key, *_rest, has_wish in rows if has_wish], UnmetWish.REFUSED)
     troubles = [
         tickets.Trouble(
             key, "", {"number": number, "carrier": name, "text": mask_text(refused[key][1])[:300]}, about_id=order_id
         )
-        for key, number, name, order_id in stuck
+        for key, number, name, order_id, is_stuck, _has_wish in rows
+        if is_stuck
     ]
     tickets.open_tickets(NO_CARRIER, troubles, opened_by=STAGE.name)
 

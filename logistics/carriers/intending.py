@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from django.db import connection
 
 from inventory.models import Warehouse
-from logistics.carriers import choosing
+from logistics.carriers import choosing, wishing
 from logistics.models import Direction, ShipmentState
 from logistics.watching import deadlines
 from oms.common.copying import array
 from oms.common.work import nudging
+from orders.models.terms import UnmetWish
 
 # Units of the lines of warehouse orders (ids: a parameter `ids`) that are in no parcel.
 UNPARCELLED = f"""
@@ -44,8 +45,9 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                     connection_id, state, weight_g, ready_at, expected_event, next_event_due)
                 SELECT s.number || '-S' || (
                         1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
-                    s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN c.id END,
-                    CASE WHEN we_buy THEN c.connection_id END, '{ShipmentState.CREATED}', g.weight_g,
+                    s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN coalesce(wished.id, c.id) END,
+                    CASE WHEN we_buy THEN coalesce(wished.connection_id, c.connection_id) END,
+                    '{ShipmentState.CREATED}', g.weight_g,
                     CASE WHEN we_buy THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
                 FROM weighed g
                 JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
@@ -54,12 +56,15 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 CROSS JOIN LATERAL (
                     SELECT i.waybill_when <> '{Warehouse.WaybillWhen.OWN}' AND w.is_current AS we_buy) AS how
                 LEFT JOIN carrier c ON true
+                LEFT JOIN {choosing.WISHES} LEFT JOIN {choosing.WISHED} AS wished ON true
                 ORDER BY w.id
-                RETURNING id, warehouse_order_id
+                RETURNING id, warehouse_order_id, sub_order_id
+            ), line AS (
+                INSERT INTO logistics_shipmentline (shipment_id, sub_order_line_id, quantity)
+                SELECT p.id, u.sub_order_line_id, u.units
+                FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
             )
-            INSERT INTO logistics_shipmentline (shipment_id, sub_order_line_id, quantity)
-            SELECT p.id, u.sub_order_line_id, u.units
-            FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
+            SELECT p.id FROM parcel p JOIN orders_suborder s ON s.id = p.sub_order_id JOIN {choosing.WISHES}
             """,
             {
                 "ids": array(warehouse_order_ids),
@@ -67,4 +72,6 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 "within": deadlines.WAYBILL.seconds,
             },
         )
+        with_wishes = [key for (key,) in cursor.fetchall()]
+    wishing.note_unmet(with_wishes, UnmetWish.UNAVAILABLE)
     nudging.nudge("dispatch")

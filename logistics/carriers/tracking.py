@@ -51,6 +51,11 @@ _EXPECTED = {
     ShipmentState.REJECTED: deadlines.SCAN,
     ShipmentState.RETURNING: deadlines.SCAN,
 }
+# On its way to the buyer.
+_TO_THE_BUYER = (
+    *(ShipmentState.COLLECTED, ShipmentState.IN_TRANSIT, ShipmentState.OUT_FOR_DELIVERY),
+    ShipmentState.FAILED_DELIVERY,
+)
 
 
 def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
@@ -243,15 +248,24 @@ def _write(parcels: Iterable[_Parcel]) -> None:
                     min(occurred_at) FILTER (WHERE state <> '{ShipmentState.WAYBILL_ISSUED}') AS collected,
                     min(occurred_at) FILTER (WHERE state = '{ShipmentState.SIGNED}') AS signed
                 FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) GROUP BY shipment_id
+            ), promised AS (
+                SELECT h.id AS shipment_id, o.sign_by FROM logistics_shipment h
+                JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_orderterms o ON o.order_id = s.order_id
+                WHERE h.id = ANY(%(ids)s::bigint[]) AND o.sign_by IS NOT NULL
             )
             UPDATE logistics_shipment h SET state = n.state, carrier_code = l.carrier_code, carrier_text = l.text,
                 last_scan_at = t.last_scan, collected_at = t.collected, signed_at = t.signed,
-                expected_event = CASE WHEN n.is_scanned THEN n.event ELSE h.expected_event END,
-                next_event_due = CASE WHEN n.is_scanned THEN now() + n.within ELSE h.next_event_due END
+                -- What is on its way to the buyer may be due at the platform before the next scan is.
+                expected_event = CASE WHEN NOT n.is_scanned THEN h.expected_event
+                                      WHEN p.sign_by < now() + n.within THEN '{deadlines.SIGNED.event}'
+                                      ELSE n.event END,
+                next_event_due = CASE WHEN NOT n.is_scanned THEN h.next_event_due
+                                      WHEN n.within IS NOT NULL THEN least(now() + n.within, p.sign_by) END
             FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(events)s::text[], %(within)s::interval[],
                     %(scanned)s::bool[])
                 AS n(id, state, event, within, is_scanned)
             JOIN latest l ON l.shipment_id = n.id JOIN times t ON t.shipment_id = n.id
+            LEFT JOIN promised p ON p.shipment_id = n.id AND n.state IN ({listed(_TO_THE_BUYER)})
             WHERE h.id = n.id
             """,
             {

@@ -22,7 +22,8 @@ def expect_pick_up(shipment_ids: Sequence[int]) -> None:
             f"""
             UPDATE logistics_shipment h SET
                 expected_event = CASE WHEN w.is_packed THEN %(event)s ELSE '' END,
-                next_event_due = CASE WHEN w.is_packed THEN now() + make_interval(secs => %(within)s) END
+                next_event_due = CASE WHEN w.is_packed THEN
+                    {deadlines.due_in_seconds(deadlines.COLLECTED, "%(within)s", "h.sub_order_id")} END
             FROM (
                 SELECT h.id, h.left_at IS NOT NULL OR coalesce(w.state IN ({listed(_PACKED)}), true) AS is_packed
                 FROM logistics_shipment h LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
@@ -44,11 +45,16 @@ def expect_pick_up_of_works(warehouse_order_ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE logistics_shipment SET expected_event = %s, next_event_due = now() + make_interval(secs => %s)
-            WHERE warehouse_order_id = ANY(%s::bigint[]) AND state = '{ShipmentState.WAYBILL_ISSUED}'
+            UPDATE logistics_shipment h SET expected_event = %(event)s, next_event_due =
+                {deadlines.due_in_seconds(deadlines.COLLECTED, "%(within)s", "h.sub_order_id")}
+            WHERE warehouse_order_id = ANY(%(ids)s::bigint[]) AND state = '{ShipmentState.WAYBILL_ISSUED}'
               AND left_at IS NULL
             """,
-            [deadlines.COLLECTED.event, deadlines.COLLECTED.seconds, array(warehouse_order_ids)],
+            {
+                "ids": array(warehouse_order_ids),
+                "event": deadlines.COLLECTED.event,
+                "within": deadlines.COLLECTED.seconds,
+            },
         )
 
 

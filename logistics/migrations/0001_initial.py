@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=60, verbose_name='name')),
                 ('priority', models.PositiveSmallIntegerField(default=1, verbose_name='priority')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ('carrier_class', models.CharField(choices=[('own', 'Own couriers'), ('third_party', 'Third party')], default='third_party', max_length=12, verbose_name='kind')),
                 ('connection', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='carriers', to='common.connection', verbose_name='connection')),
             ],
             options={
@@ -297,5 +298,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='warehouseorderline',
             constraint=models.CheckConstraint(condition=models.Q(('left_quantity__gte', 0), ('quantity__gt', 0), ('unbooked_quantity__gte', 0)), name='warehouse_order_line_quantities_are_sound'),
+        ),
+        migrations.AddConstraint(
+            model_name='carrier',
+            constraint=models.CheckConstraint(condition=models.Q(('carrier_class__in', ['own', 'third_party'])), name='carrier_class_is_known'),
         ),
     ]

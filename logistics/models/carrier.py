@@ -4,6 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from oms.common.models import Connection
+from orders.models.terms import CarrierClass
 
 
 class Carrier(models.Model):
@@ -19,6 +20,9 @@ class Carrier(models.Model):
         on_delete=models.PROTECT,
         related_name="carriers",
     )
+    carrier_class = models.CharField(
+        _("kind"), max_length=12, choices=CarrierClass.choices, default=CarrierClass.THIRD_PARTY
+    )
     priority = models.PositiveSmallIntegerField(_("priority"), default=1)
     is_active = models.BooleanField(_("active"), default=True)
 
@@ -26,7 +30,12 @@ class Carrier(models.Model):
         verbose_name = _("carrier")
         verbose_name_plural = _("carriers")
         ordering = ["priority", "code"]
-        constraints = [models.UniqueConstraint(fields=["code"], name="carrier_code_is_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["code"], name="carrier_code_is_unique"),
+            models.CheckConstraint(
+                condition=models.Q(carrier_class__in=CarrierClass.values), name="carrier_class_is_known"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -21,6 +21,7 @@ from oms.common.work.claiming import Queue, Stage, claim
 from orders import actors, isolating, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
+from orders.fulfilling.presale import NOT_YET
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
@@ -29,7 +30,7 @@ _MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id
 QUEUE = Queue(
     SubOrder,
     f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class = '{StorageClass.VIRTUAL}'",
-    unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS}",
+    unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS} OR {NOT_YET}",
 )
 
 # So many characters at the end of a code are shown to staff, if it has four times as many.

@@ -17,6 +17,7 @@ from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
 from orders.actors import Actor
 from orders.changing.cancelling import cancel_sub_orders
+from orders.kinds import CANCEL_REFUSED
 from orders.models import ActorKind, SubOrderLine, SubOrderState
 from orders.models.sub_order import IN_WAREHOUSE
 
@@ -148,7 +149,7 @@ def let_go_on(parts: Mapping[int, str]) -> None:
                 RETURNING s.id, s.order_id, s.number, s.warehouse_id, n.reason
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT m.order_id, m.id, '{kinds.CANCEL_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}',
+            SELECT m.order_id, m.id, '{CANCEL_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}',
                 jsonb_build_object('number', m.number, 'warehouse', h.code, 'text', m.reason)
             FROM moved m LEFT JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,

@@ -106,8 +106,9 @@ def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]
             WITH gone AS (
                 UPDATE logistics_shipment h SET left_at = now(),
                     expected_event = CASE WHEN due.starts THEN %(event)s ELSE h.expected_event END,
-                    next_event_due = CASE WHEN due.starts THEN now() + make_interval(secs => %(within)s)
-                                          ELSE h.next_event_due END
+                    next_event_due = CASE WHEN due.starts THEN
+                        {deadlines.due_in_seconds(deadlines.COLLECTED, "%(within)s", "h.sub_order_id")}
+                        ELSE h.next_event_due END
                 FROM (
                     SELECT id, state = '{ShipmentState.WAYBILL_ISSUED}' AND expected_event <> %(event)s AS starts
                     FROM logistics_shipment WHERE id = ANY(%(ids)s::bigint[])

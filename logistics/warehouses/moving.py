@@ -63,7 +63,7 @@ def move_works(states: Mapping[int, WarehouseOrderState], *, given_up: Collectio
                                  THEN coalesce(w.packed_at, now()) ELSE w.packed_at END,
                 shipped_at = CASE WHEN n.state = '{S.SHIPPED}' THEN coalesce(w.shipped_at, now())
                                   ELSE w.shipped_at END,
-                expected_event = n.event, next_event_due = now() + n.within,
+                expected_event = n.event, next_event_due = {deadlines.due("n.event", "n.within", "w.sub_order_id")},
                 -- What is to be stopped waits for its turn all the same.
                 ready_at = CASE WHEN w.stop_requested_at IS NOT NULL AND w.stop_answered_at IS NULL THEN w.ready_at END
             FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::interval[]) AS n(id, state, event, within)

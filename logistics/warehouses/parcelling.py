@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import Warehouse
-from logistics.carriers import choosing, waybills
+from logistics.carriers import choosing, waybills, wishing
 from logistics.carriers.trouble import CARRIER_UNKNOWN
 from logistics.models import Carrier, Direction, ShipmentState
 from logistics.warehouses.notices import ReportedParcel
@@ -17,6 +17,7 @@ from logistics.warehouses.works import Work
 from logistics.watching import deadlines
 from oms.common import tickets
 from oms.common.copying import array, copy_rows, next_ids, records, text_array
+from orders.models.terms import UnmetWish
 
 Reports = Sequence[tuple[Sequence[ReportedParcel], bool]]
 
@@ -122,7 +123,7 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     carriers, unknown = _carriers({box.carrier for _work, box in changed if box.carrier})
     if new:
         _insert(new, carriers)
-    _update(changed, carriers)
+    with_wishes = _update(changed, carriers)
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]
     if labelled:
         waybills.expect_pick_up(labelled)
@@ -132,6 +133,8 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
         for work, box in changed
         if box.carrier in unknown and box.id is not None
     ]
+    by_warehouse = {box.id for _work, box in changed if box.carrier}
+    wishing.note_unmet([key for key in with_wishes if key in by_warehouse], UnmetWish.WAREHOUSE)
     tickets.open_tickets(CARRIER_UNKNOWN, troubles, opened_by="warehouse_facts")
 
 
@@ -148,7 +151,8 @@ def _carriers(codes: Collection[str]) -> tuple[dict[str, int], set[str]]:
     return known, unknown
 
 
-def _update(changed: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> None:
+def _update(changed: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> list[int]:
+    """Write the boxes to their parcels; returns those (ids) whose orders wish for a carrier."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -188,16 +192,19 @@ def _update(changed: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) ->
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE logistics_shipment h SET weight_g = CASE WHEN p.told > 0 THEN p.told ELSE coalesce((
                 SELECT sum(x.quantity * k.weight_g) FROM logistics_shipmentline x
                 JOIN orders_suborderline l ON l.id = x.sub_order_line_id
                 JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
                 WHERE x.shipment_id = h.id), 0) END
             FROM unnest(%s::bigint[], %s::int[]) AS p(id, told) WHERE h.id = p.id
+            RETURNING h.id, EXISTS (
+                SELECT FROM orders_suborder s JOIN {choosing.WISHES} WHERE s.id = h.sub_order_id)
             """,
             [array(box.id for _work, box in changed), array(box.weight_g for _work, box in changed)],
         )
+        return [key for key, has_wish in cursor.fetchall() if has_wish]
 
 
 def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> None:
@@ -226,11 +233,15 @@ def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> Non
             SELECT p.id, s.number || '-S' || (row_number() OVER (PARTITION BY s.id ORDER BY p.id)
                     + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                 s.id, p.warehouse_order_id, '{Direction.OUT}', '{ShipmentState.CREATED}',
-                coalesce(p.carrier_id, c.id), c.connection_id, p.ready_at, %(event)s,
+                coalesce(p.carrier_id, wished.id, c.id),
+                CASE WHEN p.carrier_id IS NULL THEN coalesce(wished.connection_id, c.connection_id) END, p.ready_at,
+                %(event)s,
                 now() + make_interval(secs => %(within)s)
             FROM json_populate_recordset(NULL::logistics_shipment, %(rows)s::json) AS p
             JOIN orders_suborder s ON s.id = p.sub_order_id
             LEFT JOIN ({choosing.FIRST}) AS c ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
+            LEFT JOIN {choosing.WISHES}
+            LEFT JOIN {choosing.WISHED} AS wished ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
             """,
             {"rows": records(rows), "event": deadlines.WAYBILL.event, "within": deadlines.WAYBILL.seconds},
         )

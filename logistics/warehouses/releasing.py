@@ -19,6 +19,7 @@ from oms.common import outbound, tickets
 from oms.common.copying import array
 from oms.common.work import connections
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
+from orders.fulfilling.presale import NOT_YET
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
 
@@ -29,7 +30,7 @@ _RESTING = f"""
 QUEUE = Queue(
     SubOrder,
     f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class <> '{StorageClass.VIRTUAL}'",
-    unless=f"NOT ({outbound.MAY_GO_OUT}) OR q.warehouse_id IN ({_RESTING}) OR {ORDER_IS_HELD}",
+    unless=f"NOT ({outbound.MAY_GO_OUT}) OR q.warehouse_id IN ({_RESTING}) OR {ORDER_IS_HELD} OR {NOT_YET}",
 )
 
 
@@ -52,7 +53,8 @@ def _release(sub_order_ids: list[int]) -> None:
                     ready_at, expected_event, next_event_due)
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
+                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s,
+                    {deadlines.due_in_seconds(deadlines.PACKED, "%(within)s", "chosen.id")}
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (

@@ -44,6 +44,27 @@ ALL = (PACKED, WAYBILL, SHIPPED, COLLECTED, SCAN, SIGNED)
 ESCALATES_AFTER_HOURS = 24
 
 
+# The platform's own deadline for an event: a column of the order's terms. The earlier one of it and ours counts.
+_PLATFORMS = {PACKED: "ship_by", SHIPPED: "ship_by", COLLECTED: "collect_by", SIGNED: "sign_by"}
+
+
+def due(event: str, within: str, sub_order: str) -> str:
+    """SQL for when something is due that may take an interval, but no longer than the platform says; null where the
+    interval is. `event`, `within` and `sub_order` (its id) are SQL, too."""
+    choices = " ".join(f"WHEN '{deadline.event}' THEN due_terms.{column}" for deadline, column in _PLATFORMS.items())
+    return f"""
+        CASE WHEN {within} IS NOT NULL THEN least(now() + {within}, (
+            SELECT CASE {event} {choices} END
+            FROM orders_suborder due_part JOIN orders_orderterms due_terms ON due_terms.order_id = due_part.order_id
+            WHERE due_part.id = {sub_order})) END
+    """
+
+
+def due_in_seconds(deadline: Deadline, within: str, sub_order: str) -> str:
+    """Like `due`, for a deadline of ours with its time in seconds."""
+    return due(f"'{deadline.event}'", f"make_interval(secs => {within})", sub_order)
+
+
 def word(event: str) -> str:
     """What is expected, in the active language; "" for nothing."""
     return next((str(deadline.title) for deadline in ALL if deadline.event == event), event)

@@ -19,8 +19,10 @@ from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
 from orders import timeline
 from orders.actors import Actor
-from orders.changing import cancelling, readdressing
+from orders.changing import cancelling, marking, readdressing
+from orders.intake.terms import LONGEST_MEMO
 from orders.models import ActorKind, Hold, Order
+from orders.models.terms import Flag
 from orders.reviewing import holds
 
 
@@ -55,6 +57,13 @@ class NoteForm(forms.Form):
     text = forms.CharField(
         label=gettext_lazy("Note"), max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
     )
+
+
+class MarksForm(VersionForm):
+    """Asks for the seller's marks."""
+
+    seller_memo = forms.CharField(label=gettext_lazy("Seller's memo"), max_length=LONGEST_MEMO, required=False)
+    flag = forms.TypedChoiceField(label=gettext_lazy("Flag"), choices=Flag.choices, coerce=int)
 
 
 class RecipientForm(VersionForm):
@@ -156,3 +165,16 @@ def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpRespo
         return _("The hold is released.")
 
     return release(request, order_id)
+
+
+@posted("orders.note_order", MarksForm)
+def marks_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Change the seller's memo and flag."""
+    marking.mark(
+        order_id,
+        seller_memo=data["seller_memo"],
+        flag=data["flag"],
+        actor=staff_actor(request),
+        version=data["version"],
+    )
+    return _("Memo and flag are kept.")

@@ -45,7 +45,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     list_display = ("number",)
     list_select_related = ("channel", "region")
     search_fields = ("number",)
-    search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone, SKU")
+    search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone, SKU, metadata key=value")
     change_list_template = "admin/orders/order/change_list.html"
     export = exporting.ORDERS
     other_exports = (exporting.ORDER_LINES,)
@@ -62,6 +62,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/cancel/", actions.cancel_view, "cancel"),
             ("<int:order_id>/recipient/", actions.recipient_view, "recipient"),
             ("<int:order_id>/note/", actions.note_view, "note"),
+            ("<int:order_id>/marks/", actions.marks_view, "marks"),
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
         ]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from orders import actors, kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
+from orders.admin.terms import terms_of
 from orders.changing import cancelling, readdressing
 from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import (
@@ -51,7 +52,9 @@ def load(order_id: int) -> Order | None:
     """The order with all its parts that this app knows."""
     lines = SubOrderLine.objects.select_related("order_line__sku").order_by("order_line__position", "id")
     sub_orders = SubOrder.objects.select_related("merchant", "warehouse", "parent").order_by("id")
-    orders = Order.objects.select_related("channel__merchant", "region", "assigned_to").prefetch_related(
+    orders = Order.objects.select_related(
+        *("channel__merchant", "region", "assigned_to", "terms", "invoice_request")
+    ).prefetch_related(
         Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
         Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),
         Prefetch("holds", Hold.objects.order_by("id")),
@@ -78,6 +81,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part) for part in sub_orders],
         "returns": list(order.returns.all()),
+        "terms": terms_of(order),
         "panels": panels,
         "actions": _actions(order, sub_orders, user),
         "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
@@ -225,6 +229,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "edit_location_alt",
             readdressing.obstacle(order, list(sub_orders)) if may_hold else no_right,
         ),
+        Action("marks", _("Memo and flag"), "flag", None if may_note else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
 

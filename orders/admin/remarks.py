@@ -131,6 +131,14 @@ def _of_sub_order(part: SubOrder) -> Iterator[Remark]:
                 % {**values, "short": shortage_text(part.shortage)},
                 "warning",
             )
+        case SubOrderState.ALLOCATED if part.ship_not_before and part.ship_not_before > timezone.now():
+            yield Remark(
+                _(
+                    "Sub-order %(number)s: presale, not shipped before %(at)s; its stock is reserved in warehouse"
+                    " %(warehouse)s, and it is sent there then."
+                )
+                % {**values, "at": moment(part.ship_not_before)}
+            )
         case SubOrderState.ALLOCATED:
             yield Remark(
                 _("Sub-order %(number)s: stock is reserved in warehouse %(warehouse)s; it is sent there next.") % values

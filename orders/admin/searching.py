@@ -10,12 +10,13 @@ from inventory.models import Sku
 from oms.common import phones, tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
-from orders.models import Order, OrderLine, SubOrder
+from orders.models import Order, OrderLine, OrderTerms, SubOrder
 from orders.panels import Lookup, registry
 
 # More orders than this nobody looks through; they should filter instead.
 CAP = 1_000
 _SEPARATORS = re.compile(r"[\s\-()（）]+")
+_METADATA = re.compile(r"(?:metadata\.)?(?P<key>[A-Za-z0-9_.-]{1,40})=(?P<value>[^\x00]{1,500})", re.ASCII)
 _SUB_ORDER = re.compile(r"\d{16}(-\d+)+")
 
 
@@ -84,10 +85,21 @@ def _of_sku(text: str) -> QuerySet[Any]:
     return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
 
 
+def _names_metadata(text: str) -> bool:
+    return _METADATA.fullmatch(text) is not None
+
+
+def _of_metadata(text: str) -> QuerySet[Any]:
+    named = _METADATA.fullmatch(text)
+    wanted = {named["key"]: named["value"]} if named else {}
+    return OrderTerms.objects.filter(metadata__contains=wanted).order_by("-order_id").values("order_id")[:CAP]
+
+
 tickets.register_search(lambda text: find(text).order_ids)
 
 _OWN = (
     Lookup(_is_sub_order_number, _of_sub_order),
     Lookup(short_text, _of_external_number),
     Lookup(short_text, _of_sku),
+    Lookup(_names_metadata, _of_metadata),
 )

@@ -1,5 +1,8 @@
 """What merchants do to their orders: change the recipient, cancel, leave notes."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -12,9 +15,9 @@ from oms.common.errors import FieldError
 from orders import kinds, timeline
 from orders.api.examples import ORDER
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers.changing import CancelSerializer, NoteSerializer, RecipientChangeSerializer
+from orders.api.serializers.changing import CancelSerializer, MarksSerializer, NoteSerializer, RecipientChangeSerializer
 from orders.api.serializers.orders import OrderSerializer
-from orders.changing import cancelling, readdressing
+from orders.changing import cancelling, marking, readdressing
 from orders.changing import units as cancelling_units
 from orders.models import OrderEvent
 
@@ -65,14 +68,18 @@ class CancelView(OrderScopedView):
         operation_id="cancel_order",
         summary="Cancel an order, or some of its units",
         description=(
-            "Without `lines` the whole order: at once before it is sent to a warehouse; after that the warehouse is"
-            " asked, and `cancel_requested_at` is set until it answers. With `lines` the units named, which must not be"
-            " sent yet: their money goes back by the shares that the apportionment gave them. Before the order is split"
-            " the units are kept in `units_to_cancel` and leave with the split."
+            "Without `lines` the whole order: at once before it is sent to a warehouse, answered with 200. After that"
+            " the warehouse is asked, and the answer is 202: `cancellation` says what is asked of whom and until when;"
+            " the webhooks `order.cancel_granted` and `order.cancel_refused` tell how it ended. With `lines` the units"
+            " named, which must not be sent yet: their money goes back by the shares that the apportionment gave them."
+            " Before the order is split the units are kept in `units_to_cancel` and leave with the split."
         ),
         tags=["orders"],
         request=CancelSerializer,
-        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+        responses={
+            200: OpenApiResponse(OrderSerializer, "It is done; the order as it is now."),
+            202: OpenApiResponse(OrderSerializer, "A warehouse is asked; the order as it is until it answers."),
+        },
     )
     def post(self, request: Request, number: str) -> Response:
         """Cancel."""
@@ -80,13 +87,54 @@ class CancelView(OrderScopedView):
         order_id = self.order_id(number)
         body = read_body(CancelSerializer, request)
         reason, lines = body.validated_data["reason"], body.validated_data.get("lines")
+        done = status.HTTP_200_OK
         if lines is None:
-            cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
+            order = cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
+            if order.cancel_requested_at:
+                done = status.HTTP_202_ACCEPTED
         else:
-            units = {line["position"]: line["quantity"] for line in lines}
+            units = self._by_position(order_id, lines)
             if len(units) < len(lines):
                 raise InvalidInput([FieldError("lines", "repeated", _("Name each line once."))])
             cancelling_units.cancel_units(order_id, units, reason=reason, actor=self.actor, version=version)
+        return self.order_response(order_id, done)
+
+    @staticmethod
+    def _by_position(order_id: int, lines: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+        """The units by the lines' positions. Raises InvalidInput for an id that no line has."""
+        ids = [line["id"] for line in lines if "id" in line]
+        known = cancelling_units.positions_of(order_id, ids) if ids else {}
+        unknown = [
+            FieldError(f"lines.{i}.id", "unknown_line", _("The order has no line %(id)s.") % {"id": line["id"]})
+            for i, line in enumerate(lines)
+            if "id" in line and line["id"] not in known
+        ]
+        if unknown:
+            raise InvalidInput(unknown)
+        return {line.get("position") or known[line["id"]]: line["quantity"] for line in lines}
+
+
+class MarksView(OrderScopedView):
+    """The seller's memo and flag on one order."""
+
+    scopes = {"PATCH": "orders.write"}
+    checks_version = frozenset({"PATCH"})
+    serializer_class = OrderSerializer
+
+    @extend_schema(
+        operation_id="mark_order",
+        summary="Change the seller's memo or flag",
+        description="Staff see both on the order's page. Possible at any time; what is left out stays.",
+        tags=["orders"],
+        request=MarksSerializer,
+        responses=OpenApiResponse(OrderSerializer, "The order as it is now."),
+    )
+    def patch(self, request: Request, number: str) -> Response:
+        """Change the marks."""
+        version = version_of(request)
+        order_id = self.order_id(number)
+        body = read_body(MarksSerializer, request)
+        marking.mark(order_id, **body.validated_data, actor=self.actor, version=version)
         return self.order_response(order_id)
 
 

@@ -91,6 +91,7 @@ class AmountsView(OrderScopedView):
         lines = [
             {
                 "position": line.position,
+                "id": line.external_id,
                 "sku": line.sku.code,
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from oms.common.money import fen_text
 from orders.actors import Actor
 from orders.api.serializers.orders import order_url
+from orders.api.serializers.terms import stored_invoice, stored_terms
 from orders.intake.pricing import Collected
 from orders.intake.storing import StoredOrder
 from orders.models import FulfilmentState, Hold
@@ -44,6 +45,7 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
             "address": recipient.address,
         },
         "remark": body.remark,
+        **stored_terms(checked, order.created_at, zone),
         "goods_amount": fen_text(checked.goods_amount),
         "freight_amount": fen_text(checked.freight_amount),
         "order_amount": fen_text(checked.goods_amount + checked.freight_amount),
@@ -77,10 +79,13 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "lines": [
             {
                 "position": position,
+                "id": line.external_id,
                 "sku": line.sku.code,
                 "merchant": line.sku.merchant,
                 "name": line.name,
                 "quantity": line.quantity,
+                "is_gift": line.is_gift,
+                "stated_value": fen_text(line.stated_value),
                 "unit_price": fen_text(line.unit_price),
                 "line_discount": fen_text(line.line_discount),
                 "goods_amount": fen_text(shares.goods),
@@ -95,12 +100,14 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
             }
             for position, (line, shares) in enumerate(zip(checked.lines, order.shares, strict=True), 1)
         ],
+        "invoice": stored_invoice(checked),
         "sub_orders": [],
         "holds": [{"kind": Hold.Kind.ADDRESS.value, "opened_at": at, "released_at": None}] if checked.question else [],
         "timeline": [
             _event(at, "received", actor, order.state),
             *([_event(at, "held", actor, "")] if checked.question else []),
         ],
+        "cancellation": None,
     }
 
 

@@ -33,13 +33,22 @@ BODY: dict[str, Any] = {
     "buyer": _BUYER,
     "recipient": {name: value for name, value in _RECIPIENT.items() if name not in ("province", "city", "district")},
     "payment_method": "prepaid",
-    "lines": [{"sku": "P1095275", "merchant": "POP01", "quantity": 2, "unit_price": "10.00", "line_discount": "1.00"}],
+    "lines": [
+        {
+            "id": "L1",
+            "sku": "P1095275",
+            "merchant": "POP01",
+            "quantity": 2,
+            "unit_price": "10.00",
+            "line_discount": "1.00",
+        }
+    ],
     "promotions": [
         {
             "id": "FULL-15-3",
             "name": "满15减3",
             "rule": {"kind": "amount_off", "from": "15.00", "off": "3.00"},
-            "lines": [1],
+            "lines": ["L1"],
             "amount": "3.00",
             "platform_amount": "1.80",
             "merchant_amount": "1.20",
@@ -56,6 +65,15 @@ BODY: dict[str, Any] = {
         "amount": "19.50",
         "transaction": "4200001234",
         "provider": "wechat",
+    },
+    "carrier": "SF",
+    "ship_by": "2026-01-04T09:00:00+08:00",
+    "metadata": {"campaign": "new-year"},
+    "invoice": {
+        "title_type": "company",
+        "title": "示例科技有限公司",
+        "tax_number": "91110000600037341L",
+        "email": "invoice@example.com",
     },
 }
 
@@ -135,7 +153,18 @@ _PART: dict[str, Any] = {
     "delivered_at": None,
     "completed_at": None,
     "cancelled_at": None,
-    "lines": [{"position": 1, "sku": "P1095275", "name": "Rolls: Bagels 4 Oz", "quantity": 2, **_SHARES}],
+    "ship_not_before": None,
+    "lines": [
+        {
+            "position": 1,
+            "id": "L1",
+            "sku": "P1095275",
+            "name": "Rolls: Bagels 4 Oz",
+            "is_gift": False,
+            "quantity": 2,
+            **_SHARES,
+        }
+    ],
 }
 
 SUB_ORDER = {
@@ -146,7 +175,7 @@ SUB_ORDER = {
     **_PART,
 }
 
-SUMMARY = {
+SUMMARY: dict[str, Any] = {
     **PLACED,
     "version": 7,
     "source": "web-shop",
@@ -160,6 +189,20 @@ SUMMARY = {
     "buyer": _BUYER,
     "recipient": _RECIPIENT,
     "remark": "",
+    "ship_not_before": None,
+    "carrier": "SF",
+    "carrier_class": "",
+    "carrier_unmet": "",
+    "delivery_from": None,
+    "delivery_until": None,
+    "ship_by": "2026-01-04T09:00:00+08:00",
+    "collect_by": None,
+    "sign_by": None,
+    "late": [],
+    "has_receiver_token": False,
+    "seller_memo": "",
+    "flag": 0,
+    "metadata": {"campaign": "new-year"},
     "goods_amount": "19.00",
     "freight_amount": "6.00",
     "order_amount": "25.00",
@@ -197,18 +240,41 @@ ORDER = {
     "lines": [
         {
             "position": 1,
+            "id": "L1",
             "sku": "P1095275",
             "merchant": "POP01",
             "name": "Rolls: Bagels 4 Oz",
             "quantity": 2,
+            "is_gift": False,
+            "stated_value": "0.00",
             "unit_price": "10.00",
             "line_discount": "1.00",
             **_SHARES,
         }
     ],
+    "invoice": {
+        "kind": "ordinary",
+        "title_type": "company",
+        "title": "示例科技有限公司",
+        "tax_number": "91110000600037341L",
+        "bank_name": "",
+        "bank_account": "",
+        "address": "",
+        "phone": "",
+        "email": "invoice@example.com",
+    },
     "sub_orders": [{"number": f"{_NUMBER}-1", **_PART}],
     "holds": [],
     "timeline": EVENTS,
+    "cancellation": None,
+}
+
+CANCELLATION = {
+    "state": "asked",
+    "asked_at": "2026-01-02T10:12:30.401822+08:00",
+    "answered_at": None,
+    "deadline": "2026-01-02T14:12:30.401822+08:00",
+    "asked": [{"sub_order": f"{_NUMBER}-1", "warehouse": "POP01-WH", "state": "asked", "answered_at": None}],
 }
 
 AMOUNTS: dict[str, Any] = {
@@ -226,6 +292,7 @@ AMOUNTS: dict[str, Any] = {
     "lines": [
         {
             "position": 1,
+            "id": "L1",
             "sku": "P1095275",
             "quantity": 2,
             "unit_price": "10.00",

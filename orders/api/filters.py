@@ -17,6 +17,7 @@ from orders.models import (
     OrderLine,
     OrderPaymentState,
     OrderState,
+    OrderTerms,
     PaymentMethod,
     RejectedOrder,
     SubOrder,
@@ -24,6 +25,7 @@ from orders.models import (
     SubOrderState,
 )
 
+METADATA = "metadata."  # what begins so is a key of the orders' metadata
 _YES_OR_NO = [("true", _("Yes")), ("false", _("No"))]
 
 
@@ -73,6 +75,17 @@ class OrderFilter(FilterSet):
         told = OrderEvent.objects.exclude(kind__in=kinds.hidden_from_merchants()).filter(created_at__gte=value)
         own = told.filter(order__channel__merchant=self.request.user.merchant)
         return orders.filter(pk__in=own.values("order_id"))
+
+    def filter_queryset(self, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        """The filters that have names of their own, and `metadata.KEY=value`."""
+        orders = super().filter_queryset(queryset)
+        wanted = {name.removeprefix(METADATA): value for name, value in self.data.items() if name.startswith(METADATA)}
+        if not wanted:
+            return orders
+        if any("\0" in value for value in wanted.values()):
+            return orders.none()
+        terms = OrderTerms.objects.filter(metadata__contains=wanted)
+        return orders.filter(pk__in=terms.values("order_id"))
 
     def filter_sku(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders with a line of the SKU."""

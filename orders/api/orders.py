@@ -18,7 +18,7 @@ from oms.common.errors import FieldError
 from oms.merchants.calls.idempotency import PlannedAnswer
 from orders.api import examples
 from orders.api.answers import represent_stored
-from orders.api.filters import OrderFilter
+from orders.api.filters import METADATA, OrderFilter
 from orders.api.results import duplicate, shown
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.orders import (
@@ -32,6 +32,7 @@ from orders.intake import rejecting
 from orders.intake.bodies import OrderBody, decode_strictly
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders, plan_order
 from orders.intake.storing import StoredOrder
+from orders.intake.terms import KEY
 from orders.models import Order, OrderEvent, RejectedOrder
 
 _LOCATION = OpenApiParameter(
@@ -50,6 +51,10 @@ class OrdersView(OrderScopedView):
     pagination_class = NewestFirst
     query_parameters = NewestFirst.query_parameters | OrderFilter.base_filters.keys()
 
+    def takes_parameter(self, name: str) -> bool:
+        """Any key of the orders' metadata."""
+        return name.startswith(METADATA) and KEY.fullmatch(name.removeprefix(METADATA)) is not None
+
     def get_queryset(self) -> QuerySet[Order]:
         """What a page of the list is taken from.
 
@@ -65,7 +70,8 @@ class OrdersView(OrderScopedView):
     @extend_schema(
         operation_id="list_orders",
         summary="List orders",
-        description="The orders that the merchant's channels sent, newest first. Follow `next` for more.",
+        description="The orders that the merchant's channels sent, newest first. Follow `next` for more."
+        " `metadata.KEY=value` finds the orders whose metadata has that value under the key.",
         tags=["orders"],
         responses=OrderSummarySerializer(many=True),
         filters=True,

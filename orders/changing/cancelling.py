@@ -20,7 +20,7 @@ from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
-from orders.fulfilling.trouble import NOBODY_ELSE
+from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import (
     FulfilmentState,
@@ -144,7 +144,13 @@ def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
                 close_hold(hold, note=words.NOT_ALL_STOPPED, actor=actor)
             Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, owed_changed_since=timezone.now())
             fulfilment.refresh([order.pk])
+            left = order.sub_orders.exclude(state=SubOrderState.CANCELLED).order_by("id")
+            numbers = list(left.values_list("number", flat=True))
+            timeline.record(order.pk, kinds.CANCEL_NOT_GRANTED, actor, numbers=numbers)
         else:
+            numbers = list(order.sub_orders.order_by("id").values_list("number", flat=True))
             _end(order, reason=order.cancel_reason, actor=actor)
             Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
+            timeline.record(order.pk, kinds.CANCEL_GRANTED, actor, numbers=numbers)
+        tickets.close_tickets([CANCELLATION_UNANSWERED], [order.pk])
     nudging.nudge("owing", "wake")

@@ -16,9 +16,9 @@ from orders import kinds, timeline
 from orders.actors import Actor
 from orders.intake.addresses import address_key
 from orders.intake.addressing import parse_address
-from orders.intake.checking import Refusals
+from orders.intake.refusals import Refusals
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import Hold, Order, SubOrder, SubOrderLine, SubOrderState
+from orders.models import Hold, Order, OrderTerms, SubOrder, SubOrderLine, SubOrderState
 from orders.models.hold import AddressGap
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE
@@ -97,11 +97,13 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
     for name, value in values.items():
         setattr(order, name, value)
     open_ones = list(Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None))
+    # The platform knows only the receiver that it was told of.
+    dropped = OrderTerms.objects.filter(order=order).exclude(receiver_token="").update(receiver_token="")
     gaps = gaps_of(order)
     if not gaps:
         for hold in open_ones:
             close_hold(hold, note=words.ADDRESS_WHOLE, actor=actor)
-    elif not open_ones and AddressGap.NOT_SERVED in gaps:
+    elif not open_ones and (dropped or AddressGap.NOT_SERVED in gaps):
         ask_for_address(order_id, gaps=gaps, actor=actor)
     if order.reviewed_at is not None:
         deciding.look_again(order_id)

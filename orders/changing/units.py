@@ -64,6 +64,12 @@ def cancel_units(
     return Order.objects.get(pk=order_id)
 
 
+def positions_of(order_id: int, ids: Iterable[str]) -> dict[str, int]:
+    """The positions of the order's lines by the caller's ids of them, as far as they exist."""
+    lines = OrderLine.objects.filter(order=order_id, external_id__in=ids).exclude(external_id="")
+    return dict(lines.values_list("external_id", "position"))
+
+
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
     """Take out the units whose cancellation was kept until the split. The orders are locked and were split just now, in
     this transaction: nobody else has their sub-orders. As many statements for many orders as for one."""

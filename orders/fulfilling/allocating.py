@@ -18,7 +18,7 @@ from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.fulfilling import parting, waiting, waking
+from orders.fulfilling import parting, presale, waiting, waking
 from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
@@ -209,8 +209,8 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
                     AS p(id, warehouse_id, why)
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
-                    sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
-                    last_error = ''
+                    sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
+                    attempts = 0, last_error = ''
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )

@@ -15,7 +15,7 @@ from orders import actors, isolating, kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
 from orders.locking import lock_order
-from orders.models import Order, SubOrder, SubOrderState
+from orders.models import Order, OrderEvent, SubOrder, SubOrderState
 
 
 class NotDelivered(OmsError):
@@ -87,6 +87,14 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
     timeline.record_of_sub_orders([sub_order_id], kinds.RECEIPT_CONFIRMED, actor)
     _complete([sub_order_id], actor)
     nudging.nudge("owing")
+
+
+@transaction.atomic
+def deny_receipt(order_id: int, *, actor: Actor) -> None:
+    """The buyer has not confirmed that it came: tell the timeline, once."""
+    lock_order(order_id)
+    if not OrderEvent.objects.filter(order_id=order_id, kind=kinds.RECEIPT_NOT_CONFIRMED.code).exists():
+        timeline.record(order_id, kinds.RECEIPT_NOT_CONFIRMED, actor)
 
 
 STAGE = Stage("complete", run, wakes=("owing",), backlog=backlog)

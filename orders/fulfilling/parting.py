@@ -14,6 +14,7 @@ from django.db import connection
 
 from oms.common.copying import copy_rows, records
 from orders import kinds
+from orders.fulfilling import presale
 from orders.fulfilling.parts import (
     SET_TOTALS,
     NewPart,
@@ -143,8 +144,8 @@ def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> Non
         cursor.execute(
             f"""
             UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
-                sourcing = p.sourcing, shortage = NULL, allocated_at = now(), ready_at = now(), attempts = 0,
-                last_error = '', part_count = s.part_count + p.part_count, {SET_TOTALS}
+                sourcing = p.sourcing, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
+                attempts = 0, last_error = '', part_count = s.part_count + p.part_count, {SET_TOTALS}
             FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p WHERE s.id = p.id
             """,
             [

@@ -11,6 +11,7 @@ from django.db import connection
 
 from oms.common.copying import array, copy_rows, next_ids, records, text_array
 from oms.common.money import fen_text
+from orders.fulfilling import presale
 from orders.intake.apportionment import Shares
 from orders.models import SubOrderState
 from orders.models.shares import SHARES
@@ -153,14 +154,16 @@ def insert(new: Sequence[NewPart]) -> None:
         cursor.execute(
             f"""
             INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                is_held, waiting_since, refused_by, state, warehouse_id, sourcing, shortage, allocated_at, cancelled_at,
-                ready_at, {", ".join(TOTALS)})
+                is_held, waiting_since, ship_not_before, refused_by, state, warehouse_id, sourcing, shortage,
+                allocated_at, cancelled_at, ready_at, {", ".join(TOTALS)})
             SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
-                s.is_held, s.waiting_since, s.refused_by, p.state, p.warehouse_id, p.sourcing, p.shortage,
+                s.is_held, s.waiting_since, s.ship_not_before, s.refused_by, p.state, p.warehouse_id, p.sourcing,
+                p.shortage,
                 CASE WHEN p.state = '{SubOrderState.ALLOCATED}' THEN now() END,
                 CASE WHEN p.state = '{SubOrderState.CANCELLED}' THEN now() END,
                 -- What is backordered sleeps until stock wakes it.
-                CASE WHEN p.state NOT IN ('{SubOrderState.BACKORDERED}', '{SubOrderState.CANCELLED}') THEN now() END,
+                CASE p.state WHEN '{SubOrderState.BACKORDERED}' THEN NULL WHEN '{SubOrderState.CANCELLED}' THEN NULL
+                             WHEN '{SubOrderState.ALLOCATED}' THEN {presale.READY_AT} ELSE now() END,
                 {", ".join(f"p.{column}" for column in TOTALS)}
             FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p
             JOIN orders_suborder s ON s.id = p.parent_id

@@ -36,10 +36,11 @@ def _split(order_ids: list[int]) -> None:
             ), part AS (
                 INSERT INTO orders_suborder
                     (number, order_id, merchant_id, storage_class, payment_method, state, {_SHARES},
-                     total_quantity, weight_g)
+                     total_quantity, weight_g, ship_not_before)
                 SELECT o.number || '-' || row_number() OVER (PARTITION BY o.id ORDER BY min(l.position)),
                     o.id, l.merchant_id, l.storage_class, o.payment_method, '{SubOrderState.AWAITING_ALLOCATION}',
-                    {_SUMS}, sum(l.quantity), sum(l.quantity * l.weight_g)
+                    {_SUMS}, sum(l.quantity), sum(l.quantity * l.weight_g),
+                    (SELECT t.ship_not_before FROM orders_orderterms t WHERE t.order_id = o.id)
                 FROM line l JOIN orders_order o ON o.id = l.order_id
                 GROUP BY o.id, l.merchant_id, l.storage_class
                 RETURNING id, number, order_id, merchant_id, storage_class

@@ -23,3 +23,15 @@ NOBODY_ELSE = tickets.register_kind(
         ),
     )
 )
+CANCELLATION_UNANSWERED = tickets.register_kind(
+    tickets.TicketKind(
+        "cancellation_unanswered",
+        _("No answer to a cancellation"),
+        "order",
+        team="logistics",
+        due_within=timedelta(hours=2),
+        reasons={"": _("No answer yet whether %(numbers)s can be stopped. The merchant waits for it.")},
+        remedies=_("Ring the warehouse. It is asked again by itself; what it says or does closes this."),
+        can_retry=False,
+    )
+)

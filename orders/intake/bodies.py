@@ -9,6 +9,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import FieldError, unknown_field
 from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod, Promise
+from orders.models.terms import CarrierClass, InvoiceKind, TitleType
 
 MAX_LINES = 500
 HISTORICAL_STATES = ["completed", "cancelled", "closed"]
@@ -53,6 +55,9 @@ class LineBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
     line_discount: Decimal = Decimal(0)
     merchant: str = ""
     name: str = ""
+    id: str = ""  # the caller's own, unique in the order
+    is_gift: bool = False
+    stated_value: Decimal = Decimal(0)  # of a gift: what it counts for where it is not sent back
 
 
 class PointsBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -86,6 +91,23 @@ class CollectedBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields
     provider: str = ""
 
 
+class InvoiceBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The invoice that the buyer asks for. A person's may lack the title; a company's has its tax number."""
+
+    title_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": TitleType.values})]
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": InvoiceKind.values})] = "ordinary"
+    title: str = ""
+    tax_number: str = ""
+    bank_name: str = ""
+    bank_account: str = ""
+    address: str = ""
+    phone: str = ""
+    email: str = ""
+
+
+_Moment = Annotated[datetime | None, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
 class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An order as a channel sends it; amounts in yuan, as decimal text."""
 
@@ -109,6 +131,20 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     adjustment_reason: str = ""
     adjustment_bearer: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *Bearer.values]})] = ""
     collected: CollectedBody | None = None
+    # Wishes and terms (`orders.models.terms`).
+    ship_not_before: _Moment = None
+    carrier: str = ""
+    carrier_class: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *CarrierClass.values]})] = ""
+    delivery_from: _Moment = None
+    delivery_until: _Moment = None
+    ship_by: _Moment = None
+    collect_by: _Moment = None
+    sign_by: _Moment = None
+    receiver_token: str = ""
+    seller_memo: str = ""
+    flag: int = 0
+    metadata: dict[str, str] = {}
+    invoice: InvoiceBody | None = None
 
 
 class HistoricalBody(OrderBody, frozen=True, gc=False, kw_only=True):
@@ -161,12 +197,7 @@ def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody 
 
 def line_key(line: LineBody) -> tuple[Any, ...]:
     """What tells a line from the others of its order, wherever it stands among them."""
-    return (line_id(line), line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
-
-
-def line_id(line: LineBody) -> str:
-    """The caller's own id of the line; empty where it gave none."""
-    return getattr(line, "id", "")
+    return (line.id, line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
 
 
 def _repeated_key(raw: bytes) -> FieldError | None:
@@ -186,8 +217,11 @@ def _repeated_key(raw: bytes) -> FieldError | None:
 
 def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldError]:
     """What is wrong with the form of each part of the JSON value."""
+    # A part that may be null.
+    if get_origin(wanted) is UnionType and bytes(raw).strip() != b"null":
+        wanted = next((kind for kind in get_args(wanted) if _is_struct(kind)), wanted)
     try:
-        if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        if _is_struct(wanted):
             values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             fields = msgspec.structs.fields(wanted)
             for name in sorted(values.keys() - {field.name for field in fields}):
@@ -206,6 +240,10 @@ def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldErro
     except msgspec.ValidationError as error:
         wrong = field_error(error)
         yield FieldError(f"{path}.{wrong.attr or ''}".strip("."), wrong.code, wrong.detail)
+
+
+def _is_struct(wanted: Any) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, msgspec.Struct)
 
 
 def convert(value: Any) -> OrderBody | FieldError:

@@ -11,12 +11,14 @@ from oms.common.errors import FieldError
 from oms.common.masking import is_masked
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
 from orders.intake import pricing
-from orders.intake.bodies import MAX_LINES, OrderBody, RecipientBody
+from orders.intake.bodies import MAX_LINES, LineBody, OrderBody, RecipientBody
 from orders.intake.divisions import Place
+from orders.intake.invoices import CheckedInvoice
 from orders.intake.locating import Located, fit, unknown_code
 from orders.intake.pricing import PLAIN, Pricing
-from orders.intake.reference import KnownRegion, KnownSku, Reference
+from orders.intake.reference import CodTerms, KnownRegion, KnownSku, Reference
 from orders.intake.refusals import Refusals
+from orders.intake.terms import CheckedTerms, check_terms
 from orders.models.hold import AddressGap
 from orders.models.order import PaymentMethod, Promise
 
@@ -39,6 +41,9 @@ class CheckedLine:
     line_discount: int
     goods_amount: int
     floor_amount: int = 0  # what its units must cost at least
+    external_id: str = ""
+    is_gift: bool = False
+    stated_value: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class CheckedOrder:
     payable_amount: int
     question: Question | None = None
     pricing: Pricing = PLAIN
+    terms: CheckedTerms | None = None
+    invoice: CheckedInvoice | None = None
 
 
 def check(
@@ -82,6 +89,7 @@ def check(
     _check_head(located.body, wrong)
     body, region = _check_people(located, reference, wrong, asks_a_person)
     lines = _check_lines(body, reference, wrong)
+    terms, invoice = check_terms(body, wrong, is_history=reference.is_history)
     order = CheckedOrder(
         body=body,
         channel_id=channel_id,
@@ -96,6 +104,8 @@ def check(
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
         pricing=pricing.check(body, reference.merchant, wrong),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
+        terms=terms,
+        invoice=invoice,
     )
     if not wrong:
         _check_money(order, wrong)
@@ -172,24 +182,28 @@ def _question(
         recipient.address,
         has_region=bool(recipient.region_code),
         is_served=region.is_served,
+        has_token=bool(body.receiver_token),
     )
     if not gaps or all(line.sku.is_virtual for line in lines):
         return None
     return Question(tuple(gaps), tuple(map(str, candidates)))
 
 
-def address_gaps(name: str, phone: str, address: str, *, has_region: bool, is_served: bool) -> list[AddressGap]:
-    """What a recipient lacks for goods to be sent to: what is empty, hidden by a platform, or served by nobody."""
+def address_gaps(
+    name: str, phone: str, address: str, *, has_region: bool, is_served: bool, has_token: bool = False
+) -> list[AddressGap]:
+    """What a recipient lacks for goods to be sent to: what is empty, hidden by a platform, or served by nobody. With a
+    token the platform tells the carrier what it hides."""
     gaps = []
     if not phone:
         gaps.append(AddressGap.NO_PHONE)
-    elif is_masked(phone):
+    elif is_masked(phone) and not has_token:
         gaps.append(AddressGap.MASKED_PHONE)
-    if is_masked(name):
+    if is_masked(name) and not has_token:
         gaps.append(AddressGap.MASKED_NAME)
     if not address:
         gaps.append(AddressGap.NO_ADDRESS)
-    elif is_masked(address):
+    elif is_masked(address) and not has_token:
         gaps.append(AddressGap.MASKED_ADDRESS)
     if not has_region:
         gaps.append(AddressGap.NO_REGION)
@@ -204,6 +218,8 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
     if len(body.lines) > MAX_LINES:
         wrong.add("lines", "too_many", _("An order has at most %(most)d lines.") % {"most": MAX_LINES})
         return []
+    is_cod = body.payment_method == PaymentMethod.COD
+    _check_ids(body, wrong)
     lines = []
     for i, line in enumerate(body.lines):
         already_wrong = len(wrong)
@@ -223,6 +239,14 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             wrong.add(f"lines.{i}.quantity", "invalid_quantity", detail)
         if line.name:
             wrong.text(f"lines.{i}.name", line.name, 200)
+        if line.id or line.is_gift or line.stated_value:
+            _check_id_and_gift(line, i, wrong)
+        if is_cod and sku is not None and not _takes_cod(sku, reference):
+            detail = _(
+                "Goods of merchant %(merchant)s are not sold for cash on delivery; send them prepaid, or as an order of"
+                " their own."
+            )
+            wrong.add(f"lines.{i}.merchant", "cod_not_accepted", detail % {"merchant": merchant})
         try:
             unit_price, discount = to_fen(line.unit_price), to_fen(line.line_discount)
         except NotAnAmount:
@@ -239,8 +263,57 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             continue
         # What ended elsewhere cost what it cost.
         floor = 0 if reference.is_history else sku.floor_price * line.quantity
-        lines.append(CheckedLine(sku, line.name or sku.name, line.quantity, unit_price, discount, goods, floor))
+        lines.append(
+            CheckedLine(
+                sku,
+                line.name or sku.name,
+                line.quantity,
+                unit_price,
+                discount,
+                goods,
+                floor,
+                external_id=line.id,
+                is_gift=line.is_gift,
+                stated_value=to_fen(line.stated_value),
+            )
+        )
+    if not reference.is_history:
+        _check_that_something_is_sold(body, wrong)
     return lines
+
+
+def _check_ids(body: OrderBody, wrong: Refusals) -> None:
+    """The caller's line ids differ."""
+    ids = [line.id for line in body.lines if line.id]
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    for i, line in enumerate(body.lines):
+        if line.id and line.id in seen:
+            wrong.add(f"lines.{i}.id", "repeated", _("Another line of the order has this id."))
+        seen.add(line.id)
+
+
+def _check_id_and_gift(line: LineBody, i: int, wrong: Refusals) -> None:
+    if line.id:
+        wrong.text(f"lines.{i}.id", line.id, 64)
+    wrong.amount(f"lines.{i}.stated_value", line.stated_value)
+    if line.is_gift and line.unit_price:
+        detail = _("A gift costs nothing: give the price 0.00, and what it is worth in `stated_value`.")
+        wrong.add(f"lines.{i}.unit_price", "gift_with_price", detail)
+    elif line.stated_value and not line.is_gift:
+        wrong.add(f"lines.{i}.stated_value", "not_a_gift", _("Only gifts have a stated value: set `is_gift`."))
+
+
+def _takes_cod(sku: KnownSku, reference: Reference) -> bool:
+    if reference.is_history or sku.cod == CodTerms.YES:
+        return True
+    return sku.cod == CodTerms.IN_OUR_WAREHOUSES and reference.lies_with_us(sku.id)
+
+
+def _check_that_something_is_sold(body: OrderBody, wrong: Refusals) -> None:
+    if body.lines and all(line.is_gift for line in body.lines):
+        wrong.add("lines", "only_gifts", _("Gifts are sent with an order; an order of gifts alone is not."))
 
 
 def _check_money(order: CheckedOrder, wrong: Refusals) -> None:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.money import fen_text
 from oms.merchants.models import Merchant
-from orders.intake.bodies import MAX_LINES, CollectedBody, OrderBody, PromotionBody, line_id
+from orders.intake.bodies import MAX_LINES, CollectedBody, OrderBody, PromotionBody
 from orders.intake.refusals import Refusals
 from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod
@@ -103,7 +103,7 @@ def _promotions(body: OrderBody, owner: Bearer, wrong: Refusals) -> Sequence[Che
         detail = _("An order has at most %(most)d promotions.") % {"most": MOST_PROMOTIONS}
         wrong.add("promotions", "too_many", detail)
         return ()
-    ids = {line_id(line): place for place, line in enumerate(body.lines) if line_id(line)}
+    ids = {line.id: place for place, line in enumerate(body.lines) if line.id}
     known: set[str] = set()
     checked = []
     for i, promotion in enumerate(body.promotions):

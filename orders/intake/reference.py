@@ -2,14 +2,23 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 
-from inventory.models import StorageClass
+from inventory.models import Stock, StorageClass
 from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from orders.intake.bodies import MAX_LINES, OrderBody
 from orders.intake.locating import Atlas
+
+
+class CodTerms(StrEnum):
+    """Whether a merchant's goods may be paid on delivery."""
+
+    YES = "yes"
+    NO = "no"
+    IN_OUR_WAREHOUSES = "in_our_warehouses"  # only those that lie there
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,7 @@ class KnownSku:
     merchant: str
     name: str
     is_virtual: bool
+    cod: CodTerms
     floor_price: int = 0  # fen a unit; no deduction of an order may push it lower
 
 
@@ -63,11 +73,29 @@ class Reference:
             taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
         return taking
 
+    def lies_with_us(self, sku_id: int) -> bool:
+        """Whether a warehouse of ours has a place for the SKU. Read once for all SKUs of the batch, and only where it
+        decides whether an order may be paid on delivery."""
+        return sku_id in self._with_us
+
+    @cached_property
+    def _with_us(self) -> frozenset[int]:
+        ids = [sku.id for sku in self.skus.values() if sku.cod == CodTerms.IN_OUR_WAREHOUSES]
+        ours = Stock.objects.filter(
+            sku__in=ids, warehouse__is_active=True, warehouse__merchant__kind=Merchant.Kind.SELF_OPERATED
+        )
+        return frozenset(ours.order_by().values_list("sku_id", flat=True).distinct())
+
 
 # Several statements, since one plan does not fit all.
 _SELLS_ALL = f"(m.id = %(merchant)s OR m.status = '{Merchant.Status.ACTIVE}')"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
 _SOLD_ALL = "true"
+_COD = f"""
+    CASE WHEN m.accepts_cod THEN '{CodTerms.YES}' WHEN NOT m.accepts_cod THEN '{CodTerms.NO}'
+         WHEN m.kind = '{Merchant.Kind.SELF_OPERATED}' THEN '{CodTerms.YES}'
+         ELSE '{CodTerms.IN_OUR_WAREHOUSES}' END
+"""
 
 
 def read(
@@ -80,7 +108,7 @@ def read(
         sells = _SOLD_ALL if is_history else _SELLS_ALL
     rows = fetch_prepared(
         f"""
-        SELECT 'sku', m.code, s.code, s.name, coalesce((s.floor_price * 100)::bigint, 0)::text, s.id,
+        SELECT 'sku', m.code, s.code, s.name, {_COD} || ' ' || coalesce((s.floor_price * 100)::bigint, 0), s.id,
                s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
@@ -112,7 +140,8 @@ def read(
     for kind, first, second, third, fourth, key, flag in rows:
         match kind:
             case "sku":
-                found.skus[first, second] = KnownSku(key, second, first, third, flag, int(fourth))
+                cod, floor_price = fourth.split()
+                found.skus[first, second] = KnownSku(key, second, first, third, flag, CodTerms(cod), int(floor_price))
             case "region":
                 found.regions[first] = KnownRegion(second, third, fourth, flag)
             case "channel":

@@ -14,7 +14,7 @@ from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares
-from orders.intake.checking import CheckedOrder
+from orders.intake.checking import CheckedLine, CheckedOrder
 from orders.intake.pricing import Collected
 from orders.intake.sharing import Sharing, share_out
 from orders.models import Hold
@@ -73,11 +73,14 @@ def lay_out(
     line_rows: list[dict[str, object]] = []
     event_rows: list[dict[str, object]] = []
     hold_rows: list[dict[str, object]] = []
+    term_rows: list[dict[str, object]] = []
+    invoice_rows: list[dict[str, object]] = []
     stored: list[StoredOrder] = []
     sharings: list[Sharing] = []
     # Most orders have none of this: its columns are only written where one of the batch has some.
     has_prices = any(order.pricing.changes_price for order in orders)
     has_collected = any(order.pricing.collected for order in orders)
+    names_lines = any(line.external_id or line.is_gift for order in orders for line in order.lines)
     for order_id, order in zip(ids, orders, strict=False):
         body = order.body
         ended = history.ending(order) if is_history else None
@@ -156,6 +159,7 @@ def lay_out(
                 "gift_card_share": fen_text(shares.gift_card),
                 "payable_amount": fen_text(shares.payable),
                 **(_price_shares(shares) if has_prices else {}),
+                **(_named(line) if names_lines else {}),
             }
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
@@ -173,15 +177,28 @@ def lay_out(
                     "opened_by": actor.name,
                 }
             )
+        if order.terms:
+            term_rows.append({"order_id": order_id, **order.terms.columns()})
+        if order.invoice:
+            invoice_rows.append({"order_id": order_id, **order.invoice.columns()})
         if ended:
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     promotions = _promotion_rows(stored, sharings, line_rows) if any(part.promotions for part in sharings) else []
     tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows), *promotions]
+    # Written only where there are any: most orders have none.
+    tables += [Rows("orders_orderterms", term_rows)] if term_rows else []
+    tables += [Rows("orders_invoicerequest", invoice_rows)] if invoice_rows else []
     if hold_rows:
         tables.append(Rows("orders_hold", hold_rows))
         event_rows = [{**row, "data": row.get("data")} for row in event_rows]
     return stored, [*tables, Rows("orders_orderevent", event_rows)]
+
+
+def _named(line: CheckedLine) -> dict[str, object]:
+    """What only few lines have, by column."""
+    stated = fen_text(line.stated_value)
+    return {"external_id": line.external_id, "is_gift": line.is_gift, "stated_value": stated}
 
 
 def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:

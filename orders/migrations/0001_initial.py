@@ -176,6 +176,9 @@ class Migration(migrations.Migration):
                 ('gift_card_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of gift card')),
                 ('merchant_borne_share', models.DecimalField(db_default=0, decimal_places=2, help_text='What the merchant of the goods bears of promotions and adjustment; it is not part of the sum.', max_digits=12, verbose_name='borne by the merchant')),
                 ('payable_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='payable')),
+                ('external_id', models.CharField(blank=True, db_default='', default='', max_length=64, verbose_name="caller's line id")),
+                ('is_gift', models.BooleanField(db_default=False, default=False, verbose_name='gift')),
+                ('stated_value', models.DecimalField(db_default=0, decimal_places=2, default=0, max_digits=12, verbose_name='stated value')),
                 ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='orders.order', verbose_name='order')),
                 ('sku', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='order_lines', to='inventory.sku', verbose_name='SKU')),
             ],
@@ -254,6 +257,7 @@ class Migration(migrations.Migration):
                 ('completed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='completed at')),
                 ('cancelled_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancelled at')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancellation requested at')),
+                ('ship_not_before', models.DateTimeField(blank=True, editable=False, help_text='Presale: it is sent to a warehouse then.', null=True, verbose_name='not shipped before')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('merchant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='sub_orders', to='merchants.merchant', verbose_name='merchant')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sub_orders', to='orders.order', verbose_name='order')),
@@ -771,5 +775,89 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='promotionshare',
             constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('platform_amount__gte', 0), ('platform_amount__lte', models.F('amount'))), name='promotion_share_platform_bears_a_part'),
+        ),
+        migrations.CreateModel(
+            name='InvoiceRequest',
+            fields=[
+                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='invoice_request', serialize=False, to='orders.order', verbose_name='order')),
+                ('kind', models.CharField(choices=[('ordinary', 'Ordinary invoice'), ('special', 'Special VAT invoice')], max_length=10, verbose_name='kind')),
+                ('title_type', models.CharField(choices=[('personal', 'Personal'), ('company', 'Company')], max_length=10, verbose_name='title is')),
+                ('sealed', oms.common.secrecy.SealedTextField(editable=False, verbose_name='details')),
+            ],
+            options={
+                'verbose_name': 'invoice request',
+                'verbose_name_plural': 'invoice requests',
+            },
+        ),
+        migrations.CreateModel(
+            name='OrderTerms',
+            fields=[
+                ('order', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='terms', serialize=False, to='orders.order', verbose_name='order')),
+                ('ship_not_before', models.DateTimeField(blank=True, help_text='Presale: it is sent to a warehouse then.', null=True, verbose_name='not shipped before')),
+                ('carrier', models.CharField(blank=True, db_default='', default='', max_length=20, verbose_name='carrier wished for')),
+                ('carrier_class', models.CharField(blank=True, choices=[('own', 'Own couriers'), ('third_party', 'Third party')], db_default='', default='', max_length=12, verbose_name='kind of carrier wished for')),
+                ('carrier_unmet', models.CharField(blank=True, choices=[('unavailable', 'No such carrier could be asked when the parcel was written'), ('refused', 'It gave no waybill'), ('warehouse', 'The warehouse gave the parcel to another one')], db_default='', default='', editable=False, max_length=12, verbose_name='why it is another carrier')),
+                ('delivery_from', models.DateTimeField(blank=True, null=True, verbose_name='delivery from')),
+                ('delivery_until', models.DateTimeField(blank=True, null=True, verbose_name='delivery until')),
+                ('ship_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: ship by')),
+                ('collect_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: collected by')),
+                ('sign_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: signed by')),
+                ('receiver_token', oms.common.secrecy.SealedTextField(blank=True, db_default='', default='', editable=False, only_if="receiver_token <> ''", verbose_name='receiver token')),
+                ('seller_memo', models.CharField(blank=True, db_default='', default='', max_length=500, verbose_name="seller's memo")),
+                ('flag', models.SmallIntegerField(choices=[(0, 'No flag'), (1, 'Red flag'), (2, 'Yellow flag'), (3, 'Green flag'), (4, 'Blue flag'), (5, 'Purple flag')], db_default=0, default=0, verbose_name='flag')),
+                ('metadata', models.JSONField(blank=True, db_default={}, default=dict, verbose_name='metadata')),
+            ],
+            options={
+                'verbose_name': 'wishes and terms',
+                'verbose_name_plural': 'wishes and terms',
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='orderline',
+            constraint=models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('order', 'external_id'), name='order_line_external_id_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderline',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_gift', False), ('stated_value', 0)), models.Q(('is_gift', True), ('stated_value__gte', 0), ('unit_price', 0)), _connector='OR'), name='order_line_gift_costs_nothing'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(('ship_not_before__isnull', True), ('released_at__isnull', True), ('released_at__gte', models.F('ship_not_before')), _connector='OR'), name='sub_order_presale_is_not_released_early'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoicerequest',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['ordinary', 'special'])), name='invoice_request_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoicerequest',
+            constraint=models.CheckConstraint(condition=models.Q(('title_type__in', ['personal', 'company'])), name='invoice_request_title_type_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoicerequest',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'special'), _negated=True), ('title_type', 'company'), _connector='OR'), name='invoice_request_special_for_companies'),
+        ),
+        migrations.AddIndex(
+            model_name='orderterms',
+            index=django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='order_terms_by_metadata', opclasses=['jsonb_path_ops']),
+        ),
+        migrations.AddConstraint(
+            model_name='orderterms',
+            constraint=models.CheckConstraint(condition=models.Q(('flag__in', [0, 1, 2, 3, 4, 5])), name='order_flag_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderterms',
+            constraint=models.CheckConstraint(condition=models.Q(('carrier_class__in', ['', 'own', 'third_party'])), name='order_carrier_class_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderterms',
+            constraint=models.CheckConstraint(condition=models.Q(('carrier', ''), ('carrier_class', ''), _connector='OR'), name='order_wishes_for_a_carrier_or_a_class'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderterms',
+            constraint=models.CheckConstraint(condition=models.Q(('carrier_unmet', ''), models.Q(('carrier_unmet__in', ['unavailable', 'refused', 'warehouse']), models.Q(models.Q(('carrier', ''), _negated=True), models.Q(('carrier_class', ''), _negated=True), _connector='OR')), _connector='OR'), name='order_wish_is_unmet_only_if_there_is_one'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderterms',
+            constraint=models.CheckConstraint(condition=models.Q(('delivery_from__isnull', True), ('delivery_until__isnull', True), ('delivery_from__lt', models.F('delivery_until')), _connector='OR'), name='order_delivery_ends_after_it_begins'),
         ),
     ]

@@ -10,6 +10,7 @@ from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
+from orders.models.terms import InvoiceRequest, OrderTerms
 
 __all__ = [
     "ActorKind",
@@ -19,12 +20,14 @@ __all__ = [
     "Hold",
     "ImportMapping",
     "InterceptionRule",
+    "InvoiceRequest",
     "Order",
     "OrderEvent",
     "OrderLine",
     "OrderPaymentState",
     "OrderPromotion",
     "OrderState",
+    "OrderTerms",
     "PaymentMethod",
     "PromotionShare",
     "RejectedOrder",

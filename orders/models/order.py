@@ -356,6 +356,10 @@ class OrderLine(CarriesShares):
     quantity = models.IntegerField(_("quantity"))
     unit_price = money(_("unit price"))
     line_discount = money(_("line discount"))
+    # As the caller calls the line; empty where it does not.
+    external_id = models.CharField(_("caller's line id"), max_length=64, db_default="", default="", blank=True)
+    is_gift = models.BooleanField(_("gift"), db_default=False, default=False)
+    stated_value = money(_("stated value"), db_default=0, default=0)
 
     class Meta:
         verbose_name = _("order line")
@@ -363,6 +367,13 @@ class OrderLine(CarriesShares):
         ordering = ["order", "position"]
         constraints = [
             models.UniqueConstraint(fields=["order", "position"], name="order_line_position_is_unique"),
+            models.UniqueConstraint(
+                fields=["order", "external_id"], condition=~Q(external_id=""), name="order_line_external_id_is_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_gift=False, stated_value=0) | Q(is_gift=True, unit_price=0, stated_value__gte=0),
+                name="order_line_gift_costs_nothing",
+            ),
             models.CheckConstraint(
                 condition=Q(
                     quantity__gt=0,

@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
@@ -152,6 +152,13 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
         editable=False,
         help_text=_("Its place among those that wait for goods; what is split off keeps it."),
     )
+    ship_not_before = models.DateTimeField(
+        _("not shipped before"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Presale: it is sent to a warehouse then."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     allocated_at = models.DateTimeField(_("allocated at"), null=True, blank=True, editable=False)
     released_at = models.DateTimeField(_("sent to warehouse at"), null=True, blank=True, editable=False)
@@ -189,6 +196,12 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
             models.CheckConstraint(
                 condition=~Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]) | Q(released_at__isnull=False),
                 name="sub_order_released_at_set_once_released",
+            ),
+            models.CheckConstraint(
+                condition=Q(ship_not_before__isnull=True)
+                | Q(released_at__isnull=True)
+                | Q(released_at__gte=F("ship_not_before")),
+                name="sub_order_presale_is_not_released_early",
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=LEFT_WAREHOUSE)

@@ -11,13 +11,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common.errors import OmsError
+from oms.common.masking import is_masked
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import waiting
 from orders.intake.checking import Question, address_gaps
 from orders.locking import lock_order, lock_sub_orders
-from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from orders.models import Hold, Order, OrderState, OrderTerms, SubOrder, SubOrderState
 from orders.models.hold import AddressGap
 from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
@@ -161,7 +162,16 @@ def gaps_of(order: Order) -> list[AddressGap]:
         order.recipient_address,
         has_region=order.region is not None,
         is_served=order.region is None or order.region.is_served,
+        has_token=_has_token(order),
     )
+
+
+def _has_token(order: Order) -> bool:
+    """Whether the platform tells the carrier what it hides; looked up only where it hides something."""
+    if not any(map(is_masked, (order.recipient_name, order.recipient_phone, order.recipient_address))):
+        return False
+    terms = OrderTerms.objects.filter(order=order).only("receiver_token").first()
+    return terms is not None and terms.has_receiver_token
 
 
 def remedies(order: Order) -> list[str]:

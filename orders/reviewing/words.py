@@ -71,7 +71,7 @@ def why_told(data: Mapping[str, Any]) -> str:
             values = {"rule": actors.word(str(data.get("rule", ""))), "figures": given}
             return gettext("%(rule)s: %(figures)s") % values
         case Hold.Kind.CANCELLATION:
-            return gettext("Cancellation: %(reason)s") % {"reason": given}
+            return gettext("Cancellation: %(reason)s") % {"reason": story.REASONS.word(given)}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
     return given

@@ -29,15 +29,18 @@ class _Taken:
     amount: Decimal
     at: datetime
     transaction: str = ""
+    place: int = 1  # among the order's payments
 
 
 def record_external(order: Order, *, at: datetime) -> Payment:
-    """Book that the merchant has the whole amount of a locked order that waits for its payment, and let it go on.
+    """Book that the merchant has all that is still due of a locked order that waits for its payment, and let it go on.
+    Nobody asks the buyer any more, where a provider did.
 
     Needs an open transaction.
     """
-    assert order.state == OrderState.AWAITING_PAYMENT  # noqa: S101 - the caller has just stored it
-    (payment,) = _book([_Taken(order, order.payable_amount, at)])
+    assert order.state == OrderState.AWAITING_PAYMENT  # noqa: S101 - the caller looked under the lock
+    place = Payment.objects.filter(order=order).count() + 1
+    (payment,) = _book([_Taken(order, order.payable_amount - order.paid_amount, at, place=place)])
     return payment
 
 
@@ -60,7 +63,7 @@ def _book_collected(order_ids: list[int]) -> None:
 def _book(taken: Sequence[_Taken]) -> list[Payment]:
     payments = Payment.objects.bulk_create(
         Payment(
-            number=f"{money.order.number}-P1",
+            number=f"{money.order.number}-P{money.place}",
             order=money.order,
             means=Means.EXTERNAL,
             state=PaymentState.PENDING,

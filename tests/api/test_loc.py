@@ -1,6 +1,7 @@
 """The LOC interface of 京东入鼎: every call of its guide, as a merchant that speaks it would make it."""
 
 import json
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -75,7 +76,11 @@ def status(api, order_id="T1"):
 def refusal(response):
     answer = response.json()
     assert set(answer) == {"code", "message", "data"}
+    assert set(answer["data"]) == {"reason", "errors"}
     assert response.status_code == answer["code"] // 100
+    # One language: what is left without what the caller wrote, codes and addresses has no word of another one.
+    for error in answer["data"]["errors"]:
+        assert not re.search(r"[A-Za-z]{2,} [A-Za-z]{2,}", error["message"].replace("REST API", "")), error["message"]
     return answer["code"], [error["field"] for error in answer["data"]["errors"]]
 
 
@@ -198,7 +203,7 @@ def test_an_order_that_the_merchant_was_paid_for(api, shop):
     create(api, shop, payment_status="已支付")
     order = Order.objects.get()
     assert (order.state, order.payment_state, order.paid_amount) == ("in_review", "paid", order.payable_amount)
-    assert status(api)["order_status"] == "待发货"
+    assert status(api)["order_status"] == "审核中"
     nothing_is_broken()
 
 
@@ -350,7 +355,7 @@ def test_stock_is_set_and_takes_promises_away(api, shop):
     assert Stock.objects.get(sku=shop.sku).on_hand == 3
     nothing_is_broken()
     code = {"item_id": virtual_sku(shop).code, "quantity": 5}
-    assert refusal(post(api, "inventory/update", code)) == (40900, ["warehouse"])
+    assert refusal(post(api, "inventory/update", code)) == (40900, ["warehouse_code"])
     factories.WarehouseFactory(merchant=shop.merchant)
     new = factories.SkuFactory(merchant=shop.merchant)
     assert refusal(post(api, "inventory/update", {"item_id": new.code, "quantity": 1})) == (40001, ["warehouse_code"])
@@ -374,6 +379,9 @@ def test_a_message_waits_for_a_sender(api, shop):
 @pytest.mark.parametrize(
     ("changes", "code", "field"),
     [
+        ({"order_id": "x" * 65}, 40001, "order_id"),
+        ({"items": "A001"}, 40001, "items"),
+        ({"items": [{"item_id": 7, "quantity": 1}]}, 40001, "items.0.item_id"),
         ({"items": [{"item_id": "none", "quantity": 1}]}, 40402, "items.0.item_id"),
         ({"items": []}, 40001, "items"),
         ({"items": [{"item_id": "x", "quantity": 0}]}, 40001, "items.0.quantity"),

@@ -172,8 +172,10 @@ def test_a_detail_shows_sub_orders_with_their_money(api, shop):
     assert first["lines"] == [
         {
             "position": 1,
+            "id": "",
             "sku": shop.sku.code,
             "name": shop.sku.name,
+            "is_gift": False,
             "quantity": 2,
             "goods_amount": "20.00",
             "freight_share": "5.00",

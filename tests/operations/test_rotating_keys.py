@@ -24,7 +24,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
-from orders.models import OrderEvent
+from orders.models import InvoiceRequest, OrderEvent, OrderTerms
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
 from tests import factories, steps
@@ -41,6 +41,8 @@ SEALERS = {
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
+    "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
+    "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
 }
@@ -56,6 +58,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
     new = readdressing.Recipient(name="李四")
     readdressing.change_recipient(shop.place_order().pk, new, actor=steps.STAFF)
+    shop.place_order(receiver_token="oaid-1", invoice={"title_type": "personal"})
     kind = VirtualDelivery.Kind.ACTIVATION_CODE
     steps.approve_and_split()
     factories.run(samples.allocating.run)
@@ -105,6 +108,8 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert BuyerNotification.objects.get().opened().message == "hello"
     assert changes_of(OrderEvent.objects.get(kind="recipient_changed")) == {"name": ("张华", "李四")}
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
+    assert secrecy.unseal(OrderTerms.objects.get().receiver_token) == "oaid-1"
+    assert InvoiceRequest.objects.get().details["title"] == "个人"
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")
 

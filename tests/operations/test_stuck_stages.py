@@ -6,6 +6,8 @@ from django.db import connection
 from django.test import Client
 
 from inventory import receiving
+from logistics.warehouses import stopping
+from logistics.warehouses.adapters import Answer
 from oms import figures, probes, tasks
 from oms.common.models import InboundFact
 from oms.common.work import heartbeat
@@ -105,6 +107,15 @@ def leave_a_silent_refund(shop: factories.Shop) -> None:
     age("payments_refund", "ready_at", 301 + requesting.REFUND_SILENCE.total_seconds())
 
 
+def leave_an_unanswered_cancellation(shop: factories.Shop) -> None:
+    order = shop.place_order(payment_method="cod")
+    steps.released(order)
+    cancel_order(order.pk, reason="x", actor=steps.STAFF)
+    with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, is_later=True))):
+        factories.run(stopping.pass_on, stopping.run, balancing.run)
+    age("orders_hold", "opened_at", 301 + settings.CANCEL_ANSWER_SECONDS / settings.TIME_SPEED)
+
+
 def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
     shop.place_order()
     factories.run(requesting.intend, requesting.request)
@@ -121,6 +132,7 @@ LEFT_WORK = {
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,
     "chase_refunds": leave_a_silent_refund,
+    "chase_cancellations": leave_an_unanswered_cancellation,
     "sandbox": leave_an_answer_of_the_sandbox,
 }
 

@@ -7,9 +7,11 @@ as facts (see `logistics.carriers.scans`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from typing import Protocol
 
+from oms.common.errors import OmsError
 from oms.common.metrics import measured
 from oms.common.models import Connection
 
@@ -40,6 +42,26 @@ class Parcel:
     city: str
     district: str
     address: str
+    # Sealed; where the recipient is hidden, `decode_receiver` tells who it is before the parcel is booked.
+    receiver_token: str = ""
+    # When the buyer wants it, where the order says so.
+    deliver_from: datetime | None = None
+    deliver_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Whom a platform's token means; an empty address is the one that we know."""
+
+    name: str
+    phone: str
+    address: str = ""
+
+
+class CannotDecode(OmsError):
+    """The platform does not tell who is meant by the token, or not now."""
+
+    code = "cannot_decode"
 
 
 class CarrierSystem(Protocol):
@@ -47,6 +69,9 @@ class CarrierSystem(Protocol):
 
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Get waybills and pick-ups; answers by reference."""
+
+    def decode_receiver(self, link: Connection, token: str) -> Receiver:
+        """Whom the platform's token means. Raises CannotDecode."""
 
 
 # The module of each protocol that carriers speak.

@@ -5,14 +5,18 @@ Below the connection's base address we post to `parcels`:
     {"parcels": [{"number": "…-1-S1", "carrier": "SF", "weight_g": 520, "recipient": {"name": "…", "phone": "…",
         "province": "…", "city": "…", "district": "…", "address": "…"}}]}
 
-and are answered for each number: `{"answers": [{"number": "…", "taken": true, "waybill": "SF…", "reason": ""}]}`.
+with `deliver_from` and `deliver_until` (or null) where the buyer wants it at a certain time, and are answered for each
+number: `{"answers": [{"number": "…", "taken": true, "waybill": "SF…", "reason": ""}]}`.
+
+Where a platform hides the recipient, we post `{"token": "…"}` to `receivers/decode` first, and are answered with
+`{"name": "…", "phone": "…", "address": "…"}`.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from logistics.carriers.adapters import Answer, Parcel
+from logistics.carriers.adapters import Answer, CannotDecode, Parcel, Receiver
 from oms.common.models import Connection
 from oms.common.work.signed_json import post
 
@@ -28,6 +32,12 @@ class _Answers(msgspec.Struct):
     answers: list[_Said]
 
 
+class _Told(msgspec.Struct):
+    name: str
+    phone: str
+    address: str = ""
+
+
 class JsonCarrier:
     """See `logistics.carriers.adapters.CarrierSystem`."""
 
@@ -38,6 +48,8 @@ class JsonCarrier:
                 "number": parcel.reference,
                 "carrier": parcel.carrier,
                 "weight_g": parcel.weight_g,
+                "deliver_from": parcel.deliver_from,
+                "deliver_until": parcel.deliver_until,
                 "recipient": {
                     "name": parcel.recipient_name,
                     "phone": parcel.recipient_phone,
@@ -56,6 +68,14 @@ class JsonCarrier:
             for one in said.answers
             if one.waybill or not one.taken
         }
+
+    def decode_receiver(self, link: Connection, token: str) -> Receiver:
+        """Whom the platform's token means. Raises CannotDecode where the answer tells nobody."""
+        try:
+            told = msgspec.convert(post(link, "receivers/decode", {"token": token}), _Told)
+        except msgspec.ValidationError as error:
+            raise CannotDecode("the platform does not tell who is meant by the token") from error
+        return Receiver(told.name, told.phone, told.address)
 
 
 CARRIER = JsonCarrier()

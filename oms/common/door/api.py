@@ -186,11 +186,15 @@ class ApiView(APIView):
         allowed = self.query_parameters
         if self.has_sparse_fields and request.method == "GET":
             allowed |= {"fields"}
-        unknown = sorted(request.query_params.keys() - allowed)
+        unknown = sorted(name for name in request.query_params.keys() - allowed if not self.takes_parameter(name))
         if unknown:
             known = ", ".join(sorted(allowed)) or "–"
             detail = _("There is no such parameter here. Known ones: %(known)s.") % {"known": known}
             raise InvalidInput([FieldError(name, "unknown_parameter", detail) for name in unknown])
+
+    def takes_parameter(self, name: str) -> bool:
+        """Whether a parameter that `query_parameters` cannot name is one all the same."""
+        return False
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Repeat the request id, also where no middleware does. Personal data is not for caches."""

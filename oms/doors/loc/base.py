@@ -1,6 +1,7 @@
 """What every call of the LOC interface has in common: the form of answers, error codes, words and times."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -8,7 +9,10 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -24,8 +28,14 @@ from orders.intake.bodies import field_error
 from orders.models import Order
 
 CHANNEL = "loc"
+# Words of `payment_status`.
+PAID, UNPAID = "已支付", ("待支付", "未支付")
+# The guide and its words are Chinese, so no message is in another language, whatever the caller reads.
+_LANGUAGE = "zh-hans"
 _ZONE = ZoneInfo("Asia/Shanghai")
 _TIME = "%Y-%m-%d %H:%M:%S"
+# What comes in may also be as ISO 8601 writes it; the guide's own examples have both.
+_TIMES = (_TIME, "%Y-%m-%dT%H:%M:%S")
 Body = TypeVar("Body")
 
 
@@ -55,12 +65,37 @@ class Code(IntEnum):
     UNAVAILABLE = 50300
 
 
+_REASONS = {
+    Code.INVALID: "invalid_field",
+    Code.NO_JSON: "invalid_json",
+    Code.UNAUTHORIZED: "unauthorized",
+    Code.FORBIDDEN: "forbidden",
+    Code.ORDER_NOT_FOUND: "not_found",
+    Code.ITEM_NOT_FOUND: "not_found",
+    Code.USER_NOT_FOUND: "not_found",
+    Code.WAREHOUSE_NOT_FOUND: "not_found",
+    Code.NOT_FOUND: "not_found",
+    Code.METHOD: "method_not_allowed",
+    Code.REFUSED: "refused",
+    Code.OTHER_CONTENT: "duplicate",
+    Code.ILLEGAL_MOVE: "illegal_state",
+    Code.NO_PRICE: "no_price",
+    Code.PROMISED: "promised",
+    Code.TOO_LARGE: "too_large",
+    Code.NOT_JSON: "unsupported_media_type",
+    Code.TOO_MANY: "too_many_calls",
+    Code.FAILED: "failed",
+    Code.UNAVAILABLE: "unavailable",
+}
+
+
 class LocError(OmsError):
     """A refusal with a code of the LOC interface; the HTTP status is the code's."""
 
     def __init__(self, code: Code, message: str, *, attr: str | None = None) -> None:
         super().__init__(message, attr=attr)
         self.loc_code = code
+        self.code = _REASONS[code]
         self.status_code = int(code) // 100
 
 
@@ -73,8 +108,9 @@ class LocErrorSerializer(serializers.Serializer):
 
 
 class LocProblemsSerializer(serializers.Serializer):
-    """What is wrong, thing by thing."""
+    """What is wrong: the reason of the whole answer, and thing by thing."""
 
+    reason = serializers.ChoiceField(sorted(set(_REASONS.values())))
     errors = LocErrorSerializer(many=True)
 
 
@@ -84,8 +120,11 @@ class LocProblemsSerializer(serializers.Serializer):
             "Refused",
             {
                 "code": 40401,
-                "message": "There is no such order.",
-                "data": {"errors": [{"field": "order_id", "code": "not_found", "message": "There is no such order."}]},
+                "message": "没有这个订单。",
+                "data": {
+                    "reason": "not_found",
+                    "errors": [{"field": "order_id", "code": "not_found", "message": "没有这个订单。"}],
+                },
             },
         )
     ]
@@ -118,6 +157,8 @@ _BY_CODE = {
     "not_delivered": Code.ILLEGAL_MOVE,
     "changed_meanwhile": Code.ILLEGAL_MOVE,
 }
+# What says less than the reason of the whole answer.
+_VAGUE = {"invalid", "error", "cannot_cancel", "not_delivered"}
 
 
 class LocView(OrderScopedView):
@@ -126,6 +167,13 @@ class LocView(OrderScopedView):
     requires_idempotency_key = False
     errors_serializer = LocRefusalSerializer
     error_statuses = {"404": "No such order, item or buyer.", "409": "Refused.", "405": "Another method is meant."}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer in the language of this interface."""
+        with translation.override(_LANGUAGE):
+            response = super().dispatch(request, *args, **kwargs)
+        response["Content-Language"] = _LANGUAGE
+        return response
 
     def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
         """Errors in the form of this interface."""
@@ -140,6 +188,13 @@ class LocView(OrderScopedView):
         if loc is None:
             raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
         return loc.order
+
+    def order_of(self, order_id: str, user_id: str) -> Order:
+        """The merchant's order of that id, of that buyer. Raises LocError."""
+        order = self.order(order_id)
+        if order.buyer_reference != user_id:
+            raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
+        return order
 
 
 def answer(data: dict[str, Any], message: str = "成功") -> Response:
@@ -157,17 +212,35 @@ def _handle(error: Exception, context: dict[str, Any]) -> Response | None:
         code = _BY_STATUS.get(response.status_code, Code.FAILED)
     if int(code) // 100 != response.status_code:
         response.status_code = int(code) // 100
+    reason = _REASONS[code]
     response.data = {
         "code": int(code),
         "message": problems[0]["detail"],
         "data": {
+            "reason": reason,
             "errors": [
-                {"field": problem["attr"], "code": problem["code"], "message": problem["detail"]}
+                {
+                    "field": problem["attr"],
+                    "code": reason if problem["code"] in _VAGUE else problem["code"],
+                    "message": problem["detail"],
+                }
                 for problem in problems
-            ]
+            ],
         },
     }
     return response
+
+
+_PLACE = re.compile(r"\(byte (\d+)\)")
+_WANTED = re.compile(r"Expected `([^`]+)`, got")
+_BOUND = re.compile(r"Expected `(?P<kind>\w+)`(?P<what> of length)? (?P<sign>>=|<=) (?P<bound>[\d.]+)")
+_KINDS = {
+    "str": gettext_lazy("a text"),
+    "int": gettext_lazy("a whole number"),
+    "decimal": gettext_lazy("a number"),
+    "array": gettext_lazy("a list"),
+    "object": gettext_lazy("an object"),
+}
 
 
 def decode(raw: bytes, kind: type[Body]) -> Body:
@@ -175,9 +248,11 @@ def decode(raw: bytes, kind: type[Body]) -> Body:
     try:
         body = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        raise WrongFields([field_error(error)]) from error
+        raise WrongFields([_problem(error)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LocError(Code.NO_JSON, _("This is not valid JSON: %(reason)s") % {"reason": error}) from error
+        place = _PLACE.search(str(error))
+        message = _("This is not valid JSON; look at byte %(place)s.") if place else _("This is not valid JSON.")
+        raise LocError(Code.NO_JSON, message % {"place": place and place[1]}) from error
     try:
         value = msgspec.to_builtins(body)
     except RecursionError as error:
@@ -187,6 +262,27 @@ def decode(raw: bytes, kind: type[Body]) -> Body:
         if any((ord(char) < 32 and char not in "\n\t") or 0xD800 <= ord(char) <= 0xDFFF for char in text):
             raise WrongFields([FieldError("", "control_character", _("Remove the control characters."))])
     return body
+
+
+def _problem(error: msgspec.ValidationError) -> FieldError:
+    """What msgspec found wrong, without its English."""
+    found = field_error(error)
+    if found.code != "invalid":
+        return found
+    bound = _BOUND.search(str(error))
+    if bound is None:
+        wanted = _WANTED.search(str(error))
+        kinds = [str(_KINDS[name]) for name in (wanted[1] if wanted else "").split(" | ") if name in _KINDS]
+        detail = _("Give %(kind)s here.") % {"kind": _(" or ").join(kinds)} if kinds else _("This has the wrong form.")
+    elif bound["what"]:
+        least, most = _("Give at least %(bound)s of them."), _("Give at most %(bound)s of them.")
+        if bound["kind"] == "str":
+            least, most = _("Give at least %(bound)s characters."), _("Give at most %(bound)s characters.")
+        detail = (least if bound["sign"] == ">=" else most) % {"bound": bound["bound"]}
+    else:
+        least, most = _("Give at least %(bound)s."), _("Give at most %(bound)s.")
+        detail = (least if bound["sign"] == ">=" else most) % {"bound": bound["bound"]}
+    return FieldError(found.attr, found.code, detail)
 
 
 def read(request: Request, kind: type[Body]) -> Body:
@@ -206,15 +302,16 @@ def _texts(value: Any) -> list[str]:
 
 
 def moment(text: str, attr: str) -> datetime:
-    """A time such as 2025-02-15 12:00:00, which is Beijing's. Raises WrongFields."""
-    try:
-        found = datetime.strptime(text, _TIME).replace(tzinfo=_ZONE)
-    except ValueError:
-        found = None
-    if found is None or not 2000 <= found.year <= 2100 or found.strftime(_TIME) != text:
-        detail = _("Give a time such as 2025-02-15 12:00:00 (Beijing time).")
-        raise WrongFields([FieldError(attr, "invalid_time", detail)])
-    return found
+    """A time such as 2025-02-15 12:00:00 or 2025-02-15T12:00:00, which is Beijing's. Raises WrongFields."""
+    for form in _TIMES:
+        try:
+            found = datetime.strptime(text, form).replace(tzinfo=_ZONE)
+        except ValueError:
+            continue
+        if 2000 <= found.year <= 2100 and found.strftime(form) == text:
+            return found
+    detail = _("Give a time such as 2025-02-15 12:00:00 or 2025-02-15T12:00:00 (Beijing time).")
+    raise WrongFields([FieldError(attr, "invalid_time", detail)])
 
 
 def written(at: datetime) -> str:

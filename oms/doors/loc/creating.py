@@ -1,5 +1,7 @@
 """Creating orders by the LOC interface: both of its forms. Here, because the virtual form may come with its payment."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -16,7 +18,7 @@ from inventory.models import Sku, StorageClass
 from oms.common.door.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.common.work import nudging
-from oms.doors.loc.base import CHANNEL, Code, LocError, LocView, answer, decode, digest, moment, one_of
+from oms.doors.loc.base import CHANNEL, PAID, UNPAID, Code, LocError, LocView, answer, decode, digest, moment, one_of
 from oms.doors.loc.models import LocOrder
 from oms.doors.loc.views import enveloped
 from oms.merchants.models import Merchant
@@ -29,18 +31,11 @@ from orders.models import Order, OrderState
 from orders.reviewing import holds
 from payments.taking import recording
 
-_PAID, _UNPAID = "已支付", ("待支付", "未支付")
 _ORDER_STATUSES = ("待支付", "已支付", "待发货")
-_FIELDS = {
-    "external_number": "order_id",
-    "buyer.id": "user_id",
-    "buyer.name": "user_id",
-    "buyer.phone": "receiver_phone",
-    "recipient.phone": "receiver_phone",
-    "recipient.name": "receiver_name",
-    "recipient.address": "delivery_address",
-    "payable_amount": "product_price",
-}
+# What the intake calls the fields of both forms; what it calls a line's fields, in either form.
+_FIELDS = {"external_number": "order_id", "buyer.id": "user_id", "ordered_at": "order_time", "lines": "items"}
+_ITEM_FIELDS = {"sku": "item_id"}
+_PRODUCT_FIELDS = {"sku": "product_id", "name": "product_name", "unit_price": "product_price"}
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _TIME = msgspec.Meta(extra_json_schema={"example": "2025-02-15 12:00:00"})
 
@@ -60,7 +55,7 @@ class LocGoodsBody(msgspec.Struct):
     items: Annotated[list[LocItem], msgspec.Meta(min_length=1, max_length=500)]
     delivery_address: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     delivery_time: Annotated[str, _TIME] = ""
-    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [_PAID, *_UNPAID]})] = "待支付"
+    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [PAID, *UNPAID]})] = "待支付"
     receiver_name: Annotated[str, msgspec.Meta(max_length=80)] = ""
     receiver_phone: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
@@ -75,7 +70,7 @@ class LocVirtualBody(msgspec.Struct):
     product_price: Decimal
     quantity: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
     order_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(_ORDER_STATUSES)})]
-    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [_PAID, *_UNPAID]})]
+    payment_status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [PAID, *UNPAID]})]
     order_time: Annotated[str, _TIME]
 
 
@@ -115,7 +110,8 @@ class LocCreateView(LocView):
             "Goods at their list prices to an address in free text, or virtual goods at the price given. An address"
             " whose region is not certain is not guessed, and without a phone number no carrier is sent: the order is"
             " taken, and waits until a person has said what is missing (`waits_for_person`). The same"
-            " `order_id` with the same content answers the same again; with other content 40901."
+            " `order_id` with the same content answers the same again; with other content 40901, but for one that"
+            " says that an order created 待支付 is 已支付 now: it is booked."
         ),
         tags=["LOC"],
         request=OpenApiRequest(
@@ -165,10 +161,12 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
     """Store the order, or find the one that the same call made before. Raises LocError and WrongFields."""
     content = digest(body)
     with transaction.atomic():
-        order = _known(merchant, body.order_id, content)
-        if order is None:
+        order = _known(merchant, body, content)
+        if order is not None:
+            _pay(order, body, at=timezone.now())
+        else:
             intake = _virtual(merchant, body) if isinstance(body, LocVirtualBody) else _goods(merchant, body)
-            order, is_new = _place(merchant, intake, body.order_id, content, actor)
+            order, is_new = _place(merchant, intake, body, content, actor)
             if not is_new:
                 return order
             LocOrder.objects.create(order=order, content_digest=content)
@@ -177,29 +175,48 @@ def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Ac
             elif body.delivery_time:
                 wanted = moment(body.delivery_time, "delivery_time")
                 Order.objects.filter(pk=order.pk).update(wanted_at=wanted)
-            one_of(body.payment_status, [_PAID, *_UNPAID], "payment_status")
-            if body.payment_status == _PAID and order.state == OrderState.AWAITING_PAYMENT:
-                at = intake.ordered_at if isinstance(body, LocVirtualBody) else timezone.now()
-                recording.record_external(lock_order(order.pk), at=at)
+            one_of(body.payment_status, [PAID, *UNPAID], "payment_status")
+            _pay(order, body, at=intake.ordered_at if isinstance(body, LocVirtualBody) else timezone.now())
     nudging.nudge("request_payment", "review")
     return order
 
 
-def _known(merchant: Merchant, order_id: str, content: bytes) -> Order | None:
-    """The order that the same call made before. Raises LocError if it was made with other content."""
-    if "\0" in order_id:
+def _pay(order: Order, body: LocGoodsBody | LocVirtualBody, *, at: datetime) -> None:
+    """Book that the merchant was paid, where it says so and the order waits for it."""
+    if body.payment_status == PAID and order.state == OrderState.AWAITING_PAYMENT:
+        locked = lock_order(order.pk)
+        if locked.state == OrderState.AWAITING_PAYMENT:
+            recording.record_external(locked, at=at)
+
+
+def _known(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, content: bytes) -> Order | None:
+    """The order that the same call made before, also one that said that it is not paid yet. Raises LocError if it was
+    made with other content."""
+    if "\0" in body.order_id:
         return None
-    order = Order.objects.visible_to(merchant).filter(external_number=order_id, channel__code=CHANNEL).first()
+    order = Order.objects.visible_to(merchant).filter(external_number=body.order_id, channel__code=CHANNEL).first()
     if order is None:
         return None
     loc = LocOrder.objects.filter(order=order).first()
-    if loc is None or bytes(loc.content_digest) != content:
+    if loc is None or bytes(loc.content_digest) not in {content, *_unpaid(body)}:
         message = _("This order_id was sent before with other content; it is order %(number)s.")
         raise LocError(Code.OTHER_CONTENT, message % {"number": order.number}, attr="order_id")
     return order
 
 
-def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes, actor: Actor) -> tuple[Order, bool]:
+def _unpaid(body: LocGoodsBody | LocVirtualBody) -> Iterator[bytes]:
+    """What tells the contents apart that such a call may have had before the merchant was paid."""
+    if body.payment_status == PAID:
+        for word in UNPAID:
+            before = msgspec.structs.replace(body, payment_status=word)
+            yield digest(before)
+            if isinstance(before, LocVirtualBody):
+                yield from (digest(msgspec.structs.replace(before, order_status=state)) for state in _ORDER_STATUSES)
+
+
+def _place(
+    merchant: Merchant, intake: OrderBody, body: LocGoodsBody | LocVirtualBody, content: bytes, actor: Actor
+) -> tuple[Order, bool]:
     """The order, and whether this call made it. Raises LocError and WrongFields."""
     (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True)
     match outcome:
@@ -207,22 +224,33 @@ def _place(merchant: Merchant, intake: OrderBody, order_id: str, content: bytes,
             return Order.objects.get(pk=key), True
         case Duplicate():
             # Another call with the same order_id was quicker by a moment.
-            known = _known(merchant, order_id, content)
+            known = _known(merchant, body, content)
             if known is None:
                 raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
             return known, False
         case Refused(errors):
             # The buyer is the recipient: what is wrong with both is one thing.
-            wrong = [FieldError(_field(error.attr), error.code, error.detail) for error in errors]
+            wrong = [FieldError(_field(error.attr, body), error.code, error.detail) for error in errors]
             raise WrongFields(list(dict.fromkeys(wrong)))
 
 
-def _field(attr: str) -> str:
-    """The field of this interface that an error of the intake is about."""
+def _field(attr: str, body: LocGoodsBody | LocVirtualBody) -> str:
+    """The field of the call that an error of the intake is about: where the caller wrote what is wrong."""
+    if attr in _FIELDS:
+        return _FIELDS[attr]
     if attr.startswith("lines."):
         _lines, index, name = attr.split(".", 2)
-        return f"items.{index}.{ {'sku': 'item_id'}.get(name, name) }"
-    return _FIELDS.get(attr, attr)
+        if isinstance(body, LocVirtualBody):
+            return _PRODUCT_FIELDS.get(name, name)
+        return f"items.{index}.{_ITEM_FIELDS.get(name, name)}"
+    if isinstance(body, LocVirtualBody):
+        return "product_price" if attr.endswith("_amount") else "user_id"
+    match attr.partition(".")[2]:
+        case "phone" if body.receiver_phone:
+            return "receiver_phone"
+        case "name" if body.receiver_name:
+            return "receiver_name"
+    return "items" if attr.endswith("_amount") else "delivery_address"
 
 
 def _sku(merchant: Merchant, code: str, attr: str) -> Sku:

@@ -10,14 +10,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from logistics.models import MOVING, Shipment, ShipmentState, VirtualDelivery
+from logistics.models import Shipment, ShipmentState, VirtualDelivery
 from logistics.serializers import ShipmentSerializer
 from logistics.virtual import delivering
 from oms.common.door.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.doors.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read, written
 from oms.doors.loc.views import enveloped
-from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState
+from oms.doors.loc.words import ORDER_STATUSES, PARCELS, PAYMENTS, order_status
+from orders.models import Order, OrderPaymentState
 from orders.reviewing import holds
 
 _KINDS = {
@@ -25,46 +26,6 @@ _KINDS = {
     "下载链接": VirtualDelivery.Kind.DOWNLOAD_LINK,
     "账号": VirtualDelivery.Kind.ACCOUNT,
 }
-_BY_STATE = {
-    OrderState.AWAITING_PAYMENT: "待支付",
-    OrderState.CANCELLED: "已取消",
-    OrderState.CLOSED: "已关闭",
-    OrderState.COMPLETED: "已完成",
-}
-_BY_FULFILMENT = {
-    FulfilmentState.PARTLY_SHIPPED: "部分发货",
-    FulfilmentState.SHIPPED: "已发货",
-    FulfilmentState.PARTLY_DELIVERED: "部分送达",
-    FulfilmentState.DELIVERED: "已送达",
-    FulfilmentState.RETURNED: "已退回",
-}
-_PAYMENTS = {
-    OrderPaymentState.UNPAID: "待支付",
-    OrderPaymentState.PENDING: "待支付",
-    OrderPaymentState.ON_DELIVERY: "货到付款",
-    OrderPaymentState.PARTLY_PAID: "部分支付",
-    OrderPaymentState.PAID: "已支付",
-    OrderPaymentState.PARTLY_REFUNDED: "部分退款",
-    OrderPaymentState.REFUNDED: "已退款",
-    OrderPaymentState.NOTHING_DUE: "无需支付",
-}
-_PARCELS = {
-    ShipmentState.CREATED: "待揽收",
-    ShipmentState.WAYBILL_ISSUED: "待揽收",
-    ShipmentState.COLLECTED: "已揽收",
-    ShipmentState.IN_TRANSIT: "运输中",
-    ShipmentState.OUT_FOR_DELIVERY: "派送中",
-    ShipmentState.FAILED_DELIVERY: "派送失败",
-    ShipmentState.INTERCEPTING: "拦截中",
-    ShipmentState.SIGNED: "已送达",
-    ShipmentState.REJECTED: "已拒收",
-    ShipmentState.RETURNING: "退回中",
-    ShipmentState.RETURNED: "已退回",
-    ShipmentState.LOST: "已丢失",
-    ShipmentState.CANCELLED: "已取消",
-}
-_ON_ITS_WAY = {*MOVING} - {ShipmentState.COLLECTED}
-ORDER_STATUSES = sorted({*_BY_STATE.values(), *_BY_FULFILMENT.values(), "待发货", "运输中", "取消中", "地址待确认"})
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
@@ -113,7 +74,7 @@ class LocParcelSerializer(serializers.Serializer):
 
     carrier = serializers.CharField()
     waybill_number = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(sorted(set(_PARCELS.values())))
+    status = serializers.ChoiceField(sorted(set(PARCELS.values())))
     scans = LocScanSerializer(many=True)
 
 
@@ -123,7 +84,7 @@ class LocStatusSerializer(serializers.Serializer):
     order_id = serializers.CharField()
     order_number = serializers.CharField()
     order_status = serializers.ChoiceField(ORDER_STATUSES)
-    payment_status = serializers.ChoiceField(sorted(set(_PAYMENTS.values())))
+    payment_status = serializers.ChoiceField(sorted(set(PAYMENTS.values())))
     waits_for_person = serializers.CharField(allow_null=True)
     tracking = LocParcelSerializer(many=True)
 
@@ -175,21 +136,6 @@ LocDeliveredAnswer = enveloped(
 )
 
 
-def order_status(order: Order, shipments: list[Shipment], question: str | None = None) -> str:
-    """The order's state in a word of this interface; `question` is what a person is asked about its address."""
-    if order.state in _BY_STATE:
-        return _BY_STATE[OrderState(order.state)]
-    if order.cancel_requested_at:
-        return "取消中"
-    if order.fulfilment_state == FulfilmentState.SHIPPED and any(s.state in _ON_ITS_WAY for s in shipments):
-        return "运输中"
-    if order.fulfilment_state in _BY_FULFILMENT:
-        return _BY_FULFILMENT[FulfilmentState(order.fulfilment_state)]
-    if question:
-        return "地址待确认"
-    return "待发货"
-
-
 class LocStatusView(LocView):
     """GET /api/order/status."""
 
@@ -220,8 +166,8 @@ class LocStatusView(LocView):
             {
                 "order_id": order.external_number,
                 "order_number": order.number,
-                "order_status": order_status(order, shipments, question),
-                "payment_status": _PAYMENTS[OrderPaymentState(order.payment_state)],
+                "order_status": order_status(order, shipments),
+                "payment_status": PAYMENTS[OrderPaymentState(order.payment_state)],
                 "waits_for_person": question,
                 "tracking": [_parcel(shipment) for shipment in shipments],
             }
@@ -232,11 +178,11 @@ def _parcel(shipment: Shipment) -> dict[str, Any]:
     return {
         "carrier": shipment.carrier.name if shipment.carrier else "",
         "waybill_number": shipment.waybill_number,
-        "status": _PARCELS[ShipmentState(shipment.state)],
+        "status": PARCELS[ShipmentState(shipment.state)],
         "scans": [
             {
                 "time": written(scan.occurred_at),
-                "status": _PARCELS.get(scan.state, scan.state),  # type: ignore[call-overload]
+                "status": PARCELS.get(scan.state, scan.state),  # type: ignore[call-overload]
                 "text": scan.text,
                 "location": scan.location,
             }

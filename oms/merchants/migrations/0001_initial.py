@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ('commission_rate', models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=5, verbose_name='commission rate')),
                 ('opens_channels', models.BooleanField(default=True, help_text='An order from an unknown source opens a channel of that name.', verbose_name='opens channels')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('accepts_cod', models.BooleanField(blank=True, help_text='Not said: goods of the self-operated merchant, and goods of the marketplace that lie in our warehouses.', null=True, verbose_name='takes cash on delivery')),
             ],
             options={
                 'verbose_name': 'merchant',

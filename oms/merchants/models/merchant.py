@@ -31,6 +31,14 @@ class Merchant(models.Model):
     opens_channels = models.BooleanField(
         _("opens channels"), default=True, help_text=_("An order from an unknown source opens a channel of that name.")
     )
+    accepts_cod = models.BooleanField(
+        _("takes cash on delivery"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Not said: goods of the self-operated merchant, and goods of the marketplace that lie in our warehouses."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:

@@ -50,6 +50,7 @@ class LineAmountsSerializer(serializers.Serializer):
     """A line's price and its share of every amount of the order."""
 
     position = serializers.IntegerField()
+    id = serializers.CharField(help_text="As the caller calls the line.")
     sku = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_price = money_field()

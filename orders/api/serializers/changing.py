@@ -1,9 +1,14 @@
 """What merchants say when they change an order."""
 
+from typing import Any
+
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from oms.common.door.api import LineField, TextField
+from orders.intake.terms import LONGEST_MEMO
+from orders.models.terms import Flag
 
 
 class NoteSerializer(serializers.Serializer):
@@ -25,8 +30,15 @@ class RecipientChangeSerializer(serializers.Serializer):
 class UnitsSerializer(serializers.Serializer):
     """Units of a line."""
 
-    position = serializers.IntegerField(min_value=1, max_value=500, help_text="The order's line.")
+    position = serializers.IntegerField(min_value=1, max_value=500, required=False, help_text="The order's line.")
+    id = LineField(max_length=64, required=False, help_text="The line as the caller calls it, in place of `position`.")
     quantity = serializers.IntegerField(min_value=1, max_value=10_000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A line is named in one way."""
+        if ("position" in attrs) == ("id" in attrs):
+            raise serializers.ValidationError(_("Name the line by its position, or by your id of it."), "required")
+        return attrs
 
 
 @extend_schema_serializer(
@@ -37,6 +49,11 @@ class UnitsSerializer(serializers.Serializer):
             {"reason": "One is enough", "lines": [{"position": 1, "quantity": 1}]},
             request_only=True,
         ),
+        OpenApiExample(
+            "One unit of a line by the caller's id",
+            {"reason": "One is enough", "lines": [{"id": "L1", "quantity": 1}]},
+            request_only=True,
+        ),
     ]
 )
 class CancelSerializer(serializers.Serializer):
@@ -44,3 +61,13 @@ class CancelSerializer(serializers.Serializer):
 
     reason = LineField(max_length=200)
     lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="Left out: the whole order.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True)]
+)
+class MarksSerializer(serializers.Serializer):
+    """The seller's marks on an order; what is left out stays."""
+
+    seller_memo = TextField(max_length=LONGEST_MEMO, required=False, allow_blank=True)
+    flag = serializers.ChoiceField(Flag.choices, required=False)

@@ -12,7 +12,10 @@ from rest_framework.request import Request
 from oms.common.door.api import ErrorsSerializer
 from orders import kinds, story
 from orders.api import examples
+from orders.api.serializers.cancellation import CancellationSerializer
 from orders.api.serializers.sub_orders import RECIPIENT, RecipientSerializer, SubOrderPartSerializer
+from orders.api.serializers.terms import COLUMNS, InvoiceRequestSerializer, TermsFields, invoice_of
+from orders.changing import cancellation
 from orders.models import ActorKind, Hold, Order, OrderEvent, OrderLine, SubOrder
 from orders.models.amounts import Bearer
 from orders.models.shares import SHARES
@@ -47,12 +50,16 @@ class CollectedSerializer(serializers.ModelSerializer):
 class LineSerializer(serializers.ModelSerializer):
     """One SKU of an order, with its share of every order-level amount."""
 
+    id = serializers.CharField(source="external_id", help_text="As the caller calls the line.")
     sku = serializers.CharField(source="sku.code")
     merchant = serializers.CharField(source="sku.merchant.code")
 
     class Meta:
         model = OrderLine
-        fields = ["position", "sku", "merchant", "name", "quantity", "unit_price", "line_discount", *SHARES]
+        fields = [
+            *("position", "id", "sku", "merchant", "name", "quantity", "is_gift", "stated_value", "unit_price"),
+            *("line_discount", *SHARES),
+        ]
 
 
 class HoldSerializer(serializers.ModelSerializer):
@@ -90,7 +97,7 @@ class EventSerializer(serializers.ModelSerializer):
         kind = kinds.known().get(event.kind)
         shown = (kind and kind.public) or frozenset()
         data = {key: value for key, value in (event.data or {}).items() if key in shown}
-        if event.kind == kinds.CANCELLED.code and "reason" in data:
+        if event.kind in (kinds.CANCELLED.code, kinds.CANCEL_REQUESTED.code) and "reason" in data:
             data["reason"] = story.REASONS.word(data["reason"])
         return data
 
@@ -112,7 +119,7 @@ class EventWithChangesSerializer(EventSerializer):
 
 
 @extend_schema_serializer(examples=[OpenApiExample("An order", examples.SUMMARY)])
-class OrderSummarySerializer(serializers.ModelSerializer):
+class OrderSummarySerializer(TermsFields, serializers.ModelSerializer):
     """An order in a list."""
 
     url = serializers.SerializerMethodField()
@@ -147,6 +154,7 @@ class OrderSummarySerializer(serializers.ModelSerializer):
                 "held",
             ),
             *("payment_method", "promise", "buyer", "recipient", "remark"),
+            *TermsFields.NAMES,
             *("goods_amount", "freight_amount", "order_amount", "promotion_amount", "coupon_amount"),
             *("adjustment_amount", "adjustment_reason", "adjustment_bearer", "points_used", "points_amount"),
             *("gift_card_amount", "merchant_borne_amount", "payable_amount", "paid_amount", "refunded_amount"),
@@ -168,10 +176,16 @@ class OrderSummarySerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
         """The query with all that is shown, in one statement."""
+        return OrderSummarySerializer.prepared(orders)
+
+    @staticmethod
+    def prepared(orders: QuerySet[Order], *also: str) -> QuerySet[Order]:
+        """The query with all that is shown, and `also` these columns of the order's invoice request."""
         own = {field.name for field in Order._meta.fields} & set(OrderSummarySerializer.Meta.fields)
         flat = ["buyer_reference", "buyer_name", "buyer_phone", "open_holds"]
         flat += ["collected_at", "collected_amount", "collected_transaction", "collected_provider"]
-        return orders.select_related("channel", "region").only(*sorted(own), *flat, *RECIPIENT, "channel__code")
+        shown = (*sorted(own), *flat, *RECIPIENT, "channel__code", *COLUMNS, *also)
+        return orders.select_related("channel", "region", "terms", *(["invoice_request"] if also else [])).only(*shown)
 
     def get_url(self, order: Order) -> str:
         """The address of the order."""
@@ -202,26 +216,43 @@ class OrderSerializer(OrderSummarySerializer):
     """All of an order that the merchant whose channel sent it may see."""
 
     lines = LineSerializer(many=True)
+    invoice = serializers.SerializerMethodField(help_text="The invoice that the buyer asks for.")
     sub_orders = SubOrderPartSerializer(many=True)
     holds = HoldSerializer(many=True)
     timeline = EventSerializer(source="events", many=True)
+    cancellation = serializers.SerializerMethodField(help_text="Null where nobody cancelled it as a whole.")
 
     class Meta(OrderSummarySerializer.Meta):
-        fields = [*OrderSummarySerializer.Meta.fields, "lines", "sub_orders", "holds", "timeline"]
+        fields = [
+            *OrderSummarySerializer.Meta.fields,
+            *("lines", "invoice", "sub_orders", "holds", "timeline", "cancellation"),
+        ]
+
+    @extend_schema_field(InvoiceRequestSerializer(allow_null=True))
+    def get_invoice(self, order: Order) -> dict[str, str] | None:
+        """What the buyer asks for."""
+        return invoice_of(order)
 
     @staticmethod
     def prepare(orders: QuerySet[Order]) -> QuerySet[Order]:
         """The query with all that is shown, in six statements."""
         lines = OrderLine.objects.select_related("sku__merchant").only(
             *("order_id", "position", "name", "quantity", "unit_price", "line_discount", *SHARES),
-            *("sku__code", "sku__merchant__code"),
+            *("external_id", "is_gift", "stated_value", "sku__code", "sku__merchant__code"),
         )
-        return OrderSummarySerializer.prepare(orders).prefetch_related(
+        invoice = ("invoice_request__kind", "invoice_request__title_type", "invoice_request__sealed")
+        return OrderSummarySerializer.prepared(orders, *invoice).prefetch_related(
             Prefetch("lines", lines.order_by("position")),
             Prefetch("events", EventSerializer.prepare(OrderEvent.objects.all())),
             Prefetch("sub_orders", SubOrderPartSerializer.prepare(SubOrder.objects.order_by("pk"))),
             Prefetch("holds", Hold.objects.only("order_id", *HoldSerializer.Meta.fields).order_by("pk")),
         )
+
+    @extend_schema_field(CancellationSerializer(allow_null=True))
+    def get_cancellation(self, order: Order) -> dict[str, Any] | None:
+        """What became of cancelling it."""
+        found = cancellation.read(order.events.all(), order.sub_orders.all())
+        return CancellationSerializer(found).data if found else None
 
 
 class PlacedOrderSerializer(serializers.Serializer):

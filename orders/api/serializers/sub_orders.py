@@ -17,7 +17,7 @@ RECIPIENT = (
 _PART = (
     *("order_id", "number", "version", "merchant__code", "state", "storage_class", "payment_method"),
     *("warehouse__code", "shortage", "total_quantity", *SHARES, "created_at", "allocated_at", "released_at"),
-    *("packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at"),
+    *("packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at", "ship_not_before"),
 )
 
 
@@ -43,12 +43,14 @@ class SubOrderLineSerializer(serializers.ModelSerializer):
     """Units of an order line in a sub-order, with the part of the line's money that they carry."""
 
     position = serializers.IntegerField(source="order_line.position", help_text="The order's line.")
+    id = serializers.CharField(source="order_line.external_id", help_text="As the caller calls the line.")
     sku = serializers.CharField(source="order_line.sku.code")
     name = serializers.CharField(source="order_line.name")
+    is_gift = serializers.BooleanField(source="order_line.is_gift")
 
     class Meta:
         model = SubOrderLine
-        fields = ["position", "sku", "name", "quantity", *SHARES]
+        fields = ["position", "id", "sku", "name", "is_gift", "quantity", *SHARES]
 
 
 class SubOrderPartSerializer(serializers.ModelSerializer):
@@ -59,12 +61,14 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
     shortage = serializers.DictField(
         child=serializers.IntegerField(), allow_null=True, help_text="Units that are short, by SKU."
     )
+    ship_not_before = serializers.DateTimeField(allow_null=True, help_text="Presale: it waits until then, allocated.")
     lines = SubOrderLineSerializer(many=True)
 
     class Meta:
         model = SubOrder
         fields = [
             *("number", "version", "merchant", "state", "storage_class", "payment_method", "warehouse", "shortage"),
+            "ship_not_before",
             *("total_quantity", *SHARES),
             *("created_at", "allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at"),
             *("completed_at", "cancelled_at", "lines"),
@@ -74,7 +78,8 @@ class SubOrderPartSerializer(serializers.ModelSerializer):
     def prepare(sub_orders: QuerySet[SubOrder]) -> QuerySet[SubOrder]:
         """The query with all that is shown, in two statements."""
         lines = SubOrderLine.objects.select_related("order_line__sku").only(
-            *("sub_order_id", "quantity", *SHARES, "order_line__position", "order_line__name", "order_line__sku__code")
+            *("sub_order_id", "quantity", *SHARES, "order_line__position", "order_line__name", "order_line__sku__code"),
+            *("order_line__external_id", "order_line__is_gift"),
         )
         return (
             sub_orders.select_related("merchant", "warehouse")
