@@ -62,12 +62,14 @@ def share_out(order: CheckedOrder) -> Sharing:
     does. Raises CannotBear, see `refusal`.
     """
     goods = [line.goods_amount for line in order.lines]
-    # Of one line, nothing can be tied.
-    keys = [line_key(line) for line in order.body.lines] if len(goods) > 1 else None
+    pricing = order.pricing
+    is_plain = not (order.coupon_amount or order.points_amount or order.gift_card_amount or pricing.changes_price)
+    if is_plain and not order.freight_amount:
+        return Sharing([Shares(worth, 0, 0, 0, 0, 0, 0, 0) for worth in goods])
+    keys = list(map(line_key, order.body.lines))
     share = partial(apportion, policy=Policy(settings.APPORTIONMENT_POLICY), keys=keys)
     freight = share(order.freight_amount, goods)
-    pricing = order.pricing
-    if not (order.coupon_amount or order.points_amount or order.gift_card_amount or pricing.changes_price):
+    if is_plain:
         return Sharing([Shares(worth, freight[i], 0, 0, 0, 0, 0, 0) for i, worth in enumerate(goods)])
 
     nothing = [0] * len(goods)
@@ -95,13 +97,15 @@ def share_out(order: CheckedOrder) -> Sharing:
 class _Room:
     """What may still be taken off each line's goods (fen)."""
 
-    def __init__(self, order: CheckedOrder, keys: Sequence[Any] | None) -> None:
+    def __init__(self, order: CheckedOrder, keys: Sequence[Any]) -> None:
         self._lines, self._keys = order.lines, keys
         self._left = [max(0, line.goods_amount - line.floor_amount) for line in order.lines]
 
     def take(self, amount: int, attr: str, code: str, covered: Sequence[int] | None = None) -> list[int]:
         """Take the amount off the lines (by place; None: all); what each bears. Raises CannotBear, with `code` where no
         floor is to blame."""
+        if not amount:
+            return [0] * len(self._lines)
         covered = range(len(self._lines)) if covered is None else covered
         limits = [self._left[i] for i in covered]
         if sum(limits) < amount:
@@ -111,7 +115,7 @@ class _Room:
             [self._lines[i].goods_amount for i in covered],
             limits,
             policy=Policy(settings.APPORTIONMENT_POLICY),
-            keys=None if self._keys is None else [self._keys[i] for i in covered],
+            keys=[self._keys[i] for i in covered],
         )
         shares = [0] * len(self._lines)
         for i, part in zip(covered, parts, strict=True):
