@@ -2,18 +2,22 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 from rest_framework.test import APIClient, APIRequestFactory
 
+from logistics.carriers.defaults import install_default_carriers
 from oms.common.door.api import ApiView
 from oms.common.errors import OmsError
 from orders.api import examples
 from orders.fulfilling import allocating, splitting
 from orders.models import Order
 from orders.reviewing import deciding
+from payments.taking import recording
 from tests import factories
 from tests.api.calls import BULK, ORDERS, errors_of, send
 
@@ -258,10 +262,11 @@ def test_the_schema_describes_every_operation_with_an_example():
 def test_the_examples_are_what_the_api_takes_and_gives(api, shop):
     sku = factories.SkuFactory(merchant__code="POP01", code="P1095275")
     factories.StockFactory(sku=sku, warehouse__code="POP01-WH")
-    body = {**examples.BODY, "payment_method": "cod"}
+    install_default_carriers()
+    body = {**examples.BODY, "ship_by": (timezone.now() + timedelta(days=1)).isoformat()}
     created = send(api, body)
     assert created.status_code == 201, created.content
-    factories.run(deciding.run, splitting.run, allocating.run)
+    factories.run(recording.book_collected, deciding.run, splitting.run, allocating.run)
 
     order = api.get(created["Location"]).json()
     seller = factories.client_of(sku.merchant)

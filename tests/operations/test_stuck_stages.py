@@ -18,6 +18,7 @@ from orders.reviewing import holds
 from payments.owing import balancing
 from payments.taking import requesting
 from tests import factories, fakes, steps
+from tests.operations.test_probes import sample
 
 pytestmark = pytest.mark.django_db
 
@@ -28,22 +29,6 @@ def _figures_are_read_anew() -> None:
     probes.DATABASE.forget()
     probes.BROKER.forget()
     probes._migrated_until = 0.0
-
-
-def sample(name: str, **labels: str) -> float:
-    """The value of a metric at /metrics; 0 where it was never counted."""
-    text = Client().get("/metrics").content.decode()
-    for line in text.splitlines():
-        if line.startswith((f"{name} ", f"{name}{{")) and all(
-            f'{key}="{value}"' in line for key, value in labels.items()
-        ):
-            return float(line.rpartition(" ")[2])
-    return 0.0
-
-
-def age_all_orders(seconds: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE orders_order SET ready_at = now() - make_interval(secs => %s)", [seconds])
 
 
 def age(table: str, column: str, seconds: float = 301) -> None:

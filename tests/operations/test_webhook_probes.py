@@ -11,7 +11,8 @@ from oms.common.work import heartbeat
 from oms.merchants.models import DisabledBecause, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints, serving, telling
 from tests import factories
-from tests.operations.test_probes import age, sample
+from tests.operations.test_probes import sample
+from tests.operations.test_stuck_stages import age
 from tests.webhooks.conftest import subscribe
 from tests.webhooks.receiver import receiver, says, silence
 
