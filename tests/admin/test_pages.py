@@ -139,6 +139,14 @@ def test_every_page_opens(world: None, boss: Client, language: str) -> None:
             assert not response.content or "DatabaseDefault" not in response.content.decode(), path
 
 
+def test_a_list_whose_rows_can_be_ticked_has_its_bar_of_actions(world: None, boss: Client) -> None:
+    """A template of ours that is called `actions.html` would take the bar's place."""
+    for model in models():
+        page = boss.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")).content.decode()
+        if 'name="_selected_action"' in page:
+            assert 'name="index"' in page, model._meta.label
+
+
 def test_no_list_asks_for_more_with_more_rows(
     world: None, boss: Client, statements: Callable[[Client, str], int]
 ) -> None:

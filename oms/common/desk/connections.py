@@ -115,7 +115,7 @@ class ConnectionAdmin(KeysetAdmin):
         "waiting",
     )
     list_filter = (("kind", ChoicesDropdownFilter),)
-    change_form_outer_after_template = "admin/common/connection/actions.html"
+    change_form_outer_after_template = "admin/common/connection/row_actions.html"
     fields = (
         ("code", "name"),
         ("kind", "protocol"),

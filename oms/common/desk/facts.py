@@ -55,7 +55,7 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
     )
     readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
     actions = ("replay_selected", "discard_selected")
-    change_form_outer_after_template = "admin/common/inboundfact/actions.html"
+    change_form_outer_after_template = "admin/common/inboundfact/row_actions.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundFact]:
         """Without the sealed messages, which no page shows."""

@@ -116,6 +116,8 @@ def _problem(message: Message, entry: object) -> str | None:
         return "fuzzy"
     if not translations or not all(translations):
         return "not translated"
+    if message.plural and not isinstance(entry.id, tuple):  # type: ignore[attr-defined]
+        return "a text with a plural, without msgid_plural"
     wanted = _placeholders(message.plural or message.singular)
     for translation in translations:
         given = _placeholders(translation)
