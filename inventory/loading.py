@@ -124,7 +124,7 @@ def _load_regions(path: Path, progress: Progress) -> Loaded:
                     district=row["district"],
                     longitude=float(row["longitude"]),
                     latitude=float(row["latitude"]),
-                    precision=row["precision"],
+                    precision=Region.Precision(row["precision"]),
                     is_served=_is_served(row),
                 )
             )

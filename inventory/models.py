@@ -27,13 +27,20 @@ class StorageClass(models.TextChoices):
 class Region(models.Model):
     """A county-level division of China (GB/T 2260) with a point that stands for it."""
 
+    class Precision(models.TextChoices):
+        DISTRICT = "district", _("District")
+        CITY = "city", _("City")
+        PROVINCE = "province", _("Province")
+
     code = models.CharField(_("code"), max_length=6, primary_key=True)
     province = models.CharField(_("province"), max_length=30)
     city = models.CharField(_("city"), max_length=60)
     district = models.CharField(_("district"), max_length=60)
     longitude = models.FloatField(_("longitude"), help_text=_("Degrees east."))
     latitude = models.FloatField(_("latitude"), help_text=_("Degrees north."))
-    precision = models.CharField(_("precision"), max_length=10, help_text=_("What the point is the centre of."))
+    precision = models.CharField(
+        _("precision"), max_length=10, choices=Precision.choices, help_text=_("What the point is the centre of.")
+    )
     is_served = models.BooleanField(
         _("served"),
         default=True,

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('district', models.CharField(max_length=60, verbose_name='district')),
                 ('longitude', models.FloatField(help_text='Degrees east.', verbose_name='longitude')),
                 ('latitude', models.FloatField(help_text='Degrees north.', verbose_name='latitude')),
-                ('precision', models.CharField(help_text='What the point is the centre of.', max_length=10, verbose_name='precision')),
+                ('precision', models.CharField(choices=[('district', 'District'), ('city', 'City'), ('province', 'Province')], help_text='What the point is the centre of.', max_length=10, verbose_name='precision')),
                 ('is_served', models.BooleanField(db_default=True, default=True, help_text='Whether warehouses and carriers send there; orders to other regions wait for a person.', verbose_name='served')),
             ],
             options={

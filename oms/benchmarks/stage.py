@@ -72,7 +72,7 @@ def load(folder: Path, *, stock_factor: int = 1) -> None:
     """The folder's reference data, with its stock multiplied so that repeated orders find goods."""
     load_folder(folder, progress=lambda rows, _name: rows)
     # Of the orders of a merchant that only the catalogue names, none would be taken.
-    Merchant.objects.update(status=Merchant.Status.ACTIVE)
+    Merchant.objects.update(status=Merchant.Status.ACTIVE, accepts_cod=True)
     install_default_rules()
     connect_warehouses()
     with connection.cursor() as cursor:
