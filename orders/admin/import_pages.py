@@ -26,6 +26,7 @@ from oms.common.work import jobs
 from oms.merchants.models import Merchant
 from orders.intake import importing, reporting, running
 from orders.intake import sheets as order_sheets
+from orders.intake.import_kinds import Entry, ImportKind, table_of
 from orders.models import Order
 from orders.stock import sheets as stock_sheets
 
@@ -44,7 +45,7 @@ class UploadForm(forms.Form):
 class Wizard:
     """The pages of a kind of import, below those of the model that it fills."""
 
-    def __init__(self, kind: importing.ImportKind, model: type[Model], file_name: str) -> None:
+    def __init__(self, kind: ImportKind, model: type[Model], file_name: str) -> None:
         self.kind = kind
         self.model = model
         self.file_name = file_name
@@ -93,7 +94,7 @@ class Wizard:
         if job.state != JobState.DRAFT:
             return redirect("admin:common_job_change", job.pk)
         merchant = Merchant.objects.get(code=job.merchant_code)
-        table = importing.table_of(job)
+        table = table_of(job)
         fields = job.params["fields"]
         if request.method == "POST":
             names = {column.name for column in kind.columns}
@@ -136,7 +137,7 @@ class Wizard:
         request: HttpRequest,
         draft: Job,
         table: tables.Table,
-        entries: Sequence[importing.Entry],
+        entries: Sequence[Entry],
         fields: Sequence[str],
         merchant: Merchant,
     ) -> dict[str, Any]:
@@ -184,7 +185,7 @@ class Wizard:
         self._check(request)
         job = self._draft(request, job_id)
         fields = job.params["fields"]
-        table = importing.table_of(job)
+        table = table_of(job)
         if job.state != JobState.DRAFT or importing.mapping_errors(self.kind, fields):
             raise Http404(_("There is no such job."))
         merchant = Merchant.objects.get(code=job.merchant_code)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy
 
 from oms.common.files.reader import header_key
-from orders.intake.importing import Column
+from orders.intake.import_kinds import Column
 
 COLUMNS = (
     Column(

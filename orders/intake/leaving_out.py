@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import FieldError
 from orders.intake.cells import Standing, standing
 from orders.intake.columns import BY_NAME
-from orders.intake.importing import ROW_LEFT_OUT, Entry
+from orders.intake.import_kinds import ROW_LEFT_OUT, Entry
 
 # Columns of states; a row that leaves one of the inherited ones empty has that of the order's first row that fills it.
 # A refund is of its row alone.

@@ -15,14 +15,14 @@ from django.utils.translation import gettext as _
 from oms.common.files import tables
 from oms.common.files.reader import header_key
 from oms.common.models import Job, JobResult
-from orders.intake import importing
+from orders.intake.import_kinds import ImportKind
 
 _Outcome = JobResult.Outcome
 
 
 @contextmanager
 def report(
-    kind: "importing.ImportKind", job: Job, table: tables.Table, *, is_check: bool = False, is_stopped: bool = False
+    kind: ImportKind, job: Job, table: tables.Table, *, is_check: bool = False, is_stopped: bool = False
 ) -> Iterator[File]:  # type: ignore[type-arg]
     """The report of the job as a file that is open within the block."""
     with tempfile.TemporaryFile() as file:
@@ -32,14 +32,14 @@ def report(
         yield File(file)
 
 
-def faults(kind: "importing.ImportKind", table: tables.Table, results: list[JobResult], file: IO[bytes]) -> None:
+def faults(kind: ImportKind, table: tables.Table, results: list[JobResult], file: IO[bytes]) -> None:
     """Write the report of a rehearsal whose results are not stored."""
     _write(file, kind, table, iter(results), is_check=True, is_stopped=False)
 
 
 def _write(
     file: IO[bytes],
-    kind: "importing.ImportKind",
+    kind: ImportKind,
     table: tables.Table,
     results: Iterator[JobResult],
     *,
@@ -71,7 +71,7 @@ def _write(
     writer.close()
 
 
-def _in_words(kind: "importing.ImportKind", result: JobResult) -> str:
+def _in_words(kind: ImportKind, result: JobResult) -> str:
     return "; ".join(kind.text_of(error) for error in result.errors)
 
 
@@ -111,6 +111,6 @@ def _holds_reasons(table: tables.Table, column: int, header: str) -> bool:
     return bool(texts) and all(begins.match(text) for text in texts)
 
 
-def words_of(results: list[JobResult], kind: "importing.ImportKind") -> list[dict[str, Any]]:
+def words_of(results: list[JobResult], kind: ImportKind) -> list[dict[str, Any]]:
     """Results with what is to say of each, for a page."""
     return [{"result": result, "texts": [kind.text_of(error) for error in result.errors]} for result in results]

@@ -15,9 +15,12 @@ from oms.common.models import Job, JobResult
 from oms.common.work import jobs
 from oms.merchants.models import Merchant
 from orders.actors import Actor
-from orders.intake import importing, reporting
+from orders.intake import reporting
+from orders.intake.import_kinds import HELD, KINDS, Entry, ImportKind, table_of
 from orders.models import ActorKind
 
+# So many entries are one transaction.
+BATCH = 500
 # Up to so many rows are checked while the page waits; for more a worker does it.
 CHECKED_AT_ONCE = 1_000
 _Outcome = JobResult.Outcome
@@ -50,24 +53,24 @@ class Tally:
             "rows_left_out": self.rows_left_out,
         }
 
-    def add(self, entries: Sequence["importing.Entry"], results: Sequence[JobResult]) -> None:
+    def add(self, entries: Sequence[Entry], results: Sequence[JobResult]) -> None:
         """Count these in."""
         for entry, result in zip(entries, results, strict=True):
             outcome = str(result.outcome)
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
             self.rows_left_out += entry.dropped_rows
-            self.held += any(error["code"] == importing.HELD for error in result.errors)
+            self.held += any(error["code"] == HELD for error in result.errors)
             for name, value in entry.figures.items():
                 self.figures[name] = self.figures.get(name, Decimal(0)) + value
 
 
 def rehearse(
-    kind: "importing.ImportKind", entries: Sequence["importing.Entry"], merchant: Merchant, now: datetime
+    kind: ImportKind, entries: Sequence[Entry], merchant: Merchant, now: datetime
 ) -> tuple[Tally, list[JobResult]]:
     """What would come of these entries: they are imported for certain, and taken back. The results are not stored."""
     tally, results = Tally(), []
-    for start in range(0, len(entries), importing.BATCH):
-        batch = entries[start : start + importing.BATCH]
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
         kind.understand(batch, now)
         told = _taken_back(kind, batch, merchant)
         tally.add(batch, told)
@@ -75,9 +78,7 @@ def rehearse(
     return tally, results
 
 
-def _taken_back(
-    kind: "importing.ImportKind", entries: Sequence["importing.Entry"], merchant: Merchant
-) -> list[JobResult]:
+def _taken_back(kind: ImportKind, entries: Sequence[Entry], merchant: Merchant) -> list[JobResult]:
     with transaction.atomic():
         results = kind.do(entries, merchant, Actor(ActorKind.STAFF, "preview"))
         transaction.set_rollback(True)
@@ -88,7 +89,7 @@ def _taken_back(
     return results
 
 
-def check_of(kind: "importing.ImportKind", draft: Job, fields: Sequence[str]) -> Job:
+def check_of(kind: ImportKind, draft: Job, fields: Sequence[str]) -> Job:
     """The job that checks every row of a long draft with these fields: the one that was begun, or a new one."""
     begun = draft.params.get("check", {})
     if begun.get("fields") == list(fields):
@@ -119,14 +120,14 @@ def drop_check(draft: Job) -> None:
 def work(turn: jobs.Turn) -> bool:
     """Import the next entries of the file, or rehearse it; True once all are through and the report is written."""
     job = turn.job
-    kind = importing.KINDS[job.kind]
+    kind = KINDS[job.kind]
     is_check = job.kind == kind.check_name
     merchant = Merchant.objects.get(code=job.merchant_code)
-    table = importing.table_of(job)
+    table = table_of(job)
     entries = kind.read(table, job.params["fields"])
     actor = Actor(ActorKind.STAFF, job.owner.get_username())
     while (start := job.progress.get("next", 0)) < len(entries):
-        batch = entries[start : start + importing.BATCH]
+        batch = entries[start : start + BATCH]
         kind.understand(batch, job.created_at)
         with turn.step():
             results = _taken_back(kind, batch, merchant) if is_check else kind.do(batch, merchant, actor)
@@ -149,9 +150,9 @@ def work(turn: jobs.Turn) -> bool:
 
 def tell_stopped(job: Job) -> None:
     """Write the report of an import that was stopped: what went in, and the rows that were not reached."""
-    if job.kind not in importing.KINDS or not job.folder or job.started_at is None:
+    if job.kind not in KINDS or not job.folder or job.started_at is None:
         return
-    kind = importing.KINDS[job.kind]
-    with reporting.report(kind, job, importing.table_of(job), is_stopped=True) as file:
+    kind = KINDS[job.kind]
+    with reporting.report(kind, job, table_of(job), is_stopped=True) as file:
         job.result.save(f"import-{job.pk}.xlsx", file, save=False)
     Job.objects.filter(pk=job.pk).update(result=job.result.name)

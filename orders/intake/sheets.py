@@ -28,7 +28,7 @@ from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
 from orders.intake.checking import Question
 from orders.intake.columns import BY_NAME, COLUMNS, dialect
-from orders.intake.importing import Entry, Texts
+from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
 from orders.intake.leaving_out import leave_out
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.intake.storing import StoredOrder
@@ -318,7 +318,7 @@ def _note_holds(placed: Mapping[int, Entry], questions: Mapping[int, Question]) 
 
 def _note_hold(entry: Entry, attr: str, reason: str) -> None:
     detail = _("Held: %(reason)s") % {"reason": reason}
-    entry.notes.append(FieldError(attr, importing.HELD, detail))
+    entry.notes.append(FieldError(attr, HELD, detail))
 
 
 def _count(entry: Entry, order: StoredOrder) -> None:
@@ -340,7 +340,7 @@ def _is_repeated(error: FieldError, entry: Entry) -> bool:
 
 
 KIND = importing.register(
-    importing.ImportKind(
+    ImportKind(
         name="import_orders",
         permission="orders.import_orders",
         columns=COLUMNS,

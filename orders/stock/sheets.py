@@ -20,7 +20,7 @@ from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.cells import NoValue
-from orders.intake.importing import Column, Entry, Texts
+from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
 from orders.stock import changes as stock_changes
 from orders.stock.changes import Change
 
@@ -133,7 +133,7 @@ def _stock_of(changes: Sequence[Change], merchant: Merchant) -> dict[tuple[str, 
 
 
 KIND = importing.register(
-    importing.ImportKind(
+    ImportKind(
         name="import_stock",
         permission="inventory.import_stock",
         columns=COLUMNS,

@@ -10,7 +10,7 @@ from python_calamine import load_workbook
 
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
-from orders.intake import importing
+from orders.intake import import_kinds
 from tests import factories
 
 HEADERS = ["订单号", "下单时间", "收货人", "手机号", "省", "市", "区", "详细地址", "商品编码", "数量", "单价", "运费"]
@@ -88,4 +88,4 @@ def told() -> list[str]:
     """What is said of the last import's entries, in order."""
     job = Job.objects.latest("pk")
     results = JobResult.objects.filter(job=job).order_by("position")
-    return [importing.KINDS[job.kind].text_of(error) for result in results for error in result.errors]
+    return [import_kinds.KINDS[job.kind].text_of(error) for result in results for error in result.errors]

@@ -14,7 +14,7 @@ from python_calamine import load_workbook
 from inventory.models import Stock
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
-from orders.intake import importing, running
+from orders.intake import import_kinds, importing, running
 from orders.models import ImportMapping, InterceptionRule, Order, SubOrder
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -130,7 +130,7 @@ def test_many_faults_are_shown_page_by_page(clerk: Client, shop: factories.Shop)
 
 def test_a_long_file_is_checked_by_a_worker_and_stores_nothing(clerk: Client, shop: factories.Shop) -> None:
     rows = [row(f"A-{n}", shop.sku.code) for n in range(5)] + [row("A-9", shop.sku.code, 手机号="12")]
-    with mock.patch.object(running, "CHECKED_AT_ONCE", 3), mock.patch.object(importing, "BATCH", 2):
+    with mock.patch.object(running, "CHECKED_AT_ONCE", 3), mock.patch.object(running, "BATCH", 2):
         address, page = page_after(clerk, shop, workbook(*rows))
         assert "Every row is being checked" in page
         clerk.get(address)
@@ -196,7 +196,7 @@ def test_the_reports_reason_is_never_taken_for_a_note(clerk: Client, shop: facto
     place = shop.warehouse.code
     stock_upload(clerk, shop, workbook([place, "nothing", 5], headers=STOCK_HEADERS[:3]))
     draft = Job.objects.latest("pk")
-    importing.start(importing.KINDS[draft.kind], draft.pk, STOCK_HEADERS[:3], draft.params["fields"], shop.merchant)
+    importing.start(import_kinds.KINDS[draft.kind], draft.pk, STOCK_HEADERS[:3], draft.params["fields"], shop.merchant)
     finish()
     refused = report(Job.objects.latest("pk"))[0]
     assert refused[0][-1] == "Reason"
@@ -238,7 +238,7 @@ def test_a_column_of_reasons_of_ones_own_is_a_note(clerk: Client, shop: factorie
 def test_stopping_asks_first_and_leaves_a_report_of_what_went_in(clerk: Client, shop: factories.Shop) -> None:
     rows = [row("A-0", "nothing"), *[row(f"A-{n}", shop.sku.code) for n in range(1, 6)]]
     job = begin(clerk, shop, workbook(*rows))
-    with mock.patch.object(importing, "BATCH", 2), mock.patch.object(jobs.Turn, "is_over", return_value=True):
+    with mock.patch.object(running, "BATCH", 2), mock.patch.object(jobs.Turn, "is_over", return_value=True):
         steps.once(jobs.run)
 
     question = clerk.get(f"/admin/common/job/{job.pk}/cancel/").content.decode()

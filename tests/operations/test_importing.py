@@ -14,7 +14,7 @@ from python_calamine import load_workbook
 
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
-from orders.intake import cells, importing, sheets
+from orders.intake import cells, importing, running, sheets
 from orders.models import ImportMapping, Order
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -97,7 +97,7 @@ def test_a_killed_workers_import_goes_on_without_doubling_anything(clerk: Client
         return place(*args, **kwargs)
 
     place = sheets.place_orders
-    with mock.patch.object(importing, "BATCH", 2):
+    with mock.patch.object(running, "BATCH", 2):
         with (
             mock.patch.object(sheets, "place_orders", killed_in_the_third_batch),
             pytest.raises(KeyboardInterrupt),
@@ -125,7 +125,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_more(clerk: Client, shop: f
         return place(*args, **kwargs)
 
     place = sheets.place_orders
-    with mock.patch.object(importing, "BATCH", 2), mock.patch.object(sheets, "place_orders", taken_over):
+    with mock.patch.object(running, "BATCH", 2), mock.patch.object(sheets, "place_orders", taken_over):
         steps.once(jobs.run)
 
     assert Order.objects.count() == 2

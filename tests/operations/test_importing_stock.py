@@ -15,7 +15,7 @@ from inventory.models import Stock, StockMovement
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
 from orders.actors import Actor
-from orders.intake import importing
+from orders.intake import import_kinds, importing, running
 from orders.models import ActorKind, ImportMapping, SubOrder
 from orders.stock import changes as stock_changes
 from orders.stock import sheets
@@ -167,7 +167,7 @@ def test_a_killed_workers_import_goes_on_and_books_nothing_twice(clerk: Client, 
             raise KeyboardInterrupt  # like a signal, it goes past every handler
         return outcomes
 
-    with mock.patch.object(importing, "BATCH", 2):
+    with mock.patch.object(running, "BATCH", 2):
         killed = mock.patch.object(stock_changes, "change_many", killed_in_the_third_batch)
         with killed, pytest.raises(KeyboardInterrupt):
             steps.once(jobs.run)
@@ -190,7 +190,7 @@ def test_a_batch_takes_as_many_statements_for_a_hundred_rows_as_for_ten(shop: fa
         for sku in skus:
             factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=5)
         changes = [sheets.Change(sku=sku.code, warehouse=shop.warehouse.code, on_hand=7) for sku in skus]
-        entries = [importing.Entry(change.sku, [number], [{}], change) for number, change in enumerate(changes, 2)]
+        entries = [import_kinds.Entry(change.sku, [number], [{}], change) for number, change in enumerate(changes, 2)]
         with CaptureQueriesContext(connection) as captured:
             results = sheets.book(entries, shop.merchant, Actor(ActorKind.STAFF, "chen"))
         assert {result.outcome for result in results} == {"done"}
