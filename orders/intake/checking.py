@@ -25,8 +25,8 @@ from orders.models.order import PaymentMethod, Promise
 MAX_QUANTITY = 10_000
 
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
-_PAYMENT_METHODS = frozenset(PaymentMethod.values)
-_PROMISES = frozenset(Promise.values)
+# Kept once: for the enums, `values` is a new list each time.
+_PAYMENT_METHODS, _PROMISES = tuple(PaymentMethod.values), tuple(Promise.values)
 NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
 
 
@@ -119,14 +119,8 @@ def _check_head(body: OrderBody, wrong: Refusals) -> None:
             "invalid",
             _("Give 1 to 64 letters, digits or . _ : / # - beginning with a letter or digit."),
         )
-    if body.payment_method not in _PAYMENT_METHODS:
-        wrong.add(
-            "payment_method",
-            "invalid_choice",
-            _("Give one of: %(choices)s.") % {"choices": ", ".join(PaymentMethod.values)},
-        )
-    if body.promise not in _PROMISES:
-        wrong.add("promise", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(Promise.values)})
+    wrong.choice("payment_method", body.payment_method, _PAYMENT_METHODS)
+    wrong.choice("promise", body.promise, _PROMISES)
     wrong.moment("ordered_at", body.ordered_at)
     if body.remark:
         wrong.text("remark", body.remark, 500, required=False)

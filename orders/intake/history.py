@@ -60,19 +60,15 @@ def check(order: CheckedOrder) -> list[FieldError]:
     """What is wrong with how the order is said to have ended; everything else was checked before."""
     body, wrong = order.body, Refusals()
     assert isinstance(body, HistoricalBody)  # noqa: S101 - the door decoded it as such
-    if body.state not in HISTORICAL_STATES:
-        wrong.add("state", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(HISTORICAL_STATES)})
+    if not wrong.choice("state", body.state, HISTORICAL_STATES):
         return wrong
     if body.collected:
         detail = _("An order of the past says what was paid in paid_at, paid_amount and refunded_amount.")
         wrong.add("collected", "not_of_the_past", detail)
     for attr, moment in (("finished_at", body.finished_at), ("paid_at", body.paid_at)):
-        if moment is None:
-            continue
-        if moment.tzinfo is None:
-            wrong.add(attr, "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
-        elif not body.ordered_at <= moment <= datetime.now(UTC):
-            wrong.add(attr, "out_of_range", _("The time lies in the future or before the order."))
+        if moment is not None:
+            text = _("The time lies in the future or before the order.")
+            wrong.between(attr, moment, body.ordered_at, datetime.now(UTC), text)
     paid, refunded = _paid(order, wrong), _refunded(order, wrong)
     if paid < order.payable_amount and body.state != OrderState.CANCELLED:
         wrong.add("paid_amount", "too_little", _("Only a cancelled order may end with less paid than it costs."))

@@ -17,7 +17,7 @@ from orders.models.order import PaymentMethod
 
 MOST_PROMOTIONS = 50
 MOST_RULE_BYTES = 2000
-_BEARERS = frozenset(("", *Bearer.values))
+LONGEST_TRANSACTION = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,8 @@ def check(body: OrderBody, merchant: Merchant, wrong: Refusals) -> Pricing:
     if not (body.promotions or body.adjustment_amount or body.collected or body.adjustment_bearer):
         return PLAIN
     owner = Bearer.PLATFORM if merchant.kind == Merchant.Kind.SELF_OPERATED else Bearer.MERCHANT
-    if body.adjustment_bearer not in _BEARERS:
-        detail = _("Give one of: %(choices)s.") % {"choices": ", ".join(Bearer.values)}
-        wrong.add("adjustment_bearer", "invalid_choice", detail)
+    if body.adjustment_bearer:
+        wrong.choice("adjustment_bearer", body.adjustment_bearer, Bearer.values)
     adjustment = wrong.amount("adjustment_amount", body.adjustment_amount, is_signed=True)
     if adjustment:
         if not body.adjustment_reason.strip():
@@ -182,7 +181,7 @@ def _collected(collected: CollectedBody, payment_method: str, wrong: Refusals) -
         detail = _("Nobody has the money of an order that is paid on delivery: leave this out, or send it as prepaid.")
         wrong.add("collected", "contradiction", detail)
     wrong.moment("collected.paid_at", collected.paid_at)
-    wrong.text("collected.transaction", collected.transaction, 64, required=False)
+    wrong.text("collected.transaction", collected.transaction, LONGEST_TRANSACTION, required=False)
     wrong.text("collected.provider", collected.provider, 40, required=False)
     amount = wrong.amount("collected.amount", collected.amount)
     return Collected(collected.paid_at, amount, collected.transaction, collected.provider)

@@ -1,6 +1,7 @@
 """What is wrong with an order, collected field by field."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from oms.common.errors import FieldError
 from oms.common.money import NotAnAmount, to_fen
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Refusals(list[FieldError]):
@@ -49,9 +50,25 @@ class Refusals(list[FieldError]):
         self.add(attr, "invalid_phone", _("Give a Chinese phone number, such as 13800001111 or 021-22233334."))
         return False
 
-    def moment(self, attr: str, value: datetime) -> None:
-        """Note it if the time names no zone, or cannot be that of an order or of its payment."""
+    def choice(self, attr: str, value: str, choices: Collection[str]) -> bool:
+        """Whether the value is one of the choices; if not, with an error that names them."""
+        if value in choices:
+            return True
+        self.add(attr, "invalid_choice", _("Give one of: %(choices)s.") % {"choices": ", ".join(choices)})
+        return False
+
+    def moment(self, attr: str, value: datetime) -> bool:
+        """Whether the time may be that of an order or of its payment; if not, with an error."""
+        text = _("The time lies in the future or before the year 2000.")
+        return self.between(attr, value, EARLIEST, datetime.now(UTC) + timedelta(days=1), text)
+
+    def between(self, attr: str, value: datetime, earliest: datetime, latest: datetime, otherwise: str) -> bool:
+        """Whether the time names its zone and is from `earliest` to `latest`; if not, with an error: `otherwise` is
+        what to say of one outside."""
         if value.tzinfo is None:
             self.add(attr, "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
-        elif not _EARLIEST <= value <= datetime.now(UTC) + timedelta(days=1):
-            self.add(attr, "out_of_range", _("The time lies in the future or before the year 2000."))
+            return False
+        if not earliest <= value <= latest:
+            self.add(attr, "out_of_range", otherwise)
+            return False
+        return True

@@ -9,7 +9,7 @@ holds the region, the address is read; one that is not certain holds the order.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -31,6 +31,8 @@ from orders.intake.columns import BY_NAME, COLUMNS, dialect
 from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
 from orders.intake.leaving_out import leave_out
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
+from orders.intake.pricing import LONGEST_TRANSACTION
+from orders.intake.refusals import EARLIEST
 from orders.intake.storing import StoredOrder
 from orders.models import Hold, PaymentMethod
 from orders.models.order import Promise
@@ -40,8 +42,6 @@ from orders.story import CHANNEL_CHANGED_THE_PRICE
 _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
 _NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-MOST_TRANSACTION = 64
 Value = TypeVar("Value")
 _PLACE = ("region_code", "province", "city", "district", "address")
 _CURRENCIES = ("cny", "rmb", "人民币", "元", "人民币元", "¥")
@@ -107,10 +107,10 @@ class _Reader:
         """Whether the channel has the money, and since when."""
         paid_at = of.read("paid_at", cells.moment, _time_detail)
         is_cod = cells.payment_method(of.head.get("payment_method", "")) == PaymentMethod.COD
-        if paid_at is not None and not _EARLIEST <= paid_at <= self._now + timedelta(days=1):
+        if paid_at is not None and not EARLIEST <= paid_at <= self._now + timedelta(days=1):
             of.wrong("paid_at", "out_of_range", _("The time lies in the future or before the year 2000."))
-        if len(of.head.get("transaction", "")) > MOST_TRANSACTION:
-            detail = _("At most %(longest)d characters.") % {"longest": MOST_TRANSACTION}
+        if len(of.head.get("transaction", "")) > LONGEST_TRANSACTION:
+            detail = _("At most %(longest)d characters.") % {"longest": LONGEST_TRANSACTION}
             of.wrong("transaction", "too_long", detail)
         if paid_at is not None and (is_cod or Standing.UNPAID in states):
             detail = _("The row names a time of payment, and says that it is not paid yet. Leave one of them out.")

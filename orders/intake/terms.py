@@ -11,14 +11,13 @@ from django.utils.translation import gettext as _
 from oms.common import secrecy
 from orders.intake.bodies import OrderBody
 from orders.intake.invoices import CheckedInvoice, check_invoice
-from orders.intake.refusals import Refusals
+from orders.intake.refusals import EARLIEST, Refusals
 from orders.models.terms import MOST_FLAGS, CarrierClass
 
 MOST_KEYS, LONGEST_VALUE, MOST_BYTES = 50, 500, 8 * 1024
 LONGEST_MEMO, LONGEST_TOKEN = 500, 500
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 MOMENTS = ("ship_not_before", "delivery_from", "delivery_until", "ship_by", "collect_by", "sign_by")
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LONGEST_AHEAD = timedelta(days=2 * 366)
 
 
@@ -113,11 +112,8 @@ def _check_moments(body: OrderBody, wrong: Refusals, *, is_history: bool) -> Non
         moment: datetime | None = getattr(body, name)
         if moment is None:
             continue
-        if moment.tzinfo is None:
-            wrong.add(name, "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
-        elif not _EARLIEST <= moment <= now + _LONGEST_AHEAD:
-            wrong.add(name, "out_of_range", _("The time lies before the year 2000, or more than two years ahead."))
-        else:
+        text = _("The time lies before the year 2000, or more than two years ahead.")
+        if wrong.between(name, moment, EARLIEST, now + _LONGEST_AHEAD, text):
             right[name] = moment
     begins, ends = right.get("delivery_from"), right.get("delivery_until")
     if begins and ends and begins >= ends:
@@ -136,9 +132,7 @@ def _check_moments(body: OrderBody, wrong: Refusals, *, is_history: bool) -> Non
 def _check_carrier(body: OrderBody, wrong: Refusals, *, is_history: bool) -> None:
     if body.carrier and body.carrier_class:
         wrong.add("carrier_class", "two_wishes", _("Wish for a carrier or for a kind of carrier, not for both."))
-    if body.carrier_class and body.carrier_class not in CarrierClass.values:
-        choices = ", ".join(CarrierClass.values)
-        wrong.add("carrier_class", "invalid_choice", _("Give one of: %(choices)s.") % {"choices": choices})
+    if body.carrier_class and not wrong.choice("carrier_class", body.carrier_class, CarrierClass.values):
         return
     if not (body.carrier or body.carrier_class):
         return
