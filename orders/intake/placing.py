@@ -17,11 +17,12 @@ from oms.common.work import clock, nudging
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
 from orders.actors import Actor
-from orders.intake import history, sharing
+from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.locating import Atlas, Located, locate
 from orders.intake.reference import Reference, read
+from orders.intake.sharing import SharedOrder, share_out
 from orders.intake.storing import StoredOrder, lay_out, store
 from orders.models.order import OrderState
 
@@ -114,18 +115,27 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     channel, is_active = reference.channels.get(body.source or merchant.code, (0, False))
     if not is_active or (channel, body.external_number) in reference.stored:
         return None
-    checked = check(located, reference, channel)
-    if not isinstance(checked, CheckedOrder) or sharing.refusal(checked):
+    ready = _ready(located, reference, channel, _Door())
+    if not isinstance(ready, SharedOrder):
         return None
     now, pay_by = _now_and_pay_by()
-    (order,), tables = lay_out(reference.ids, [checked], actor=actor, now=now, pay_by=pay_by)
+    (order,), tables = lay_out(reference.ids, [ready], actor=actor, now=now, pay_by=pay_by)
     return PlannedOrder(order, tables)
 
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    is_history: bool
-    asks_a_person: bool
+    is_history: bool = False
+    asks_a_person: bool = False
+
+
+def _ready(located: Located, reference: Reference, channel_id: int, door: _Door) -> SharedOrder | Sequence[FieldError]:
+    """The order as it may be stored, or what is wrong with it."""
+    checked = check(located, reference, channel_id, asks_a_person=door.asks_a_person)
+    if not isinstance(checked, CheckedOrder):
+        return checked
+    wrong = history.check(checked) if door.is_history else []
+    return wrong or share_out(checked)
 
 
 def _place_or_isolate(
@@ -155,7 +165,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
     channels = _channels({body.source or merchant.code for body in decoded}, reference)
 
     outcomes: list[Outcome | None] = []
-    accepted: dict[tuple[int, str], CheckedOrder] = {}
+    accepted: dict[tuple[int, str], SharedOrder] = {}
     repeated: list[tuple[int, tuple[int, str]]] = []
     places: list[int] = []
     for found in located:
@@ -174,16 +184,12 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         elif key in accepted:
             repeated.append((len(outcomes) - 1, key))
         else:
-            checked = check(found, reference, channel, asks_a_person=door.asks_a_person)
-            if door.is_history and isinstance(checked, CheckedOrder):
-                checked = history.check(checked) or checked
-            if isinstance(checked, CheckedOrder):
-                checked = sharing.refusal(checked) or checked
-            if isinstance(checked, CheckedOrder):
-                accepted[key] = checked
+            ready = _ready(found, reference, channel, door)
+            if isinstance(ready, SharedOrder):
+                accepted[key] = ready
                 places.append(len(outcomes) - 1)
             else:
-                outcomes[-1] = Refused(checked)
+                outcomes[-1] = Refused(ready)
 
     if accepted:
         now, pay_by = _now_and_pay_by()

@@ -44,23 +44,28 @@ class CannotBear(Exception):
         self.error = error
 
 
-def refusal(order: CheckedOrder) -> list[FieldError]:
-    """Why the order's amounts cannot be shared among its lines; empty where they can."""
-    if order.pricing.changes_price or (order.coupon_amount and any(line.floor_amount for line in order.lines)):
-        try:
-            share_out(order)
-        except CannotBear as cannot:
-            return [cannot.error]
-    return []
+@dataclass(frozen=True, slots=True)
+class SharedOrder:
+    """An order that may be stored, with its amounts shared among its lines."""
+
+    checked: CheckedOrder
+    sharing: Sharing
 
 
-def share_out(order: CheckedOrder) -> Sharing:
-    """Each line's share of every amount of the order.
+def share_out(order: CheckedOrder) -> SharedOrder | Sequence[FieldError]:
+    """The order with its shares, or why its lines cannot bear its amounts.
 
     In this order, each on what is left: promotions, coupon and adjustment change what the goods cost, but push no line
     below its SKU's floor; points and gift cards pay for freight as well. Each goes by the goods' worth, as freight
-    does. Raises CannotBear, see `refusal`.
+    does.
     """
+    try:
+        return SharedOrder(order, _shared(order))
+    except CannotBear as cannot:
+        return [cannot.error]
+
+
+def _shared(order: CheckedOrder) -> Sharing:
     goods = [line.goods_amount for line in order.lines]
     pricing = order.pricing
     is_plain = not (order.coupon_amount or order.points_amount or order.gift_card_amount or pricing.changes_price)

@@ -16,7 +16,7 @@ from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine, CheckedOrder
 from orders.intake.pricing import Collected
-from orders.intake.sharing import Sharing, share_out
+from orders.intake.sharing import SharedOrder, Sharing
 from orders.models import Hold
 from orders.models.order import OrderPaymentState, OrderState, PaymentMethod
 from orders.reviewing import words
@@ -41,7 +41,7 @@ class StoredOrder:
 
 def store(
     ids: Sequence[int],
-    orders: Sequence[CheckedOrder],
+    orders: Sequence[SharedOrder],
     *,
     actor: Actor,
     now: datetime,
@@ -59,7 +59,7 @@ def store(
 
 def lay_out(
     ids: Sequence[int],
-    orders: Sequence[CheckedOrder],
+    shared: Sequence[SharedOrder],
     *,
     actor: Actor,
     now: datetime,
@@ -76,19 +76,18 @@ def lay_out(
     term_rows: list[dict[str, object]] = []
     invoice_rows: list[dict[str, object]] = []
     stored: list[StoredOrder] = []
-    sharings: list[Sharing] = []
+    orders = [one.checked for one in shared]
     # Most orders have none of this: its columns are only written where one of the batch has some.
     has_prices = any(order.pricing.changes_price for order in orders)
     has_collected = any(order.pricing.collected for order in orders)
     names_lines = any(line.external_id or line.is_gift for order in orders for line in order.lines)
-    for order_id, order in zip(ids, orders, strict=False):
+    for order_id, one in zip(ids, shared, strict=False):
+        order = one.checked
         body = order.body
         ended = history.ending(order) if is_history else None
         state, payment_state = (
             (ended.state.value, ended.payment_state.value) if ended is not None else _first_states(order)
         )
-        sharing = share_out(order)
-        sharings.append(sharing)
         collected = order.pricing.collected
         is_paid = collected is not None and collected.amount == order.payable_amount
         paid_at = now if payment_state == OrderPaymentState.NOTHING_DUE else None
@@ -96,7 +95,7 @@ def lay_out(
             id=order_id,
             number=order_number(_kind(order), body.buyer.id, order_id),
             checked=order,
-            shares=sharing.lines,
+            shares=one.sharing.lines,
             state=state,
             payment_state=payment_state,
             created_at=now,
@@ -184,6 +183,7 @@ def lay_out(
         if ended:
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
+    sharings = [one.sharing for one in shared]
     promotions = _promotion_rows(stored, sharings, line_rows) if any(part.promotions for part in sharings) else []
     tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows), *promotions]
     # Written only where there are any: most orders have none.
