@@ -23,6 +23,27 @@ def mask_all(text: str) -> str:
     return "…" if text else ""
 
 
+def _states(order: str = "") -> tuple[Column, ...]:
+    """An order's states; `order` is the path to it."""
+    return (
+        Column(_("state"), f"{order}state", dict(OrderState.choices)),
+        Column(_("payment state"), f"{order}payment_state", dict(OrderPaymentState.choices)),
+        Column(_("fulfilment state"), f"{order}fulfilment_state", dict(FulfilmentState.choices)),
+    )
+
+
+def _recipient(order: str = "") -> tuple[Column, ...]:
+    """Who gets an order, and where; `order` is the path to it."""
+    return (
+        Column(_("recipient"), f"{order}recipient_name", mask=mask_name),
+        Column(_("recipient's phone"), f"{order}recipient_phone", mask=mask_phone),
+        Column(_("province"), f"{order}region__province"),
+        Column(_("city"), f"{order}region__city"),
+        Column(_("district"), f"{order}region__district"),
+        Column(_("address"), f"{order}recipient_address", mask=mask_all),
+    )
+
+
 ORDERS = register(
     Export(
         Order,
@@ -31,20 +52,13 @@ ORDERS = register(
             Column(_("external number"), "external_number"),
             Column(_("channel"), "channel__name"),
             Column(_("merchant"), "channel__merchant__code"),
-            Column(_("state"), "state", dict(OrderState.choices)),
-            Column(_("payment state"), "payment_state", dict(OrderPaymentState.choices)),
-            Column(_("fulfilment state"), "fulfilment_state", dict(FulfilmentState.choices)),
+            *_states(),
             Column(_("payment method"), "payment_method", dict(PaymentMethod.choices)),
             Column(_("promise"), "promise", dict(Promise.choices)),
             Column(_("buyer"), "buyer_reference", mask=mask_all),
             Column(_("buyer's name"), "buyer_name", mask=mask_name),
             Column(_("buyer's phone"), "buyer_phone", mask=mask_phone),
-            Column(_("recipient"), "recipient_name", mask=mask_name),
-            Column(_("recipient's phone"), "recipient_phone", mask=mask_phone),
-            Column(_("province"), "region__province"),
-            Column(_("city"), "region__city"),
-            Column(_("district"), "region__district"),
-            Column(_("address"), "recipient_address", mask=mask_all),
+            *_recipient(),
             Column(_("remark"), "remark", mask=mask_all),
             Column(_("lines"), "line_count"),
             Column(_("units"), "total_quantity"),
@@ -73,9 +87,7 @@ ORDER_LINES = register(
             Column(_("order number"), "order__number"),
             Column(_("external number"), "order__external_number"),
             Column(_("channel"), "order__channel__name"),
-            Column(_("state"), "order__state", dict(OrderState.choices)),
-            Column(_("payment state"), "order__payment_state", dict(OrderPaymentState.choices)),
-            Column(_("fulfilment state"), "order__fulfilment_state", dict(FulfilmentState.choices)),
+            *_states("order__"),
             Column(_("line"), "position"),
             Column(_("caller's line id"), "external_id"),
             Column(_("SKU code"), "sku__code"),
@@ -94,12 +106,7 @@ ORDER_LINES = register(
             Column(_("gift card"), "gift_card_share"),
             Column(_("borne by the merchant"), "merchant_borne_share"),
             Column(_("payable"), "payable_amount"),
-            Column(_("recipient"), "order__recipient_name", mask=mask_name),
-            Column(_("recipient's phone"), "order__recipient_phone", mask=mask_phone),
-            Column(_("province"), "order__region__province"),
-            Column(_("city"), "order__region__city"),
-            Column(_("district"), "order__region__district"),
-            Column(_("address"), "order__recipient_address", mask=mask_all),
+            *_recipient("order__"),
             Column(_("remark"), "order__remark", mask=mask_all),
             Column(_("ordered at"), "order__ordered_at"),
             Column(_("paid at"), "order__paid_at"),
@@ -124,12 +131,7 @@ SUB_ORDERS = register(
             Column(_("storage class"), "storage_class", dict(StorageClass.choices)),
             Column(_("units"), "total_quantity"),
             Column(_("payable"), "payable_amount"),
-            Column(_("recipient"), "order__recipient_name", mask=mask_name),
-            Column(_("recipient's phone"), "order__recipient_phone", mask=mask_phone),
-            Column(_("province"), "order__region__province"),
-            Column(_("city"), "order__region__city"),
-            Column(_("district"), "order__region__district"),
-            Column(_("address"), "order__recipient_address", mask=mask_all),
+            *_recipient("order__"),
             Column(_("created at"), "created_at"),
         ),
         "orders.export_orders",

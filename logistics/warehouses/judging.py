@@ -84,7 +84,7 @@ class Course:
             return self._stop(report)
         if notice is Notice.NOT_STOPPED:
             return self._do_not_stop(report)
-        raise NotImplementedError(f"nobody says what the notice {notice} comes to")
+        raise ValueError(f"nobody says what the notice {notice} comes to")
 
     def _go_on(self, notice: Notice, report: Report) -> Verdict:
         is_news = self._reach(_REACHED[notice])

@@ -13,8 +13,10 @@ from django.db import models
 
 LONGEST = 20
 
-# Zero-width and direction marks, which come along when people copy from a browser or a phone book.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# Soft hyphens, zero-width and direction marks, which come along when people copy from a browser or a phone book: for a
+# class of a regular expression.
+INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _DASHES = re.compile("[\u2010-\u2015\u2212\u30fc\u2500]")
 _PLAIN = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _EXTENSION = re.compile(

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from oms.common import phones
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-)
+_INVISIBLE = re.compile(rf"[{phones.INVISIBLE}\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Full-width digits, letters and blanks; Chinese punctuation stays as it is.
 _HALF_WIDTH = {
     **{code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))},

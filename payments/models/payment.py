@@ -9,9 +9,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, InboundFact, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order, SubOrder
+from payments.models.moved import moved_by, number_at_the_provider
 
 
 class NoticeKind(models.TextChoices):
@@ -90,20 +91,8 @@ class Payment(WorkItem, Versioned):
     amount = money(_("amount"))
     captured_amount = money(_("captured"), db_default=0)
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
-    transaction_number = models.CharField(
-        _("transaction number"), max_length=64, db_default="", blank=True, help_text=_("The provider's own number.")
-    )
-    fact = models.ForeignKey(
-        InboundFact,
-        verbose_name=_("message from outside"),
-        null=True,
-        blank=True,
-        editable=False,
-        on_delete=models.SET_NULL,
-        related_name="+",
-        db_index=False,
-        help_text=_("Which one said that the money moved."),
-    )
+    transaction_number = number_at_the_provider()
+    fact = moved_by()
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     captured_at = models.DateTimeField(_("captured at"), null=True, blank=True, editable=False)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import admin
@@ -30,10 +29,10 @@ from oms.common.errors import OmsError
 from oms.common.files import tables
 from oms.common.models import Job
 from oms.common.work import jobs
+from oms.common.zones import CHINA
 
 BATCH = 2_000
 FORMS = ("xlsx", "csv")
-CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)

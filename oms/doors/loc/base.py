@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +21,7 @@ from oms.common.door import errors as api_errors
 from oms.common.door.api import read_json
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.nesting import check_nesting, nested_too_deeply
+from oms.common.zones import CHINA
 from oms.doors.loc.models import LocOrder
 from orders.api.scoping import OrderScopedView
 from orders.intake.bodies import field_error
@@ -32,7 +32,6 @@ CHANNEL = "loc"
 PAID, UNPAID = "已支付", ("待支付", "未支付")
 # The guide and its words are Chinese, so no message is in another language, whatever the caller reads.
 _LANGUAGE = "zh-hans"
-_ZONE = ZoneInfo("Asia/Shanghai")
 _TIME = "%Y-%m-%d %H:%M:%S"
 # What comes in may also be as ISO 8601 writes it; the guide's own examples have both.
 _TIMES = (_TIME, "%Y-%m-%dT%H:%M:%S")
@@ -305,7 +304,7 @@ def moment(text: str, attr: str) -> datetime:
     """A time such as 2025-02-15 12:00:00 or 2025-02-15T12:00:00, which is Beijing's. Raises WrongFields."""
     for form in _TIMES:
         try:
-            found = datetime.strptime(text, form).replace(tzinfo=_ZONE)
+            found = datetime.strptime(text, form).replace(tzinfo=CHINA)
         except ValueError:
             continue
         if 2000 <= found.year <= 2100 and found.strftime(form) == text:
@@ -316,7 +315,7 @@ def moment(text: str, attr: str) -> datetime:
 
 def written(at: datetime) -> str:
     """The time as this interface writes it: Beijing's."""
-    return at.astimezone(_ZONE).strftime(_TIME)
+    return at.astimezone(CHINA).strftime(_TIME)
 
 
 def one_of(value: str, choices: Sequence[str], attr: str) -> str:
