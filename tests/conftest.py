@@ -65,6 +65,13 @@ def _in_the_sites_language(settings: Any) -> None:
     translation.activate(settings.LANGUAGE_CODE)
 
 
+@pytest.fixture
+def in_english() -> Iterator[None]:
+    """What is said is compared in English."""
+    with translation.override("en"):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_waits(settings: Any) -> None:
     """Time passes as fast as in production, but nothing waits for a grace period."""

@@ -46,6 +46,15 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         connections.close_all()
 
 
+def log_in(page: Any, site: str) -> None:
+    """Let the superuser "boss" of the factories in, up to the dashboard."""
+    page.goto(f"{site}/admin/")
+    page.fill("#id_username", "boss")
+    page.fill("#id_password", "password")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_url(f"{site}/admin/")
+
+
 @pytest.fixture
 def held_order(transactional_db: None) -> Order:
     """An order with a sub-order and a hold."""
@@ -72,11 +81,7 @@ def test_staff_find_an_order_and_release_it(
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None)
 
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "boss")
-    page.fill("#id_password", "password")
-    page.click("#login-form button[type=submit]")
-    page.wait_for_url(f"{live_server.url}/admin/")
+    log_in(page, live_server.url)
     page.goto(f"{live_server.url}/admin/orders/order/")
     page.wait_for_selector("#result_list tbody tr")
     page.click(f"text={held_order.number}")
@@ -123,11 +128,7 @@ def test_no_page_does_what_its_content_policy_forbids(live_server: LiveServer, b
     page.on("console", lambda message: told.append(f"{page.url}: {message.text}") if message.type == "error" else None)
     page.on("pageerror", lambda error: told.append(f"{page.url}: {error}"))
 
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "boss")
-    page.fill("#id_password", "password")
-    page.click("#login-form button[type=submit]")
-    page.wait_for_url(f"{live_server.url}/admin/")
+    log_in(page, live_server.url)
     for path in _staff_pages(held_order):
         answer = page.goto(f"{live_server.url}{path}", wait_until="networkidle")
         assert answer.header_value("content-security-policy")

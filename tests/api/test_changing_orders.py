@@ -1,6 +1,7 @@
 """Writes on orders: recipient, cancellation in whole and in part, notes, amounts, versions."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,20 +220,18 @@ def test_units_of_an_unpaid_order_are_not_cancelled(api, shop):
     assert (response.status_code, errors_of(response)) == (409, {(None, "cannot_cancel")})
 
 
+def some_lines(shop: factories.Shop) -> st.SearchStrategy[list[tuple[Any, int, str]]]:
+    """One to three lines of the shop's goods: SKU, units, and a price that divides badly."""
+    skus = st.sampled_from([shop.sku, shop.other_sku])
+    return st.lists(
+        st.tuples(skus, st.integers(1, 5), st.sampled_from(["0.01", "9.99", "33.33"])), min_size=1, max_size=3
+    )
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_fen_is_lost_however_units_are_cancelled(data, shop):
-    lines = data.draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from([shop.sku, shop.other_sku]),
-                st.integers(1, 5),
-                st.sampled_from(["0.01", "9.99", "33.33"]),
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
+    lines = data.draw(some_lines(shop))
     goods = sum((Decimal(price) * units for _sku, units, price in lines), Decimal(0))
     coupon = data.draw(st.integers(0, int(goods * 100))) / Decimal(100)
     freight = data.draw(st.integers(0, 999)) / Decimal(100)

@@ -15,7 +15,7 @@ from orders.models import Order, SubOrder
 from payments.models import Settlement
 from payments.owing import balancing
 from tests import factories, steps
-from tests.api.test_changing_orders import cancel
+from tests.api.test_changing_orders import cancel, some_lines
 from tests.api.test_pricing import promotion
 
 pytestmark = pytest.mark.django_db
@@ -25,17 +25,7 @@ pytestmark = pytest.mark.django_db
 @given(data=st.data())
 def test_parts_add_up_to_the_fen_however_units_are_cancelled(data):
     shop = factories.make_shop()
-    lines = data.draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from([shop.sku, shop.other_sku]),
-                st.integers(1, 5),
-                st.sampled_from(["0.01", "9.99", "33.33"]),
-            ),
-            min_size=1,
-            max_size=3,
-        )
-    )
+    lines = data.draw(some_lines(shop))
     left = sum(int(Decimal(price) * 100) * units for _sku, units, price in lines)
     promotions = []
     for i in range(data.draw(st.integers(0, 2))):

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from tests.admin.conftest import _fresh_cache, boss, reader
+from oms import figures, probes
+from tests.admin.conftest import _fresh_cache, boss, client_of, reader
 
 __all__ = ["_fresh_cache", "boss", "reader"]
 
@@ -12,3 +14,18 @@ __all__ = ["_fresh_cache", "boss", "reader"]
 @pytest.fixture(autouse=True)
 def _own_media(settings: Any, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    """Somebody logged in who may import orders."""
+    return client_of("import_orders", "view_order")
+
+
+@pytest.fixture
+def figures_are_read_anew() -> None:
+    """Nothing that another test read is taken for today's."""
+    figures.forget()
+    probes.DATABASE.forget()
+    probes.BROKER.forget()
+    probes._migrated_until = 0.0

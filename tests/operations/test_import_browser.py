@@ -7,7 +7,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from oms.common.models import Job
 from tests import factories
-from tests.admin.test_browser import browser
+from tests.admin.test_browser import browser, log_in
 from tests.operations.importing import HEADERS, finish, row, workbook
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -38,11 +38,7 @@ def test_staff_look_at_a_sheet_and_import_it(
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None)
 
-    page.goto(f"{live_server.url}/admin/")
-    page.fill("#id_username", "boss")
-    page.fill("#id_password", "password")
-    page.click("#login-form button[type=submit]")
-    page.wait_for_url(f"{live_server.url}/admin/")
+    log_in(page, live_server.url)
     page.goto(f"{live_server.url}/admin/orders/order/import/")
     page.select_option("#id_merchant", str(shop.merchant.pk))
     page.set_input_files("#id_file", str(sheet))

@@ -1,14 +1,12 @@
 """The wizard's look at every row beforehand, the report's way back, and stopping an import."""
 
 import io
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.utils import translation
 from python_calamine import load_workbook
 
 from inventory.models import Stock
@@ -20,13 +18,7 @@ from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.operations.importing import HEADERS, begin, finish, imported, report, row, told, upload, workbook
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ from tests.operations.importing import HEADERS, begin, finish, imported, report,
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def clerk(db: None) -> Client:
-    return client_of("import_orders", "view_order")
-
-
 def test_rows_of_one_number_become_one_order(clerk: Client, shop: factories.Shop) -> None:
     content = workbook(
         row("A-1", shop.sku.code), row("A-2", shop.sku.code), row("A-1", shop.other_sku.code, 数量=1, 单价=25.5)

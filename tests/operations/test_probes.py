@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from oms import figures, probes, tasks
+from oms import probes, tasks
 from oms.common import metrics
 from oms.common.work import clock, heartbeat
 from oms.pipeline import PIPELINE
@@ -18,15 +18,7 @@ from payments.providers.defaults import default_connection
 from tests import factories, fakes, steps
 from tests.api.calls import send
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _figures_are_read_anew() -> None:
-    figures.forget()
-    probes.DATABASE.forget()
-    probes.BROKER.forget()
-    probes._migrated_until = 0.0
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
 
 
 @pytest.fixture

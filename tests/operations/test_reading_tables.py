@@ -2,34 +2,20 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import pytest
 import xlsxwriter
 from django.test import Client
-from django.utils import translation
 
 from oms.common.files import tables
 from oms.common.models import Job
 from orders.models import Order
 from tests import factories
-from tests.admin.conftest import client_of
 from tests.operations.importing import HEADERS, finish, row, upload, workbook
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def clerk(db: None) -> Client:
-    return client_of("import_orders", "view_order")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])

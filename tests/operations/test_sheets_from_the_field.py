@@ -1,33 +1,19 @@
 """Sheets as shops export them and people write them: what is read of them, and what is refused with row and column."""
 
 import io
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 import xlsxwriter
 from django.test import Client
-from django.utils import translation
 
 from orders.intake import cells, importing, sheets
 from orders.intake.cells import NoValue
 from orders.models import Order
 from tests import factories
-from tests.admin.conftest import client_of
 from tests.operations.importing import HEADERS, changed, imported, row, text_file, told, workbook
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def clerk(db: None) -> Client:
-    return client_of("import_orders", "view_order")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
 
 # --- Numbers

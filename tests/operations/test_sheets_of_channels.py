@@ -1,11 +1,9 @@
 """Sheets as channels export them: addresses in one column, rows that are over, money that was paid, any file."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 from django.test import Client
-from django.utils import translation
 
 from oms.common.files import tables
 from orders.intake import cells
@@ -14,21 +12,9 @@ from orders.models import Hold, Order
 from payments.models import Payment
 from payments.taking import expiring, recording, requesting
 from tests import factories, steps
-from tests.admin.conftest import client_of
 from tests.operations.importing import HEADERS, changed, imported, report, row, text_file, told, workbook
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def clerk(db: None) -> Client:
-    return client_of("import_orders", "view_order")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
 
 # --- One address column

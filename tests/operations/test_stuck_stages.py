@@ -8,7 +8,7 @@ from django.test import Client
 from inventory import receiving
 from logistics.warehouses import stopping
 from logistics.warehouses.adapters import Answer
-from oms import figures, probes, tasks
+from oms import figures, tasks
 from oms.common.models import InboundFact
 from oms.common.work import heartbeat
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
@@ -20,15 +20,7 @@ from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.operations.test_probes import sample
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _figures_are_read_anew() -> None:
-    figures.forget()
-    probes.DATABASE.forget()
-    probes.BROKER.forget()
-    probes._migrated_until = 0.0
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
 
 
 def age(table: str, column: str, seconds: float = 301) -> None:

@@ -8,11 +8,14 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import translation
 
 from oms.common import tickets
+from oms.common.models import Ticket
+from oms.common.tickets import TicketKind, Trouble, open_tickets
+from orders.models import Order
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.factories import Shop
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +25,8 @@ def _fresh_cache() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    """Refusals and words are compared in English, whatever language a test before spoke."""
-    with translation.override("en"):
-        yield
+def _in_english(in_english: None) -> None:
+    """Refusals and words are compared in English."""
 
 
 @pytest.fixture
@@ -43,6 +44,19 @@ def broken() -> Iterator[tickets.TicketKind]:
     )
     yield kind
     del tickets._kinds["broken"]
+
+
+@pytest.fixture
+def orders(shop: Shop) -> list[Order]:
+    """Some orders."""
+    return [shop.place_order() for _ in range(6)]
+
+
+@pytest.fixture
+def ticket(broken: TicketKind, orders: list[Order]) -> Ticket:
+    """An open ticket about the first order."""
+    open_tickets(broken, [Trouble(orders[0].pk, "late", {"days": 3, "place": "WH-1"}, about_id=orders[0].pk)])
+    return Ticket.objects.get()
 
 
 @pytest.fixture

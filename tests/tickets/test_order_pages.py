@@ -1,55 +1,18 @@
 """Tickets where orders are: on the order's page and in the lists."""
 
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from django.test import Client
 from django.utils import timezone
 
 from oms.common import ticketing
 from oms.common.models import Ticket
-from oms.common.tickets import TicketKind, Trouble, open_tickets
 from orders import tickets as of_orders
 from orders.models import Order, SubOrder
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.factories import Shop
-
-LIST = "/admin/common/ticket/"
-
-
-def address(ticket: Ticket, action: str = "change") -> str:
-    """A page of the ticket, or where an action on it is posted to."""
-    return f"{LIST}{ticket.pk}/{action}/"
-
-
-def listed(client: Client, query: str = "") -> list[int]:
-    """Subjects of the tickets that the list shows."""
-    return [row.subject_id for row in client.get(LIST + query).context["cl"].result_list]
-
-
-def said(client: Client, response: Any) -> list[str]:
-    """What the page that follows an action says."""
-    page = client.get(response["Location"]) if response.status_code == 302 else response
-    return [str(message) for message in page.context["messages"]]
-
-
-def fresh(ticket: Ticket) -> Ticket:
-    return Ticket.objects.get(pk=ticket.pk)
-
-
-@pytest.fixture
-def orders(shop: Shop) -> list[Order]:
-    """Some orders."""
-    return [shop.place_order() for _ in range(6)]
-
-
-@pytest.fixture
-def ticket(broken: TicketKind, orders: list[Order]) -> Ticket:
-    """An open ticket about the first order."""
-    open_tickets(broken, [Trouble(orders[0].pk, "late", {"days": 3, "place": "WH-1"}, about_id=orders[0].pk)])
-    return Ticket.objects.get()
+from tests.tickets.test_pages import LIST, address, fresh, said
 
 
 def test_the_order_page_shows_its_tickets_and_lets_people_take_and_close_them(ticket: Ticket, clerk: Client) -> None:

@@ -41,19 +41,6 @@ def fresh(ticket: Ticket) -> Ticket:
     return Ticket.objects.get(pk=ticket.pk)
 
 
-@pytest.fixture
-def orders(shop: Shop) -> list[Order]:
-    """Some orders."""
-    return [shop.place_order() for _ in range(6)]
-
-
-@pytest.fixture
-def ticket(broken: TicketKind, orders: list[Order]) -> Ticket:
-    """An open ticket about the first order."""
-    open_tickets(broken, [Trouble(orders[0].pk, "late", {"days": 3, "place": "WH-1"}, about_id=orders[0].pk)])
-    return Ticket.objects.get()
-
-
 # --- The list
 
 

@@ -1,12 +1,11 @@
 """What people do to a ticket: each step under a lock, on the version that was looked at, kept in its history."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from django.utils.translation import override
 
 from oms.common import ticketing
 from oms.common.errors import ChangedMeanwhile, OmsError
@@ -18,13 +17,6 @@ from tests import factories, steps
 from tests.factories import Shop
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    """Whatever language the tests before this one left active."""
-    with override("en"):
-        yield
 
 
 @pytest.fixture
