@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 from django.conf import settings
 from django.core.files import File
@@ -109,8 +109,3 @@ def _holds_reasons(table: tables.Table, column: int, header: str) -> bool:
     begins = re.compile(rf"(?:{'|'.join(beginnings)})\s*[:：,，]")
     texts = [cells[column] for _number, cells in table.rows if cells[column]]
     return bool(texts) and all(begins.match(text) for text in texts)
-
-
-def words_of(results: list[JobResult], kind: ImportKind) -> list[dict[str, Any]]:
-    """Results with what is to say of each, for a page."""
-    return [{"result": result, "texts": [kind.text_of(error) for error in result.errors]} for result in results]

@@ -35,7 +35,6 @@ MAX_PARTS = 2_000
 MAX_UNFOLDED_BYTES = 300 * 1024 * 1024
 READER_MEMORY_BYTES = 1024 * 1024 * 1024
 READER_SECONDS = 30
-XLSX_ROWS = 1_000_000
 # Excel keeps fifteen digits of a number.
 MOST_EXACT = 10**15
 # Excel, WPS and LibreOffice take a cell that begins so for a formula; the wide forms too, in some languages.

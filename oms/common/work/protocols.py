@@ -5,7 +5,7 @@ a system tells us comes by `oms.doors.callbacks`, whatever its protocol.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -68,14 +68,13 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A protocol: the kinds of systems that speak it, its title for staff, and the names of its secrets and options."""
+    """A protocol: the kinds of systems that speak it, its title for staff, and the names of its secrets."""
 
     code: str
     kinds: frozenset[SystemKind]
     title: Any
     speaker: Speaker
     secrets: Sequence[str] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _known: dict[str, Known] = {}
