@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.models import InvoiceRequest, Order, OrderTerms
-from orders.models.terms import Flag, late_deadlines
+from orders.models.terms import Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def terms_of(order: Order) -> Terms:
 
 
 def _rows(order: Order, terms: OrderTerms) -> list[Term]:
-    late = late_deadlines(order.fulfilment_state, (terms.ship_by, terms.collect_by, terms.sign_by), timezone.now())
+    late = terms.late(order.fulfilment_state, timezone.now())
     unmet = terms.get_carrier_unmet_display() if terms.carrier_unmet else ""
     rows = [
         Term(_("Not shipped before"), terms.ship_not_before),

@@ -118,6 +118,10 @@ class OrderTerms(models.Model):
         """Whether the platform can be asked who receives it."""
         return bool(self.receiver_token)
 
+    def late(self, fulfilment_state: str, now: datetime) -> list[str]:
+        """Which of the platform's deadlines passed for the order, which is as far as `fulfilment_state` says."""
+        return late_deadlines(fulfilment_state, (self.ship_by, self.collect_by, self.sign_by), now)
+
 
 class InvoiceKind(models.TextChoices):
     """The kinds of invoices that a buyer may ask for."""

@@ -79,9 +79,7 @@ class TermsFields(serializers.Serializer):
     def get_late(self, order: Order) -> list[str]:
         """Which deadlines passed."""
         terms = terms_of(order)
-        if terms is None:
-            return []
-        return late_deadlines(order.fulfilment_state, (terms.ship_by, terms.collect_by, terms.sign_by), timezone.now())
+        return terms.late(order.fulfilment_state, timezone.now()) if terms else []
 
 
 def terms_of(order: Order) -> OrderTerms | None:
