@@ -114,8 +114,11 @@ TEMPLATES = [
 
 # django-environ keeps a socket folder in OPTIONS; adding to OPTIONS must not drop it.
 DATABASES = {"default": environ.Env.db_url_config(env.str("DATABASE_URL", default=database_url(DATA_DIR)))}
+# A process that was frozen in the middle of a transaction loses its locks, instead of keeping everybody waiting.
+IDLE_IN_TRANSACTION_SECONDS = env.float("OMS_IDLE_IN_TRANSACTION_SECONDS", default=300.0)
 DATABASES["default"]["OPTIONS"] = {
     "application_name": "oms",
+    "options": f"-c idle_in_transaction_session_timeout={round(IDLE_IN_TRANSACTION_SECONDS * 1000)}",
     # A server that is away is noticed, while waiting for an answer too.
     "connect_timeout": 5,
     "keepalives_idle": 10,

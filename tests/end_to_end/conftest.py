@@ -32,6 +32,9 @@ def database_url() -> str:
 @pytest.fixture
 def start(transactional_db: None) -> Iterator[Start]:
     """Starts a command of the project's Python on the tests' database; what still runs in the end is killed."""
+    with connection.cursor() as cursor:
+        # What such a process keeps locked must make a test fail, not hang.
+        cursor.execute("SET lock_timeout = '60s'")
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*command: str, **environment: str) -> subprocess.Popen[bytes]:

@@ -155,6 +155,36 @@ def test_the_good_ones_behind_many_bad_ones_go_through_in_few_tries(tell: Any, w
     assert groups.applied[-1] == "new"
 
 
+def test_many_bad_ones_in_front_cost_those_behind_them_a_few_tries_only(tell: Any, work: Any, groups: Groups) -> None:
+    bad, good = [f"bad{i}" for i in range(200)], [f"good{i}" for i in range(300)]
+    tell(*bad, *good)
+    groups.poison = set(bad)
+
+    while set(groups.applied) != set(good):
+        assert facts.run(work, 100)
+
+    # Two batches of nothing but bad ones, each given up after some tries; then three that are good.
+    assert len(groups.batches) <= 2 * facts.PATIENCE + 3
+
+
+def test_a_good_one_between_many_bad_ones_is_applied_and_only_those_go_to_a_person(
+    tell: Any, work: Any, groups: Groups, settings: Any
+) -> None:
+    settings.MAX_ATTEMPTS = 2
+    bad = [f"bad{i}" for i in range(40)]
+    tell(*bad[:20], "good", *bad[20:])
+    groups.poison = set(bad)
+
+    with clock.skipping_waits():
+        while facts.run(work, 100):
+            pass
+
+    assert groups.applied == ["good"]
+    given_up = InboundFact.objects.exclude(needs_person_since=None)
+    assert sorted(given_up.values_list("subject", flat=True)) == sorted(bad)
+    assert Ticket.objects.filter(kind=facts.FACT_FAILED.code, state=TicketState.OPEN).count() == 40
+
+
 def test_a_fact_whose_order_somebody_else_has_waits_without_counting_as_a_try(
     tell: Any, work: Any, groups: Groups
 ) -> None:

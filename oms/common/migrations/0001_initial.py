@@ -284,7 +284,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'messages from outside',
                 'ordering': ['-id'],
                 'permissions': [('replay_inboundfact', 'Can apply messages from outside again, or discard them')],
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['topic', 'ready_at', 'id'], name='inbound_fact_queue'), models.Index(fields=['subject', 'id'], name='inbound_fact_of_subject')],
+                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['topic', 'ready_at', 'id'], name='inbound_fact_queue'), models.Index(condition=models.Q(('attempts__gt', 0), ('needs_person_since__isnull', True), ('state', 'pending')), fields=['topic', 'ready_at', 'id'], name='inbound_fact_tried'), models.Index(fields=['subject', 'id'], name='inbound_fact_of_subject')],
                 'constraints': [models.UniqueConstraint(fields=('connection', 'fact_key'), name='inbound_fact_comes_once'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'applied', 'no_effect', 'contradicted', 'discarded'])), name='inbound_fact_state_is_known'), models.CheckConstraint(condition=models.Q(('topic__in', ['payment', 'warehouse', 'carrier'])), name='inbound_fact_topic_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('settled_at__isnull', True), ('state', 'pending')), models.Q(('settled_at__isnull', False), ('state__in', ('applied', 'no_effect', 'contradicted', 'discarded'))), _connector='OR'), name='inbound_fact_settled_at_set_once_settled')],
             },
         ),

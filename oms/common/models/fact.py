@@ -77,6 +77,11 @@ class InboundFact(WorkItem):
             models.Index(
                 fields=["topic", "ready_at", "id"], condition=Q(state=FactState.PENDING), name="inbound_fact_queue"
             ),
+            models.Index(
+                fields=["topic", "ready_at", "id"],
+                condition=Q(state=FactState.PENDING, attempts__gt=0, needs_person_since__isnull=True),
+                name="inbound_fact_tried",
+            ),
             models.Index(fields=["subject", "id"], name="inbound_fact_of_subject"),
         ]
 

@@ -8,7 +8,7 @@ def limit_waits() -> None:
     """From now on every connection that this process opens stops what takes too long, by the settings `WEB_…_SECONDS`.
 
     Told to PostgreSQL as the connection begins, so that it costs no statement. Only processes that answer requests call
-    this: migrations, commands and stages may take their time.
+    this: migrations, commands and stages may take their time, but for `IDLE_IN_TRANSACTION_SECONDS`.
     """
     limits = {
         "lock_timeout": settings.WEB_LOCK_SECONDS,

@@ -31,6 +31,11 @@ from oms.common.work.claiming import BACK_OFF, Stage
 
 logger = logging.getLogger(__name__)
 
+# So many failures within one batch are looked into at once; what is left of it then is tried apart, after others.
+PATIENCE = 12
+# Beside a batch of facts, this part of its size of such that failed before.
+TRIED_SHARE = 10
+
 # The stage that works on each topic; also the name of its nudge.
 STAGES = {Topic.PAYMENT: "payment_facts", Topic.WAREHOUSE: "warehouse_facts", Topic.CARRIER: "carrier_facts"}
 
@@ -213,26 +218,36 @@ def fact_stage(work: FactWork, *, wakes: tuple[str, ...] = ()) -> Stage:
 
 
 def run(work: FactWork, limit: int) -> int:
-    """Work on up to `limit` facts, those due longest first; returns how many were settled or put off."""
+    """Work on up to `limit` facts, those due longest first, and on some that failed before; returns how many were
+    settled or put off.
+
+    What failed before is worked on apart and a few at a time, so that it neither makes others fail again nor keeps them
+    waiting.
+    """
+    fresh, tried = _due(work, limit)
+    if not fresh and not tried:
+        return 0
+    groups = work.locate([*fresh, *tried])
+    unknown = {fact.id: "unknown subject" for fact in (*fresh, *tried) if fact.id not in groups}
+    _put_off(unknown, UNKNOWN_SUBJECT)
+    fresh = [fact for fact in fresh if fact.id in groups]
+    tried = [fact for fact in tried if fact.id in groups]
+    return len(unknown) + _work_on(fresh, groups, work, patience=PATIENCE) + _work_on(tried, groups, work)
+
+
+def _due(work: FactWork, limit: int) -> tuple[list[Fact], list[Fact]]:
+    """The facts that are due: up to `limit` that were never tried, and a few of those that failed."""
+    due = f"""
+        SELECT {_COLUMNS}, f.attempts > 0 FROM common_inboundfact f
+        WHERE f.topic = %(topic)s AND {_DUE} AND f.ready_at <= {clock.horizon()} AND f.attempts"""
+    oldest_first = "ORDER BY f.ready_at, f.id LIMIT"
     with database.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT {_COLUMNS}, f.attempts > 0 FROM common_inboundfact f WHERE f.topic = %s AND {_DUE}
-              AND f.ready_at <= {clock.horizon()}
-            ORDER BY f.ready_at, f.id LIMIT %s
-            """,
-            [work.topic, limit],
+            f"({due} = 0 {oldest_first} %(fresh)s) UNION ALL ({due} > 0 {oldest_first} %(tried)s)",
+            {"topic": work.topic, "fresh": limit, "tried": max(limit // TRIED_SHARE, 1)},
         )
         found = [(_read(row), has_failed) for *row, has_failed in cursor.fetchall()]
-    if not found:
-        return 0
-    groups = work.locate([fact for fact, _has_failed in found])
-    unknown = {fact.id: "unknown subject" for fact, _has_failed in found if fact.id not in groups}
-    _put_off(unknown, UNKNOWN_SUBJECT)
-    # What failed before is worked on apart, so that it makes no others fail again.
-    fresh = [fact for fact, has_failed in found if fact.id in groups and not has_failed]
-    tried = [fact for fact, has_failed in found if fact.id in groups and has_failed]
-    return len(unknown) + _work_on(fresh, groups, work) + _work_on(tried, groups, work)
+    return [fact for fact, failed in found if not failed], [fact for fact, failed in found if failed]
 
 
 def stored(connection_id: int, keys: Iterable[str]) -> list[Fact]:
@@ -252,27 +267,36 @@ def apply_now(work: FactWork, facts: Sequence[Fact], groups: Sequence[int]) -> N
     _settle(work, facts, groups)
 
 
-def _work_on(facts: Sequence[Fact], groups: Mapping[int, int], work: FactWork) -> int:
+def _work_on(facts: Sequence[Fact], groups: Mapping[int, int], work: FactWork, *, patience: int | None = None) -> int:
     """Apply the facts together, or where that fails, half by half: the good ones go through in few tries, and one that
-    fails alone is put off."""
+    fails alone is put off. After `patience` failures what is left is put off as well, to be tried apart.
+
+    Returns how many were settled or put off.
+    """
     pending = [list(facts)] if facts else []
-    done = 0
+    done = failures = 0
     while pending:
-        batch = pending.pop(0)
+        batch = pending.pop()
         try:
             with transaction.atomic():
                 done += _settle(work, batch, sorted(work.lock({groups[fact.id] for fact in batch})), groups)
         except Exception as error:
-            if len(batch) == 1:
-                _put_off({batch[0].id: describe(error)}, FACT_FAILED)
-                done += 1
+            failures += 1
+            if len(batch) > 1 and failures != patience:
+                if len(batch) == len(facts):
+                    # Which fact is at fault shows below; nothing of the batch was written.
+                    logger.exception("a batch of %d facts of %s failed; it is done in halves", len(batch), work.topic)
+                # The half behind comes first, with all of its halves: facts that fail together are often neighbours,
+                # and those after them are through before each of them was found.
+                middle = len(batch) // 2
+                pending += [batch[:middle], batch[middle:]]
                 continue
-            if len(batch) == len(facts):
-                # Which fact is at fault shows below; nothing of the batch was written.
-                logger.exception("a batch of %d facts of %s failed; it is done in halves", len(batch), work.topic)
-            # The halves come after what is waiting already: good facts are through before the bad ones are found.
-            middle = len(batch) // 2
-            pending += [batch[middle:], batch[:middle]]
+            failed = {fact.id: describe(error) for fact in batch}
+            if failures == patience:
+                failed |= {fact.id: "not tried: messages beside it failed" for rest in pending for fact in rest}
+                pending.clear()
+            _put_off(failed, FACT_FAILED)
+            done += len(failed)
     return done
 
 
