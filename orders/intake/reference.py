@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+import msgspec
+
 from inventory.models import Stock, StorageClass
 from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
@@ -21,8 +23,7 @@ class CodTerms(StrEnum):
     IN_OUR_WAREHOUSES = "in_our_warehouses"  # only those that lie there
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSku:
+class KnownSku(msgspec.Struct, frozen=True, gc=False):
     """What intake needs to know of a SKU."""
 
     id: int
