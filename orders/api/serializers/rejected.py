@@ -39,10 +39,11 @@ class RejectedOrderSerializer(serializers.ModelSerializer):
     @extend_schema_field({})
     def get_body(self, row: RejectedOrder) -> Any:
         """The row decoded."""
+        body = row.opened()
         try:
-            return msgspec.json.decode(row.body)
+            return msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError):
-            return row.body
+            return body
 
 
 class ReplaySerializer(serializers.Serializer):
