@@ -101,7 +101,7 @@ def check(
         points_amount=wrong.amount("points.amount", body.points.amount),
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
-        pricing=pricing.check(body, reference.merchant, wrong),
+        pricing=pricing.check(body, reference, wrong),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
         terms=terms,
         invoice=invoice,
