@@ -630,7 +630,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
+            index=models.Index(condition=models.Q(('needs_person_since__isnull', True), ('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
         ),
         migrations.AddIndex(
             model_name='suborder',
