@@ -39,6 +39,20 @@ def broken() -> list[str]:
     ("statement", "names"),
     [
         ("UPDATE orders_order SET payment_state = 'on_delivery'", ["paid_is_the_sum_of_payments"]),
+        (
+            "UPDATE orders_ordercharge SET amount = amount + 1 WHERE cause = 'placed' AND component = 'freight'",
+            [
+                "nobody_owes_less_than_nothing",
+                "orders_are_charged_what_they_cost",
+                "paid_is_the_sum_of_payments",
+                "too_little_money_is_explained",
+            ],
+        ),
+        (
+            "DELETE FROM orders_ordercharge WHERE cause = 'cancelled'",
+            ["nobody_owes_less_than_nothing", "too_little_money_is_explained"],
+        ),
+        ("UPDATE orders_ordercharge SET sub_order_id = 0", ["charges_name_what_is_the_orders"]),
         ("UPDATE orders_order SET refunded_amount = 25", ["paid_is_the_sum_of_payments"]),
         (
             "UPDATE payments_refund SET amount = 1, refunded_amount = 1",
@@ -68,7 +82,7 @@ def broken() -> list[str]:
         ),
         (
             "UPDATE orders_order SET state = 'in_review' WHERE payment_method = 'prepaid'",
-            ["orders_are_where_their_story_ends", "too_little_money_is_explained"],
+            ["nothing_is_owed_for_units_that_are_gone", "orders_are_where_their_story_ends"],
         ),
     ],
 )
