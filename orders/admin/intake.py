@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -42,6 +43,15 @@ _SHOWN = frozenset(
         *("used", "amount", "region_code", "province", "city", "district"),
     }
 )
+
+
+def _opened(row: RejectedOrder) -> str | None:
+    """The row as it came; None where no key opens it."""
+    try:
+        return row.opened()
+    except InvalidToken:
+        logger.warning("no key opens refused row %d", row.pk)
+        return None
 
 
 def _set_out(text: str) -> str:
@@ -163,12 +173,15 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """The body, without personal data."""
         if row.state == RejectedOrder.State.DISCARDED:
             return _("It was discarded: the body is forgotten.")
-        text = masked_body(row.opened())
+        body = _opened(row)
+        if body is None:
+            return _("no key opens them")
+        text = masked_body(body)
         if not text:
             detail = _(
                 "It is no order in JSON (%(count)d characters). Nobody knows where names stand: it is not shown."
             )
-            return detail % {"count": len(row.opened())}
+            return detail % {"count": len(body)}
         return format_html('<pre class="oms-pre">{}</pre>', text)
 
     # --- Actions
@@ -204,11 +217,15 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         if not (self.has_view_permission(request) and request.user.has_perm(_SEES_PERSONAL_DATA)):
             raise PermissionDenied
         row = get_object_or_404(RejectedOrder, pk=row_id)
+        body = _opened(row)
+        if body is None:
+            messages.error(request, _("no key opens them"))
+            return redirect(reverse("admin:orders_rejectedorder_change", args=[row_id]))
         logger.info("refused row %d was read with personal data by user %s", row.pk, request.user.pk)
         return TemplateResponse(
             request,
             "admin/orders/rejectedorder/opened.html",
-            {**self.admin_site.each_context(request), "title": str(row), "row": row, "body": _set_out(row.opened())},
+            {**self.admin_site.each_context(request), "title": str(row), "row": row, "body": _set_out(body)},
         )
 
     def replay_view(self, request: HttpRequest, row_id: int) -> HttpResponse:

@@ -78,6 +78,15 @@ def test_a_refused_row_lies_sealed_in_the_database(shop: factories.Shop) -> None
     assert [broken.split(":")[0] for broken in steps.broken_invariants()] == ["refused_rows_are_sealed"]
 
 
+def test_a_refused_row_that_no_key_opens_takes_no_page_down(boss: Client, shop: factories.Shop, settings: Any) -> None:
+    row = refused(shop)
+    settings.CREDENTIAL_KEYS = ["another"]
+
+    assert "no key opens" in boss.get(page_of(row)).content.decode()
+    (listed,) = factories.client_of(shop.merchant).get("/api/v1/rejected-orders").json()["results"]
+    assert (listed["id"], listed["body"]) == (row.pk, None)
+
+
 def test_who_may_see_personal_data_opens_a_refused_row_and_the_log_says_so(
     shop: factories.Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
