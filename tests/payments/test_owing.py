@@ -329,9 +329,9 @@ def test_the_missing_settlement_of_a_part_is_named(shop):
     factories.run(balancing.run)
     Settlement.objects.all().delete()
 
-    (broken,) = steps.broken_invariants()
+    broken = [finding for finding in steps.broken_invariants() if not finding.startswith("facts_about_money")]
 
-    assert broken == f"completed_marketplace_sub_orders_are_settled: ['{part.number}']"
+    assert broken == [f"completed_marketplace_sub_orders_are_settled: ['{part.number}']"]
 
 
 def test_what_came_back_after_completion_is_not_owed_to_the_merchant(shop):
