@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.postgres.functions import TransactionNow
 from django.utils import timezone
 
 from logistics.models import Shipment, VirtualDelivery
@@ -28,11 +29,11 @@ def delivered(shop):
 
 def test_what_was_delivered_is_completed_after_the_wait(delivered, settings):
     settings.COMPLETE_AFTER_SECONDS = 3600
-    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3590))
+    SubOrder.objects.update(delivered_at=TransactionNow() - timedelta(seconds=3590))
     assert completing.run(10) == 0
     assert steps.state_of(delivered) == "delivered"
 
-    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3601))
+    SubOrder.objects.update(delivered_at=TransactionNow() - timedelta(seconds=3601))
     assert completing.run(10) == 1
 
     order = steps.fresh(delivered.order)
