@@ -220,6 +220,9 @@ RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
 MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
+METADATA_CHANGED = event(
+    "metadata_changed", _("Metadata was changed: %(keys)s."), ("keys",), tone="muted", icon="label"
+)
 NOTE = event("note", _("Note: %(text)s"), None, private=("text",), tone="muted", icon="edit_note")
 MERCHANT_NOTE = event(
     "merchant_note", _("Note of the merchant: %(text)s"), ("text",), tone="muted", icon="sticky_note_2"

@@ -229,7 +229,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "edit_location_alt",
             readdressing.obstacle(order, list(sub_orders)) if may_hold else no_right,
         ),
-        Action("marks", _("Memo and flag"), "flag", None if may_note else no_right),
+        Action("marks", _("Memo, flag and metadata"), "flag", None if may_note else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
 

@@ -21,7 +21,7 @@ from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.locating import Atlas, Located, locate
-from orders.intake.reference import Reference, read
+from orders.intake.reference import KnownChannel, Reference, read
 from orders.intake.sharing import SharedOrder, share_out
 from orders.intake.storing import StoredOrder, lay_out, store
 from orders.models.order import OrderState
@@ -112,10 +112,10 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     located = locate(body, atlas)
     body = located.body
     reference = read([body], merchant, atlas=atlas)
-    channel, is_active = reference.channels.get(body.source or merchant.code, (0, False))
-    if not is_active or (channel, body.external_number) in reference.stored:
+    channel = reference.channels.get(body.source or merchant.code)
+    if channel is None or not channel.is_active or (channel.id, body.external_number) in reference.stored:
         return None
-    ready = _ready(located, reference, channel, _Door())
+    ready = _ready(located, reference, channel.id, _Door())
     if not isinstance(ready, SharedOrder):
         return None
     now, pay_by = _now_and_pay_by()
@@ -218,15 +218,15 @@ def _channels(codes: set[str], reference: Reference) -> dict[str, int | FieldErr
             [Channel(merchant=merchant, code=code, name=code) for code in missing], ignore_conflicts=True
         )
         opened = Channel.objects.filter(merchant=merchant, code__in=missing)
-        known = known | {channel.code: (channel.pk, channel.is_active) for channel in opened}
+        known = known | {channel.code: KnownChannel(channel.pk, channel.is_active) for channel in opened}
     found: dict[str, int | FieldError] = {}
     for code in codes:
-        channel_id, is_active = known.get(code, (None, False))
-        if channel_id is None:
+        channel = known.get(code)
+        if channel is None:
             detail = _("Merchant %(merchant)s has no channel %(code)s.") % {"merchant": merchant.code, "code": code}
             found[code] = FieldError("source", "unknown_channel", detail)
-        elif not is_active:
+        elif not channel.is_active:
             found[code] = FieldError("source", "inactive_channel", _("This channel is closed."))
         else:
-            found[code] = channel_id
+            found[code] = channel.id
     return found

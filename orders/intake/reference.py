@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+import msgspec
+
 from inventory.models import Stock, StorageClass
 from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
+from oms.merchants.models.merchant import may_platform_bear
 from orders.intake.bodies import MAX_LINES, OrderBody
 from orders.intake.locating import Atlas
 
@@ -21,8 +24,7 @@ class CodTerms(StrEnum):
     IN_OUR_WAREHOUSES = "in_our_warehouses"  # only those that lie there
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSku:
+class KnownSku(msgspec.Struct, frozen=True, gc=False):
     """What intake needs to know of a SKU."""
 
     id: int
@@ -44,11 +46,20 @@ class KnownRegion:
     is_served: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class KnownChannel:
+    """A channel of the merchant, and whether its orders may say that the platform bears something (None: unsaid)."""
+
+    id: int
+    is_active: bool
+    platform_may_bear: bool | None = None
+
+
 @dataclass
 class Reference:
     """What the bodies name, as far as it exists, read in one statement, with an id for each order that may come of it.
 
-    `skus` by merchant and code, `regions` by code, `channels` (id, whether it is open) by code, `stored` the order
+    `skus` by merchant and code, `regions` by code, `channels` by code, `stored` the order
     numbers by channel id and external number. A self-operated merchant's channels sell the goods of every merchant that
     is active; a marketplace merchant's only its own.
     """
@@ -57,7 +68,7 @@ class Reference:
     is_history: bool = False
     skus: dict[tuple[str, str], KnownSku] = field(default_factory=dict)
     regions: dict[str, KnownRegion] = field(default_factory=dict)
-    channels: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    channels: dict[str, KnownChannel] = field(default_factory=dict)
     stored: dict[tuple[int, str], str] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     atlas: Atlas = field(default_factory=Atlas)
@@ -72,6 +83,13 @@ class Reference:
             others = Merchant.objects.exclude(pk=self.merchant.pk).values_list("code", "status")
             taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
         return taking
+
+    def may_platform_bear(self, source: str) -> bool:
+        """Whether orders of the merchant's channel of that code (its own where empty) may say that the platform bears
+        promotions or changes of price; what ended elsewhere ended as it did."""
+        channel = self.channels.get(source or self.merchant.code)
+        said = channel.platform_may_bear if channel else None
+        return self.is_history or may_platform_bear(self.merchant, said)
 
     def lies_with_us(self, sku_id: int) -> bool:
         """Whether a warehouse of ours has a place for the SKU. Read once for all SKUs of the batch, and only where it
@@ -117,7 +135,7 @@ def read(
         SELECT 'region', code, province, city, district, 0, is_served FROM inventory_region
         WHERE code = ANY(%(regions)s::text[])
         UNION ALL
-        SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
+        SELECT 'channel', code, coalesce(platform_may_bear::text, ''), '', '', id, is_active FROM merchants_channel
         WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
         UNION ALL
         SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
@@ -145,7 +163,8 @@ def read(
             case "region":
                 found.regions[first] = KnownRegion(second, third, fourth, flag)
             case "channel":
-                found.channels[first] = (key, flag)
+                may_bear = second == "true" if second else None
+                found.channels[first] = KnownChannel(key, flag, may_bear)
             case "stored":
                 found.stored[key, first] = second
             case "id":

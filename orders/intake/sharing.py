@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
@@ -71,8 +71,8 @@ def _shared(order: CheckedOrder) -> Sharing:
     is_plain = not (order.coupon_amount or order.points_amount or order.gift_card_amount or pricing.changes_price)
     if is_plain and not order.freight_amount:
         return Sharing([Shares(worth, 0, 0, 0, 0, 0, 0, 0) for worth in goods])
-    keys = list(map(line_key, order.body.lines))
-    share = partial(apportion, policy=Policy(settings.APPORTIONMENT_POLICY), keys=keys)
+    keys = _Keys(order)
+    share = partial(apportion, policy=Policy(settings.APPORTIONMENT_POLICY), key_of=keys.of)
     freight = share(order.freight_amount, goods)
     if is_plain:
         return Sharing([Shares(worth, freight[i], 0, 0, 0, 0, 0, 0) for i, worth in enumerate(goods)])
@@ -91,7 +91,7 @@ def _shared(order: CheckedOrder) -> Sharing:
     points = share(order.points_amount, goods, bears)
     bears = [left - points[i] for i, left in enumerate(bears)]
     gift_card = share(order.gift_card_amount, goods, bears)
-    parts = _by_source(pricing.promotions, promoted)
+    parts = _by_source(pricing.promotions, promoted, keys)
     borne = [-part for part in adjustment] if pricing.adjustment_bearer == Bearer.MERCHANT else nothing.copy()
     for part in parts:
         borne[part.line] += part.amount - part.platform_amount
@@ -99,10 +99,32 @@ def _shared(order: CheckedOrder) -> Sharing:
     return Sharing([Shares(*row) for row in columns], parts)
 
 
+class _Keys:
+    """What tells each line of the order from the others, wherever it stands among them. Made when two lines tie, which
+    is rare."""
+
+    def __init__(self, order: CheckedOrder) -> None:
+        self._order = order
+
+    def of(self, place: int) -> tuple[Any, ...]:
+        """The key of the line at that place, from 0."""
+        return self._all[place]
+
+    @cached_property
+    def _all(self) -> list[tuple[Any, ...]]:
+        covered_by: list[list[int]] = [[] for _line in self._order.lines]
+        for i, promotion in enumerate(self._order.pricing.promotions):
+            for place in promotion.lines:
+                covered_by[place].append(i)
+        return [
+            (*line_key(line), promotions) for line, promotions in zip(self._order.body.lines, covered_by, strict=True)
+        ]
+
+
 class _Room:
     """What may still be taken off each line's goods (fen)."""
 
-    def __init__(self, order: CheckedOrder, keys: Sequence[Any]) -> None:
+    def __init__(self, order: CheckedOrder, keys: _Keys) -> None:
         self._lines, self._keys = order.lines, keys
         self._left = [max(0, line.goods_amount - line.floor_amount) for line in order.lines]
 
@@ -120,7 +142,7 @@ class _Room:
             [self._lines[i].goods_amount for i in covered],
             limits,
             policy=Policy(settings.APPORTIONMENT_POLICY),
-            keys=[self._keys[i] for i in covered],
+            key_of=lambda place: self._keys.of(covered[place]),
         )
         shares = [0] * len(self._lines)
         for i, part in zip(covered, parts, strict=True):
@@ -158,11 +180,13 @@ class _Room:
         return FieldError(attr, code, detail % values)
 
 
-def _by_source(promotions: Sequence[CheckedPromotion], promoted: Sequence[Sequence[int]]) -> list[PromotionShare]:
+def _by_source(
+    promotions: Sequence[CheckedPromotion], promoted: Sequence[Sequence[int]], keys: _Keys
+) -> list[PromotionShare]:
     """Of each line's promotions, which is how much, and who bears it. What the platform bears is shared in fen, so that
     every line's merchant bears the same part of its own goods' share."""
     parts = []
     for i, (promotion, shares) in enumerate(zip(promotions, promoted, strict=True)):
-        platform = apportion(promotion.platform_amount, shares, shares, policy=Policy.FEN)
+        platform = apportion(promotion.platform_amount, shares, shares, policy=Policy.FEN, key_of=keys.of)
         parts += [PromotionShare(i, line, amount, platform[line]) for line, amount in enumerate(shares) if amount]
     return parts

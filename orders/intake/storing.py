@@ -1,9 +1,9 @@
 """Writing a batch of checked orders: numbers, shares, rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from django.conf import settings
 
 from oms.common.copying import Rows, next_ids, write_tables
@@ -24,8 +24,7 @@ from orders.reviewing import words
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
+class StoredOrder(msgspec.Struct, frozen=True, gc=False):
     """An order as it is stored: what was checked, and what intake added."""
 
     id: int

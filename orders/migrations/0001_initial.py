@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
-                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see what a changed name, phone or address was before')],
+                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see names, phones and addresses that pages hide')],
             },
         ),
         migrations.CreateModel(
@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
                 ('door', models.CharField(choices=[('single', 'One order by API'), ('bulk', 'Many orders by API'), ('import', 'File')], max_length=10, verbose_name='came by')),
                 ('state', models.CharField(choices=[('open', 'Open'), ('replayed', 'Replayed'), ('discarded', 'Discarded')], db_default='open', max_length=10, verbose_name='state')),
                 ('external_number', models.CharField(blank=True, default='', max_length=64, verbose_name='external number')),
-                ('body', models.TextField(help_text='The row as it came.', verbose_name='body')),
+                ('body', oms.common.secrecy.SealedField(editable=False, help_text='As it came; none once discarded.', null=True, verbose_name='body')),
                 ('body_digest', models.BinaryField(max_length=32, verbose_name='digest of the body')),
                 ('errors', models.JSONField(verbose_name='errors')),
                 ('times', models.PositiveIntegerField(db_default=1, help_text='How often the same row came.', verbose_name='times')),
@@ -600,6 +600,10 @@ class Migration(migrations.Migration):
             model_name='rejectedorder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('order__isnull', False), ('state', 'replayed')), models.Q(models.Q(('state', 'replayed'), _negated=True), ('order__isnull', True)), _connector='OR'), name='rejected_order_names_its_order_once_replayed'),
         ),
+        migrations.AddConstraint(
+            model_name='rejectedorder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('body__isnull', True), ('state', 'discarded')), models.Q(models.Q(('state', 'discarded'), _negated=True), ('body__isnull', False)), _connector='OR'), name='rejected_order_forgets_its_body_once_discarded'),
+        ),
         migrations.AddIndex(
             model_name='suborder',
             index=models.Index(condition=models.Q(('is_held', False), ('needs_person_since__isnull', True), ('ready_at__isnull', False), ('state__in', ('awaiting_allocation', 'backordered'))), fields=['waiting_since', 'id'], name='sub_order_queue_allocate'),
@@ -626,7 +630,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
+            index=models.Index(condition=models.Q(('needs_person_since__isnull', True), ('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
         ),
         migrations.AddIndex(
             model_name='suborder',

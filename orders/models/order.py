@@ -207,7 +207,10 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),
-            ("view_personal_data", _("Can see what a changed name, phone or address was before")),
+            (
+                "view_personal_data",
+                _("Can see names, phones and addresses that pages hide"),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),

@@ -72,6 +72,15 @@ class Channel(models.Model):
     code = models.CharField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=120)
     is_active = models.BooleanField(_("active"), default=True)
+    platform_may_bear = models.BooleanField(
+        _("the platform may bear"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Whether its orders may say that the platform bears promotions or changes of price. Not said: only in"
+            " channels of the self-operated merchant."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -82,3 +91,8 @@ class Channel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def may_platform_bear(merchant: Merchant, said: bool | None) -> bool:
+    """Whether orders of a merchant's channel, of which `said` is set, may lay promotions on the platform."""
+    return merchant.kind == Merchant.Kind.SELF_OPERATED if said is None else said
