@@ -1,13 +1,13 @@
 """What must always hold of orders; see design.md §5 on money."""
 
-from inventory.models import DemandKind, Reservation, StockMovement
+from inventory.models import UNKNOWN_GOODS, DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
 from orders.fulfilling.plans import HAS_REFUSED
-from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
-from orders.models.order import ONCE_SPLIT
+from orders.models.order import ONCE_SPLIT, OVER
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
 
@@ -50,6 +50,7 @@ def _declared(model: type[Order | SubOrder]) -> str:
 _TOLD_OF_ORDERS = _told("e.order_id", "e.sub_order_id IS NULL")
 _TOLD_OF_SUB_ORDERS = _told("e.sub_order_id", "e.sub_order_id IS NOT NULL")
 _FIELDS = ", ".join(f"('{kind}', '{{{','.join(sorted(kind.fields))}}}')" for kind in kinds.known().values())
+_PLACEHOLDERS = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
 _FOR_LINES = f"r.demand_kind = '{DemandKind.SUB_ORDER_LINE}'"
 
 # Units by sub-order line that were taken out of the stock under their promise, because they left.
@@ -189,6 +190,45 @@ INVARIANTS = (
         LEFT JOIN (SELECT order_id, count(*) FROM orders_hold WHERE released_at IS NULL GROUP BY order_id) AS h
           ON h.order_id = o.id
         WHERE o.open_holds <> coalesce(h.count, 0)
+        """,
+    ),
+    Invariant(
+        "unmatched_goods_hold_their_order",
+        "An order has a line whose goods nobody has named just while a hold says so and it waits for just the codes of"
+        " such lines, unless it is over.",
+        f"""
+        SELECT o.number, o.state, l.codes, w.codes, h.order_id IS NOT NULL FROM (
+            SELECT l.order_id, array_agg(DISTINCT l.caller_code ORDER BY l.caller_code) AS codes
+            FROM orders_orderline l WHERE l.sku_id IN ({_PLACEHOLDERS}) GROUP BY l.order_id
+        ) AS l
+        FULL JOIN (
+            SELECT w.order_id, array_agg(m.code ORDER BY m.code) AS codes
+            FROM orders_matchwait w JOIN orders_skumatch m ON m.id = w.match_id GROUP BY w.order_id
+        ) AS w ON w.order_id = l.order_id
+        FULL JOIN (
+            SELECT order_id FROM orders_hold WHERE kind = '{Hold.Kind.UNMATCHED}' AND released_at IS NULL
+        ) AS h ON h.order_id = coalesce(l.order_id, w.order_id)
+        JOIN orders_order o ON o.id = coalesce(l.order_id, w.order_id, h.order_id)
+        WHERE CASE WHEN o.state IN ({listed(OVER)}) THEN w.codes IS NOT NULL OR h.order_id IS NOT NULL
+                   ELSE l.codes IS DISTINCT FROM w.codes OR h.order_id IS NULL END
+        """,
+    ),
+    Invariant(
+        "unmatched_goods_are_never_fulfilled",
+        "What stands for goods that nobody has named has no stock and is in no sub-order.",
+        f"""
+        SELECT 'stock', s.id FROM inventory_stock s WHERE s.sku_id IN ({_PLACEHOLDERS})
+        UNION ALL
+        SELECT 'sub-order line', p.id FROM orders_orderline l JOIN orders_suborderline p ON p.order_line_id = l.id
+        WHERE l.sku_id IN ({_PLACEHOLDERS})
+        """,
+    ),
+    Invariant(
+        "matches_stand_for_something",
+        "A code has components just while somebody has said what it stands for.",
+        """
+        SELECT m.code, m.channel_id FROM orders_skumatch m WHERE (m.matched_at IS NOT NULL)
+            <> EXISTS (SELECT FROM orders_matchcomponent c WHERE c.match_id = m.id)
         """,
     ),
     Invariant(

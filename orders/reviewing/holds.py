@@ -124,14 +124,16 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
 def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None = None) -> Order:
     """Release one hold; the order goes on once none is open. A hold that is released already stays as it is.
 
-    Raises CannotRelease for the hold of a cancellation under way and for an address that lacks something,
-    ChangedMeanwhile.
+    Raises CannotRelease for the hold of a cancellation under way, for goods that nobody has matched and for an address
+    that lacks something; ChangedMeanwhile.
     """
     order_id = Hold.objects.values_list("order_id", flat=True).get(pk=hold_id)
     order = lock_order(order_id, version=version)
     hold = Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
     if hold.kind == Hold.Kind.CANCELLATION:
         raise CannotRelease(_("This hold ends by itself once the warehouse has answered the cancellation."))
+    if hold.kind == Hold.Kind.UNMATCHED and hold.released_at is None:
+        raise CannotRelease(_("Match the codes of the goods to SKUs: this hold ends by that."))
     gaps = remedies(order) if hold.kind == Hold.Kind.ADDRESS else []
     if gaps:
         raise CannotRelease(" ".join(gaps))

@@ -72,6 +72,15 @@ class Channel(models.Model):
     code = models.CharField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=120)
     is_active = models.BooleanField(_("active"), default=True)
+    matches_skus = models.BooleanField(
+        _("matches SKUs"),
+        db_default=False,
+        default=False,
+        help_text=_(
+            "Its codes of goods are looked up in the SKU matches first; an order with a code that nobody knows waits"
+            " until it is matched. Off: such an order is refused."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
