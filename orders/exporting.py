@@ -91,6 +91,7 @@ ORDER_LINES = register(
             Column(_("line"), "position"),
             Column(_("caller's line id"), "external_id"),
             Column(_("SKU code"), "sku__code"),
+            Column(_("caller's code"), "caller_code"),
             Column(_("merchant of the goods"), "sku__merchant__code"),
             Column(_("product"), "name"),
             Column(_("gift"), "is_gift"),

@@ -16,12 +16,13 @@ from orders.models.hold import MatchProblem
 @dataclass(frozen=True, slots=True)
 class Part:
     """Units of a SKU in one piece of a code; `weight` is its part of the price (fen, next to the others'). `is_sold`:
-    the channel may sell it now."""
+    the channel may sell it now. `list_price` is a unit's, in fen; 0: not known."""
 
     sku: KnownSku
     units: int
     weight: int
     is_sold: bool
+    list_price: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ Known = dict[tuple[int, str], Parts]
 _MATCHES = f"""
     SELECT x.channel_id, x.code, s.id, s.code, m.code, s.name, s.storage_class = %(virtual)s, {COD_TERMS},
         coalesce((s.floor_price * 100)::bigint, 0), c.units,
-        (coalesce(c.weight, s.list_price * c.units) * 100)::bigint,
+        (coalesce(c.weight, s.list_price * c.units) * 100)::bigint, (s.list_price * 100)::bigint,
         s.is_active AND (m.id = owner.id
             OR owner.kind = '{Merchant.Kind.SELF_OPERATED}' AND m.status = '{Merchant.Status.ACTIVE}')
     FROM orders_skumatch x
@@ -69,9 +70,9 @@ def read(channel_ids: Iterable[int], codes: Iterable[str]) -> Known:
         },
     )
     known: dict[tuple[int, str], list[Part]] = {}
-    for channel_id, code, key, sku, merchant, name, is_virtual, cod, floor_price, units, weight, is_sold in rows:
-        found = KnownSku(key, sku, merchant, name, is_virtual, CodTerms(cod), floor_price)
-        known.setdefault((channel_id, code), []).append(Part(found, units, weight, is_sold))
+    for channel_id, code, key, sku, merchant, name, is_virtual, cod, floor, units, weight, price, is_sold in rows:
+        found = KnownSku(key, sku, merchant, name, is_virtual, CodTerms(cod), floor)
+        known.setdefault((channel_id, code), []).append(Part(found, units, weight, is_sold, price))
     return {key: tuple(parts) for key, parts in known.items()}
 
 

@@ -48,6 +48,12 @@ def put(merchant: Merchant, wanted: NewMatch, *, actor: Actor) -> SkuMatch | Seq
     return put_many(merchant, [wanted], actor=actor)[0]
 
 
+def faults(merchant: Merchant, wanted: NewMatch) -> Sequence[FieldError]:
+    """What is wrong with it, without writing anything."""
+    channels = Channel.objects.filter(merchant=merchant).values_list("code", flat=True)
+    return _check(wanted, merchant, set(channels), _skus_of(merchant, [wanted]))
+
+
 @transaction.atomic
 def put_many(merchant: Merchant, wanted: Sequence[NewMatch], *, actor: Actor) -> list[SkuMatch | Sequence[FieldError]]:
     """Let the codes of the merchant's channels stand for these components, instead of what they stood for; for each, in

@@ -24,6 +24,8 @@ from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 
+# Holds that end by themselves; no person may release them.
+ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED)
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
 
