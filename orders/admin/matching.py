@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -42,7 +41,8 @@ class MatchForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         if self.instance.pk is None and given.get("channel") and given.get("code"):
             known = SkuMatch.objects.filter(channel=given["channel"], code=given["code"]).first()
-            self.instance = known or self.instance
+            if known:  # the same object, since the components' form has it already
+                self.instance.pk, self.instance._state.adding = known.pk, False
             if known and known.matched_at:
                 raise ValidationError({"code": _("There is a match of this code already: change that one.")})
         return given
@@ -273,6 +273,6 @@ class UnmatchedCodeAdmin(_MatchPages):
             '<a class="oms-no" href="{}">{}</a>', reverse("admin:orders_skumatch_change", args=[row.pk]), label
         )
 
-    def change_view(self, request: HttpRequest, object_id: str, *_args: Any, **_more: Any) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **more: Any) -> HttpResponse:
         """The row's page is that of the match."""
-        return redirect("admin:orders_skumatch_change", object_id)
+        return admin.site._registry[SkuMatch].change_view(request, object_id, *args, **more)
