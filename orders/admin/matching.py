@@ -24,7 +24,7 @@ from orders.admin.actions import staff_actor
 from orders.admin.import_pages import Wizard
 from orders.matching import matches, sheets
 from orders.matching.matches import NewComponent, NewMatch
-from orders.matching.queue import queue_of
+from orders.matching.queue import NOBODY, queue_of
 from orders.models import MatchComponent, SkuMatch, UnmatchedCode
 from orders.models.sku_match import MOST_COMPONENTS
 
@@ -243,7 +243,8 @@ class UnmatchedCodeAdmin(_MatchPages):
         """Who waits for each code."""
         waiting = queue_of([row.pk for row in rows])
         for row in rows:
-            row.waiting = waiting[row.pk]
+            # Between the two statements the last order may have gone on.
+            row.waiting = waiting.get(row.pk, NOBODY)
 
     @display(description=gettext_lazy("orders"))
     def orders(self, row: Any) -> int:
@@ -258,7 +259,7 @@ class UnmatchedCodeAdmin(_MatchPages):
     @display(description=gettext_lazy("oldest for"))
     def oldest(self, row: Any) -> str:
         """How long the first of them waits."""
-        return age(row.waiting.since)
+        return age(row.waiting.since)  # "" for nobody
 
     @display(description=gettext_lazy("names that callers gave"))
     def example_names(self, row: Any) -> str:

@@ -30,6 +30,7 @@ MAX_QUANTITY = 10_000
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 # Kept once: for the enums, `values` is a new list each time.
 _PAYMENT_METHODS, _PROMISES = tuple(PaymentMethod.values), tuple(Promise.values)
+_NO_PARTS: Parts = ()
 NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
 
 
@@ -263,12 +264,15 @@ def _check_lines(body: OrderBody, reference: Reference, channel_id: int, wrong: 
         wrong.add("lines", "too_many", _("An order has at most %(most)d lines.") % {"most": MAX_LINES})
         return []
     is_cod = body.payment_method == PaymentMethod.COD
+    is_matching = channel_id in reference.matching
     _check_ids(body, wrong)
     lines = []
     for i, line in enumerate(body.lines):
         already_wrong = len(wrong)
         merchant = line.merchant or reference.merchant.code
-        sku, parts = _goods_of(line, merchant, channel_id, reference)
+        sku, parts = reference.skus.get((merchant, line.sku)), _NO_PARTS
+        if is_matching:
+            sku, parts = _goods_of(line, sku, channel_id, reference)
         if sku is not None and sku.code == UNKNOWN_GOODS:
             wrong.text(f"lines.{i}.sku", line.sku, 64)
         if sku is None and merchant not in reference.merchants:
@@ -325,7 +329,7 @@ def _check_lines(body: OrderBody, reference: Reference, channel_id: int, wrong: 
                 external_id=line.id,
                 is_gift=line.is_gift,
                 stated_value=to_fen(line.stated_value),
-                caller_code=_other_name(line, sku, parts),
+                caller_code=_other_name(line, sku, parts) if is_matching else "",
                 parts=parts,
             )
         )
@@ -334,15 +338,17 @@ def _check_lines(body: OrderBody, reference: Reference, channel_id: int, wrong: 
     return lines
 
 
-def _goods_of(line: LineBody, merchant: str, channel_id: int, reference: Reference) -> tuple[KnownSku | None, Parts]:
-    """The SKU of the line, and where its code stands for more than one unit of that, its parts. None where there is no
-    such SKU; the placeholder where the order may wait until somebody says what the code stands for."""
+def _goods_of(
+    line: LineBody, sku: KnownSku | None, channel_id: int, reference: Reference
+) -> tuple[KnownSku | None, Parts]:
+    """The SKU of the line in a channel that matches SKUs, and where its code stands for more than one unit of that, its
+    parts; `sku` is the one of that very code. The placeholder where the order may wait until somebody says what the
+    code stands for."""
     parts = reference.parts_of(channel_id, line)
     if parts and not reference.is_history and not all(part.is_sold for part in parts):
         return reference.placeholder, ()
     if parts:
         return parts[0].sku, parts if len(parts) > 1 or parts[0].units > 1 else ()
-    sku = reference.skus.get((merchant, line.sku))
     if sku is None and reference.may_wait(channel_id, line):
         return reference.placeholder, ()
     return sku, ()

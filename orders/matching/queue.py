@@ -18,8 +18,11 @@ class Queued:
 
     orders: int
     units: int
-    since: datetime
+    since: datetime | None
     names: list[str]
+
+
+NOBODY = Queued(0, 0, None, [])
 
 
 def queue_of(match_ids: Iterable[int]) -> dict[int, Queued]:
