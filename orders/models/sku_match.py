@@ -98,8 +98,8 @@ class MatchComponent(models.Model):
     )
 
     class Meta:
-        verbose_name = _("component")
-        verbose_name_plural = _("components")
+        verbose_name = _("matched SKU")
+        verbose_name_plural = _("matched SKUs")
         ordering = ["match", "id"]
         constraints = [
             models.UniqueConstraint(fields=["match", "sku"], name="match_component_is_once_in_its_match"),
