@@ -27,28 +27,25 @@ def begin(orders: Sequence[StoredOrder]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT m.channel_id, m.code, m.id, m.revision, m.matched_at IS NOT NULL
+            SELECT m.channel_id, m.code, m.id, m.matched_at IS NOT NULL
             FROM unnest(%s::bigint[], %s::text[]) AS p(channel_id, code)
             JOIN orders_skumatch m ON m.channel_id = p.channel_id AND m.code = p.code
             ORDER BY m.id FOR KEY SHARE OF m
             """,
             [array(channel for channel, _code in pairs), text_array(code for _channel, code in pairs)],
         )
-        known = {(channel, code): row for channel, code, *row in cursor.fetchall()}
-    rows: list[dict[str, object]] = []
-    woken = set()
-    for order, one in missing:
-        unfit = {each.code for each in one.unfit}
-        for code in one.codes:
-            match_id, revision, is_matched = known[order.checked.channel_id, code]
-            rows.append(
-                {"match_id": match_id, "order_id": order.id, "tried_revision": revision if code in unfit else None}
-            )
-            if is_matched and code not in unfit:
-                woken.add(match_id)
-    write_tables(Rows("orders_matchwait", rows))
-    if woken:
-        SkuMatch.objects.filter(pk__in=woken, matched_at__isnull=False).update(wakes_since=Now())
+        found = cursor.fetchall()
+    ids = {(channel, code): match_id for channel, code, match_id, _is_matched in found}
+    waits = [
+        {"match_id": ids[order.checked.channel_id, code], "order_id": order.id}
+        for order, one in missing
+        for code in one.codes
+    ]
+    write_tables(Rows("orders_matchwait", waits))
+    # What was said may be newer than what the orders were checked by, or not serve them: the stage finds out.
+    said = [match_id for _channel, _code, match_id, is_matched in found if is_matched]
+    if said:
+        SkuMatch.objects.filter(pk__in=said).update(wakes_since=Now())
 
 
 def end(order_ids: Iterable[int]) -> None:

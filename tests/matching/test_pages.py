@@ -13,6 +13,7 @@ from orders.models import MatchComponent, Order, SkuMatch
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.matching import shops
+from tests.operations import importing
 from tests.operations.importing import workbook
 
 pytestmark = pytest.mark.django_db
@@ -244,8 +245,6 @@ def test_a_sheet_matches_codes_row_by_row_and_lets_their_orders_go_on(clerk: Cli
 
 
 def test_a_sheet_of_orders_brings_in_what_waits(shop: factories.Shop) -> None:
-    from tests.operations import importing
-
     importer = client_of("import_orders", "view_order", username="wang")
     own = factories.ChannelFactory(merchant=shop.merchant, code=shop.merchant.code, matches_skus=True)
     shops.matches.put(

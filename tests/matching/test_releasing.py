@@ -18,13 +18,13 @@ from orders.intake.checking import CheckedLine
 from orders.intake.goods import CodTerms, KnownSku
 from orders.intake.sharing import PromotionShare
 from orders.locking import lock_order
-from orders.matching import matches, releasing
+from orders.matching import matches, releasing, waiting
 from orders.matching.known import Part, floor_of, price_parts
 from orders.matching.parting import part_line
 from orders.models import Hold, MatchWait, Order, OrderEvent, OrderLine, OrderState, SkuMatch, SubOrderLine
 from orders.models import PromotionShare as StoredShare
 from orders.models.shares import SHARES
-from orders.reviewing import words
+from orders.reviewing import deciding, words
 from tests import factories, steps
 from tests.matching import shops
 from tests.pipeline.test_races import in_thread
@@ -290,8 +290,6 @@ def test_an_order_that_is_stored_while_its_code_is_matched_is_not_forgotten() ->
 
     def store_late() -> None:
         read = shops.body(shop, ("BOX", 2, "30.00"))
-        from orders.matching import waiting
-
         begin = waiting.begin
 
         def matched_first(orders: object) -> None:
@@ -313,8 +311,6 @@ def test_an_order_that_is_stored_while_its_code_is_matched_is_not_forgotten() ->
 
 
 def test_the_review_looks_at_what_the_codes_stand_for(shop: factories.Shop) -> None:
-    from orders.reviewing import deciding
-
     deciding.install_default_rules()
     order = shops.place(shop, ("CRATE", 2, "30.00"), payment_method="cod")
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from django.utils import translation
 
@@ -9,8 +10,8 @@ from inventory.models import UNKNOWN_GOODS, Sku
 from oms.merchants.models import Channel
 from orders import kinds
 from orders.changing.cancelling import cancel_order
-from orders.intake.bodies import decode
-from orders.intake.placing import Placed, Refused
+from orders.intake.bodies import HistoricalBody, decode
+from orders.intake.placing import Placed, Refused, place_orders
 from orders.models import Hold, MatchWait, OrderEvent, OrderLine, OrderState, SkuMatch, SubOrder
 from orders.reviewing import holds, words
 from tests import factories, steps
@@ -188,11 +189,6 @@ def test_a_coupon_pushes_no_part_of_a_bundle_below_its_floor(shop: factories.Sho
 
 def test_orders_of_the_past_do_not_wait(shop: factories.Shop) -> None:
     past = {"state": "completed", "finished_at": "2026-01-05T09:00:00+08:00"}
-    import msgspec
-
-    from orders.intake.bodies import HistoricalBody
-    from orders.intake.placing import place_orders
-
     bodies = [shops.body(shop, (code, 1, "9.90"), **past) for code in ("BOX", "TEA")]
     shops.match(shop, "TEA", (shop.sku, 1))
     decoded = [decode(msgspec.json.encode(one), HistoricalBody) for one in bodies]
