@@ -72,6 +72,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Orders"), "receipt_long", "orders.order"),
                     _list(_("Sub-orders"), "call_split", "orders.suborder"),
                     _list(_("Holds"), "front_hand", "orders.hold"),
+                    _list(_("Codes to match"), "question_mark", "orders.unmatchedcode"),
+                    _list(_("SKU matches"), "join", "orders.skumatch"),
                     _list(_("Returns"), "assignment_return", "orders.returnrequest"),
                     _list(_("Refused rows"), "assignment_late", "orders.rejectedorder"),
                     _list(_("Messages to buyers"), "forum", "orders.buyernotification"),

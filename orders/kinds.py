@@ -141,6 +141,23 @@ HOLD_RELEASED = event(
     tone="info",
     icon="lock_open",
 )
+UNMATCHED = event(
+    "unmatched",
+    words.tell_held,
+    ("details",),
+    private=("hold", "reason"),
+    news={"order.held": "Nobody has matched codes of its goods to SKUs: the order may not go on."},
+    tone="danger",
+    icon="question_mark",
+)
+MATCHED = event(
+    "matched",
+    story.tell_matched,
+    ("matches",),
+    news={"order.hold_released": "The codes of its goods were matched."},
+    tone="info",
+    icon="join",
+)
 APPROVED = event(
     "approved",
     _("The review found nothing more to hold; the order may be split."),

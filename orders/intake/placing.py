@@ -24,6 +24,8 @@ from orders.intake.locating import Atlas, Located, locate
 from orders.intake.reference import KnownChannel, Reference, read
 from orders.intake.sharing import SharedOrder, share_out
 from orders.intake.storing import StoredOrder, lay_out, store
+from orders.matching import waiting
+from orders.matching.parting import part_lines
 from orders.models.order import OrderState
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def place_orders(
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
     A body that did not decode is passed as its FieldError and refused in its place. What is wrong with one order
-    does not stop the others. The number of statements does not grow with the batch.
+    does not stop the others. The number of statements does not grow with the batch. Where the channel matches SKUs, an
+    order with codes that nobody knows is stored and held until they are matched.
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
     `asks_a_person` phones and address may be empty (see `checking.check`); what is missing, hidden, not certain or not
@@ -106,7 +109,7 @@ class PlannedOrder:
 def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
     """What `place_orders` would write for an order without anything special; nothing is written yet.
 
-    None for any other: one that is refused, that was sent before, or that opens a channel.
+    None for any other: one that is refused, that was sent before, that opens a channel, or that waits for a match.
     """
     atlas = Atlas()
     located = locate(body, atlas)
@@ -116,7 +119,7 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
     if channel is None or not channel.is_active or (channel.id, body.external_number) in reference.stored:
         return None
     ready = _ready(located, reference, channel.id, _Door())
-    if not isinstance(ready, SharedOrder):
+    if not isinstance(ready, SharedOrder) or ready.checked.missing:
         return None
     now, pay_by = _now_and_pay_by()
     (order,), tables = lay_out(reference.ids, [ready], actor=actor, now=now, pay_by=pay_by)
@@ -135,7 +138,10 @@ def _ready(located: Located, reference: Reference, channel_id: int, door: _Door)
     if not isinstance(checked, CheckedOrder):
         return checked
     wrong = history.check(checked) if door.is_history else []
-    return wrong or share_out(checked)
+    if wrong:
+        return wrong
+    shared = share_out(checked)
+    return part_lines(shared) if isinstance(shared, SharedOrder) else shared
 
 
 def _place_or_isolate(
@@ -196,6 +202,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         stored = store(
             reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by, is_history=door.is_history
         )
+        waiting.begin(stored)
         for place, order in zip(places, stored, strict=True):
             outcomes[place] = Placed(order.id, order.number, order)
         numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}

@@ -81,6 +81,15 @@ class Channel(models.Model):
             " channels of the self-operated merchant."
         ),
     )
+    matches_skus = models.BooleanField(
+        _("matches SKUs"),
+        db_default=False,
+        default=False,
+        help_text=_(
+            "Its codes of goods are looked up in the SKU matches first; an order with a code that nobody knows waits"
+            " until it is matched. Off: such an order is refused."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
