@@ -98,7 +98,11 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Payments"), "payments", "payments.payment"),
                     _list(_("Refunds"), "undo", "payments.refund"),
                     _list(_("Invoices"), "description", "payments.invoice"),
-                    _list(_("Settlements"), "account_balance", "payments.settlement"),
+                    _list(_("Settlements"), "receipt", "payments.settlementrow"),
+                    _list(_("Statements"), "account_balance", "payments.statement"),
+                    _list(_("Commission terms"), "percent", "payments.commissionterm"),
+                    _list(_("Ledger"), "menu_book", "payments.ledgerentry"),
+                    _list(_("Accounts"), "account_tree", "payments.account"),
                 ],
             },
             {

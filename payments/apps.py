@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PaymentsConfig(AppConfig):
-    """Names the app in the admin, and keeps the chart of accounts and the ledger's triggers in step."""
+    """Names the app in the admin, and keeps the chart of accounts and the money's triggers in step."""
 
     name = "payments"
     verbose_name = _("Payments")
@@ -18,9 +18,11 @@ class PaymentsConfig(AppConfig):
 
 def _prepare_ledger(using: str, **_: object) -> None:
     from payments.ledger import chart, posting
+    from payments.statements import closing
 
     connection = connections[using]
-    if {"payments_account", "payments_ledgerline"} <= set(connection.introspection.table_names()):
+    if {"payments_account", "payments_settlementrow"} <= set(connection.introspection.table_names()):
         with connection.cursor() as cursor:
             cursor.execute(posting.trigger_sql())
+            cursor.execute(closing.trigger_sql())
         chart.install_default_accounts()

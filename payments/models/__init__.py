@@ -4,12 +4,13 @@ from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import Settlement, SettlementState
+from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
 
 __all__ = [
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "Account",
+    "CommissionTerm",
     "EntryKind",
     "Invoice",
     "InvoiceState",
@@ -19,10 +20,13 @@ __all__ = [
     "NoticeKind",
     "Payment",
     "PaymentState",
+    "Period",
     "Refund",
     "RefundReason",
     "RefundState",
-    "Settlement",
-    "SettlementState",
+    "RowKind",
+    "SettlementRow",
     "Side",
+    "Statement",
+    "StatementState",
 ]

@@ -34,6 +34,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('active', 'Active'), ('suspended', 'Suspended')], default='active', max_length=20, verbose_name='status')),
                 ('settlement_days', models.PositiveSmallIntegerField(default=0, help_text='Days after completion until the merchant is paid.', verbose_name='settlement days')),
                 ('commission_rate', models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=5, verbose_name='commission rate')),
+                ('settlement_period', models.CharField(choices=[('daily', 'Daily (T+1)'), ('weekly', 'Weekly'), ('monthly', 'Monthly')], default='monthly', help_text='How often the merchant gets a statement.', max_length=8, verbose_name='settlement period')),
                 ('opens_channels', models.BooleanField(default=True, help_text='An order from an unknown source opens a channel of that name.', verbose_name='opens channels')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('accepts_cod', models.BooleanField(blank=True, help_text='Not said: goods of the self-operated merchant, and goods of the marketplace that lie in our warehouses.', null=True, verbose_name='takes cash on delivery')),

@@ -28,6 +28,13 @@ class Merchant(models.Model):
         _("settlement days"), default=0, help_text=_("Days after completion until the merchant is paid.")
     )
     commission_rate = models.DecimalField(_("commission rate"), max_digits=5, decimal_places=4, default=Decimal(0))
+    settlement_period = models.CharField(
+        _("settlement period"),
+        max_length=8,
+        choices=[("daily", _("Daily (T+1)")), ("weekly", _("Weekly")), ("monthly", _("Monthly"))],
+        default="monthly",
+        help_text=_("How often the merchant gets a statement."),
+    )
     opens_channels = models.BooleanField(
         _("opens channels"), default=True, help_text=_("An order from an unknown source opens a channel of that name.")
     )
