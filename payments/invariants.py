@@ -6,7 +6,10 @@ from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.merchants.models import Merchant
 from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
+from orders.models.order import OVER
 from payments import troubles
+from payments.ledger import posting
+from payments.ledger.chart import Code
 from payments.models import Means, NoticeKind, PaymentState, RefundState, SettlementState
 from payments.owing import owed
 from payments.owing.derived import DERIVED
@@ -184,6 +187,45 @@ INVARIANTS = (
           AND (t.state = '{SettlementState.OPEN}' OR (t.state = '{SettlementState.PAID}' AND NOT EXISTS (
                 SELECT FROM common_ticket k
                 WHERE k.kind = '{troubles.SETTLEMENT_TO_TAKE_BACK.code}' AND k.subject_id = t.id)))
+        """,
+    ),
+    Invariant(
+        "facts_about_money_are_booked",
+        "What the ledger has of an order is what its payments, refunds, sub-orders and charges come to, or its books"
+        " are due.",
+        f"""
+        SELECT o.number, m.subject, m.account, m.fen
+        FROM ({posting.MISSING % {"orders": posting.ALL_ORDERS}}) AS m JOIN orders_order o ON o.id = m.order_id
+        WHERE m.fen <> 0 AND o.owed_changed_since IS NULL
+        """,
+    ),
+    Invariant(
+        "the_ledger_adds_up",
+        "Debit and credit of every entry are equal.",
+        """
+        SELECT e.key, sum(l.debit_fen) AS debit, sum(l.credit_fen) AS credit FROM payments_ledgerentry e
+        LEFT JOIN payments_ledgerline l ON l.entry_id = e.id GROUP BY e.id
+        HAVING coalesce(sum(l.debit_fen - l.credit_fen), 0) <> 0 OR count(l.id) = 0
+        """,
+    ),
+    Invariant(
+        "ledger_lines_name_known_accounts",
+        "A ledger line is of an entry and of an account of the chart; an entry's order exists.",
+        """
+        SELECT l.id FROM payments_ledgerline l LEFT JOIN payments_account a ON a.code = l.account_id
+        LEFT JOIN payments_ledgerentry e ON e.id = l.entry_id LEFT JOIN orders_order o ON o.id = e.order_id
+        WHERE a.code IS NULL OR e.id IS NULL OR (e.order_id IS NOT NULL AND o.id IS NULL)
+        """,
+    ),
+    Invariant(
+        "nothing_prepaid_is_left_of_orders_that_are_over",
+        "Of an order that is over, whose books are not due, no money is left as received before completion.",
+        f"""
+        SELECT o.number, o.state, sum(l.credit_fen - l.debit_fen) AS fen FROM orders_order o
+        JOIN payments_ledgerentry e ON e.order_id = o.id
+        JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
+        WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
+        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
         """,
     ),
 )

@@ -18,11 +18,13 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import charging
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import (
+    ChargeCause,
     FulfilmentState,
     Hold,
     Order,
@@ -107,6 +109,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
+    charging.take_back_unsplit(order.pk, actor=actor)
     timeline.record(
         order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
     )
@@ -127,6 +130,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
+    charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 

@@ -860,4 +860,28 @@ class Migration(migrations.Migration):
             model_name='orderterms',
             constraint=models.CheckConstraint(condition=models.Q(('delivery_from__isnull', True), ('delivery_until__isnull', True), ('delivery_from__lt', models.F('delivery_until')), _connector='OR'), name='order_delivery_ends_after_it_begins'),
         ),
+        migrations.CreateModel(
+            name='OrderCharge',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('component', models.CharField(choices=[('goods', 'Goods'), ('freight', 'Freight'), ('promotion', 'Promotions'), ('coupon', 'Coupon'), ('adjustment', 'Adjustment'), ('points', 'Points'), ('gift_card', 'Gift card'), ('extra', 'Extra')], max_length=10, verbose_name='component')),
+                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('reference', models.CharField(blank=True, db_default='', help_text='The number of what caused it.', max_length=64, verbose_name='reference')),
+                ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
+                ('bearer', models.CharField(blank=True, choices=[('platform', 'Platform'), ('merchant', 'Merchant')], db_default='', max_length=10, verbose_name='who bears it')),
+                ('actor_kind', models.CharField(choices=[('staff', 'Staff'), ('merchant', 'Merchant'), ('buyer', 'Buyer'), ('job', 'System'), ('rule', 'Rule'), ('warehouse', 'Warehouse'), ('carrier', 'Carrier'), ('provider', 'Payment provider')], db_default='', max_length=12, verbose_name='kind of actor')),
+                ('actor', models.CharField(db_default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='time')),
+                ('line', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='orders.orderline', verbose_name='order line')),
+                ('order', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='orders.order', verbose_name='order')),
+                ('sub_order', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='orders.suborder', verbose_name='sub-order')),
+            ],
+            options={
+                'verbose_name': 'charge',
+                'verbose_name_plural': 'charges',
+                'ordering': ['id'],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
+            },
+        ),
     ]

@@ -1,5 +1,6 @@
 """The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
 
+from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
@@ -15,6 +16,8 @@ from orders.models.terms import InvoiceRequest, OrderTerms
 __all__ = [
     "ActorKind",
     "BuyerNotification",
+    "ChargeCause",
+    "ChargeComponent",
     "DenyListEntry",
     "FulfilmentState",
     "Hold",
@@ -22,6 +25,7 @@ __all__ = [
     "InterceptionRule",
     "InvoiceRequest",
     "Order",
+    "OrderCharge",
     "OrderEvent",
     "OrderLine",
     "OrderPaymentState",

@@ -1,6 +1,7 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
 from payments.models.invoice import Invoice, InvoiceState
+from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import Settlement, SettlementState
@@ -8,8 +9,12 @@ from payments.models.settlement import Settlement, SettlementState
 __all__ = [
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "Account",
+    "EntryKind",
     "Invoice",
     "InvoiceState",
+    "LedgerEntry",
+    "LedgerLine",
     "Means",
     "NoticeKind",
     "Payment",
@@ -19,4 +24,5 @@ __all__ = [
     "RefundState",
     "Settlement",
     "SettlementState",
+    "Side",
 ]

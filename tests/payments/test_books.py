@@ -101,7 +101,7 @@ def test_a_cancelled_part_is_refunded_alone(shop):
     steps.pay(order)
     steps.approve_and_split()
     part = SubOrder.objects.get(order=order, storage_class="frozen")
-    SubOrder.objects.filter(pk=part.pk).update(state="cancelled", cancelled_at=steps.NOON)
+    steps.put(part, "cancelled")
     Order.objects.update(owed_changed_since=timezone.now())
 
     factories.run(balancing.run)
