@@ -9,3 +9,8 @@ class PaymentsConfig(AppConfig):
 
     name = "payments"
     verbose_name = _("Payments")
+
+    def ready(self) -> None:
+        """Make the protocols of payment providers known."""
+        import payments.providers.alipay.notices
+        import payments.providers.wechat.notices  # noqa: F401

@@ -33,10 +33,11 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('number', models.CharField(editable=False, max_length=32, verbose_name='payment number')),
                 ('means', models.CharField(choices=[('online', 'Payment provider'), ('cash', 'Cash, collected by the carrier'), ('external', 'Taken by the merchant itself')], max_length=10, verbose_name='means of payment')),
-                ('state', django_fsm.FSMField(choices=[('intended', 'Intended'), ('pending', 'Waiting for the buyer'), ('captured', 'Captured'), ('failed', 'Failed'), ('expired', 'Expired')], default='intended', max_length=50, protected=True, verbose_name='state')),
+                ('state', django_fsm.FSMField(choices=[('intended', 'Intended'), ('pending', 'Waiting for the buyer'), ('closing', 'Being closed at the provider'), ('captured', 'Captured'), ('failed', 'Failed'), ('expired', 'Expired')], default='intended', max_length=50, protected=True, verbose_name='state')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('captured_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='captured')),
                 ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
+                ('pay_code', models.CharField(blank=True, db_default='', editable=False, help_text="What the buyer's app reads from the QR code.", max_length=1000, verbose_name='payment code')),
                 ('transaction_number', models.CharField(blank=True, db_default='', help_text="The provider's own number.", max_length=64, verbose_name='transaction number')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('captured_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='captured at')),
@@ -72,6 +73,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(choices=[('cancelled', 'the order was cancelled'), ('sub_order_cancelled', 'a sub-order was cancelled'), ('rejected', 'the buyer refused the parcel'), ('returned', 'the parcel came back'), ('overpaid', 'more was paid than is due')], max_length=40, verbose_name='reason')),
                 ('transaction_number', models.CharField(blank=True, db_default='', help_text="The provider's own number.", max_length=64, verbose_name='transaction number')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('requested_at', models.DateTimeField(blank=True, editable=False, help_text='Since when the provider has it.', null=True, verbose_name='requested at')),
                 ('succeeded_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='succeeded at')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('connection', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='common.connection', verbose_name='connection')),
@@ -135,6 +137,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='payment',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False), ('state', 'pending')), fields=['connection', 'ready_at'], name='payment_queue_ask'),
+        ),
+        migrations.AddIndex(
+            model_name='payment',
+            index=models.Index(condition=models.Q(('state', 'closing')), fields=['connection', 'ready_at'], name='payment_queue_close'),
+        ),
+        migrations.AddIndex(
+            model_name='refund',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False), ('state', 'requested')), fields=['connection', 'ready_at'], name='refund_queue_ask'),
+        ),
+        migrations.AddIndex(
+            model_name='payment',
             index=models.Index(condition=models.Q(('needs_person_since__isnull', False)), fields=['id'], name='payment_queue_person'),
         ),
         migrations.AddConstraint(
@@ -151,7 +165,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'captured', 'failed', 'expired'])), name='payment_state_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'closing', 'captured', 'failed', 'expired'])), name='payment_state_is_known'),
         ),
         migrations.AddConstraint(
             model_name='payment',
@@ -167,7 +181,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='refund',
-            index=models.Index(condition=models.Q(('state', 'requested')), fields=['ready_at'], name='refund_queue_chase'),
+            index=models.Index(condition=models.Q(('state', 'requested')), fields=['requested_at'], name='refund_queue_chase'),
         ),
         migrations.AddIndex(
             model_name='refund',
@@ -192,6 +206,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='refund',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('refunded_amount__gt', 0), ('state', 'succeeded'), ('succeeded_at__isnull', False)), models.Q(models.Q(('state', 'succeeded'), _negated=True), ('refunded_amount', 0)), _connector='OR'), name='refund_refunded_amount_set_once_succeeded'),
+        ),
+        migrations.AddConstraint(
+            model_name='refund',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'requested'), _negated=True), ('requested_at__isnull', False), _connector='OR'), name='refund_requested_at_set_once_requested'),
         ),
         migrations.AddIndex(
             model_name='settlement',

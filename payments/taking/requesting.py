@@ -6,6 +6,7 @@ has no second effect. Each provider's connection is served for itself.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -17,17 +18,21 @@ from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.models import ActorKind, Order, OrderPaymentState, OrderState
 from payments import kinds, providers, troubles
 from payments.models import Means, Payment, PaymentState, Refund, RefundState
-from payments.providers import Answer, Charge, defaults
+from payments.providers import ANSWERING, Answer, Charge, defaults
 
 INTENT_QUEUE = Queue(
     Order,
     f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
     " AND q.collected_at IS NULL",
+    # What is not paid in time is cancelled; nobody is asked anew.
+    unless="coalesce(q.pay_by < now(), false)",
 )
 PAYMENT_QUEUE = Queue(Payment, f"q.state = '{PaymentState.INTENDED}'")
 REFUND_QUEUE = Queue(Refund, f"q.state = '{RefundState.INTENDED}'")
 # Bank transfers take up to a few working days; after that somebody must ask.
 REFUND_SILENCE = timedelta(days=5)
+# Providers are asked what became of it, where they told nothing, after so long for the first time.
+FIRST_QUESTION_SECONDS = {"payment": 30, "refund": 15}
 
 
 def intend(limit: int) -> int:
@@ -53,12 +58,25 @@ def _intend(order_ids: list[int]) -> None:
         )
 
 
+# When a provider is asked for the first time what became of something; never where it cannot be asked. SQL on the
+# connection's alias `c`.
+_FIRST_QUESTION = "CASE WHEN c.protocol = ANY(%(answering)s) THEN now() + make_interval(secs => %(first_{kind})s) END"
+_QUESTION_VALUES: dict[str, Any] = {
+    "answering": list(ANSWERING),
+    **{f"first_{kind}": seconds for kind, seconds in FIRST_QUESTION_SECONDS.items()},
+}
+
 # --- Payments
 
 
 def _payment_charges(keys: Sequence[int]) -> dict[int, Charge]:
-    rows = Payment.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount")
-    return {key: Charge(number, amount) for key, number, amount in rows}
+    rows = Payment.objects.filter(pk__in=keys).order_by()
+    return {
+        key: Charge(number, amount, order=order, expires_at=pay_by)
+        for key, number, amount, order, pay_by in rows.values_list(
+            "pk", "number", "amount", "order__number", "order__pay_by"
+        )
+    }
 
 
 def _ask_for_payments(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
@@ -70,16 +88,22 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
         cursor.execute(
             f"""
             WITH moved AS (
-                UPDATE payments_payment SET state = '{PaymentState.PENDING}', lease_until = NULL, attempts = 0,
-                    last_error = ''
-                WHERE id = ANY(%s) RETURNING order_id, amount, connection_id, number
+                UPDATE payments_payment p SET state = '{PaymentState.PENDING}', lease_until = NULL, attempts = 0,
+                    last_error = '', pay_code = t.code, ready_at = {_FIRST_QUESTION.format(kind="payment")}
+                FROM unnest(%(ids)s::bigint[], %(codes)s::text[]) AS t(id, code), common_connection c
+                WHERE p.id = t.id AND c.id = p.connection_id
+                RETURNING p.order_id, p.amount, p.connection_id, p.number
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
             SELECT m.order_id, '{kinds.PAYMENT_REQUESTED}', '{ActorKind.JOB}', 'payment',
                 jsonb_build_object('amount', m.amount::text, 'provider', c.code, 'number', m.number)
             FROM moved m JOIN common_connection c ON c.id = m.connection_id
             """,
-            [list(outcomes.taken)],
+            {
+                "ids": list(outcomes.taken),
+                "codes": [answer.code for answer in outcomes.taken.values()],
+                **_QUESTION_VALUES,
+            },
         )
     if outcomes.refused:
         put_off(PAYMENT_QUEUE, outcomes.reasons())
@@ -89,8 +113,13 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
 
 
 def _refund_charges(keys: Sequence[int]) -> dict[int, Charge]:
-    rows = Refund.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount", "payment__number")
-    return {key: Charge(number, amount, of) for key, number, amount, of in rows}
+    rows = Refund.objects.filter(pk__in=keys).order_by()
+    return {
+        key: Charge(number, amount, of, of_amount, order=order)
+        for key, number, amount, of, of_amount, order in rows.values_list(
+            "pk", "number", "amount", "payment__number", "payment__captured_amount", "order__number"
+        )
+    }
 
 
 def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
@@ -101,11 +130,11 @@ def _note_refunds(outcomes: Outcomes[Answer]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE payments_refund SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
-                last_error = '', ready_at = now()
-            WHERE id = ANY(%s)
+            UPDATE payments_refund r SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
+                last_error = '', requested_at = now(), ready_at = {_FIRST_QUESTION.format(kind="refund")}
+            FROM common_connection c WHERE c.id = r.connection_id AND r.id = ANY(%(ids)s)
             """,
-            [list(outcomes.taken)],
+            {"ids": list(outcomes.taken), **_QUESTION_VALUES},
         )
     if outcomes.refused:
         put_off(REFUND_QUEUE, outcomes.reasons())
@@ -116,8 +145,8 @@ def _note_refunds(outcomes: Outcomes[Answer]) -> None:
 _SILENT = f"""
     FROM payments_refund
     WHERE state = '{RefundState.REQUESTED}' AND needs_person_since IS NULL
-      AND ready_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
-    ORDER BY ready_at
+      AND requested_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
+    ORDER BY requested_at
 """
 
 
@@ -144,7 +173,7 @@ def chase(limit: int) -> int:
 def chase_backlog() -> str:
     """Refunds of which nothing was heard for too long."""
     wait = f"make_interval(secs => {REFUND_SILENCE.total_seconds()})"
-    return f"SELECT ready_at + {wait} AS due, false AS needs_person {_SILENT}"
+    return f"SELECT requested_at + {wait} AS due, false AS needs_person {_SILENT}"
 
 
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)

@@ -180,7 +180,13 @@ def test_a_row_that_begins_in_the_middle_is_refused_by_insert_and_by_copy(shop):
         transaction.atomic(),
     ):
         Refund.objects.create(
-            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="overpaid", state="requested"
+            number="R",
+            order=order,
+            payment=_intended(shop),
+            amount=Decimal(1),
+            reason="overpaid",
+            state="requested",
+            requested_at=steps.NOON,
         )
     columns = "kind, subject_kind, subject_id, state, closed_at, result"
     with (

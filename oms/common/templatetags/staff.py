@@ -29,7 +29,7 @@ TONES = {
         " active inspected enabled applied"
     ),
     "warning": (
-        "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
+        "awaiting_payment unpaid closing backordered failed_delivery intercepting returning partly_paid partly_refunded"
         " on_delivery disabled"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
