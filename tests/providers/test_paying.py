@@ -73,8 +73,8 @@ def ask_where_told(peer: AlipayPeer | WechatPeer) -> None:
 
 
 def overdue(order: Order) -> None:
-    """The deadline for payment was a moment ago."""
-    Order.objects.filter(pk=order.pk).update(pay_by=timezone.now() - timedelta(seconds=1))
+    """The deadline for payment is over."""
+    Order.objects.filter(pk=order.pk).update(pay_by=timezone.now() - BEFORE_ANYTHING)
 
 
 def given_back(order: Order) -> Refund:
