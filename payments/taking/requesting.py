@@ -47,14 +47,16 @@ def _intend(order_ids: list[int]) -> None:
             WITH intended AS (
                 INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount)
                 SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-                    o.id, '{Means.ONLINE}', %(connection)s, '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
-                FROM orders_order o WHERE o.id = ANY(%(ids)s)
+                    o.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)],
+                    '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
+                FROM orders_order o, (SELECT %(connections)s::bigint[] AS turns) AS taken
+                WHERE o.id = ANY(%(ids)s)
                 RETURNING order_id
             )
             UPDATE orders_order SET payment_state = '{OrderPaymentState.PENDING}'
             WHERE id IN (SELECT order_id FROM intended)
             """,
-            {"ids": order_ids, "connection": defaults.default_connection().pk},
+            {"ids": order_ids, "connections": defaults.connections_of_new_orders()},
         )
 
 
