@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Event
 from typing import Protocol
 
@@ -38,10 +39,15 @@ class Teller(Protocol):
 Post = Callable[[Posted], tuple[int, str]]
 
 
+@cache
+def _client() -> httpx.Client:
+    return httpx.Client(timeout=5)
+
+
 def post(posted: Posted) -> tuple[int, str]:
     """Send it over the network; status and text of the answer. 0 where there is none."""
     try:
-        answer = httpx.post(posted.url, content=posted.body.encode(), headers=posted.headers, timeout=5)
+        answer = _client().post(posted.url, content=posted.body.encode(), headers=posted.headers)
     except httpx.HTTPError as error:
         return 0, str(error)
     return answer.status_code, answer.text

@@ -1,5 +1,6 @@
 """`manage.py simulate`: Alipay and WeChat Pay, pretended, on a port of this machine."""
 
+import logging
 from argparse import ArgumentParser
 from pathlib import Path
 from threading import Event, Thread
@@ -30,6 +31,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, **_: object) -> None:
         """Serve until a signal comes."""
         address = f"http://{host}:{port}"
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a notification is for nobody
         folder = keys_path(Path(settings.DATA_DIR)).parent
         known = keys.kept(keys_path(Path(settings.DATA_DIR)))
         at_alipay = AlipayPeer(known.alipay, f"{address}/alipay", Book(folder / "alipay.sqlite3"))

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.zones import CHINA
 from payments.providers.errors import Refused, Unclear, secret
+from payments.providers.http import client
 
 GATEWAY = "https://openapi.alipay.com/gateway.do"
 SECRETS = ("app_id", "seller_id", "app_private_key", "alipay_public_key")
@@ -94,7 +94,8 @@ def call(link: Connection, method: str, content: Mapping[str, Any], **more: str)
 
     Raises Refused with the sub-code, Unclear where nothing is known, httpx.HTTPError where there is no answer.
     """
-    response = httpx.post(gateway(link), data=signed(link, method, content, **more), timeout=link.timeout_seconds)
+    form = signed(link, method, content, **more)
+    response = client().post(gateway(link), data=form, timeout=link.timeout_seconds)
     response.raise_for_status()
     answer = _verified(account(link), method, response.content)
     code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))

@@ -20,6 +20,7 @@ from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.zones import CHINA
 from payments.providers.errors import NotSetUp, Refused, Unclear, secret
+from payments.providers.http import client
 
 ADDRESS = "https://api.mch.weixin.qq.com"
 SECRETS = ("mchid", "appid", "merchant_private_key", "merchant_serial", "api_v3_key")
@@ -101,7 +102,7 @@ def send(link: Connection, method: str, target: str, content: Mapping[str, Any] 
     }
     if key_id := link.secrets().get("platform_public_key_id"):
         headers["wechatpay-serial"] = str(key_id)
-    return httpx.request(
+    return client().request(
         method,
         f"{(link.base_url or ADDRESS).rstrip('/')}{target}",
         content=body.encode(),
