@@ -17,7 +17,7 @@ from payments.models import Payment, PaymentState
 from payments.owing import derived
 from payments.providers import AnsweringProvider, Found, Question, Standing
 from payments.providers.errors import Unclear, one_by_one
-from payments.taking import asking
+from payments.taking import asking, switching
 
 QUEUE = Queue(Payment, f"q.state = '{PaymentState.CLOSING}'", unless="q.ready_at > now()")
 # A provider that says that it was paid has its money booked by the fact; it is asked again only if that fails.
@@ -62,10 +62,11 @@ def _note(outcomes: Outcomes[Found]) -> None:
         )
         orders = sorted({order_id for (order_id,) in cursor.fetchall()})
     derived.refresh(orders)
+    switching.go_on(orders)
 
 
 STAGE = outside_stage(
     "close_payments",
     Call(QUEUE, asking.payment_questions, _close, _note, lock_above=_lock_above),
-    wakes=("payment_facts", "expire_unpaid"),
+    wakes=("payment_facts", "expire_unpaid", "send_payment"),
 )

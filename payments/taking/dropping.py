@@ -27,6 +27,11 @@ def close_overdue(order_ids: Iterable[int]) -> None:
     _drop(order_ids, f"o.state = '{OrderState.AWAITING_PAYMENT}' AND {_CAN_BE_ASKED}", actor="expire_unpaid")
 
 
+def give_up(order_ids: Iterable[int]) -> None:
+    """Ask the buyers of locked orders no more by what is open: they chose another way."""
+    _drop(order_ids, "true", actor="payment")
+
+
 _CAN_BE_ASKED = "coalesce(c.protocol = ANY(%(answering)s), false)"
 
 
