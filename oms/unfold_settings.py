@@ -119,6 +119,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Channels"), "hub", "merchants.channel"),
                     _list(_("Connections"), "cable", "common.connection"),
                     _list(_("Messages from outside"), "inbox", "common.inboundfact"),
+                    _list(_("Refused messages"), "gpp_bad", "common.refusedmessage"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),

@@ -12,6 +12,7 @@ from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, models
+from django.test import Client
 
 from inventory.models import Sku
 from logistics.models import VirtualDelivery
@@ -38,6 +39,7 @@ SEALERS = {
     "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
     "oms/common/work/facts.py": ["common_inboundfact.raw"],
+    "oms/common/work/refusals.py": ["common_refusedmessage.message"],
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
@@ -74,6 +76,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
     facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
 
 
