@@ -1,6 +1,7 @@
 """Messages that were not taken are kept apart, within bounds: whoever floods us fills no table."""
 
 import json
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -22,7 +23,7 @@ def keep(link: Connection, message: Message, *, address: str) -> None:
         "headers": dict(message.headers),
         "parameters": dict(message.parameters),
     }
-    values = {"link": link.pk, "address": address[:64], "message": seal(json.dumps(kept)), "at": message.received_at}
+    values: dict[str, Any] = {"link": link.pk, "address": address[:64], "message": seal(json.dumps(kept)), "at": message.received_at}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
