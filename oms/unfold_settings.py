@@ -95,6 +95,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list(_("Payments"), "payments", "payments.payment"),
                     _list(_("Refunds"), "undo", "payments.refund"),
+                    _list(_("Bank transfers"), "account_balance_wallet", "payments.banktransfer"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "account_balance", "payments.settlement"),
                 ],

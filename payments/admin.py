@@ -25,6 +25,7 @@ from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order, OrderState
 from orders.panels import Remark
+from payments import transfer_pages  # noqa: F401 - pages of their own
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
 from payments.owing import paying_out, retrying
 from payments.taking import links

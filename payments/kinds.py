@@ -100,6 +100,22 @@ PAID_OUT = event(
     tone="info",
     icon="account_balance",
 )
+TRANSFER_ENTERED = event(
+    "transfer_entered",
+    _("A bank transfer of %(amount)s yuan was entered, bank serial number %(serial)s."),
+    None,
+    private=("amount", "serial"),
+    tone="info",
+    icon="account_balance",
+)
+TRANSFER_REFUSED = event(
+    "transfer_refused",
+    _("The bank transfer of %(amount)s yuan, bank serial number %(serial)s, was refused."),
+    None,
+    private=("amount", "serial"),
+    tone="warning",
+    icon="account_balance",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),

@@ -4,6 +4,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -32,7 +33,7 @@ class Migration(migrations.Migration):
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('number', models.CharField(editable=False, max_length=32, verbose_name='payment number')),
-                ('means', models.CharField(choices=[('online', 'Payment provider'), ('cash', 'Cash, collected by the carrier'), ('external', 'Taken by the merchant itself')], max_length=10, verbose_name='means of payment')),
+                ('means', models.CharField(choices=[('online', 'Payment provider'), ('cash', 'Cash, collected by the carrier'), ('external', 'Taken by the merchant itself'), ('offline', 'Bank transfer')], max_length=10, verbose_name='means of payment')),
                 ('state', django_fsm.FSMField(choices=[('intended', 'Intended'), ('pending', 'Waiting for the buyer'), ('closing', 'Being closed at the provider'), ('captured', 'Captured'), ('failed', 'Failed'), ('expired', 'Expired')], default='intended', max_length=50, protected=True, verbose_name='state')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('captured_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='captured')),
@@ -169,7 +170,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means', 'external'), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means__in', ['external', 'offline']), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'),
         ),
         migrations.AddConstraint(
             model_name='payment',
@@ -226,5 +227,59 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='settlement',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'paid', 'withdrawn'])), name='settlement_state_is_known'),
+        ),
+        migrations.CreateModel(
+            name='BankTransfer',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('state', django_fsm.FSMField(choices=[('entered', 'To be approved'), ('approved', 'Approved'), ('refused', 'Refused')], default='entered', max_length=50, protected=True, verbose_name='state')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('serial', models.CharField(max_length=64, verbose_name='bank serial number')),
+                ('paid_on', models.DateField(verbose_name='paid on')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('scan', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='scan')),
+                ('scan_type', models.CharField(blank=True, db_default='', editable=False, max_length=40, verbose_name='kind of scan')),
+                ('entered_by', models.CharField(editable=False, max_length=80, verbose_name='entered by')),
+                ('entered_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='entered at')),
+                ('decided_by', models.CharField(blank=True, db_default='', editable=False, max_length=80, verbose_name='decided by')),
+                ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+            ],
+            options={
+                'verbose_name': 'bank transfer',
+                'verbose_name_plural': 'bank transfers',
+                'ordering': ['-id'],
+                'permissions': [('enter_banktransfer', 'Can enter bank transfers'), ('approve_banktransfer', 'Can approve or refuse bank transfers that others entered')],
+            },
+        ),
+        migrations.AddField(
+            model_name='banktransfer',
+            name='order',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to='orders.order', verbose_name='order'),
+        ),
+        migrations.AddField(
+            model_name='banktransfer',
+            name='payment',
+            field=models.OneToOneField(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transfer', to='payments.payment', verbose_name='payment'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'refused'), _negated=True), fields=('serial',), name='bank_transfer_counts_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='bank_transfer_amount_is_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['entered', 'approved', 'refused'])), name='bank_transfer_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('decided_by', models.F('entered_by')), _negated=True), name='bank_transfer_is_decided_by_somebody_else'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by', ''), ('payment__isnull', True), ('state', 'entered')), models.Q(('decided_at__isnull', False), ('payment__isnull', False), ('state', 'approved'), models.Q(('decided_by', ''), _negated=True)), models.Q(('decided_at__isnull', False), ('payment__isnull', True), ('state', 'refused'), models.Q(('decided_by', ''), _negated=True)), _connector='OR'), name='bank_transfer_is_money_once_approved'),
         ),
     ]

@@ -4,10 +4,12 @@ from payments.models.invoice import Invoice, InvoiceState
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import Settlement, SettlementState
+from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "BankTransfer",
     "Invoice",
     "InvoiceState",
     "Means",
@@ -19,4 +21,5 @@ __all__ = [
     "RefundState",
     "Settlement",
     "SettlementState",
+    "TransferState",
 ]

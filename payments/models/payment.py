@@ -33,6 +33,7 @@ class Means(models.TextChoices):
     ONLINE = "online", _("Payment provider")
     CASH = "cash", _("Cash, collected by the carrier")
     EXTERNAL = "external", _("Taken by the merchant itself")
+    OFFLINE = "offline", _("Bank transfer")
 
 
 class PaymentState(models.TextChoices):
@@ -61,8 +62,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 class Payment(WorkItem, Versioned):
     """One way in which money for an order comes in. `number` is the key under which the provider knows it.
 
-    Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash and for
-    what the merchant took itself.
+    Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash, for
+    what the merchant took itself, and for transfers to our account.
     """
 
     # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
@@ -124,7 +125,7 @@ class Payment(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=Q(means=Means.ONLINE, connection__isnull=False, sub_order__isnull=True)
                 | Q(means=Means.CASH, connection__isnull=True, sub_order__isnull=False)
-                | Q(means=Means.EXTERNAL, connection__isnull=True, sub_order__isnull=True),
+                | Q(means__in=[Means.EXTERNAL, Means.OFFLINE], connection__isnull=True, sub_order__isnull=True),
                 name="payment_goes_over_a_connection_just_online",
             ),
             models.CheckConstraint(
@@ -158,7 +159,7 @@ class Payment(WorkItem, Versioned):
 
     @property
     def provider(self) -> str:
-        """Who has the money: the code of the connection, or "cash" or "external"."""
+        """Who has the money: the code of the connection, or "cash", "external" or "offline"."""
         return self.connection.code if self.connection else self.means
 
     @transition(state, source=PaymentState.INTENDED, target=PaymentState.PENDING)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from orders.changing import readdressing
 from orders.models import InvoiceRequest, OrderEvent, OrderTerms
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
+from payments.taking import transfers
 from tests import factories, steps
 from tests.api import samples
 
@@ -43,6 +45,7 @@ SEALERS = {
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
+    "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
@@ -76,6 +79,9 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
     facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    scan = transfers.Scan(b"%PDF-1", "application/pdf")
+    money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
+    transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
     Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
 

@@ -19,7 +19,7 @@ from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
-from payments.models import Invoice, Payment, Refund, Settlement
+from payments.models import BankTransfer, Invoice, Payment, Refund, Settlement
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +58,13 @@ def _settlement(shop: factories.Shop) -> Settlement:
     )
 
 
+def _transfer(shop: factories.Shop) -> BankTransfer:
+    paid_on = date(2026, 1, 2)
+    return BankTransfer.objects.create(
+        order=shop.place_order(), amount=Decimal("26.00"), serial="B1", paid_on=paid_on, entered_by="li"
+    )
+
+
 def _endpoint(shop: factories.Shop) -> WebhookEndpoint:
     return WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["*"], secret=seal("whsec_c2VjcmV0")
@@ -82,6 +89,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
     ),
     "Settlement": _settlement,
+    "BankTransfer": _transfer,
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),

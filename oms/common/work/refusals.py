@@ -23,7 +23,12 @@ def keep(link: Connection, message: Message, *, address: str) -> None:
         "headers": dict(message.headers),
         "parameters": dict(message.parameters),
     }
-    values: dict[str, Any] = {"link": link.pk, "address": address[:64], "message": seal(json.dumps(kept)), "at": message.received_at}
+    values: dict[str, Any] = {
+        "link": link.pk,
+        "address": address[:64],
+        "message": seal(json.dumps(kept)),
+        "at": message.received_at,
+    }
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
