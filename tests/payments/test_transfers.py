@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -16,7 +16,7 @@ from orders.changing.cancelling import cancel_order
 from orders.models import ActorKind, Order
 from payments.models import BankTransfer, Payment, Refund
 from payments.owing import balancing
-from payments.taking import transfers
+from payments.taking import requesting, transfers
 from tests import factories, steps
 from tests.admin.conftest import client_of
 
@@ -152,3 +152,30 @@ def test_staff_enter_and_approve_on_the_orders_page_with_a_right_each(shop: fact
     approves.post(f"{address}/decide/", {"row": transfer.pk, "decision": "approve"})
     assert steps.state_of(order) == "in_review"
     assert Client().get(f"/admin/payments/banktransfer/{transfer.pk}/scan/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE payments_banktransfer SET amount = 25",
+        "UPDATE payments_banktransfer SET state = 'refused', payment_id = NULL",
+        "DELETE FROM payments_banktransfer",
+    ],
+)
+def test_money_without_an_approved_transfer_is_named(shop: factories.Shop, statement: str) -> None:
+    transfers.approve(entered(shop.place_order()).pk, actor=WANG)
+    assert steps.broken_invariants() == []
+
+    with steps.without_guards(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert [finding.split(":")[0] for finding in steps.broken_invariants()] == ["approved_transfers_are_money"]
+
+
+def test_a_payment_that_nobody_can_be_asked_to_close_is_named(shop: factories.Shop) -> None:
+    shop.place_order()
+    factories.run(requesting.intend)
+    with steps.without_guards():
+        Payment.objects.update(state="closing", ready_at=None)
+
+    assert "payments_are_closed_where_somebody_can_be_asked" in str(steps.broken_invariants())
