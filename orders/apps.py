@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OrdersConfig(AppConfig):
-    """Names the app in the admin; loads every app's kinds of events, and keeps the timeline's triggers in step."""
+    """Names the app in the admin; loads every app's kinds of events, and keeps the triggers of its tables in step."""
 
     name = "orders"
     verbose_name = _("Orders")
@@ -22,6 +22,9 @@ class OrdersConfig(AppConfig):
 
 def _install_triggers(using: str, **_: object) -> None:
     from orders import events
+    from orders.changing import charging
 
     connection = connections[using]
-    events.install_triggers(connection, connection.introspection.table_names())
+    existing = connection.introspection.table_names()
+    events.install_triggers(connection, existing)
+    charging.install_triggers(connection, existing)

@@ -4,9 +4,11 @@ from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
+from orders.changing import charging
 from orders.fulfilling.plans import HAS_REFUSED
-from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models import ChargeCause, Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
+from orders.models.charge import OF_GONE_UNITS
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
@@ -59,6 +61,53 @@ _TAKEN_OUT = f"""
 """
 
 INVARIANTS = (
+    Invariant(
+        "orders_are_charged_what_they_cost",
+        "The charges of placing are the order's amounts, component by component; orders of the past have none.",
+        f"""
+        SELECT o.number, c.component, c.amount, p.amount AS charged FROM orders_order o
+        CROSS JOIN LATERAL {charging.of_order("o")} AS c(component, amount)
+        LEFT JOIN orders_ordercharge p
+          ON p.order_id = o.id AND p.component = c.component AND p.cause = '{ChargeCause.PLACED}'
+        WHERE CASE WHEN o.is_historical THEN 0 ELSE c.amount END <> coalesce(p.amount, 0)
+        """,
+    ),
+    Invariant(
+        "nothing_is_owed_for_units_that_are_gone",
+        "Of a sub-order that was cancelled or came back, all that was charged is taken back; of no other anything.",
+        f"""
+        SELECT s.number, s.state, s.payable_amount, c.amount FROM orders_suborder s
+        LEFT JOIN (SELECT sub_order_id, sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause IN ({listed(OF_GONE_UNITS)}) GROUP BY sub_order_id) c ON c.sub_order_id = s.id
+        WHERE coalesce(c.amount, 0)
+            <> CASE WHEN s.state IN ({listed(UNDONE)}) THEN -s.payable_amount ELSE 0 END
+        UNION ALL
+        SELECT o.number, o.state, o.payable_amount, sum(c.amount) FROM orders_ordercharge c
+        JOIN orders_order o ON o.id = c.order_id AND o.state <> '{OrderState.CANCELLED}'
+        WHERE c.sub_order_id IS NULL AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY o.id
+        """,
+    ),
+    Invariant(
+        "nobody_owes_less_than_nothing",
+        "The charges of an order add up to nothing less than 0, of a cancelled one to 0.",
+        f"""
+        SELECT o.number, o.state, sum(c.amount) AS owed
+        FROM orders_order o JOIN orders_ordercharge c ON c.order_id = o.id
+        GROUP BY o.id HAVING sum(c.amount) < 0 OR (o.state = '{OrderState.CANCELLED}' AND sum(c.amount) <> 0)
+        """,
+    ),
+    Invariant(
+        "charges_name_what_is_the_orders",
+        "A charge is of an order; the sub-order and the line that it names are that order's.",
+        """
+        SELECT c.id FROM orders_ordercharge c
+        LEFT JOIN orders_order o ON o.id = c.order_id
+        LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
+        LEFT JOIN orders_orderline l ON l.id = c.line_id
+        WHERE o.id IS NULL OR (c.sub_order_id IS NOT NULL AND s.order_id IS DISTINCT FROM c.order_id)
+           OR (c.line_id IS NOT NULL AND l.order_id IS DISTINCT FROM c.order_id)
+        """,
+    ),
     Invariant(
         "lines_add_up_to_order",
         "The shares of each component add up to the order's amount, and the units to its units.",
@@ -180,6 +229,11 @@ INVARIANTS = (
         "What a message to a buyer says, which may hold codes and passwords, is kept encrypted.",
         # How every token of Fernet begins.
         "SELECT n.id FROM orders_buyernotification n WHERE substring(n.content FOR 6) <> 'gAAAAA'::bytea",
+    ),
+    Invariant(
+        "refused_rows_are_sealed",
+        "What came in a refused row, which tells who people are and where they live, is kept encrypted.",
+        "SELECT r.id FROM orders_rejectedorder r WHERE substring(r.body FOR 6) <> 'gAAAAA'::bytea",
     ),
     Invariant(
         "open_holds_are_counted",

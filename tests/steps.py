@@ -17,8 +17,10 @@ from oms.common.models import Connection, Ticket, TicketState, Topic
 from oms.common.work import clock, facts
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
+from orders.changing import charging
 from orders.fulfilling import allocating, splitting
-from orders.models import ActorKind, Order, SubOrder
+from orders.models import ActorKind, ChargeCause, Order, SubOrder, SubOrderState
+from orders.models.sub_order import UNDONE
 from orders.reviewing import deciding
 from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
@@ -142,6 +144,14 @@ def scan(shipment: Shipment, *states: str) -> None:
 def tickets() -> list[tuple[str, str]]:
     """Kind and reason of the open tickets, oldest first."""
     return list(Ticket.objects.filter(state=TicketState.OPEN).order_by("id").values_list("kind", "reason"))
+
+
+def put(part: SubOrder, state: str, **values: Any) -> None:
+    """Bring a sub-order into a state, with its charges, without the way that leads there."""
+    SubOrder.objects.filter(pk=part.pk).update(state=state, **ALL_TIMES | values)
+    if state in UNDONE:
+        cause = ChargeCause.CANCELLED if state == SubOrderState.CANCELLED else ChargeCause.RETURNED
+        charging.take_back([part.pk], cause, actor=STAFF)
 
 
 def state_of(row: Order | SubOrder | Shipment | WarehouseOrder) -> str:

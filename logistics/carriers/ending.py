@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from logistics import kinds
 from logistics.carriers.trouble import PARCEL_BACK, PARCEL_LOST, PARCELS_DIFFER
@@ -13,7 +14,9 @@ from oms.common.copying import array
 from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
-from orders.models import ActorKind, PaymentMethod, SubOrderState
+from orders.changing import charging
+from orders.fulfilling.trouble import RECEIPT_DENIED
+from orders.models import ActorKind, ChargeCause, OrderEvent, PaymentMethod, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED
 
 S = SubOrderState
@@ -68,6 +71,8 @@ def settle(sub_order_ids: Sequence[int], *, found_again: Sequence[int] = ()) -> 
     _finish(reached.get(S.DELIVERED, ()), S.DELIVERED, "delivered_at = now(), needs_person_since = NULL")
     _finish(reached.get(S.REJECTED, ()), S.REJECTED, "ready_at = NULL")
     _finish(reached.get(S.RETURNED, ()), S.RETURNED, "needs_person_since = NULL")
+    tickets.close_tickets([RECEIPT_DENIED], reached.get(S.RETURNED, ()))
+    _take_back(reached.get(S.RETURNED, ()))
     _tell_people(parts)
     tickets.close_tickets([PARCEL_LOST], found_again)
 
@@ -128,6 +133,18 @@ def _finish(sub_order_ids: Sequence[int], state: SubOrderState, change: str) -> 
         )
     timeline.record_of_sub_orders(sub_order_ids, _TOLD[state], _ACTOR)
     nudging.nudge("owing")
+
+
+def _take_back(sub_order_ids: Sequence[int]) -> None:
+    """What came back is owed no longer. Refused is what went back from the door, though a scan that says so may have
+    come together with the parcel's return."""
+    came_back = SubOrder.objects.filter(pk__in=sub_order_ids, delivered_at=None).order_by()
+    was_refused = Exists(
+        OrderEvent.objects.filter(sub_order_id=OuterRef("pk"), kind=kinds.SCANS[ShipmentState.REJECTED].code)
+    )
+    refused = set(came_back.filter(was_refused).values_list("pk", flat=True)) if sub_order_ids else set()
+    charging.take_back(sorted(refused), ChargeCause.REFUSED, actor=_ACTOR)
+    charging.take_back(sorted({*sub_order_ids} - refused), ChargeCause.RETURNED, actor=_ACTOR)
 
 
 def _tell_people(parts: Sequence[_Part]) -> None:

@@ -1,5 +1,6 @@
 """How the amounts of an order came about."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,8 @@ from rest_framework.response import Response
 from oms.common.door.api import represent
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.amounts import AmountsSerializer
-from orders.models import OrderLine, PromotionShare, SubOrderLine, SubOrderState
+from orders.models import OrderCharge, OrderLine, PromotionShare, SubOrderLine
+from orders.models.charge import OF_GONE_UNITS
 from orders.models.shares import SHARES
 
 _ORDER = (
@@ -19,7 +21,6 @@ _ORDER = (
     *("adjustment_amount", "adjustment_bearer", "points_amount", "gift_card_amount", "merchant_borne_amount"),
     *("payable_amount", "paid_amount", "refunded_amount", "apportionment_policy"),
 )
-_NOT_OWED = (SubOrderState.CANCELLED, SubOrderState.RETURNED)
 _BY_WORTH = (
     "in proportion to the goods_amount of the lines, by largest remainder; apportionment_policy whole_yuan: the whole"
     " yuan in yuan, then the fen in fen; fen: all in fen; what a line cannot bear goes to the others; fixed when the"
@@ -45,8 +46,13 @@ FORMULAS = {
     "gift_card_share": f"gift_card_amount {_BY_WORTH}",
     "parts": "units that part from a line take quantity / quantity of every share, rounded down to whole fen; the last"
     " part takes the rest",
-    "owed_amount": "payable_amount - cancelled_amount",
+    "cancelled_amount": "less the sum of the charges with cause cancelled, refused or returned",
+    "owed_amount": "sum of the charges",
 }
+
+
+def _sum(charges: Iterable[OrderCharge]) -> Decimal:
+    return sum((charge.amount for charge in charges), Decimal(0))
 
 
 class AmountsView(OrderScopedView):
@@ -65,14 +71,11 @@ class AmountsView(OrderScopedView):
         """The amounts."""
         order = get_object_or_404(self.orders(), number=number)
         parts: dict[int, list[dict[str, Any]]] = {}
-        cancelled = Decimal(0)
         for part in (
             SubOrderLine.objects.filter(sub_order__order=order)
             .select_related("sub_order")
             .order_by("sub_order_id", "id")
         ):
-            if part.sub_order.state in _NOT_OWED:
-                cancelled += part.payable_amount
             parts.setdefault(part.order_line_id, []).append(
                 {
                     "sub_order": part.sub_order.number,
@@ -81,8 +84,7 @@ class AmountsView(OrderScopedView):
                     **{name: getattr(part, name) for name in SHARES},
                 }
             )
-        if order.state == "cancelled":
-            cancelled = order.payable_amount
+        charges = list(order.charges.select_related("sub_order", "line"))
         promotions = list(order.promotions.prefetch_related("shares")) if order.promotion_amount else []
         shares: dict[int, list[PromotionShare]] = {}
         for promotion in promotions:
@@ -92,7 +94,8 @@ class AmountsView(OrderScopedView):
             {
                 "position": line.position,
                 "id": line.external_id,
-                "sku": line.sku.code,
+                "sku": line.sku_code,
+                "caller_code": line.caller_code,
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,
                 "line_discount": line.line_discount,
@@ -104,8 +107,9 @@ class AmountsView(OrderScopedView):
         ]
         amounts = {
             **{name: getattr(order, name) for name in _ORDER},
-            "cancelled_amount": cancelled,
-            "owed_amount": order.payable_amount - cancelled,
+            "cancelled_amount": -_sum(charge for charge in charges if charge.cause in OF_GONE_UNITS),
+            "owed_amount": _sum(charges),
+            "charges": charges,
             "formulas": FORMULAS,
             "promotions": promotions,
             "lines": lines,

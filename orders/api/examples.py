@@ -242,6 +242,7 @@ ORDER = {
             "position": 1,
             "id": "L1",
             "sku": "P1095275",
+            "caller_code": "",
             "merchant": "POP01",
             "name": "Rolls: Bagels 4 Oz",
             "quantity": 2,
@@ -277,6 +278,13 @@ CANCELLATION = {
     "asked": [{"sub_order": f"{_NUMBER}-1", "warehouse": "POP01-WH", "state": "asked", "answered_at": None}],
 }
 
+_CHARGED = {
+    "goods": SUMMARY["goods_amount"],
+    "freight": SUMMARY["freight_amount"],
+    "promotion": "-3.00",
+    "coupon": "-2.00",
+    "adjustment": SUMMARY["adjustment_amount"],
+}
 AMOUNTS: dict[str, Any] = {
     "currency": "CNY",
     **{name: SUMMARY[name] for name in SUMMARY if name.endswith("_amount")},
@@ -294,6 +302,7 @@ AMOUNTS: dict[str, Any] = {
             "position": 1,
             "id": "L1",
             "sku": "P1095275",
+            "caller_code": "",
             "quantity": 2,
             "unit_price": "10.00",
             "line_discount": "1.00",
@@ -301,5 +310,19 @@ AMOUNTS: dict[str, Any] = {
             "promotions": [{"id": "FULL-15-3", "amount": "3.00", "platform_amount": "1.80", "merchant_amount": "1.20"}],
             "parts": [{"sub_order": f"{_NUMBER}-1", "state": "allocated", "quantity": 2, **_SHARES}],
         }
+    ],
+    "charges": [
+        {
+            "cause": "placed",
+            "component": component,
+            "amount": amount,
+            "sub_order": None,
+            "line": None,
+            "reference": "",
+            "reason": "",
+            "bearer": "",
+            "created_at": "2026-01-02T10:00:00.401822+08:00",
+        }
+        for component, amount in _CHARGED.items()
     ],
 }

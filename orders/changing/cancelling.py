@@ -18,11 +18,14 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import charging
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
+from orders.matching import waiting as matching
 from orders.models import (
+    ChargeCause,
     FulfilmentState,
     Hold,
     Order,
@@ -96,6 +99,8 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
     for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
         close_hold(hold, note=words.ORDER_CANCELLED, actor=actor)
+        if hold.kind == Hold.Kind.UNMATCHED:
+            matching.end([order.pk])
     # Money that the channel took and nobody booked yet is booked all the same, to go back.
     is_to_book = order.collected_at is not None and order.payment_state == OrderPaymentState.UNPAID
     Order.objects.filter(pk=order.pk).update(
@@ -107,6 +112,7 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
+    charging.take_back_unsplit(order.pk, actor=actor)
     timeline.record(
         order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
     )
@@ -127,6 +133,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
+    charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 
 

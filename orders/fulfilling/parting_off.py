@@ -14,6 +14,7 @@ from inventory.models import MovementNote
 from oms.common.copying import records
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import charging
 from orders.fulfilling.parts import (
     SET_TOTALS,
     NewPart,
@@ -26,7 +27,7 @@ from orders.fulfilling.parts import (
     read_sources,
     write_lines,
 )
-from orders.models import OrderEvent, SubOrder, SubOrderState
+from orders.models import ChargeCause, OrderEvent, SubOrder, SubOrderState
 
 # A new part holds no stock: what was promised to its units is given back.
 STATES = (SubOrderState.CANCELLED, SubOrderState.AWAITING_ALLOCATION)
@@ -82,6 +83,7 @@ def part_off_all(
     write_lines([*kept.values(), *new.values()])
     _shrink(list(kept.values()))
     if state == SubOrderState.CANCELLED:
+        charging.take_back([part.id for part in new.values()], ChargeCause.CANCELLED, actor=actor)
         timeline.record_of_sub_orders([part.id for part in new.values()], kinds.SUB_ORDER_CANCELLED, actor)
     else:
         _tell([(rows[key][0], kept[key], part) for key, part in new.items()], actor, why)

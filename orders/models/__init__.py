@@ -1,5 +1,6 @@
 """The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
 
+from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
@@ -8,6 +9,7 @@ from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentS
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
@@ -15,13 +17,18 @@ from orders.models.terms import InvoiceRequest, OrderTerms
 __all__ = [
     "ActorKind",
     "BuyerNotification",
+    "ChargeCause",
+    "ChargeComponent",
     "DenyListEntry",
     "FulfilmentState",
     "Hold",
     "ImportMapping",
     "InterceptionRule",
     "InvoiceRequest",
+    "MatchComponent",
+    "MatchWait",
     "Order",
+    "OrderCharge",
     "OrderEvent",
     "OrderLine",
     "OrderPaymentState",
@@ -33,8 +40,10 @@ __all__ = [
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
+    "SkuMatch",
     "StockWait",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",
+    "UnmatchedCode",
 ]

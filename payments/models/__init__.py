@@ -1,25 +1,35 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
 from payments.models.invoice import Invoice, InvoiceState
+from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import Settlement, SettlementState
+from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "Account",
     "BankTransfer",
+    "CommissionTerm",
+    "EntryKind",
     "Invoice",
     "InvoiceState",
+    "LedgerEntry",
+    "LedgerLine",
     "Means",
     "NoticeKind",
     "Payment",
     "PaymentState",
+    "Period",
     "Refund",
     "RefundReason",
     "RefundState",
-    "Settlement",
-    "SettlementState",
+    "RowKind",
+    "SettlementRow",
+    "Side",
+    "Statement",
+    "StatementState",
     "TransferState",
 ]

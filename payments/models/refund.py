@@ -36,6 +36,10 @@ class RefundReason(models.TextChoices):
     SUB_ORDER_CANCELLED = "sub_order_cancelled", _("a sub-order was cancelled")
     REJECTED = "rejected", _("the buyer refused the parcel")
     RETURNED = "returned", _("the parcel came back")
+    GOODWILL = "goodwill", _("goodwill")
+    PRICE_PROTECTION = "price_protection", _("price protection")
+    COMPENSATION = "compensation", _("compensation")
+    EDITED = "edited", _("the order was changed")
     OVERPAID = "overpaid", _("more was paid than is due")
 
 

@@ -1,7 +1,8 @@
 """What a buyer owes for an order, as SQL: the rules of money that several statements share, each with a name."""
 
 from oms.common.states import listed
-from orders.models import OrderState, PaymentMethod, SubOrderState
+from orders.models import PaymentMethod, SubOrderState
+from orders.models.charge import BILLED
 from payments.models import RefundState
 
 # Nothing is owed for these parts of an order: they were cancelled, or came back.
@@ -11,17 +12,20 @@ THERE = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
 
 # Each is an expression on the alias `o` of an order.
 
-# What is owed in all: the payable amount of what was neither cancelled nor came back.
-OWED = f"""(CASE WHEN o.state = '{OrderState.CANCELLED}' THEN 0 ELSE o.payable_amount - (
-    SELECT coalesce(sum(s.payable_amount), 0) FROM orders_suborder s
-    WHERE s.order_id = o.id AND s.state IN ({listed(GONE)})) END)"""
 
-# What should be paid by now or at the door. A prepaid order was to be paid whole, whatever became of it afterwards;
-# on delivery nobody pays for what was cancelled, came back or was refused.
-EXPECTED = f"""(CASE WHEN o.payment_method <> '{PaymentMethod.COD}' THEN o.payable_amount
-    WHEN o.state = '{OrderState.CANCELLED}' THEN 0 ELSE o.payable_amount - (
+def _charged(which: str) -> str:
+    return f"""(SELECT coalesce(sum(c.amount), 0) FROM orders_ordercharge c WHERE c.order_id = o.id{which})"""
+
+
+# What is owed in all: the sum of the order's charges.
+OWED = _charged("")
+
+# What should be paid by now or at the door. A prepaid order was to be paid as it was billed, whatever became of it
+# afterwards; on delivery nobody pays for what was refused either.
+EXPECTED = f"""(CASE WHEN o.payment_method <> '{PaymentMethod.COD}'
+    THEN {_charged(f" AND c.cause IN ({listed(BILLED)})")} ELSE {OWED} - (
     SELECT coalesce(sum(s.payable_amount), 0) FROM orders_suborder s
-    WHERE s.order_id = o.id AND s.state IN ({listed((*GONE, SubOrderState.REJECTED))})) END)"""
+    WHERE s.order_id = o.id AND s.state = '{SubOrderState.REJECTED}') END)"""
 
 # Whether something of the order is still to come to a door, at which it can be paid.
 IS_COMING = f"""(o.split_at IS NULL OR EXISTS (

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
-from orders.models import Order, OrderEvent, OrderState, SubOrder, SubOrderState
+from orders.models import ChargeCause, Order, OrderCharge, OrderState
+from orders.models.charge import OF_GONE_UNITS
 from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
@@ -96,23 +97,37 @@ def _due(order_ids: Iterable[int]) -> dict[int, Decimal]:
         return dict(cursor.fetchall())
 
 
+# Why money goes back by why less is owed; explained in this order. Nobody pays on delivery for what is cancelled, so
+# there it explains no money.
+_REASONS = {
+    ChargeCause.RETURNED: RefundReason.RETURNED,
+    ChargeCause.REFUSED: RefundReason.REJECTED,
+    ChargeCause.CANCELLED: RefundReason.SUB_ORDER_CANCELLED,
+    ChargeCause.GOODWILL: RefundReason.GOODWILL,
+    ChargeCause.PRICE_PROTECTION: RefundReason.PRICE_PROTECTION,
+    ChargeCause.COMPENSATION: RefundReason.COMPENSATION,
+    ChargeCause.EDIT: RefundReason.EDITED,
+}
+
+
 def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, dict[RefundReason, Decimal]]:
-    """What explains that money of the orders goes back, and how much each cause explains: what came back, then what was
-    cancelled, less what went back for the same cause before. A cancelled order explains all."""
+    """What explains that money of the orders goes back, and how much each cause explains, less what went back for the
+    same cause before. A cancelled order explains all."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
-    # A scan that says so may have come together with the parcel's return.
-    was_refused = Exists(
-        OrderEvent.objects.filter(order_id=OuterRef("order_id"), sub_order_id=OuterRef("pk"), kind="rejected")
-    )
-    # Those that came back first: nobody pays on delivery for what is cancelled, so it explains no money there.
-    gone = SubOrder.objects.filter(order__in=due, state__in=owed.GONE).order_by("-state", "pk")
-    for part in gone.annotate(was_refused=was_refused):
-        reason = RefundReason.SUB_ORDER_CANCELLED
-        if part.state == SubOrderState.RETURNED:
-            is_refused = part.was_refused and part.delivered_at is None
-            reason = RefundReason.REJECTED if is_refused else RefundReason.RETURNED
-        of_order = causes[part.order_id]
-        of_order[reason] = of_order.get(reason, Decimal(0)) + part.payable_amount
+    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED)).order_by()
+    given = {
+        (order_id, cause): -amount
+        for order_id, cause, amount in charges.values_list("order_id", "cause").annotate(amount=Sum("amount"))
+    }
+    for order_id, of_order in causes.items():
+        # What was given beside the price of units went back before they did.
+        netted = -given.get((order_id, ChargeCause.NETTED), Decimal(0))
+        for cause, reason in _REASONS.items():
+            amount = max(given.get((order_id, cause), Decimal(0)), Decimal(0))
+            less = min(netted, amount) if cause in OF_GONE_UNITS else Decimal(0)
+            netted -= less
+            if amount > less:
+                of_order[reason] = amount - less
     for order_id, reason, amount in _refunded_before(due):
         if reason in causes[order_id]:
             causes[order_id][reason] = max(causes[order_id][reason] - amount, Decimal(0))

@@ -26,7 +26,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
-from orders.models import InvoiceRequest, OrderEvent, OrderTerms
+from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
 from payments.taking import transfers
@@ -47,6 +47,7 @@ SEALERS = {
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
     "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
+    "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
@@ -83,6 +84,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
     transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
     Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
+    api.post("/api/v1/orders", {"external_number": "X-1"}, format="json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
 
 
@@ -119,6 +121,7 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
     assert secrecy.unseal(OrderTerms.objects.get().receiver_token) == "oaid-1"
     assert InvoiceRequest.objects.get().details["title"] == "个人"
+    assert RejectedOrder.objects.get().opened() == '{"external_number":"X-1"}'
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")
 

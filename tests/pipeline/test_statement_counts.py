@@ -181,4 +181,4 @@ def test_units_cancelled_before_the_split_cost_it_no_more_statements_for_twenty_
             raise _Undo
 
     two, twenty = counts
-    assert twenty == two <= 30
+    assert twenty == two <= 32

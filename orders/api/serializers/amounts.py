@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from orders.api import examples
 from orders.api.serializers.money import money_field
-from orders.models import SubOrderState
+from orders.models import ChargeCause, ChargeComponent, SubOrderState
 from orders.models.amounts import ApportionmentPolicy, Bearer
 
 
@@ -52,6 +52,7 @@ class LineAmountsSerializer(serializers.Serializer):
     position = serializers.IntegerField()
     id = serializers.CharField(help_text="As the caller calls the line.")
     sku = serializers.CharField()
+    caller_code = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_price = money_field()
     line_discount = money_field()
@@ -66,6 +67,22 @@ class LineAmountsSerializer(serializers.Serializer):
     payable_amount = money_field()
     promotions = PromotionShareSerializer(many=True, help_text="What `promotion_share` is made of.")
     parts = PartAmountsSerializer(many=True, help_text="Where the units and their money went; cancelled ones too.")
+
+
+class ChargeSerializer(serializers.Serializer):
+    """One signed row of what is owed."""
+
+    cause = serializers.ChoiceField(ChargeCause.choices)
+    component = serializers.ChoiceField(ChargeComponent.choices)
+    amount = money_field(help_text="Positive: the buyer owes more.")
+    sub_order = serializers.CharField(source="sub_order.number", default=None, allow_null=True)
+    line = serializers.IntegerField(
+        source="line.position", default=None, allow_null=True, help_text="The line's position."
+    )
+    reference = serializers.CharField(help_text="The number of what caused it, such as a return's.")
+    reason = serializers.CharField()
+    bearer = serializers.ChoiceField(Bearer.choices, allow_blank=True)
+    created_at = serializers.DateTimeField()
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Amounts", examples.AMOUNTS)])
@@ -87,7 +104,7 @@ class AmountsSerializer(serializers.Serializer):
     )
     payable_amount = money_field()
     cancelled_amount = money_field(help_text="Payable of what was cancelled or came back; it is not owed.")
-    owed_amount = money_field(help_text="Payable less what was cancelled.")
+    owed_amount = money_field(help_text="The sum of the charges.")
     paid_amount = money_field()
     refunded_amount = money_field()
     apportionment_policy = serializers.ChoiceField(
@@ -96,3 +113,4 @@ class AmountsSerializer(serializers.Serializer):
     formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
     promotions = PromotionSerializer(many=True)
     lines = LineAmountsSerializer(many=True)
+    charges = ChargeSerializer(many=True, help_text="Why the buyer owes what, in the order in which it came about.")

@@ -1,0 +1,242 @@
+"""What a buyer owes: rows of charges, written in the transaction of what causes them.
+
+The database itself writes those of placing, from the order's amounts. Units that go take the shares of their lines
+back. Money beside the price (goodwill, price protection, compensation) is a row of its own; where the units that it was
+for come back after all, it is netted, so that nobody gets back more than was paid.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Sum
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext as _
+
+from oms.common.copying import array
+from oms.common.errors import OmsError
+from oms.common.postgresql.appending import append_only
+from oms.common.states import listed
+from oms.common.work import nudging
+from orders.actors import Actor
+from orders.locking import lock_order
+from orders.models import Order
+from orders.models.amounts import Bearer
+from orders.models.charge import GIVEN, OF_GONE_UNITS, ChargeCause, ChargeComponent, OrderCharge
+from orders.models.order import OrderState
+
+_PLACES = "orders_charge_placed"
+_C = ChargeComponent
+# Each component with the column that says how much the buyer pays for it: of an order, and of a line or a part of one.
+_OF_ORDER = (
+    (_C.GOODS, "{0}.goods_amount"),
+    (_C.FREIGHT, "{0}.freight_amount"),
+    (_C.PROMOTION, "-{0}.promotion_amount"),
+    (_C.COUPON, "-{0}.coupon_amount"),
+    (_C.ADJUSTMENT, "{0}.adjustment_amount"),
+    (_C.POINTS, "-{0}.points_amount"),
+    (_C.GIFT_CARD, "-{0}.gift_card_amount"),
+)
+_OF_LINE = (
+    (_C.GOODS, "{0}.goods_amount"),
+    (_C.FREIGHT, "{0}.freight_share"),
+    (_C.PROMOTION, "-{0}.promotion_share"),
+    (_C.COUPON, "-{0}.coupon_share"),
+    (_C.ADJUSTMENT, "{0}.adjustment_share"),
+    (_C.POINTS, "-{0}.points_share"),
+    (_C.GIFT_CARD, "-{0}.gift_card_share"),
+)
+# Whether the order of rows of this alias was given money beside the price.
+_WAS_GIVEN = f"""WHERE EXISTS (SELECT FROM orders_ordercharge g WHERE g.order_id = {{0}}.order_id
+    AND g.cause IN ({listed(GIVEN)}))"""
+
+
+def of_order(alias: str) -> str:
+    """SQL of the rows (component, amount) that an order of this alias comes to."""
+    return _values(_OF_ORDER, alias)
+
+
+def of_line(alias: str) -> str:
+    """SQL of the rows (component, amount) that a line, or a part of one, of this alias comes to."""
+    return _values(_OF_LINE, alias)
+
+
+def _values(columns: Iterable[tuple[ChargeComponent, str]], alias: str) -> str:
+    rows = ", ".join(f"('{component}', {column.format(alias)})" for component, column in columns)
+    return f"(VALUES {rows})"
+
+
+def trigger_sql() -> str:
+    """The SQL that (re)creates the triggers: an order is charged as it comes in, and no charge is changed."""
+    return f"""
+        CREATE OR REPLACE FUNCTION {_PLACES}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO orders_ordercharge (order_id, component, cause, amount)
+            SELECT o.id, c.component, '{ChargeCause.PLACED}', c.amount
+            FROM placed o CROSS JOIN LATERAL {of_order("o")} AS c(component, amount)
+            WHERE c.amount <> 0 AND NOT o.is_historical;
+            RETURN NULL;
+        END $$;
+        CREATE OR REPLACE TRIGGER {_PLACES} AFTER INSERT ON orders_order
+            REFERENCING NEW TABLE AS placed FOR EACH STATEMENT EXECUTE FUNCTION {_PLACES}();
+        {append_only("orders_ordercharge")}
+    """
+
+
+def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
+    """Make the triggers anew; does nothing before their table is in `existing`."""
+    if "orders_ordercharge" in existing:
+        with connection.cursor() as cursor:
+            cursor.execute(trigger_sql())
+
+
+def take_back(sub_order_ids: Iterable[int], cause: ChargeCause, *, actor: Actor) -> None:
+    """What was ordered of these sub-orders is owed no longer; `cause` is one of `OF_GONE_UNITS`.
+
+    The orders must be locked, and the sub-orders' lines be those that they keep.
+    """
+    ids = list(sub_order_ids)
+    if not ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH taken AS (
+                INSERT INTO orders_ordercharge
+                    (order_id, sub_order_id, line_id, component, cause, amount, actor_kind, actor)
+                SELECT s.order_id, s.id, l.order_line_id, c.component, %(cause)s, -sum(c.amount), %(kind)s, %(actor)s
+                FROM orders_suborder s JOIN orders_suborderline l ON l.sub_order_id = s.id
+                CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
+                WHERE s.id = ANY(%(ids)s::bigint[]) AND c.amount <> 0
+                GROUP BY s.order_id, s.id, l.order_line_id, c.component ORDER BY s.id, l.order_line_id
+                RETURNING order_id
+            )
+            SELECT DISTINCT t.order_id FROM taken t {_WAS_GIVEN.format("t")}
+            """,
+            {"ids": array(ids), "cause": cause.value, "kind": actor.kind, "actor": actor.name},
+        )
+        given = [key for (key,) in cursor.fetchall()]
+    _net(given, actor)
+
+
+def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
+    """A locked order that was never split is cancelled: nothing of it is owed any longer."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH taken AS (
+                INSERT INTO orders_ordercharge (order_id, line_id, component, cause, amount, actor_kind, actor)
+                SELECT l.order_id, l.id, c.component, '{ChargeCause.CANCELLED}', -c.amount, %s, %s
+                FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id AND o.split_at IS NULL
+                CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
+                WHERE l.order_id = %s AND c.amount <> 0
+                RETURNING order_id
+            )
+            SELECT DISTINCT t.order_id FROM taken t {_WAS_GIVEN.format("t")}
+            """,
+            [actor.kind, actor.name, order_id],
+        )
+        given = [key for (key,) in cursor.fetchall()]
+    _net(given, actor)
+
+
+def _net(order_ids: Iterable[int], actor: Actor) -> None:
+    """What units got beside their price goes when they go: of a line by units, of a whole order as far as it owes less
+    than nothing."""
+    ids = list(order_ids)
+    if not ids:
+        return
+    values = {"ids": array(ids), "kind": actor.kind, "actor": actor.name}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH extra AS (
+                SELECT c.order_id, c.line_id, -sum(c.amount) AS given FROM orders_ordercharge c
+                WHERE c.order_id = ANY(%(ids)s::bigint[]) AND c.line_id IS NOT NULL
+                  AND c.component = '{_C.EXTRA}' AND c.cause IN ({listed((*GIVEN, ChargeCause.NETTED))})
+                GROUP BY c.order_id, c.line_id HAVING sum(c.amount) < 0
+            ), kept AS (
+                SELECT e.*, l.quantity, (
+                    SELECT coalesce(sum(p.quantity), 0) FROM orders_suborderline p
+                    JOIN orders_suborder s ON s.id = p.sub_order_id
+                    WHERE p.order_line_id = e.line_id AND s.order_id = e.order_id AND EXISTS (
+                        SELECT FROM orders_ordercharge g WHERE g.order_id = e.order_id AND g.sub_order_id = s.id
+                          AND g.cause IN ({listed(OF_GONE_UNITS)}))) AS gone,
+                    (SELECT coalesce(sum(-c.amount), 0) FROM orders_ordercharge c
+                     WHERE c.order_id = e.order_id AND c.line_id = e.line_id AND c.component = '{_C.EXTRA}'
+                       AND c.cause <> '{ChargeCause.NETTED}') AS total,
+                    (SELECT o.split_at IS NULL AND o.state = '{OrderState.CANCELLED}' FROM orders_order o
+                     WHERE o.id = e.order_id) AS is_all
+                FROM extra e JOIN orders_orderline l ON l.id = e.line_id
+            ), due AS (
+                -- Of all that the line was given, the kept units keep their part.
+                SELECT order_id, line_id, given - (CASE WHEN is_all THEN 0
+                    ELSE total - floor(total * 100 * gone / quantity) / 100 END) AS amount
+                FROM kept
+            )
+            INSERT INTO orders_ordercharge (order_id, line_id, component, cause, amount, actor_kind, actor)
+            SELECT order_id, line_id, '{_C.EXTRA}', '{ChargeCause.NETTED}', amount, %(kind)s, %(actor)s
+            FROM due WHERE amount > 0
+            """,
+            values,
+        )
+        cursor.execute(
+            f"""
+            INSERT INTO orders_ordercharge (order_id, component, cause, amount, actor_kind, actor)
+            SELECT c.order_id, '{_C.EXTRA}', '{ChargeCause.NETTED}', -sum(c.amount), %(kind)s, %(actor)s
+            FROM orders_ordercharge c WHERE c.order_id = ANY(%(ids)s::bigint[])
+            GROUP BY c.order_id HAVING sum(c.amount) < 0
+            """,
+            values,
+        )
+
+
+def owed(order_id: int) -> Decimal:
+    """What the buyer owes for the order in all, in yuan."""
+    charges = OrderCharge.objects.filter(order_id=order_id)
+    return charges.aggregate(owed=Coalesce(Sum("amount"), Decimal(0)))["owed"]
+
+
+@transaction.atomic
+def give(
+    order_id: int,
+    amount: Decimal,
+    cause: ChargeCause,
+    *,
+    reason: str,
+    actor: Actor,
+    bearer: Bearer = Bearer.PLATFORM,
+    line_id: int | None = None,
+    reference: str = "",
+) -> OrderCharge:
+    """The buyer owes so much (yuan) less, beside the price: goodwill, price protection or compensation, for the whole
+    order or one of its lines; what was paid beyond it goes back.
+
+    Raises OmsError for an empty reason, for no positive amount in whole fen, and for more than is owed.
+    """
+    if cause not in GIVEN:
+        raise ValueError(f"{cause} gives nothing beside the price")
+    if not reason.strip():
+        raise OmsError(_("Give a reason."), attr="reason")
+    if amount <= 0 or amount != round(amount, 2):
+        raise OmsError(_("Give a positive amount with at most two places."), attr="amount")
+    order = lock_order(order_id)
+    left = owed(order_id)
+    if amount > left:
+        raise OmsError(_("Only %(left)s yuan are still owed for this order.") % {"left": left}, attr="amount")
+    charge = OrderCharge.objects.create(
+        order=order,
+        line_id=line_id,
+        component=ChargeComponent.EXTRA,
+        cause=cause,
+        amount=-amount,
+        reference=reference,
+        reason=reason.strip()[:200],
+        bearer=bearer,
+        actor_kind=actor.kind,
+        actor=actor.name,
+    )
+    Order.objects.filter(pk=order_id).update(owed_changed_since=Now())
+    nudging.nudge("owing")
+    return charge
