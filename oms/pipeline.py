@@ -17,7 +17,7 @@ from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
-from payments.taking import expiring, noticing, recording, requesting
+from payments.taking import asking, closing, expiring, noticing, recording, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -37,8 +37,10 @@ PIPELINE = (
     recording.COLLECTED_STAGE,
     requesting.INTEND_STAGE,
     requesting.REQUEST_STAGE,
+    asking.PAYMENT_STAGE,
     noticing.STAGE,
     expiring.STAGE,
+    closing.STAGE,
     releasing_matched.STAGE,
     deciding.STAGE,
     splitting.STAGE,
@@ -57,6 +59,7 @@ PIPELINE = (
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,
+    asking.REFUND_STAGE,
     requesting.CHASE_STAGE,
     alerts.STAGE,
     jobs.STAGE,

@@ -97,6 +97,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list(_("Payments"), "payments", "payments.payment"),
                     _list(_("Refunds"), "undo", "payments.refund"),
+                    _list(_("Bank transfers"), "account_balance_wallet", "payments.banktransfer"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "receipt", "payments.settlementrow"),
                     _list(_("Statements"), "account_balance", "payments.statement"),
@@ -125,6 +126,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Channels"), "hub", "merchants.channel"),
                     _list(_("Connections"), "cable", "common.connection"),
                     _list(_("Messages from outside"), "inbox", "common.inboundfact"),
+                    _list(_("Refused messages"), "gpp_bad", "common.refusedmessage"),
                     _list(_("API credentials"), "vpn_key", "merchants.apicredential"),
                     _list(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
                     _list(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery"),

@@ -23,13 +23,15 @@ from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order, OrderCharge
+from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
+from payments import transfer_pages  # noqa: F401 - pages of their own
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, SettlementRow
 from payments.owing import paying_out, retrying
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
+from payments.taking import links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -162,6 +164,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
+        "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
         "remarks": list(_remarks(payments, refunds)),
     }
 

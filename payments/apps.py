@@ -13,6 +13,10 @@ class PaymentsConfig(AppConfig):
     verbose_name = _("Payments")
 
     def ready(self) -> None:
+        """Make the protocols of payment providers known, and have the ledger ready after migrations."""
+        import payments.providers.alipay.notices
+        import payments.providers.wechat.notices  # noqa: F401
+
         post_migrate.connect(_prepare_ledger, sender=self)
 
 

@@ -10,7 +10,7 @@ from orders.models.order import OVER
 from payments import troubles
 from payments.ledger import posting
 from payments.ledger.chart import Code
-from payments.models import Means, NoticeKind, PaymentState, RefundState, StatementState
+from payments.models import Means, NoticeKind, PaymentState, RefundState, StatementState, TransferState
 from payments.owing import owed
 from payments.owing.derived import DERIVED
 
@@ -119,6 +119,26 @@ INVARIANTS = (
           AND ((f.subject, f.kind, (f.body->>'amount')::numeric)
                 IS DISTINCT FROM (p.number, '{NoticeKind.CAPTURED}', p.captured_amount)
             OR f.connection_id <> coalesce(p.connection_id, f.connection_id))
+        """,
+    ),
+    Invariant(
+        "approved_transfers_are_money",
+        "An approved bank transfer is a captured payment of its order and amount, and every payment by bank transfer"
+        " was approved.",
+        f"""
+        SELECT t.serial, t.state, t.amount, p.number FROM payments_banktransfer t
+        FULL JOIN (SELECT * FROM payments_payment WHERE means = '{Means.OFFLINE}') AS p ON p.id = t.payment_id
+        WHERE (t.state = '{TransferState.APPROVED}' OR p.id IS NOT NULL)
+          AND (t.state, t.amount, t.order_id, p.state)
+            IS DISTINCT FROM ('{TransferState.APPROVED}', p.captured_amount, p.order_id, '{PaymentState.CAPTURED}')
+        """,
+    ),
+    Invariant(
+        "payments_are_closed_where_somebody_can_be_asked",
+        "A payment that is being closed goes over a connection, and is on its way in the queue.",
+        f"""
+        SELECT p.number FROM payments_payment p
+        WHERE p.state = '{PaymentState.CLOSING}' AND (p.connection_id IS NULL OR p.ready_at IS NULL)
         """,
     ),
     Invariant(

@@ -99,7 +99,7 @@ def records(rows: Iterable[Mapping[str, object]]) -> str:
 
 def array(values: Iterable[object]) -> str:
     """A PostgreSQL array of numbers (or None) as text, to be cast in the statement; many times quicker than a list."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
 
 
 def text_array(values: Iterable[str | None]) -> str:

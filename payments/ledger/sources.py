@@ -23,8 +23,9 @@ def _fen(amount: str) -> str:
 
 # Where the money of a payment `p`, over a connection `c`, lies until it reaches the bank.
 _HELD = f"""(CASE p.means WHEN '{Means.CASH}' THEN '{Code.CARRIERS}' WHEN '{Means.EXTERNAL}' THEN '{Code.MERCHANTS_OWN}'
+    WHEN '{Means.OFFLINE}' THEN '{Code.BANK}'
     ELSE CASE c.protocol WHEN 'alipay' THEN '{Code.ALIPAY}' WHEN 'wechat' THEN '{Code.WECHAT}'
-        WHEN 'offline' THEN '{Code.BANK}' ELSE '{Code.OTHER_PROVIDERS}' END END)"""
+        ELSE '{Code.OTHER_PROVIDERS}' END END)"""
 _HOLDER = f"""(CASE WHEN p.means = '{Means.EXTERNAL}' THEN 'merchant:' || (
         SELECT h.merchant_id FROM orders_order o JOIN merchants_channel h ON h.id = o.channel_id
         WHERE o.id = p.order_id)

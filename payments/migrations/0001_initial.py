@@ -4,6 +4,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
 import django_fsm
+import oms.common.secrecy
 from django.conf import settings
 from django.db import migrations, models
 
@@ -82,11 +83,12 @@ class Migration(migrations.Migration):
                 ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('number', models.CharField(editable=False, max_length=32, verbose_name='payment number')),
-                ('means', models.CharField(choices=[('online', 'Payment provider'), ('cash', 'Cash, collected by the carrier'), ('external', 'Taken by the merchant itself')], max_length=10, verbose_name='means of payment')),
-                ('state', django_fsm.FSMField(choices=[('intended', 'Intended'), ('pending', 'Waiting for the buyer'), ('captured', 'Captured'), ('failed', 'Failed'), ('expired', 'Expired')], default='intended', max_length=50, protected=True, verbose_name='state')),
+                ('means', models.CharField(choices=[('online', 'Payment provider'), ('cash', 'Cash, collected by the carrier'), ('external', 'Taken by the merchant itself'), ('offline', 'Bank transfer')], max_length=10, verbose_name='means of payment')),
+                ('state', django_fsm.FSMField(choices=[('intended', 'Intended'), ('pending', 'Waiting for the buyer'), ('closing', 'Being closed at the provider'), ('captured', 'Captured'), ('failed', 'Failed'), ('expired', 'Expired')], default='intended', max_length=50, protected=True, verbose_name='state')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('captured_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='captured')),
                 ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
+                ('pay_code', models.CharField(blank=True, db_default='', editable=False, help_text="What the buyer's app reads from the QR code.", max_length=1000, verbose_name='payment code')),
                 ('transaction_number', models.CharField(blank=True, db_default='', help_text="The provider's own number.", max_length=64, verbose_name='transaction number')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('captured_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='captured at')),
@@ -122,6 +124,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(choices=[('cancelled', 'the order was cancelled'), ('sub_order_cancelled', 'a sub-order was cancelled'), ('rejected', 'the buyer refused the parcel'), ('returned', 'the parcel came back'), ('goodwill', 'goodwill'), ('price_protection', 'price protection'), ('compensation', 'compensation'), ('edited', 'the order was changed'), ('overpaid', 'more was paid than is due')], max_length=40, verbose_name='reason')),
                 ('transaction_number', models.CharField(blank=True, db_default='', help_text="The provider's own number.", max_length=64, verbose_name='transaction number')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('requested_at', models.DateTimeField(blank=True, editable=False, help_text='Since when the provider has it.', null=True, verbose_name='requested at')),
                 ('succeeded_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='succeeded at')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('connection', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='refunds', to='common.connection', verbose_name='connection')),
@@ -263,6 +266,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='payment',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False), ('state', 'pending')), fields=['connection', 'ready_at'], name='payment_queue_ask'),
+        ),
+        migrations.AddIndex(
+            model_name='payment',
+            index=models.Index(condition=models.Q(('state', 'closing')), fields=['connection', 'ready_at'], name='payment_queue_close'),
+        ),
+        migrations.AddIndex(
+            model_name='refund',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False), ('state', 'requested')), fields=['connection', 'ready_at'], name='refund_queue_ask'),
+        ),
+        migrations.AddIndex(
+            model_name='payment',
             index=models.Index(condition=models.Q(('needs_person_since__isnull', False)), fields=['id'], name='payment_queue_person'),
         ),
         migrations.AddConstraint(
@@ -279,11 +294,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'captured', 'failed', 'expired'])), name='payment_state_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'closing', 'captured', 'failed', 'expired'])), name='payment_state_is_known'),
         ),
         migrations.AddConstraint(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means', 'external'), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means__in', ['external', 'offline']), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'),
         ),
         migrations.AddConstraint(
             model_name='payment',
@@ -295,7 +310,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='refund',
-            index=models.Index(condition=models.Q(('state', 'requested')), fields=['ready_at'], name='refund_queue_chase'),
+            index=models.Index(condition=models.Q(('state', 'requested')), fields=['requested_at'], name='refund_queue_chase'),
         ),
         migrations.AddIndex(
             model_name='refund',
@@ -320,6 +335,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='refund',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('refunded_amount__gt', 0), ('state', 'succeeded'), ('succeeded_at__isnull', False)), models.Q(models.Q(('state', 'succeeded'), _negated=True), ('refunded_amount', 0)), _connector='OR'), name='refund_refunded_amount_set_once_succeeded'),
+        ),
+        migrations.AddConstraint(
+            model_name='refund',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'requested'), _negated=True), ('requested_at__isnull', False), _connector='OR'), name='refund_requested_at_set_once_requested'),
         ),
         migrations.AddConstraint(
             model_name='statement',
@@ -372,5 +391,59 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='settlementrow',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('fee', 'fine', 'correction')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='settlement_row_by_hand_has_a_reason'),
+        ),
+        migrations.CreateModel(
+            name='BankTransfer',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('state', django_fsm.FSMField(choices=[('entered', 'To be approved'), ('approved', 'Approved'), ('refused', 'Refused')], default='entered', max_length=50, protected=True, verbose_name='state')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('serial', models.CharField(max_length=64, verbose_name='bank serial number')),
+                ('paid_on', models.DateField(verbose_name='paid on')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('scan', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='scan')),
+                ('scan_type', models.CharField(blank=True, db_default='', editable=False, max_length=40, verbose_name='kind of scan')),
+                ('entered_by', models.CharField(editable=False, max_length=80, verbose_name='entered by')),
+                ('entered_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='entered at')),
+                ('decided_by', models.CharField(blank=True, db_default='', editable=False, max_length=80, verbose_name='decided by')),
+                ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+            ],
+            options={
+                'verbose_name': 'bank transfer',
+                'verbose_name_plural': 'bank transfers',
+                'ordering': ['-id'],
+                'permissions': [('enter_banktransfer', 'Can enter bank transfers'), ('approve_banktransfer', 'Can approve or refuse bank transfers that others entered')],
+            },
+        ),
+        migrations.AddField(
+            model_name='banktransfer',
+            name='order',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to='orders.order', verbose_name='order'),
+        ),
+        migrations.AddField(
+            model_name='banktransfer',
+            name='payment',
+            field=models.OneToOneField(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='transfer', to='payments.payment', verbose_name='payment'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'refused'), _negated=True), fields=('serial',), name='bank_transfer_counts_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='bank_transfer_amount_is_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['entered', 'approved', 'refused'])), name='bank_transfer_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(('decided_by', models.F('entered_by')), _negated=True), name='bank_transfer_is_decided_by_somebody_else'),
+        ),
+        migrations.AddConstraint(
+            model_name='banktransfer',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('decided_by', ''), ('payment__isnull', True), ('state', 'entered')), models.Q(('decided_at__isnull', False), ('payment__isnull', False), ('state', 'approved'), models.Q(('decided_by', ''), _negated=True)), models.Q(('decided_at__isnull', False), ('payment__isnull', True), ('state', 'refused'), models.Q(('decided_by', ''), _negated=True)), _connector='OR'), name='bank_transfer_is_money_once_approved'),
         ),
     ]

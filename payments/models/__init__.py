@@ -5,11 +5,13 @@ from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, 
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
+from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "Account",
+    "BankTransfer",
     "CommissionTerm",
     "EntryKind",
     "Invoice",
@@ -29,4 +31,5 @@ __all__ = [
     "Side",
     "Statement",
     "StatementState",
+    "TransferState",
 ]

@@ -250,7 +250,7 @@ def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_ma
         factories.run(balancing.run, requesting.refund, requesting.chase)
     assert Refund.objects.get().needs_person_since is None
 
-    Refund.objects.update(ready_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
+    Refund.objects.update(requested_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
     factories.run(requesting.chase)
 
     ticket = Ticket.objects.get()

@@ -19,7 +19,7 @@ from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
-from payments.models import Invoice, Payment, Refund, Statement
+from payments.models import BankTransfer, Invoice, Payment, Refund, Statement
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,13 @@ def _statement(shop: factories.Shop) -> Statement:
     )
 
 
+def _transfer(shop: factories.Shop) -> BankTransfer:
+    paid_on = date(2026, 1, 2)
+    return BankTransfer.objects.create(
+        order=shop.place_order(), amount=Decimal("26.00"), serial="B1", paid_on=paid_on, entered_by="li"
+    )
+
+
 def _endpoint(shop: factories.Shop) -> WebhookEndpoint:
     return WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["*"], secret=seal("whsec_c2VjcmV0")
@@ -87,6 +94,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
     ),
     "Statement": _statement,
+    "BankTransfer": _transfer,
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
@@ -185,7 +193,13 @@ def test_a_row_that_begins_in_the_middle_is_refused_by_insert_and_by_copy(shop):
         transaction.atomic(),
     ):
         Refund.objects.create(
-            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="overpaid", state="requested"
+            number="R",
+            order=order,
+            payment=_intended(shop),
+            amount=Decimal(1),
+            reason="overpaid",
+            state="requested",
+            requested_at=steps.NOON,
         )
     columns = "kind, subject_kind, subject_id, state, closed_at, result"
     with (
