@@ -23,10 +23,11 @@ from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order, OrderState
+from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
 from payments import transfer_pages  # noqa: F401 - pages of their own
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
+from payments.ledger.account_of_order import account_of
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, SettlementRow
 from payments.owing import paying_out, retrying
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
@@ -149,10 +150,12 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
     settlements = list(
         SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
+    charges = list(OrderCharge.objects.filter(order=order).select_related("sub_order").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
     refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
+        "account": account_of(charges, payments, refunds, payment_state=order.payment_state),
         "payments": [{"row": payment, "through": through(payment)} for payment in payments],
         "refunds": refunds,
         "facts": list(_facts([row.number for row in rows])),
