@@ -1,9 +1,12 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
@@ -42,7 +45,8 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
-from payments.models import Invoice, Payment, Refund
+from payments.models import CommissionTerm, Invoice, Payment, Refund, RowKind
+from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
@@ -123,6 +127,11 @@ def world(shop: factories.Shop) -> None:
     matches.put(shop.merchant, NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),)), actor=STAFF)
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
+    CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
+    closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
+    today = timezone.localdate()
+    with time_machine.travel(now + timedelta(days=1)):
+        closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

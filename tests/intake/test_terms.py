@@ -7,10 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from inventory import loading
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier
-from oms.merchants.models import Merchant
 from orders.models import InvoiceRequest, Order, OrderLine, OrderTerms
 from tests import factories, steps
 from tests.api.calls import BULK, change, errors_of, send, send_bulk
@@ -436,20 +434,3 @@ def test_files_of_orders_bring_them_too(shop, tmp_path):
     call_command("import_orders", path, merchant=shop.merchant.code)
     terms = OrderTerms.objects.order_by("order_id").values_list("flag", "metadata")
     assert list(terms) == [(i, {"row": str(i)}) for i in range(3)]
-
-
-def test_the_terms_of_merchants_are_loaded_from_their_file(tmp_path):
-    head = "code,name,kind,settlement_days,commission_rate"
-    rows = ["A1,甲,marketplace,7,0.05,true", "A2,乙,marketplace,7,0.05,false", "A3,丙,marketplace,7,0.05,"]
-    path = tmp_path / "merchants.csv"
-
-    def load(*lines):
-        path.write_text("\n".join(lines))
-        loaded = loading._load_merchants(path, lambda rows, _title: rows)
-        return dict(Merchant.objects.values_list("code", "accepts_cod")), loaded.problems
-
-    terms, problems = load(f"{head},accepts_cod", *rows, "A4,丁,marketplace,7,0.05,perhaps")
-    assert terms == {"A1": True, "A2": False, "A3": None}
-    assert problems == ["merchants.csv, line 5: accepts_cod must be true or false, not perhaps"]
-    # A file without the column says nothing of it.
-    assert load(head, "A1,甲,marketplace,7,0.05")[0] == terms
