@@ -281,6 +281,9 @@ PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 
 APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
 if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
     raise ImproperlyConfigured("OMS_APPORTIONMENT_POLICY is neither whole_yuan nor fen.")
+# What refunds leave to the operator, by channel ("" for all): `rechecks_coupon`, whether a coupon is lost below its
+# threshold, and `charges_lost_free_shipping`, whether the freight is charged that free shipping saved.
+RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", default={})
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 # Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
 CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)

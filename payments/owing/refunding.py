@@ -12,7 +12,7 @@ from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
 from orders.models import ChargeCause, Order, OrderCharge, OrderState
-from orders.models.charge import OF_GONE_UNITS
+from orders.models.charge import KEPT, OF_GONE_UNITS
 from payments import kinds, troubles
 from payments.models import Payment, PaymentState, Refund, RefundReason
 from payments.owing import owed
@@ -114,14 +114,14 @@ def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, di
     """What explains that money of the orders goes back, and how much each cause explains, less what went back for the
     same cause before. A cancelled order explains all."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
-    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED)).order_by()
+    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED, *KEPT)).order_by()
     given = {
         (order_id, cause): -amount
         for order_id, cause, amount in charges.values_list("order_id", "cause").annotate(amount=Sum("amount"))
     }
     for order_id, of_order in causes.items():
-        # What was given beside the price of units went back before they did.
-        netted = -given.get((order_id, ChargeCause.NETTED), Decimal(0))
+        # What was given beside the price of units went back before they did, and what is kept of them does not go back.
+        netted = -sum((given.get((order_id, cause), Decimal(0)) for cause in (ChargeCause.NETTED, *KEPT)), Decimal(0))
         for cause, reason in _REASONS.items():
             amount = max(given.get((order_id, cause), Decimal(0)), Decimal(0))
             less = min(netted, amount) if cause in OF_GONE_UNITS else Decimal(0)
