@@ -6,8 +6,18 @@ from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.merchants.models import Merchant
 from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
+from orders.models.charge import ChargeComponent
 from payments import troubles
-from payments.models import Means, NoticeKind, PaymentState, RefundState, SettlementState
+from payments.models import (
+    CAUSE_OF,
+    GrantKind,
+    GrantState,
+    Means,
+    NoticeKind,
+    PaymentState,
+    RefundState,
+    SettlementState,
+)
 from payments.owing import owed
 from payments.owing.derived import DERIVED
 
@@ -184,6 +194,47 @@ INVARIANTS = (
           AND (t.state = '{SettlementState.OPEN}' OR (t.state = '{SettlementState.PAID}' AND NOT EXISTS (
                 SELECT FROM common_ticket k
                 WHERE k.kind = '{troubles.SETTLEMENT_TO_TAKE_BACK.code}' AND k.subject_id = t.id)))
+        """,
+    ),
+    Invariant(
+        "grants_are_what_was_charged",
+        "What an approved grant gives back of cash is what the charges that name it, and what of goods is kept beyond"
+        " them in the same step, say; for money beside the price exactly, for goods at most their shares. Others have"
+        " no charges.",
+        f"""
+        SELECT g.number, g.state, g.granted_cash_amount, c.amount FROM payments_refundgrant g
+        LEFT JOIN (SELECT order_id, reference, -sum(amount) AS amount, -sum(amount) FILTER (
+                       WHERE component NOT IN ('{ChargeComponent.GIFT_CARD}', '{ChargeComponent.POINTS}')) AS whole
+                   FROM orders_ordercharge WHERE cause IN ({listed(set(CAUSE_OF.values()))})
+                   GROUP BY order_id, reference) c ON c.order_id = g.order_id AND c.reference = g.number
+        WHERE CASE WHEN g.state <> '{GrantState.APPROVED}' THEN c.amount IS NOT NULL
+                   WHEN g.kind <> '{GrantKind.RETURN}' THEN c.amount IS DISTINCT FROM g.granted_cash_amount
+                   ELSE false END
+        """,
+    ),
+    Invariant(
+        "no_more_is_granted_than_was_paid",
+        "What refunds take and proposed grants reserve of an order's cash was paid; no grant sends more than it gives.",
+        f"""
+        SELECT o.number, {owed.HELD} AS left_over, sum(g.cash_amount) AS proposed
+        FROM payments_refundgrant g JOIN orders_order o ON o.id = g.order_id
+        WHERE g.state = '{GrantState.PROPOSED}' GROUP BY o.id HAVING sum(g.cash_amount) > greatest({owed.CAPTURED}, 0)
+        UNION ALL
+        SELECT g.number, g.cash_amount, sum(r.amount) FROM payments_refund r
+        JOIN payments_refundgrant g ON g.id = r.grant_id
+        GROUP BY g.id HAVING sum(r.amount) > g.cash_amount OR bool_or(r.order_id <> g.order_id)
+        """,
+    ),
+    Invariant(
+        "units_that_came_back_were_granted",
+        "The units of a sub-order's line that came back by themselves are those of approved grants.",
+        f"""
+        SELECT s.number, l.returned_quantity, coalesce(x.units, 0) AS granted FROM orders_suborderline l
+        JOIN orders_suborder s ON s.id = l.sub_order_id
+        LEFT JOIN (SELECT n.sub_order_line_id, sum(n.quantity) AS units FROM payments_refundgrantline n
+                   JOIN payments_refundgrant g ON g.id = n.grant_id AND g.state = '{GrantState.APPROVED}'
+                   WHERE NOT n.is_missing GROUP BY n.sub_order_line_id) AS x ON x.sub_order_line_id = l.id
+        WHERE l.returned_quantity <> coalesce(x.units, 0)
         """,
     ),
 )

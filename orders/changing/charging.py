@@ -10,19 +10,22 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
 from oms.common.copying import array
 from oms.common.errors import OmsError
+from oms.common.money import to_fen, yuan
 from oms.common.postgresql.appending import append_only
 from oms.common.states import listed
 from oms.common.work import nudging
 from orders.actors import Actor
 from orders.changing import correcting
+from orders.changing.keeping import FreightBack, Kept, Tenders
+from orders.intake.apportionment import Shares
 from orders.locking import lock_order
-from orders.models import Order
+from orders.models import Order, OrderLine, SubOrderLine
 from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN, OF_GONE_UNITS, ChargeCause, ChargeComponent, OrderCharge
 from orders.models.order import OrderState
@@ -154,13 +157,7 @@ def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
     _settle(special, actor)
 
 
-def _settle(
-    special: Iterable[tuple[int, bool, bool, Decimal, Decimal, Decimal]],
-    actor: Actor,
-    *,
-    freight_kept: Mapping[int, int] | None = None,
-    gifts_kept: Mapping[int, Mapping[int, int]] | None = None,
-) -> None:
+def _settle(special: Iterable[tuple[int, bool, bool, Decimal, Decimal, Decimal]], actor: Actor) -> None:
     """After units were taken back: what they got beside their price is netted, what does not go back is charged."""
     rows = list(special)
     given = [order_id for order_id, was_given, *_others in rows if was_given]
@@ -170,8 +167,67 @@ def _settle(
         for order_id, _was_given, may_keep_more, cash, gift_card, points in rows
         if may_keep_more
     }
-    correcting.correct(taken, actor=actor, freight_kept=freight_kept, gifts_kept=gifts_kept)
+    correcting.correct(taken, actor=actor)
     _net_orders(given, actor)
+
+
+def take_back_units(
+    order_id: int,
+    units: Mapping[int, int],
+    *,
+    freight: FreightBack,
+    gifts_kept: Mapping[int, int],
+    reference: str,
+    actor: Actor,
+) -> Kept:
+    """Units of sub-order lines (by id) came back while others stay: they are owed no longer, but for what does not go
+    back. `gifts_kept` are units of gifts, by order line, that should have come back with them. Returns what is kept.
+
+    The order must be locked. Raises ValueError for units that a line does not have.
+    """
+    gone: dict[int, Shares] = {}
+    rows: list[OrderCharge] = []
+    for part in correcting.parts(order_id):
+        count = units.get(part.id, 0)
+        if not count:
+            continue
+        if not 0 < count <= part.units:
+            raise ValueError(f"line {part.id} has not so many units")
+        gone[part.id] = shares = part.shares.take(count, part.units)
+        rows += [
+            OrderCharge(
+                order_id=order_id,
+                sub_order_id=part.sub_order_id,
+                line_id=part.order_line_id,
+                component=component,
+                cause=ChargeCause.RETURNED,
+                amount=-yuan(amount),
+                reference=reference,
+                actor_kind=actor.kind,
+                actor=actor.name,
+            )
+            for component, amount in correcting.by_component(shares)
+            if amount
+        ]
+    if units.keys() - gone.keys():
+        raise ValueError("a line is not of the order")
+    OrderCharge.objects.bulk_create(rows)
+    for key, count in sorted(units.items()):
+        SubOrderLine.objects.filter(pk=key).update(returned_quantity=F("returned_quantity") + count)
+    _net_lines([order_id], actor)
+    kept_freight = sum(shares.freight for shares in gone.values()) if freight == FreightBack.NOTHING else 0
+    taken = Tenders(
+        sum(shares.payable for shares in gone.values()),
+        sum(shares.gift_card for shares in gone.values()),
+        sum(shares.points for shares in gone.values()),
+    )
+    values = OrderLine.objects.filter(order=order_id, pk__in=gifts_kept).values_list("pk", "stated_value")
+    missing = {key: gifts_kept[key] * to_fen(value) for key, value in values}
+    kept = correcting.correct(
+        {order_id: taken}, actor=actor, freight_kept={order_id: kept_freight}, gifts_kept={order_id: missing}
+    )
+    _net_orders([order_id], actor)
+    return kept[order_id]
 
 
 def _net_lines(order_ids: Sequence[int], actor: Actor) -> None:

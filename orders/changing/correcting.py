@@ -17,7 +17,7 @@ from oms.common.copying import array
 from oms.common.money import to_fen, yuan
 from oms.common.states import listed
 from orders.actors import Actor
-from orders.changing.keeping import NOTHING, Books, Cause, Extra, FreightBack, Line, Policy, Promotion, Tenders, keep
+from orders.changing.keeping import NOTHING, Books, Cause, Extra, Kept, Line, Policy, Promotion, Tenders, keep
 from orders.intake.apportionment import Shares
 from orders.intake.promotion_rules import Rule, RuleKind, understand
 from orders.models import Order, OrderCharge, OrderPromotion, PromotionShare
@@ -51,11 +51,10 @@ class _Row:
     reference: str
 
 
-def policy_of(channel: str, *, freight: FreightBack = FreightBack.SHARE) -> Policy:
+def policy_of(channel: str) -> Policy:
     """The operator's policy for orders of the channel (its code)."""
     told = {**settings.RETURN_POLICIES.get("", {}), **settings.RETURN_POLICIES.get(channel, {})}
     return Policy(
-        freight,
         rechecks_coupon=told.get("rechecks_coupon", False),
         charges_lost_free_shipping=told.get("charges_lost_free_shipping", False),
     )
@@ -67,15 +66,16 @@ def correct(
     actor: Actor,
     freight_kept: Mapping[int, int] | None = None,
     gifts_kept: Mapping[int, Mapping[int, int]] | None = None,
-) -> None:
+) -> dict[int, Kept]:
     """Charge what does not go back for units that were taken back in this transaction; `taken` is what the charges
-    said of them, by order. The orders must be locked.
+    said of them, by order. The orders must be locked. Returns what is kept of each.
 
     `freight_kept` (fen, by order) and `gifts_kept` (fen, by order and line) are what does not go back besides.
     """
     if not taken:
-        return
+        return {}
     rows: list[OrderCharge] = []
+    kept: dict[int, Kept] = {}
     for order_id, found in read(taken).items():
         missing = dict(found.books.gifts_missing)
         for line, amount in (gifts_kept or {}).get(order_id, {}).items():
@@ -89,7 +89,8 @@ def correct(
             freight_kept=found.books.freight_kept + (freight_kept or {}).get(order_id, 0),
             gifts_missing=missing,
         )
-        wanted = _rows(keep(books, policy_of(found.channel)).extras)
+        kept[order_id] = keep(books, policy_of(found.channel))
+        wanted = _rows(kept[order_id].extras)
         for row in sorted({*wanted, *found.kept}, key=str):
             amount = wanted.get(row, 0) - found.kept.get(row, 0)
             if amount:
@@ -106,6 +107,7 @@ def correct(
                     )
                 )
     OrderCharge.objects.bulk_create(rows)
+    return kept
 
 
 def _rows(extras: Sequence[Extra]) -> dict[_Row, int]:
@@ -181,14 +183,15 @@ _TAKEN = (
     *((_C.GOODS, 1), (_C.FREIGHT, 1), (_C.PROMOTION, -1), (_C.COUPON, -1), (_C.ADJUSTMENT, 1), (_C.POINTS, -1)),
     (_C.GIFT_CARD, -1),
 )
+# Of charges `c` what units took along, as an array of `_SHARES` but for its last.
+_GONE = ", ".join(
+    f"coalesce(sum({-sign} * c.amount * 100) FILTER (WHERE c.component = '{component}'), 0)::bigint"
+    for component, sign in _TAKEN
+)
 
 
 def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
     """The lines of each order with their positions: as ordered, and without the units that are gone."""
-    gone = ", ".join(
-        f"coalesce(sum({-sign} * c.amount * 100) FILTER (WHERE c.component = '{component}'), 0)::bigint"
-        for component, sign in _TAKEN
-    )
     promotions: dict[int, dict[str, int]] = {}
     shares_of = PromotionShare.objects.filter(line__order__in=list(order_ids)).order_by("promotion__position")
     for line_id, code, amount in shares_of.values_list("line_id", "promotion__code", "amount"):
@@ -198,7 +201,7 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
             f"""
             SELECT l.order_id, l.position, l.id, l.quantity, (l.stated_value * 100)::bigint,
                 ARRAY[{", ".join(f"(l.{column} * 100)::bigint" for column in _SHARES)}],
-                (SELECT ARRAY[{gone}, 0] FROM orders_ordercharge c WHERE c.order_id = l.order_id AND c.line_id = l.id
+                (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = l.order_id AND c.line_id = l.id
                     AND c.cause IN ({listed(OF_GONE_UNITS)})),
                 CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity ELSE 0 END
                 ELSE (SELECT coalesce(sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
@@ -218,6 +221,46 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
             line = Line(key, quantity, whole, quantity - gone_units, kept, promotions.get(key, {}), stated)
             found.setdefault(order_id, []).append((position, line))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of a sub-order that the buyer has, or is to get: the units that did not come back, with what they still
+    carry."""
+
+    id: int
+    sub_order_id: int
+    state: str
+    order_line_id: int
+    position: int
+    units: int
+    shares: Shares
+
+
+def parts(order_id: int) -> list[Part]:
+    """The parts of an order's lines that are not undone, in the order of their sub-orders."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT p.id, s.id, s.state, l.id, l.position, p.quantity - p.returned_quantity,
+                ARRAY[{", ".join(f"(p.{column} * 100)::bigint" for column in _SHARES)}],
+                (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = s.order_id
+                    AND c.sub_order_id = s.id AND c.line_id = l.id AND c.cause IN ({listed(OF_GONE_UNITS)}))
+            FROM orders_suborder s JOIN orders_suborderline p ON p.sub_order_id = s.id
+            JOIN orders_orderline l ON l.id = p.order_line_id
+            WHERE s.order_id = %s AND s.state NOT IN ({listed(UNDONE)}) ORDER BY s.id, l.position
+            """,
+            [order_id],
+        )
+        return [
+            Part(key, sub_order_id, state, line_id, position, units, Shares(*stored).less(Shares(*gone)))
+            for key, sub_order_id, state, line_id, position, units, stored, gone in cursor
+        ]
+
+
+def by_component(shares: Shares) -> list[tuple[ChargeComponent, int]]:
+    """What the buyer pays of each component, in fen."""
+    return [(component, sign * amount) for (component, sign), amount in zip(_TAKEN, shares, strict=False)]
 
 
 def _promotions(order_ids: Collection[int]) -> dict[int, list[tuple[str, Rule | None, Sequence[int]]]]:

@@ -1,13 +1,27 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.grant import (
+    CAUSE_OF,
+    GrantKind,
+    GrantLimit,
+    GrantReason,
+    GrantState,
+    RefundGrant,
+    RefundGrantLine,
+)
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import Settlement, SettlementState
 
 __all__ = [
+    "CAUSE_OF",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "GrantKind",
+    "GrantLimit",
+    "GrantReason",
+    "GrantState",
     "Invoice",
     "InvoiceState",
     "Means",
@@ -15,6 +29,8 @@ __all__ = [
     "Payment",
     "PaymentState",
     "Refund",
+    "RefundGrant",
+    "RefundGrantLine",
     "RefundReason",
     "RefundState",
     "Settlement",
