@@ -95,6 +95,9 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list(_("Payments"), "payments", "payments.payment"),
                     _list(_("Refunds"), "undo", "payments.refund"),
+                    _list(_("Grants of refunds"), "approval", "payments.refundgrant"),
+                    _list(_("Reasons of grants"), "format_list_bulleted", "payments.grantreason"),
+                    _list(_("Limits of grants"), "speed", "payments.grantlimit"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "account_balance", "payments.settlement"),
                 ],

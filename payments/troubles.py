@@ -193,7 +193,7 @@ GRANT_TO_APPROVE = register_kind(
         TEAM,
         _DAY,
         reasons={"": _("%(number)s: %(amount)s yuan are asked for.")},
-        remedies=_("Grant it or decline it, on the order's page or in the list of grants."),
+        remedies=_("Grant it or decline it on the order's page."),
         can_retry=False,
     )
 )

@@ -1,6 +1,5 @@
 """What merchants do to their orders: change the recipient, cancel, leave notes."""
 
-
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request

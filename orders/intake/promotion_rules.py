@@ -167,7 +167,7 @@ class _Field:
 
 _AMOUNT = _('Give an amount in yuan as text, such as "30.00".')
 _COUNT = _("Give a whole number of at least 1.")
-_RATE = _('Give the part of the price that is paid as text, from "0" to below "1", such as "0.8" for 8 折.')
+_RATE = _('Give the part of the price that is paid as text, from "0" to below "1", such as "0.8" for 20 percent off.')
 _FROM = _Field("from_worth", _amount, _AMOUNT, required=False)
 _FIELDS: Mapping[RuleKind, Mapping[str, _Field]] = {
     RuleKind.AMOUNT_OFF: {"from": _FROM, "off": _Field("amount", _positive, _AMOUNT)},

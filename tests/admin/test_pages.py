@@ -1,6 +1,7 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -39,7 +40,9 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
-from payments.models import Invoice, Payment, Refund
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import GrantKind, Invoice, Payment, Refund
 from tests import factories
 from tests.admin.conftest import client_of
 
@@ -92,6 +95,8 @@ def world(shop: factories.Shop) -> None:
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
+    limits.install_defaults()
+    deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     Invoice.objects.create(number="I1", order=order, title="x", amount=1)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")

@@ -45,6 +45,11 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
     },
+    ("refund-preview", "post"): lambda t: {
+        "order": t.order.number,
+        "reason": "no_reason",
+        "lines": [{"position": 1, "quantity": 1}],
+    },
     ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
     ("webhook-endpoints", "post"): lambda t: {"url": t.endpoint.url, "event_types": ["order.*"]},
     ("loc-create", "post"): lambda t: {
