@@ -13,6 +13,7 @@ from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
+from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
@@ -38,6 +39,7 @@ PIPELINE = (
     requesting.REQUEST_STAGE,
     noticing.STAGE,
     expiring.STAGE,
+    releasing_matched.STAGE,
     deciding.STAGE,
     splitting.STAGE,
     waking.STAGE,

@@ -26,8 +26,10 @@ from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order
 from orders.panels import Remark
 from payments.granting import pages
-from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, RefundGrant, Settlement
+from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
+from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, RefundGrant, SettlementRow
 from payments.owing import paying_out, retrying, sending
+from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -162,26 +164,6 @@ class InvoiceAdmin(RowColumns, KeysetAdmin):
     list_filter = (("state", ChoicesDropdownFilter),)
 
 
-@admin.register(Settlement)
-class SettlementAdmin(RowColumns, KeysetAdmin):
-    """What merchants are owed."""
-
-    search_fields = ("sub_order__number",)
-    search_help_text = gettext_lazy("Sub-order number")
-    list_display = (
-        "sub_order",
-        "order_link",
-        "merchant",
-        "state_label",
-        "gross_amount",
-        "commission_amount",
-        "net_amount",
-        "due_on",
-    )
-    list_select_related = ("merchant", "sub_order__order")
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
-
-
 # --- The order's page
 
 
@@ -190,7 +172,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
     invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
-        Settlement.objects.filter(sub_order__order=order).select_related("merchant", "sub_order").order_by("id")
+        SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
     grants = list(RefundGrant.objects.filter(order=order).select_related("reason").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]

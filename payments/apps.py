@@ -1,11 +1,28 @@
 """Django's handle on the app."""
 
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class PaymentsConfig(AppConfig):
-    """Names the app in the admin."""
+    """Names the app in the admin, and keeps the chart of accounts and the money's triggers in step."""
 
     name = "payments"
     verbose_name = _("Payments")
+
+    def ready(self) -> None:
+        post_migrate.connect(_prepare_ledger, sender=self)
+
+
+def _prepare_ledger(using: str, **_: object) -> None:
+    from payments.ledger import chart, posting
+    from payments.statements import closing
+
+    connection = connections[using]
+    if {"payments_account", "payments_settlementrow"} <= set(connection.introspection.table_names()):
+        with connection.cursor() as cursor:
+            cursor.execute(posting.trigger_sql())
+            cursor.execute(closing.trigger_sql())
+        chart.install_default_accounts()

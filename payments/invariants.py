@@ -6,8 +6,10 @@ from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.merchants.models import Merchant
 from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
-from orders.models.charge import ChargeComponent
+from orders.models.order import OVER
 from payments import troubles
+from payments.ledger import posting
+from payments.ledger.chart import Code
 from payments.models import (
     CAUSE_OF,
     GrantKind,
@@ -16,7 +18,7 @@ from payments.models import (
     NoticeKind,
     PaymentState,
     RefundState,
-    SettlementState,
+    StatementState,
 )
 from payments.owing import owed
 from payments.owing.derived import DERIVED
@@ -173,39 +175,100 @@ INVARIANTS = (
     ),
     Invariant(
         "completed_marketplace_sub_orders_are_settled",
-        "A completed sub-order of a marketplace merchant has its settlement, or its order's books are due.",
+        "Every line of a completed sub-order of a marketplace merchant has its row of sale, or its order's books are"
+        " due.",
         f"""
         SELECT s.number FROM orders_suborder s
         JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
-        JOIN orders_order o ON o.id = s.order_id
+        JOIN orders_order o ON o.id = s.order_id JOIN orders_suborderline l ON l.sub_order_id = s.id
         WHERE s.state = '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
-          AND NOT EXISTS (SELECT FROM payments_settlement t
-                          WHERE t.sub_order_id = s.id AND t.state <> '{SettlementState.WITHDRAWN}')
+          AND NOT EXISTS (SELECT FROM payments_settlementrow r WHERE r.key = 'sale:' || l.id)
         """,
     ),
     Invariant(
-        "settlements_are_of_completed_sub_orders",
-        "What is owed to a merchant is for goods that the buyer kept. Where they came back, it is withdrawn; where it"
-        " was paid, a person was told; or the order's books are due.",
+        "nothing_is_settled_of_goods_that_came_back",
+        "The rows of a sub-order that is not completed add up to 0, or its order's books are due.",
         f"""
-        SELECT s.number, s.state, t.state AS settled FROM payments_settlement t
-        JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = s.order_id
+        SELECT s.number, s.state, sum(r.net_amount) FROM payments_settlementrow r
+        JOIN orders_suborder s ON s.id = r.sub_order_id JOIN orders_order o ON o.id = s.order_id
         WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
-          AND (t.state = '{SettlementState.OPEN}' OR (t.state = '{SettlementState.PAID}' AND NOT EXISTS (
-                SELECT FROM common_ticket k
-                WHERE k.kind = '{troubles.SETTLEMENT_TO_TAKE_BACK.code}' AND k.subject_id = t.id)))
+        GROUP BY s.id HAVING sum(r.net_amount) <> 0
+        """,
+    ),
+    Invariant(
+        "statements_are_the_sum_of_their_rows",
+        "A statement's sum and count are those of its rows, all due before its end; it carries over what was below 0.",
+        """
+        SELECT t.number, t.rows_amount, sum(r.net_amount) FROM payments_statement t
+        LEFT JOIN payments_settlementrow r ON r.statement_id = t.id
+        GROUP BY t.id HAVING t.rows_amount <> coalesce(sum(r.net_amount), 0) OR t.row_count <> count(r.id)
+            OR max(r.due_on) >= t.ends_on OR bool_or(r.merchant_id <> t.merchant_id)
+            OR t.opening_amount <> coalesce((SELECT least(b.total_amount, 0) FROM payments_statement b
+                WHERE b.merchant_id = t.merchant_id AND b.ends_on <= t.starts_on ORDER BY b.ends_on DESC LIMIT 1), 0)
+        """,
+    ),
+    Invariant(
+        "merchants_balances_are_their_rows",
+        "What the ledger owes a merchant is the sum of its rows less what statements paid, or books are due.",
+        f"""
+        SELECT m.code, b.fen, w.fen AS wanted FROM merchants_merchant m
+        LEFT JOIN (SELECT party, sum(credit_fen - debit_fen) AS fen FROM payments_ledgerline
+                   WHERE account_id = '{Code.MERCHANTS}' GROUP BY party) b ON b.party = 'merchant:' || m.id
+        CROSS JOIN LATERAL (SELECT (100 * (
+            coalesce((SELECT sum(r.net_amount) FROM payments_settlementrow r WHERE r.merchant_id = m.id), 0)
+            - coalesce((SELECT sum(greatest(t.total_amount, 0)) FROM payments_statement t
+                        WHERE t.merchant_id = m.id AND t.state = '{StatementState.PAID}'), 0)))::bigint AS fen) w
+        WHERE coalesce(b.fen, 0) <> w.fen
+          AND NOT EXISTS (SELECT FROM orders_order o WHERE o.owed_changed_since IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "facts_about_money_are_booked",
+        "What the ledger has of an order is what its payments, refunds, sub-orders and charges come to, or its books"
+        " are due.",
+        f"""
+        SELECT o.number, m.subject, m.account, m.fen
+        FROM ({posting.MISSING % {"orders": posting.ALL_ORDERS}}) AS m JOIN orders_order o ON o.id = m.order_id
+        WHERE m.fen <> 0 AND o.owed_changed_since IS NULL
+        """,
+    ),
+    Invariant(
+        "the_ledger_adds_up",
+        "Debit and credit of every entry are equal.",
+        """
+        SELECT e.key, sum(l.debit_fen) AS debit, sum(l.credit_fen) AS credit FROM payments_ledgerentry e
+        LEFT JOIN payments_ledgerline l ON l.entry_id = e.id GROUP BY e.id
+        HAVING coalesce(sum(l.debit_fen - l.credit_fen), 0) <> 0 OR count(l.id) = 0
+        """,
+    ),
+    Invariant(
+        "ledger_lines_name_known_accounts",
+        "A ledger line is of an entry and of an account of the chart; an entry's order exists.",
+        """
+        SELECT l.id FROM payments_ledgerline l LEFT JOIN payments_account a ON a.code = l.account_id
+        LEFT JOIN payments_ledgerentry e ON e.id = l.entry_id LEFT JOIN orders_order o ON o.id = e.order_id
+        WHERE a.code IS NULL OR e.id IS NULL OR (e.order_id IS NOT NULL AND o.id IS NULL)
+        """,
+    ),
+    Invariant(
+        "nothing_prepaid_is_left_of_orders_that_are_over",
+        "Of an order that is over, whose books are not due, no money is left as received before completion.",
+        f"""
+        SELECT o.number, o.state, sum(l.credit_fen - l.debit_fen) AS fen FROM orders_order o
+        JOIN payments_ledgerentry e ON e.order_id = o.id
+        JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
+        WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
+        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
         """,
     ),
     Invariant(
         "grants_are_what_was_charged",
-        "What an approved grant gives back of cash is what the charges that name it, and what of goods is kept beyond"
-        " them in the same step, say; for money beside the price exactly, for goods at most their shares. Others have"
-        " no charges.",
+        "What an approved grant gives beside the price is what the charges that name it say; one that is not approved"
+        " has no charges.",
         f"""
         SELECT g.number, g.state, g.granted_cash_amount, c.amount FROM payments_refundgrant g
-        LEFT JOIN (SELECT order_id, reference, -sum(amount) AS amount, -sum(amount) FILTER (
-                       WHERE component NOT IN ('{ChargeComponent.GIFT_CARD}', '{ChargeComponent.POINTS}')) AS whole
-                   FROM orders_ordercharge WHERE cause IN ({listed(set(CAUSE_OF.values()))})
+        LEFT JOIN (SELECT order_id, reference, -sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause IN ({listed(sorted(set(CAUSE_OF.values())))})
                    GROUP BY order_id, reference) c ON c.order_id = g.order_id AND c.reference = g.number
         WHERE CASE WHEN g.state <> '{GrantState.APPROVED}' THEN c.amount IS NOT NULL
                    WHEN g.kind <> '{GrantKind.RETURN}' THEN c.amount IS DISTINCT FROM g.granted_cash_amount

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import NoticeKind, Payment, Refund, RefundGrant, Settlement
+from payments.models import NoticeKind, Payment, Refund, RefundGrant
 
-PAYMENT, REFUND, SETTLEMENT, GRANT = "payment", "refund", "settlement", "grant"
+PAYMENT, REFUND, GRANT = "payment", "refund", "grant"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -197,17 +197,6 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
-SETTLEMENT_TO_TAKE_BACK = register_kind(
-    TicketKind(
-        "settlement_to_take_back",
-        _("The goods of a paid settlement came back"),
-        SETTLEMENT,
-        TEAM,
-        timedelta(days=7),
-        reasons={"": _("%(net)s yuan were paid to merchant %(merchant)s for sub-order %(number)s, which came back.")},
-        remedies=_("Take it back with the merchant's next statement."),
-    )
-)
 CASH_NOT_COLLECTED = register_kind(
     TicketKind(
         "cash_not_collected",
@@ -250,4 +239,3 @@ def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Map
 register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", "number", ids))
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))
-register_subject(SETTLEMENT, lambda ids: _show(Settlement, "payments_settlement_change", "sub_order__number", ids))

@@ -164,7 +164,7 @@ def promotions_kept(books: Books) -> list[PromotionKept]:
                 now = min(share, promotion.rule.gives(after))
         # Equal lines are as good as each other: the result does not depend on the order of lines.
         ties = [(line.ordered, line.ordered_units, line.units) for line in covered]
-        parts = apportion(now, stored, stored, policy=ApportionmentPolicy.FEN, keys=ties)
+        parts = apportion(now, stored, stored, policy=ApportionmentPolicy.FEN, key_of=ties.__getitem__)
         for line, part in zip(covered, parts, strict=True):
             ordered[line.key] -= line.promotions.get(promotion.code, 0)
             kept[line.key] -= part

@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from inventory.models import UNKNOWN_GOODS
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
@@ -74,7 +75,8 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'sku_units_over' AND o.total_quantity > r.max_units
     CROSS JOIN LATERAL (
         SELECT k.code, sum(l.quantity) AS units FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
-        WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) GROUP BY k.id
+        WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) AND k.code <> '{UNKNOWN_GOODS}'
+        GROUP BY k.id
     ) AS n
     WHERE n.units > r.max_units
     GROUP BY o.id, r.id, r.name, r.kind

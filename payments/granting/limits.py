@@ -78,7 +78,7 @@ _REASONS = (
     ("no_reason", GrantKind.RETURN, Bearer.PLATFORM, False),
     ("sellers_fault", GrantKind.RETURN, Bearer.MERCHANT, True),
     ("late", GrantKind.GOODWILL, Bearer.PLATFORM, False),
-    ("complaint", GrantKind.GOODWILL, Bearer.PLATFORM, False),
+    ("buyer_complaint", GrantKind.GOODWILL, Bearer.PLATFORM, False),
     ("price_fell", GrantKind.PRICE_PROTECTION, Bearer.MERCHANT, False),
     ("damage", GrantKind.COMPENSATION, Bearer.PLATFORM, False),
 )

@@ -10,29 +10,39 @@ from payments.models.grant import (
     RefundGrantLine,
 )
 from payments.models.invoice import Invoice, InvoiceState
+from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import Settlement, SettlementState
+from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
 
 __all__ = [
     "CAUSE_OF",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "Account",
+    "CommissionTerm",
+    "EntryKind",
     "GrantKind",
     "GrantLimit",
     "GrantReason",
     "GrantState",
     "Invoice",
     "InvoiceState",
+    "LedgerEntry",
+    "LedgerLine",
     "Means",
     "NoticeKind",
     "Payment",
     "PaymentState",
+    "Period",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
     "RefundReason",
     "RefundState",
-    "Settlement",
-    "SettlementState",
+    "RowKind",
+    "SettlementRow",
+    "Side",
+    "Statement",
+    "StatementState",
 ]

@@ -65,7 +65,7 @@ REASONS = {
     "no_reason": _("No reason, within seven days"),
     "sellers_fault": _("Seller's fault: wrong, broken or missing"),
     "late": _("Delivered late"),
-    "complaint": _("Complaint"),
+    "buyer_complaint": _("Complaint"),
     "price_fell": _("The price fell"),
     "damage": _("Damage"),
 }

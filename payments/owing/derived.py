@@ -7,6 +7,7 @@ from django.db import connection
 from oms.common.states import listed
 from orders.models import OrderPaymentState as State
 from orders.models import PaymentMethod
+from payments.ledger import posting
 from payments.models import OPEN_PAYMENTS
 from payments.owing import owed
 
@@ -35,10 +36,12 @@ DERIVED = f"""
 
 
 def refresh(order_ids: Iterable[int]) -> None:
-    """Derive `paid_amount`, `refunded_amount` and `payment_state` from payments and refunds. One statement.
+    """Derive `paid_amount`, `refunded_amount` and `payment_state` from payments and refunds, and book in the ledger
+    what is not booked yet. Two statements.
 
     The orders must be locked. If money came in beyond what is owed, the order's books are marked due.
     """
+    ids = list(order_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -51,5 +54,6 @@ def refresh(order_ids: Iterable[int]) -> None:
             WHERE o.id = d.id
               AND (o.paid_amount, o.refunded_amount, o.payment_state) <> (d.paid, d.refunded, d.payment_state)
             """,
-            [list(order_ids)],
+            [ids],
         )
+    posting.post_missing(ids)

@@ -4,7 +4,7 @@ An intent row comes first; its number is the key under which the provider knows 
 has no second effect. Each provider's connection is served for itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -17,6 +17,7 @@ from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.models import ActorKind, Order, OrderPaymentState, OrderState
 from payments import kinds, providers, troubles
+from payments.ledger import posting
 from payments.models import Means, Payment, PaymentState, Refund, RefundState
 from payments.providers import Answer, Charge, defaults
 
@@ -98,16 +99,30 @@ def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, A
     return providers.get(link.protocol).refund(charges, link)
 
 
+def _lock_orders(keys: Iterable[int]) -> None:
+    """The orders of the refunds, before the refunds: the ledger books by order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT FROM orders_order WHERE id IN (SELECT order_id FROM payments_refund WHERE id = ANY(%s))
+            ORDER BY id FOR NO KEY UPDATE
+            """,
+            [list(keys)],
+        )
+
+
 def _note_refunds(outcomes: Outcomes[Answer]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE payments_refund SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
                 last_error = '', ready_at = now()
-            WHERE id = ANY(%s)
+            WHERE id = ANY(%s) RETURNING order_id
             """,
             [list(outcomes.taken)],
         )
+        sent = sorted({order_id for (order_id,) in cursor.fetchall()})
+    posting.post_missing(sent)
     if outcomes.refused:
         put_off(REFUND_QUEUE, outcomes.reasons())
 
@@ -183,7 +198,9 @@ def chase_backlog() -> str:
 
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)
 REQUEST_STAGE = outside_stage("send_payment", Call(PAYMENT_QUEUE, _payment_charges, _ask_for_payments, _note_payments))
-REFUND_STAGE = outside_stage("send_refund", Call(REFUND_QUEUE, _refund_charges, _ask_for_refunds, _note_refunds))
+REFUND_STAGE = outside_stage(
+    "send_refund", Call(REFUND_QUEUE, _refund_charges, _ask_for_refunds, _note_refunds, lock_above=_lock_orders)
+)
 CHASE_STAGE = Stage("chase_refunds", chase, backlog=chase_backlog)
 
 request = REQUEST_STAGE.run

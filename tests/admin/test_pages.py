@@ -24,11 +24,13 @@ from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
 from oms.merchants.joining import onboarding
-from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
+from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
 from orders.intake import rejecting
+from orders.matching import matches
+from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
@@ -56,7 +58,8 @@ READ_ONLY = (
     "payments.payment",
     "payments.refund",
     "payments.invoice",
-    "payments.settlement",
+    "payments.statement",
+    "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseorder",
@@ -114,6 +117,10 @@ def world(shop: factories.Shop) -> None:
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),)), actor=STAFF)
+    unknown = shop.body()
+    factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

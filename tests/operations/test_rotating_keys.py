@@ -24,7 +24,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
-from orders.models import InvoiceRequest, OrderEvent, OrderTerms
+from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
 from tests import factories, steps
@@ -42,6 +42,7 @@ SEALERS = {
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
+    "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
@@ -74,6 +75,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
     facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    api.post("/api/v1/orders", {"external_number": "X-1"}, format="json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
 
 
@@ -110,6 +112,7 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
     assert secrecy.unseal(OrderTerms.objects.get().receiver_token) == "oaid-1"
     assert InvoiceRequest.objects.get().details["title"] == "个人"
+    assert RejectedOrder.objects.get().opened() == '{"external_number":"X-1"}'
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")
 

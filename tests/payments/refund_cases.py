@@ -48,7 +48,7 @@ def build(lines: Mapping[str, tuple[int, str]], terms: Terms, policy: Apportionm
     keys = [(name,) for name in names]
 
     def share(amount: str, limits: Sequence[int] | None = None) -> list[int]:
-        return apportion(fen(amount), goods, limits, policy=policy, keys=keys)
+        return apportion(fen(amount), goods, limits, policy=policy, key_of=keys.__getitem__)
 
     left = goods.copy()
     promoted: dict[str, list[int]] = {}
@@ -60,7 +60,7 @@ def build(lines: Mapping[str, tuple[int, str]], terms: Terms, policy: Apportionm
             [goods[i] for i in scope],
             [left[i] for i in scope],
             policy=policy,
-            keys=[keys[i] for i in scope],
+            key_of=[keys[i] for i in scope].__getitem__,
         )
         shares = [0] * len(names)
         for i, part in zip(scope, parts, strict=True):
@@ -75,7 +75,7 @@ def build(lines: Mapping[str, tuple[int, str]], terms: Terms, policy: Apportionm
     left = [most - part for most, part in zip(left, coupon, strict=True)]
     points = share(terms.points, left)
     left = [most - part + more for most, part, more in zip(left, points, freight, strict=True)]
-    gift_card = apportion(fen(terms.gift_card), goods, left, policy=policy, keys=keys)
+    gift_card = apportion(fen(terms.gift_card), goods, left, policy=policy, key_of=keys.__getitem__)
     made = []
     for i, name in enumerate(names):
         promotion = {code: shares[i] for code, shares in promoted.items() if shares[i]}

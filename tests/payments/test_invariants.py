@@ -52,15 +52,34 @@ def broken() -> list[str]:
             "DELETE FROM orders_ordercharge WHERE cause = 'cancelled'",
             ["nobody_owes_less_than_nothing", "too_little_money_is_explained"],
         ),
+        (
+            # What was inserted is looked at before it is spoilt.
+            "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED;"
+            " UPDATE payments_ledgerline SET debit_fen = debit_fen + 1 WHERE debit_fen > 0",
+            [
+                "facts_about_money_are_booked",
+                "nothing_prepaid_is_left_of_orders_that_are_over",
+                "the_ledger_adds_up",
+            ],
+        ),
+        (
+            "UPDATE payments_ledgerline SET account_id = '9999'",
+            ["facts_about_money_are_booked", "ledger_lines_name_known_accounts"],
+        ),
         ("UPDATE orders_ordercharge SET sub_order_id = 0", ["charges_name_what_is_the_orders"]),
         ("UPDATE orders_order SET refunded_amount = 25", ["paid_is_the_sum_of_payments"]),
         (
             "UPDATE payments_refund SET amount = 1, refunded_amount = 1",
-            ["paid_is_the_sum_of_payments", "too_much_money_goes_back"],
+            ["facts_about_money_are_booked", "paid_is_the_sum_of_payments", "too_much_money_goes_back"],
         ),
         (
             "UPDATE payments_refund SET amount = 27, refunded_amount = 27",
-            ["paid_is_the_sum_of_payments", "refunds_within_payments", "too_little_money_is_explained"],
+            [
+                "facts_about_money_are_booked",
+                "paid_is_the_sum_of_payments",
+                "refunds_within_payments",
+                "too_little_money_is_explained",
+            ],
         ),
         ("UPDATE payments_refund SET connection_id = NULL", ["refunds_go_back_the_way_the_money_came"]),
         ("UPDATE payments_payment SET fact_id = NULL", ["captured_payments_have_their_fact"]),
@@ -78,7 +97,7 @@ def broken() -> list[str]:
         ),
         (
             "DELETE FROM payments_payment WHERE means = 'cash'",
-            ["cash_is_collected_at_the_door", "paid_is_the_sum_of_payments"],
+            ["cash_is_collected_at_the_door", "facts_about_money_are_booked", "paid_is_the_sum_of_payments"],
         ),
         (
             "UPDATE orders_order SET state = 'in_review' WHERE payment_method = 'prepaid'",
