@@ -180,8 +180,9 @@ def test_what_was_cancelled_meanwhile_cannot_be_granted(shop):
 
 def test_nothing_is_granted_of_what_was_not_paid(shop):
     order = shop.place_order((shop.sku, 1, "100.00"))
-    with pytest.raises(OmsError, match="Only 0"):
+    with pytest.raises(OmsError) as refused:
         goodwill(order, "1.00", member("财务"))
+    assert refused.value.attr == "amount"
 
 
 @pytest.mark.parametrize(("amount", "attr"), [("0", "amount"), ("-1", "amount"), ("0.001", "amount")])
@@ -274,8 +275,9 @@ def test_only_units_that_the_buyer_has_can_come_back(shop, units):
 
 
 def test_goods_that_are_on_their_way_are_cancelled_not_returned(shop):
-    with pytest.raises(OmsError, match="Only 0 units"):
+    with pytest.raises(OmsError) as refused:
         send_back(paid(shop, "30.00"), {1: 1}, member("客服"))
+    assert refused.value.attr == "lines"
 
 
 def test_it_is_not_granted_otherwise_than_it_was_shown(shop):
