@@ -5,6 +5,7 @@ over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one'
 """
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import environ
@@ -243,6 +244,8 @@ SPECTACULAR_SETTINGS = {
         "OrderPaymentState": "orders.models.OrderPaymentState",
         "PaymentState": "payments.models.PaymentState",
         "RefundState": "payments.models.RefundState",
+        "GrantState": "payments.models.GrantState",
+        "GrantKind": "payments.models.GrantKind",
         "RejectedOrderState": "orders.models.RejectedOrder.State",
         "StorageClass": "inventory.models.StorageClass",
     },
@@ -281,6 +284,13 @@ PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 
 APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
 if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
     raise ImproperlyConfigured("OMS_APPORTIONMENT_POLICY is neither whole_yuan nor fen.")
+# What refunds leave to the operator, by channel ("" for all): `rechecks_coupon`, whether a coupon is lost below its
+# threshold, and `charges_lost_free_shipping`, whether the freight is charged that free shipping saved.
+RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", default={})
+# Refunds that come of grants go to their providers by themselves up to so much (yuan); above it finance sends them.
+REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
+# The buyer is to have its money after so many days; then a person is called.
+REFUND_DAYS = env.int("OMS_REFUND_DAYS", default=7)
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 # Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
 CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)

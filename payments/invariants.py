@@ -10,7 +10,17 @@ from orders.models.order import OVER
 from payments import troubles
 from payments.ledger import posting
 from payments.ledger.chart import Code
-from payments.models import Means, NoticeKind, PaymentState, RefundState, StatementState, TransferState
+from payments.models import (
+    CAUSE_OF,
+    GrantKind,
+    GrantState,
+    Means,
+    NoticeKind,
+    PaymentState,
+    RefundState,
+    StatementState,
+    TransferState,
+)
 from payments.owing import owed
 from payments.owing.derived import DERIVED
 
@@ -270,6 +280,45 @@ INVARIANTS = (
         JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
         WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
         GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
+        """,
+    ),
+    Invariant(
+        "grants_are_what_was_charged",
+        "What an approved grant gives beside the price is what the charges that name it say; one that is not approved"
+        " has no charges.",
+        f"""
+        SELECT g.number, g.state, g.granted_cash_amount, c.amount FROM payments_refundgrant g
+        LEFT JOIN (SELECT order_id, reference, -sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause IN ({listed(sorted(set(CAUSE_OF.values())))})
+                   GROUP BY order_id, reference) c ON c.order_id = g.order_id AND c.reference = g.number
+        WHERE CASE WHEN g.state <> '{GrantState.APPROVED}' THEN c.amount IS NOT NULL
+                   WHEN g.kind <> '{GrantKind.RETURN}' THEN c.amount IS DISTINCT FROM g.granted_cash_amount
+                   ELSE false END
+        """,
+    ),
+    Invariant(
+        "no_more_is_granted_than_was_paid",
+        "What refunds take and proposed grants reserve of an order's cash was paid; no grant sends more than it gives.",
+        f"""
+        SELECT o.number, {owed.HELD} AS left_over, sum(g.cash_amount) AS proposed
+        FROM payments_refundgrant g JOIN orders_order o ON o.id = g.order_id
+        WHERE g.state = '{GrantState.PROPOSED}' GROUP BY o.id HAVING sum(g.cash_amount) > greatest({owed.CAPTURED}, 0)
+        UNION ALL
+        SELECT g.number, g.cash_amount, sum(r.amount) FROM payments_refund r
+        JOIN payments_refundgrant g ON g.id = r.grant_id
+        GROUP BY g.id HAVING sum(r.amount) > g.cash_amount OR bool_or(r.order_id <> g.order_id)
+        """,
+    ),
+    Invariant(
+        "units_that_came_back_were_granted",
+        "The units of a sub-order's line that came back by themselves are those of approved grants.",
+        f"""
+        SELECT s.number, l.returned_quantity, coalesce(x.units, 0) AS granted FROM orders_suborderline l
+        JOIN orders_suborder s ON s.id = l.sub_order_id
+        LEFT JOIN (SELECT n.sub_order_line_id, sum(n.quantity) AS units FROM payments_refundgrantline n
+                   JOIN payments_refundgrant g ON g.id = n.grant_id AND g.state = '{GrantState.APPROVED}'
+                   WHERE NOT n.is_missing GROUP BY n.sub_order_line_id) AS x ON x.sub_order_line_id = l.id
+        WHERE l.returned_quantity <> coalesce(x.units, 0)
         """,
     ),
 )

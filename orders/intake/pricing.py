@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from oms.common.money import fen_text
 from oms.merchants.models import Merchant
+from orders.intake import promotion_rules
 from orders.intake.bodies import MAX_LINES, CollectedBody, OrderBody, PromotionBody
 from orders.intake.reference import Reference
 from orders.intake.refusals import Refusals
@@ -146,6 +147,10 @@ def _check_rule(promotion: PromotionBody, attr: str, wrong: Refusals) -> None:
         wrong.add(f"{attr}.rule", "too_large", detail % {"most": MOST_RULE_BYTES})
     elif b"\\u0000" in rule:
         wrong.add(f"{attr}.rule", "control_character", _("Remove the control characters, such as line breaks."))
+    understood = promotion_rules.understand(promotion.rule)
+    if isinstance(understood, Sequence):
+        for error in understood:
+            wrong.add(f"{attr}.rule.{error.attr}", error.code, error.detail)
 
 
 def _platform_amount(promotion: PromotionBody, amount: int, owner: Bearer, attr: str, wrong: Refusals) -> int:

@@ -182,7 +182,8 @@ def lay_out(
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     sharings = [one.sharing for one in shared]
-    promotions = _promotion_rows(stored, sharings, line_rows) if any(part.promotions for part in sharings) else []
+    has_promotions = any(order.pricing.promotions for order in orders)
+    promotions = _promotion_rows(stored, sharings, line_rows) if has_promotions else []
     tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows), *promotions]
     # Written only where there are any: most orders have none.
     tables += [Rows("orders_orderterms", term_rows)] if term_rows else []
@@ -294,6 +295,7 @@ def _promotion_rows(
                 "rule": promotion.body.rule,
                 "amount": fen_text(promotion.amount),
                 "platform_amount": fen_text(promotion.platform_amount),
+                "covered": [place + 1 for place in promotion.lines] if promotion.body.lines else [],
             }
             for position, promotion in enumerate(order.checked.pricing.promotions, 1)
         ]

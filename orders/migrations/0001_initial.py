@@ -339,6 +339,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
+                ('returned_quantity', models.IntegerField(db_default=0, default=0, help_text='Units that came back while others stayed.', verbose_name='given back')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
                 ('promotion_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of promotions')),
@@ -724,6 +725,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborderline',
+            constraint=models.CheckConstraint(condition=models.Q(('returned_quantity__gte', 0), ('returned_quantity__lte', models.F('quantity'))), name='sub_order_line_gives_back_what_it_has'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborderline',
             constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='sub_order_line_shares_add_up'),
         ),
         migrations.AddConstraint(
@@ -745,6 +750,7 @@ class Migration(migrations.Migration):
                 ('rule', models.JSONField(blank=True, default=dict, verbose_name='rule')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('platform_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='borne by the platform')),
+                ('covered', django.contrib.postgres.fields.ArrayField(base_field=models.SmallIntegerField(), default=list, help_text='Positions; none: all.', size=None, verbose_name='covers lines')),
             ],
             options={
                 'verbose_name': 'promotion',
@@ -971,7 +977,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('component', models.CharField(choices=[('goods', 'Goods'), ('freight', 'Freight'), ('promotion', 'Promotions'), ('coupon', 'Coupon'), ('adjustment', 'Adjustment'), ('points', 'Points'), ('gift_card', 'Gift card'), ('extra', 'Extra')], max_length=10, verbose_name='component')),
-                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
+                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('freight_kept', 'Freight not given back'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('reference', models.CharField(blank=True, db_default='', help_text='The number of what caused it.', max_length=64, verbose_name='reference')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
@@ -987,7 +993,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'charge',
                 'verbose_name_plural': 'charges',
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'freight_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
             },
         ),
     ]

@@ -28,6 +28,7 @@ _FACTS = " UNION ALL ".join(
         sources.SETTLED,
         sources.KEPT,
         sources.GIVEN_BESIDE,
+        sources.CHANGED,
     )
 )
 # What is not booked yet of the orders' facts: (order_id, subject, kind, account, party, fen).
@@ -39,7 +40,8 @@ MISSING = f"""
         SELECT e.order_id, e.subject, l.account_id AS account, l.party, sum(l.debit_fen - l.credit_fen) AS fen
         FROM payments_ledgerentry e JOIN payments_ledgerline l ON l.entry_id = e.id
         WHERE e.order_id = ANY(%(orders)s::bigint[])
-          AND split_part(e.subject, ':', 1) IN ('payment', 'refund', 'sub_order', 'kept', 'given', 'receivable')
+          AND split_part(e.subject, ':', 1)
+              IN ('payment', 'refund', 'sub_order', 'kept', 'given', 'changed', 'receivable')
         GROUP BY e.order_id, e.subject, l.account_id, l.party
     ), wanted AS (
         SELECT order_id, subject, max(kind) AS kind, account, party, sum(fen) AS fen FROM target

@@ -8,7 +8,8 @@ from oms.common.states import listed
 from oms.merchants.models import Merchant
 from orders.models import ChargeCause, SubOrderState
 from orders.models.amounts import Bearer
-from orders.models.charge import GIVEN
+from orders.models.charge import GIVEN, ChargeComponent
+from orders.models.charge import KEPT as NOT_GIVEN_BACK
 from payments.ledger.chart import Code
 from payments.models import EntryKind, Means, PaymentState, RefundState, RowKind
 from payments.owing.owed import RESERVED
@@ -128,6 +129,25 @@ GIVEN_BESIDE = f"""
         (CASE s.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN '{Code.MERCHANTS}' ELSE '{Code.COMPENSATION}' END,
             CASE s.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN 'merchant:' || s.id ELSE '' END, {_fen("m.merchant")}),
         ('{Code.PREPAID}', '', -{_fen("m.platform + m.merchant")})) AS x(account, party, fen)
+"""
+
+# Units of completed sub-orders that came back by themselves, and what of the money of units that are gone does not go
+# back. Rows of settlement know neither yet, so the platform bears and gets them for marketplace merchants too.
+_CHANGED = f"""
+    SELECT c.order_id, sum(c.amount) AS cash,
+        coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.GIFT_CARD}'), 0) AS card,
+        coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.POINTS}'), 0) AS points
+    FROM orders_ordercharge c LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
+    WHERE c.order_id {_ORDERS} AND (c.cause IN ({listed(NOT_GIVEN_BACK)})
+        OR (c.cause = '{ChargeCause.RETURNED}' AND c.reference <> '' AND s.state = '{SubOrderState.COMPLETED}'))
+    GROUP BY c.order_id
+"""
+CHANGED = f"""
+    SELECT g.order_id, 'changed:' || g.order_id, '{EntryKind.CAME_BACK}', x.account, '', x.fen
+    FROM ({_CHANGED}) AS g CROSS JOIN LATERAL (VALUES
+        ('{Code.PREPAID}', {_fen("g.cash")}), ('{Code.GIFT_CARDS}', -{_fen("g.card")}),
+        ('{Code.POINTS}', -{_fen("g.points")}),
+        ('{Code.OWN_SALES}', -{_fen("g.cash - g.card - g.points")})) AS x(account, fen)
 """
 
 # What was completed and is not paid (yet) is owed by the buyer: the order's prepaid money is below 0 by it.

@@ -1,5 +1,14 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.grant import (
+    CAUSE_OF,
+    GrantKind,
+    GrantLimit,
+    GrantReason,
+    GrantState,
+    RefundGrant,
+    RefundGrantLine,
+)
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
@@ -8,12 +17,17 @@ from payments.models.settlement import CommissionTerm, Period, RowKind, Settleme
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
+    "CAUSE_OF",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "Account",
     "BankTransfer",
     "CommissionTerm",
     "EntryKind",
+    "GrantKind",
+    "GrantLimit",
+    "GrantReason",
+    "GrantState",
     "Invoice",
     "InvoiceState",
     "LedgerEntry",
@@ -24,6 +38,8 @@ __all__ = [
     "PaymentState",
     "Period",
     "Refund",
+    "RefundGrant",
+    "RefundGrantLine",
     "RefundReason",
     "RefundState",
     "RowKind",

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.models import Connection
@@ -168,9 +169,39 @@ _SILENT = f"""
 """
 
 
+_OVERDUE = f"""
+    FROM payments_refund r WHERE r.state <> '{RefundState.SUCCEEDED}' AND r.due_at < now() AND NOT EXISTS (
+        SELECT FROM common_ticket t WHERE t.kind = '{troubles.REFUND_OVERDUE.code}'
+          AND t.subject_kind = '{troubles.REFUND}' AND t.subject_id = r.id)
+    ORDER BY r.due_at
+"""
+
+
 @transaction.atomic
 def chase(limit: int) -> int:
-    """Call a person for up to `limit` refunds of which their provider said nothing for long; returns how many."""
+    """Call a person for up to `limit` refunds of which their provider said nothing for long, and as many that the buyer
+    should have by now; returns how many."""
+    return _chase_silent(limit) + _chase_overdue(limit)
+
+
+def _chase_overdue(limit: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT r.id, r.order_id, r.number, r.amount::text, r.due_at {_OVERDUE}"
+            " LIMIT %s FOR NO KEY UPDATE OF r SKIP LOCKED",
+            [limit],
+        )
+        found = [
+            Trouble(
+                key, "", {"number": number, "expected": amount, "due": timezone.localdate(due).isoformat()}, order_id
+            )
+            for key, order_id, number, amount, due in cursor.fetchall()
+        ]
+    tickets.open_tickets(troubles.REFUND_OVERDUE, found, opened_by="chase_refunds")
+    return len(found)
+
+
+def _chase_silent(limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -189,9 +220,12 @@ def chase(limit: int) -> int:
 
 
 def chase_backlog() -> str:
-    """Refunds of which nothing was heard for too long."""
+    """Refunds of which nothing was heard for too long, and those that take too long."""
     wait = f"make_interval(secs => {REFUND_SILENCE.total_seconds()})"
-    return f"SELECT requested_at + {wait} AS due, false AS needs_person {_SILENT}"
+    return f"""
+        SELECT * FROM (SELECT requested_at + {wait} AS due, false AS needs_person {_SILENT}) AS silent
+        UNION ALL SELECT * FROM (SELECT r.due_at AS due, false AS needs_person {_OVERDUE}) AS overdue
+    """
 
 
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)

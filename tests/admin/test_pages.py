@@ -45,7 +45,9 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
-from payments.models import CommissionTerm, Invoice, Payment, Refund, RowKind
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
 from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
@@ -101,6 +103,8 @@ def world(shop: factories.Shop) -> None:
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
+    limits.install_defaults()
+    deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     Invoice.objects.create(number="I1", order=order, title="x", amount=1)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")

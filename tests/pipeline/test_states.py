@@ -19,7 +19,9 @@ from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
-from payments.models import BankTransfer, Invoice, Payment, Refund, Statement
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import BankTransfer, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +46,14 @@ def _return(shop: factories.Shop) -> ReturnRequest:
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
     sub_order = shipment.sub_order
     return ReturnRequest.objects.create(number="T", order_id=sub_order.order_id, sub_order=sub_order, reason="broken")
+
+
+def _grant(shop: factories.Shop) -> RefundGrant:
+    limits.install_defaults()
+    order = shop.place_order()
+    steps.pay(order)
+    wanted = Wanted(GrantKind.GOODWILL, Decimal(1))
+    return deciding.propose(order.pk, wanted, reason="late", note="x", actor=steps.STAFF)
 
 
 def _statement(shop: factories.Shop) -> Statement:
@@ -89,6 +99,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Payment": _intended,
     "Refund": _refund,
+    "RefundGrant": _grant,
     "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
     "Invoice": lambda shop: Invoice.objects.create(
         number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")

@@ -30,7 +30,7 @@ TONES = {
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
-        " partly_refunded on_delivery disabled"
+        " partly_refunded on_delivery disabled granted proposed"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
