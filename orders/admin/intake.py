@@ -136,11 +136,6 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """Whose it is."""
         return row.merchant.code
 
-    @display(description=gettext_lazy("order"))
-    def order_link(self, row: RejectedOrder) -> SafeString | str:
-        """The order that it became."""
-        return super().order_link(row) if row.order_id else "–"
-
     @display(description=gettext_lazy("what was wrong"))
     def reasons(self, row: RejectedOrder) -> SafeString:
         """The first thing that was wrong, and how many more."""
