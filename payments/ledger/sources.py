@@ -8,7 +8,7 @@ from oms.common.states import listed
 from orders.models import ChargeCause, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN
-from payments.ledger.chart import Code
+from payments.ledger.chart import HELD_OVER, Code
 from payments.models import EntryKind, Means, PaymentState, RefundState, SettlementState
 from payments.owing.owed import RESERVED
 from payments.taking.judging import PAID_BY_HAND
@@ -22,8 +22,8 @@ def _fen(amount: str) -> str:
 
 # Where the money of a payment `p`, over a connection `c`, lies until it reaches the bank.
 _HELD = f"""(CASE p.means WHEN '{Means.CASH}' THEN '{Code.CARRIERS}' WHEN '{Means.EXTERNAL}' THEN '{Code.MERCHANTS_OWN}'
-    ELSE CASE c.protocol WHEN 'alipay' THEN '{Code.ALIPAY}' WHEN 'wechat' THEN '{Code.WECHAT}'
-        WHEN 'offline' THEN '{Code.BANK}' ELSE '{Code.OTHER_PROVIDERS}' END END)"""
+    ELSE CASE c.protocol {" ".join(f"WHEN '{protocol}' THEN '{code}'" for protocol, code in HELD_OVER.items())}
+        ELSE '{Code.OTHER_PROVIDERS}' END END)"""
 _HOLDER = f"""(CASE WHEN p.means = '{Means.EXTERNAL}' THEN 'merchant:' || (
         SELECT h.merchant_id FROM orders_order o JOIN merchants_channel h ON h.id = o.channel_id
         WHERE o.id = p.order_id)

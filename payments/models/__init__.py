@@ -1,5 +1,20 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.bill import (
+    FUND_FORMS,
+    MAPPED_FORMS,
+    SETTLED_OUTCOMES,
+    TRADE_FORMS,
+    Bill,
+    BillDay,
+    BillForm,
+    BillMatch,
+    BillRow,
+    BillSource,
+    Outcome,
+    Resolution,
+    RowKind,
+)
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
@@ -7,9 +22,19 @@ from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundSta
 from payments.models.settlement import Settlement, SettlementState
 
 __all__ = [
+    "FUND_FORMS",
+    "MAPPED_FORMS",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "SETTLED_OUTCOMES",
+    "TRADE_FORMS",
     "Account",
+    "Bill",
+    "BillDay",
+    "BillForm",
+    "BillMatch",
+    "BillRow",
+    "BillSource",
     "EntryKind",
     "Invoice",
     "InvoiceState",
@@ -17,11 +42,14 @@ __all__ = [
     "LedgerLine",
     "Means",
     "NoticeKind",
+    "Outcome",
     "Payment",
     "PaymentState",
     "Refund",
     "RefundReason",
     "RefundState",
+    "Resolution",
+    "RowKind",
     "Settlement",
     "SettlementState",
     "Side",
