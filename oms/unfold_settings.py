@@ -97,6 +97,10 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Refunds"), "undo", "payments.refund"),
                     _list(_("Invoices"), "description", "payments.invoice"),
                     _list(_("Settlements"), "account_balance", "payments.settlement"),
+                    _list(_("Reconciliation"), "balance", "payments.billday"),
+                    _list(_("Differences"), "difference", "payments.billmatch"),
+                    _list(_("Bills"), "request_quote", "payments.bill"),
+                    _list(_("Sources of bills"), "source", "payments.billsource"),
                 ],
             },
             {

@@ -27,6 +27,7 @@ from orders.models import ActorKind, Order
 from orders.panels import Remark
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
 from payments.owing import paying_out, retrying
+from payments.reconciling import match_pages, pages  # noqa: F401 - they register the pages of bills
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50

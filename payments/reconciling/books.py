@@ -1,8 +1,9 @@
 """What our own books have of payments and refunds, for comparing. Each function is one statement; amounts in fen."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -41,10 +42,13 @@ _REFUND = f"""SELECT r.id, r.number, r.transaction_number, r.order_id, -r.amount
     coalesce(r.succeeded_at, r.created_at), r.state = '{RefundState.SUCCEEDED}' FROM payments_refund r"""
 
 
-def _held(sql: str, values: Iterable[object]) -> list[Held]:
+def _held(sql: str, values: Sequence[Any]) -> list[Held]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, list(values))
-        return [Held(*row[:4], to_fen(row[4]), to_fen(row[5]), *row[6:]) for row in cursor.fetchall()]
+        cursor.execute(sql, values)
+        return [
+            Held(key, number, transaction, order_id, to_fen(asked), to_fen(moved), at, is_over)
+            for key, number, transaction, order_id, asked, moved, at, is_over in cursor.fetchall()
+        ]
 
 
 def payments_by_number(connection_id: int, numbers: Collection[str]) -> dict[str, Held]:

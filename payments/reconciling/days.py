@@ -9,16 +9,17 @@ from oms.common.states import listed
 from payments.models import FUND_FORMS, SETTLED_OUTCOMES, TRADE_FORMS, Outcome, RowKind
 
 _ON_ACCOUNT = (RowKind.PAYMENT, RowKind.REFUND, RowKind.FEE)
+_IS_TRADE = f"s.form NOT IN ({listed(FUND_FORMS)})"
 # A row `b` of a bill, of source `s`, with its match `m`, if any. The account's side of what has no account of its own
 # is what the same bill says arrived.
 _SUMS = f"""
     SELECT
-        coalesce(sum(b.amount_fen) FILTER (WHERE s.form NOT IN ({listed(FUND_FORMS)}) AND b.amount_fen > 0), 0) AS trade,
-        coalesce(-sum(b.amount_fen) FILTER (WHERE s.form NOT IN ({listed(FUND_FORMS)}) AND b.amount_fen < 0), 0) AS refund,
-        coalesce(sum(b.fee_fen) FILTER (WHERE s.form NOT IN ({listed(FUND_FORMS)})), 0) AS fee,
+        coalesce(sum(b.amount_fen) FILTER (WHERE {_IS_TRADE} AND b.amount_fen > 0), 0) AS trade,
+        coalesce(-sum(b.amount_fen) FILTER (WHERE {_IS_TRADE} AND b.amount_fen < 0), 0) AS refund,
+        coalesce(sum(b.fee_fen) FILTER (WHERE {_IS_TRADE}), 0) AS fee,
         coalesce(sum(CASE WHEN s.form IN ({listed(FUND_FORMS)}) THEN b.amount_fen ELSE b.amount_fen - b.fee_fen END)
             FILTER (WHERE s.form NOT IN ({listed(TRADE_FORMS)})
-                AND (s.form NOT IN ({listed(FUND_FORMS)}) OR b.kind IN ({listed(_ON_ACCOUNT)}))), 0) AS fund
+                AND ({_IS_TRADE} OR b.kind IN ({listed(_ON_ACCOUNT)}))), 0) AS fund
     FROM payments_billrow b JOIN payments_billsource s ON s.id = b.source_id
     LEFT JOIN payments_billmatch m ON m.row_id = b.id
     WHERE s.connection_id = %(link)s AND b.day = d.day AND m.outcome IS DISTINCT FROM '{Outcome.DUPLICATE_ROW}'
@@ -29,7 +30,7 @@ _IS_WHOLE = f"""
         SELECT FROM payments_billsource s WHERE s.connection_id = %(link)s AND s.is_active
           AND s.form IN ({listed((*TRADE_FORMS, *FUND_FORMS))}) AND NOT EXISTS (
             SELECT FROM payments_bill f WHERE f.source_id = s.id AND d.day BETWEEN f.day AND f.last_day))
-    AND (EXISTS (SELECT FROM payments_billsource s WHERE s.connection_id = %(link)s AND s.form IN ({listed(FUND_FORMS)}))
+    AND (EXISTS (SELECT FROM payments_billsource s WHERE s.connection_id = %(link)s AND NOT ({_IS_TRADE}))
         OR NOT EXISTS (
             SELECT FROM payments_billmatch m JOIN payments_billsource s ON s.id = m.source_id
             WHERE s.connection_id = %(link)s AND m.day = d.day AND m.resolution = ''

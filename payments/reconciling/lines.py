@@ -1,7 +1,7 @@
 """What a line of a bill says, and how its cells are understood."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -121,7 +121,7 @@ def moment_of(text: str) -> datetime | None:
         return None
 
 
-def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_columns: tuple[str, ...]) -> Line:
+def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_columns: Sequence[str]) -> Line:
     """The row, or where it cannot be read a line that says at which column, with the number by which people know it."""
     one = Row(sheet, row)
     try:
@@ -136,7 +136,7 @@ def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_col
         )
 
 
-def _number(row: Row, columns: tuple[str, ...]) -> str:
+def _number(row: Row, columns: Sequence[str]) -> str:
     for column in columns:
         try:
             text = row.text(column)

@@ -65,12 +65,22 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
     ]
 
 
-def _missed(row: Sequence[Any], late: datetime, **ours: int) -> Verdict:
+def _missed(
+    row: Sequence[Any], late: datetime, *, payment_id: int | None = None, refund_id: int | None = None
+) -> Verdict:
     _key, number, order_id, amount, at, booked = row
     outcome = Outcome.NOT_YET_DUE if at >= late else Outcome.ORDER_WITHOUT_MONEY
     day = at.astimezone(CHINA).date()
     return Verdict(
-        day, number, outcome, to_fen(amount), abs(to_fen(amount)), booked_fen=to_fen(booked), about_id=order_id, **ours
+        day,
+        number,
+        outcome,
+        to_fen(amount),
+        abs(to_fen(amount)),
+        booked_fen=to_fen(booked),
+        payment_id=payment_id,
+        refund_id=refund_id,
+        about_id=order_id,
     )
 
 

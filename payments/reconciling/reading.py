@@ -31,8 +31,8 @@ class Read:
 def read_bill(source: BillSource, content: bytes, day: date | None = None) -> Read:
     """The bill in a file of the source; `day` is what the person says that it is of.
 
-    Rows that cannot be read are in it as what they are. Raises RefusedBill for a bill of another account or day, for one
-    that does not come to its own totals, and for what is no bill of this form.
+    Rows that cannot be read are in it as what they are. Raises RefusedBill for a bill of another account or day, for
+    one that does not come to its own totals, and for what is no bill of this form.
     """
     check_size(content)
     layout = layout_of(source)

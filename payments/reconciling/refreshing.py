@@ -97,12 +97,13 @@ def _catch_up(matches: Sequence[BillMatch]) -> list[BillMatch]:
     for match in matches:
         held = payments.get(match.payment_id or 0) or refunds.get(match.refund_id or 0)
         if held and held.is_over and held.moved_fen != match.booked_fen:
-            _compare(match, held)
+            compare(match, held)
             changed.append(match)
     return _keep(changed)
 
 
-def _compare(match: BillMatch, held: Held) -> None:
+def compare(match: BillMatch, held: Held) -> None:
+    """Note on the match what our books have, and what follows; does not save."""
     match.booked_fen = held.moved_fen
     if match.amount_fen == held.moved_fen:
         match.outcome, match.difference_fen = Outcome.MATCHED, 0

@@ -46,7 +46,7 @@ def _payment(
     amount = row.line.amount_fen
     if held is None:
         return of(row, Outcome.PAID_WITHOUT_ORDER, amount)
-    ours = {"payment_id": held.id, "about_id": held.order_id}
+    ours: dict[str, int | None] = {"payment_id": held.id, "about_id": held.order_id}
     if held.id in taken:
         is_other = taken[held.id] != row.line.transaction_number
         return of(row, Outcome.DOUBLE_PAYMENT if is_other else Outcome.DUPLICATE_ROW, amount, **ours)

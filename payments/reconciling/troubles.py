@@ -26,13 +26,11 @@ BILL_DIFFERENCE = register_kind(
             Outcome.AMOUNT_DIFFERS: _("%(number)s: the bill has %(amount)s yuan, %(difference)s more than our books."),
             Outcome.FEE_DIFFERS: _("%(number)s: the fee is %(difference)s yuan more than was agreed on."),
             Outcome.STATE_DIFFERS: _("%(number)s: the bill and our books have it in different states."),
-            Outcome.PAID_WITHOUT_ORDER: _(
-                "%(number)s: %(amount)s yuan came in, and no payment of ours has this number."
-            ),
+            Outcome.PAID_WITHOUT_ORDER: _("%(number)s: %(amount)s yuan came in, and no payment of ours has it."),
             Outcome.ORDER_WITHOUT_MONEY: _("%(number)s: our books have %(amount)s yuan, and no bill has them."),
             Outcome.PAID_BUT_PENDING: _("%(number)s: %(amount)s yuan came in, and we have not captured them."),
             Outcome.DOUBLE_PAYMENT: _("%(number)s: %(amount)s yuan were paid though all was paid before."),
-            Outcome.REFUND_NOT_OURS: _("%(number)s: %(amount)s yuan went back, and no refund of ours has this number."),
+            Outcome.REFUND_NOT_OURS: _("%(number)s: %(amount)s yuan went back, and no refund of ours has it."),
             Outcome.DUPLICATE_ROW: _("%(number)s: the bill has the same row of %(amount)s yuan twice; one counts."),
             Outcome.MALFORMED_ROW: _("%(number)s: line %(line)s cannot be read at column “%(column)s”."),
             Outcome.UNIDENTIFIED: _("%(number)s: %(amount)s yuan moved, and nobody knows for what."),

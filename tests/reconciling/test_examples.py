@@ -2,17 +2,9 @@
 
 import pytest
 
-from tests import factories
 from tests.reconciling import world
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sources(shop: factories.Shop):
-    sources = world.make_sources()
-    world.load_books(shop, sources)
-    return sources
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
@@ -22,3 +14,9 @@ def test_every_example_comes_out_as_expected(sources, is_reversed):
         world.read(sources[form], name)
 
     assert sorted(world.found()) == sorted(world.expected())
+
+
+def test_what_must_hold_of_bills_holds(sources):
+    world.read_all(sources)
+
+    assert world.broken() == []

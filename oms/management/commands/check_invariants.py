@@ -15,8 +15,9 @@ from oms.common.ticket_invariants import INVARIANTS as OF_TICKETS
 from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.invariants import INVARIANTS as OF_ORDERS
 from payments.invariants import INVARIANTS as OF_PAYMENTS
+from payments.reconciling.invariants import INVARIANTS as OF_BILLS
 
-ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_LOGISTICS, *OF_MERCHANTS, *OF_TICKETS)
+ALL = (*OF_ORDERS, *OF_INVENTORY, *OF_PAYMENTS, *OF_BILLS, *OF_LOGISTICS, *OF_MERCHANTS, *OF_TICKETS)
 
 
 class Command(BaseCommand):

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from importlib import import_module
-from typing import Protocol
 
 from payments.models import BillForm, BillSource
 from payments.reconciling.files import Cells, Sheet
@@ -35,26 +34,32 @@ class Frame:
     rows: Sequence[Cells] = field(default_factory=list)
 
 
-class Layout(Protocol):
-    """How the bills of a source are read."""
+class Layout:
+    """How the bills of a source are read; each form is a subclass.
 
-    # What the name of the file in an archive has.
-    wanted: str
-    required: Sequence[str]
-    # The columns in which the number stands by which people know a row.
-    number_columns: tuple[str, ...]
-    day_column: str
-    account_column: str
-    is_backticked: bool
-    must_tell_totals: bool
-    # Rows may be of days before the bill's.
-    allows_earlier: Callable[[Line], bool]
+    `wanted` is what the name of the file in an archive has; `required` the columns by which the header is known;
+    `number_columns` those in which the number stands by which people know a row.
+    """
+
+    wanted: str = ""
+    required: Sequence[str] = ()
+    number_columns: Sequence[str] = ()
+    day_column: str = ""
+    account_column: str = ""
+    is_backticked: bool = False
+    must_tell_totals: bool = True
+
+    def allows_earlier(self, _line: Line) -> bool:
+        """Whether the row may be of a day before the bill's."""
+        return False
 
     def frame(self, sheet: Sheet) -> Frame:
         """What the file says around its rows, and which of its lines are rows. Raises RefusedBill."""
+        raise NotImplementedError
 
     def read(self, row: Row) -> Line:
         """The row. Raises Malformed."""
+        raise NotImplementedError
 
 
 _MODULES = {

@@ -22,15 +22,7 @@ _FEES = ("收费", "服务费", "退费")
 _WITHDRAWALS = ("提现",)
 
 
-def _never(_line: Line) -> bool:
-    return False
-
-
-class _Alipay:
-    is_backticked = False
-    must_tell_totals = True
-    account_column = ""
-    allows_earlier: Callable[[Line], bool] = staticmethod(_never)
+class _Alipay(Layout):
     totals: dict[str, Callable[[Line], Decimal | None]]
 
     def frame(self, sheet: Sheet) -> Frame:
@@ -112,7 +104,7 @@ class _Fund(_Alipay):
     """账务明细: what moved on the account."""
 
     wanted = "账务明细"
-    required: Sequence[str] = ("账务流水号", "业务流水号", "商户订单号", "发生时间", "收入金额", "支出金额", "业务类型")
+    required = ("账务流水号", "业务流水号", "商户订单号", "发生时间", "收入金额", "支出金额", "业务类型")
     day_column = "发生时间"
     number_columns = ("账务流水号",)
     totals = {

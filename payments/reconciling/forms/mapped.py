@@ -6,7 +6,8 @@ A source's mapping says what its file calls things; what it leaves out has the u
 - `totals`: `{"label": "合计"}` for a row that has the sums under the columns and perhaps "7笔" somewhere, or
   `{"income": "收入合计", "expense": "支出合计"}` for sums that stand behind such words; `{}` where the file has none;
 - `labels`: the words above the table behind which `account` and `period` stand;
-- `words`: for bank statements, the words in a row's summary that tell a `carrier_payment`, a `bank_charge`, a `withdrawal`.
+- `words`: for bank statements, the words in a row's summary that tell a `carrier_payment`, a `bank_charge`, a
+  `withdrawal`.
 """
 
 import re
@@ -122,13 +123,8 @@ def mapping_of(form: BillForm, given: object) -> Mapped:
     return Mapped(**parts)
 
 
-class _Mapped:
+class _Mapped(Layout):
     """See Layout."""
-
-    wanted = ""
-    is_backticked = False
-    account_column = ""
-    allows_earlier: Callable[[Line], bool] = staticmethod(lambda line: False)
 
     def __init__(self, form: BillForm, mapping: Mapped) -> None:
         self.form, self.names = form, mapping

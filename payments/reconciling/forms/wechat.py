@@ -1,6 +1,5 @@
 """WeChat Pay's bills: cells with a backtick before them, a second header with the totals at the end."""
 
-from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
@@ -22,10 +21,8 @@ def _refund(line: Line) -> Decimal | None:
     return -line.amount if line.kind == RowKind.REFUND else None
 
 
-class _WeChat:
-    wanted = ""
+class _WeChat(Layout):
     is_backticked = True
-    must_tell_totals = True
     account_column = "商户号"
     # The first name of the second header.
     summary: str
@@ -56,11 +53,13 @@ class _Trade(_WeChat):
     """交易账单, of type ALL or of one of the others: columns are taken by name."""
 
     summary = "总交易单数"
-    required: Sequence[str] = ("交易时间", "商户号", "微信订单号", "商户订单号", "交易状态", "手续费")
+    required = ("交易时间", "商户号", "微信订单号", "商户订单号", "交易状态", "手续费")
     day_column = "交易时间"
     number_columns = ("商户退款单号", "商户订单号", "微信订单号")
-    # The time of a refund is when it was taken in; it is billed when it succeeded.
-    allows_earlier: Callable[[Line], bool] = staticmethod(lambda line: line.kind == RowKind.REFUND)
+
+    def allows_earlier(self, line: Line) -> bool:
+        """The time of a refund is when it was taken in; it is billed when it succeeded."""
+        return line.kind == RowKind.REFUND
 
     def totals(self, told: dict[str, Decimal]) -> list[Total]:
         """See _WeChat."""
@@ -101,10 +100,9 @@ class _Fund(_WeChat):
     """资金账单: what moved on the account."""
 
     summary = "资金流水总笔数"
-    required: Sequence[str] = ("记账时间", "微信支付业务单号", "资金流水单号", "业务类型", "收支类型", "收支金额")
+    required = ("记账时间", "微信支付业务单号", "资金流水单号", "业务类型", "收支类型", "收支金额")
     day_column = "记账时间"
     number_columns = ("资金流水单号",)
-    allows_earlier: Callable[[Line], bool] = staticmethod(lambda line: False)
 
     def totals(self, told: dict[str, Decimal]) -> list[Total]:
         """See _WeChat."""
