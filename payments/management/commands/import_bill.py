@@ -12,7 +12,7 @@ from payments.reconciling import importing
 
 
 class Command(BaseCommand):
-    """Reads a bill as the upload page does, for files that are too large for a browser; a second time changes nothing."""
+    """Reads a bill as the upload page does, for files too large for a browser; a second time changes nothing."""
 
     help = "Read a bill of a provider, carrier, bank or platform."
 
