@@ -9,8 +9,9 @@ import gzip
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -19,6 +20,7 @@ from oms.common.files import reader, tables
 from oms.common.files.reader import Refused
 from oms.common.files.tables import UnreadableFile
 
+_HEADER_WITHIN_LINES = 50
 # So much may come out of an archive: a provider's day of a million rows.
 MOST_UNFOLDED_BYTES = 300 * 1024 * 1024
 _BRACKETS = re.compile(r"[（(][^）)]*[）)]\s*$")
@@ -45,13 +47,14 @@ class Sheet:
     above: Sequence[Cells]
     headers: Sequence[str]
     below: Sequence[Cells]
+    places: Mapping[str, int]
 
     def column(self, name: str) -> int | None:
         """The place of a column by its name, whatever brackets stand behind it."""
-        wanted = bare(name)
-        return next((place for place, header in enumerate(self.headers) if header == wanted), None)
+        return self.places.get(bare(name))
 
 
+@lru_cache(maxsize=1024)
 def bare(header: str) -> str:
     """A column's name without blanks and without a unit in brackets behind it, in either width."""
     return _BRACKETS.sub("", header.strip()).strip()
@@ -113,12 +116,14 @@ def sheet_of(content: bytes, required: Sequence[str], *, is_backticked: bool = F
     """
     lines = list(_lines(content, is_backticked, required))
     wanted = {bare(name) for name in required}
-    for place, line in enumerate(lines):
+    for place, line in enumerate(lines[:_HEADER_WITHIN_LINES]):
         headers = [bare(cell) for cell in line.cells]
         if wanted <= set(headers):
             while headers and not headers[-1]:
                 headers.pop()
-            return Sheet(lines[:place], headers, lines[place + 1 :])
+            # Of two columns of one name the first counts.
+            places = {header: at for at, header in reversed(list(enumerate(headers)))}
+            return Sheet(lines[:place], headers, lines[place + 1 :], places)
     raise RefusedBill(_("No line of the file has all of these columns: %(names)s.") % {"names": "、".join(required)})
 
 

@@ -14,6 +14,7 @@ from payments.reconciling.files import Cells, Sheet
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,5})?")
 _DAY = re.compile(r"(\d{4})\s*[-/年]\s*(\d{1,2})\s*[-/月]\s*(\d{1,2})\s*日?|(\d{4})(\d{2})(\d{2})")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_USUAL = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
 _NONE = frozenset({"", "-", "--", "\\N"})
 
 
@@ -109,6 +110,11 @@ class Row:
 
 def moment_of(text: str) -> datetime | None:
     """The moment that the text begins with, in China's time; midnight where it names no time of day."""
+    if _USUAL.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=CHINA)
+        except ValueError:
+            return None
     day = _DAY.match(text)
     if not day:
         return None
