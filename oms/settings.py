@@ -291,6 +291,9 @@ STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 # What the first connection to a payment provider speaks, which is made where there is none.
+# Where the world reaches this site: providers tell us there what happened, and links for buyers begin with it. Empty:
+# providers are only asked.
+PUBLIC_URL = env.str("OMS_PUBLIC_URL", default="").rstrip("/")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from

@@ -231,6 +231,11 @@ INVARIANTS = (
         "SELECT n.id FROM orders_buyernotification n WHERE substring(n.content FOR 6) <> 'gAAAAA'::bytea",
     ),
     Invariant(
+        "refused_rows_are_sealed",
+        "What came in a refused row, which tells who people are and where they live, is kept encrypted.",
+        "SELECT r.id FROM orders_rejectedorder r WHERE substring(r.body FOR 6) <> 'gAAAAA'::bytea",
+    ),
+    Invariant(
         "open_holds_are_counted",
         "`open_holds` is the number of holds that are not released.",
         """

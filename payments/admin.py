@@ -23,11 +23,16 @@ from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order
+from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
-from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
+from payments import transfer_pages  # noqa: F401 - pages of their own
+from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
+from payments.ledger.account_of_order import account_of
+from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, SettlementRow
 from payments.owing import paying_out, retrying
 from payments.reconciling import match_pages, pages  # noqa: F401 - they register the pages of bills
+from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
+from payments.taking import links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -136,26 +141,6 @@ class InvoiceAdmin(RowColumns, KeysetAdmin):
     list_filter = (("state", ChoicesDropdownFilter),)
 
 
-@admin.register(Settlement)
-class SettlementAdmin(RowColumns, KeysetAdmin):
-    """What merchants are owed."""
-
-    search_fields = ("sub_order__number",)
-    search_help_text = gettext_lazy("Sub-order number")
-    list_display = (
-        "sub_order",
-        "order_link",
-        "merchant",
-        "state_label",
-        "gross_amount",
-        "commission_amount",
-        "net_amount",
-        "due_on",
-    )
-    list_select_related = ("merchant", "sub_order__order")
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
-
-
 # --- The order's page
 
 
@@ -164,12 +149,14 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
     invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
-        Settlement.objects.filter(sub_order__order=order).select_related("merchant", "sub_order").order_by("id")
+        SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
+    charges = list(OrderCharge.objects.filter(order=order).select_related("sub_order").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
     refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
+        "account": account_of(charges, payments, refunds, payment_state=order.payment_state),
         "payments": [{"row": payment, "through": through(payment)} for payment in payments],
         "refunds": refunds,
         "facts": list(_facts([row.number for row in rows])),
@@ -178,6 +165,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
+        "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
         "remarks": list(_remarks(payments, refunds)),
     }
 

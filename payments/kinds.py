@@ -100,6 +100,22 @@ PAID_OUT = event(
     tone="info",
     icon="account_balance",
 )
+TRANSFER_ENTERED = event(
+    "transfer_entered",
+    _("A bank transfer of %(amount)s yuan was entered, bank serial number %(serial)s."),
+    None,
+    private=("amount", "serial"),
+    tone="info",
+    icon="account_balance",
+)
+TRANSFER_REFUSED = event(
+    "transfer_refused",
+    _("The bank transfer of %(amount)s yuan, bank serial number %(serial)s, was refused."),
+    None,
+    private=("amount", "serial"),
+    tone="warning",
+    icon="account_balance",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
@@ -118,6 +134,9 @@ name_actors(
         "payment_facts": _("Apply payment notices"),
         "payment": _("Payment"),
         "expire_unpaid": _("Cancel what was not paid"),
+        "ask_payments": _("Ask after payments"),
+        "ask_refunds": _("Ask what became of refunds"),
+        "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),

@@ -115,7 +115,7 @@ class CancelView(OrderScopedView):
 
 
 class MarksView(OrderScopedView):
-    """The seller's memo and flag on one order."""
+    """The seller's memo, flag and metadata on one order."""
 
     scopes = {"PATCH": "orders.write"}
     checks_version = frozenset({"PATCH"})
@@ -123,8 +123,11 @@ class MarksView(OrderScopedView):
 
     @extend_schema(
         operation_id="mark_order",
-        summary="Change the seller's memo or flag",
-        description="Staff see both on the order's page. Possible at any time; what is left out stays.",
+        summary="Change the seller's memo, flag or metadata",
+        description=(
+            "Staff see them on the order's page. Possible at any time; what is left out stays. `metadata` is merged:"
+            " keys that are given are set, those given as null removed, the others stay."
+        ),
         tags=["orders"],
         request=MarksSerializer,
         responses=OpenApiResponse(OrderSerializer, "The order as it is now."),

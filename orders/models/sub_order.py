@@ -248,7 +248,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
             ),
             models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
-                fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
+                fields=["delivered_at"],
+                condition=Q(state=SubOrderState.DELIVERED, needs_person_since__isnull=True),
+                name="sub_order_queue_complete",
             ),
             models.Index(
                 fields=["ready_at"],

@@ -25,6 +25,7 @@ class Code(StrEnum):
     OWN_SALES = "4001"
     COMMISSION = "4002"
     FREIGHT = "4003"
+    OTHER_INCOME = "4004"
     PLATFORM_OFFERS = "5001"
     POINTS_GRANTED = "5002"
     PROVIDER_FEES = "5003"
@@ -52,6 +53,7 @@ _ACCOUNTS = (
     (Code.OWN_SALES, "自营销售", "Own sales", Side.CREDIT),
     (Code.COMMISSION, "佣金收入", "Commission", Side.CREDIT),
     (Code.FREIGHT, "运费收入", "Freight charged", Side.CREDIT),
+    (Code.OTHER_INCOME, "其他收入", "Other income", Side.CREDIT),
     (Code.PLATFORM_OFFERS, "平台优惠承担", "Offers borne by the platform", Side.DEBIT),
     (Code.POINTS_GRANTED, "积分抵扣", "Points granted", Side.DEBIT),
     (Code.PROVIDER_FEES, "支付手续费", "Provider fees", Side.DEBIT),

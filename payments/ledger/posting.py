@@ -15,19 +15,18 @@ from django.utils import timezone
 
 from oms.common.copying import array, copy_rows, next_ids
 from oms.common.postgresql.appending import append_only
-from oms.merchants.models import Merchant
 from payments.ledger import sources
 from payments.ledger.chart import Code
 from payments.models import EntryKind, LedgerEntry
 
 _BALANCES = "payments_ledger_balances"
-_IS_MARKETPLACE = f"""EXISTS (SELECT FROM merchants_merchant m
-    WHERE m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}')"""
 _FACTS = " UNION ALL ".join(
     (
         sources.CAPTURED,
         sources.REFUNDS,
-        sources.COMPLETED.format(is_marketplace=_IS_MARKETPLACE),
+        sources.COMPLETED,
+        sources.SETTLED,
+        sources.KEPT,
         sources.GIVEN_BESIDE,
     )
 )
@@ -40,7 +39,7 @@ MISSING = f"""
         SELECT e.order_id, e.subject, l.account_id AS account, l.party, sum(l.debit_fen - l.credit_fen) AS fen
         FROM payments_ledgerentry e JOIN payments_ledgerline l ON l.entry_id = e.id
         WHERE e.order_id = ANY(%(orders)s::bigint[])
-          AND split_part(e.subject, ':', 1) IN ('payment', 'refund', 'sub_order', 'given', 'receivable')
+          AND split_part(e.subject, ':', 1) IN ('payment', 'refund', 'sub_order', 'kept', 'given', 'receivable')
         GROUP BY e.order_id, e.subject, l.account_id, l.party
     ), wanted AS (
         SELECT order_id, subject, max(kind) AS kind, account, party, sum(fen) AS fen FROM target

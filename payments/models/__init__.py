@@ -10,16 +10,17 @@ from payments.models.bill import (
     BillForm,
     BillMatch,
     BillRow,
+    BillRowKind,
     BillSource,
     Outcome,
     Resolution,
-    RowKind,
 )
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import Settlement, SettlementState
+from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
+from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "FUND_FORMS",
@@ -29,12 +30,15 @@ __all__ = [
     "SETTLED_OUTCOMES",
     "TRADE_FORMS",
     "Account",
+    "BankTransfer",
     "Bill",
     "BillDay",
     "BillForm",
     "BillMatch",
     "BillRow",
+    "BillRowKind",
     "BillSource",
+    "CommissionTerm",
     "EntryKind",
     "Invoice",
     "InvoiceState",
@@ -45,12 +49,15 @@ __all__ = [
     "Outcome",
     "Payment",
     "PaymentState",
+    "Period",
     "Refund",
     "RefundReason",
     "RefundState",
     "Resolution",
     "RowKind",
-    "Settlement",
-    "SettlementState",
+    "SettlementRow",
     "Side",
+    "Statement",
+    "StatementState",
+    "TransferState",
 ]

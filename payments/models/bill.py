@@ -34,7 +34,7 @@ FUND_FORMS = (BillForm.ALIPAY_FUND, BillForm.WECHAT_FUND)
 MAPPED_FORMS = (BillForm.COD, BillForm.BANK, BillForm.SETTLEMENT)
 
 
-class RowKind(models.TextChoices):
+class BillRowKind(models.TextChoices):
     """What a row of a bill says."""
 
     PAYMENT = "payment", _("Money in")
@@ -169,7 +169,7 @@ class BillRow(models.Model):
     day = models.DateField(_("day"))
     key = models.CharField(_("key"), max_length=40, editable=False)
     line = models.IntegerField(_("line of the file"))
-    kind = models.CharField(_("kind"), max_length=10, choices=RowKind.choices)
+    kind = models.CharField(_("kind"), max_length=10, choices=BillRowKind.choices)
     own_number = models.CharField(_("number"), max_length=64, db_default="")
     of_number = models.CharField(_("of"), max_length=64, db_default="")
     transaction_number = models.CharField(_("transaction number"), max_length=64, db_default="")
@@ -188,7 +188,7 @@ class BillRow(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["source", "day", "key"], name="bill_row_is_read_once"),
-            models.CheckConstraint(condition=Q(kind__in=RowKind.values), name="bill_row_kind_is_known"),
+            models.CheckConstraint(condition=Q(kind__in=BillRowKind.values), name="bill_row_kind_is_known"),
         ]
         indexes = [
             models.Index(fields=["batch"], condition=~Q(batch=""), name="bill_row_of_batch"),

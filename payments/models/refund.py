@@ -80,6 +80,9 @@ class Refund(WorkItem, Versioned):
     transaction_number = number_at_the_provider()
     fact = moved_by()
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    requested_at = models.DateTimeField(
+        _("requested at"), null=True, blank=True, editable=False, help_text=_("Since when the provider has it.")
+    )
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True, editable=False)
 
     objects = RefundQuerySet.as_manager()
@@ -98,12 +101,21 @@ class Refund(WorkItem, Versioned):
                 | (~Q(state=RefundState.SUCCEEDED) & Q(refunded_amount=0)),
                 name="refund_refunded_amount_set_once_succeeded",
             ),
+            models.CheckConstraint(
+                condition=~Q(state=RefundState.REQUESTED) | Q(requested_at__isnull=False),
+                name="refund_requested_at_set_once_requested",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["connection", "ready_at"], condition=Q(state=RefundState.INTENDED), name="refund_queue_request"
             ),
-            models.Index(fields=["ready_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
+            models.Index(fields=["requested_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
+            models.Index(
+                fields=["connection", "ready_at"],
+                condition=Q(state=RefundState.REQUESTED, ready_at__isnull=False),
+                name="refund_queue_ask",
+            ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
         ]
         permissions = [("pay_out_refund", _("Can record that a refund was paid by hand"))]

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.db.models import Q
 
-from payments.models import MAPPED_FORMS, BillForm, BillMatch, BillRow, BillSource, Outcome, RowKind
+from payments.models import MAPPED_FORMS, BillForm, BillMatch, BillRow, BillRowKind, BillSource, Outcome
 from payments.reconciling import books
 from payments.reconciling.books import Held
 from payments.reconciling.forms.mapped import mapping_of
@@ -26,9 +26,9 @@ def judge_funds(_source: BillSource, rows: Sequence[Fresh]) -> list[Verdict]:
     verdicts = []
     for row in rows:
         verdict = unreadable_or_repeated(row)
-        if verdict is None and row.line.kind == RowKind.WITHDRAWAL:
+        if verdict is None and row.line.kind == BillRowKind.WITHDRAWAL:
             verdict = of(row, Outcome.MATCHED)
-        if verdict is None and row.line.kind == RowKind.OTHER:
+        if verdict is None and row.line.kind == BillRowKind.OTHER:
             verdict = of(row, Outcome.UNIDENTIFIED, row.line.amount_fen)
         if verdict:
             verdicts.append(verdict)
@@ -78,7 +78,11 @@ def _known(source: BillSource, numbers: Collection[str]) -> _Known:
     for found in (books.payments_by_number(link, numbers), books.payments_by_transaction(link, numbers)):
         for number, held in found.items():
             payments.setdefault(number, []).append(held)
-    for number, of_order in books.of_orders(books.over(link), numbers).items():
+    for held in books.transfers(numbers):
+        for number in (held.transaction_number, held.number):
+            payments.setdefault(number, []).append(held)
+    which = f"({books.over(link)} OR {books.BY_TRANSFER})"
+    for number, of_order in books.of_orders(which, numbers).items():
         payments.setdefault(number, []).extend(of_order)
     refunds = books.refunds_by_number(link, numbers) | books.refunds_by_transaction(link, numbers)
     rows = BillRow.objects.exclude(source__form=BillForm.BANK).exclude(
@@ -91,7 +95,7 @@ def _known(source: BillSource, numbers: Collection[str]) -> _Known:
         batches[batch] = _Counterpart(key, so_far + amount - fee)
     named = Q(own_number__in=numbers) | Q(transaction_number__in=numbers)
     withdrawals = {}
-    for row in rows.filter(kind=RowKind.WITHDRAWAL).filter(named):
+    for row in rows.filter(kind=BillRowKind.WITHDRAWAL).filter(named):
         withdrawals[row.own_number] = withdrawals[row.transaction_number] = _Counterpart(row.pk, -row.amount_fen)
     return _Known(payments, refunds, batches, withdrawals)
 
@@ -156,7 +160,7 @@ def _loose_withdrawals(rows: Sequence[Fresh]) -> list[BillRow]:
         return []
     tied = BillMatch.objects.filter(counterpart__isnull=False).values("counterpart")
     loose = BillRow.objects.filter(
-        kind=RowKind.WITHDRAWAL, day__gte=min(days) - _ARRIVES_WITHIN, day__lte=max(days)
+        kind=BillRowKind.WITHDRAWAL, day__gte=min(days) - _ARRIVES_WITHIN, day__lte=max(days)
     ).exclude(pk__in=tied)
     return list(loose.order_by("pk"))
 

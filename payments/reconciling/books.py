@@ -77,6 +77,12 @@ def refunds_by_transaction(connection_id: int, numbers: Collection[str]) -> dict
     return {held.transaction_number: held for held in found}
 
 
+def transfers(numbers: Collection[str]) -> list[Held]:
+    """Payments by bank transfer, by the bank's serials or their own numbers."""
+    sql = f"{_PAYMENT} WHERE {BY_TRANSFER} AND (p.transaction_number = ANY(%s::text[]) OR p.number = ANY(%s::text[]))"
+    return _held(sql, [text_array(numbers)] * 2) if numbers else []
+
+
 def payments_near(connection_id: int, amounts: Collection[int], since: datetime, until: datetime) -> list[Held]:
     """Captured payments over the connection of these amounts and that time, which no bill has."""
     return _held(
@@ -103,6 +109,7 @@ def over(connection_id: int) -> str:
 
 
 # SQL on a payment `p`: how it comes in.
+BY_TRANSFER = f"p.means = '{Means.OFFLINE}'"
 IN_CASH = f"p.means = '{Means.CASH}'"
 BY_MERCHANT = f"p.means = '{Means.EXTERNAL}'"
 

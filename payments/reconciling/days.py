@@ -6,9 +6,9 @@ from datetime import date
 from django.db import connection
 
 from oms.common.states import listed
-from payments.models import FUND_FORMS, SETTLED_OUTCOMES, TRADE_FORMS, Outcome, RowKind
+from payments.models import FUND_FORMS, SETTLED_OUTCOMES, TRADE_FORMS, BillRowKind, Outcome
 
-_ON_ACCOUNT = (RowKind.PAYMENT, RowKind.REFUND, RowKind.FEE)
+_ON_ACCOUNT = (BillRowKind.PAYMENT, BillRowKind.REFUND, BillRowKind.FEE)
 _IS_TRADE = f"s.form NOT IN ({listed(FUND_FORMS)})"
 # A row `b` of a bill, of source `s`, with its match `m`, if any. The account's side of what has no account of its own
 # is what the same bill says arrived.

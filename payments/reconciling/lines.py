@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from oms.common.money import MAX_FEN
 from oms.common.zones import CHINA
-from payments.models import RowKind
+from payments.models import BillRowKind
 from payments.reconciling.files import Cells, Sheet
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d{1,5})?")
@@ -33,7 +33,7 @@ class Line:
 
     line: int
     cells: tuple[str, ...]
-    kind: RowKind
+    kind: BillRowKind
     day: date | None = None
     own_number: str = ""
     of_number: str = ""
@@ -138,7 +138,7 @@ def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_col
         return read(one)
     except Malformed as problem:
         return Line(
-            row.line, row.cells, RowKind.MALFORMED, own_number=_number(one, number_columns), problem=problem.column
+            row.line, row.cells, BillRowKind.MALFORMED, own_number=_number(one, number_columns), problem=problem.column
         )
 
 

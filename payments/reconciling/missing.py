@@ -11,6 +11,7 @@ from oms.common.money import to_fen
 from oms.common.zones import CHINA
 from orders import parcels
 from payments.models import BillForm, BillMatch, BillSource, Means, Outcome, Payment, PaymentState, Refund, RefundState
+from payments.reconciling import books
 from payments.reconciling.trades import NEAR
 from payments.reconciling.verdicts import Verdict
 
@@ -37,10 +38,13 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
         "payment": first_id_since(Payment, "created_at", start - _LONGEST),
         "refund": first_id_since(Refund, "created_at", start - _LONGEST),
     }
+    which = books.over(source.connection_id)
+    if source.form == BillForm.BANK:
+        which = f"({which} OR {books.BY_TRANSFER})"
     payments = _rows(
         f"""
         SELECT p.id, p.number, p.order_id, p.captured_amount, p.captured_at, p.captured_amount FROM payments_payment p
-        WHERE p.id >= %(payment)s AND p.connection_id = %(link)s AND p.state = '{PaymentState.CAPTURED}'
+        WHERE p.id >= %(payment)s AND {which} AND p.state = '{PaymentState.CAPTURED}'
           AND p.captured_at >= %(start)s AND p.captured_at < %(end)s
           AND NOT {_HAS_MATCH.format(column="payment", alias="p")} AND NOT {_IS_UNREADABLE.format(alias="p")}
         ORDER BY p.id
@@ -50,7 +54,7 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
     refunds = _rows(
         f"""
         SELECT r.id, r.number, r.order_id, -r.amount, moved.at, -r.refunded_amount FROM payments_refund r
-        CROSS JOIN LATERAL (SELECT coalesce(r.succeeded_at, r.created_at) AS at) AS moved
+        CROSS JOIN LATERAL (SELECT coalesce(r.succeeded_at, r.requested_at, r.created_at) AS at) AS moved
         WHERE r.id >= %(refund)s AND r.connection_id = %(link)s
           AND r.state IN ('{RefundState.SUCCEEDED}', '{RefundState.REQUESTED}')
           AND moved.at >= %(start)s AND moved.at < %(end)s

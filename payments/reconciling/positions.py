@@ -14,7 +14,7 @@ from django.db import connection
 from oms.common.copying import array
 from payments.ledger import posting
 from payments.ledger.chart import HELD_OVER, Code
-from payments.models import FUND_FORMS, BillForm, EntryKind, LedgerLine, Outcome, Resolution, RowKind
+from payments.models import FUND_FORMS, BillForm, BillRowKind, EntryKind, LedgerLine, Outcome, Resolution
 
 # (account, party) → fen, positive in debit.
 Lines = Mapping[tuple[Code, str], int]
@@ -77,7 +77,7 @@ def _fill(lines: dict[tuple[Code, str], int], match: Matched) -> None:
         return
     if match.form in FUND_FORMS:
         lines[holder] += amount
-        lines[(Code.BANK, "") if match.kind == RowKind.WITHDRAWAL else unexplained] -= amount
+        lines[(Code.BANK, "") if match.kind == BillRowKind.WITHDRAWAL else unexplained] -= amount
         return
     if match.form == BillForm.BANK:
         known = {
@@ -169,7 +169,7 @@ def _kind(match: Matched) -> EntryKind:
         return EntryKind.WRITTEN_OFF
     if match.entry_count:
         return EntryKind.EXPLAINED
-    if match.kind == RowKind.WITHDRAWAL:
+    if match.kind == BillRowKind.WITHDRAWAL:
         return EntryKind.WITHDRAWN
     if match.outcome == Outcome.CARRIER_PAYMENT:
         return EntryKind.CARRIAGE_PAID

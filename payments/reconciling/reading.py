@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from payments.models import BillForm, BillSource, RowKind
+from payments.models import BillForm, BillRowKind, BillSource
 from payments.reconciling.files import RefusedBill, check_size, sheet_of, unpacked
 from payments.reconciling.forms import Frame, Layout, Total, layout_of
 from payments.reconciling.lines import Line, understood
@@ -102,10 +102,12 @@ def _check_totals(layout: Layout, frame: Frame, lines: Sequence[Line]) -> None:
     the same row once; so what is missing must be as many as those that cannot be read."""
     if layout.must_tell_totals and not frame.totals:
         raise RefusedBill(_("The file has no totals at its end: it was cut off."))
-    unread = sum(line.kind == RowKind.MALFORMED for line in lines)
+    unread = sum(line.kind == BillRowKind.MALFORMED for line in lines)
     missing = 0
     for total in frame.totals:
-        values = [value for line in lines if line.kind != RowKind.MALFORMED and (value := total.part(line)) is not None]
+        values = [
+            value for line in lines if line.kind != BillRowKind.MALFORMED and (value := total.part(line)) is not None
+        ]
         lacks = (total.count or 0) - len(values) if total.count is not None else 0
         missing += lacks
         # Without a count nobody knows whether a row that cannot be read belongs to it.

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from oms.common.money import yuan
-from payments.models import SETTLED_OUTCOMES, BillMatch, BillRow, BillSource, Outcome, Resolution, RowKind
+from payments.models import SETTLED_OUTCOMES, BillMatch, BillRow, BillRowKind, BillSource, Outcome, Resolution
 from payments.reconciling import books, days, judging, positions, recording
 from payments.reconciling.books import Held
 from payments.reconciling.lines import Line
@@ -67,7 +67,7 @@ def _fresh(row: BillRow) -> Fresh:
     line = Line(
         row.line,
         (),
-        RowKind(row.kind),
+        BillRowKind(row.kind),
         row.day,
         own_number=row.own_number,
         of_number=row.of_number,

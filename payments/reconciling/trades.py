@@ -7,7 +7,7 @@ ours at all. What names a number that we do not know is nobody's: guessing would
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from payments.models import BillForm, BillSource, Outcome, RowKind
+from payments.models import BillForm, BillRowKind, BillSource, Outcome
 from payments.reconciling import books
 from payments.reconciling.books import Held
 from payments.reconciling.verdicts import Fresh, Verdict, agreed_fee, of, unreadable_or_repeated
@@ -20,8 +20,8 @@ _FINAL = frozenset({"", "SUCCESS"})
 def judge(source: BillSource, rows: Sequence[Fresh]) -> list[Verdict]:
     """What came of each row. A handful of statements, however many rows."""
     verdicts = {row.id: verdict for row in rows if (verdict := unreadable_or_repeated(row))}
-    payments = [row for row in rows if row.id not in verdicts and row.line.kind == RowKind.PAYMENT]
-    refunds = [row for row in rows if row.id not in verdicts and row.line.kind == RowKind.REFUND]
+    payments = [row for row in rows if row.id not in verdicts and row.line.kind == BillRowKind.PAYMENT]
+    refunds = [row for row in rows if row.id not in verdicts and row.line.kind == BillRowKind.REFUND]
     verdicts |= _judge_payments(source, payments) | _judge_refunds(source, refunds)
     return [verdicts[row.id] for row in rows]
 

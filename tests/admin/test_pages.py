@@ -18,16 +18,19 @@ from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
+from oms.common.models import Connection
 from oms.common.secrecy import seal
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
 from oms.merchants.joining import onboarding
-from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
+from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
 from orders.intake import rejecting
+from orders.matching import matches
+from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
@@ -40,6 +43,7 @@ from orders.models import (
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
 from payments.models import Invoice, Payment, Refund
+from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
 
@@ -53,7 +57,8 @@ READ_ONLY = (
     "payments.payment",
     "payments.refund",
     "payments.invoice",
-    "payments.settlement",
+    "payments.statement",
+    "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseorder",
@@ -109,6 +114,15 @@ def world(shop: factories.Shop) -> None:
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    transfer = {"amount": 1, "serial": "B1", "paid_on": now.date(), "actor": STAFF}
+    transfers.enter(shop.place_order().pk, **transfer)
+    link = Connection.objects.filter(protocol="sandbox").first()
+    assert link
+    Client().post(f"/callbacks/{link.code}/", "{}", content_type="application/json")
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),)), actor=STAFF)
+    unknown = shop.body()
+    factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

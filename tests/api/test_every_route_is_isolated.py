@@ -33,6 +33,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "skus": lambda t: {"code": t.shop.sku.code},
     "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
+    "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 

@@ -1,5 +1,6 @@
 """What people do about differences: each with a right of its own, booked, its ticket closed."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -7,11 +8,12 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from oms.common.models import Ticket
-from orders.models import Order
-from payments.models import BillDay, BillMatch, LedgerEntry, Payment, Refund
+from orders.actors import Actor
+from orders.models import ActorKind, Order
+from payments.models import BankTransfer, BillDay, BillMatch, LedgerEntry, Payment, Refund
 from payments.owing import balancing
 from payments.reconciling import importing, refreshing
-from payments.taking import noticing
+from payments.taking import noticing, transfers
 from tests import factories, steps
 from tests.reconciling import world
 from tests.reconciling.test_booking import booked
@@ -231,3 +233,17 @@ def test_the_day_is_closed_once_the_row_that_was_cut_short_came_whole(sources):
     day = BillDay.objects.get(connection__code="alipay")
     assert (day.trade_fen, day.fund_fen, day.difference_fen) == (222012, 208781, 0)
     assert day.closed_at is not None
+
+
+def test_a_transfer_that_a_second_person_approves_is_what_the_bank_has(shop):
+    order = shop.place_order((shop.sku, 1, "560.00"), freight_amount="0.00")
+    assert booked("bank", "B20261120003") == {"1003": "560.00", "2901": "-560.00"}
+    money = {"amount": Decimal("560.00"), "serial": "B20261120003", "paid_on": date(2026, 11, 23)}
+    transfers.enter(order.pk, scan=transfers.Scan(b"%PDF-1", "application/pdf"), actor=steps.STAFF, **money)
+    transfers.approve(BankTransfer.objects.get().pk, actor=Actor(ActorKind.STAFF, "wang"))
+
+    refreshing.refresh()
+
+    assert match_of("B20261120003").resolution == "by_itself"
+    assert booked("bank", "B20261120003") == {}
+    assert world.broken() == []

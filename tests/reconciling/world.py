@@ -118,7 +118,7 @@ def _load_money(order: Order, row: dict[str, str], link: Connection) -> None:
     done = {"refunded_amount": Decimal(row["amount"]), "succeeded_at": at} if state == "succeeded" else {}
     Refund.objects.bulk_create([Refund(payment=payment, reason="returned", **{**common, "state": "intended"})])
     refund = Refund.objects.get(number=row["number"])
-    Refund.objects.filter(pk=refund.pk).update(state="requested", created_at=at)
+    Refund.objects.filter(pk=refund.pk).update(state="requested", requested_at=at)
     if done:
         Refund.objects.filter(pk=refund.pk).update(state="succeeded", **done)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from payments.models import BillForm, BillSource, RowKind
+from payments.models import BillForm, BillRowKind, BillSource
 from payments.reconciling.files import Cells, RefusedBill, Sheet
 from payments.reconciling.forms import Frame, Layout, Total
 from payments.reconciling.lines import Line, Malformed, Row, moment_of
@@ -69,8 +69,8 @@ class _Trade(_Alipay):
     day_column = "完成时间"
     number_columns = ("退款批次号/请求号", "商户订单号", "支付宝交易号")
     totals = {
-        "交易": lambda line: line.amount if line.kind == RowKind.PAYMENT else None,
-        "退款": lambda line: abs(line.amount) if line.kind == RowKind.REFUND else None,
+        "交易": lambda line: line.amount if line.kind == BillRowKind.PAYMENT else None,
+        "退款": lambda line: abs(line.amount) if line.kind == BillRowKind.REFUND else None,
     }
 
     def read(self, row: Row) -> Line:
@@ -88,7 +88,7 @@ class _Trade(_Alipay):
         return Line(
             row.line,
             row.cells,
-            RowKind.REFUND if of_refund else RowKind.PAYMENT,
+            BillRowKind.REFUND if of_refund else BillRowKind.PAYMENT,
             day=at.date(),
             own_number=row.needed("退款批次号/请求号") if of_refund else payment,
             of_number=payment if of_refund else "",
@@ -140,16 +140,16 @@ def kind_of(
     refunds: Sequence[str],
     fees: Sequence[str],
     withdrawals: Sequence[str],
-) -> RowKind:
+) -> BillRowKind:
     """What an account's movement of this name is."""
     kinds = {
-        RowKind.FEE: fees,
-        RowKind.REFUND: refunds,
-        RowKind.PAYMENT: payments,
+        BillRowKind.FEE: fees,
+        BillRowKind.REFUND: refunds,
+        BillRowKind.PAYMENT: payments,
     }
     if any(name in word for name in withdrawals):
-        return RowKind.WITHDRAWAL
-    return next((kind for kind, names in kinds.items() if word in names), RowKind.OTHER)
+        return BillRowKind.WITHDRAWAL
+    return next((kind for kind, names in kinds.items() if word in names), BillRowKind.OTHER)
 
 
 def layout(form: BillForm, _source: BillSource) -> Layout:

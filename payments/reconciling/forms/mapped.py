@@ -19,7 +19,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from payments.models import BillForm, BillSource, RowKind
+from payments.models import BillForm, BillRowKind, BillSource
 from payments.reconciling.files import Cells, RefusedBill, Sheet
 from payments.reconciling.forms import Frame, Layout, Total
 from payments.reconciling.lines import Line, Malformed, Row, moment_of
@@ -210,7 +210,7 @@ class _Mapped(Layout):
         return Line(
             row.line,
             row.cells,
-            RowKind.PAYMENT if income else RowKind.REFUND,
+            BillRowKind.PAYMENT if income else BillRowKind.REFUND,
             day=at.date(),
             own_number=serial,
             transaction_number=serial,
@@ -233,7 +233,7 @@ class _Mapped(Layout):
         return Line(
             row.line,
             row.cells,
-            RowKind.PAYMENT if amount >= 0 else RowKind.REFUND,
+            BillRowKind.PAYMENT if amount >= 0 else BillRowKind.REFUND,
             day=day.date(),
             own_number=row.needed(self.number_columns[0]),
             of_number=row.text(names["order"]),

@@ -4,7 +4,7 @@ from decimal import Decimal, InvalidOperation
 
 from django.utils.translation import gettext as _
 
-from payments.models import BillForm, BillSource, RowKind
+from payments.models import BillForm, BillRowKind, BillSource
 from payments.reconciling.files import RefusedBill, Sheet, bare
 from payments.reconciling.forms import Frame, Layout, Total
 from payments.reconciling.forms.alipay import kind_of
@@ -14,11 +14,11 @@ _INCOME, _EXPENSE = "收入", "支出"
 
 
 def _amount(line: Line) -> Decimal | None:
-    return line.amount if line.kind == RowKind.PAYMENT else None
+    return line.amount if line.kind == BillRowKind.PAYMENT else None
 
 
 def _refund(line: Line) -> Decimal | None:
-    return -line.amount if line.kind == RowKind.REFUND else None
+    return -line.amount if line.kind == BillRowKind.REFUND else None
 
 
 class _WeChat(Layout):
@@ -59,7 +59,7 @@ class _Trade(_WeChat):
 
     def allows_earlier(self, line: Line) -> bool:
         """The time of a refund is when it was taken in; it is billed when it succeeded."""
-        return line.kind == RowKind.REFUND
+        return line.kind == BillRowKind.REFUND
 
     def totals(self, told: dict[str, Decimal]) -> list[Total]:
         """See _WeChat."""
@@ -82,7 +82,7 @@ class _Trade(_WeChat):
         return Line(
             row.line,
             row.cells,
-            RowKind.REFUND if of_refund else RowKind.PAYMENT,
+            BillRowKind.REFUND if of_refund else BillRowKind.PAYMENT,
             day=at.date(),
             own_number=row.needed("商户退款单号") if of_refund else payment,
             of_number=payment if of_refund else "",
