@@ -16,7 +16,7 @@ from payments.reconciling.files import RefusedBill
 from tests import factories
 from tests.reconciling import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 TRADE, FUND = "alipay-trade-20261123.csv", "alipay-fund-20261123.csv"
 WECHAT, FLOW = "wechat-trade-20261123.csv", "wechat-fundflow-20261123.csv"
 COD, BANK = "cod-remittance-jd-20261123.csv", "bank-statement-20261123.csv"
@@ -170,6 +170,7 @@ def _client(client, *rights: str):
     user = factories.UserFactory()
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client.force_login(user)
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
     return client
 
 

@@ -18,7 +18,7 @@ from tests import factories, steps
 from tests.reconciling import world
 from tests.reconciling.test_booking import booked
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 ALL = ("view_billmatch", "tie_billmatch", "accept_fee_billmatch", "write_off_billmatch", "note_billmatch")
 
 
@@ -36,6 +36,7 @@ def _client(client, *rights: str):
     user = factories.UserFactory()
     user.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client.force_login(user)
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
     return client
 
 
