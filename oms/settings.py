@@ -337,6 +337,8 @@ WEBHOOKS_DISABLE_AFTER_DAYS = env.int("OMS_WEBHOOKS_DISABLE_AFTER_DAYS", default
 WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 # What an imported file may have, and for how long the files of finished jobs are kept.
 IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
+# A bill of a provider with all payments of a day is larger than what people put together by hand.
+BILL_MAX_BYTES = env.int("OMS_BILL_MAX_MB", default=60) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
 # How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else
@@ -372,6 +374,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

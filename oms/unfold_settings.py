@@ -107,6 +107,10 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Commission terms"), "percent", "payments.commissionterm"),
                     _list(_("Ledger"), "menu_book", "payments.ledgerentry"),
                     _list(_("Accounts"), "account_tree", "payments.account"),
+                    _list(_("Reconciliation"), "balance", "payments.billday"),
+                    _list(_("Differences"), "difference", "payments.billmatch"),
+                    _list(_("Bills"), "request_quote", "payments.bill"),
+                    _list(_("Sources of bills"), "source", "payments.billsource"),
                 ],
             },
             {

@@ -31,6 +31,8 @@ from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its 
 from payments.ledger.account_of_order import account_of
 from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, RefundGrant, SettlementRow
 from payments.owing import paying_out, retrying, sending
+from payments.reconciling import match_pages  # noqa: F401 - registers its pages
+from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
 from payments.taking import links
 

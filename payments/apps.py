@@ -16,11 +16,13 @@ class PaymentsConfig(AppConfig):
         """Make the protocols of payment providers known, and have the ledger ready after migrations."""
         import payments.providers.alipay.notices
         import payments.providers.wechat.notices  # noqa: F401
+        from payments.reconciling import troubles  # noqa: F401 - it registers what people look at
 
         post_migrate.connect(_prepare_ledger, sender=self)
 
 
 def _prepare_ledger(using: str, **_: object) -> None:
+    from oms.common.postgresql.appending import append_only
     from payments.ledger import chart, posting
     from payments.statements import closing
 
@@ -29,4 +31,5 @@ def _prepare_ledger(using: str, **_: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(posting.trigger_sql())
             cursor.execute(closing.trigger_sql())
+            cursor.execute(append_only("payments_billrow"))
         chart.install_default_accounts()

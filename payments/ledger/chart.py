@@ -32,6 +32,7 @@ class Code(StrEnum):
     CARRIAGE = "5004"
     COD_FEES = "5005"
     COMPENSATION = "5006"
+    WRITTEN_OFF = "6001"
 
 
 _ACCOUNTS = (
@@ -59,7 +60,12 @@ _ACCOUNTS = (
     (Code.CARRIAGE, "运费成本", "Carriage", Side.DEBIT),
     (Code.COD_FEES, "COD 手续费", "Fees for cash on delivery", Side.DEBIT),
     (Code.COMPENSATION, "售后补偿", "Compensation after sale", Side.DEBIT),
+    (Code.WRITTEN_OFF, "差异核销", "Differences written off", Side.DEBIT),
 )
+
+# Where money lies that came over a connection of this protocol, until it reaches the bank; other protocols:
+# `Code.OTHER_PROVIDERS`.
+HELD_OVER = {"alipay": Code.ALIPAY, "wechat": Code.WECHAT, "offline": Code.BANK}
 
 
 def install_default_accounts() -> None:

@@ -10,7 +10,7 @@ from orders.models import ChargeCause, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN, ChargeComponent
 from orders.models.charge import KEPT as NOT_GIVEN_BACK
-from payments.ledger.chart import Code
+from payments.ledger.chart import HELD_OVER, Code
 from payments.models import EntryKind, Means, PaymentState, RefundState, RowKind
 from payments.owing.owed import RESERVED
 from payments.taking.judging import PAID_BY_HAND
@@ -25,7 +25,7 @@ def _fen(amount: str) -> str:
 # Where the money of a payment `p`, over a connection `c`, lies until it reaches the bank.
 _HELD = f"""(CASE p.means WHEN '{Means.CASH}' THEN '{Code.CARRIERS}' WHEN '{Means.EXTERNAL}' THEN '{Code.MERCHANTS_OWN}'
     WHEN '{Means.OFFLINE}' THEN '{Code.BANK}'
-    ELSE CASE c.protocol WHEN 'alipay' THEN '{Code.ALIPAY}' WHEN 'wechat' THEN '{Code.WECHAT}'
+    ELSE CASE c.protocol {" ".join(f"WHEN '{protocol}' THEN '{code}'" for protocol, code in HELD_OVER.items())}
         ELSE '{Code.OTHER_PROVIDERS}' END END)"""
 _HOLDER = f"""(CASE WHEN p.means = '{Means.EXTERNAL}' THEN 'merchant:' || (
         SELECT h.merchant_id FROM orders_order o JOIN merchants_channel h ON h.id = o.channel_id

@@ -1,5 +1,20 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.bill import (
+    FUND_FORMS,
+    MAPPED_FORMS,
+    SETTLED_OUTCOMES,
+    TRADE_FORMS,
+    Bill,
+    BillDay,
+    BillForm,
+    BillMatch,
+    BillRow,
+    BillRowKind,
+    BillSource,
+    Outcome,
+    Resolution,
+)
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -18,10 +33,21 @@ from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "FUND_FORMS",
+    "MAPPED_FORMS",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "SETTLED_OUTCOMES",
+    "TRADE_FORMS",
     "Account",
     "BankTransfer",
+    "Bill",
+    "BillDay",
+    "BillForm",
+    "BillMatch",
+    "BillRow",
+    "BillRowKind",
+    "BillSource",
     "CommissionTerm",
     "EntryKind",
     "GrantKind",
@@ -34,6 +60,7 @@ __all__ = [
     "LedgerLine",
     "Means",
     "NoticeKind",
+    "Outcome",
     "Payment",
     "PaymentState",
     "Period",
@@ -42,6 +69,7 @@ __all__ = [
     "RefundGrantLine",
     "RefundReason",
     "RefundState",
+    "Resolution",
     "RowKind",
     "SettlementRow",
     "Side",

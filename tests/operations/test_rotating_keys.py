@@ -29,6 +29,8 @@ from orders.changing import readdressing
 from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
+from payments.models import BillSource
+from payments.reconciling import importing
 from payments.taking import transfers
 from tests import factories, steps
 from tests.api import samples
@@ -51,6 +53,7 @@ SEALERS = {
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
+    "payments/reconciling/importing.py": ["payments_bill.content"],
 }
 COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)
 
@@ -80,6 +83,9 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
     facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    source = BillSource.objects.create(connection=link, form="cod")
+    bill = "返款日期,运单号,代收金额,手续费\n2026-11-23,W1,1.00,0.10\n合计,,1.00,0.10\n".encode()
+    importing.import_bill(source.pk, bill, file_name="cod.csv", by="li")
     scan = transfers.Scan(b"%PDF-1", "application/pdf")
     money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
     transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
