@@ -3,12 +3,17 @@
 from inventory.models import DemandKind, StockMovement, StorageClass
 from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState
 from logistics.warehouses.moving import SUB_ORDERS_AT
+from logistics.warehouses.notices import Notice
+from logistics.warehouses.trouble import CONTRADICTION
 from oms.common.invariants import Invariant
+from oms.common.models import FactState, Topic
 from oms.common.states import listed
 from orders.models import SubOrderState
 from orders.models.sub_order import ARRIVED, IN_WAREHOUSE, LEFT_WAREHOUSE
 
 _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIPPED
+_AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
+_HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
 _IN_HAND = (*IN_WAREHOUSE, SubOrderState.PACKED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
@@ -143,6 +148,61 @@ INVARIANTS = (
            OR (l.units > 0 AND w.state NOT IN ('{_SHIPPED}', '{_PARTLY}'))
            OR (w.state = '{_SHIPPED}' AND w.is_current AND w.stop_requested_at IS NOT NULL
                AND w.stop_answer <> '{StopAnswer.REFUSED}' AND l.all_left)
+        """,
+    ),
+    Invariant(
+        "what_warehouses_told_is_known",
+        "A settled fact of a warehouse is of a warehouse order that went over its connection; one of which the"
+        " warehouse said that it left, did.",
+        f"""
+        SELECT f.id, f.kind, f.subject, f.state, w.state AS held FROM common_inboundfact f
+        LEFT JOIN logistics_warehouseorder w ON w.number = f.subject AND w.connection_id = f.connection_id
+        WHERE f.topic = '{Topic.WAREHOUSE}' AND f.state IN ({listed(_HEARD)})
+          AND (w.id IS NULL OR (f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'))
+        """,
+    ),
+    Invariant(
+        "warehouse_orders_are_where_they_were_told_to_be",
+        "A warehouse order in a warehouse's hands is there because that warehouse said something of it.",
+        f"""
+        SELECT w.number, w.state FROM logistics_warehouseorder w
+        WHERE w.state IN ({listed(_AT_WORK)}) AND NOT EXISTS (
+            SELECT FROM common_inboundfact f WHERE f.subject = w.number AND f.connection_id = w.connection_id)
+        """,
+    ),
+    Invariant(
+        "who_refused_is_not_asked_again",
+        "A sub-order does not go to a warehouse again that refused it.",
+        f"""
+        SELECT again.number, again.warehouse_id FROM logistics_warehouseorder w
+        JOIN logistics_warehouseorder again
+          ON again.sub_order_id = w.sub_order_id AND again.warehouse_id = w.warehouse_id AND again.id > w.id
+        WHERE w.state = '{WarehouseOrderState.REFUSED}'
+        """,
+    ),
+    Invariant(
+        "contradictions_of_warehouses_have_a_ticket",
+        "A person was told of every fact that contradicts a warehouse order, and of what went on though it was given"
+        " up.",
+        f"""
+        SELECT w.number, w.state FROM logistics_warehouseorder w
+        WHERE ((NOT w.is_current AND w.state IN ({listed([WarehouseOrderState.PACKED, _PARTLY, _SHIPPED])}))
+            OR EXISTS (
+                SELECT FROM common_inboundfact f
+                WHERE f.subject = w.number AND f.connection_id = w.connection_id AND f.topic = '{Topic.WAREHOUSE}'
+                  AND f.state = '{FactState.CONTRADICTED}'))
+          AND NOT EXISTS (
+            SELECT FROM common_ticket t WHERE t.kind = '{CONTRADICTION.code}' AND t.subject_id = w.id)
+        """,
+    ),
+    Invariant(
+        "stops_were_refused_by_the_warehouse",
+        "A warehouse order could not be stopped only where its warehouse said so, or because it left.",
+        f"""
+        SELECT w.number, w.state FROM logistics_warehouseorder w
+        WHERE w.stop_answer = '{StopAnswer.REFUSED}' AND w.state <> '{_SHIPPED}' AND NOT EXISTS (
+            SELECT FROM common_inboundfact f WHERE f.subject = w.number AND f.connection_id = w.connection_id
+              AND f.kind = '{Notice.NOT_STOPPED}')
         """,
     ),
     Invariant(

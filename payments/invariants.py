@@ -152,6 +152,41 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "what_went_back_was_told",
+        "A refund that succeeded names the fact that says so, and gave back what was told: not more than all facts say,"
+        " and less than that fact only where its payment had no more.",
+        f"""
+        SELECT r.number, r.refunded_amount, f.body->>'amount' FROM payments_refund r
+        LEFT JOIN common_inboundfact f ON f.id = r.fact_id
+        WHERE r.state = '{RefundState.SUCCEEDED}' AND (
+            (f.subject, f.kind) IS DISTINCT FROM (r.number, '{NoticeKind.REFUNDED}')
+            OR r.refunded_amount > (SELECT sum((t.body->>'amount')::numeric) FROM common_inboundfact t
+                                    WHERE t.subject = r.number AND t.kind = '{NoticeKind.REFUNDED}')
+            OR (r.refunded_amount < (f.body->>'amount')::numeric
+                AND (SELECT sum(o.refunded_amount) FROM payments_refund o WHERE o.payment_id = r.payment_id)
+                    < (SELECT p.captured_amount FROM payments_payment p WHERE p.id = r.payment_id)))
+        """,
+    ),
+    Invariant(
+        "settled_facts_about_money_name_what_we_know",
+        "A fact about money that nobody has, waits or was discarded by a person.",
+        f"""
+        SELECT f.id, f.kind, f.subject, f.state FROM common_inboundfact f
+        WHERE f.topic = '{Topic.PAYMENT}' AND f.state NOT IN ('{FactState.PENDING}', '{FactState.DISCARDED}')
+          AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.number = f.subject)
+          AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.number = f.subject)
+        """,
+    ),
+    Invariant(
+        "nothing_is_to_come_of_orders_that_are_over",
+        "No order that is over, whose books are not due, is paid on delivery still.",
+        f"""
+        SELECT o.number, o.state, o.payment_state FROM orders_order o
+        WHERE o.state IN ({listed(OVER)}) AND o.payment_state = '{OrderPaymentState.ON_DELIVERY}'
+          AND o.owed_changed_since IS NULL AND NOT o.is_historical
+        """,
+    ),
+    Invariant(
         "contradictions_about_money_have_a_ticket",
         "A person was told of every fact that contradicts a payment or refund.",
         f"""

@@ -130,6 +130,11 @@ class Course:
         return APPLIED
 
     def _stop(self, report: Report) -> Verdict:
+        if self.is_current and self.state == S.SHIPPED:
+            if self.is_asked_to_stop:
+                # That it left answered the question, also where both are told at once.
+                self._answer(StopAnswer.REFUSED, "")
+            return self._contradict("stopped_after_left")
         if self.is_asked_to_stop:
             self._answer(StopAnswer.GRANTED, report.text)
             is_wanted = True
@@ -141,8 +146,6 @@ class Course:
             if self.state in NOT_GONE:
                 self.state = S.CANCELLED
             return APPLIED
-        if self.state == S.SHIPPED:
-            return self._contradict("stopped_after_left")
         if self.state == S.PARTLY_SHIPPED:
             self.state, self.is_final, self.drops_rest = S.SHIPPED, True, is_wanted
             return APPLIED

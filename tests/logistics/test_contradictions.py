@@ -166,6 +166,21 @@ def test_what_left_before_the_answer_answers_the_question_itself(shop, sub_order
     assert steps.broken_invariants() == []
 
 
+def test_what_left_cannot_be_stopped_though_both_are_told_at_once(shop, sub_order):
+    """The question was left as granted, with the sub-order on its way."""
+    cancel_order(sub_order.order_id, reason="changed mind", actor=steps.STAFF)
+    factories.run(stopping.pass_on)
+
+    steps.warehouse_says(sub_order, "shipped", "stopped")
+
+    sub_order = steps.fresh(sub_order)
+    assert (sub_order.state, sub_order.cancel_requested_at, sub_order.order.open_holds) == ("shipped", None, 0)
+    assert steps.work_of(sub_order).stop_answer == "refused"
+    assert outcomes()[-2:] == [(FactState.APPLIED, ""), (FactState.CONTRADICTED, "stopped_after_left")]
+    assert steps.tickets() == [("warehouse_contradicts", "stopped_after_left")]
+    assert steps.broken_invariants() == []
+
+
 @pytest.mark.parametrize("late", ["accepted", "picking", "packed", "shipped"])
 def test_a_late_notice_of_the_first_warehouse_moves_only_its_own_warehouse_order(shop, sub_order, late):
     """It moved the second one's work."""
