@@ -58,6 +58,10 @@ class Region(models.Model):
         return f"{self.province}{city}{self.district}"
 
 
+# The code of the SKU that stands for goods nobody has named yet: one for each merchant, and never a real SKU's.
+UNKNOWN_GOODS = "?"
+
+
 class SkuQuerySet(models.QuerySet["Sku"]):
     """Named queries over SKUs."""
 
@@ -66,8 +70,20 @@ class SkuQuerySet(models.QuerySet["Sku"]):
         return self.filter(merchant=merchant)
 
 
+class SkuManager(models.Manager["Sku"]):
+    """Real SKUs only: what stands for goods that nobody has named yet is listed and offered nowhere."""
+
+    def get_queryset(self) -> models.QuerySet["Sku"]:
+        """All but the placeholders."""
+        return super().get_queryset().exclude(code=UNKNOWN_GOODS)
+
+
 class Sku(Versioned):
-    """A sellable article of one merchant. A list price of 0 means that none is known."""
+    """A sellable article of one merchant. A list price of 0 means that none is known.
+
+    `UNKNOWN_GOODS` is no article: lines of orders point to it while nobody has said what a caller's code stands for. It
+    is in none of `objects`; only the rows that point to it lead there.
+    """
 
     merchant = models.ForeignKey(Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="skus")
     code = models.CharField(_("code"), max_length=64)
@@ -88,7 +104,7 @@ class Sku(Versioned):
     )
     is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
 
-    objects = SkuQuerySet.as_manager()
+    objects = SkuManager.from_queryset(SkuQuerySet)()
 
     class Meta:
         verbose_name = _("SKU")
@@ -101,10 +117,18 @@ class Sku(Versioned):
             ),
             models.CheckConstraint(condition=Q(list_price__gte=0), name="sku_list_price_is_not_negative"),
             models.CheckConstraint(condition=Q(floor_price__gte=0), name="sku_floor_price_is_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(code=UNKNOWN_GOODS) | Q(is_active=False), name="sku_placeholder_is_not_sold"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it only stands for goods that nobody has named yet."""
+        return self.code == UNKNOWN_GOODS
 
 
 class Warehouse(models.Model):

@@ -73,13 +73,13 @@ def reserve(
     for group, wanted in by_group.items():
         if group in outdated:
             continue
-        for i, demand in enumerate(wanted):
-            left = available.get(demand.stock_id, 0) - demand.quantity
+        for i, (_group, _demand_id, stock_id, quantity) in enumerate(wanted):
+            left = available.get(stock_id, 0) - quantity
             if left < 0:
                 for taken in wanted[:i]:
                     available[taken.stock_id] += taken.quantity
                 break
-            available[demand.stock_id] = left
+            available[stock_id] = left
         else:
             served.add(group)
             granted += wanted
@@ -89,6 +89,7 @@ def reserve(
 
 
 def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:
+    _groups, demand_ids, stock_ids, quantities = zip(*granted, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -107,9 +108,9 @@ def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str)
             WHERE s.id = w.stock_id
             """,
             {
-                "stock": array(demand.stock_id for demand in granted),
-                "demand": array(demand.demand_id for demand in granted),
-                "units": array(demand.quantity for demand in granted),
+                "stock": array(stock_ids),
+                "demand": array(demand_ids),
+                "units": array(quantities),
                 "kind": kind.value,
                 "actor": actor,
             },

@@ -12,7 +12,10 @@ from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
 
-from inventory.models import Region, StorageClass, Warehouse
+from django.db import connection
+
+from inventory.models import StorageClass, Warehouse
+from oms.common.copying import text_array
 
 EARTH_RADIUS_KM = 6371.0
 # Groups of warehouses are tried exhaustively among this many candidates: the nearest that have anything of it, and
@@ -84,6 +87,35 @@ def distance_km(longitude: float, latitude: float, other_longitude: float, other
     return 2 * EARTH_RADIUS_KM * asin(sqrt(a))
 
 
+class _Place(NamedTuple):
+    """Where a warehouse is, in degrees."""
+
+    warehouse_id: int
+    code: str
+    longitude: float
+    latitude: float
+
+
+class _Destination(NamedTuple):
+    """A region, and the point that stands for it, in degrees."""
+
+    province: str
+    longitude: float
+    latitude: float
+
+
+@lru_cache(maxsize=1 << 14)
+def _nearest_first(places: tuple[_Place, ...], longitude: float, latitude: float) -> tuple[Candidate, ...]:
+    """Candidates for a destination. Goods go from the same places to the same ones again and again."""
+    found = [
+        Candidate(
+            place.warehouse_id, place.code, round(distance_km(place.longitude, place.latitude, longitude, latitude))
+        )
+        for place in places
+    ]
+    return tuple(sorted(found, key=lambda candidate: (candidate.km, candidate.code)))
+
+
 class Routes:
     """The candidates for goods of a merchant and class that go to a region; warehouses are read once.
 
@@ -92,51 +124,54 @@ class Routes:
 
     def __init__(self) -> None:
         self._warehouses = list(Warehouse.objects.filter(is_active=True).order_by("code"))
-        self._regions: dict[str, Region] = {}
-        self._senders: dict[tuple[int, str, str], list[Warehouse]] = {}
-        self._known: dict[tuple[int, str, str | None], list[Candidate]] = {}
-        self.codes = {warehouse.pk: warehouse.code for warehouse in self._warehouses}
+        self._destinations: dict[str, _Destination] = {}
+        self._senders: dict[tuple[int, str], list[Warehouse]] = {}
+        self._places: dict[tuple[int, str, str], tuple[_Place, ...]] = {}
 
     def prepare(self, region_codes: set[str | None]) -> None:
         """Read the regions that will be asked about."""
-        missing = region_codes - self._regions.keys() - {None}
-        if missing:
-            self._regions.update(Region.objects.in_bulk(missing))
-
-    def candidates(self, merchant_id: int, storage_class: str, region_code: str | None) -> list[Candidate]:
-        """Warehouses that may send, nearest first. The region must have been prepared."""
-        key = (merchant_id, storage_class, region_code)
-        found = self._known.get(key)
-        if found is None:
-            # Virtual goods may go to nowhere in particular: every place is equally near.
-            region = self._regions[region_code] if region_code is not None else None
-            found = sorted(
-                (
-                    Candidate(warehouse.pk, warehouse.code, self._km(warehouse, region) if region else 0)
-                    for warehouse in self._serving(merchant_id, storage_class, region.province if region else "")
-                ),
-                key=lambda candidate: (candidate.km, candidate.code),
+        missing = region_codes - self._destinations.keys() - {None}
+        if not missing:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT code, province, longitude, latitude FROM inventory_region WHERE code = ANY(%s::text[])",
+                [text_array(missing)],
             )
-            self._known[key] = found
+            self._destinations.update((code, _Destination(*where)) for code, *where in cursor.fetchall())
+
+    def candidates(self, merchant_id: int, storage_class: str, region_code: str | None) -> Sequence[Candidate]:
+        """Warehouses that may send, nearest first. The region must have been prepared."""
+        if region_code is None:
+            # Virtual goods may go to nowhere in particular: every place is equally near.
+            places = self._serving(merchant_id, storage_class, "")
+            return [Candidate(place.warehouse_id, place.code, 0) for place in places]
+        province, longitude, latitude = self._destinations[region_code]
+        return _nearest_first(self._serving(merchant_id, storage_class, province), longitude, latitude)
+
+    def _serving(self, merchant_id: int, storage_class: str, province: str) -> tuple[_Place, ...]:
+        key = (merchant_id, storage_class, province)
+        found = self._places.get(key)
+        if found is None:
+            senders = self._storing(merchant_id, storage_class)
+            found = self._places[key] = tuple(
+                [
+                    _Place(one.pk, one.code, one.longitude, one.latitude)
+                    for one in senders
+                    if not one.serves or province in one.serves
+                ]
+            )
         return found
 
-    def _serving(self, merchant_id: int, storage_class: str, province: str) -> list[Warehouse]:
-        key = (merchant_id, storage_class, province)
+    def _storing(self, merchant_id: int, storage_class: str) -> list[Warehouse]:
+        key = (merchant_id, storage_class)
         if key not in self._senders:
-            self._senders[key] = [
-                warehouse
-                for warehouse in self._warehouses
-                if _may_send(warehouse, merchant_id, storage_class, province)
-            ]
+            self._senders[key] = [one for one in self._warehouses if _may_send(one, merchant_id, storage_class)]
         return self._senders[key]
 
-    @staticmethod
-    def _km(warehouse: Warehouse, region: Region) -> int:
-        return round(distance_km(warehouse.longitude, warehouse.latitude, region.longitude, region.latitude))
 
-
-def _may_send(warehouse: Warehouse, merchant_id: int, storage_class: str, province: str) -> bool:
-    if storage_class not in warehouse.storage_classes or (warehouse.serves and province not in warehouse.serves):
+def _may_send(warehouse: Warehouse, merchant_id: int, storage_class: str) -> bool:
+    if storage_class not in warehouse.storage_classes:
         return False
     if storage_class == StorageClass.VIRTUAL:
         return warehouse.kind == Warehouse.Kind.VIRTUAL
@@ -150,7 +185,7 @@ def choose(wants: Sequence[Want], candidates: Sequence[Candidate], available: Av
     """Decide who sends what, and take it off `available` (units by warehouse and SKU id)."""
     for i, candidate in enumerate(candidates):
         if _has_all(candidate, wants, available):
-            takes = _take(candidate, {want.line_id: want.quantity for want in wants}, wants, available)
+            takes = _take_all(candidate, wants, available)
             verdicts = ("short",) * i + ("chosen",) + ("farther",) * (len(candidates) - i - 1)
             why = tuple([(c.code, c.km, verdict) for c, verdict in zip(candidates, verdicts, strict=True)])
             return Choice([(candidate, takes)], {}, why)
@@ -178,39 +213,43 @@ def _by_sku(wants: Sequence[Want]) -> dict[int, int]:
 def _choose_several(wants: Sequence[Want], candidates: Sequence[Candidate], available: Available) -> Choice:
     needed = _by_sku(wants)
     near = _useful(needed, candidates, available)
-    can_have = {
-        sku: min(units, sum(available.get((c.warehouse_id, sku), 0) for c in near)) for sku, units in needed.items()
-    }
+    can_have = {sku: min(units, sum([one.has.get(sku, 0) for one in near])) for sku, units in needed.items()}
     short = {sku: units - can_have[sku] for sku, units in needed.items() if units > can_have[sku]}
     open_units = {want.line_id: want.quantity for want in wants}
     parts = []
-    for candidate in _smallest_group(can_have, near, available):
-        takes = _take(candidate, open_units, wants, available)
+    for one in _smallest_group(can_have, near):
+        takes = _take(one.candidate, open_units, wants, available)
         if takes:
-            parts.append((candidate, takes))
+            parts.append((one.candidate, takes))
     chosen = {candidate.code for candidate, _takes in parts}
     why = tuple([(c.code, c.km, "chosen" if c.code in chosen else "short") for c in candidates])
     return Choice(parts, short, why)
 
 
+class _Useful(NamedTuple):
+    """A candidate that has something of what is needed: how many units, by SKU id."""
+
+    candidate: Candidate
+    has: Mapping[int, int]
+
+
 def _useful(
     needed: Mapping[int, int], candidates: Sequence[Candidate], available: Mapping[tuple[int, int], int]
-) -> list[Candidate]:
+) -> list[_Useful]:
     """The nearest candidates that have anything of what is needed, and farther ones that have what those lack."""
-    near: list[Candidate] = []
+    near: list[_Useful] = []
     lacking = dict(needed)
     for candidate in candidates:
-        has = {sku: units for sku in needed if (units := available.get((candidate.warehouse_id, sku), 0)) > 0}
+        warehouse = candidate.warehouse_id
+        has = {sku: units for sku in needed if (units := available.get((warehouse, sku), 0)) > 0}
         if has and (len(near) < NEAREST or any(lacking[sku] > 0 for sku in has)):
-            near.append(candidate)
+            near.append(_Useful(candidate, has))
             for sku, units in has.items():
                 lacking[sku] -= units
     return near
 
 
-def _smallest_group(
-    needed: Mapping[int, int], near: Sequence[Candidate], available: Mapping[tuple[int, int], int]
-) -> Sequence[Candidate]:
+def _smallest_group(needed: Mapping[int, int], near: Sequence[_Useful]) -> Sequence[_Useful]:
     """The fewest, then together nearest, warehouses that have `needed` (units by SKU) between them."""
     if not any(needed.values()):
         return []
@@ -218,13 +257,22 @@ def _smallest_group(
         # Too many groups to try: crumbs of stock are taken as they lie, the nearest first.
         return near
     for size in range(1, len(near) + 1):
-        groups = sorted(combinations(near, size), key=lambda group: sum(c.km for c in group))
-        for group in groups:
-            if all(
-                sum(available.get((c.warehouse_id, sku), 0) for c in group) >= units for sku, units in needed.items()
-            ):
+        for group in sorted(combinations(near, size), key=lambda group: sum([one.candidate.km for one in group])):
+            if _have(group, needed):
                 return group
     return near
+
+
+def _have(group: Sequence[_Useful], needed: Mapping[int, int]) -> bool:
+    return all(sum([one.has.get(sku, 0) for one in group]) >= units for sku, units in needed.items())
+
+
+def _take_all(candidate: Candidate, wants: Sequence[Want], available: Available) -> list[Take]:
+    """Take everything; the warehouse has it."""
+    warehouse = candidate.warehouse_id
+    for _line, sku, quantity in wants:
+        available[warehouse, sku] -= quantity
+    return [Take(*want) for want in wants]
 
 
 def _take(candidate: Candidate, open_units: dict[int, int], wants: Sequence[Want], available: Available) -> list[Take]:

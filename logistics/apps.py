@@ -12,9 +12,11 @@ class LogisticsConfig(AppConfig):
 
     def ready(self) -> None:
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
-        from logistics.carriers import braking, wishing
+        from logistics.carriers import braking, carried, wishing
+        from orders import parcels
         from orders.intake import terms
         from orders.reviewing import holds
 
         holds.register_brake(braking.without_waybill)
         terms.register_carriers(wishing.directory)
+        parcels.register(carried.find)

@@ -30,7 +30,7 @@ from oms.common.work.claiming import MOST_COUNTED
 from oms.figures import StageFigures, TicketFigures, stage_figures, ticket_figures
 from orders import actors
 from orders.admin import order_list
-from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
+from orders.models import Hold, Order, OrderState, SkuMatch, SubOrder, SubOrderState
 
 CAP = 10_000
 KEPT_SECONDS = 15
@@ -61,6 +61,7 @@ class Snapshot:
     tickets: list[TicketFigures] = field(default_factory=list)
     short: int = 0
     held_orders: int = 0
+    codes_to_match: int = 0
 
 
 def take_snapshot() -> Snapshot:
@@ -78,6 +79,7 @@ def take_snapshot() -> Snapshot:
     ]
     snapshot.short = capped_count(SubOrder.objects.filter(state=SubOrderState.BACKORDERED), CAP)
     snapshot.tickets = ticket_figures()
+    snapshot.codes_to_match = capped_count(SkuMatch.objects.waited_for(), CAP)
     # As the list counts to which its figure leads.
     snapshot.held_orders = capped_count(order_list.held(Order.objects.all()), CAP)
     return snapshot
@@ -197,6 +199,15 @@ def _attention(figures: Snapshot, request: HttpRequest, orders: str, alerts: str
         (_("Open alerts"), open_alerts, "danger" if grave else "warning", alerts),
         (_("Sub-orders short of stock"), figures.short, "warning", short),
     ]
+    if figures.codes_to_match:
+        rows.append(
+            (
+                _("Codes to match"),
+                figures.codes_to_match,
+                "warning",
+                reverse("admin:orders_unmatchedcode_changelist"),
+            )
+        )
     return [
         {"label": label, "count": count, "tone": tone if count else "", "link": link}
         for label, count, tone, link in rows

@@ -178,7 +178,7 @@ class OwnOrders(OwnPages):
     def contents(self, order: Order) -> str:
         """What was bought."""
         return _listed(
-            f"{line.sku.code} {line.name} × {line.quantity} · {yuan(line.payable_amount)}"
+            f"{line.sku_code or line.caller_code} {line.name} × {line.quantity} · {yuan(line.payable_amount)}"
             for line in order.lines.select_related("sku")
         )
 

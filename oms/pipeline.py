@@ -13,10 +13,11 @@ from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
+from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
-from payments.taking import expiring, noticing, recording, requesting
+from payments.taking import asking, closing, expiring, noticing, recording, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -36,8 +37,11 @@ PIPELINE = (
     recording.COLLECTED_STAGE,
     requesting.INTEND_STAGE,
     requesting.REQUEST_STAGE,
+    asking.PAYMENT_STAGE,
     noticing.STAGE,
     expiring.STAGE,
+    closing.STAGE,
+    releasing_matched.STAGE,
     deciding.STAGE,
     splitting.STAGE,
     waking.STAGE,
@@ -55,6 +59,7 @@ PIPELINE = (
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,
+    asking.REFUND_STAGE,
     requesting.CHASE_STAGE,
     alerts.STAGE,
     jobs.STAGE,

@@ -5,6 +5,7 @@ over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one'
 """
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import environ
@@ -243,6 +244,8 @@ SPECTACULAR_SETTINGS = {
         "OrderPaymentState": "orders.models.OrderPaymentState",
         "PaymentState": "payments.models.PaymentState",
         "RefundState": "payments.models.RefundState",
+        "GrantState": "payments.models.GrantState",
+        "GrantKind": "payments.models.GrantKind",
         "RejectedOrderState": "orders.models.RejectedOrder.State",
         "StorageClass": "inventory.models.StorageClass",
     },
@@ -281,6 +284,13 @@ PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 
 APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
 if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
     raise ImproperlyConfigured("OMS_APPORTIONMENT_POLICY is neither whole_yuan nor fen.")
+# What refunds leave to the operator, by channel ("" for all): `rechecks_coupon`, whether a coupon is lost below its
+# threshold, and `charges_lost_free_shipping`, whether the freight is charged that free shipping saved.
+RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", default={})
+# Refunds that come of grants go to their providers by themselves up to so much (yuan); above it finance sends them.
+REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
+# The buyer is to have its money after so many days; then a person is called.
+REFUND_DAYS = env.int("OMS_REFUND_DAYS", default=7)
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 # Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
 CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)
@@ -291,6 +301,9 @@ STAGE_SLOTS = env.int("OMS_STAGE_SLOTS", default=2)
 MAX_ATTEMPTS = env.int("OMS_MAX_ATTEMPTS", default=6)
 WAREHOUSE_ADAPTER = env.str("OMS_WAREHOUSE_ADAPTER", default="sandbox")
 # What the first connection to a payment provider speaks, which is made where there is none.
+# Where the world reaches this site: providers tell us there what happened, and links for buyers begin with it. Empty:
+# providers are only asked.
+PUBLIC_URL = env.str("OMS_PUBLIC_URL", default="").rstrip("/")
 PAYMENT_ADAPTER = env.str("OMS_PAYMENT_ADAPTER", default="sandbox")
 
 # What is sealed (`oms.common.secrecy`) is sealed with the first of these and opened with any; several, to change from
@@ -324,6 +337,8 @@ WEBHOOKS_DISABLE_AFTER_DAYS = env.int("OMS_WEBHOOKS_DISABLE_AFTER_DAYS", default
 WEBHOOKS_KEEP_DAYS = env.int("OMS_WEBHOOKS_KEEP_DAYS", default=30)
 # What an imported file may have, and for how long the files of finished jobs are kept.
 IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
+# A bill of a provider with all payments of a day is larger than what people put together by hand.
+BILL_MAX_BYTES = env.int("OMS_BILL_MAX_MB", default=60) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
 # How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else
@@ -359,6 +374,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -15,6 +15,7 @@ from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from payments.reconciling import downloading, refreshing
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,14 @@ def wake_all_backorders() -> None:
 def purge_jobs() -> None:
     """Forget the files of jobs that were over long ago."""
     jobs.purge()
+
+
+@shared_task(name="oms.reconcile", ignore_result=True)
+def reconcile() -> int:
+    """Fetch the bills that are due, and look again at what differed; returns how many files were read."""
+    read = downloading.download_due()
+    refreshing.refresh()
+    return read
 
 
 @shared_task(name="oms.forget_rejected_orders", ignore_result=True)

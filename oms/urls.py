@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from oms import merchant_admin
 from oms.doors import callbacks
+from payments import pay_page
 
 handler500 = "oms.error_pages.server_error"
 
@@ -16,5 +17,6 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("merchant/", merchant_admin.site.urls),
+    path("pay/<str:token>/", pay_page.pay_view, name="pay"),
     path("apply/", include("oms.merchants.joining.apply")),
 ]

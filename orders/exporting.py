@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from inventory.models import StorageClass
+from inventory.models import UNKNOWN_GOODS, StorageClass
 from oms.common.files.exporting import Column, Export, register
 from oms.common.masking import mask_name, mask_phone
 from orders.models import (
@@ -90,7 +90,8 @@ ORDER_LINES = register(
             *_states("order__"),
             Column(_("line"), "position"),
             Column(_("caller's line id"), "external_id"),
-            Column(_("SKU code"), "sku__code"),
+            Column(_("SKU code"), "sku__code", {UNKNOWN_GOODS: ""}),
+            Column(_("caller's code"), "caller_code"),
             Column(_("merchant of the goods"), "sku__merchant__code"),
             Column(_("product"), "name"),
             Column(_("gift"), "is_gift"),

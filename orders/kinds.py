@@ -141,6 +141,23 @@ HOLD_RELEASED = event(
     tone="info",
     icon="lock_open",
 )
+UNMATCHED = event(
+    "unmatched",
+    words.tell_held,
+    ("details",),
+    private=("hold", "reason"),
+    news={"order.held": "Nobody has matched codes of its goods to SKUs: the order may not go on."},
+    tone="danger",
+    icon="question_mark",
+)
+MATCHED = event(
+    "matched",
+    story.tell_matched,
+    ("matches",),
+    news={"order.hold_released": "The codes of its goods were matched."},
+    tone="info",
+    icon="join",
+)
 APPROVED = event(
     "approved",
     _("The review found nothing more to hold; the order may be split."),
@@ -220,6 +237,9 @@ RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
 MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
+METADATA_CHANGED = event(
+    "metadata_changed", _("Metadata was changed: %(keys)s."), ("keys",), tone="muted", icon="label"
+)
 NOTE = event("note", _("Note: %(text)s"), None, private=("text",), tone="muted", icon="edit_note")
 MERCHANT_NOTE = event(
     "merchant_note", _("Note of the merchant: %(text)s"), ("text",), tone="muted", icon="sticky_note_2"

@@ -2,9 +2,11 @@
 
 from django.db import transaction
 
-from oms.common import stuck
+from oms.common import stuck, tickets
+from oms.common.models import TicketResult
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.models import Order, SubOrder
 
 _MODELS: dict[str, type[Order] | type[SubOrder]] = {"order": Order, "sub_order": SubOrder}
@@ -20,5 +22,7 @@ def retry(row_kind: str, row_id: int, *, actor: Actor) -> None:
     model = _MODELS[row_kind]
     row = stuck.lock_marked(model, row_id)
     stuck.give_back(model, row_id, by=actor.name)
+    if row_kind == "sub_order":
+        tickets.close_tickets([RECEIPT_DENIED], [row_id], result=TicketResult.DONE, closed_by=actor.name)
     order_id = row.pk if row_kind == "order" else row.order_id
     timeline.record(order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)

@@ -122,6 +122,16 @@ def tell_marks(data: Data) -> str:
     return gettext("The seller's memo or flag was changed; it has: %(flag)s.") % {"flag": word(flags, data["flag"])}
 
 
+def tell_matched(data: Data) -> str:
+    """What the codes of an order stand for."""
+    matches = joined(
+        gettext("%(code)s is %(goods)s")
+        % {"code": code, "goods": " + ".join(f"{sku} × {units}" for sku, units in parts)}
+        for code, parts in data.get("matches") or []
+    )
+    return gettext("The codes of the goods were matched: %(matches)s.") % {"matches": matches}
+
+
 def tell_shortage(data: Data) -> str:
     """What a sub-order waits for."""
     short = shortage_text(data.get("short"))

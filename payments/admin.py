@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
 
 from oms.common import tickets
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
@@ -23,10 +23,18 @@ from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
 from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order
+from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
-from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, Settlement
-from payments.owing import paying_out, retrying
+from payments import transfer_pages  # noqa: F401 - pages of their own
+from payments.granting import pages
+from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
+from payments.ledger.account_of_order import account_of
+from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, RefundGrant, SettlementRow
+from payments.owing import paying_out, retrying, sending
+from payments.reconciling import match_pages  # noqa: F401 - registers its pages
+from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
+from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
+from payments.taking import links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -59,6 +67,15 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
         raise OmsError(_("This is no part of the order."))
     paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
     return _("The refund is recorded as paid.")
+
+
+@posted("payments.send_refund", pages.RowForm)
+def _send(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Send a granted refund of the order."""
+    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
+        raise OmsError(_("This is no part of the order."))
+    refund = sending.send(data["row"], actor=staff_actor(request))
+    return _("Refund %(number)s is sent.") % {"number": refund.number}
 
 
 def through(payment: Payment) -> str:
@@ -100,6 +117,7 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         site = self.admin_site
         return [
             path("of/<int:order_id>/retry/", site.admin_view(_retry), name="payments_retry"),
+            path("of/<int:order_id>/send/", site.admin_view(_send), name="payments_send"),
             path("of/<int:order_id>/paid-out/", site.admin_view(_paid_out), name="payments_paid_out"),
             *super().get_urls(),
         ]
@@ -112,16 +130,32 @@ class RefundAdmin(RowColumns, KeysetAdmin):
     search_fields = ("number", "order__number")
     search_help_text = gettext_lazy("Refund or order number")
     list_display = (
-        *("number", "order_link", "state_label", "amount", "refunded_amount", "reason", "created_at", "succeeded_at"),
-        "error_text",
+        *("number", "order_link", "state_label", "amount", "refunded_amount", "reason", "created_at", "due_at"),
+        *("succeeded_at", "error_text"),
     )
     list_select_related = ("order",)
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("reason", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
+        ("created_at", RangeDateFilter),
         NeedsPersonFilter,
     )
+    actions = ("send_selected",)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may send what was granted."""
+        return request.user.has_perm("payments.send_refund")
+
+    @action(description=gettext_lazy("Send the selected refunds"), permissions=["send"])
+    def send_selected(self, request: HttpRequest, queryset: QuerySet[Refund]) -> None:
+        """Send each that waits for it."""
+        for refund in queryset.order_by("pk"):
+            try:
+                sending.send(refund.pk, actor=staff_actor(request))
+                messages.success(request, _("Refund %(number)s is sent.") % {"number": refund.number})
+            except OmsError as refusal:
+                messages.error(request, f"{refund.number}: {refusal}")
 
 
 @admin.register(Invoice)
@@ -135,26 +169,6 @@ class InvoiceAdmin(RowColumns, KeysetAdmin):
     list_filter = (("state", ChoicesDropdownFilter),)
 
 
-@admin.register(Settlement)
-class SettlementAdmin(RowColumns, KeysetAdmin):
-    """What merchants are owed."""
-
-    search_fields = ("sub_order__number",)
-    search_help_text = gettext_lazy("Sub-order number")
-    list_display = (
-        "sub_order",
-        "order_link",
-        "merchant",
-        "state_label",
-        "gross_amount",
-        "commission_amount",
-        "net_amount",
-        "due_on",
-    )
-    list_select_related = ("merchant", "sub_order__order")
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
-
-
 # --- The order's page
 
 
@@ -163,20 +177,26 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
     invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
-        Settlement.objects.filter(sub_order__order=order).select_related("merchant", "sub_order").order_by("id")
+        SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
+    charges = list(OrderCharge.objects.filter(order=order).select_related("sub_order").order_by("id"))
+    grants = list(RefundGrant.objects.filter(order=order).select_related("reason").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
     refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
+        "account": account_of(charges, payments, refunds, payment_state=order.payment_state),
         "payments": [{"row": payment, "through": through(payment)} for payment in payments],
+        "order_id": order.pk,
         "refunds": refunds,
+        "grants": grants,
         "facts": list(_facts([row.number for row in rows])),
         "invoices": invoices,
         "settlements": settlements,
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
+        "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
         "remarks": list(_remarks(payments, refunds)),
     }
 

@@ -7,20 +7,29 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PaymentsConfig(AppConfig):
-    """Names the app in the admin, and keeps the chart of accounts and the ledger's triggers in step."""
+    """Names the app in the admin, and keeps the chart of accounts and the money's triggers in step."""
 
     name = "payments"
     verbose_name = _("Payments")
 
     def ready(self) -> None:
+        """Make the protocols of payment providers known, and have the ledger ready after migrations."""
+        import payments.providers.alipay.notices
+        import payments.providers.wechat.notices  # noqa: F401
+        from payments.reconciling import troubles  # noqa: F401 - it registers what people look at
+
         post_migrate.connect(_prepare_ledger, sender=self)
 
 
 def _prepare_ledger(using: str, **_: object) -> None:
+    from oms.common.postgresql.appending import append_only
     from payments.ledger import chart, posting
+    from payments.statements import closing
 
     connection = connections[using]
-    if {"payments_account", "payments_ledgerline"} <= set(connection.introspection.table_names()):
+    if {"payments_account", "payments_settlementrow"} <= set(connection.introspection.table_names()):
         with connection.cursor() as cursor:
             cursor.execute(posting.trigger_sql())
+            cursor.execute(closing.trigger_sql())
+            cursor.execute(append_only("payments_billrow"))
         chart.install_default_accounts()

@@ -10,7 +10,17 @@ from orders.models.order import OVER
 from payments import troubles
 from payments.ledger import posting
 from payments.ledger.chart import Code
-from payments.models import Means, NoticeKind, PaymentState, RefundState, SettlementState
+from payments.models import (
+    CAUSE_OF,
+    GrantKind,
+    GrantState,
+    Means,
+    NoticeKind,
+    PaymentState,
+    RefundState,
+    StatementState,
+    TransferState,
+)
 from payments.owing import owed
 from payments.owing.derived import DERIVED
 
@@ -157,6 +167,26 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "approved_transfers_are_money",
+        "An approved bank transfer is a captured payment of its order and amount, and every payment by bank transfer"
+        " was approved.",
+        f"""
+        SELECT t.serial, t.state, t.amount, p.number FROM payments_banktransfer t
+        FULL JOIN (SELECT * FROM payments_payment WHERE means = '{Means.OFFLINE}') AS p ON p.id = t.payment_id
+        WHERE (t.state = '{TransferState.APPROVED}' OR p.id IS NOT NULL)
+          AND (t.state, t.amount, t.order_id, p.state)
+            IS DISTINCT FROM ('{TransferState.APPROVED}', p.captured_amount, p.order_id, '{PaymentState.CAPTURED}')
+        """,
+    ),
+    Invariant(
+        "payments_are_closed_where_somebody_can_be_asked",
+        "A payment that is being closed goes over a connection, and is on its way in the queue.",
+        f"""
+        SELECT p.number FROM payments_payment p
+        WHERE p.state = '{PaymentState.CLOSING}' AND (p.connection_id IS NULL OR p.ready_at IS NULL)
+        """,
+    ),
+    Invariant(
         "contradictions_about_money_have_a_ticket",
         "A person was told of every fact that contradicts a payment or refund.",
         f"""
@@ -201,27 +231,51 @@ INVARIANTS = (
     ),
     Invariant(
         "completed_marketplace_sub_orders_are_settled",
-        "A completed sub-order of a marketplace merchant has its settlement, or its order's books are due.",
+        "Every line of a completed sub-order of a marketplace merchant has its row of sale, or its order's books are"
+        " due.",
         f"""
         SELECT s.number FROM orders_suborder s
         JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
-        JOIN orders_order o ON o.id = s.order_id
+        JOIN orders_order o ON o.id = s.order_id JOIN orders_suborderline l ON l.sub_order_id = s.id
         WHERE s.state = '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
-          AND NOT EXISTS (SELECT FROM payments_settlement t
-                          WHERE t.sub_order_id = s.id AND t.state <> '{SettlementState.WITHDRAWN}')
+          AND NOT EXISTS (SELECT FROM payments_settlementrow r WHERE r.key = 'sale:' || l.id)
         """,
     ),
     Invariant(
-        "settlements_are_of_completed_sub_orders",
-        "What is owed to a merchant is for goods that the buyer kept. Where they came back, it is withdrawn; where it"
-        " was paid, a person was told; or the order's books are due.",
+        "nothing_is_settled_of_goods_that_came_back",
+        "The rows of a sub-order that is not completed add up to 0, or its order's books are due.",
         f"""
-        SELECT s.number, s.state, t.state AS settled FROM payments_settlement t
-        JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = s.order_id
+        SELECT s.number, s.state, sum(r.net_amount) FROM payments_settlementrow r
+        JOIN orders_suborder s ON s.id = r.sub_order_id JOIN orders_order o ON o.id = s.order_id
         WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
-          AND (t.state = '{SettlementState.OPEN}' OR (t.state = '{SettlementState.PAID}' AND NOT EXISTS (
-                SELECT FROM common_ticket k
-                WHERE k.kind = '{troubles.SETTLEMENT_TO_TAKE_BACK.code}' AND k.subject_id = t.id)))
+        GROUP BY s.id HAVING sum(r.net_amount) <> 0
+        """,
+    ),
+    Invariant(
+        "statements_are_the_sum_of_their_rows",
+        "A statement's sum and count are those of its rows, all due before its end; it carries over what was below 0.",
+        """
+        SELECT t.number, t.rows_amount, sum(r.net_amount) FROM payments_statement t
+        LEFT JOIN payments_settlementrow r ON r.statement_id = t.id
+        GROUP BY t.id HAVING t.rows_amount <> coalesce(sum(r.net_amount), 0) OR t.row_count <> count(r.id)
+            OR max(r.due_on) >= t.ends_on OR bool_or(r.merchant_id <> t.merchant_id)
+            OR t.opening_amount <> coalesce((SELECT least(b.total_amount, 0) FROM payments_statement b
+                WHERE b.merchant_id = t.merchant_id AND b.ends_on <= t.starts_on ORDER BY b.ends_on DESC LIMIT 1), 0)
+        """,
+    ),
+    Invariant(
+        "merchants_balances_are_their_rows",
+        "What the ledger owes a merchant is the sum of its rows less what statements paid, or books are due.",
+        f"""
+        SELECT m.code, b.fen, w.fen AS wanted FROM merchants_merchant m
+        LEFT JOIN (SELECT party, sum(credit_fen - debit_fen) AS fen FROM payments_ledgerline
+                   WHERE account_id = '{Code.MERCHANTS}' GROUP BY party) b ON b.party = 'merchant:' || m.id
+        CROSS JOIN LATERAL (SELECT (100 * (
+            coalesce((SELECT sum(r.net_amount) FROM payments_settlementrow r WHERE r.merchant_id = m.id), 0)
+            - coalesce((SELECT sum(greatest(t.total_amount, 0)) FROM payments_statement t
+                        WHERE t.merchant_id = m.id AND t.state = '{StatementState.PAID}'), 0)))::bigint AS fen) w
+        WHERE coalesce(b.fen, 0) <> w.fen
+          AND NOT EXISTS (SELECT FROM orders_order o WHERE o.owed_changed_since IS NOT NULL)
         """,
     ),
     Invariant(
@@ -261,6 +315,45 @@ INVARIANTS = (
         JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
         WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
         GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
+        """,
+    ),
+    Invariant(
+        "grants_are_what_was_charged",
+        "What an approved grant gives beside the price is what the charges that name it say; one that is not approved"
+        " has no charges.",
+        f"""
+        SELECT g.number, g.state, g.granted_cash_amount, c.amount FROM payments_refundgrant g
+        LEFT JOIN (SELECT order_id, reference, -sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause IN ({listed(sorted(set(CAUSE_OF.values())))})
+                   GROUP BY order_id, reference) c ON c.order_id = g.order_id AND c.reference = g.number
+        WHERE CASE WHEN g.state <> '{GrantState.APPROVED}' THEN c.amount IS NOT NULL
+                   WHEN g.kind <> '{GrantKind.RETURN}' THEN c.amount IS DISTINCT FROM g.granted_cash_amount
+                   ELSE false END
+        """,
+    ),
+    Invariant(
+        "no_more_is_granted_than_was_paid",
+        "What refunds take and proposed grants reserve of an order's cash was paid; no grant sends more than it gives.",
+        f"""
+        SELECT o.number, {owed.HELD} AS left_over, sum(g.cash_amount) AS proposed
+        FROM payments_refundgrant g JOIN orders_order o ON o.id = g.order_id
+        WHERE g.state = '{GrantState.PROPOSED}' GROUP BY o.id HAVING sum(g.cash_amount) > greatest({owed.CAPTURED}, 0)
+        UNION ALL
+        SELECT g.number, g.cash_amount, sum(r.amount) FROM payments_refund r
+        JOIN payments_refundgrant g ON g.id = r.grant_id
+        GROUP BY g.id HAVING sum(r.amount) > g.cash_amount OR bool_or(r.order_id <> g.order_id)
+        """,
+    ),
+    Invariant(
+        "units_that_came_back_were_granted",
+        "The units of a sub-order's line that came back by themselves are those of approved grants.",
+        f"""
+        SELECT s.number, l.returned_quantity, coalesce(x.units, 0) AS granted FROM orders_suborderline l
+        JOIN orders_suborder s ON s.id = l.sub_order_id
+        LEFT JOIN (SELECT n.sub_order_line_id, sum(n.quantity) AS units FROM payments_refundgrantline n
+                   JOIN payments_refundgrant g ON g.id = n.grant_id AND g.state = '{GrantState.APPROVED}'
+                   WHERE NOT n.is_missing GROUP BY n.sub_order_line_id) AS x ON x.sub_order_line_id = l.id
+        WHERE l.returned_quantity <> coalesce(x.units, 0)
         """,
     ),
 )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
-from payments.models import Means, RefundReason
+from payments.models import GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -22,6 +22,15 @@ def _of_money(sentence: Promise) -> Callable[[story.Data], str]:
 
     def tell(data: story.Data) -> str:
         return story.fill(sentence, {**data, "provider": word(data["provider"])})
+
+    return tell
+
+
+def _of_grant(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with a word for what kind of grant it is."""
+
+    def tell(data: story.Data) -> str:
+        return story.fill(sentence, {**data, "grant": story.word(dict(GrantKind.choices), data["grant"])})
 
     return tell
 
@@ -100,6 +109,53 @@ PAID_OUT = event(
     tone="info",
     icon="account_balance",
 )
+TRANSFER_ENTERED = event(
+    "transfer_entered",
+    _("A bank transfer of %(amount)s yuan was entered, bank serial number %(serial)s."),
+    None,
+    private=("amount", "serial"),
+    tone="info",
+    icon="account_balance",
+)
+TRANSFER_REFUSED = event(
+    "transfer_refused",
+    _("The bank transfer of %(amount)s yuan, bank serial number %(serial)s, was refused."),
+    None,
+    private=("amount", "serial"),
+    tone="warning",
+    icon="account_balance",
+)
+GRANT_PROPOSED = event(
+    "grant_proposed",
+    _of_grant(_("%(grant)s: %(amount)s yuan are to be given back (%(number)s): %(note)s")),
+    ("number", "amount", "grant"),
+    private=("note",),
+    tone="info",
+    icon="rate_review",
+)
+GRANTED = event(
+    "granted",
+    _of_grant(_("%(grant)s: %(amount)s yuan were granted (%(number)s).")),
+    ("number", "amount", "grant"),
+    news={"refund.granted": "It was granted that money goes back."},
+    tone="success",
+    icon="approval",
+)
+GRANT_DECLINED = event(
+    "grant_declined",
+    _of_grant(_("%(grant)s: %(amount)s yuan were not granted (%(number)s): %(why)s")),
+    ("number", "amount", "grant", "why"),
+    news={"refund.declined": "What was asked to be given back was not granted."},
+    tone="warning",
+    icon="do_not_disturb_on",
+)
+REFUND_SENT = event(
+    "refund_sent",
+    _("Refund %(number)s of %(amount)s yuan was sent on."),
+    ("number", "amount"),
+    tone="info",
+    icon="send",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
@@ -118,7 +174,11 @@ name_actors(
         "payment_facts": _("Apply payment notices"),
         "payment": _("Payment"),
         "expire_unpaid": _("Cancel what was not paid"),
+        "ask_payments": _("Ask after payments"),
+        "ask_refunds": _("Ask what became of refunds"),
+        "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
+        "preview": _("Preview"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),
         **dict(Means.choices),

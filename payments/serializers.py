@@ -43,7 +43,8 @@ class PaymentSerializer(serializers.ModelSerializer):
         source="sub_order.number", default=None, allow_null=True, help_text="Set where the carrier collects cash."
     )
     provider = serializers.CharField(
-        help_text="Who took the money: a payment provider's code, `cash` for a carrier, `external` for the merchant."
+        help_text="Who took the money: a payment provider's code, `cash` for a carrier, `external` for the merchant,"
+        " `offline` for a bank transfer."
     )
 
     class Meta:

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import NoticeKind, Payment, Refund, Settlement
+from payments.models import BankTransfer, NoticeKind, Payment, Refund, RefundGrant
 
-PAYMENT, REFUND, SETTLEMENT = "payment", "refund", "settlement"
+PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -156,20 +156,58 @@ REFUND_BY_HAND = register_kind(
         reasons={
             "cash": _("Refund %(number)s of %(expected)s yuan: the buyer paid in cash, which nobody can send back."),
             "external": _("Refund %(number)s of %(expected)s yuan: the merchant took the money and must send it back."),
+            "offline": _("Refund %(number)s of %(expected)s yuan: the buyer paid by bank transfer."),
         },
         remedies=_("Pay it, or have the merchant pay it, and record how on the order's page."),
         can_retry=False,
     )
 )
-SETTLEMENT_TO_TAKE_BACK = register_kind(
+TRANSFER_TO_APPROVE = register_kind(
     TicketKind(
-        "settlement_to_take_back",
-        _("The goods of a paid settlement came back"),
-        SETTLEMENT,
+        "transfer_to_approve",
+        _("A bank transfer is to be approved"),
+        TRANSFER,
         TEAM,
-        timedelta(days=7),
-        reasons={"": _("%(net)s yuan were paid to merchant %(merchant)s for sub-order %(number)s, which came back.")},
-        remedies=_("Take it back with the merchant's next statement."),
+        _DAY,
+        reasons={"": _("%(by)s entered %(amount)s yuan for order %(number)s, bank serial number %(serial)s.")},
+        remedies=_("Compare it with the account, and approve or refuse it on the order's page: not who entered it."),
+        can_retry=False,
+    )
+)
+REFUND_TO_SEND = register_kind(
+    TicketKind(
+        "refund_to_send",
+        _("A granted refund waits to be sent"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={"": _("Refund %(number)s: %(expected)s yuan were granted, which is more than goes by rule.")},
+        remedies=_("Send it in the list of refunds, or on the order's page."),
+        can_retry=False,
+    )
+)
+REFUND_OVERDUE = register_kind(
+    TicketKind(
+        "refund_overdue",
+        _("A refund takes too long"),
+        REFUND,
+        TEAM,
+        _DAY,
+        reasons={"": _("Refund %(number)s of %(expected)s yuan was to be with the buyer by %(due)s.")},
+        remedies=_("Find out where it hangs; then send it once more, or pay it by hand and record how."),
+        can_retry=False,
+    )
+)
+GRANT_TO_APPROVE = register_kind(
+    TicketKind(
+        "grant_to_approve",
+        _("A refund or compensation is to be approved"),
+        GRANT,
+        TEAM,
+        _DAY,
+        reasons={"": _("%(number)s: %(amount)s yuan are asked for.")},
+        remedies=_("Grant it or decline it on the order's page."),
+        can_retry=False,
     )
 )
 CASH_NOT_COLLECTED = register_kind(
@@ -191,7 +229,7 @@ CASH_NOT_COLLECTED = register_kind(
 
 OF_PAYMENTS = (PAYMENT_AMOUNT_DIFFERS, PAYMENT_CAPTURED_AGAIN, PAYMENT_TOLD_BY_ANOTHER)
 # What is over once the buyer has the money.
-OF_OPEN_REFUNDS = (REFUND_FAILED, REFUND_SILENT, REFUND_BY_HAND)
+OF_OPEN_REFUNDS = (REFUND_FAILED, REFUND_SILENT, REFUND_BY_HAND, REFUND_TO_SEND, REFUND_OVERDUE)
 OF_REFUNDS = (*OF_OPEN_REFUNDS, REFUND_AMOUNT_DIFFERS, REFUND_SENT_AGAIN, REFUND_TOLD_BY_ANOTHER)
 
 # What came of facts that contradict what we hold, in words.
@@ -213,4 +251,5 @@ def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Map
 
 register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", "number", ids))
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
-register_subject(SETTLEMENT, lambda ids: _show(Settlement, "payments_settlement_change", "sub_order__number", ids))
+register_subject(TRANSFER, lambda ids: _show(BankTransfer, "payments_banktransfer_change", "serial", ids))
+register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))

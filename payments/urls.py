@@ -3,9 +3,14 @@
 from django.urls import path, re_path
 
 from payments import views
+from payments.granting.views import RefundPreviewView, RefundRequestsView
 
 urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/payments$", views.OrderMoneyView.as_view(), name="order-payments"),
+    re_path(
+        "^orders/(?P<number>[0-9]{16})/refund-requests$", RefundRequestsView.as_view(), name="order-refund-requests"
+    ),
+    path("refunds/preview", RefundPreviewView.as_view(), name="refund-preview"),
     path("payments", views.PaymentsView.as_view(), name="payments"),
     re_path("^payments/(?P<number>[0-9A-Z-]{18,32})$", views.PaymentView.as_view(), name="payment"),
     path("refunds", views.RefundsView.as_view(), name="refunds"),

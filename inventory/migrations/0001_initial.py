@@ -162,6 +162,10 @@ class Migration(migrations.Migration):
             model_name='sku',
             constraint=models.CheckConstraint(condition=models.Q(('floor_price__gte', 0)), name='sku_floor_price_is_not_negative'),
         ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('code', '?'), _negated=True), ('is_active', False), _connector='OR'), name='sku_placeholder_is_not_sold'),
+        ),
         migrations.AddIndex(
             model_name='reservation',
             index=models.Index(condition=models.Q(('state', 'active')), fields=['stock'], name='reservation_active_of_stock'),

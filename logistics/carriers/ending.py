@@ -15,6 +15,7 @@ from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
 from orders.changing import charging
+from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.models import ActorKind, ChargeCause, OrderEvent, PaymentMethod, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED
 
@@ -70,6 +71,7 @@ def settle(sub_order_ids: Sequence[int], *, found_again: Sequence[int] = ()) -> 
     _finish(reached.get(S.DELIVERED, ()), S.DELIVERED, "delivered_at = now(), needs_person_since = NULL")
     _finish(reached.get(S.REJECTED, ()), S.REJECTED, "ready_at = NULL")
     _finish(reached.get(S.RETURNED, ()), S.RETURNED, "needs_person_since = NULL")
+    tickets.close_tickets([RECEIPT_DENIED], reached.get(S.RETURNED, ()))
     _take_back(reached.get(S.RETURNED, ()))
     _tell_people(parts)
     tickets.close_tickets([PARCEL_LOST], found_again)

@@ -54,7 +54,7 @@ def _release(sub_order_ids: list[int]) -> None:
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
                     CASE WHEN NOT wants_waybill THEN now() END, %(event)s,
-                    {deadlines.due_in_seconds(deadlines.PACKED, "%(within)s", "chosen.id")}
+                    {deadlines.due_of_order("%(event)s", "make_interval(secs => %(within)s)", "chosen.order_id")}
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (

@@ -51,12 +51,17 @@ _PLATFORMS = {PACKED: "ship_by", SHIPPED: "ship_by", COLLECTED: "collect_by", SI
 def due(event: str, within: str, sub_order: str) -> str:
     """SQL for when something is due that may take an interval, but no longer than the platform says; null where the
     interval is. `event`, `within` and `sub_order` (its id) are SQL, too."""
+    order = f"(SELECT due_part.order_id FROM orders_suborder due_part WHERE due_part.id = {sub_order})"
+    return due_of_order(event, within, order)
+
+
+def due_of_order(event: str, within: str, order: str) -> str:
+    """Like `due`, where the order (its id, as SQL) is known."""
     choices = " ".join(f"WHEN '{deadline.event}' THEN due_terms.{column}" for deadline, column in _PLATFORMS.items())
     return f"""
         CASE WHEN {within} IS NOT NULL THEN least(now() + {within}, (
-            SELECT CASE {event} {choices} END
-            FROM orders_suborder due_part JOIN orders_orderterms due_terms ON due_terms.order_id = due_part.order_id
-            WHERE due_part.id = {sub_order})) END
+            SELECT CASE {event} {choices} END FROM orders_orderterms due_terms
+            WHERE due_terms.order_id = {order})) END
     """
 
 

@@ -23,8 +23,18 @@ from oms.common.desk.connections import ConnectionAdmin
 from oms.common.desk.facts import InboundFactAdmin
 from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.refusals import RefusedMessageAdmin
 from oms.common.desk.ticket_pages import TicketAdmin
-from oms.common.models import Connection, FailedLogIn, InboundFact, Job, OneTimePassword, OutboundStop, Ticket
+from oms.common.models import (
+    Connection,
+    FailedLogIn,
+    InboundFact,
+    Job,
+    OneTimePassword,
+    OutboundStop,
+    RefusedMessage,
+    Ticket,
+)
 from oms.common.outbound_pages import OutboundStopAdmin
 from oms.common.templatetags.staff import badge
 
@@ -128,5 +138,6 @@ class FailedLogInAdmin(KeysetAdmin):
 admin.site.register(Job, JobAdmin)
 admin.site.register(Connection, ConnectionAdmin)
 admin.site.register(InboundFact, InboundFactAdmin)
+admin.site.register(RefusedMessage, RefusedMessageAdmin)
 admin.site.register(OutboundStop, OutboundStopAdmin)
 admin.site.register(Ticket, TicketAdmin)

@@ -5,22 +5,28 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection
+from psycopg.types.json import JsonDumper
 
 from oms.common.postgresql.preparing import fetch_prepared
 
 
 def copy_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write the rows into the table in the running transaction; columns left out take the database's defaults.
+    """Write the rows into the table in the running transaction; columns left out take the database's defaults, and a
+    dict goes into a column of JSON.
 
     Raises Django's database errors, such as IntegrityError, like any other statement.
     """
-    with (
-        connection.wrap_database_errors,
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        cursor.adapters.register_dumper(dict, _JsonOfDict)
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+class _JsonOfDict(JsonDumper):
+    def dump(self, obj: Any) -> bytes:
+        """See Dumper."""
+        return msgspec.json.encode(obj)
 
 
 class Rows(NamedTuple):
@@ -48,19 +54,11 @@ def write_tables(*tables: Rows) -> None:
     if sum([len(part.rows) for part in tables]) > FEW_ROWS:
         for part in tables:
             if part.rows:
-                copy_rows(part.table, part.columns, map(_copied, part.rows))
+                copy_rows(part.table, part.columns, [tuple(row.values()) for row in part.rows])
         return
     inserts = [_insert(part) for part in tables if part.rows]
     if inserts:
         _execute(inserts, [records(part.rows) for part in tables if part.rows])
-
-
-def _copied(row: Mapping[str, object]) -> tuple[object, ...]:
-    """The row's values as COPY takes them: what goes into a column of JSON as text."""
-    values = tuple(row.values())
-    if any(type(value) is dict for value in values):
-        return tuple([msgspec.json.encode(value).decode() if type(value) is dict else value for value in values])
-    return values
 
 
 def write_at_once(*tables: Rows, lock: int) -> bool:
@@ -101,7 +99,7 @@ def records(rows: Iterable[Mapping[str, object]]) -> str:
 
 def array(values: Iterable[object]) -> str:
     """A PostgreSQL array of numbers (or None) as text, to be cast in the statement; many times quicker than a list."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)).replace("None", "NULL") + "}"
 
 
 def text_array(values: Iterable[str | None]) -> str:

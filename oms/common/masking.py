@@ -9,6 +9,7 @@ from oms.common.errors import OmsError
 _PHONE = re.compile(r"(?<![0-9])(?:\+?86[- ]?)?(1[3-9][0-9])[0-9]{4}([0-9]{4})(?![0-9])")
 _LANDLINE = re.compile(r"(?<![0-9])(?:0[0-9]{2,3}-[2-9][0-9]{6,7}|400-?[0-9]{3}-?[0-9]{4})(?![0-9])")
 _STARS = "*＊✱●•"
+_STARRED = frozenset(_STARS)
 _MASK = re.compile(rf"[{_STARS}]{{2,}}|^[^\W\d]{{0,3}}[{_STARS}][^\W\d]{{0,3}}$|^\+?\d+[{_STARS}]\d*$")
 # What PostgreSQL adds to a refusal: the values of the row.
 _KEY = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= |\.|$)", re.DOTALL)
@@ -75,7 +76,7 @@ def mask_text(text: str) -> str:
 
 def is_masked(text: str) -> bool:
     """Whether a platform has hidden the name, phone or address, or a part of it: 王**, 138****1111, ****."""
-    return any(star in text for star in _STARS) and _MASK.search(text.strip()) is not None
+    return not _STARRED.isdisjoint(text) and _MASK.search(text.strip()) is not None
 
 
 def mask_name(name: str) -> str:

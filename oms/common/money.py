@@ -14,6 +14,8 @@ class NotAnAmount(ValueError):
 
 def to_fen(yuan: Decimal) -> int:
     """Whole fen of an amount in yuan. Raises NotAnAmount for more than two places, NaN or too large a number."""
+    if not yuan:
+        return 0
     if not yuan.is_finite() or yuan.adjusted() > 10:
         raise NotAnAmount(yuan)
     fen = int(yuan * _HUNDRED)

@@ -42,7 +42,8 @@ class TicketKind:
     the values.
 
     `remedies` says what a person may do about it. Tickets of a kind that is `by_hand` are opened by people. Where it is
-    not `can_retry`, letting the subject be tried again is no help.
+    not `can_retry`, letting the subject be tried again is no help; `retry_title` is what that is called where it is no
+    second try.
     """
 
     code: str
@@ -54,6 +55,7 @@ class TicketKind:
     remedies: Any = ""
     by_hand: bool = False
     can_retry: bool = True
+    retry_title: Any = ""
 
 
 @dataclass(frozen=True, slots=True)

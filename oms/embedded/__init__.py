@@ -28,6 +28,7 @@ COMMANDS_WITHOUT_DATABASE = {
     "help",
     "makemessages",
     "makemigrations",  # it only warns that it could not look at the database
+    "simulate",
     "spectacular",
     "startapp",
     "startproject",
@@ -61,6 +62,9 @@ def attach_for_command(argv: list[str]) -> None:
     command = argv[1] if len(argv) > 1 else "help"
     if command == "up":
         os.environ.setdefault("OMS_TIME_SPEED", "1440")
+        # However fast the waits pass: whoever plays the buyer has a quarter of an hour to pay.
+        deadline = max(24 * 3600, round(900 * float(os.environ["OMS_TIME_SPEED"])))
+        os.environ.setdefault("OMS_PAYMENT_DEADLINE_SECONDS", str(deadline))
     needs_database = command not in COMMANDS_WITHOUT_DATABASE or "--database" in argv
     try:
         if (needs_database or command == "up") and command != "restore":

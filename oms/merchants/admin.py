@@ -56,7 +56,7 @@ class ChannelAdmin(KeysetAdmin):
     may_add = may_change = True
     keyset = ("-id",)
     search_fields = ("code", "name")
-    list_display = ("code", "name", "merchant", "is_active", "created_at")
+    list_display = ("code", "name", "merchant", "is_active", "matches_skus", "created_at")
     list_select_related = ("merchant",)
     list_filter = (("merchant", RelatedDropdownFilter),)
     readonly_fields = ("created_at",)

@@ -1,6 +1,7 @@
 """The staff's pages of this app."""
 
 from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
+from orders.admin.matching import SkuMatchAdmin, UnmatchedCodeAdmin
 from orders.admin.order import OrderAdmin
 from orders.admin.parts import (
     DenyListEntryAdmin,
@@ -18,5 +19,7 @@ __all__ = [
     "OrderAdmin",
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
+    "SkuMatchAdmin",
     "SubOrderAdmin",
+    "UnmatchedCodeAdmin",
 ]

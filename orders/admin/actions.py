@@ -64,6 +64,8 @@ class MarksForm(VersionForm):
 
     seller_memo = forms.CharField(label=gettext_lazy("Seller's memo"), max_length=LONGEST_MEMO, required=False)
     flag = forms.TypedChoiceField(label=gettext_lazy("Flag"), choices=Flag.choices, coerce=int)
+    metadata_key = forms.CharField(label=gettext_lazy("Metadata key"), required=False)
+    metadata_value = forms.CharField(label=gettext_lazy("Metadata value"), required=False, strip=False)
 
 
 class RecipientForm(VersionForm):
@@ -169,12 +171,14 @@ def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpRespo
 
 @posted("orders.note_order", MarksForm)
 def marks_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Change the seller's memo and flag."""
+    """Change the seller's memo and flag, and one key of the metadata."""
+    key = data["metadata_key"]
     marking.mark(
         order_id,
         seller_memo=data["seller_memo"],
         flag=data["flag"],
+        metadata={key: data["metadata_value"] or None} if key else None,
         actor=staff_actor(request),
         version=data["version"],
     )
-    return _("Memo and flag are kept.")
+    return _("Memo, flag and metadata are kept.")

@@ -1,14 +1,17 @@
 """What was refused on its way in, and what merchants want their buyers told."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -26,6 +29,9 @@ from orders.intake.placing import Refused
 from orders.models import BuyerNotification, Order, RejectedOrder
 from orders.panels import Panel, register
 
+logger = logging.getLogger(__name__)
+
+_SEES_PERSONAL_DATA = "orders.view_personal_data"
 MOST_LINES = 400
 MOST_MESSAGES = 10
 # Of an order in JSON, what tells nothing of a person. A key that is not known may be a slip for one that does.
@@ -37,6 +43,23 @@ _SHOWN = frozenset(
         *("used", "amount", "region_code", "province", "city", "district"),
     }
 )
+
+
+def _opened(row: RejectedOrder) -> str | None:
+    """The row as it came; None where no key opens it."""
+    try:
+        return row.opened()
+    except InvalidToken:
+        logger.warning("no key opens refused row %d", row.pk)
+        return None
+
+
+def _set_out(text: str) -> str:
+    """JSON indented for reading; anything else as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text
 
 
 def masked_body(text: str) -> str:
@@ -113,11 +136,6 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """Whose it is."""
         return row.merchant.code
 
-    @display(description=gettext_lazy("order"))
-    def order_link(self, row: RejectedOrder) -> SafeString | str:
-        """The order that it became."""
-        return super().order_link(row) if row.order_id else "–"
-
     @display(description=gettext_lazy("what was wrong"))
     def reasons(self, row: RejectedOrder) -> SafeString:
         """The first thing that was wrong, and how many more."""
@@ -150,12 +168,15 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """The body, without personal data."""
         if row.state == RejectedOrder.State.DISCARDED:
             return _("It was discarded: the body is forgotten.")
-        text = masked_body(row.body)
+        body = _opened(row)
+        if body is None:
+            return _("no key opens them")
+        text = masked_body(body)
         if not text:
             detail = _(
                 "It is no order in JSON (%(count)d characters). Nobody knows where names stand: it is not shown."
             )
-            return detail % {"count": len(row.body)}
+            return detail % {"count": len(body)}
         return format_html('<pre class="oms-pre">{}</pre>', text)
 
     # --- Actions
@@ -169,6 +190,7 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         wrap, name = self.admin_site.admin_view, "orders_rejectedorder"
         return [
             path("<int:row_id>/replay/", wrap(self.replay_view), name=f"{name}_replay"),
+            path("<int:row_id>/open/", wrap(self.open_view), name=f"{name}_open"),
             path("<int:row_id>/discard/", wrap(self.discard_view), name=f"{name}_discard"),
             *super().get_urls(),
         ]
@@ -179,8 +201,26 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
         """The row, and what may be done with it."""
         row = self.get_object(request, object_id)
         may = row is not None and row.state == RejectedOrder.State.OPEN and self.has_replay_permission(request)
-        return super().change_view(
-            request, object_id, form_url, {"row": row, "may_replay": may, **(extra_context or {})}
+        may_open = row is not None and row.body is not None and request.user.has_perm(_SEES_PERSONAL_DATA)
+        context = {"row": row, "may_replay": may, "may_open": may_open, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    def open_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
+        """The row as it came, names and all, for those who may see them; the log says who looked."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not (self.has_view_permission(request) and request.user.has_perm(_SEES_PERSONAL_DATA)):
+            raise PermissionDenied
+        row = get_object_or_404(RejectedOrder, pk=row_id)
+        body = _opened(row)
+        if body is None:
+            messages.error(request, _("no key opens them"))
+            return redirect(reverse("admin:orders_rejectedorder_change", args=[row_id]))
+        logger.info("refused row %d was read with personal data by user %s", row.pk, request.user.pk)
+        return TemplateResponse(
+            request,
+            "admin/orders/rejectedorder/opened.html",
+            {**self.admin_site.each_context(request), "title": str(row), "row": row, "body": _set_out(body)},
         )
 
     def replay_view(self, request: HttpRequest, row_id: int) -> HttpResponse:

@@ -165,7 +165,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         holds: dict[int, list[int]] = {}
         for hold_id, order_id in (
             Hold.objects.filter(order__in=queryset, released_at=None)
-            .exclude(kind=Hold.Kind.CANCELLATION)
+            .exclude(kind__in=holding.ENDS_BY_ITSELF)
             .order_by("id")
             .values_list("id", "order_id")
         ):

@@ -17,6 +17,7 @@ from orders.changing import cancelling, readdressing
 from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import (
     Hold,
+    MatchWait,
     Order,
     OrderEvent,
     OrderLine,
@@ -77,6 +78,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "open_holds": [words.worded(hold) for hold in open_holds],
         "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.remedies(order),
+        "match_waits": _match_waits(order, open_holds),
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part) for part in sub_orders],
@@ -88,6 +90,13 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }
+
+
+def _match_waits(order: Order, open_holds: Iterable[Hold]) -> list[MatchWait]:
+    """The codes that the order waits for; one statement, and only where it does."""
+    if not any(hold.kind == Hold.Kind.UNMATCHED for hold in open_holds):
+        return []
+    return list(order.match_waits.select_related("match").order_by("id"))
 
 
 def _hold_limits(sub_orders: Sequence[SubOrder]) -> list[str]:
@@ -229,7 +238,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "edit_location_alt",
             readdressing.obstacle(order, list(sub_orders)) if may_hold else no_right,
         ),
-        Action("marks", _("Memo and flag"), "flag", None if may_note else no_right),
+        Action("marks", _("Memo, flag and metadata"), "flag", None if may_note else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
 

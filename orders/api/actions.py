@@ -1,19 +1,14 @@
 """What merchants do to their orders: change the recipient, cancel, leave notes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from oms.common.door.api import read_body, represent, version_of
-from oms.common.door.errors import InvalidInput
-from oms.common.errors import FieldError
 from orders import kinds, timeline
 from orders.api.examples import ORDER
+from orders.api.naming import units_by_position
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.changing import CancelSerializer, MarksSerializer, NoteSerializer, RecipientChangeSerializer
 from orders.api.serializers.orders import OrderSerializer
@@ -93,29 +88,13 @@ class CancelView(OrderScopedView):
             if order.cancel_requested_at:
                 done = status.HTTP_202_ACCEPTED
         else:
-            units = self._by_position(order_id, lines)
-            if len(units) < len(lines):
-                raise InvalidInput([FieldError("lines", "repeated", _("Name each line once."))])
+            units = units_by_position(order_id, lines)
             cancelling_units.cancel_units(order_id, units, reason=reason, actor=self.actor, version=version)
         return self.order_response(order_id, done)
 
-    @staticmethod
-    def _by_position(order_id: int, lines: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-        """The units by the lines' positions. Raises InvalidInput for an id that no line has."""
-        ids = [line["id"] for line in lines if "id" in line]
-        known = cancelling_units.positions_of(order_id, ids) if ids else {}
-        unknown = [
-            FieldError(f"lines.{i}.id", "unknown_line", _("The order has no line %(id)s.") % {"id": line["id"]})
-            for i, line in enumerate(lines)
-            if "id" in line and line["id"] not in known
-        ]
-        if unknown:
-            raise InvalidInput(unknown)
-        return {line.get("position") or known[line["id"]]: line["quantity"] for line in lines}
-
 
 class MarksView(OrderScopedView):
-    """The seller's memo and flag on one order."""
+    """The seller's memo, flag and metadata on one order."""
 
     scopes = {"PATCH": "orders.write"}
     checks_version = frozenset({"PATCH"})
@@ -123,8 +102,11 @@ class MarksView(OrderScopedView):
 
     @extend_schema(
         operation_id="mark_order",
-        summary="Change the seller's memo or flag",
-        description="Staff see both on the order's page. Possible at any time; what is left out stays.",
+        summary="Change the seller's memo, flag or metadata",
+        description=(
+            "Staff see them on the order's page. Possible at any time; what is left out stays. `metadata` is merged:"
+            " keys that are given are set, those given as null removed, the others stay."
+        ),
         tags=["orders"],
         request=MarksSerializer,
         responses=OpenApiResponse(OrderSerializer, "The order as it is now."),

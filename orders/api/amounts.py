@@ -94,7 +94,8 @@ class AmountsView(OrderScopedView):
             {
                 "position": line.position,
                 "id": line.external_id,
-                "sku": line.sku.code,
+                "sku": line.sku_code,
+                "caller_code": line.caller_code,
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,
                 "line_discount": line.line_discount,

@@ -1,18 +1,22 @@
 """The API's answer to an order that was only just stored, made without reading it back."""
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from django.utils import timezone
 from rest_framework.request import Request
 
+from inventory.models import UNKNOWN_GOODS
 from oms.common.money import fen_text
+from orders import kinds
 from orders.actors import Actor
 from orders.api.serializers.orders import order_url
 from orders.api.serializers.terms import stored_invoice, stored_terms
 from orders.intake.pricing import Collected
-from orders.intake.storing import StoredOrder
-from orders.models import FulfilmentState, Hold
+from orders.intake.storing import StoredOrder, holds_of, opening
+from orders.models import FulfilmentState
+from orders.reviewing import words
 from orders.story import REASONS
 
 
@@ -22,6 +26,7 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
     recipient, region = body.recipient, checked.region
     zone = timezone.get_current_timezone()
     at = _moment(order.created_at, zone)
+    holds = list(holds_of(checked)) if checked.is_held else []
     return {
         "number": order.number,
         "url": order_url(order.number, request),
@@ -31,7 +36,7 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         "state": order.state,
         "payment_state": order.payment_state,
         "fulfilment_state": FulfilmentState.UNFULFILLED.value,
-        "held": checked.question is not None,
+        "held": checked.is_held,
         "payment_method": body.payment_method,
         "promise": body.promise,
         "buyer": {"id": body.buyer.id, "name": body.buyer.name, "phone": body.buyer.phone},
@@ -80,7 +85,8 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
             {
                 "position": position,
                 "id": line.external_id,
-                "sku": line.sku.code,
+                "sku": "" if line.sku.code == UNKNOWN_GOODS else line.sku.code,
+                "caller_code": line.caller_code,
                 "merchant": line.sku.merchant,
                 "name": line.name,
                 "quantity": line.quantity,
@@ -102,24 +108,26 @@ def represent_stored(order: StoredOrder, actor: Actor, request: Request) -> dict
         ],
         "invoice": stored_invoice(checked),
         "sub_orders": [],
-        "holds": [{"kind": Hold.Kind.ADDRESS.value, "opened_at": at, "released_at": None}] if checked.question else [],
+        "holds": [{"kind": str(hold.kind), "opened_at": at, "released_at": None} for hold in holds],
         "timeline": [
-            _event(at, "received", actor, order.state),
-            *([_event(at, "held", actor, "")] if checked.question else []),
+            _event(at, kinds.RECEIVED, actor, order.state),
+            *(_event(at, opening(hold), actor, "", words.data_of(hold)) for hold in holds),
         ],
         "cancellation": None,
     }
 
 
-def _event(at: str | None, kind: str, actor: Actor, to_state: str) -> dict[str, Any]:
+def _event(
+    at: str | None, kind: kinds.EventKind, actor: Actor, to_state: str, data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     return {
         "at": at,
-        "kind": kind,
+        "kind": kind.code,
         "sub_order": None,
         "actor": actor.kind.value,
         "from_state": "",
         "to_state": to_state,
-        "data": {},
+        "data": {name: value for name, value in (data or {}).items() if name in (kind.public or ())},
     }
 
 

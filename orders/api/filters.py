@@ -20,6 +20,7 @@ from orders.models import (
     OrderTerms,
     PaymentMethod,
     RejectedOrder,
+    SkuMatch,
     SubOrder,
     SubOrderLine,
     SubOrderState,
@@ -90,6 +91,17 @@ class OrderFilter(FilterSet):
     def filter_sku(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders with a line of the SKU."""
         return orders.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), sku__code=value)))
+
+
+class SkuMatchFilter(FilterSet):
+    """Narrows the lists of the codes of channels."""
+
+    channel = CharFilter("channel__code", max_length=40, help_text="The code of the channel.")
+    code = CharFilter(max_length=64)
+
+    class Meta:
+        model = SkuMatch
+        fields: list[str] = []
 
 
 class StockFilter(FilterSet):

@@ -11,7 +11,8 @@ from oms.common.door.api import etag, represent
 from oms.merchants.calls.views import MerchantView
 from orders.actors import Actor
 from orders.api.serializers.orders import OrderSerializer
-from orders.models import ActorKind, Order, RejectedOrder, SubOrder
+from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
+from orders.models.sku_match import SkuMatchQuerySet
 
 
 class OrderScopedView(MerchantView):
@@ -42,6 +43,12 @@ class OrderScopedView(MerchantView):
         if getattr(self, "swagger_fake_view", False):
             return Stock.objects.none()
         return Stock.objects.visible_to(self.merchant)
+
+    def sku_matches(self) -> SkuMatchQuerySet:
+        """The codes of the merchant's channels."""
+        if getattr(self, "swagger_fake_view", False):
+            return SkuMatch.objects.none()
+        return SkuMatch.objects.visible_to(self.merchant)
 
     def rejected_orders(self) -> QuerySet[RejectedOrder]:
         """The merchant's refused rows."""

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from orders.api import actions, amounts, bulk, orders, rejected, stock, sub_orders
+from orders.api import actions, amounts, bulk, matching, orders, rejected, stock, sub_orders
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -20,6 +20,14 @@ urlpatterns = [
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
+    ),
+    path("unmatched-codes", matching.UnmatchedCodesView.as_view(), name="unmatched-codes"),
+    path("sku-matches", matching.SkuMatchesView.as_view(), name="sku-matches"),
+    # The code comes last: it may hold anything.
+    re_path(
+        r"^sku-matches/(?P<channel>[^/\x00]{1,40})/(?P<code>[^\x00-\x1f]{1,64})$",
+        matching.SkuMatchView.as_view(),
+        name="sku-match",
     ),
     path("sub-orders", sub_orders.SubOrdersView.as_view(), name="sub-orders"),
     re_path("^sub-orders/(?P<number>[0-9]{16}[0-9-]{1,16})$", sub_orders.SubOrderView.as_view(), name="sub-order"),

@@ -23,6 +23,7 @@ from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE
 from orders.locking import lock_order, lock_sub_orders
+from orders.matching import waiting as matching
 from orders.models import (
     ChargeCause,
     FulfilmentState,
@@ -98,6 +99,8 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
 def _end(order: Order, *, reason: str, actor: Actor) -> None:
     for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
         close_hold(hold, note=words.ORDER_CANCELLED, actor=actor)
+        if hold.kind == Hold.Kind.UNMATCHED:
+            matching.end([order.pk])
     # Money that the channel took and nobody booked yet is booked all the same, to go back.
     is_to_book = order.collected_at is not None and order.payment_state == OrderPaymentState.UNPAID
     Order.objects.filter(pk=order.pk).update(

@@ -5,23 +5,27 @@ back. Money beside the price (goodwill, price protection, compensation) is a row
 for come back after all, it is netted, so that nobody gets back more than was paid.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
 from oms.common.copying import array
 from oms.common.errors import OmsError
+from oms.common.money import to_fen, yuan
 from oms.common.postgresql.appending import append_only
 from oms.common.states import listed
 from oms.common.work import nudging
 from orders.actors import Actor
+from orders.changing import correcting
+from orders.changing.keeping import FreightBack, Kept, Tenders
+from orders.intake.apportionment import Shares
 from orders.locking import lock_order
-from orders.models import Order
+from orders.models import Order, OrderLine, SubOrderLine
 from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN, OF_GONE_UNITS, ChargeCause, ChargeComponent, OrderCharge
 from orders.models.order import OrderState
@@ -47,9 +51,19 @@ _OF_LINE = (
     (_C.POINTS, "-{0}.points_share"),
     (_C.GIFT_CARD, "-{0}.gift_card_share"),
 )
-# Whether the order of rows of this alias was given money beside the price.
-_WAS_GIVEN = f"""WHERE EXISTS (SELECT FROM orders_ordercharge g WHERE g.order_id = {{0}}.order_id
-    AND g.cause IN ({listed(GIVEN)}))"""
+# Of the rows `taken` by orders with more to look at than their shares: the order, whether it was given money beside the
+# price, whether more may be kept, and what was taken of each tender.
+_SPECIAL = f"""
+    SELECT * FROM (
+        SELECT t.order_id,
+            EXISTS (SELECT FROM orders_ordercharge g
+                    WHERE g.order_id = t.order_id AND g.cause IN ({listed(GIVEN)})) AS given,
+            {correcting.MAY_KEEP_MORE.format("t")} AS may_keep_more, -sum(t.amount) AS cash,
+            coalesce(sum(t.amount) FILTER (WHERE t.component = '{_C.GIFT_CARD}'), 0) AS gift_card,
+            coalesce(sum(t.amount) FILTER (WHERE t.component = '{_C.POINTS}'), 0) AS points
+        FROM taken t GROUP BY t.order_id
+    ) AS of_order WHERE given OR may_keep_more ORDER BY order_id
+"""
 
 
 def of_order(alias: str) -> str:
@@ -105,19 +119,22 @@ def take_back(sub_order_ids: Iterable[int], cause: ChargeCause, *, actor: Actor)
             WITH taken AS (
                 INSERT INTO orders_ordercharge
                     (order_id, sub_order_id, line_id, component, cause, amount, actor_kind, actor)
-                SELECT s.order_id, s.id, l.order_line_id, c.component, %(cause)s, -sum(c.amount), %(kind)s, %(actor)s
+                SELECT s.order_id, s.id, l.order_line_id, c.component, %(cause)s, -r.amount, %(kind)s, %(actor)s
                 FROM orders_suborder s JOIN orders_suborderline l ON l.sub_order_id = s.id
                 CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
-                WHERE s.id = ANY(%(ids)s::bigint[]) AND c.amount <> 0
-                GROUP BY s.order_id, s.id, l.order_line_id, c.component ORDER BY s.id, l.order_line_id
-                RETURNING order_id
-            )
-            SELECT DISTINCT t.order_id FROM taken t {_WAS_GIVEN.format("t")}
+                -- Less what went with units that came back before.
+                CROSS JOIN LATERAL (SELECT c.amount + CASE WHEN l.returned_quantity = 0 THEN 0 ELSE (
+                    SELECT coalesce(sum(b.amount), 0) FROM orders_ordercharge b
+                    WHERE b.order_id = s.order_id AND b.sub_order_id = s.id AND b.line_id = l.order_line_id
+                      AND b.component = c.component AND b.cause IN ({listed(OF_GONE_UNITS)})) END AS amount) AS r
+                WHERE s.id = ANY(%(ids)s::bigint[]) AND r.amount <> 0 ORDER BY s.id, l.order_line_id
+                RETURNING order_id, component, amount
+            ) {_SPECIAL}
             """,
             {"ids": array(ids), "cause": cause.value, "kind": actor.kind, "actor": actor.name},
         )
-        given = [key for (key,) in cursor.fetchall()]
-    _net(given, actor)
+        special = cursor.fetchall()
+    _settle(special, actor)
 
 
 def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
@@ -131,23 +148,93 @@ def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
                 FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id AND o.split_at IS NULL
                 CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
                 WHERE l.order_id = %s AND c.amount <> 0
-                RETURNING order_id
-            )
-            SELECT DISTINCT t.order_id FROM taken t {_WAS_GIVEN.format("t")}
+                RETURNING order_id, component, amount
+            ) {_SPECIAL}
             """,
             [actor.kind, actor.name, order_id],
         )
-        given = [key for (key,) in cursor.fetchall()]
-    _net(given, actor)
+        special = cursor.fetchall()
+    _settle(special, actor)
 
 
-def _net(order_ids: Iterable[int], actor: Actor) -> None:
-    """What units got beside their price goes when they go: of a line by units, of a whole order as far as it owes less
-    than nothing."""
-    ids = list(order_ids)
-    if not ids:
+def _settle(special: Iterable[tuple[int, bool, bool, Decimal, Decimal, Decimal]], actor: Actor) -> None:
+    """After units were taken back: what they got beside their price is netted, what does not go back is charged."""
+    rows = list(special)
+    given = [order_id for order_id, was_given, *_others in rows if was_given]
+    _net_lines(given, actor)
+    taken = {
+        order_id: correcting.tenders(cash, gift_card, points)
+        for order_id, _was_given, may_keep_more, cash, gift_card, points in rows
+        if may_keep_more
+    }
+    correcting.correct(taken, actor=actor)
+    _net_orders(given, actor)
+
+
+def take_back_units(
+    order_id: int,
+    units: Mapping[int, int],
+    *,
+    freight: FreightBack,
+    gifts_kept: Mapping[int, int],
+    reference: str,
+    actor: Actor,
+) -> Kept:
+    """Units of sub-order lines (by id) came back while others stay: they are owed no longer, but for what does not go
+    back. `gifts_kept` are units of gifts, by order line, that should have come back with them. Returns what is kept.
+
+    The order must be locked. Raises ValueError for units that a line does not have.
+    """
+    gone: dict[int, Shares] = {}
+    rows: list[OrderCharge] = []
+    for part in correcting.parts(order_id):
+        count = units.get(part.id, 0)
+        if not count:
+            continue
+        if not 0 < count <= part.units:
+            raise ValueError(f"line {part.id} has not so many units")
+        gone[part.id] = shares = part.shares.take(count, part.units)
+        rows += [
+            OrderCharge(
+                order_id=order_id,
+                sub_order_id=part.sub_order_id,
+                line_id=part.order_line_id,
+                component=component,
+                cause=ChargeCause.RETURNED,
+                amount=-yuan(amount),
+                reference=reference,
+                actor_kind=actor.kind,
+                actor=actor.name,
+            )
+            for component, amount in correcting.by_component(shares)
+            if amount
+        ]
+    if units.keys() - gone.keys():
+        raise ValueError("a line is not of the order")
+    OrderCharge.objects.bulk_create(rows)
+    for key, count in sorted(units.items()):
+        SubOrderLine.objects.filter(pk=key).update(returned_quantity=F("returned_quantity") + count)
+    _net_lines([order_id], actor)
+    kept_freight = sum(shares.freight for shares in gone.values()) if freight == FreightBack.NOTHING else 0
+    taken = Tenders(
+        sum(shares.payable for shares in gone.values()),
+        sum(shares.gift_card for shares in gone.values()),
+        sum(shares.points for shares in gone.values()),
+    )
+    values = OrderLine.objects.filter(order=order_id, pk__in=gifts_kept).values_list("pk", "stated_value")
+    missing = {key: gifts_kept[key] * to_fen(value) for key, value in values}
+    kept = correcting.correct(
+        {order_id: taken}, actor=actor, freight_kept={order_id: kept_freight}, gifts_kept={order_id: missing}
+    )
+    _net_orders([order_id], actor)
+    return kept[order_id]
+
+
+def _net_lines(order_ids: Sequence[int], actor: Actor) -> None:
+    """What units got beside their price goes when they go, line by line."""
+    if not order_ids:
         return
-    values = {"ids": array(ids), "kind": actor.kind, "actor": actor.name}
+    values = {"ids": array(order_ids), "kind": actor.kind, "actor": actor.name}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -158,11 +245,12 @@ def _net(order_ids: Iterable[int], actor: Actor) -> None:
                 GROUP BY c.order_id, c.line_id HAVING sum(c.amount) < 0
             ), kept AS (
                 SELECT e.*, l.quantity, (
-                    SELECT coalesce(sum(p.quantity), 0) FROM orders_suborderline p
+                    SELECT coalesce(sum(CASE WHEN EXISTS (
+                            SELECT FROM orders_ordercharge g WHERE g.order_id = e.order_id AND g.sub_order_id = s.id
+                              AND g.cause IN ({listed(OF_GONE_UNITS)}) AND g.reference = '')
+                        THEN p.quantity ELSE p.returned_quantity END), 0) FROM orders_suborderline p
                     JOIN orders_suborder s ON s.id = p.sub_order_id
-                    WHERE p.order_line_id = e.line_id AND s.order_id = e.order_id AND EXISTS (
-                        SELECT FROM orders_ordercharge g WHERE g.order_id = e.order_id AND g.sub_order_id = s.id
-                          AND g.cause IN ({listed(OF_GONE_UNITS)}))) AS gone,
+                    WHERE p.order_line_id = e.line_id AND s.order_id = e.order_id) AS gone,
                     (SELECT coalesce(sum(-c.amount), 0) FROM orders_ordercharge c
                      WHERE c.order_id = e.order_id AND c.line_id = e.line_id AND c.component = '{_C.EXTRA}'
                        AND c.cause <> '{ChargeCause.NETTED}') AS total,
@@ -181,6 +269,14 @@ def _net(order_ids: Iterable[int], actor: Actor) -> None:
             """,
             values,
         )
+
+
+def _net_orders(order_ids: Sequence[int], actor: Actor) -> None:
+    """No order owes less than nothing: what was given beside the price of goods that are gone is no debt."""
+    if not order_ids:
+        return
+    values = {"ids": array(order_ids), "kind": actor.kind, "actor": actor.name}
+    with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO orders_ordercharge (order_id, component, cause, amount, actor_kind, actor)

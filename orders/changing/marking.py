@@ -1,4 +1,6 @@
-"""The seller's memo and flag on an order: marks for people, which change nothing else."""
+"""The seller's memo, flag and metadata on an order: marks for people and programs, which change nothing else."""
+
+from collections.abc import Mapping
 
 from django.db import transaction
 from django.db.models import F
@@ -7,7 +9,7 @@ from oms.common.errors import WrongFields
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.intake.refusals import Refusals
-from orders.intake.terms import check_flag, check_memo
+from orders.intake.terms import check_flag, check_memo, check_metadata
 from orders.locking import lock_order
 from orders.models import Order, OrderTerms
 from orders.models.terms import Flag
@@ -19,24 +21,35 @@ def mark(
     *,
     seller_memo: str | None = None,
     flag: int | None = None,
+    metadata: Mapping[str, str | None] | None = None,
     actor: Actor,
     version: int | None = None,
 ) -> Order:
-    """Change the memo, the flag or both; None leaves as it is. Raises WrongFields and ChangedMeanwhile."""
+    """Change what is given; None leaves as it is. Of the metadata the keys that are given are set, and those with None
+    removed; the others stay. Raises WrongFields and ChangedMeanwhile."""
     order = lock_order(order_id, version=version)
+    terms = OrderTerms.objects.filter(order=order).first() or OrderTerms(order=order)
+    given = metadata or {}
+    kept = {key: value for key, value in {**terms.metadata, **given}.items() if value is not None}
     wrong = Refusals()
     check_memo(seller_memo or "", wrong)
     check_flag(flag or 0, wrong)
+    check_metadata(kept, wrong)
     if wrong:
         raise WrongFields(wrong)
-    terms = OrderTerms.objects.filter(order=order).first() or OrderTerms(order=order)
     memo = terms.seller_memo if seller_memo is None else seller_memo.strip()
     colour = terms.flag if flag is None else flag
-    if (memo, colour) == (terms.seller_memo, terms.flag):
+    keys = sorted(key for key in given if terms.metadata.get(key) != kept.get(key))
+    is_marked = (memo, colour) != (terms.seller_memo, terms.flag)
+    if not (is_marked or keys):
         return order
-    changes = {"seller_memo": (terms.seller_memo, memo)} if memo != terms.seller_memo else {}
-    OrderTerms.objects.update_or_create(order=order, defaults={"seller_memo": memo, "flag": colour})
+    OrderTerms.objects.update_or_create(order=order, defaults={"seller_memo": memo, "flag": colour, "metadata": kept})
     # What is beside the order is a part of it: who read it before must read it again.
     Order.objects.filter(pk=order_id).update(remark=F("remark"))
-    timeline.record(order_id, kinds.MARKED, actor, changes=changes, flag=Flag(colour).name.lower())
+    if is_marked:
+        changes = {"seller_memo": (terms.seller_memo, memo)} if memo != terms.seller_memo else {}
+        timeline.record(order_id, kinds.MARKED, actor, changes=changes, flag=Flag(colour).name.lower())
+    if keys:
+        changes = {f"metadata.{key}": (terms.metadata.get(key, ""), kept.get(key, "")) for key in keys}
+        timeline.record(order_id, kinds.METADATA_CHANGED, actor, changes=changes, keys=keys)
     return Order.objects.get(pk=order_id)

@@ -99,7 +99,7 @@ def _too_many(position: int, left: int) -> CannotCancel:
 def _by_sku(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> dict[str, int]:
     counted: dict[str, int] = {}
     for position, count in units.items():
-        code = lines[position].sku.code
+        code = lines[position].sku_code or lines[position].caller_code
         counted[code] = counted.get(code, 0) + count
     return counted
 

@@ -11,7 +11,6 @@ from functools import partial
 from django.db import connection, transaction
 
 from inventory import reserving
-from inventory.models import Sku
 from inventory.sourcing import Routes, Want, choose
 from oms.common import tickets
 from oms.common.copying import array, text_array
@@ -56,7 +55,8 @@ def _allocate(sub_order_ids: list[int]) -> None:
         plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
-    parts = parting.part_lines([plan for plan in plans if plan.choice.parts and not plan.is_whole])
+    parted = [plan for plan in plans if plan.choice.parts and not plan.is_whole]
+    parts = parting.part_lines(parted)
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
     served = reserving.reserve(demands, shortages=shortages, actor="allocate")
@@ -64,7 +64,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
 
     _write_allocated([plan for plan in done if plan.is_whole])
-    parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
+    parting.write([plan for plan in parted if plan.id in served], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
@@ -103,8 +103,8 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
             """,
             [ids],
         )
-        for sub_order_id, *want in cursor.fetchall():
-            plans[sub_order_id].wants.append(Want(*want))
+        for sub_order_id, line_id, sku_id, quantity in cursor.fetchall():
+            plans[sub_order_id].wants.append(Want(line_id, sku_id, quantity))
     return list(plans.values())
 
 
@@ -113,15 +113,20 @@ def _name_shortages(plans: Sequence[Plan]) -> None:
     short = {sku for plan in plans for sku in plan.choice.short}
     if not short:
         return
-    codes = dict(Sku.objects.filter(pk__in=short).values_list("pk", "code"))
-    for plan in plans:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, code FROM inventory_sku WHERE id = ANY(%s::bigint[])", [array(short)])
+        codes = dict(cursor.fetchall())
+    for plan in (plan for plan in plans if plan.choice.short):
         plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
 
 
 def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]:
     """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
     pairs = {
-        (candidate.warehouse_id, want.sku_id) for plan in plans for candidate in plan.candidates for want in plan.wants
+        (warehouse_id, sku_id)
+        for plan in plans
+        for warehouse_id, _code, _km in plan.candidates
+        for _line_id, sku_id, _quantity in plan.wants
     }
     with connection.cursor() as cursor:
         cursor.execute(
@@ -134,19 +139,22 @@ def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]
                 WHERE s.sku_id = wanted.sku_id AND s.warehouse_id = wanted.warehouse_id LIMIT 1
             ) AS s
             """,
-            [array(warehouse for warehouse, _sku in pairs), array(sku for _warehouse, sku in pairs)],
+            [array([warehouse for warehouse, _sku in pairs]), array([sku for _warehouse, sku in pairs])],
         )
         return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
 
 
 def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Demand]:
-    demands = []
-    for candidate, takes in plan.choice.parts:
-        for take in takes:
-            stock_id = stock[candidate.warehouse_id, take.sku_id][0]
-            demand_id = parts.line_id(plan.id, candidate.warehouse_id, take.line_id)
-            demands.append(reserving.Demand(plan.id, demand_id, stock_id, take.quantity))
-    return demands
+    return [
+        reserving.Demand(
+            plan.id,
+            parts.line_id(plan.id, candidate.warehouse_id, line_id),
+            stock[candidate.warehouse_id, sku_id][0],
+            units,
+        )
+        for candidate, takes in plan.choice.parts
+        for line_id, sku_id, units in takes
+    ]
 
 
 def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:

@@ -8,12 +8,14 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
 from orders import actors, isolating, kinds, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
+from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.locking import lock_order
 from orders.models import Order, OrderEvent, SubOrder, SubOrderState
 
@@ -30,7 +32,7 @@ def _due() -> tuple[str, str]:
     seconds = clock.scaled(timedelta(seconds=settings.COMPLETE_AFTER_SECONDS)).total_seconds()
     wait = f"make_interval(secs => {seconds})"
     return wait, (
-        f"FROM orders_suborder s WHERE s.state = '{SubOrderState.DELIVERED}'"
+        f"FROM orders_suborder s WHERE s.state = '{SubOrderState.DELIVERED}' AND s.needs_person_since IS NULL"
         f" AND s.delivered_at <= {clock.horizon()} - {wait} ORDER BY s.delivered_at"
     )
 
@@ -57,7 +59,7 @@ def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
             f"""
             UPDATE orders_suborder SET state = '{SubOrderState.COMPLETED}', completed_at = now(), ready_at = NULL
             WHERE id IN (SELECT id FROM orders_suborder WHERE id = ANY(%s) AND state = '{SubOrderState.DELIVERED}'
-                         ORDER BY id FOR NO KEY UPDATE)
+                         AND needs_person_since IS NULL ORDER BY id FOR NO KEY UPDATE)
             RETURNING id, order_id
             """,
             [list(sub_order_ids)],
@@ -73,7 +75,7 @@ def _complete(sub_order_ids: Sequence[int], actor: Actor) -> int:
 
 @transaction.atomic
 def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
-    """The buyer says that it came: complete the sub-order now. Raises NotDelivered."""
+    """The buyer says that it came, perhaps after denying it: complete the sub-order now. Raises NotDelivered."""
     sub_order = SubOrder.objects.only("order_id").get(pk=sub_order_id)
     lock_order(sub_order.order_id)
     sub_order = SubOrder.objects.select_for_update(no_key=True, of=("self",)).get(pk=sub_order_id)
@@ -85,15 +87,25 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
             % {"number": sub_order.number, "state": sub_order.get_state_display()}
         )
     timeline.record_of_sub_orders([sub_order_id], kinds.RECEIPT_CONFIRMED, actor)
+    if sub_order.needs_person_since:
+        SubOrder.objects.filter(pk=sub_order_id).update(needs_person_since=None)
+        tickets.close_tickets([RECEIPT_DENIED], [sub_order_id], closed_by=actor.name)
     _complete([sub_order_id], actor)
     nudging.nudge("owing")
 
 
 @transaction.atomic
 def deny_receipt(order_id: int, *, actor: Actor) -> None:
-    """The buyer has not confirmed that it came: tell the timeline, once."""
+    """The buyer has not confirmed that it came: what counts as delivered is not completed by the clock before a person,
+    who is called by a ticket, or the buyer says so. The timeline tells it, once until then."""
     lock_order(order_id)
-    if not OrderEvent.objects.filter(order_id=order_id, kind=kinds.RECEIPT_NOT_CONFIRMED.code).exists():
+    parts = SubOrder.objects.filter(order=order_id, state=SubOrderState.DELIVERED)
+    delivered = list(parts.order_by("id").select_for_update(no_key=True, of=("self",)))
+    stopped = [part.pk for part in delivered if part.needs_person_since is None]
+    SubOrder.objects.filter(pk__in=stopped).update(needs_person_since=Now())
+    troubles = [tickets.Trouble(part.pk, values={"number": part.number}, about_id=order_id) for part in delivered]
+    tickets.open_tickets(RECEIPT_DENIED, troubles, opened_by=actor.name)
+    if stopped or not OrderEvent.objects.filter(order_id=order_id, kind=kinds.RECEIPT_NOT_CONFIRMED.code).exists():
         timeline.record(order_id, kinds.RECEIPT_NOT_CONFIRMED, actor)
 
 

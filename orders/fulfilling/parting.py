@@ -5,7 +5,6 @@ money; a line whose units are spread is divided, each part taking its share of e
 Units that nobody has stay behind in a backordered part.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -81,8 +80,13 @@ def part_lines(plans: Sequence[Plan]) -> Parts:
             warehouses.append(NOBODY)
         lines: dict[int, list[PartLine]] = {warehouse: [] for warehouse in warehouses}
         for line_id, takers in spread[plan.id].items():
-            takers.sort(key=lambda taker: warehouses.index(taker[0]))
             source = sources[line_id]
+            if len(takers) == 1:
+                ((warehouse, units),) = takers
+                is_kept = warehouse == warehouses[0]
+                lines[warehouse].append(source.line(line_id, units, source.shares, is_new=False, is_kept=is_kept))
+                continue
+            takers.sort(key=lambda taker: warehouses.index(taker[0]))
             left, units_left = source.shares, source.quantity
             for i, (warehouse, units) in enumerate(takers):
                 is_last = i == len(takers) - 1
@@ -90,8 +94,7 @@ def part_lines(plans: Sequence[Plan]) -> Parts:
                 if not is_last:
                     left, units_left = left.less(taken), units_left - units
                 new_id = line_id if i == 0 else next(line_ids)
-                is_kept = len(takers) == 1 and warehouse == warehouses[0]
-                lines[warehouse].append(source.line(new_id, units, taken, is_new=i > 0, is_kept=is_kept))
+                lines[warehouse].append(source.line(new_id, units, taken, is_new=i > 0))
                 parts.line_ids[plan.id, warehouse, line_id] = new_id
         made = []
         for i, warehouse in enumerate(warehouses):
@@ -163,6 +166,10 @@ def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> Non
         )
 
 
+def _json(data: dict[str, object]) -> str:
+    return msgspec.json.encode(data).decode()
+
+
 def _tell(firsts: Sequence[tuple[Plan, SentPart]], others: Sequence[tuple[Plan, SentPart]]) -> None:
     """Timeline: why the sub-order was split, and where each part goes or what it lacks."""
     rows: list[tuple[int, int, str, str, str, str]] = []
@@ -170,8 +177,8 @@ def _tell(firsts: Sequence[tuple[Plan, SentPart]], others: Sequence[tuple[Plan, 
     for plan, sent in others:
         numbers.setdefault(plan.id, []).append(sent.part.number)
     for plan, _sent in firsts:
-        parted = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
-        rows.append((plan.order_id, plan.id, kinds.PARTED.code, "", "", json.dumps(parted)))
+        parted: dict[str, object] = {"number": plan.number, "parts": numbers[plan.id], "short": plan.shortage}
+        rows.append((plan.order_id, plan.id, kinds.PARTED.code, "", "", _json(parted)))
     codes = {
         candidate.warehouse_id: candidate.code for plan, _sent in firsts for candidate, _takes in plan.choice.parts
     }
@@ -183,7 +190,7 @@ def _tell(firsts: Sequence[tuple[Plan, SentPart]], others: Sequence[tuple[Plan, 
             told, state, data["warehouse"] = kinds.ALLOCATED, SubOrderState.ALLOCATED, codes[sent.warehouse_id]
         # A new part begins where it is; the first one was somewhere before.
         came_from = plan.state if sent.part.id == plan.id else ""
-        rows.append((plan.order_id, sent.part.id, told.code, came_from, state.value, json.dumps(data)))
+        rows.append((plan.order_id, sent.part.id, told.code, came_from, state.value, _json(data)))
     copy_rows(
         "orders_orderevent",
         ("order_id", "sub_order_id", "kind", "from_state", "to_state", "data", "actor_kind", "actor"),

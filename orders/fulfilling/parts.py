@@ -45,10 +45,10 @@ class Part:
 
     def totals(self) -> dict[str, object]:
         """Units, weight (g) and money (yuan) of all lines, by column."""
-        shares = Shares(*(sum(column) for column in zip(*(line.shares for line in self.lines), strict=True)))
+        shares = Shares(*map(sum, zip(*[line.shares for line in self.lines], strict=True)))
         return {
-            "total_quantity": sum(line.quantity for line in self.lines),
-            "weight_g": sum(line.weight_g for line in self.lines),
+            "total_quantity": sum([line.quantity for line in self.lines]),
+            "weight_g": sum([line.weight_g for line in self.lines]),
             **_amounts(shares),
         }
 

@@ -5,6 +5,7 @@ Virtual goods are a storage class of their own. Every line goes whole into one s
 
 from django.db import connection
 
+from oms.common.copying import array
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.actors import job
@@ -30,9 +31,10 @@ def _split(order_ids: list[int]) -> None:
         cursor.execute(
             f"""
             WITH line AS MATERIALIZED (
-                SELECT l.*, k.merchant_id, k.storage_class, k.weight_g
+                SELECT l.id, l.order_id, l.position, l.quantity, {_LINE_SHARES},
+                    k.merchant_id, k.storage_class, k.weight_g
                 FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
-                WHERE l.order_id = ANY(%(ids)s)
+                WHERE l.order_id = ANY(%(ids)s::bigint[])
             ), part AS (
                 INSERT INTO orders_suborder
                     (number, order_id, merchant_id, storage_class, payment_method, state, {_SHARES},
@@ -51,7 +53,7 @@ def _split(order_ids: list[int]) -> None:
             ), moved AS (
                 UPDATE orders_order SET state = '{OrderState.SPLIT}', split_at = now(), ready_at = NULL,
                     attempts = 0, last_error = ''
-                WHERE id = ANY(%(ids)s)
+                WHERE id = ANY(%(ids)s::bigint[])
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
                 SELECT p.order_id, '{kinds.SPLIT}', '{ActorKind.JOB}', '{_NAME}', '{OrderState.READY_TO_SPLIT}',
@@ -60,9 +62,9 @@ def _split(order_ids: list[int]) -> None:
                 FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
                 GROUP BY p.order_id
             )
-            SELECT id FROM orders_order WHERE id = ANY(%(ids)s) AND units_to_cancel IS NOT NULL
+            SELECT id FROM orders_order WHERE id = ANY(%(ids)s::bigint[]) AND units_to_cancel IS NOT NULL
             """,
-            {"ids": order_ids},
+            {"ids": array(order_ids)},
         )
         to_cancel = [key for (key,) in cursor.fetchall()]
     if to_cancel:

@@ -35,3 +35,19 @@ CANCELLATION_UNANSWERED = tickets.register_kind(
         can_retry=False,
     )
 )
+RECEIPT_DENIED = tickets.register_kind(
+    tickets.TicketKind(
+        "receipt_denied",
+        _("The buyer says that it did not come"),
+        "sub_order",
+        team="service",
+        due_within=timedelta(hours=4),
+        reasons={"": _("%(number)s counts as delivered, but the buyer does not confirm that it came.")},
+        remedies=_(
+            "Find out where it is: ask the carrier, and the buyer. It is not completed by itself meanwhile. Where it"
+            " came after all, let it be completed; the merchant's confirmation does so, too. Where it is lost, agree"
+            " with the buyer on money or goods first."
+        ),
+        retry_title=_("Let it be completed"),
+    )
+)

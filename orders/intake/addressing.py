@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from orders.intake.contacts import split_contact
 from orders.intake.divisions import Divisions, Named, Place, Scope, divisions, short_form
+from orders.intake.zones import OF_A_COUNTY, is_zone
 
 MOST_CANDIDATES = 12
 _Meaning = TypeVar("_Meaning")
@@ -74,7 +75,8 @@ _BLANKS = re.compile(r"\s+")
 class ParsedAddress:
     """What was read: the division's code where it is certain, the rest of the address, candidates where it is not, and
     the name, the phone (in its normal form) and the postcode that stood beside it. `gone` is the name of a division
-    that is no more: the candidates took its place."""
+    that is no more: the candidates took its place. `in_zone`: a development zone stands in place of the district, and
+    the candidates are those that it lies in."""
 
     region_code: str | None
     rest: str
@@ -83,6 +85,7 @@ class ParsedAddress:
     phone: str = ""
     postcode: str = ""
     gone: str = ""
+    in_zone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +99,26 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One way in which a text begins with names of divisions: up to where, how many, and what the last one means."""
+    """One way in which a text begins with names of divisions: up to where, how many, and what the last one means; and
+    where the name of a development zone begins, if there is one."""
 
     end: int
     levels: int
     named: Named
+    zone: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Located:
     """The division that a text begins with and where the text goes on; else what may be meant. `scope` is the province
-    or city that was read."""
+    or city that was read, `zone` where a development zone's name begins: it stays in the address."""
 
     place: Place | None
     end: int
     candidates: tuple[Place, ...] = ()
     gone: str = ""
     scope: Scope | None = None
+    zone: int | None = None
 
 
 def parse_address(text: str) -> ParsedAddress:
@@ -137,9 +143,11 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
     if located.place is None:
         whole = (address[start:] if postcode and start else address).strip()
         places = located.candidates[:MOST_CANDIDATES]
-        return ParsedAddress(None, whole, places, contact.name, contact.phone, postcode, located.gone)
+        in_zone = located.zone is not None
+        return ParsedAddress(None, whole, places, contact.name, contact.phone, postcode, located.gone, in_zone)
     code = located.place.code
-    rest = address[_gap(folded, located.end, keeps_brackets=True) :].strip()
+    rest_at = _gap(folded, located.end, keeps_brackets=True) if located.zone is None else located.zone
+    rest = address[rest_at:].strip()
     if not postcode and (found := _LAST_POSTCODE.search(rest)) and found[1][:2] in _POST_OFFICES.get(code[:2], ""):
         postcode, rest = found[1], rest[: found.start()]
     return ParsedAddress(code, squeezed(rest) or squeezed(address), (), contact.name, contact.phone, postcode)
@@ -154,9 +162,12 @@ def read_parts(parts: Parts, known: Divisions) -> ParsedAddress:
     text = " ".join(map(squeezed, names))
     folded = text.translate(_SIMPLE)
     located = _locate(folded, _gap(folded, 0), known)
-    rest = text[_gap(folded, located.end) :].strip() if located.place else ""
+    in_zone = located.zone is not None
+    rest_at = _gap(folded, located.end) if located.zone is None else located.zone
+    rest = text[rest_at:].strip() if located.place or in_zone else ""
     if located.place is None or not _is_town(rest, located.place, known):
-        return ParsedAddress(None, "", located.candidates[:MOST_CANDIDATES], gone=located.gone)
+        candidates = located.candidates[:MOST_CANDIDATES]
+        return ParsedAddress(None, rest if in_zone else "", candidates, gone=located.gone, in_zone=in_zone)
     return ParsedAddress(located.place.code, rest)
 
 
@@ -181,7 +192,7 @@ def misfit(place: Place, parts: Parts, known: Divisions) -> str:
             return "city"
     if district and not is_empty_city(district) and district != place.district:
         read = read_parts(Parts(place.province, place.city, district), known)
-        if read.region_code != place.code:
+        if read.region_code != place.code and not (read.in_zone and place in read.candidates):
             return "district"
     return ""
 
@@ -250,11 +261,12 @@ def _once(text: str, start: int, known: Divisions, *, least_levels: int = 1) -> 
     last = [reading for reading in readings if reading.end == furthest]
     top = max(reading.levels for reading in last)
     meant = list(dict.fromkeys(reading.named for reading in last if reading.levels == top))
+    zone = next((reading.zone for reading in last if reading.levels == top), None)
     if len(meant) == 1 and meant[0].place:
-        return _Located(meant[0].place, furthest, scope=scope)
+        return _Located(meant[0].place, furthest, scope=scope, zone=zone)
     places = [place for named in meant for place in ((named.place,) if named.place else named.successors)]
     gone = meant[0].gone if len(meant) == 1 else ""
-    return _Located(None, start, tuple(dict.fromkeys(places)), gone, scope)
+    return _Located(None, start, tuple(dict.fromkeys(places)), gone, scope, zone)
 
 
 def _scopes(text: str, start: int, known: Divisions) -> Iterator[tuple[int, int, Scope]]:
@@ -317,6 +329,7 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
             yield from (_Reading(end, levels + 1, named) for named in meanings)
     if not levels:
         return
+    yield from _zones(text, start, levels, within, known)
     for end, meanings in _forms(text, start, within.short, known.longest):
         name, suffix = text[start:end], text[end : end + 1]
         # 大理 without 市 may be the whole 大理州.
@@ -328,6 +341,22 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
                 yield from (_Reading(end + 1, levels + 1, named) for named in meanings)
         elif name[-1] in _SUFFIXES or _stands_alone(text, end):
             yield from (_Reading(end, levels + 1, named) for named in meanings)
+        elif found := OF_A_COUNTY.match(text, end):
+            yield from (_Reading(found.end(), levels + 1, named, end) for named in meanings)
+
+
+def _zones(text: str, start: int, levels: int, within: Scope, known: Divisions) -> Iterator[_Reading]:
+    """Development zones in place of a district, or before one of those that they lie in."""
+    for end, places in _forms(text, start, within.zones, known.longest):
+        if _GLUED.match(text, end) or _INSTITUTION.match(text, end):
+            continue
+        if len(places) == 1:
+            # The name of a zone that is a division says no more than the division's own.
+            yield _Reading(end, levels + 1, Named(places[0]), None if is_zone(places[0].district) else start)
+        else:
+            yield _Reading(end, levels + 1, Named(None, "", places), start)
+        for after, meanings in _forms(text, _gap(text, end), within.full, known.longest):
+            yield from (_Reading(after, levels + 1, named, start) for named in meanings if named.place in places)
 
 
 def _stands_alone(text: str, end: int) -> bool:

@@ -1,6 +1,6 @@
 """Sharing order-level amounts among lines, and a line's amounts among its parts. All amounts in fen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from orders.models.amounts import ApportionmentPolicy as Policy
@@ -12,16 +12,17 @@ def apportion(
     limits: Sequence[int] | None = None,
     *,
     policy: Policy = Policy.WHOLE_YUAN,
-    keys: Sequence[Any] | None = None,
+    key_of: Callable[[int], Any] | None = None,
 ) -> list[int]:
     """Share `amount` among lines in proportion to `weights`, no line getting more than its limit.
 
-    By largest remainder (Hamilton's method): each line gets its exact share rounded down, and what is left goes out one
-    by one to the largest remainders. `fen` shares fen that way; `whole_yuan` shares the amount's whole yuan in yuan,
-    then its fen in fen. Of equal remainders the larger weight comes first, then the smaller of `keys`, then the higher
-    limit, so that the result does not depend on the order of lines (without keys: earlier lines first). What a line
-    cannot bear is shared among the others in the same way. Lines that all weigh nothing share equally. Raises
-    ValueError if `amount` is negative or the lines cannot bear it together.
+    By largest remainder (Hamilton's method): each line gets its exact share rounded down, and what is left goes out
+    one by one to the largest remainders. `fen` shares fen that way; `whole_yuan` shares the amount's whole yuan in
+    yuan, then its fen in fen. Of equal remainders the larger weight comes first, then the smaller key, then the higher
+    limit, so that the result does not depend on the order of lines. `key_of` gives the key of the line at a place, from
+    0; it is asked only where a tie decides (None: earlier lines first). What a line cannot bear is shared among the
+    others in the same way. Lines that all weigh nothing share equally. Raises ValueError if `amount` is negative or the
+    lines cannot bear it together.
     """
     if amount < 0:
         raise ValueError("an amount to apportion cannot be negative")
@@ -31,16 +32,18 @@ def apportion(
         return [0] * len(weights)
     if len(weights) == 1:
         return [amount]
-    ties: Sequence[Any] = range(len(weights)) if keys is None else keys
     if limits is None:
-        return _shared(amount, weights, ties, policy)
-    if keys is not None:
-        ties = [(key, -limit) for key, limit in zip(keys, limits, strict=True)]
+        return _shared(amount, weights, key_of, policy)
     shares = [0] * len(weights)
     open_lines = [i for i in range(len(weights)) if limits[i] > 0]
+
+    def tie(place: int) -> tuple[Any, ...]:
+        line = open_lines[place]
+        return (key_of(line) if key_of else line, -limits[line])
+
     while amount:
         # A share over the limit fills its line; the rest is shared anew among the lines that are still open.
-        offered = _shared(amount, [weights[i] for i in open_lines], [ties[i] for i in open_lines], policy)
+        offered = _shared(amount, [weights[i] for i in open_lines], tie, policy)
         for i, offer in zip(open_lines, offered, strict=True):
             taken = min(offer, limits[i] - shares[i])
             shares[i] += taken
@@ -49,27 +52,35 @@ def apportion(
     return shares
 
 
-def _shared(amount: int, weights: Sequence[int], ties: Sequence[Any], policy: Policy) -> list[int]:
+_Tie = Callable[[int], Any] | None
+
+
+def _shared(amount: int, weights: Sequence[int], tie: _Tie, policy: Policy) -> list[int]:
     if not any(weights):
         weights = [1] * len(weights)
     if policy == Policy.FEN:
-        return _largest_remainder(amount, weights, ties)
+        return _largest_remainder(amount, weights, tie)
     yuan, fen = divmod(amount, 100)
     if not yuan:
-        return _largest_remainder(fen, weights, ties)
-    shares = [100 * share for share in _largest_remainder(yuan, weights, ties)]
+        return _largest_remainder(fen, weights, tie)
+    shares = [100 * share for share in _largest_remainder(yuan, weights, tie)]
     if fen:
-        shares = [share + more for share, more in zip(shares, _largest_remainder(fen, weights, ties), strict=True)]
+        shares = [share + more for share, more in zip(shares, _largest_remainder(fen, weights, tie), strict=True)]
     return shares
 
 
-def _largest_remainder(units: int, weights: Sequence[int], ties: Sequence[Any]) -> list[int]:
+def _largest_remainder(units: int, weights: Sequence[int], tie: _Tie) -> list[int]:
     total = sum(weights)
-    exact = [divmod(units * weight, total) for weight in weights]
-    shares = [whole for whole, _remainder in exact]
+    shares = [units * weight // total for weight in weights]
     left = units - sum(shares)
     if left:
-        for i in sorted(range(len(weights)), key=lambda i: (-exact[i][1], -weights[i], ties[i]))[:left]:
+        ranks = [(units * weight % total, weight) for weight in weights]
+        places = sorted(range(len(weights)), key=ranks.__getitem__, reverse=True)
+        last = ranks[places[left - 1]]
+        if tie is not None and ranks[places[left]] == last:
+            tied = sorted([i for i in places if ranks[i] == last], key=tie)
+            places = [i for i in places if ranks[i] > last] + tied
+        for i in places[:left]:
             shares[i] += 1
     return shares
 

@@ -197,7 +197,8 @@ def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody 
 
 def line_key(line: LineBody) -> tuple[Any, ...]:
     """What tells a line from the others of its order, wherever it stands among them."""
-    return (line.id, line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
+    first = (line.id, line.sku, line.merchant, line.unit_price, line.line_discount, line.quantity)
+    return (*first, line.name, line.is_gift, line.stated_value)
 
 
 def _repeated_key(raw: bytes) -> FieldError | None:

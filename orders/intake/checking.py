@@ -1,25 +1,28 @@
 """What must be true of an order before it is stored. Everything that is wrong is named, field by field."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from django.utils.translation import gettext as _
 
+from inventory.models import UNKNOWN_GOODS
 from oms.common.errors import FieldError
 from oms.common.masking import is_masked
 from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
 from orders.intake import pricing
 from orders.intake.bodies import MAX_LINES, LineBody, OrderBody, RecipientBody
 from orders.intake.divisions import Place
+from orders.intake.goods import CodTerms, KnownSku
 from orders.intake.invoices import CheckedInvoice
 from orders.intake.locating import Located, fit, unknown_code
 from orders.intake.pricing import PLAIN, Pricing
-from orders.intake.reference import CodTerms, KnownRegion, KnownSku, Reference
+from orders.intake.reference import KnownRegion, Reference
 from orders.intake.refusals import Refusals
 from orders.intake.terms import CheckedTerms, check_terms
-from orders.models.hold import AddressGap
+from orders.matching.known import Parts, Unfit, floor_of, price_parts
+from orders.models.hold import AddressGap, MatchProblem
 from orders.models.order import PaymentMethod, Promise
 
 MAX_QUANTITY = 10_000
@@ -27,12 +30,17 @@ MAX_QUANTITY = 10_000
 _EXTERNAL_NUMBER = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/#-]{0,63}")
 # Kept once: for the enums, `values` is a new list each time.
 _PAYMENT_METHODS, _PROMISES = tuple(PaymentMethod.values), tuple(Promise.values)
+_NO_PARTS: Parts = ()
 NOWHERE = KnownRegion("", "", "")  # of an order that is refused, or whose region a person will say
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedLine:
-    """A line whose SKU is known; amounts in fen."""
+# Structs, because there are many of them, and frozen dataclasses take ten times as long to make.
+class CheckedLine(msgspec.Struct, frozen=True, gc=False):
+    """A line whose SKU is known, or waits to be said (then it is the placeholder); amounts in fen.
+
+    `caller_code` is how the caller named the goods, where that is not the SKU's code. A line with `parts` is one code
+    that stands for several units or SKUs: it becomes a line for each of them (`orders.matching.parting`).
+    """
 
     sku: KnownSku
     name: str
@@ -44,6 +52,13 @@ class CheckedLine:
     external_id: str = ""
     is_gift: bool = False
     stated_value: int = 0
+    caller_code: str = ""
+    parts: Parts = ()
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether nothing of it is packed."""
+        return all(part.sku.is_virtual for part in self.parts) if self.parts else self.sku.is_virtual
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedOrder:
+class Missing:
+    """The codes that somebody must match before goods go anywhere; `unfit` are those that are matched to what does not
+    serve the order."""
+
+    codes: tuple[str, ...]
+    unfit: tuple[Unfit, ...] = ()
+
+    @property
+    def details(self) -> dict[str, object]:
+        """As a hold keeps it."""
+        unmatched = [code for code in self.codes if code not in {unfit.code for unfit in self.unfit}]
+        return {"codes": unmatched, "unfit": [unfit.as_list() for unfit in self.unfit]}
+
+
+class CheckedOrder(msgspec.Struct, frozen=True, gc=False):
     """An order that may be stored; amounts in fen."""
 
     body: OrderBody
@@ -78,6 +107,12 @@ class CheckedOrder:
     pricing: Pricing = PLAIN
     terms: CheckedTerms | None = None
     invoice: CheckedInvoice | None = None
+    missing: Missing | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a person as soon as it is stored."""
+        return self.question is not None or self.missing is not None
 
 
 def check(
@@ -88,7 +123,7 @@ def check(
     wrong = Refusals()
     _check_head(located.body, wrong)
     body, region = _check_people(located, reference, wrong, asks_a_person)
-    lines = _check_lines(body, reference, wrong)
+    lines = _check_lines(body, reference, channel_id, wrong)
     terms, invoice = check_terms(body, wrong, is_history=reference.is_history)
     order = CheckedOrder(
         body=body,
@@ -102,10 +137,11 @@ def check(
         points_amount=wrong.amount("points.amount", body.points.amount),
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
-        pricing=pricing.check(body, reference.merchant, wrong),
+        pricing=pricing.check(body, reference, wrong),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
         terms=terms,
         invoice=invoice,
+        missing=_missing(lines, channel_id, reference) if channel_id in reference.matching else None,
     )
     if not wrong:
         _check_money(order, wrong)
@@ -178,9 +214,23 @@ def _question(
         is_served=region.is_served,
         has_token=bool(body.receiver_token),
     )
-    if not gaps or all(line.sku.is_virtual for line in lines):
+    if not gaps or all(line.is_virtual for line in lines):
         return None
     return Question(tuple(gaps), tuple(map(str, candidates)))
+
+
+def _missing(lines: Sequence[CheckedLine], channel_id: int, reference: Reference) -> Missing | None:
+    """Which codes must be matched before the order goes on."""
+    codes = tuple(dict.fromkeys(line.caller_code for line in lines if line.sku.code == UNKNOWN_GOODS))
+    if not codes:
+        return None
+    parts = {code: reference.matches.get((channel_id, code), ()) for code in codes}
+    return Missing(codes, tuple(unfit for code in codes if (unfit := unsold(code, parts[code]))))
+
+
+def unsold(code: str, parts: Parts) -> Unfit | None:
+    """What the code stands for that the channel does not sell now, if anything."""
+    return next((Unfit(code, MatchProblem.NOT_SOLD, part.sku.code) for part in parts if not part.is_sold), None)
 
 
 def address_gaps(
@@ -206,19 +256,24 @@ def address_gaps(
     return gaps
 
 
-def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list[CheckedLine]:
+def _check_lines(body: OrderBody, reference: Reference, channel_id: int, wrong: Refusals) -> list[CheckedLine]:
     if not body.lines:
         wrong.add("lines", "empty", _("An order needs at least one line."))
     if len(body.lines) > MAX_LINES:
         wrong.add("lines", "too_many", _("An order has at most %(most)d lines.") % {"most": MAX_LINES})
         return []
     is_cod = body.payment_method == PaymentMethod.COD
+    is_matching = channel_id in reference.matching
     _check_ids(body, wrong)
     lines = []
     for i, line in enumerate(body.lines):
         already_wrong = len(wrong)
         merchant = line.merchant or reference.merchant.code
-        sku = reference.skus.get((merchant, line.sku))
+        sku, parts = reference.skus.get((merchant, line.sku)), _NO_PARTS
+        if is_matching:
+            sku, parts = _goods_of(line, sku, channel_id, reference)
+        if sku is not None and sku.code == UNKNOWN_GOODS:
+            wrong.text(f"lines.{i}.sku", line.sku, 64)
         if sku is None and merchant not in reference.merchants:
             detail = _("No merchant %(merchant)s sells in this channel.") % {"merchant": merchant}
             wrong.add(f"lines.{i}.merchant", "unknown_merchant", detail)
@@ -235,12 +290,13 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             wrong.text(f"lines.{i}.name", line.name, 200)
         if line.id or line.is_gift or line.stated_value:
             _check_id_and_gift(line, i, wrong)
-        if is_cod and sku is not None and not _takes_cod(sku, reference):
+        refusing = _refusing_cod(sku, parts, reference) if is_cod and sku is not None else None
+        if refusing:
             detail = _(
                 "Goods of merchant %(merchant)s are not sold for cash on delivery; send them prepaid, or as an order of"
                 " their own."
             )
-            wrong.add(f"lines.{i}.merchant", "cod_not_accepted", detail % {"merchant": merchant})
+            wrong.add(f"lines.{i}.merchant", "cod_not_accepted", detail % {"merchant": refusing.merchant})
         try:
             unit_price, discount = to_fen(line.unit_price), to_fen(line.line_discount)
         except NotAnAmount:
@@ -257,10 +313,13 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
             continue
         # What ended elsewhere cost what it cost.
         floor = 0 if reference.is_history else sku.floor_price * line.quantity
+        if parts and not reference.is_history:
+            priced = price_parts(parts, quantity=line.quantity, unit_price=unit_price, line_discount=discount)
+            floor = floor_of(priced)
         lines.append(
             CheckedLine(
                 sku,
-                line.name or sku.name,
+                line.name or sku.name or line.sku,
                 line.quantity,
                 unit_price,
                 discount,
@@ -269,11 +328,35 @@ def _check_lines(body: OrderBody, reference: Reference, wrong: Refusals) -> list
                 external_id=line.id,
                 is_gift=line.is_gift,
                 stated_value=to_fen(line.stated_value),
+                caller_code=_other_name(line, sku, parts) if is_matching else "",
+                parts=parts,
             )
         )
     if not reference.is_history:
         _check_that_something_is_sold(body, wrong)
     return lines
+
+
+def _goods_of(
+    line: LineBody, sku: KnownSku | None, channel_id: int, reference: Reference
+) -> tuple[KnownSku | None, Parts]:
+    """The SKU of the line in a channel that matches SKUs, and where its code stands for more than one unit of that, its
+    parts; `sku` is the one of that very code. The placeholder where the order may wait until somebody says what the
+    code stands for."""
+    parts = reference.parts_of(channel_id, line)
+    if parts and not reference.is_history and not all(part.is_sold for part in parts):
+        return reference.placeholder, ()
+    if parts:
+        return parts[0].sku, parts if len(parts) > 1 or parts[0].units > 1 else ()
+    if sku is None and reference.may_wait(channel_id, line):
+        return reference.placeholder, ()
+    return sku, ()
+
+
+def _other_name(line: LineBody, sku: KnownSku, parts: Parts) -> str:
+    """The caller's code, where it is not simply the SKU's."""
+    is_own = line.sku == sku.code and len(parts) < 2 and sku.code != UNKNOWN_GOODS
+    return "" if is_own else line.sku
 
 
 def _check_ids(body: OrderBody, wrong: Refusals) -> None:
@@ -299,10 +382,17 @@ def _check_id_and_gift(line: LineBody, i: int, wrong: Refusals) -> None:
         wrong.add(f"lines.{i}.stated_value", "not_a_gift", _("Only gifts have a stated value: set `is_gift`."))
 
 
-def _takes_cod(sku: KnownSku, reference: Reference) -> bool:
-    if reference.is_history or sku.cod == CodTerms.YES:
-        return True
-    return sku.cod == CodTerms.IN_OUR_WAREHOUSES and reference.lies_with_us(sku.id)
+def _refusing_cod(sku: KnownSku, parts: Parts, reference: Reference) -> KnownSku | None:
+    """Which of the line's SKUs may not be paid on delivery, if any."""
+    if reference.is_history:
+        return None
+    skus = [part.sku for part in parts] or [sku]
+    return next((one for one in skus if not takes_cod(one, reference.lies_with_us)), None)
+
+
+def takes_cod(sku: KnownSku, lies_with_us: Callable[[int], bool]) -> bool:
+    """Whether the SKU may be paid on delivery; `lies_with_us` is asked, by its id, only where that decides it."""
+    return sku.cod == CodTerms.YES or (sku.cod == CodTerms.IN_OUR_WAREHOUSES and lies_with_us(sku.id))
 
 
 def _check_that_something_is_sold(body: OrderBody, wrong: Refusals) -> None:

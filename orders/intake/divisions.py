@@ -15,6 +15,7 @@ from pathlib import Path
 from django.db import connection
 
 from inventory.models import Region
+from orders.intake import zones
 
 _PEOPLES = (
     "各族|蒙古族|蒙古|回族|藏族|维吾尔族|维吾尔|苗族|彝族|壮族|布依族|朝鲜族|满族|侗族|瑶族|白族|土家族|哈尼族"
@@ -74,7 +75,8 @@ class Scope:
     """The country, a province or a city, and the names in it.
 
     `forms` are its own names. `full` holds districts by names that can mean nothing else, `short` by names without
-    suffix, `cities` cities by any form of their names. `whole` is the one division of a city that has no districts.
+    suffix, `cities` cities by any form of their names, `zones` the divisions of development zones by theirs. `whole` is
+    the one division of a city that has no districts.
     """
 
     name: str = ""
@@ -84,6 +86,7 @@ class Scope:
     full: dict[str, list[Named]] = field(default_factory=dict)
     short: dict[str, list[Named]] = field(default_factory=dict)
     cities: dict[str, list["Scope"]] = field(default_factory=dict)
+    zones: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     places: list[Place] = field(default_factory=list)
 
 
@@ -144,7 +147,8 @@ def grown(places: Iterable[Place]) -> Divisions:
             for form in full_forms(place.district):
                 scope.full.setdefault(form, []).append(named)
     abolished = _with_abolished(country, provinces, cities, by_code)
-    names = [*provinces, *country.cities, *country.full, *country.short]
+    zones_named = _with_zones(provinces, cities, by_code)
+    names = [*provinces, *country.cities, *country.full, *country.short, *zones_named]
     return Divisions(country, provinces, by_code, abolished, max(map(len, names), default=0))
 
 
@@ -176,6 +180,28 @@ def _with_abolished(
             if meaning not in known and not any(_is_near(other.place, row["city"], successors) for other in known):
                 known.append(meaning)
     return codes
+
+
+def _with_zones(
+    provinces: Mapping[str, Scope], cities: Mapping[tuple[str, str], Scope], by_code: Mapping[str, Place]
+) -> set[str]:
+    """Add the development zones; returns all their names."""
+    for (province, city), scope in cities.items():
+        called: dict[str, list[Place]] = {}
+        of_district = {place.district: place for place in scope.places}
+        for district, name in zones.everyday_names(province, city, of_district):
+            called.setdefault(name, []).append(of_district[district])
+        scope.zones |= {name: tuple(places) for name, places in called.items()}
+    for zone in zones.listed():
+        within = provinces.get(zone.province), cities.get((zone.province, zone.city))
+        places = tuple(by_code[code] for code in zone.codes if code in by_code)
+        for area, names in zip(within, (zone.wide_names, zone.names), strict=True):
+            if area and len(places) == len(zone.codes):
+                area.zones |= dict.fromkeys(names, places)
+    for scope in (*provinces.values(), *cities.values()):
+        # A division's own name means it, whatever zone is called like it.
+        scope.zones = {name: places for name, places in scope.zones.items() if name not in scope.full}
+    return {name for scope in cities.values() for name in scope.zones}
 
 
 def _is_near(place: Place | None, city: str, successors: Iterable[Place]) -> bool:

@@ -79,6 +79,8 @@ def _by_parts(
     read = read_parts(parts, known)
     if read.region_code:
         return at(recipient, read.region_code, read.rest), (), ()
+    if read.in_zone:
+        return msgspec.structs.replace(recipient, address=_after(read.rest, recipient.address)), read.candidates, ()
     if not parts.district.strip() and not read.gone:
         # The address may go on where the parts end.
         names = [name for name in (parts.province, parts.city) if not is_empty_city(name)]
@@ -92,8 +94,12 @@ def _by_parts(
 
 def at(recipient: RecipientBody, code: str, town: str = "") -> RecipientBody:
     """The recipient in the division; a town that stood in place of the district goes to the front of the address."""
-    address = recipient.address if not town or recipient.address.startswith(town) else town + recipient.address
+    address = _after(town, recipient.address)
     return msgspec.structs.replace(recipient, region_code=code, address=address, province="", city="", district="")
+
+
+def _after(town: str, address: str) -> str:
+    return address if address.startswith(town) else town + address
 
 
 def parts_of(recipient: RecipientBody) -> Parts:

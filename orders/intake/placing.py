@@ -21,9 +21,11 @@ from orders.intake import history
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.locating import Atlas, Located, locate
-from orders.intake.reference import Reference, read
+from orders.intake.reference import KnownChannel, Reference, read
 from orders.intake.sharing import SharedOrder, share_out
 from orders.intake.storing import StoredOrder, lay_out, store
+from orders.matching import waiting
+from orders.matching.parting import part_lines
 from orders.models.order import OrderState
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def place_orders(
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
     A body that did not decode is passed as its FieldError and refused in its place. What is wrong with one order
-    does not stop the others. The number of statements does not grow with the batch.
+    does not stop the others. The number of statements does not grow with the batch. Where the channel matches SKUs, an
+    order with codes that nobody knows is stored and held until they are matched.
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
     `asks_a_person` phones and address may be empty (see `checking.check`); what is missing, hidden, not certain or not
@@ -106,17 +109,17 @@ class PlannedOrder:
 def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
     """What `place_orders` would write for an order without anything special; nothing is written yet.
 
-    None for any other: one that is refused, that was sent before, or that opens a channel.
+    None for any other: one that is refused, that was sent before, that opens a channel, or that waits for a match.
     """
     atlas = Atlas()
     located = locate(body, atlas)
     body = located.body
     reference = read([body], merchant, atlas=atlas)
-    channel, is_active = reference.channels.get(body.source or merchant.code, (0, False))
-    if not is_active or (channel, body.external_number) in reference.stored:
+    channel = reference.channels.get(body.source or merchant.code)
+    if channel is None or not channel.is_active or (channel.id, body.external_number) in reference.stored:
         return None
-    ready = _ready(located, reference, channel, _Door())
-    if not isinstance(ready, SharedOrder):
+    ready = _ready(located, reference, channel.id, _Door())
+    if not isinstance(ready, SharedOrder) or ready.checked.missing:
         return None
     now, pay_by = _now_and_pay_by()
     (order,), tables = lay_out(reference.ids, [ready], actor=actor, now=now, pay_by=pay_by)
@@ -135,7 +138,10 @@ def _ready(located: Located, reference: Reference, channel_id: int, door: _Door)
     if not isinstance(checked, CheckedOrder):
         return checked
     wrong = history.check(checked) if door.is_history else []
-    return wrong or share_out(checked)
+    if wrong:
+        return wrong
+    shared = share_out(checked)
+    return part_lines(shared) if isinstance(shared, SharedOrder) else shared
 
 
 def _place_or_isolate(
@@ -196,6 +202,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         stored = store(
             reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by, is_history=door.is_history
         )
+        waiting.begin(stored)
         for place, order in zip(places, stored, strict=True):
             outcomes[place] = Placed(order.id, order.number, order)
         numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}
@@ -218,15 +225,15 @@ def _channels(codes: set[str], reference: Reference) -> dict[str, int | FieldErr
             [Channel(merchant=merchant, code=code, name=code) for code in missing], ignore_conflicts=True
         )
         opened = Channel.objects.filter(merchant=merchant, code__in=missing)
-        known = known | {channel.code: (channel.pk, channel.is_active) for channel in opened}
+        known = known | {channel.code: KnownChannel(channel.pk, channel.is_active) for channel in opened}
     found: dict[str, int | FieldError] = {}
     for code in codes:
-        channel_id, is_active = known.get(code, (None, False))
-        if channel_id is None:
+        channel = known.get(code)
+        if channel is None:
             detail = _("Merchant %(merchant)s has no channel %(code)s.") % {"merchant": merchant.code, "code": code}
             found[code] = FieldError("source", "unknown_channel", detail)
-        elif not is_active:
+        elif not channel.is_active:
             found[code] = FieldError("source", "inactive_channel", _("This channel is closed."))
         else:
-            found[code] = channel_id
+            found[code] = channel.id
     return found

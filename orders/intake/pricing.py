@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 
 from oms.common.money import fen_text
 from oms.merchants.models import Merchant
+from orders.intake import promotion_rules
 from orders.intake.bodies import MAX_LINES, CollectedBody, OrderBody, PromotionBody
+from orders.intake.reference import Reference
 from orders.intake.refusals import Refusals
 from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod
@@ -75,12 +77,11 @@ class Pricing:
 PLAIN = Pricing()
 
 
-def check(body: OrderBody, merchant: Merchant, wrong: Refusals) -> Pricing:
-    """The order's promotions, change of price and collected money; what is wrong with them is noted. `merchant` is the
-    channel's owner."""
+def check(body: OrderBody, reference: Reference, wrong: Refusals) -> Pricing:
+    """The order's promotions, change of price and collected money; what is wrong with them is noted."""
     if not (body.promotions or body.adjustment_amount or body.collected or body.adjustment_bearer):
         return PLAIN
-    owner = Bearer.PLATFORM if merchant.kind == Merchant.Kind.SELF_OPERATED else Bearer.MERCHANT
+    owner = Bearer.PLATFORM if reference.merchant.kind == Merchant.Kind.SELF_OPERATED else Bearer.MERCHANT
     if body.adjustment_bearer:
         wrong.choice("adjustment_bearer", body.adjustment_bearer, Bearer.values)
     adjustment = wrong.amount("adjustment_amount", body.adjustment_amount, is_signed=True)
@@ -88,13 +89,29 @@ def check(body: OrderBody, merchant: Merchant, wrong: Refusals) -> Pricing:
         if not body.adjustment_reason.strip():
             wrong.add("adjustment_reason", "required", _("Say why the price was changed."))
         wrong.text("adjustment_reason", body.adjustment_reason, 200, required=False)
+    promotions = _promotions(body, owner, wrong)
+    bearer = str(body.adjustment_bearer or owner) if adjustment else ""
+    if not reference.may_platform_bear(body.source):
+        _refuse_the_platforms_money(promotions, bearer, wrong)
     return Pricing(
-        promotions=_promotions(body, owner, wrong),
+        promotions=promotions,
         adjustment_amount=adjustment,
         adjustment_reason=body.adjustment_reason if adjustment else "",
-        adjustment_bearer=str(body.adjustment_bearer or owner) if adjustment else "",
+        adjustment_bearer=bearer,
         collected=_collected(body.collected, body.payment_method, wrong) if body.collected else None,
     )
+
+
+def _refuse_the_platforms_money(promotions: Sequence[CheckedPromotion], bearer: str, wrong: Refusals) -> None:
+    """Note where the order lays something on the platform, whose terms with the channel do not say so."""
+    detail = _("The platform bears nothing of this channel's orders: let the merchant bear it, or ask for other terms.")
+    for i, promotion in enumerate(promotions):
+        if promotion.platform_amount:
+            is_rest = promotion.body.platform_amount is None and promotion.body.merchant_amount is not None
+            name = "merchant_amount" if is_rest else "platform_amount"
+            wrong.add(f"promotions.{i}.{name}", "bearer_not_allowed", detail)
+    if bearer == Bearer.PLATFORM:
+        wrong.add("adjustment_bearer", "bearer_not_allowed", detail)
 
 
 def _promotions(body: OrderBody, owner: Bearer, wrong: Refusals) -> Sequence[CheckedPromotion]:
@@ -130,6 +147,10 @@ def _check_rule(promotion: PromotionBody, attr: str, wrong: Refusals) -> None:
         wrong.add(f"{attr}.rule", "too_large", detail % {"most": MOST_RULE_BYTES})
     elif b"\\u0000" in rule:
         wrong.add(f"{attr}.rule", "control_character", _("Remove the control characters, such as line breaks."))
+    understood = promotion_rules.understand(promotion.rule)
+    if isinstance(understood, Sequence):
+        for error in understood:
+            wrong.add(f"{attr}.rule.{error.attr}", error.code, error.detail)
 
 
 def _platform_amount(promotion: PromotionBody, amount: int, owner: Bearer, attr: str, wrong: Refusals) -> int:

@@ -2,36 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 
-from inventory.models import Stock, StorageClass
+from inventory.models import StorageClass
 from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
-from orders.intake.bodies import MAX_LINES, OrderBody
+from oms.merchants.models.merchant import may_platform_bear
+from orders.intake.bodies import MAX_LINES, LineBody, OrderBody
+from orders.intake.goods import COD_TERMS, CodTerms, KnownSku, lying_with_us, placeholder
 from orders.intake.locating import Atlas
-
-
-class CodTerms(StrEnum):
-    """Whether a merchant's goods may be paid on delivery."""
-
-    YES = "yes"
-    NO = "no"
-    IN_OUR_WAREHOUSES = "in_our_warehouses"  # only those that lie there
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSku:
-    """What intake needs to know of a SKU."""
-
-    id: int
-    code: str
-    merchant: str
-    name: str
-    is_virtual: bool
-    cod: CodTerms
-    floor_price: int = 0  # fen a unit; no deduction of an order may push it lower
+from orders.matching import known
+from orders.matching.known import Known, Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +26,32 @@ class KnownRegion:
     is_served: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class KnownChannel:
+    """A channel of the merchant, and whether its orders may say that the platform bears something (None: unsaid)."""
+
+    id: int
+    is_active: bool
+    platform_may_bear: bool | None = None
+
+
 @dataclass
 class Reference:
     """What the bodies name, as far as it exists, read in one statement, with an id for each order that may come of it.
 
-    `skus` by merchant and code, `regions` by code, `channels` (id, whether it is open) by code, `stored` the order
-    numbers by channel id and external number. A self-operated merchant's channels sell the goods of every merchant that
-    is active; a marketplace merchant's only its own.
+    `skus` by merchant and code, `regions` by code, `channels` by code, `stored` the order numbers by channel id and
+    external number, `matching` the ids of channels whose codes are matched, and `matches` what these stand for. A
+    self-operated merchant's channels sell the goods of every merchant that is active; a marketplace merchant's only its
+    own.
     """
 
     merchant: Merchant
     is_history: bool = False
     skus: dict[tuple[str, str], KnownSku] = field(default_factory=dict)
     regions: dict[str, KnownRegion] = field(default_factory=dict)
-    channels: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    channels: dict[str, KnownChannel] = field(default_factory=dict)
+    matching: set[int] = field(default_factory=set)
+    matches: Known = field(default_factory=dict)
     stored: dict[tuple[int, str], str] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     atlas: Atlas = field(default_factory=Atlas)
@@ -73,6 +67,13 @@ class Reference:
             taking |= {code: self.is_history or status == Merchant.Status.ACTIVE for code, status in others}
         return taking
 
+    def may_platform_bear(self, source: str) -> bool:
+        """Whether orders of the merchant's channel of that code (its own where empty) may say that the platform bears
+        promotions or changes of price; what ended elsewhere ended as it did."""
+        channel = self.channels.get(source or self.merchant.code)
+        said = channel.platform_may_bear if channel else None
+        return self.is_history or may_platform_bear(self.merchant, said)
+
     def lies_with_us(self, sku_id: int) -> bool:
         """Whether a warehouse of ours has a place for the SKU. Read once for all SKUs of the batch, and only where it
         decides whether an order may be paid on delivery."""
@@ -80,35 +81,45 @@ class Reference:
 
     @cached_property
     def _with_us(self) -> frozenset[int]:
-        ids = [sku.id for sku in self.skus.values() if sku.cod == CodTerms.IN_OUR_WAREHOUSES]
-        ours = Stock.objects.filter(
-            sku__in=ids, warehouse__is_active=True, warehouse__merchant__kind=Merchant.Kind.SELF_OPERATED
-        )
-        return frozenset(ours.order_by().values_list("sku_id", flat=True).distinct())
+        skus = [*self.skus.values(), *(part.sku for parts in self.matches.values() for part in parts)]
+        return lying_with_us(sku.id for sku in skus if sku.cod == CodTerms.IN_OUR_WAREHOUSES)
+
+    def parts_of(self, channel_id: int, line: LineBody) -> Parts:
+        """What the line's code stands for in the channel; empty where nobody has matched it. A line that names another
+        merchant than the channel's speaks of that one's own SKUs."""
+        if channel_id not in self.matching or line.merchant not in ("", self.merchant.code):
+            return ()
+        return self.matches.get((channel_id, line.sku), ())
+
+    def may_wait(self, channel_id: int, line: LineBody) -> bool:
+        """Whether an order may wait until somebody matches the line's code."""
+        is_own = line.merchant in ("", self.merchant.code)
+        return channel_id in self.matching and is_own and not self.is_history
+
+    @cached_property
+    def placeholder(self) -> KnownSku:
+        """What the lines point to whose code waits for a match; read, or made, only where there is such a line."""
+        return placeholder(self.merchant)
 
 
 # Several statements, since one plan does not fit all.
 _SELLS_ALL = f"(m.id = %(merchant)s OR m.status = '{Merchant.Status.ACTIVE}')"
 _SELLS_ITS_OWN = "m.id = %(merchant)s"
 _SOLD_ALL = "true"
-_COD = f"""
-    CASE WHEN m.accepts_cod THEN '{CodTerms.YES}' WHEN NOT m.accepts_cod THEN '{CodTerms.NO}'
-         WHEN m.kind = '{Merchant.Kind.SELF_OPERATED}' THEN '{CodTerms.YES}'
-         ELSE '{CodTerms.IN_OUR_WAREHOUSES}' END
-"""
 
 
 def read(
     bodies: list[OrderBody], merchant: Merchant, *, is_history: bool = False, atlas: Atlas | None = None
 ) -> Reference:
-    """The reference of the bodies that the merchant sent; orders of the past may be of merchants that are gone."""
+    """The reference of the bodies that the merchant sent; orders of the past may be of merchants that are gone. One
+    statement, and one more where a channel's codes are matched."""
     found = Reference(merchant, is_history, atlas=atlas or Atlas())
     sells = _SELLS_ITS_OWN
     if merchant.kind == Merchant.Kind.SELF_OPERATED:
         sells = _SOLD_ALL if is_history else _SELLS_ALL
     rows = fetch_prepared(
         f"""
-        SELECT 'sku', m.code, s.code, s.name, {_COD} || ' ' || coalesce((s.floor_price * 100)::bigint, 0), s.id,
+        SELECT 'sku', m.code, s.code, s.name, {COD_TERMS} || ' ' || coalesce((s.floor_price * 100)::bigint, 0), s.id,
                s.storage_class = %(virtual)s
         FROM inventory_sku s JOIN merchants_merchant m ON m.id = s.merchant_id
         WHERE s.code = ANY(%(skus)s::text[]) AND s.is_active
@@ -117,7 +128,9 @@ def read(
         SELECT 'region', code, province, city, district, 0, is_served FROM inventory_region
         WHERE code = ANY(%(regions)s::text[])
         UNION ALL
-        SELECT 'channel', code, '', '', '', id, is_active FROM merchants_channel
+        SELECT 'channel', code, coalesce(platform_may_bear::text, ''), '',
+            CASE WHEN matches_skus THEN 'matches' ELSE '' END, id, is_active
+        FROM merchants_channel
         WHERE merchant_id = %(merchant)s AND code = ANY(%(sources)s::text[])
         UNION ALL
         SELECT 'stored', o.external_number, o.number, '', '', o.channel_id, false
@@ -145,11 +158,17 @@ def read(
             case "region":
                 found.regions[first] = KnownRegion(second, third, fourth, flag)
             case "channel":
-                found.channels[first] = (key, flag)
+                may_bear = second == "true" if second else None
+                found.channels[first] = KnownChannel(key, flag, may_bear)
+                if fourth:
+                    found.matching.add(key)
             case "stored":
                 found.stored[key, first] = second
             case "id":
                 found.ids.append(key)
+    if found.matching:
+        codes = (line.sku for body in bodies for line in body.lines[:MAX_LINES])
+        found.matches = known.read(found.matching, codes)
     return found
 
 

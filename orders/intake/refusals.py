@@ -5,7 +5,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from oms.common import phones
 from oms.common.errors import FieldError
@@ -13,6 +15,7 @@ from oms.common.money import NotAnAmount, to_fen
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_NOT_PAST = gettext_lazy("The time lies in the future or before the year 2000.")
 
 
 class Refusals(list[FieldError]):
@@ -59,16 +62,17 @@ class Refusals(list[FieldError]):
 
     def moment(self, attr: str, value: datetime) -> bool:
         """Whether the time may be that of an order or of its payment; if not, with an error."""
-        text = _("The time lies in the future or before the year 2000.")
-        return self.between(attr, value, EARLIEST, datetime.now(UTC) + timedelta(days=1), text)
+        return self.between(attr, value, EARLIEST, datetime.now(UTC) + timedelta(days=1), _NOT_PAST)
 
-    def between(self, attr: str, value: datetime, earliest: datetime, latest: datetime, otherwise: str) -> bool:
+    def between(
+        self, attr: str, value: datetime, earliest: datetime, latest: datetime, otherwise: str | Promise
+    ) -> bool:
         """Whether the time names its zone and is from `earliest` to `latest`; if not, with an error: `otherwise` is
         what to say of one outside."""
         if value.tzinfo is None:
             self.add(attr, "no_time_zone", _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00."))
             return False
         if not earliest <= value <= latest:
-            self.add(attr, "out_of_range", otherwise)
+            self.add(attr, "out_of_range", str(otherwise))
             return False
         return True

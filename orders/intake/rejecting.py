@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from oms.common import secrecy
 from oms.common.copying import text_array
 from oms.common.door.api import check_version
 from oms.common.errors import FieldError, OmsError
@@ -52,7 +53,7 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
             f"""
             INSERT INTO orders_rejectedorder AS r
                 (merchant_id, door, external_number, body, body_digest, errors, keep_until)
-            SELECT %(merchant)s, %(door)s, external, body, decode(digest, 'hex'), errors, %(until)s
+            SELECT %(merchant)s, %(door)s, external, convert_to(body, 'UTF8'), decode(digest, 'hex'), errors, %(until)s
             FROM unnest(%(external)s::text[], %(body)s::text[], %(digest)s::text[], %(errors)s::jsonb[])
                 AS w(external, body, digest, errors)
             ORDER BY digest
@@ -66,7 +67,7 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
                 "door": door,
                 "until": timezone.now() + timedelta(days=settings.REJECTED_ORDERS_KEPT_DAYS),
                 "external": text_array(_storable(row.external_number)[:64] for row in by_digest.values()),
-                "body": text_array(_storable(row.body.decode(errors="replace")) for row in by_digest.values()),
+                "body": text_array(_sealed(row.body) for row in by_digest.values()),
                 "digest": text_array(by_digest),
                 "errors": text_array(
                     json.dumps(
@@ -81,6 +82,10 @@ def keep(merchant: Merchant, door: RejectedOrder.Door, rows: Sequence[RefusedRow
         )
 
 
+def _sealed(body: bytes) -> str:
+    return secrecy.seal(_storable(body.decode(errors="replace"))).decode()
+
+
 def _storable(text: str) -> str:
     """Without what PostgreSQL cannot hold: NUL, and halves of characters."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
@@ -93,7 +98,7 @@ def replay(row_id: int, body: bytes | None, *, actor: Actor, version: int) -> Ou
     Raises NotOpen, ChangedMeanwhile.
     """
     row = _locked(row_id, version)
-    decoded = decode_strictly(body if body is not None else row.body.encode())
+    decoded = decode_strictly(body if body is not None else row.opened().encode())
     if not isinstance(decoded, OrderBody):
         outcome: Outcome = Refused(decoded)
     else:
@@ -112,7 +117,7 @@ def replay(row_id: int, body: bytes | None, *, actor: Actor, version: int) -> Ou
 def discard(row_id: int, *, version: int) -> None:
     """The merchant does not want the row any more; its body is forgotten at once. Raises NotOpen, ChangedMeanwhile."""
     row = _locked(row_id, version)
-    row.state, row.body = RejectedOrder.State.DISCARDED, ""
+    row.state, row.body = RejectedOrder.State.DISCARDED, None
     row.save(update_fields=["state", "body"])
 
 

@@ -1,8 +1,8 @@
 """An order's amounts, shared among its lines: once, when it comes in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,6 @@ from oms.common.money import fen_text
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.bodies import line_key
 from orders.intake.checking import CheckedOrder
-from orders.intake.pricing import CheckedPromotion
 from orders.models.amounts import ApportionmentPolicy as Policy
 from orders.models.amounts import Bearer
 
@@ -52,13 +51,36 @@ class SharedOrder:
     sharing: Sharing
 
 
-def share_out(order: CheckedOrder) -> SharedOrder | Sequence[FieldError]:
-    """The order with its shares, or why its lines cannot bear its amounts.
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A promotion to share among `lines`, by their places; amounts in fen."""
 
-    In this order, each on what is left: promotions, coupon and adjustment change what the goods cost, but push no line
-    below its SKU's floor; points and gift cards pay for freight as well. Each goes by the goods' worth, as freight
-    does.
-    """
+    amount: int
+    platform_amount: int
+    lines: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What lines cost and what is to be shared among them, in fen. `floors` is what each line must cost at least;
+    `key_of` gives the key of the line at a place, which decides between lines that are due the same. `adjustment` is
+    signed."""
+
+    goods: Sequence[int]
+    floors: Sequence[int]
+    key_of: Callable[[int], Any]
+    policy: Policy
+    freight: int
+    promotions: Sequence[Promoted]
+    coupon: int
+    adjustment: int
+    adjustment_bearer: str
+    points: int
+    gift_card: int
+
+
+def share_out(order: CheckedOrder) -> SharedOrder | Sequence[FieldError]:
+    """The order with its shares, or why its lines cannot bear its amounts."""
     try:
         return SharedOrder(order, _shared(order))
     except CannotBear as cannot:
@@ -71,64 +93,112 @@ def _shared(order: CheckedOrder) -> Sharing:
     is_plain = not (order.coupon_amount or order.points_amount or order.gift_card_amount or pricing.changes_price)
     if is_plain and not order.freight_amount:
         return Sharing([Shares(worth, 0, 0, 0, 0, 0, 0, 0) for worth in goods])
-    keys = list(map(line_key, order.body.lines))
-    share = partial(apportion, policy=Policy(settings.APPORTIONMENT_POLICY), keys=keys)
-    freight = share(order.freight_amount, goods)
+    keys = _Keys(order)
+    policy = Policy(settings.APPORTIONMENT_POLICY)
     if is_plain:
+        freight = apportion(order.freight_amount, goods, policy=policy, key_of=keys.of)
         return Sharing([Shares(worth, freight[i], 0, 0, 0, 0, 0, 0) for i, worth in enumerate(goods)])
+    return share(
+        Amounts(
+            goods=goods,
+            floors=[line.floor_amount for line in order.lines],
+            key_of=keys.of,
+            policy=policy,
+            freight=order.freight_amount,
+            promotions=[Promoted(one.amount, one.platform_amount, one.lines) for one in pricing.promotions],
+            coupon=order.coupon_amount,
+            adjustment=pricing.adjustment_amount,
+            adjustment_bearer=pricing.adjustment_bearer,
+            points=order.points_amount,
+            gift_card=order.gift_card_amount,
+        )
+    )
 
+
+def share(amounts: Amounts) -> Sharing:
+    """What each line carries. Raises CannotBear.
+
+    In this order, each on what is left: promotions, coupon and adjustment change what the goods cost, but push no line
+    below its floor; points and gift cards pay for freight as well. Each goes by the goods' worth, as freight does.
+    """
+    goods = amounts.goods
+    shared = partial(apportion, policy=amounts.policy, key_of=amounts.key_of)
+    freight = shared(amounts.freight, goods)
     nothing = [0] * len(goods)
-    room = _Room(order, keys)
-    promoted = room.promotions(pricing.promotions)
+    room = _Room(amounts)
+    promoted = room.promotions(amounts.promotions)
     promotion = [sum(column) for column in zip(*promoted, strict=True)] if promoted else nothing
-    coupon = room.take(order.coupon_amount, "coupon_amount", "coupon_too_large")
-    if pricing.adjustment_amount < 0:
-        taken = room.take(-pricing.adjustment_amount, "adjustment_amount", "adjustment_too_large")
+    coupon = room.take(amounts.coupon, "coupon_amount", "coupon_too_large")
+    if amounts.adjustment < 0:
+        taken = room.take(-amounts.adjustment, "adjustment_amount", "adjustment_too_large")
         adjustment = [-part for part in taken]
     else:
-        adjustment = share(pricing.adjustment_amount, goods)
+        adjustment = shared(amounts.adjustment, goods)
     bears = [worth + freight[i] - promotion[i] - coupon[i] + adjustment[i] for i, worth in enumerate(goods)]
-    points = share(order.points_amount, goods, bears)
+    points = shared(amounts.points, goods, bears)
     bears = [left - points[i] for i, left in enumerate(bears)]
-    gift_card = share(order.gift_card_amount, goods, bears)
-    parts = _by_source(pricing.promotions, promoted)
-    borne = [-part for part in adjustment] if pricing.adjustment_bearer == Bearer.MERCHANT else nothing.copy()
+    gift_card = shared(amounts.gift_card, goods, bears)
+    parts = _by_source(amounts.promotions, promoted, amounts.key_of)
+    borne = [-part for part in adjustment] if amounts.adjustment_bearer == Bearer.MERCHANT else nothing.copy()
     for part in parts:
         borne[part.line] += part.amount - part.platform_amount
     columns = zip(goods, freight, promotion, coupon, adjustment, points, gift_card, borne, strict=True)
     return Sharing([Shares(*row) for row in columns], parts)
 
 
+class _Keys:
+    """What tells each line of the order from the others, wherever it stands among them. Made when two lines tie, which
+    is rare."""
+
+    def __init__(self, order: CheckedOrder) -> None:
+        self._order = order
+
+    def of(self, place: int) -> tuple[Any, ...]:
+        """The key of the line at that place, from 0."""
+        return self._all[place]
+
+    @cached_property
+    def _all(self) -> list[tuple[Any, ...]]:
+        covered_by: list[list[int]] = [[] for _line in self._order.lines]
+        for i, promotion in enumerate(self._order.pricing.promotions):
+            for place in promotion.lines:
+                covered_by[place].append(i)
+        return [
+            (*line_key(line), promotions) for line, promotions in zip(self._order.body.lines, covered_by, strict=True)
+        ]
+
+
 class _Room:
     """What may still be taken off each line's goods (fen)."""
 
-    def __init__(self, order: CheckedOrder, keys: Sequence[Any]) -> None:
-        self._lines, self._keys = order.lines, keys
-        self._left = [max(0, line.goods_amount - line.floor_amount) for line in order.lines]
+    def __init__(self, amounts: Amounts) -> None:
+        self._amounts = amounts
+        self._left = [max(0, goods - floor) for goods, floor in zip(amounts.goods, amounts.floors, strict=True)]
 
     def take(self, amount: int, attr: str, code: str, covered: Sequence[int] | None = None) -> list[int]:
         """Take the amount off the lines (by place; None: all); what each bears. Raises CannotBear, with `code` where no
         floor is to blame."""
+        amounts = self._amounts
         if not amount:
-            return [0] * len(self._lines)
-        covered = range(len(self._lines)) if covered is None else covered
+            return [0] * len(amounts.goods)
+        covered = range(len(amounts.goods)) if covered is None else covered
         limits = [self._left[i] for i in covered]
         if sum(limits) < amount:
             raise CannotBear(self._refusal(attr, code, covered, sum(limits)))
         parts = apportion(
             amount,
-            [self._lines[i].goods_amount for i in covered],
+            [amounts.goods[i] for i in covered],
             limits,
-            policy=Policy(settings.APPORTIONMENT_POLICY),
-            keys=[self._keys[i] for i in covered],
+            policy=amounts.policy,
+            key_of=lambda place: amounts.key_of(covered[place]),
         )
-        shares = [0] * len(self._lines)
+        shares = [0] * len(amounts.goods)
         for i, part in zip(covered, parts, strict=True):
             shares[i] = part
             self._left[i] -= part
         return shares
 
-    def promotions(self, promotions: Sequence[CheckedPromotion]) -> list[list[int]]:
+    def promotions(self, promotions: Sequence[Promoted]) -> list[list[int]]:
         """Take the promotions off in turn; what each line bears of each. Raises CannotBear."""
         before = self._left.copy()
         turns = list(range(len(promotions)))
@@ -139,7 +209,7 @@ class _Room:
             self._left = before
             return self._in_turn(promotions, sorted(turns, key=lambda i: len(promotions[i].lines)))
 
-    def _in_turn(self, promotions: Sequence[CheckedPromotion], turns: Sequence[int]) -> list[list[int]]:
+    def _in_turn(self, promotions: Sequence[Promoted], turns: Sequence[int]) -> list[list[int]]:
         shares: dict[int, list[int]] = {}
         for i in turns:
             promotion = promotions[i]
@@ -148,7 +218,7 @@ class _Room:
 
     def _refusal(self, attr: str, code: str, covered: Sequence[int], left: int) -> FieldError:
         values = {"lines": ", ".join(str(i + 1) for i in covered), "left": fen_text(left)}
-        if any(self._lines[i].floor_amount for i in covered):
+        if any(self._amounts.floors[i] for i in covered):
             detail = _(
                 "Lines %(lines)s can bear only %(left)s of this, since no line may cost less than its SKU's floor"
                 " price. Give less, or let it cover other lines."
@@ -158,11 +228,13 @@ class _Room:
         return FieldError(attr, code, detail % values)
 
 
-def _by_source(promotions: Sequence[CheckedPromotion], promoted: Sequence[Sequence[int]]) -> list[PromotionShare]:
+def _by_source(
+    promotions: Sequence[Promoted], promoted: Sequence[Sequence[int]], key_of: Callable[[int], Any]
+) -> list[PromotionShare]:
     """Of each line's promotions, which is how much, and who bears it. What the platform bears is shared in fen, so that
     every line's merchant bears the same part of its own goods' share."""
     parts = []
     for i, (promotion, shares) in enumerate(zip(promotions, promoted, strict=True)):
-        platform = apportion(promotion.platform_amount, shares, shares, policy=Policy.FEN)
+        platform = apportion(promotion.platform_amount, shares, shares, policy=Policy.FEN, key_of=key_of)
         parts += [PromotionShare(i, line, amount, platform[line]) for line, amount in enumerate(shares) if amount]
     return parts

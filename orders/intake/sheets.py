@@ -26,14 +26,13 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
-from orders.intake.checking import Question
 from orders.intake.columns import BY_NAME, COLUMNS, dialect
 from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
 from orders.intake.leaving_out import leave_out
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.intake.pricing import LONGEST_TRANSACTION
 from orders.intake.refusals import EARLIEST
-from orders.intake.storing import StoredOrder
+from orders.intake.storing import StoredOrder, holds_of
 from orders.models import Hold, PaymentMethod
 from orders.models.order import Promise
 from orders.reviewing import deciding, words
@@ -282,12 +281,7 @@ def place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Jo
     placed = {
         outcome.id: entry for entry, outcome in zip(readable, outcomes, strict=True) if isinstance(outcome, Placed)
     }
-    questions = {
-        outcome.id: outcome.order.checked.question
-        for outcome in outcomes
-        if isinstance(outcome, Placed) and outcome.order.checked.question
-    }
-    _note_holds(placed, questions)
+    _note_holds(placed, [outcome for outcome in outcomes if isinstance(outcome, Placed)])
     found = iter(outcomes)
     results = []
     for entry in entries:
@@ -307,13 +301,14 @@ def place(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[Jo
     return results
 
 
-def _note_holds(placed: Mapping[int, Entry], questions: Mapping[int, Question]) -> None:
-    """Note on each entry what holds its order: what a person is asked about the address, and rules."""
-    for order_id, question in questions.items():
-        why = words.why_told({"hold": Hold.Kind.ADDRESS, "details": question.details})
-        _note_hold(placed[order_id], "recipient.address", why)
-    for order_id, reason in deciding.rule_hits(list(placed)).items() if placed else ():
-        _note_hold(placed[order_id], "", reason)
+def _note_holds(entries: Mapping[int, Entry], placed: Iterable[Placed]) -> None:
+    """Note on each entry (by its order's id) what holds its order: what a person must say, and rules."""
+    for outcome in placed:
+        for hold in holds_of(outcome.order.checked):
+            attr = "recipient.address" if hold.kind == Hold.Kind.ADDRESS else "lines.sku"
+            _note_hold(entries[outcome.id], attr, words.why(hold))
+    for order_id, reason in deciding.rule_hits(list(entries)).items() if entries else ():
+        _note_hold(entries[order_id], "", reason)
 
 
 def _note_hold(entry: Entry, attr: str, reason: str) -> None:

@@ -1,9 +1,9 @@
 """Writing a batch of checked orders: numbers, shares, rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 from django.conf import settings
 
 from oms.common.copying import Rows, next_ids, write_tables
@@ -24,8 +24,7 @@ from orders.reviewing import words
 KIND_PREPAID, KIND_COD, KIND_VIRTUAL = 1, 2, 3
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
+class StoredOrder(msgspec.Struct, frozen=True, gc=False):
     """An order as it is stored: what was checked, and what intake added."""
 
     id: int
@@ -80,7 +79,7 @@ def lay_out(
     # Most orders have none of this: its columns are only written where one of the batch has some.
     has_prices = any(order.pricing.changes_price for order in orders)
     has_collected = any(order.pricing.collected for order in orders)
-    names_lines = any(line.external_id or line.is_gift for order in orders for line in order.lines)
+    names_lines = any(line.external_id or line.is_gift or line.caller_code for order in orders for line in order.lines)
     for order_id, one in zip(ids, shared, strict=False):
         order = one.checked
         body = order.body
@@ -129,7 +128,7 @@ def lay_out(
                 "points_amount": fen_text(order.points_amount),
                 "gift_card_amount": fen_text(order.gift_card_amount),
                 "payable_amount": fen_text(order.payable_amount),
-                "open_holds": int(order.question is not None),
+                "open_holds": (order.question is not None) + (order.missing is not None),
                 "line_count": len(order.lines),
                 "total_quantity": sum([line.quantity for line in order.lines]),
                 "ordered_at": body.ordered_at,
@@ -163,13 +162,12 @@ def lay_out(
             for position, (line, shares) in enumerate(zip(order.lines, result.shares, strict=True), 1)
         ]
         event_rows.append(_event(result, kinds.RECEIVED, actor, state))
-        if order.question:
-            hold = Hold(kind=Hold.Kind.ADDRESS, details=order.question.details)
-            event_rows.append(_event(result, kinds.HELD, actor, "") | {"data": words.data_of(hold)})
+        for hold in holds_of(order) if order.is_held else ():
+            event_rows.append(_event(result, opening(hold), actor, "") | {"data": words.data_of(hold)})
             hold_rows.append(
                 {
                     "order_id": order_id,
-                    "kind": Hold.Kind.ADDRESS.value,
+                    "kind": str(hold.kind),
                     "reason": hold.reason,
                     "details": hold.details,
                     "opened_at": now,
@@ -184,7 +182,8 @@ def lay_out(
             event_rows.append(_event(result, kinds.IMPORTED, actor, ""))
         stored.append(result)
     sharings = [one.sharing for one in shared]
-    promotions = _promotion_rows(stored, sharings, line_rows) if any(part.promotions for part in sharings) else []
+    has_promotions = any(order.pricing.promotions for order in orders)
+    promotions = _promotion_rows(stored, sharings, line_rows) if has_promotions else []
     tables = [Rows("orders_order", order_rows), Rows("orders_orderline", line_rows), *promotions]
     # Written only where there are any: most orders have none.
     tables += [Rows("orders_orderterms", term_rows)] if term_rows else []
@@ -195,10 +194,27 @@ def lay_out(
     return stored, [*tables, Rows("orders_orderevent", event_rows)]
 
 
+def holds_of(order: CheckedOrder) -> Iterator[Hold]:
+    """What holds the order as soon as it is stored."""
+    if order.question:
+        yield Hold(kind=Hold.Kind.ADDRESS, details=order.question.details)
+    if order.missing:
+        yield Hold(kind=Hold.Kind.UNMATCHED, details=order.missing.details)
+
+
+def opening(hold: Hold) -> kinds.EventKind:
+    """The kind of event that tells that the hold was opened."""
+    return kinds.UNMATCHED if hold.kind == Hold.Kind.UNMATCHED else kinds.HELD
+
+
 def _named(line: CheckedLine) -> dict[str, object]:
     """What only few lines have, by column."""
-    stated = fen_text(line.stated_value)
-    return {"external_id": line.external_id, "is_gift": line.is_gift, "stated_value": stated}
+    return {
+        "external_id": line.external_id,
+        "is_gift": line.is_gift,
+        "stated_value": fen_text(line.stated_value),
+        "caller_code": line.caller_code,
+    }
 
 
 def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: str) -> dict[str, object]:
@@ -279,6 +295,7 @@ def _promotion_rows(
                 "rule": promotion.body.rule,
                 "amount": fen_text(promotion.amount),
                 "platform_amount": fen_text(promotion.platform_amount),
+                "covered": [place + 1 for place in promotion.lines] if promotion.body.lines else [],
             }
             for position, promotion in enumerate(order.checked.pricing.promotions, 1)
         ]

@@ -90,7 +90,7 @@ def check_terms(
         wrong.text("receiver_token", body.receiver_token, LONGEST_TOKEN)
     check_memo(body.seller_memo, wrong)
     check_flag(body.flag, wrong)
-    _check_metadata(body.metadata, wrong)
+    check_metadata(body.metadata, wrong)
     return CheckedTerms(body), invoice
 
 
@@ -154,7 +154,8 @@ def _check_carrier(body: OrderBody, wrong: Refusals, *, is_history: bool) -> Non
         wrong.add("carrier_class", "no_such_carrier", detail % {"codes": codes})
 
 
-def _check_metadata(metadata: Mapping[str, str], wrong: Refusals) -> None:
+def check_metadata(metadata: Mapping[str, str], wrong: Refusals) -> None:
+    """Note what is wrong with an order's metadata as a whole."""
     if len(metadata) > MOST_KEYS:
         wrong.add("metadata", "too_many_keys", _("At most %(most)d keys.") % {"most": MOST_KEYS})
         return

@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
+import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
 import django.db.models.functions.datetime
@@ -134,14 +135,14 @@ class Migration(migrations.Migration):
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
-                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see what a changed name, phone or address was before')],
+                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see names, phones and addresses that pages hide')],
             },
         ),
         migrations.CreateModel(
             name='Hold',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('rule', 'Interception rule'), ('staff', 'Held by staff'), ('cancellation', 'Cancellation under way'), ('address', 'Address needs a person')], max_length=16, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('rule', 'Interception rule'), ('staff', 'Held by staff'), ('cancellation', 'Cancellation under way'), ('address', 'Address needs a person'), ('unmatched', 'Goods are not matched')], max_length=16, verbose_name='kind')),
                 ('reason', models.CharField(blank=True, max_length=300, verbose_name='reason')),
                 ('details', models.JSONField(blank=True, editable=False, null=True, verbose_name='details')),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='opened at')),
@@ -164,6 +165,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('position', models.SmallIntegerField(verbose_name='position')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
+                ('caller_code', models.CharField(blank=True, db_default='', default='', max_length=64, verbose_name="caller's code")),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('unit_price', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='unit price')),
                 ('line_discount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='line discount')),
@@ -196,7 +198,7 @@ class Migration(migrations.Migration):
                 ('door', models.CharField(choices=[('single', 'One order by API'), ('bulk', 'Many orders by API'), ('import', 'File')], max_length=10, verbose_name='came by')),
                 ('state', models.CharField(choices=[('open', 'Open'), ('replayed', 'Replayed'), ('discarded', 'Discarded')], db_default='open', max_length=10, verbose_name='state')),
                 ('external_number', models.CharField(blank=True, default='', max_length=64, verbose_name='external number')),
-                ('body', models.TextField(help_text='The row as it came.', verbose_name='body')),
+                ('body', oms.common.secrecy.SealedField(editable=False, help_text='As it came; none once discarded.', null=True, verbose_name='body')),
                 ('body_digest', models.BinaryField(max_length=32, verbose_name='digest of the body')),
                 ('errors', models.JSONField(verbose_name='errors')),
                 ('times', models.PositiveIntegerField(db_default=1, help_text='How often the same row came.', verbose_name='times')),
@@ -337,6 +339,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
+                ('returned_quantity', models.IntegerField(db_default=0, default=0, help_text='Units that came back while others stayed.', verbose_name='given back')),
                 ('goods_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='goods amount')),
                 ('freight_share', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='share of freight')),
                 ('promotion_share', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='share of promotions')),
@@ -558,6 +561,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='hold',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'unmatched'), ('released_at__isnull', True)), fields=('order',), name='hold_one_open_for_unmatched_goods'),
+        ),
+        migrations.AddConstraint(
+            model_name='hold',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'rule'), ('rule__isnull', False)), models.Q(models.Q(('kind', 'rule'), _negated=True), ('rule__isnull', True)), _connector='OR'), name='hold_of_a_rule_names_it'),
         ),
         migrations.AddConstraint(
@@ -600,6 +607,10 @@ class Migration(migrations.Migration):
             model_name='rejectedorder',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('order__isnull', False), ('state', 'replayed')), models.Q(models.Q(('state', 'replayed'), _negated=True), ('order__isnull', True)), _connector='OR'), name='rejected_order_names_its_order_once_replayed'),
         ),
+        migrations.AddConstraint(
+            model_name='rejectedorder',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('body__isnull', True), ('state', 'discarded')), models.Q(models.Q(('state', 'discarded'), _negated=True), ('body__isnull', False)), _connector='OR'), name='rejected_order_forgets_its_body_once_discarded'),
+        ),
         migrations.AddIndex(
             model_name='suborder',
             index=models.Index(condition=models.Q(('is_held', False), ('needs_person_since__isnull', True), ('ready_at__isnull', False), ('state__in', ('awaiting_allocation', 'backordered'))), fields=['waiting_since', 'id'], name='sub_order_queue_allocate'),
@@ -626,7 +637,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suborder',
-            index=models.Index(condition=models.Q(('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
+            index=models.Index(condition=models.Q(('needs_person_since__isnull', True), ('state', 'delivered')), fields=['delivered_at'], name='sub_order_queue_complete'),
         ),
         migrations.AddIndex(
             model_name='suborder',
@@ -714,6 +725,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='suborderline',
+            constraint=models.CheckConstraint(condition=models.Q(('returned_quantity__gte', 0), ('returned_quantity__lte', models.F('quantity'))), name='sub_order_line_gives_back_what_it_has'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborderline',
             constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='sub_order_line_shares_add_up'),
         ),
         migrations.AddConstraint(
@@ -735,6 +750,7 @@ class Migration(migrations.Migration):
                 ('rule', models.JSONField(blank=True, default=dict, verbose_name='rule')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('platform_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='borne by the platform')),
+                ('covered', django.contrib.postgres.fields.ArrayField(base_field=models.SmallIntegerField(), default=list, help_text='Positions; none: all.', size=None, verbose_name='covers lines')),
             ],
             options={
                 'verbose_name': 'promotion',
@@ -861,11 +877,107 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('delivery_from__isnull', True), ('delivery_until__isnull', True), ('delivery_from__lt', models.F('delivery_until')), _connector='OR'), name='order_delivery_ends_after_it_begins'),
         ),
         migrations.CreateModel(
+            name='SkuMatch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.CharField(max_length=64, verbose_name="caller's code")),
+                ('matched_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='matched at')),
+                ('matched_by', models.CharField(blank=True, db_default='', editable=False, max_length=80, verbose_name='matched by')),
+                ('revision', models.IntegerField(db_default=0, editable=False, verbose_name='revision')),
+                ('wakes_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='wakes orders since')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='first seen at')),
+                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='sku_matches', to='merchants.channel', verbose_name='channel')),
+            ],
+            options={
+                'verbose_name': 'SKU match',
+                'verbose_name_plural': 'SKU matches',
+                'ordering': ['-id'],
+                'permissions': [('match_skus', 'Can match the codes of channels to SKUs')],
+            },
+        ),
+        migrations.CreateModel(
+            name='MatchComponent',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('units', models.IntegerField(default=1, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)], verbose_name='units a piece')),
+                ('weight', models.DecimalField(blank=True, decimal_places=2, help_text="Yuan a piece, by which the price is shared among a bundle's parts. Empty: list price × units.", max_digits=12, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='weight in the price')),
+                ('sku', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('match', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='components', to='orders.skumatch', verbose_name='SKU match')),
+            ],
+            options={
+                'verbose_name': 'matched SKU',
+                'verbose_name_plural': 'matched SKUs',
+                'ordering': ['match', 'id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='MatchWait',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('tried_revision', models.IntegerField(blank=True, null=True, verbose_name='revision tried')),
+                ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='match_waits', to='orders.order', verbose_name='order')),
+                ('match', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='waits', to='orders.skumatch', verbose_name='SKU match')),
+            ],
+            options={
+                'verbose_name': 'wait for a match',
+                'verbose_name_plural': 'waits for matches',
+            },
+        ),
+        migrations.CreateModel(
+            name='UnmatchedCode',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'code to match',
+                'verbose_name_plural': 'codes to match',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('orders.skumatch',),
+        ),
+        migrations.AddIndex(
+            model_name='skumatch',
+            index=models.Index(condition=models.Q(('wakes_since__isnull', False)), fields=['wakes_since'], name='sku_match_wakes'),
+        ),
+        migrations.AddConstraint(
+            model_name='skumatch',
+            constraint=models.UniqueConstraint(fields=('channel', 'code'), name='sku_match_code_is_unique_in_channel'),
+        ),
+        migrations.AddConstraint(
+            model_name='skumatch',
+            constraint=models.CheckConstraint(condition=models.Q(('code', ''), _negated=True), name='sku_match_has_a_code'),
+        ),
+        migrations.AddConstraint(
+            model_name='skumatch',
+            constraint=models.CheckConstraint(condition=models.Q(('matched_at__isnull', False), ('wakes_since__isnull', True), _connector='OR'), name='sku_match_wakes_once_matched'),
+        ),
+        migrations.AddIndex(
+            model_name='matchwait',
+            index=models.Index(fields=['order'], name='match_wait_of_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='matchwait',
+            constraint=models.UniqueConstraint(fields=('match', 'order'), name='match_wait_is_once_for_its_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='matchcomponent',
+            constraint=models.UniqueConstraint(fields=('match', 'sku'), name='match_component_is_once_in_its_match'),
+        ),
+        migrations.AddConstraint(
+            model_name='matchcomponent',
+            constraint=models.CheckConstraint(condition=models.Q(('units__gte', 1), ('units__lte', 1000)), name='match_component_has_some_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='matchcomponent',
+            constraint=models.CheckConstraint(condition=models.Q(('weight__isnull', True), ('weight__gte', 0), _connector='OR'), name='match_component_weight_is_not_negative'),
+        ),
+        migrations.CreateModel(
             name='OrderCharge',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('component', models.CharField(choices=[('goods', 'Goods'), ('freight', 'Freight'), ('promotion', 'Promotions'), ('coupon', 'Coupon'), ('adjustment', 'Adjustment'), ('points', 'Points'), ('gift_card', 'Gift card'), ('extra', 'Extra')], max_length=10, verbose_name='component')),
-                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
+                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('freight_kept', 'Freight not given back'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('reference', models.CharField(blank=True, db_default='', help_text='The number of what caused it.', max_length=64, verbose_name='reference')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
@@ -881,7 +993,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'charge',
                 'verbose_name_plural': 'charges',
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'freight_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
             },
         ),
     ]

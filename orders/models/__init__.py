@@ -9,6 +9,7 @@ from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentS
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
@@ -24,6 +25,8 @@ __all__ = [
     "ImportMapping",
     "InterceptionRule",
     "InvoiceRequest",
+    "MatchComponent",
+    "MatchWait",
     "Order",
     "OrderCharge",
     "OrderEvent",
@@ -37,8 +40,10 @@ __all__ = [
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
+    "SkuMatch",
     "StockWait",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",
+    "UnmatchedCode",
 ]

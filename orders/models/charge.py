@@ -21,6 +21,7 @@ class ChargeCause(models.TextChoices):
     RETURNED = "returned", _("Came back")
     PROMOTION_LOST = "promotion_lost", _("Promotion lost by a return")
     GIFT_KEPT = "gift_kept", _("Gift not returned")
+    FREIGHT_KEPT = "freight_kept", _("Freight not given back")
     GOODWILL = "goodwill", _("Goodwill")
     PRICE_PROTECTION = "price_protection", _("Price protection")
     COMPENSATION = "compensation", _("Compensation")
@@ -31,6 +32,8 @@ class ChargeCause(models.TextChoices):
 
 # Units that are not, or will not be, the buyer's: what was ordered of them is owed no longer.
 OF_GONE_UNITS = (ChargeCause.CANCELLED, ChargeCause.REFUSED, ChargeCause.RETURNED)
+# What of the money of units that are gone does not go back.
+KEPT = (ChargeCause.PROMOTION_LOST, ChargeCause.GIFT_KEPT, ChargeCause.FREIGHT_KEPT)
 # Money beside the price.
 GIVEN = (ChargeCause.GOODWILL, ChargeCause.PRICE_PROTECTION, ChargeCause.COMPENSATION)
 # What the buyer was, or is, asked to pay; all others say what of it goes back.

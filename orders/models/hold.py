@@ -143,11 +143,26 @@ class AddressGap(models.TextChoices):
     NOT_SERVED = "not_served", _("The region is not served: no warehouse or carrier sends there.")
 
 
+class MatchProblem(models.TextChoices):
+    """Why a match does not serve an order."""
+
+    NOT_SOLD = "not_sold", _("%(code)s stands for %(sku)s, which this channel does not sell now.")
+    NOT_FOR_COD = (
+        "not_for_cod",
+        _("%(code)s stands for %(sku)s, which its merchant does not sell for cash on delivery."),
+    )
+    BELOW_FLOOR = (
+        "below_floor",
+        _("%(code)s: what the order takes off would push %(sku)s below its floor price."),
+    )
+
+
 class Hold(models.Model):
     """A reason why an order may not go on. An order can have several, each released by itself.
 
     A rule opens its hold once an order: released is released, the rule does not ask again. `reason` is what a person
-    typed, or a rule's figures; `details` what an address lacks. `orders.reviewing.words` puts them into words.
+    typed, or a rule's figures; `details` what an address lacks, or which codes nobody has matched.
+    `orders.reviewing.words` puts them into words.
     """
 
     class Kind(models.TextChoices):
@@ -155,6 +170,7 @@ class Hold(models.Model):
         STAFF = "staff", _("Held by staff")
         CANCELLATION = "cancellation", _("Cancellation under way")
         ADDRESS = "address", _("Address needs a person")
+        UNMATCHED = "unmatched", _("Goods are not matched")
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
@@ -187,6 +203,11 @@ class Hold(models.Model):
                 fields=["order"],
                 condition=Q(kind="cancellation", released_at__isnull=True),
                 name="hold_one_open_cancellation",
+            ),
+            models.UniqueConstraint(
+                fields=["order"],
+                condition=Q(kind="unmatched", released_at__isnull=True),
+                name="hold_one_open_for_unmatched_goods",
             ),
             models.CheckConstraint(
                 condition=Q(kind="rule", rule__isnull=False) | (~Q(kind="rule") & Q(rule__isnull=True)),

@@ -207,7 +207,10 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),
-            ("view_personal_data", _("Can see what a changed name, phone or address was before")),
+            (
+                "view_personal_data",
+                _("Can see names, phones and addresses that pages hide"),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="order_number_is_unique"),
@@ -353,6 +356,8 @@ class OrderLine(CarriesShares):
     position = models.SmallIntegerField(_("position"))
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="order_lines")
     name = models.CharField(_("name"), max_length=200)
+    # The code by which the caller named the goods; empty where it is the SKU's own.
+    caller_code = models.CharField(_("caller's code"), max_length=64, db_default="", default="", blank=True)
     quantity = models.IntegerField(_("quantity"))
     unit_price = money(_("unit price"))
     line_discount = money(_("line discount"))
@@ -388,3 +393,8 @@ class OrderLine(CarriesShares):
 
     def __str__(self) -> str:
         return f"{self.name} × {self.quantity}"
+
+    @property
+    def sku_code(self) -> str:
+        """The SKU's code; empty while nobody has said what the caller's code stands for."""
+        return "" if self.sku.is_placeholder else self.sku.code

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +26,9 @@ class OrderPromotion(models.Model):
     rule = models.JSONField(_("rule"), default=dict, blank=True)
     amount = money(_("amount"))
     platform_amount = money(_("borne by the platform"))
+    covered = ArrayField(
+        models.SmallIntegerField(), verbose_name=_("covers lines"), default=list, help_text=_("Positions; none: all.")
+    )
 
     class Meta:
         verbose_name = _("promotion")

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from oms.common.models import Versioned
+from oms.common.secrecy import SealedField, unseal
 from oms.merchants.models import Merchant
 from orders.models.order import Order
 
@@ -20,7 +21,8 @@ class RejectedOrderQuerySet(models.QuerySet["RejectedOrder"]):
 
 
 class RejectedOrder(Versioned):
-    """A row that was refused: what came, why not, by which door. Its body is forgotten after `keep_until`."""
+    """A row that was refused: what came, why not, by which door. Its body, which tells who people are and where they
+    live, is sealed, and forgotten after `keep_until`."""
 
     class Door(models.TextChoices):
         SINGLE = "single", _("One order by API")
@@ -38,7 +40,7 @@ class RejectedOrder(Versioned):
     door = models.CharField(_("came by"), max_length=10, choices=Door.choices)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, db_default=State.OPEN)
     external_number = models.CharField(_("external number"), max_length=64, blank=True, default="")
-    body = models.TextField(_("body"), help_text=_("The row as it came."))
+    body = SealedField(_("body"), null=True, editable=False, help_text=_("As it came; none once discarded."))
     body_digest = models.BinaryField(_("digest of the body"), max_length=32, editable=False)
     errors = models.JSONField(_("errors"))
     times = models.PositiveIntegerField(_("times"), db_default=1, help_text=_("How often the same row came."))
@@ -71,6 +73,10 @@ class RejectedOrder(Versioned):
                 condition=Q(state="replayed", order__isnull=False) | (~Q(state="replayed") & Q(order__isnull=True)),
                 name="rejected_order_names_its_order_once_replayed",
             ),
+            models.CheckConstraint(
+                condition=Q(state="discarded", body__isnull=True) | (~Q(state="discarded") & Q(body__isnull=False)),
+                name="rejected_order_forgets_its_body_once_discarded",
+            ),
         ]
         indexes = [
             models.Index(fields=["merchant", "-id"], name="rejected_order_of_merchant"),
@@ -82,3 +88,7 @@ class RejectedOrder(Versioned):
 
     def __str__(self) -> str:
         return self.external_number or str(self.pk)
+
+    def opened(self) -> str:
+        """The row as it came; empty once it is discarded. Raises cryptography.fernet.InvalidToken."""
+        return unseal(self.body) if self.body is not None else ""

@@ -248,7 +248,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
             ),
             models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="sub_order_leased"),
             models.Index(
-                fields=["delivered_at"], condition=Q(state=SubOrderState.DELIVERED), name="sub_order_queue_complete"
+                fields=["delivered_at"],
+                condition=Q(state=SubOrderState.DELIVERED, needs_person_since__isnull=True),
+                name="sub_order_queue_complete",
             ),
             models.Index(
                 fields=["ready_at"],
@@ -355,6 +357,9 @@ class SubOrderLine(CarriesShares):
         OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="parts", db_constraint=False
     )
     quantity = models.IntegerField(_("quantity"))
+    returned_quantity = models.IntegerField(
+        _("given back"), db_default=0, default=0, help_text=_("Units that came back while others stayed.")
+    )
 
     class Meta:
         verbose_name = _("sub-order line")
@@ -363,6 +368,10 @@ class SubOrderLine(CarriesShares):
         constraints = [
             models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="sub_order_line_is_not_empty"),
+            models.CheckConstraint(
+                condition=Q(returned_quantity__gte=0, returned_quantity__lte=F("quantity")),
+                name="sub_order_line_gives_back_what_it_has",
+            ),
             shares_add_up("sub_order_line_shares_add_up"),
         ]
 

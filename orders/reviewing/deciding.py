@@ -8,6 +8,8 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from inventory.models import UNKNOWN_GOODS
+from oms.common.copying import array
 from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
@@ -74,7 +76,8 @@ _HITS = rf"""
     JOIN orders_interceptionrule r ON r.is_active AND r.kind = 'sku_units_over' AND o.total_quantity > r.max_units
     CROSS JOIN LATERAL (
         SELECT k.code, sum(l.quantity) AS units FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
-        WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) GROUP BY k.id
+        WHERE l.order_id = o.id AND (r.sku_id IS NULL OR l.sku_id = r.sku_id) AND k.code <> '{UNKNOWN_GOODS}'
+        GROUP BY k.id
     ) AS n
     WHERE n.units > r.max_units
     GROUP BY o.id, r.id, r.name, r.kind
@@ -96,7 +99,7 @@ def _open_holds(order_ids: list[int]) -> None:
         cursor.execute(
             f"""
             WITH fresh AS MATERIALIZED (
-                SELECT * FROM orders_order WHERE id = ANY(%(ids)s) AND reviewed_at IS NULL
+                SELECT * FROM orders_order WHERE id = ANY(%(ids)s::bigint[]) AND reviewed_at IS NULL
             ), hit AS ({_HITS}), opened AS (
                 INSERT INTO orders_hold (order_id, kind, rule_id, reason, opened_by)
                 SELECT order_id, '{Hold.Kind.RULE}', rule_id, left(detail, 300), rule FROM hit
@@ -115,7 +118,7 @@ def _open_holds(order_ids: list[int]) -> None:
             FROM (SELECT order_id, count(*) FROM opened GROUP BY order_id) AS h
             WHERE o.id = h.order_id
             """,
-            {"ids": order_ids},
+            {"ids": array(order_ids)},
         )
 
 
@@ -125,11 +128,11 @@ def rule_hits(order_ids: list[int]) -> dict[int, str]:
         cursor.execute(
             f"""
             WITH fresh AS MATERIALIZED (
-                SELECT * FROM orders_order WHERE id = ANY(%(ids)s) AND reviewed_at IS NULL
+                SELECT * FROM orders_order WHERE id = ANY(%(ids)s::bigint[]) AND reviewed_at IS NULL
             ), hit AS ({_HITS})
             SELECT order_id, rule, detail FROM hit ORDER BY order_id, rule_id
             """,
-            {"ids": order_ids},
+            {"ids": array(order_ids)},
         )
         found: dict[int, list[str]] = {}
         for order_id, rule, detail in cursor.fetchall():
@@ -154,7 +157,7 @@ def _approve_or_wait(order_ids: list[int]) -> None:
             WITH moved AS (
                 UPDATE orders_order SET state = '{OrderState.READY_TO_SPLIT}',
                     reviewed_at = coalesce(reviewed_at, now()), ready_at = now(), attempts = 0, last_error = ''
-                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
+                WHERE id = ANY(%(ids)s::bigint[]) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND (%(no_wait)s OR reviewed_at IS NOT NULL)
                 RETURNING id
             )
@@ -162,16 +165,16 @@ def _approve_or_wait(order_ids: list[int]) -> None:
             SELECT id, '{kinds.APPROVED}', 'job', 'review', '{OrderState.IN_REVIEW}', '{OrderState.READY_TO_SPLIT}'
             FROM moved
             """,
-            {"ids": order_ids, "no_wait": not grace or clock.waits_are_skipped()},
+            {"ids": array(order_ids), "no_wait": not grace or clock.waits_are_skipped()},
         )
         if grace:
             cursor.execute(
                 f"""
                 UPDATE orders_order SET reviewed_at = now(), ready_at = ready_at + make_interval(secs => %(grace)s)
-                WHERE id = ANY(%(ids)s) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
+                WHERE id = ANY(%(ids)s::bigint[]) AND state = '{OrderState.IN_REVIEW}' AND open_holds = 0
                   AND reviewed_at IS NULL
                 """,
-                {"ids": order_ids, "grace": grace.total_seconds()},
+                {"ids": array(order_ids), "grace": grace.total_seconds()},
             )
 
 

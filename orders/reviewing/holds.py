@@ -24,6 +24,8 @@ from orders.models.order import OVER
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 
+# Holds that end by themselves; no person may release them.
+ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED)
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
 
@@ -124,14 +126,16 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
 def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None = None) -> Order:
     """Release one hold; the order goes on once none is open. A hold that is released already stays as it is.
 
-    Raises CannotRelease for the hold of a cancellation under way and for an address that lacks something,
-    ChangedMeanwhile.
+    Raises CannotRelease for the hold of a cancellation under way, for goods that nobody has matched and for an address
+    that lacks something; ChangedMeanwhile.
     """
     order_id = Hold.objects.values_list("order_id", flat=True).get(pk=hold_id)
     order = lock_order(order_id, version=version)
     hold = Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
     if hold.kind == Hold.Kind.CANCELLATION:
         raise CannotRelease(_("This hold ends by itself once the warehouse has answered the cancellation."))
+    if hold.kind == Hold.Kind.UNMATCHED and hold.released_at is None:
+        raise CannotRelease(_("Match the codes of the goods to SKUs: this hold ends by that."))
     gaps = remedies(order) if hold.kind == Hold.Kind.ADDRESS else []
     if gaps:
         raise CannotRelease(" ".join(gaps))

@@ -4,22 +4,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orders import actors, story
 from orders.models import Hold, InterceptionRule
-from orders.models.hold import AddressGap
+from orders.models.hold import AddressGap, MatchProblem
 
 # Notes of the system on a release; people type theirs.
 ORDER_CANCELLED = "order_cancelled"
 NOT_ALL_STOPPED = "not_all_stopped"
 ADDRESS_WHOLE = "address_whole"
+GOODS_MATCHED = "goods_matched"
 story.REASONS.add(
     {
         ORDER_CANCELLED: _("The order was cancelled."),
         NOT_ALL_STOPPED: _("The warehouse could not stop everything."),
         ADDRESS_WHOLE: _("The address is whole now."),
+        GOODS_MATCHED: _("The codes of the goods are matched."),
     }
 )
 # A rule without a name of its own acts under its kind.
@@ -74,7 +76,22 @@ def why_told(data: Mapping[str, Any]) -> str:
             return gettext("Cancellation: %(reason)s") % {"reason": story.REASONS.word(given)}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
+        case Hold.Kind.UNMATCHED:
+            return " ".join(_unmatched(data.get("details") or {}))
     return given
+
+
+def _unmatched(details: Mapping[str, Any]) -> Iterator[str]:
+    codes = details.get("codes", ())
+    if codes:
+        text = ngettext(
+            "Nobody has matched this code of the goods to a SKU: %(codes)s.",
+            "Nobody has matched these codes of the goods to SKUs: %(codes)s.",
+            len(codes),
+        )
+        yield text % {"codes": story.joined(codes)}
+    for code, problem, sku in details.get("unfit", ()):
+        yield str(MatchProblem(problem).label) % {"code": code, "sku": sku}
 
 
 def _questions(details: Mapping[str, Any]) -> Iterator[str]:

@@ -25,12 +25,14 @@ class Code(StrEnum):
     OWN_SALES = "4001"
     COMMISSION = "4002"
     FREIGHT = "4003"
+    OTHER_INCOME = "4004"
     PLATFORM_OFFERS = "5001"
     POINTS_GRANTED = "5002"
     PROVIDER_FEES = "5003"
     CARRIAGE = "5004"
     COD_FEES = "5005"
     COMPENSATION = "5006"
+    WRITTEN_OFF = "6001"
 
 
 _ACCOUNTS = (
@@ -51,13 +53,19 @@ _ACCOUNTS = (
     (Code.OWN_SALES, "自营销售", "Own sales", Side.CREDIT),
     (Code.COMMISSION, "佣金收入", "Commission", Side.CREDIT),
     (Code.FREIGHT, "运费收入", "Freight charged", Side.CREDIT),
+    (Code.OTHER_INCOME, "其他收入", "Other income", Side.CREDIT),
     (Code.PLATFORM_OFFERS, "平台优惠承担", "Offers borne by the platform", Side.DEBIT),
     (Code.POINTS_GRANTED, "积分抵扣", "Points granted", Side.DEBIT),
     (Code.PROVIDER_FEES, "支付手续费", "Provider fees", Side.DEBIT),
     (Code.CARRIAGE, "运费成本", "Carriage", Side.DEBIT),
     (Code.COD_FEES, "COD 手续费", "Fees for cash on delivery", Side.DEBIT),
     (Code.COMPENSATION, "售后补偿", "Compensation after sale", Side.DEBIT),
+    (Code.WRITTEN_OFF, "差异核销", "Differences written off", Side.DEBIT),
 )
+
+# Where money lies that came over a connection of this protocol, until it reaches the bank; other protocols:
+# `Code.OTHER_PROVIDERS`.
+HELD_OVER = {"alipay": Code.ALIPAY, "wechat": Code.WECHAT, "offline": Code.BANK}
 
 
 def install_default_accounts() -> None:

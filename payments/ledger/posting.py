@@ -13,22 +13,22 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
-from oms.common.copying import array
+from oms.common.copying import array, copy_rows, next_ids
 from oms.common.postgresql.appending import append_only
-from oms.merchants.models import Merchant
 from payments.ledger import sources
 from payments.ledger.chart import Code
-from payments.models import EntryKind, LedgerEntry, LedgerLine
+from payments.models import EntryKind, LedgerEntry
 
 _BALANCES = "payments_ledger_balances"
-_IS_MARKETPLACE = f"""EXISTS (SELECT FROM merchants_merchant m
-    WHERE m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}')"""
 _FACTS = " UNION ALL ".join(
     (
         sources.CAPTURED,
         sources.REFUNDS,
-        sources.COMPLETED.format(is_marketplace=_IS_MARKETPLACE),
+        sources.COMPLETED,
+        sources.SETTLED,
+        sources.KEPT,
         sources.GIVEN_BESIDE,
+        sources.CHANGED,
     )
 )
 # What is not booked yet of the orders' facts: (order_id, subject, kind, account, party, fen).
@@ -40,7 +40,8 @@ MISSING = f"""
         SELECT e.order_id, e.subject, l.account_id AS account, l.party, sum(l.debit_fen - l.credit_fen) AS fen
         FROM payments_ledgerentry e JOIN payments_ledgerline l ON l.entry_id = e.id
         WHERE e.order_id = ANY(%(orders)s::bigint[])
-          AND split_part(e.subject, ':', 1) IN ('payment', 'refund', 'sub_order', 'given', 'receivable')
+          AND split_part(e.subject, ':', 1)
+              IN ('payment', 'refund', 'sub_order', 'kept', 'given', 'changed', 'receivable')
         GROUP BY e.order_id, e.subject, l.account_id, l.party
     ), wanted AS (
         SELECT order_id, subject, max(kind) AS kind, account, party, sum(fen) AS fen FROM target
@@ -112,29 +113,28 @@ def post(entries: Sequence[Entry]) -> int:
             raise ValueError(f"{entry.key} does not add up")
     known = set(LedgerEntry.objects.filter(key__in=[entry.key for entry in entries]).values_list("key", flat=True))
     fresh = list({entry.key: entry for entry in entries if entry.key not in known}.values())
-    rows = LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            key=entry.key,
-            kind=entry.kind,
-            subject=entry.subject or entry.key[:60],
-            order_id=entry.order_id,
-            reason=entry.reason,
-            actor=entry.actor,
-            occurred_at=entry.occurred_at or timezone.now(),
-        )
-        for entry in fresh
+    ids = next_ids("payments_ledgerentry", len(fresh)) if fresh else []
+    now = timezone.now()
+    copy_rows(
+        "payments_ledgerentry",
+        ("id", "key", "kind", "subject", "order_id", "reason", "actor", "occurred_at"),
+        (
+            (
+                *(key, entry.key, entry.kind.value, entry.subject or entry.key[:60], entry.order_id),
+                *(entry.reason, entry.actor, entry.occurred_at or now),
+            )
+            for key, entry in zip(ids, fresh, strict=True)
+        ),
     )
-    LedgerLine.objects.bulk_create(
-        LedgerLine(
-            entry=row,
-            account_id=line.account,
-            party=line.party,
-            debit_fen=max(line.fen, 0),
-            credit_fen=max(-line.fen, 0),
-        )
-        for row, entry in zip(rows, fresh, strict=True)
-        for line in entry.lines
-        if line.fen
+    copy_rows(
+        "payments_ledgerline",
+        ("entry_id", "account_id", "party", "debit_fen", "credit_fen"),
+        (
+            (key, line.account.value, line.party, max(line.fen, 0), max(-line.fen, 0))
+            for key, entry in zip(ids, fresh, strict=True)
+            for line in entry.lines
+            if line.fen
+        ),
     )
     return len(fresh)
 

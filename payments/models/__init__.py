@@ -1,28 +1,79 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.bill import (
+    FUND_FORMS,
+    MAPPED_FORMS,
+    SETTLED_OUTCOMES,
+    TRADE_FORMS,
+    Bill,
+    BillDay,
+    BillForm,
+    BillMatch,
+    BillRow,
+    BillRowKind,
+    BillSource,
+    Outcome,
+    Resolution,
+)
+from payments.models.grant import (
+    CAUSE_OF,
+    GrantKind,
+    GrantLimit,
+    GrantReason,
+    GrantState,
+    RefundGrant,
+    RefundGrantLine,
+)
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import Settlement, SettlementState
+from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
+from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
+    "CAUSE_OF",
+    "FUND_FORMS",
+    "MAPPED_FORMS",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
+    "SETTLED_OUTCOMES",
+    "TRADE_FORMS",
     "Account",
+    "BankTransfer",
+    "Bill",
+    "BillDay",
+    "BillForm",
+    "BillMatch",
+    "BillRow",
+    "BillRowKind",
+    "BillSource",
+    "CommissionTerm",
     "EntryKind",
+    "GrantKind",
+    "GrantLimit",
+    "GrantReason",
+    "GrantState",
     "Invoice",
     "InvoiceState",
     "LedgerEntry",
     "LedgerLine",
     "Means",
     "NoticeKind",
+    "Outcome",
     "Payment",
     "PaymentState",
+    "Period",
     "Refund",
+    "RefundGrant",
+    "RefundGrantLine",
     "RefundReason",
     "RefundState",
-    "Settlement",
-    "SettlementState",
+    "Resolution",
+    "RowKind",
+    "SettlementRow",
     "Side",
+    "Statement",
+    "StatementState",
+    "TransferState",
 ]

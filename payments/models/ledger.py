@@ -53,6 +53,7 @@ class EntryKind(models.TextChoices):
     KEPT_BY_MERCHANT = "kept_by_merchant", _("Kept by the merchant that took it")
     REMITTED = "remitted", _("Cash remitted by the carrier")
     PROVIDER_FEE = "provider_fee", _("Fee of the provider")
+    CARRIAGE_PAID = "carriage_paid", _("Carriage paid")
     WITHDRAWN = "withdrawn", _("Moved to the bank")
     STATEMENT_PAID = "statement_paid", _("Statement paid")
     UNEXPLAINED = "unexplained", _("Unexplained money")

@@ -20,8 +20,11 @@ class NoticeKind(models.TextChoices):
 
     CAPTURED = "captured", _("Captured")
     FAILED = "failed", _("Failed")
+    # Something happened, and the provider is asked what.
+    CHANGED = "changed", _("Changed")
     REFUNDED = "refunded", _("Refunded")
     REFUND_FAILED = "refund_failed", _("Refund failed")
+    REFUND_CHANGED = "refund_changed", _("Refund changed")
 
 
 class Means(models.TextChoices):
@@ -30,6 +33,7 @@ class Means(models.TextChoices):
     ONLINE = "online", _("Payment provider")
     CASH = "cash", _("Cash, collected by the carrier")
     EXTERNAL = "external", _("Taken by the merchant itself")
+    OFFLINE = "offline", _("Bank transfer")
 
 
 class PaymentState(models.TextChoices):
@@ -37,12 +41,13 @@ class PaymentState(models.TextChoices):
 
     INTENDED = "intended", _("Intended")
     PENDING = "pending", _("Waiting for the buyer")
+    CLOSING = "closing", _("Being closed at the provider")
     CAPTURED = "captured", _("Captured")
     FAILED = "failed", _("Failed")
     EXPIRED = "expired", _("Expired")
 
 
-# The buyer is, or will be, asked for it.
+# The buyer is, or will be, asked for it. One that is being closed may turn out to be paid.
 OPEN_PAYMENTS = (PaymentState.INTENDED, PaymentState.PENDING)
 
 
@@ -57,8 +62,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
 class Payment(WorkItem, Versioned):
     """One way in which money for an order comes in. `number` is the key under which the provider knows it.
 
-    Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash and for
-    what the merchant took itself.
+    Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash, for
+    what the merchant took itself, and for transfers to our account.
     """
 
     # Money that somebody else asks for, and money that is there already: the merchant's own, and cash at the door.
@@ -91,6 +96,14 @@ class Payment(WorkItem, Versioned):
     amount = money(_("amount"))
     captured_amount = money(_("captured"), db_default=0)
     currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
+    pay_code = models.CharField(
+        _("payment code"),
+        max_length=1000,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text=_("What the buyer's app reads from the QR code."),
+    )
     transaction_number = number_at_the_provider()
     fact = moved_by()
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
@@ -112,7 +125,7 @@ class Payment(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=Q(means=Means.ONLINE, connection__isnull=False, sub_order__isnull=True)
                 | Q(means=Means.CASH, connection__isnull=True, sub_order__isnull=False)
-                | Q(means=Means.EXTERNAL, connection__isnull=True, sub_order__isnull=True),
+                | Q(means__in=[Means.EXTERNAL, Means.OFFLINE], connection__isnull=True, sub_order__isnull=True),
                 name="payment_goes_over_a_connection_just_online",
             ),
             models.CheckConstraint(
@@ -127,6 +140,16 @@ class Payment(WorkItem, Versioned):
                 condition=Q(state=PaymentState.INTENDED),
                 name="payment_queue_request",
             ),
+            models.Index(
+                fields=["connection", "ready_at"],
+                condition=Q(state=PaymentState.PENDING, ready_at__isnull=False),
+                name="payment_queue_ask",
+            ),
+            models.Index(
+                fields=["connection", "ready_at"],
+                condition=Q(state=PaymentState.CLOSING),
+                name="payment_queue_close",
+            ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
         permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
@@ -136,7 +159,7 @@ class Payment(WorkItem, Versioned):
 
     @property
     def provider(self) -> str:
-        """Who has the money: the code of the connection, or "cash" or "external"."""
+        """Who has the money: the code of the connection, or "cash", "external" or "offline"."""
         return self.connection.code if self.connection else self.means
 
     @transition(state, source=PaymentState.INTENDED, target=PaymentState.PENDING)
@@ -145,7 +168,13 @@ class Payment(WorkItem, Versioned):
 
     @transition(
         state,
-        source=[PaymentState.INTENDED, PaymentState.PENDING, PaymentState.FAILED, PaymentState.EXPIRED],
+        source=[
+            PaymentState.INTENDED,
+            PaymentState.PENDING,
+            PaymentState.CLOSING,
+            PaymentState.FAILED,
+            PaymentState.EXPIRED,
+        ],
         target=PaymentState.CAPTURED,
     )
     def capture(self, *, amount: Decimal, at: datetime, fact_id: int, transaction_number: str = "") -> None:
@@ -159,6 +188,14 @@ class Payment(WorkItem, Versioned):
         """The provider or the buyer refused."""
         self.lease_until = self.needs_person_since = None
 
-    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.EXPIRED)
+    @transition(state, source=[PaymentState.INTENDED, PaymentState.PENDING], target=PaymentState.CLOSING)
+    def close(self) -> None:
+        """Nobody wants the money any more; the provider is asked to let nobody pay, and whether somebody has."""
+
+    @transition(
+        state,
+        source=[PaymentState.INTENDED, PaymentState.PENDING, PaymentState.CLOSING],
+        target=PaymentState.EXPIRED,
+    )
     def expire(self) -> None:
-        """The order was cancelled before the money came."""
+        """Nobody can or should pay it any more, and nobody has."""

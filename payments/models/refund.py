@@ -12,6 +12,7 @@ from django_fsm import FSMField, transition
 from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order
+from payments.models.grant import RefundGrant
 from payments.models.moved import moved_by, number_at_the_provider
 from payments.models.payment import Payment
 
@@ -19,6 +20,7 @@ from payments.models.payment import Payment
 class RefundState(models.TextChoices):
     """Where a refund is."""
 
+    GRANTED = "granted", _("To be sent")
     INTENDED = "intended", _("Intended")
     REQUESTED = "requested", _("Requested")
     SUCCEEDED = "succeeded", _("Succeeded")
@@ -26,7 +28,7 @@ class RefundState(models.TextChoices):
 
 
 # The money is on its way, or will be.
-OPEN_REFUNDS = (RefundState.INTENDED, RefundState.REQUESTED)
+OPEN_REFUNDS = (RefundState.GRANTED, RefundState.INTENDED, RefundState.REQUESTED)
 
 
 class RefundReason(models.TextChoices):
@@ -58,6 +60,8 @@ class Refund(WorkItem, Versioned):
     really went back.
     """
 
+    # What was granted above a limit waits for finance.
+    initial_states = (RefundState.GRANTED,)
     ticket_subject = TicketSubject("refund", "NEW.order_id", Team.FINANCE)
 
     number = models.CharField(_("refund number"), max_length=32, editable=False)
@@ -72,6 +76,15 @@ class Refund(WorkItem, Versioned):
         related_name="refunds",
         db_index=False,
     )
+    grant = models.ForeignKey(
+        RefundGrant,
+        verbose_name=_("grant of a refund"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="refunds",
+        help_text=_("Empty where it goes back by rule."),
+    )
     state = FSMField(_("state"), choices=RefundState.choices, default=RefundState.INTENDED, protected=True)
     amount = money(_("amount"))
     refunded_amount = money(_("refunded"), db_default=0)
@@ -80,6 +93,10 @@ class Refund(WorkItem, Versioned):
     transaction_number = number_at_the_provider()
     fact = moved_by()
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    requested_at = models.DateTimeField(
+        _("requested at"), null=True, blank=True, editable=False, help_text=_("Since when the provider has it.")
+    )
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True, editable=False)
     succeeded_at = models.DateTimeField(_("succeeded at"), null=True, blank=True, editable=False)
 
     objects = RefundQuerySet.as_manager()
@@ -98,15 +115,29 @@ class Refund(WorkItem, Versioned):
                 | (~Q(state=RefundState.SUCCEEDED) & Q(refunded_amount=0)),
                 name="refund_refunded_amount_set_once_succeeded",
             ),
+            models.CheckConstraint(
+                condition=~Q(state=RefundState.REQUESTED) | Q(requested_at__isnull=False),
+                name="refund_requested_at_set_once_requested",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["connection", "ready_at"], condition=Q(state=RefundState.INTENDED), name="refund_queue_request"
             ),
-            models.Index(fields=["ready_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
+            models.Index(fields=["requested_at"], condition=Q(state=RefundState.REQUESTED), name="refund_queue_chase"),
+            models.Index(
+                fields=["connection", "ready_at"],
+                condition=Q(state=RefundState.REQUESTED, ready_at__isnull=False),
+                name="refund_queue_ask",
+            ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
+            models.Index(fields=["id"], condition=Q(state=RefundState.GRANTED), name="refund_queue_send"),
+            models.Index(fields=["due_at"], condition=~Q(state=RefundState.SUCCEEDED), name="refund_queue_overdue"),
         ]
-        permissions = [("pay_out_refund", _("Can record that a refund was paid by hand"))]
+        permissions = [
+            ("pay_out_refund", _("Can record that a refund was paid by hand")),
+            ("send_refund", _("Can send refunds that were granted")),
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -121,13 +152,17 @@ class Refund(WorkItem, Versioned):
         """What of it did not go back yet, in yuan."""
         return max(self.amount - self.refunded_amount, Decimal(0))
 
+    @transition(state, source=RefundState.GRANTED, target=RefundState.INTENDED)
+    def send(self) -> None:
+        """Finance lets it go."""
+
     @transition(state, source=RefundState.INTENDED, target=RefundState.REQUESTED)
     def request(self) -> None:
         """The provider has it."""
 
     @transition(
         state,
-        source=[RefundState.INTENDED, RefundState.REQUESTED, RefundState.FAILED],
+        source=[RefundState.GRANTED, RefundState.INTENDED, RefundState.REQUESTED, RefundState.FAILED],
         target=RefundState.SUCCEEDED,
     )
     def succeed(self, *, amount: Decimal, at: datetime, fact_id: int, transaction_number: str = "") -> None:
@@ -136,7 +171,9 @@ class Refund(WorkItem, Versioned):
         self.fact_id, self.transaction_number = fact_id, transaction_number
         self.lease_until = self.needs_person_since = None
 
-    @transition(state, source=[RefundState.INTENDED, RefundState.REQUESTED], target=RefundState.FAILED)
+    @transition(
+        state, source=[RefundState.GRANTED, RefundState.INTENDED, RefundState.REQUESTED], target=RefundState.FAILED
+    )
     def fail(self) -> None:
         """The provider refused; a person must look."""
         self.lease_until = None

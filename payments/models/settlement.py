@@ -1,4 +1,6 @@
-"""What merchants are owed."""
+"""What marketplace merchants are owed, row by row, and the statements that pay it."""
+
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
@@ -8,59 +10,253 @@ from django_fsm import FSMField, transition
 
 from oms.common.models import Versioned, money
 from oms.merchants.models import Merchant
-from orders.models import SubOrder
+from orders.models import Order, OrderLine, SubOrder
 
 
-class SettlementState(models.TextChoices):
-    """Where a settlement is."""
+class Period(models.TextChoices):
+    """How often a merchant gets a statement."""
 
-    OPEN = "open", _("Open")
-    PAID = "paid", _("Paid")
-    WITHDRAWN = "withdrawn", _("Withdrawn")
+    DAILY = "daily", _("Daily (T+1)")
+    WEEKLY = "weekly", _("Weekly")
+    MONTHLY = "monthly", _("Monthly")
 
 
-class Settlement(Versioned):
-    """What a marketplace merchant is owed for a completed sub-order: gross less commission, due after its days."""
+class CommissionTerm(models.Model):
+    """The share of its sales that a merchant pays from a moment on, for a category of goods, or for all others where
+    none is named. An order goes by the term that was in force when it came in; terms are only ever added."""
 
     merchant = models.ForeignKey(
-        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="settlements", db_index=False
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="commission_terms", db_index=False
+    )
+    category = models.CharField(_("category"), max_length=120, blank=True, default="")
+    rate = models.DecimalField(_("commission rate"), max_digits=5, decimal_places=4)
+    on_freight = models.BooleanField(_("on freight too"), default=False)
+    in_force_from = models.DateTimeField(_("in force from"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("commission term")
+        verbose_name_plural = _("commission terms")
+        ordering = ["merchant", "category", "-in_force_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "category", "in_force_from"], name="commission_term_is_one_at_a_time"
+            ),
+            models.CheckConstraint(condition=Q(rate__gte=0, rate__lt=1), name="commission_term_is_a_share"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.merchant_id} {self.category or '*'} {self.rate}"
+
+
+class StatementState(models.TextChoices):
+    """Where a statement is."""
+
+    CLOSED = "closed", _("Closed")
+    APPROVED = "approved", _("Approved")
+    PAID = "paid", _("Paid")
+
+
+class Statement(Versioned):
+    """What a merchant is owed for a period, [`starts_on`, `ends_on`), by the China dates on which rows became due.
+
+    It is made closed: its rows are frozen, its total and hash fixed. A second person approves it, and the bank's serial
+    says that it was paid. A total below 0 is carried over into the next statement.
+    """
+
+    number = models.CharField(_("statement number"), max_length=40, editable=False)
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="statements", db_index=False
+    )
+    state = FSMField(_("state"), choices=StatementState.choices, default=StatementState.CLOSED, protected=True)
+    starts_on = models.DateField(_("from"))
+    ends_on = models.DateField(_("until (not including)"))
+    opening_amount = money(_("carried over"), help_text=_("From the statement before; never above 0."))
+    rows_amount = money(_("sum of rows"))
+    total_amount = money(_("total"))
+    row_count = models.IntegerField(_("rows"))
+    row_hash = models.CharField(_("hash of the rows"), max_length=64, editable=False)
+    closed_by = models.CharField(_("closed by"), max_length=80)
+    closed_at = models.DateTimeField(_("closed at"), db_default=Now(), editable=False)
+    approved_by = models.CharField(_("approved by"), max_length=80, blank=True, db_default="")
+    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
+    bank_serial = models.CharField(_("bank serial"), max_length=64, blank=True, db_default="")
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("statement")
+        verbose_name_plural = _("statements")
+        ordering = ["-id"]
+        permissions = [
+            ("close_statement", _("Can close periods of merchants")),
+            ("approve_statement", _("Can approve statements")),
+            ("pay_statement", _("Can record that a statement was paid")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="statement_number_is_unique"),
+            models.UniqueConstraint(fields=["merchant", "starts_on"], name="statement_period_is_closed_once"),
+            models.CheckConstraint(condition=Q(starts_on__lt=F("ends_on")), name="statement_period_has_days"),
+            models.CheckConstraint(condition=Q(state__in=StatementState.values), name="statement_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(opening_amount__lte=0, total_amount=F("opening_amount") + F("rows_amount")),
+                name="statement_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=StatementState.CLOSED, approved_by="")
+                | Q(~Q(approved_by=""), ~Q(approved_by=F("closed_by")), ~Q(state=StatementState.CLOSED)),
+                name="statement_is_approved_by_a_second_person",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=StatementState.PAID)
+                | Q(total_amount__lte=0, bank_serial="")
+                | Q(total_amount__gt=0) & ~Q(bank_serial=""),
+                name="statement_paid_names_the_banks_serial",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def payable_amount(self) -> Decimal:
+        """What the merchant is paid (yuan)."""
+        return max(self.total_amount, Decimal(0))
+
+    @property
+    def carried_amount(self) -> Decimal:
+        """What goes over into the next statement (yuan), never above 0."""
+        return min(self.total_amount, Decimal(0))
+
+    @transition(state, source=StatementState.CLOSED, target=StatementState.APPROVED)
+    def approve(self) -> None:
+        """A second person looked at it."""
+
+    @transition(state, source=StatementState.APPROVED, target=StatementState.PAID)
+    def pay(self) -> None:
+        """The merchant has the money, or is owed none."""
+
+
+class RowKind(models.TextChoices):
+    """What a row of a settlement is for."""
+
+    SALE = "sale", _("Sale")
+    REFUND = "refund", _("Refund")
+    COLLECTED = "collected", _("Taken by the merchant itself")
+    COMPENSATION = "compensation", _("Compensation borne by the merchant")
+    FEE = "fee", _("Service fee")
+    FINE = "fine", _("Fine")
+    CORRECTION = "correction", _("Correction")
+
+
+# Rows that staff add by hand, each with a reason.
+BY_HAND = (RowKind.FEE, RowKind.FINE, RowKind.CORRECTION)
+
+
+class SettlementRow(models.Model):
+    """One signed row (yuan) of what a marketplace merchant is owed: positive, the merchant gets it.
+
+    Of a sale, `goods_amount` is what the buyer gave for the goods (gift card and points are money), `platform_amount`
+    what the platform bears of the price, and `commission_amount` what the merchant pays, below 0. A row is due on a
+    day, belongs to the statement of that day's period once it is closed, and never changes; what comes later about it
+    is a row of its own that `corrects` it.
+    """
+
+    key = models.CharField(_("key"), max_length=80, editable=False)
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="settlement_rows", db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=12, choices=RowKind.choices)
+    order = models.ForeignKey(
+        Order,
+        verbose_name=_("order"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="settlement_rows",
+        db_constraint=False,
     )
     sub_order = models.ForeignKey(
-        SubOrder, verbose_name=_("sub-order"), on_delete=models.PROTECT, related_name="settlements", db_index=False
+        SubOrder,
+        verbose_name=_("sub-order"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="settlement_rows",
+        db_constraint=False,
     )
-    state = FSMField(_("state"), choices=SettlementState.choices, default=SettlementState.OPEN, protected=True)
-    gross_amount = money(_("gross"))
-    commission_amount = money(_("commission"))
+    line = models.ForeignKey(
+        OrderLine,
+        verbose_name=_("order line"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    quantity = models.IntegerField(_("units"), db_default=0)
+    goods_amount = money(_("goods"), db_default=0)
+    platform_amount = money(_("borne by the platform"), db_default=0)
+    freight_amount = money(_("freight"), db_default=0)
+    rate = models.DecimalField(_("commission rate"), max_digits=5, decimal_places=4, db_default=0)
+    commission_amount = money(_("commission"), db_default=0)
+    other_amount = money(_("other"), db_default=0)
     net_amount = money(_("net"))
-    currency = models.CharField(_("currency"), max_length=3, db_default="CNY", editable=False)
     due_on = models.DateField(_("due on"))
+    statement = models.ForeignKey(
+        Statement,
+        verbose_name=_("statement"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="rows",
+    )
+    corrects = models.ForeignKey(
+        "self",
+        verbose_name=_("corrects"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="corrections",
+        db_index=False,
+    )
+    reason = models.CharField(_("reason"), max_length=200, blank=True, db_default="")
+    document = models.CharField(_("document"), max_length=80, blank=True, db_default="")
+    actor = models.CharField(_("actor"), max_length=80, blank=True, db_default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
-        verbose_name = _("settlement")
-        verbose_name_plural = _("settlements")
+        verbose_name = _("settlement row")
+        verbose_name_plural = _("settlement rows")
         ordering = ["-id"]
+        permissions = [("correct_settlement", _("Can add fees, fines and corrections to settlements"))]
         constraints = [
-            models.UniqueConstraint(fields=["sub_order"], name="settlement_settles_a_sub_order_once"),
+            models.UniqueConstraint(fields=["key"], name="settlement_row_is_once_a_fact"),
+            models.CheckConstraint(condition=Q(kind__in=RowKind.values), name="settlement_row_kind_is_known"),
             models.CheckConstraint(
                 condition=Q(
-                    gross_amount__gte=0,
-                    commission_amount__gte=0,
-                    net_amount=F("gross_amount") - F("commission_amount"),
+                    net_amount=F("goods_amount")
+                    + F("platform_amount")
+                    + F("freight_amount")
+                    + F("commission_amount")
+                    + F("other_amount")
                 ),
-                name="settlement_amounts_add_up",
+                name="settlement_row_adds_up",
             ),
-            models.CheckConstraint(condition=Q(state__in=SettlementState.values), name="settlement_state_is_known"),
+            models.CheckConstraint(
+                condition=~Q(kind__in=BY_HAND) | ~Q(reason=""), name="settlement_row_by_hand_has_a_reason"
+            ),
         ]
-        indexes = [models.Index(fields=["merchant", "due_on"], name="settlement_of_merchant")]
+        indexes = [
+            models.Index(fields=["merchant", "due_on"], name="settlement_row_of_merchant"),
+            models.Index(
+                fields=["merchant", "due_on"], condition=Q(statement__isnull=True), name="settlement_row_open"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.sub_order_id}: {self.net_amount}"
+        return f"{self.get_kind_display()} {self.net_amount}"
 
-    @transition(state, source=SettlementState.OPEN, target=SettlementState.PAID)
-    def pay(self) -> None:
-        """The merchant has the money."""
-
-    @transition(state, source=SettlementState.OPEN, target=SettlementState.WITHDRAWN)
-    def withdraw(self) -> None:
-        """The goods came back before it was paid."""
+    @property
+    def gross_amount(self) -> Decimal:
+        """What it is worth before the commission (yuan)."""
+        return self.net_amount - self.commission_amount

@@ -47,8 +47,7 @@ def _put_right(order_ids: Sequence[int]) -> int:
         collecting.show_uncollected(due)
         dropping.drop_needless(due)
         refunding.intend_refunds(due)
-        settling.open_settlements(due)
-        settling.take_back(due)
+        settling.settle(due)
         derived.refresh(due)
     return len(due)
 

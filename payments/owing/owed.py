@@ -1,5 +1,9 @@
 """What a buyer owes for an order, as SQL: the rules of money that several statements share, each with a name."""
 
+from decimal import Decimal
+
+from django.db import connection
+
 from oms.common.states import listed
 from orders.models import PaymentMethod, SubOrderState
 from orders.models.charge import BILLED
@@ -44,6 +48,16 @@ REFUNDED = "(SELECT coalesce(sum(r.refunded_amount), 0) FROM payments_refund r W
 RESERVED = f"""(CASE WHEN r.state = '{RefundState.SUCCEEDED}' AND r.needs_person_since IS NULL THEN r.refunded_amount
     ELSE greatest(r.amount, r.refunded_amount) END)"""
 
-# Captured money beyond what is owed that is neither back nor on its way.
-TOO_MUCH = f"""({CAPTURED} - {OWED}
-    - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id))"""
+# What came in and is neither back nor on its way.
+HELD = f"""({CAPTURED} - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id))"""
+
+# What of it is beyond what is owed.
+TOO_MUCH = f"({HELD} - {OWED})"
+
+
+def held(order_id: int) -> Decimal:
+    """What came in for the order and is neither back nor on its way, in yuan."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {HELD} FROM orders_order o WHERE o.id = %s", [order_id])
+        (amount,) = cursor.fetchone()
+        return amount

@@ -1,9 +1,11 @@
 """Money that goes back by itself: what was captured beyond what is owed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Sum
 from django.utils import timezone
@@ -12,9 +14,18 @@ from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
 from orders.models import ChargeCause, Order, OrderCharge, OrderState
-from orders.models.charge import OF_GONE_UNITS
+from orders.models.charge import KEPT, OF_GONE_UNITS
 from payments import kinds, troubles
-from payments.models import Payment, PaymentState, Refund, RefundReason
+from payments.models import (
+    GrantKind,
+    GrantState,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundGrant,
+    RefundReason,
+    RefundState,
+)
 from payments.owing import owed
 
 
@@ -63,11 +74,13 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
     if not due:
         return
     orders = Order.objects.filter(pk__in=due).annotate(refund_count=Count("refunds")).order_by("pk")
-    causes, payments = _causes(orders, due), _open_payments(due)
+    causes, payments, grants = _causes(orders, due), _open_payments(due), _open_grants(due)
     refunds, now = [], timezone.now()
     for order in orders:
         shares = share_out(due[order.pk], causes[order.pk], payments.get(order.pk, ()))
-        for number, share in enumerate(shares, order.refund_count + 1):
+        for number, (share, grant) in enumerate(_granted(shares, grants.get(order.pk, ())), order.refund_count + 1):
+            is_by_hand = share.payment.connection_id is None
+            waits = grant is not None and not is_by_hand and share.amount > settings.REFUNDS_SENT_BY_RULE_UP_TO
             refunds.append(
                 Refund(
                     number=f"{order.number}-R{number}",
@@ -76,12 +89,56 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
                     connection_id=share.payment.connection_id,
                     amount=share.amount,
                     reason=share.reason,
-                    ready_at=now,
-                    needs_person_since=None if share.payment.connection_id else now,
+                    grant=grant,
+                    state=RefundState.GRANTED if waits else RefundState.INTENDED,
+                    ready_at=None if waits else now,
+                    due_at=now + timedelta(days=settings.REFUND_DAYS),
+                    needs_person_since=now if is_by_hand else None,
                 )
             )
     Refund.objects.bulk_create(refunds)
     _tell(refunds)
+
+
+_BY_GRANT = {
+    RefundReason.RETURNED: GrantKind.RETURN,
+    RefundReason.GOODWILL: GrantKind.GOODWILL,
+    RefundReason.PRICE_PROTECTION: GrantKind.PRICE_PROTECTION,
+    RefundReason.COMPENSATION: GrantKind.COMPENSATION,
+}
+
+
+@dataclass(slots=True)
+class _Granted:
+    """A grant and what of its cash is not on its way yet (yuan)."""
+
+    grant: RefundGrant
+    open: Decimal
+
+
+def _open_grants(due: Iterable[int]) -> dict[int, list[_Granted]]:
+    """The grants of each order that have cash left to send, oldest first."""
+    found: dict[int, list[_Granted]] = {}
+    sent = _reserved_by("grant_id", due)
+    for grant in RefundGrant.objects.filter(order__in=due, state=GrantState.APPROVED).order_by("pk"):
+        left = grant.cash_amount - sent.get(grant.pk, Decimal(0))
+        if left > 0:
+            found.setdefault(grant.order_id, []).append(_Granted(grant, left))
+    return found
+
+
+def _granted(shares: Iterable[Share], grants: Sequence[_Granted]) -> Iterator[tuple[Share, RefundGrant | None]]:
+    """The shares, parted by the grants that they come of; what none explains goes back by rule."""
+    for share in shares:
+        left = share.amount
+        for granted in grants:
+            part = min(left, granted.open) if granted.grant.kind == _BY_GRANT.get(share.reason) else Decimal(0)
+            if part > 0:
+                yield replace(share, amount=part), granted.grant
+                granted.open -= part
+                left -= part
+        if left > 0:
+            yield replace(share, amount=left), None
 
 
 def _due(order_ids: Iterable[int]) -> dict[int, Decimal]:
@@ -114,14 +171,14 @@ def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, di
     """What explains that money of the orders goes back, and how much each cause explains, less what went back for the
     same cause before. A cancelled order explains all."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
-    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED)).order_by()
+    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED, *KEPT)).order_by()
     given = {
         (order_id, cause): -amount
         for order_id, cause, amount in charges.values_list("order_id", "cause").annotate(amount=Sum("amount"))
     }
     for order_id, of_order in causes.items():
-        # What was given beside the price of units went back before they did.
-        netted = -given.get((order_id, ChargeCause.NETTED), Decimal(0))
+        # What was given beside the price of units went back before they did, and what is kept of them does not go back.
+        netted = -sum((given.get((order_id, cause), Decimal(0)) for cause in (ChargeCause.NETTED, *KEPT)), Decimal(0))
         for cause, reason in _REASONS.items():
             amount = max(given.get((order_id, cause), Decimal(0)), Decimal(0))
             less = min(netted, amount) if cause in OF_GONE_UNITS else Decimal(0)
@@ -151,21 +208,26 @@ def _refunded_before(due: Iterable[int]) -> list[tuple[int, RefundReason, Decima
 
 def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
     """The captured payments of each order that have something left to give back, newest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT r.payment_id, sum({owed.RESERVED}) FROM payments_refund r
-            WHERE r.order_id = ANY(%s) GROUP BY r.payment_id
-            """,
-            [list(due)],
-        )
-        reserved = dict(cursor.fetchall())
+    reserved = _reserved_by("payment_id", due)
     payments: dict[int, list[Paid]] = {}
     for payment in Payment.objects.filter(order__in=due, state=PaymentState.CAPTURED).order_by("-pk"):
         left = payment.captured_amount - reserved.get(payment.pk, Decimal(0))
         if left > 0:
             payments.setdefault(payment.order_id, []).append(Paid(payment, left))
     return payments
+
+
+def _reserved_by(column: str, due: Iterable[int]) -> dict[int, Decimal]:
+    """What refunds of the orders take, by a column of theirs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT r.{column}, sum({owed.RESERVED}) FROM payments_refund r
+            WHERE r.order_id = ANY(%s) AND r.{column} IS NOT NULL GROUP BY r.{column}
+            """,
+            [list(due)],
+        )
+        return dict(cursor.fetchall())
 
 
 def _tell(refunds: Sequence[Refund]) -> None:
@@ -190,6 +252,15 @@ def _tell(refunds: Sequence[Refund]) -> None:
                 about_id=refund.order_id,
             )
             for refund in by_hand
+        ],
+        opened_by="owing",
+    )
+    waiting = [refund for refund in refunds if refund.state == RefundState.GRANTED]
+    tickets.open_tickets(
+        troubles.REFUND_TO_SEND,
+        [
+            Trouble(refund.pk, "", {"number": refund.number, "expected": str(refund.amount)}, about_id=refund.order_id)
+            for refund in waiting
         ],
         opened_by="owing",
     )

@@ -15,7 +15,7 @@ from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
 from payments import troubles
-from payments.models import Payment, PaymentState, Refund, RefundState
+from payments.models import Payment, Refund, RefundState
 
 
 @transaction.atomic
@@ -37,12 +37,11 @@ def _retry_payment(payment_id: int, actor: Actor) -> None:
     payment = Payment.objects.select_for_update(no_key=True, of=("self",)).get(pk=payment_id)
     if payment.needs_person_since is None:
         raise _nothing_to_retry()
-    state = PaymentState.CAPTURED if payment.state == PaymentState.CAPTURED else PaymentState.INTENDED
     _finish(payment, troubles.OF_PAYMENTS, actor)
     Payment.objects.filter(pk=payment_id).update(
-        state=state, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
+        attempts=0, needs_person_since=None, ready_at=payment.ready_at and timezone.now(), lease_until=None
     )
-    nudging.nudge("send_payment")
+    nudging.nudge("send_payment", "ask_payments", "close_payments")
 
 
 def _retry_refund(refund_id: int, actor: Actor) -> None:

@@ -1,79 +1,109 @@
-"""What marketplace merchants are owed for what they fulfilled."""
+"""What marketplace merchants are owed for what they fulfilled: a row a line, written when it is certain.
+
+Rules: `settlement-and-refund-rules.md` §4.2. The base of the commission is what the buyer gave for the goods and what
+the platform bears of their price; freight pays none unless the merchant's term says so. It is rounded half up by line.
+"""
 
 from collections.abc import Collection
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef
 
-from oms.common import tickets
-from oms.common.models import Ticket
-from oms.common.tickets import Trouble
+from oms.common.states import listed
 from oms.merchants.models import Merchant
-from orders.models import ActorKind, SubOrderState
-from payments import kinds, troubles
-from payments.models import Means, Settlement, SettlementState
+from orders.models import ActorKind, ChargeCause, SubOrderState
+from orders.models.amounts import Bearer
+from orders.models.charge import GIVEN
+from payments import kinds
+from payments.models import Means, RowKind
+
+# The term of a merchant `m` for a SKU `k` of an order `o`: that of its category, else the general one, else the
+# merchant's own rate.
+_TERM = """
+    SELECT t.rate, t.on_freight FROM payments_commissionterm t
+    WHERE t.merchant_id = m.id AND t.category IN (k.category, '') AND t.in_force_from <= o.created_at
+    ORDER BY t.category <> '' DESC, t.in_force_from DESC LIMIT 1
+"""
+_TODAY = "(now() AT TIME ZONE %(zone)s)::date"
 
 
-def open_settlements(order_ids: Collection[int]) -> None:
-    """Write down what is owed for completed sub-orders, once each: the buyer's price with what vouchers paid, less
-    commission. The orders must be locked.
-
-    Coupons, points, gift cards and what the platform bears of promotions are paid by the platform: the merchant gets
-    goods and freight whole, less what it bears itself of promotions and of a change of price.
-    """
+def settle(order_ids: Collection[int]) -> None:
+    """Write the rows of these orders, which must be locked, each once: sales of completed sub-orders, money that their
+    merchant took itself, what came back after completion, and compensation that the merchant bears."""
+    values = {"orders": list(order_ids), "zone": settings.TIME_ZONE}
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH opened AS (
-                INSERT INTO payments_settlement
-                    (merchant_id, sub_order_id, state, gross_amount, commission_amount, net_amount, due_on)
-                SELECT m.id, s.id, '{SettlementState.OPEN}', g.gross, round(g.gross * m.commission_rate, 2),
-                    g.gross - round(g.gross * m.commission_rate, 2),
-                    (s.completed_at AT TIME ZONE %s)::date + m.settlement_days::int
-                FROM orders_suborder s
-                JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
-                -- Money that the merchant took itself is not owed to it again.
-                CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
-                        SELECT FROM payments_payment p
-                        WHERE p.order_id = s.order_id AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)
-                    THEN 0 ELSE s.goods_amount + s.freight_share - s.merchant_borne_share END AS gross) AS g
-                WHERE s.order_id = ANY(%s) AND s.state = '{SubOrderState.COMPLETED}'
-                ON CONFLICT DO NOTHING
-                RETURNING sub_order_id, net_amount
-            )
-            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, '{kinds.SETTLED}', '{ActorKind.JOB}', 'owing',
-                jsonb_build_object('number', s.number, 'net', o.net_amount::text)
-            FROM opened o JOIN orders_suborder s ON s.id = o.sub_order_id
-            """,
-            [settings.TIME_ZONE, list(order_ids)],
-        )
+        for statement in (_SALES, _COLLECTED, _CAME_BACK, _COMPENSATIONS):
+            cursor.execute(statement, values)
 
 
-def take_back(order_ids: Collection[int]) -> None:
-    """Withdraw what is owed for sub-orders that came back after all; what was paid already is for a person to claim,
-    who is called once. The orders must be locked."""
-    came_back = Settlement.objects.filter(
-        sub_order__order__in=order_ids, sub_order__state=SubOrderState.RETURNED
-    ).order_by()
-    came_back.filter(state=SettlementState.OPEN).update(state=SettlementState.WITHDRAWN)
-    kind = troubles.SETTLEMENT_TO_TAKE_BACK
-    shown = Ticket.objects.filter(kind=kind.code, subject_kind=kind.subject_kind, subject_id=OuterRef("pk"))
-    paid = came_back.filter(~Exists(shown), state=SettlementState.PAID).select_related("sub_order", "merchant")
-    tickets.open_tickets(
-        kind,
-        [
-            Trouble(
-                settlement.pk,
-                values={
-                    "net": str(settlement.net_amount),
-                    "merchant": settlement.merchant.code,
-                    "number": settlement.sub_order.number,
-                },
-                about_id=settlement.sub_order.order_id,
-            )
-            for settlement in paid
-        ],
-        opened_by="owing",
+_SALES = f"""
+    WITH sold AS (
+        INSERT INTO payments_settlementrow
+            (key, merchant_id, kind, order_id, sub_order_id, line_id, quantity, goods_amount, platform_amount,
+             freight_amount, rate, commission_amount, net_amount, due_on)
+        SELECT 'sale:' || l.id, m.id, '{RowKind.SALE}', o.id, s.id, l.order_line_id, l.quantity, g.goods, g.platform,
+            l.freight_share, t.rate, -c.commission, g.goods + g.platform + l.freight_share - c.commission,
+            (s.completed_at AT TIME ZONE %(zone)s)::date + m.settlement_days::int
+        FROM orders_suborder s
+        JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
+        JOIN orders_order o ON o.id = s.order_id
+        JOIN orders_suborderline l ON l.sub_order_id = s.id
+        JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
+        LEFT JOIN LATERAL ({_TERM}) AS found ON true
+        CROSS JOIN LATERAL (SELECT coalesce(found.rate, m.commission_rate) AS rate,
+            coalesce(found.on_freight, false) AS on_freight) AS t
+        CROSS JOIN LATERAL (SELECT
+            l.goods_amount - l.promotion_share - l.coupon_share + l.adjustment_share AS goods,
+            l.promotion_share + l.coupon_share - l.adjustment_share - l.merchant_borne_share AS platform) AS g
+        CROSS JOIN LATERAL (SELECT round((g.goods + g.platform
+            + CASE WHEN t.on_freight THEN l.freight_share ELSE 0 END) * t.rate, 2) AS commission) AS c
+        WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}'
+        ON CONFLICT DO NOTHING
+        RETURNING sub_order_id, net_amount
     )
+    INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+    SELECT s.order_id, s.id, '{kinds.SETTLED}', '{ActorKind.JOB}', 'owing',
+        jsonb_build_object('number', s.number, 'net', sum(o.net_amount)::text)
+    FROM sold o JOIN orders_suborder s ON s.id = o.sub_order_id GROUP BY s.id
+"""
+
+# What the merchant's own channel took of the buyer is with the merchant already.
+_COLLECTED = f"""
+    INSERT INTO payments_settlementrow
+        (key, merchant_id, kind, order_id, sub_order_id, goods_amount, net_amount, due_on)
+    SELECT 'collected:' || s.id, s.merchant_id, '{RowKind.COLLECTED}', s.order_id, s.id, -s.payable_amount,
+        -s.payable_amount, max(r.due_on)
+    FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+    JOIN merchants_channel h ON h.id = o.channel_id AND h.merchant_id = s.merchant_id
+    JOIN payments_settlementrow r ON r.sub_order_id = s.id AND r.kind = '{RowKind.SALE}'
+    WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}' AND s.payable_amount > 0 AND EXISTS (
+        SELECT FROM payments_payment p
+        WHERE p.order_id = s.order_id AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)
+    GROUP BY s.id ON CONFLICT DO NOTHING
+"""
+
+# Rows of closed statements stay as they are: what came back is a row in the open period that names the first one.
+_CAME_BACK = f"""
+    INSERT INTO payments_settlementrow
+        (key, merchant_id, kind, order_id, sub_order_id, line_id, quantity, goods_amount, platform_amount,
+         freight_amount, rate, commission_amount, net_amount, due_on, corrects_id)
+    SELECT 'back:' || r.id, r.merchant_id, '{RowKind.REFUND}', r.order_id, r.sub_order_id, r.line_id, -r.quantity,
+        -r.goods_amount, -r.platform_amount, -r.freight_amount, r.rate, -r.commission_amount, -r.net_amount,
+        greatest({_TODAY}, r.due_on), r.id
+    FROM payments_settlementrow r JOIN orders_suborder s ON s.id = r.sub_order_id
+    WHERE r.order_id = ANY(%(orders)s) AND r.kind IN ('{RowKind.SALE}', '{RowKind.COLLECTED}')
+      AND s.state = '{SubOrderState.RETURNED}'
+    ON CONFLICT DO NOTHING
+"""
+
+_COMPENSATIONS = f"""
+    INSERT INTO payments_settlementrow
+        (key, merchant_id, kind, order_id, line_id, other_amount, net_amount, due_on, reason)
+    SELECT 'charge:' || c.id, h.merchant_id, '{RowKind.COMPENSATION}', c.order_id, c.line_id, c.amount, c.amount,
+        {_TODAY}, c.reason
+    FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id JOIN merchants_channel h ON h.id = o.channel_id
+    JOIN merchants_merchant m ON m.id = h.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
+    WHERE c.order_id = ANY(%(orders)s) AND c.bearer = '{Bearer.MERCHANT}'
+      AND c.cause IN ({listed((*GIVEN, ChargeCause.NETTED))})
+    ON CONFLICT DO NOTHING
+"""

@@ -2,28 +2,71 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from importlib import import_module
 from typing import Protocol
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
+from oms.common.work.facts import News
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Money to ask for or to send back: `reference` is our number, the provider's idempotency key. Amount in yuan."""
+    """Money to ask for or to send back: `reference` is our number, the provider's idempotency key. Amounts in yuan.
+
+    For refunds `of` is the reference of the payment that goes back, and `of_amount` what came in by it. Until
+    `expires_at` the buyer may pay. `order` is the order's number, for what the buyer reads.
+    """
 
     reference: str
     amount: Decimal
-    of: str = ""  # for refunds: the reference of the payment that goes back
+    of: str = ""
+    of_amount: Decimal | None = None
+    order: str = ""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said at once: taken, or refused with a reason. Not being in the answers means: unknown."""
+    """What a provider said at once: taken, or refused with a reason. Not being in the answers means: unknown.
+
+    `code` is what the buyer's app reads from a QR code in order to pay.
+    """
 
     taken: bool
+    reason: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What became of a payment (`reference`), or of a refund of the payment `of`? `version` of our row tells one
+    attempt from the next."""
+
+    reference: str
+    of: str = ""
+    version: int = 0
+
+
+class Standing(StrEnum):
+    """How something stands at the provider."""
+
+    WAITING = "waiting"
+    DONE = "done"  # paid, or refunded
+    FAILED = "failed"  # closed unpaid, or not refunded
+    MISSING = "missing"  # the provider does not know it (yet)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How something stands, and the fact to be stored where that is news. An answer like any other: always taken."""
+
+    standing: Standing
+    news: News | None = None
+    taken: bool = True
     reason: str = ""
 
 
@@ -40,6 +83,36 @@ class Provider(Protocol):
         """Send money back over the connection; answers by reference."""
 
 
+class AnsweringProvider(Provider, Protocol):
+    """A provider that also tells what became of a payment or refund when it is asked, and closes unpaid payments.
+
+    Each raises `errors.Unclear`, or httpx.HTTPError, where nothing is known afterwards.
+    """
+
+    def find_payment(self, question: Question, link: Connection) -> Found:
+        """How a payment stands."""
+
+    def find_refund(self, question: Question, link: Connection) -> Found:
+        """How a refund stands."""
+
+    def close(self, question: Question, link: Connection) -> None:
+        """Let the buyer pay no more, if that is still possible: ask again afterwards."""
+
+
+# The protocols of providers that can be asked.
+ANSWERING = ("alipay", "wechat")
+
+
 def get(protocol: str) -> Provider:
     """The provider that speaks the protocol: the `PROVIDER` of a module of this package."""
+    return _provider(protocol)
+
+
+def get_answering(protocol: str) -> AnsweringProvider:
+    """The provider of a protocol that is one of `ANSWERING`."""
+    assert protocol in ANSWERING  # noqa: S101 - the caller's queue has no others
+    return _provider(protocol)
+
+
+def _provider(protocol: str) -> AnsweringProvider:
     return measured(import_module(f"payments.providers.{protocol}").PROVIDER, system="payment", name=protocol)

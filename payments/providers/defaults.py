@@ -19,6 +19,16 @@ def default_connection() -> Connection:
     )
 
 
+def connections_of_new_orders() -> list[int]:
+    """The connections (ids) over which new orders are paid, in turn: the default one, and where its options say
+    `in_turn`, every other one that is switched on and says so."""
+    default = default_connection()
+    if not default.options.get("in_turn"):
+        return [default.pk]
+    others = Connection.objects.filter(kind=SystemKind.PAYMENT, is_active=True, options__in_turn=True)
+    return sorted({default.pk, *others.values_list("pk", flat=True)})
+
+
 def by_hand() -> Connection:
     """Whose facts those are that people record: money that a merchant took, refunds that were paid by hand."""
     return Connection.objects.filter(kind=SystemKind.PAYMENT, protocol=BY_HAND).first() or _make("by-hand", BY_HAND)

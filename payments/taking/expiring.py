@@ -1,4 +1,7 @@
-"""Orders that were not paid in time are cancelled, after a last look at the money."""
+"""Orders that were not paid in time are cancelled, after a last look at the money.
+
+A provider that can be asked has to close their payments first: until then the buyer could still pay.
+"""
 
 from django.db import connection, transaction
 
@@ -8,7 +11,8 @@ from orders import actors, story
 from orders.changing import cancelling
 from orders.locking import lock_orders
 from orders.models import OrderState
-from payments.models import NoticeKind
+from payments.models import NoticeKind, PaymentState
+from payments.taking import dropping
 
 # A fact that is stored but not applied yet is money: the order stays until it is applied. What was applied and did not
 # start the review was too little; it goes back.
@@ -18,20 +22,24 @@ _UNPAID = f"""
         SELECT FROM payments_payment p JOIN common_inboundfact f ON f.subject = p.number
         WHERE p.order_id = o.id AND f.topic = '{Topic.PAYMENT}' AND f.kind = '{NoticeKind.CAPTURED}'
           AND f.state = '{FactState.PENDING}')
+    AND NOT EXISTS (
+        SELECT FROM payments_payment p WHERE p.order_id = o.id AND p.state = '{PaymentState.CLOSING}')
 """
 
 
 def run(limit: int) -> int:
-    """Cancel up to `limit` orders whose deadline for payment is over; returns how many."""
+    """Cancel up to `limit` orders whose deadline for payment is over, or have their payments closed first; returns how
+    many."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE {_UNPAID} ORDER BY o.pay_by LIMIT %s", [min(limit, 100)])
         locked = lock_orders([key for (key,) in cursor.fetchall()])
-        # Looked at once more under the lock: the money may have come in between.
+        dropping.close_overdue(locked)
+        # Looked at once more under the lock: the money may have come in between, and some are being closed first.
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])
         unpaid = [key for (key,) in cursor.fetchall()]
         for order_id in unpaid:
             cancelling.cancel_order(order_id, reason=story.NOT_PAID_IN_TIME, actor=actors.job("expire_unpaid"))
-    return len(unpaid)
+    return len(locked)
 
 
 def backlog() -> str:

@@ -82,6 +82,8 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
 
     `by_hand_id` is the connection of what people record; it counts for payments that go over none.
     """
+    if told.kind == NoticeKind.CHANGED:
+        return _ask(payment, payment.state == PaymentState.PENDING, told)
     if told.connection_id != (payment.connection_id or by_hand_id):
         return _contradiction("other_connection", troubles.PAYMENT_TOLD_BY_ANOTHER, payment, told, reason=told.kind)
     if told.kind == NoticeKind.FAILED:
@@ -115,6 +117,8 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
     What people record counts as well as what the refund's own connection says. `left` is what its payment has not given
     back yet: no payment gives back more than came in.
     """
+    if told.kind == NoticeKind.REFUND_CHANGED:
+        return _ask(refund, refund.state == RefundState.REQUESTED, told)
     if told.connection_id not in (refund.connection_id, by_hand_id):
         return _contradiction("other_connection", troubles.REFUND_TOLD_BY_ANOTHER, refund, told, reason=told.kind)
     if told.kind == NoticeKind.REFUND_FAILED:
@@ -143,6 +147,14 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
         reason = "more_than_there_was"
     ticket = troubles.REFUND_AMOUNT_DIFFERS
     return _contradiction("amount_differs", ticket, refund, told, reason=reason, event=event, needs_person=True)
+
+
+def _ask(row: Payment | Refund, is_open: bool, told: Told) -> Ruling:
+    """The provider is asked at once what happened, where that is open."""
+    if not is_open or told.connection_id != row.connection_id:
+        return Ruling(NO_EFFECT)
+    row.ready_at = timezone.now()
+    return Ruling(APPLIED)
 
 
 def _rule_on_more(refund: Refund, told: Told, amount: Decimal, is_by_hand: bool, left: Decimal) -> Ruling:

@@ -30,10 +30,10 @@ from payments.providers import defaults
 from payments.taking import dropping, judging
 from payments.taking.judging import Ruling, Told
 
-_OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED)
-_OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED)
+_OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED, NoticeKind.CHANGED)
+_OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_CHANGED)
 # What facts change.
-_COLUMNS = ("state", "transaction_number", "fact_id", "lease_until", "needs_person_since")
+_COLUMNS = ("state", "transaction_number", "fact_id", "ready_at", "lease_until", "needs_person_since")
 _PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
 _REFUND_COLUMNS = (*_COLUMNS, "refunded_amount", "succeeded_at")
 
@@ -206,7 +206,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
 
 
 WORK = FactWork(Topic.PAYMENT, locate, lock_orders, apply)
-STAGE = facts.fact_stage(WORK, wakes=("review", "owing"))
+STAGE = facts.fact_stage(WORK, wakes=("review", "owing", "ask_payments", "ask_refunds"))
 
 
 def run(limit: int) -> int:

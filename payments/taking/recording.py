@@ -1,4 +1,5 @@
-"""Booking money that somebody else took: the merchant itself, or the channel before it sent the order.
+"""Booking money that no provider tells of: the merchant's own, what the channel took before it sent the order, and
+bank transfers.
 
 Like any other money it is a payment with a fact that says so.
 """
@@ -30,6 +31,7 @@ class _Taken:
     at: datetime
     transaction: str = ""
     place: int = 1  # among the order's payments
+    means: Means = Means.EXTERNAL
 
 
 def record_external(order: Order, *, at: datetime) -> Payment:
@@ -41,6 +43,13 @@ def record_external(order: Order, *, at: datetime) -> Payment:
     assert order.state == OrderState.AWAITING_PAYMENT  # noqa: S101 - the caller looked under the lock
     place = Payment.objects.filter(order=order).count() + 1
     (payment,) = _book([_Taken(order, order.payable_amount - order.paid_amount, at, place=place)])
+    return payment
+
+
+def record_transfer(order: Order, *, amount: Decimal, at: datetime, serial: str) -> Payment:
+    """Book a bank transfer of so many yuan for a locked order that waits for its payment. Needs an open transaction."""
+    place = Payment.objects.filter(order=order).count() + 1
+    (payment,) = _book([_Taken(order, amount, at, serial, place, Means.OFFLINE)])
     return payment
 
 
@@ -65,7 +74,7 @@ def _book(taken: Sequence[_Taken]) -> list[Payment]:
         Payment(
             number=f"{money.order.number}-P{money.place}",
             order=money.order,
-            means=Means.EXTERNAL,
+            means=money.means,
             state=PaymentState.PENDING,
             amount=money.amount,
             ready_at=None,

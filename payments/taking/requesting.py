@@ -6,8 +6,10 @@ has no second effect. Each provider's connection is served for itself.
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from oms.common import tickets
 from oms.common.models import Connection
@@ -18,17 +20,21 @@ from orders.models import ActorKind, Order, OrderPaymentState, OrderState
 from payments import kinds, providers, troubles
 from payments.ledger import posting
 from payments.models import Means, Payment, PaymentState, Refund, RefundState
-from payments.providers import Answer, Charge, defaults
+from payments.providers import ANSWERING, Answer, Charge, defaults
 
 INTENT_QUEUE = Queue(
     Order,
     f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
     " AND q.collected_at IS NULL",
+    # What is not paid in time is cancelled; nobody is asked anew.
+    unless="coalesce(q.pay_by < now(), false)",
 )
 PAYMENT_QUEUE = Queue(Payment, f"q.state = '{PaymentState.INTENDED}'")
 REFUND_QUEUE = Queue(Refund, f"q.state = '{RefundState.INTENDED}'")
 # Bank transfers take up to a few working days; after that somebody must ask.
 REFUND_SILENCE = timedelta(days=5)
+# Providers are asked what became of it, where they told nothing, after so long for the first time.
+FIRST_QUESTION_SECONDS = {"payment": 30, "refund": 15}
 
 
 def intend(limit: int) -> int:
@@ -43,23 +49,38 @@ def _intend(order_ids: list[int]) -> None:
             WITH intended AS (
                 INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount)
                 SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-                    o.id, '{Means.ONLINE}', %(connection)s, '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
-                FROM orders_order o WHERE o.id = ANY(%(ids)s)
+                    o.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)],
+                    '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
+                FROM orders_order o, (SELECT %(connections)s::bigint[] AS turns) AS taken
+                WHERE o.id = ANY(%(ids)s)
                 RETURNING order_id
             )
             UPDATE orders_order SET payment_state = '{OrderPaymentState.PENDING}'
             WHERE id IN (SELECT order_id FROM intended)
             """,
-            {"ids": order_ids, "connection": defaults.default_connection().pk},
+            {"ids": order_ids, "connections": defaults.connections_of_new_orders()},
         )
 
+
+# When a provider is asked for the first time what became of something; never where it cannot be asked. SQL on the
+# connection's alias `c`.
+_FIRST_QUESTION = "CASE WHEN c.protocol = ANY(%(answering)s) THEN now() + make_interval(secs => %(first_{kind})s) END"
+_QUESTION_VALUES: dict[str, Any] = {
+    "answering": list(ANSWERING),
+    **{f"first_{kind}": seconds for kind, seconds in FIRST_QUESTION_SECONDS.items()},
+}
 
 # --- Payments
 
 
 def _payment_charges(keys: Sequence[int]) -> dict[int, Charge]:
-    rows = Payment.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount")
-    return {key: Charge(number, amount) for key, number, amount in rows}
+    rows = Payment.objects.filter(pk__in=keys).order_by()
+    return {
+        key: Charge(number, amount, order=order, expires_at=pay_by)
+        for key, number, amount, order, pay_by in rows.values_list(
+            "pk", "number", "amount", "order__number", "order__pay_by"
+        )
+    }
 
 
 def _ask_for_payments(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
@@ -71,16 +92,22 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
         cursor.execute(
             f"""
             WITH moved AS (
-                UPDATE payments_payment SET state = '{PaymentState.PENDING}', lease_until = NULL, attempts = 0,
-                    last_error = ''
-                WHERE id = ANY(%s) RETURNING order_id, amount, connection_id, number
+                UPDATE payments_payment p SET state = '{PaymentState.PENDING}', lease_until = NULL, attempts = 0,
+                    last_error = '', pay_code = t.code, ready_at = {_FIRST_QUESTION.format(kind="payment")}
+                FROM unnest(%(ids)s::bigint[], %(codes)s::text[]) AS t(id, code), common_connection c
+                WHERE p.id = t.id AND c.id = p.connection_id
+                RETURNING p.order_id, p.amount, p.connection_id, p.number
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, data)
             SELECT m.order_id, '{kinds.PAYMENT_REQUESTED}', '{ActorKind.JOB}', 'payment',
                 jsonb_build_object('amount', m.amount::text, 'provider', c.code, 'number', m.number)
             FROM moved m JOIN common_connection c ON c.id = m.connection_id
             """,
-            [list(outcomes.taken)],
+            {
+                "ids": list(outcomes.taken),
+                "codes": [answer.code for answer in outcomes.taken.values()],
+                **_QUESTION_VALUES,
+            },
         )
     if outcomes.refused:
         put_off(PAYMENT_QUEUE, outcomes.reasons())
@@ -90,8 +117,13 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
 
 
 def _refund_charges(keys: Sequence[int]) -> dict[int, Charge]:
-    rows = Refund.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "amount", "payment__number")
-    return {key: Charge(number, amount, of) for key, number, amount, of in rows}
+    rows = Refund.objects.filter(pk__in=keys).order_by()
+    return {
+        key: Charge(number, amount, of, of_amount, order=order)
+        for key, number, amount, of, of_amount, order in rows.values_list(
+            "pk", "number", "amount", "payment__number", "payment__captured_amount", "order__number"
+        )
+    }
 
 
 def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
@@ -114,11 +146,12 @@ def _note_refunds(outcomes: Outcomes[Answer]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE payments_refund SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
-                last_error = '', ready_at = now()
-            WHERE id = ANY(%s) RETURNING order_id
+            UPDATE payments_refund r SET state = '{RefundState.REQUESTED}', lease_until = NULL, attempts = 0,
+                last_error = '', requested_at = now(), ready_at = {_FIRST_QUESTION.format(kind="refund")}
+            FROM common_connection c WHERE c.id = r.connection_id AND r.id = ANY(%(ids)s)
+            RETURNING r.order_id
             """,
-            [list(outcomes.taken)],
+            {"ids": list(outcomes.taken), **_QUESTION_VALUES},
         )
         sent = sorted({order_id for (order_id,) in cursor.fetchall()})
     posting.post_missing(sent)
@@ -131,14 +164,44 @@ def _note_refunds(outcomes: Outcomes[Answer]) -> None:
 _SILENT = f"""
     FROM payments_refund
     WHERE state = '{RefundState.REQUESTED}' AND needs_person_since IS NULL
-      AND ready_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
-    ORDER BY ready_at
+      AND requested_at < now() - make_interval(secs => {REFUND_SILENCE.total_seconds()})
+    ORDER BY requested_at
+"""
+
+
+_OVERDUE = f"""
+    FROM payments_refund r WHERE r.state <> '{RefundState.SUCCEEDED}' AND r.due_at < now() AND NOT EXISTS (
+        SELECT FROM common_ticket t WHERE t.kind = '{troubles.REFUND_OVERDUE.code}'
+          AND t.subject_kind = '{troubles.REFUND}' AND t.subject_id = r.id)
+    ORDER BY r.due_at
 """
 
 
 @transaction.atomic
 def chase(limit: int) -> int:
-    """Call a person for up to `limit` refunds of which their provider said nothing for long; returns how many."""
+    """Call a person for up to `limit` refunds of which their provider said nothing for long, and as many that the buyer
+    should have by now; returns how many."""
+    return _chase_silent(limit) + _chase_overdue(limit)
+
+
+def _chase_overdue(limit: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT r.id, r.order_id, r.number, r.amount::text, r.due_at {_OVERDUE}"
+            " LIMIT %s FOR NO KEY UPDATE OF r SKIP LOCKED",
+            [limit],
+        )
+        found = [
+            Trouble(
+                key, "", {"number": number, "expected": amount, "due": timezone.localdate(due).isoformat()}, order_id
+            )
+            for key, order_id, number, amount, due in cursor.fetchall()
+        ]
+    tickets.open_tickets(troubles.REFUND_OVERDUE, found, opened_by="chase_refunds")
+    return len(found)
+
+
+def _chase_silent(limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -157,9 +220,12 @@ def chase(limit: int) -> int:
 
 
 def chase_backlog() -> str:
-    """Refunds of which nothing was heard for too long."""
+    """Refunds of which nothing was heard for too long, and those that take too long."""
     wait = f"make_interval(secs => {REFUND_SILENCE.total_seconds()})"
-    return f"SELECT ready_at + {wait} AS due, false AS needs_person {_SILENT}"
+    return f"""
+        SELECT * FROM (SELECT requested_at + {wait} AS due, false AS needs_person {_SILENT}) AS silent
+        UNION ALL SELECT * FROM (SELECT r.due_at AS due, false AS needs_person {_OVERDUE}) AS overdue
+    """
 
 
 INTEND_STAGE = Stage("request_payment", intend, wakes=("send_payment",), queue=INTENT_QUEUE)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
 
 from inventory.models import Sku
@@ -14,7 +16,7 @@ from orders.admin.intake import masked_body
 from orders.intake import rejecting
 from orders.models import BuyerNotification, Order, RejectedOrder
 from orders.models.notification import NotificationContent
-from tests import factories
+from tests import factories, steps
 from tests.admin.conftest import client_of
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +59,64 @@ def test_a_refused_row_shows_what_was_wrong_and_nobodys_name(boss: Client, shop:
     for secret in (person["name"], person["phone"], person["address"], body["buyer"]["id"], "Zhang San", "13812345678"):
         assert secret not in page
     assert person["region_code"] in page
+
+
+def test_a_refused_row_lies_sealed_in_the_database(shop: factories.Shop) -> None:
+    body = shop.body(external_number="X-1")
+    row = refused(shop, body)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT r::text, encode(body, 'escape') FROM orders_rejectedorder r")
+        (stored,) = cursor.fetchall()
+
+    person = body["recipient"]
+    for secret in (person["name"], person["phone"], person["address"]):
+        assert secret not in "".join(stored)
+    assert json.loads(row.opened()) == body
+    # Checked by a number, since nobody reads what is sealed.
+    RejectedOrder.objects.update(body=b"{}")
+    assert [broken.split(":")[0] for broken in steps.broken_invariants()] == ["refused_rows_are_sealed"]
+
+
+def test_a_refused_row_that_no_key_opens_takes_no_page_down(boss: Client, shop: factories.Shop, settings: Any) -> None:
+    row = refused(shop)
+    settings.CREDENTIAL_KEYS = ["another"]
+
+    assert "no key opens" in boss.get(page_of(row)).content.decode()
+    (listed,) = factories.client_of(shop.merchant).get("/api/v1/rejected-orders").json()["results"]
+    assert (listed["id"], listed["body"]) == (row.pk, None)
+
+
+def test_who_may_see_personal_data_opens_a_refused_row_and_the_log_says_so(
+    shop: factories.Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = shop.body(external_number="X-1")
+    row = refused(shop, body)
+    path = f"{LIST}{row.pk}/open/"
+    hidden = client_of("view_rejectedorder")
+    may = client_of("view_rejectedorder", "view_personal_data")
+    caplog.set_level("INFO", "orders.admin.intake")
+
+    def looked_at() -> list[str]:
+        return [record.message for record in caplog.records if record.name == "orders.admin.intake"]
+
+    assert "/open/" not in hidden.get(page_of(row)).content.decode()
+    assert hidden.post(path).status_code == 403
+    assert client_of("view_personal_data").post(path).status_code == 403
+    assert may.get(path).status_code == 405
+    assert not looked_at()
+    page = may.get(page_of(row)).content.decode()
+    assert path in page
+    assert body["recipient"]["address"] not in page
+
+    opened = may.post(path).content.decode()
+
+    for shown in (body["recipient"]["name"], body["recipient"]["phone"], body["recipient"]["address"]):
+        assert shown in opened
+    user = get_user_model().objects.get(pk=may.session["_auth_user_id"])
+    assert looked_at() == [f"refused row {row.pk} was read with personal data by user {user.pk}"]
+    rejecting.discard(row.pk, version=row.version)
+    assert "/open/" not in may.get(page_of(row)).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +176,7 @@ def test_a_discarded_row_has_no_body_any_more(boss: Client, shop: factories.Shop
     row = refused(shop)
     assert said(act(boss, row, "discard")) == ["The row is discarded."]
     row = RejectedOrder.objects.get()
-    assert (row.state, row.body) == ("discarded", "")
+    assert (row.state, row.body) == ("discarded", None)
     assert "the body is forgotten" in boss.get(page_of(row)).content.decode()
 
 

@@ -12,7 +12,7 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from inventory.models import Stock
+from inventory.models import Sku, Stock
 from logistics.carriers import tracking
 from logistics.models import Shipment, ShipmentState
 from logistics.warehouses import events, stopping
@@ -26,6 +26,8 @@ from orders import kinds
 from orders.actors import Actor
 from orders.changing import cancelling
 from orders.fulfilling import allocating, splitting
+from orders.matching import matches, releasing
+from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, InterceptionRule, Order
 from orders.reviewing import deciding, holds
 from orders.stock.stocktaking import count_stock
@@ -129,6 +131,17 @@ def all_sorts(world: None, shop: factories.Shop) -> None:  # noqa: F811
     shop.place_order((shop.sku, 5000, "1.00"), payment_method="cod")
     factories.run(deciding.run, splitting.run, allocating.run)
     count_stock(Stock.objects.get(sku=shop.sku).pk, 6, actor=clerk, note="")
+
+    # Of those that wait for a match, one cannot go on, and one can.
+    unknown = {**shop.body(), "payment_method": "cod"}
+    for number, code in enumerate(["HER", "HIS"]):
+        line = {**unknown["lines"][0], "sku": code}
+        factories.place({**unknown, "external_number": f"U{number}", "lines": [line]}, shop.merchant)
+    wanted = NewComponent(factories.SkuFactory(merchant=factories.MerchantFactory(accepts_cod=False)).code)
+    strict = Sku.objects.get(code=wanted.sku).merchant.code
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "HER", (replace(wanted, merchant=strict),)), actor=clerk)
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "HIS", (NewComponent(shop.sku.code),)), actor=clerk)
+    factories.run(releasing.run)
 
     for topic, named in ((Topic.PAYMENT, NoticeKind), (Topic.WAREHOUSE, Notice), (Topic.CARRIER, ShipmentState)):
         news = [facts.News(f"{topic}-{kind}", kind, f"X-{kind.name}", steps.NOON, {}) for kind in named]

@@ -1,9 +1,12 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
@@ -18,16 +21,19 @@ from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
+from oms.common.models import Connection
 from oms.common.secrecy import seal
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
 from oms.merchants.joining import onboarding
-from oms.merchants.models import ApiCredential, MerchantApplication, WebhookEndpoint
+from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
 from orders.intake import rejecting
+from orders.matching import matches
+from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
@@ -39,7 +45,11 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
-from payments.models import Invoice, Payment, Refund
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
+from payments.statements import closing
+from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
 
@@ -53,7 +63,8 @@ READ_ONLY = (
     "payments.payment",
     "payments.refund",
     "payments.invoice",
-    "payments.settlement",
+    "payments.statement",
+    "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
     "logistics.warehouseorder",
@@ -92,6 +103,8 @@ def world(shop: factories.Shop) -> None:
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
+    limits.install_defaults()
+    deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     Invoice.objects.create(number="I1", order=order, title="x", amount=1)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
@@ -109,6 +122,20 @@ def world(shop: factories.Shop) -> None:
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})
+    transfer = {"amount": 1, "serial": "B1", "paid_on": now.date(), "actor": STAFF}
+    transfers.enter(shop.place_order().pk, **transfer)
+    link = Connection.objects.filter(protocol="sandbox").first()
+    assert link
+    Client().post(f"/callbacks/{link.code}/", "{}", content_type="application/json")
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),)), actor=STAFF)
+    unknown = shop.body()
+    factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
+    CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
+    closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
+    today = timezone.localdate()
+    with time_machine.travel(now + timedelta(days=1)):
+        closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

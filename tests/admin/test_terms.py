@@ -85,6 +85,24 @@ def test_staff_change_memo_and_flag(admin_client, page, shop):
     assert "黄旗" in page(order)
 
 
+def test_staff_set_and_remove_a_key_of_the_metadata(admin_client, page, shop):
+    order = shop.place_order(metadata={"campaign": "spring", "stays": "x"}, seller_memo="先放着", flag=1)
+    url = reverse("admin:orders_order_marks", args=[order.pk])
+    marks = {"seller_memo": "先放着", "flag": "1"}
+
+    admin_client.post(url, {**marks, "version": 1, "metadata_key": "campaign", "metadata_value": ""})
+    admin_client.post(url, {**marks, "version": 2, "metadata_key": "shelf", "metadata_value": "A 7"})
+    admin_client.post(url, {**marks, "version": 1, "metadata_key": "stays", "metadata_value": "stale"})
+    admin_client.post(url, {**marks, "version": 3, "metadata_key": "a b", "metadata_value": "1"})
+    admin_client.post(url, {**marks, "version": 3, "metadata_key": "", "metadata_value": "lost"})
+
+    assert OrderTerms.objects.get().metadata == {"stays": "x", "shelf": "A 7"}
+    assert steps.fresh(order).version == 3
+    told = OrderEvent.objects.filter(order_id=order.pk, kind="metadata_changed").order_by("id")
+    assert [event.data for event in told] == [{"keys": ["campaign"]}, {"keys": ["shelf"]}]
+    assert "元数据已修改：shelf。" in page(order)
+
+
 def test_marking_takes_the_right_to_note(client, shop):
     order = shop.place_order()
     client.force_login(factories.UserFactory())

@@ -8,14 +8,16 @@ from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
 from oms.doors.loc import creating
-from oms.merchants.models import WebhookDelivery, WebhookEndpoint
+from oms.merchants.models import Channel, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import timeline
 from orders.actors import Actor
 from orders.changing import units
 from orders.fulfilling import allocating
 from orders.intake import rejecting
-from orders.models import ActorKind, Order, RejectedOrder, SubOrder
+from orders.matching import matches
+from orders.matching.matches import NewComponent, NewMatch
+from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
 from payments.models import Payment, Refund
 from payments.owing import balancing
 from tests import factories, steps
@@ -37,6 +39,7 @@ class Things:
     virtual_sku: Sku
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
+    match: SkuMatch
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -89,6 +92,12 @@ def populate(shop: factories.Shop) -> Things:
     timeline.add_note(order.pk, text="after six", actor=actor)
     row = rejecting.RefusedRow(b'{"external_number": "bad"}', "bad", [FieldError("lines", "required", "Lines.")])
     rejecting.keep(shop.merchant, RejectedOrder.Door.BULK, [row])
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    its = NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),))
+    match = matches.put(shop.merchant, its, actor=actor)
+    assert isinstance(match, SkuMatch)
+    unknown = shop.body()
+    factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     sku = virtual_sku(shop)
     endpoint = WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["refund.*"], secret=seal("whsec_c2VjcmV0")
@@ -106,4 +115,5 @@ def populate(shop: factories.Shop) -> Things:
         virtual_sku=sku,
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
+        match=match,
     )

@@ -10,6 +10,8 @@ import pytest
 
 from inventory.models import Region
 from orders.intake.addressing import parse_address
+from orders.models import Hold, Order
+from tests.api.calls import send
 
 pytestmark = pytest.mark.django_db
 
@@ -128,3 +130,25 @@ WRITINGS = {
         dict.fromkeys([r.province.removesuffix("省").removesuffix("市"), r.city.removesuffix("市"), r.district])
     ),
 }
+
+
+def test_an_order_to_a_zone_goes_on_where_one_division_is_meant_and_waits_with_the_candidates_where_several_are(
+    regions, api, shop
+):
+    def placed(city: str, province: str, **recipient: str) -> Order:
+        body = shop.body()
+        parts = {"region_code": "", "province": province, "city": city, "district": "高新区", **recipient}
+        response = send(api, {**body, "recipient": {**body["recipient"], "address": "天府大道1号", **parts}})
+        assert response.status_code == 201, response.content
+        return Order.objects.get(number=response.json()["number"])
+
+    certain = placed("苏州市", "江苏省")
+    asked = placed("成都市", "四川省")
+    said = placed("成都市", "四川省", region_code="510107")
+
+    assert (certain.region_id, certain.recipient_address, certain.open_holds) == ("320505", "高新区天府大道1号", 0)
+    assert (asked.region_id, asked.recipient_address) == (None, "高新区天府大道1号")
+    held = Hold.objects.get()
+    assert (held.order_id, held.details["gaps"]) == (asked.pk, ["no_region"])
+    assert [text.split()[0] for text in held.details["candidates"]] == ["510107", "510116", "510117"]
+    assert (said.region_id, said.recipient_address, said.open_holds) == ("510107", "高新区天府大道1号", 0)

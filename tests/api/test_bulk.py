@@ -1,11 +1,12 @@
 """POST /api/v1/orders/bulk: many orders in one call."""
 
 import json
+from typing import Any
 
 import pytest
 
-from orders.models import Order
-from tests import factories
+from orders.models import Hold, Order, OrderPromotion, OrderTerms
+from tests import factories, steps
 from tests.api.calls import BULK, errors_of, send, send_bulk
 
 pytestmark = pytest.mark.django_db
@@ -137,3 +138,22 @@ def test_lines_of_several_merchants_are_one_statement_more_for_none(api, shop, d
     with django_assert_max_num_queries(11):
         results = send_bulk(api, *[shop.body((sku, 1, "10.00")) for sku in others])
     assert {row["status"] for row in results} == {"created"}
+
+
+def test_what_goes_into_columns_of_json_is_the_same_for_one_order_and_for_many_at_once(api, shop):
+    def body() -> dict[str, Any]:
+        rule = {"kind": "满减", "from": 2.5, "off": ["1", None], "deep": {"quote": '"\\'}}
+        changes = {"promotions": [{"id": "P1", "amount": "1.00", "rule": rule}], "metadata": {"campaign": '春\t"1"\\n'}}
+        whole = shop.body(**changes)
+        return {**whole, "recipient": {**whole["recipient"], "address": "****"}}
+
+    # So many rows go by COPY, a single order's by one statement.
+    assert {row["status"] for row in send_bulk(api, *[body() for _order in range(30)])} == {"created"}
+    assert send_bulk(api, body())[0]["status"] == "created"
+
+    sent = body()
+    gaps = [details["gaps"] for details in Hold.objects.values_list("details", flat=True)]
+    assert list(OrderPromotion.objects.values_list("rule", flat=True)) == [sent["promotions"][0]["rule"]] * 31
+    assert list(OrderTerms.objects.values_list("metadata", flat=True)) == [sent["metadata"]] * 31
+    assert gaps == [["masked_address"]] * 31
+    assert steps.broken_invariants() == []

@@ -33,6 +33,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "skus": lambda t: {"code": t.shop.sku.code},
     "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
+    "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 
@@ -44,6 +45,11 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
+    },
+    ("refund-preview", "post"): lambda t: {
+        "order": t.order.number,
+        "reason": "no_reason",
+        "lines": [{"position": 1, "quantity": 1}],
     },
     ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
     ("webhook-endpoints", "post"): lambda t: {"url": t.endpoint.url, "event_types": ["order.*"]},
@@ -80,6 +86,7 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 }
 # What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
+    ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",

@@ -8,9 +8,10 @@ from inventory.models import Stock, StorageClass
 from logistics.models import VirtualDelivery
 from logistics.virtual import delivering
 from oms.client import ApiError, Client
+from oms.common.models import Ticket
 from oms.merchants.calls import credentials
 from orders.changing import readdressing
-from orders.fulfilling import allocating
+from orders.fulfilling import allocating, completing
 from orders.models import BuyerNotification, Order, OrderEvent
 from payments.models import Payment
 from tests import factories, steps
@@ -150,11 +151,17 @@ def test_virtual_goods(client, form):
     assert post(client, "order/confirm_receipt", denied)["state"] == "split"
     assert post(client, "order/confirm_receipt", denied)["state"] == "split"
     assert OrderEvent.objects.filter(kind="receipt_not_confirmed").count() == 1
+    # However long it takes, it is not completed before somebody says that it came.
+    factories.run(completing.run)
+    assert status_of(client, "V123456") == "已送达"
+    assert [ticket.kind for ticket in Ticket.objects.open()] == ["receipt_denied"]
+    assert steps.broken_invariants() == []
     assert post(client, "order/confirm_receipt", timed(RECEIPT))["state"] == "completed"
     assert refused(client, "order/confirm_receipt", denied) == (40902, "illegal_state", ["confirmation_status"])
     assert post(client, "order/update_status", timed(DONE))["state"] == "completed"
     assert status_of(client, "V123456") == "已完成"
     assert BuyerNotification.objects.count() == 1
+    assert not Ticket.objects.open().exists()
     assert steps.broken_invariants() == []
 
 

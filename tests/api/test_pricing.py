@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from oms.merchants.models import Channel
 from orders.intake import pricing
 from orders.models import Order, OrderLine, OrderPromotion, PromotionShare
 from payments.taking import recording, requesting
@@ -146,6 +147,53 @@ def test_without_a_bearer_the_channels_owner_bears(api, shop):
 
     assert (ours["adjustment_bearer"], ours["merchant_borne_amount"]) == ("platform", "0.00")
     assert (theirs["adjustment_bearer"], theirs["merchant_borne_amount"]) == ("merchant", "1.50")
+
+
+@pytest.mark.parametrize(
+    ("claim", "attr"),
+    [
+        ({"promotions": [promotion("2.00", platform_amount="0.01")]}, "promotions.0.platform_amount"),
+        (
+            {"promotions": [promotion("1.00"), promotion("2.00", "P2", merchant_amount="1.99")]},
+            "promotions.1.merchant_amount",
+        ),
+        (
+            {"adjustment_amount": "-0.09", "adjustment_reason": "抹零", "adjustment_bearer": "platform"},
+            "adjustment_bearer",
+        ),
+    ],
+)
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_a_marketplace_channel_lays_nothing_on_the_platform_unless_its_terms_say_so(claim, attr, in_bulk):
+    seller = factories.MerchantFactory()
+    channel = factories.ChannelFactory(merchant=seller)
+    sku = factories.SkuFactory(merchant=seller)
+    factories.RegionFactory()
+    api = factories.client_of(seller)
+
+    def sent(**changes: Any) -> list[str]:
+        """The codes and fields of what is wrong."""
+        body = factories.order_body((sku, 1, "10.00"), **claim, **changes)
+        answer = send_bulk(api, body)[0] if in_bulk else send(api, body).json()
+        return [f"{error['code']} {error['attr']}" for error in answer.get("errors") or ()]
+
+    # In a channel that is known, and in one that the order opens.
+    assert sent(source=channel.code) == sent(source="new") == [f"bearer_not_allowed {attr}"]
+    assert not Order.objects.exists()
+    Channel.objects.filter(pk=channel.pk).update(platform_may_bear=True)
+    assert sent(source=channel.code) == []
+    assert Order.objects.count() == 1
+    assert steps.broken_invariants() == []
+
+
+def test_the_platforms_own_channel_may_be_closed_to_its_promotions(api, shop):
+    Channel.objects.filter(pk=shop.channel.pk).update(platform_may_bear=False)
+
+    refused = send(api, shop.body(promotions=[promotion("2.00")]))
+    taken = send(api, shop.body(promotions=[promotion("2.00", merchant_amount="2.00")]))
+
+    assert errors_of(refused) == {("promotions.0.platform_amount", "bearer_not_allowed")}
+    assert taken.status_code == 201
 
 
 def test_a_change_of_price_may_make_the_order_dearer(api, shop):

@@ -16,6 +16,7 @@ from orders.intake.addressing import ParsedAddress, Parts, misfit, read_parts, r
 from orders.intake.divisions import Divisions, Place, grown
 
 HERE = Path(__file__).resolve().parent
+CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt")
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
 
@@ -35,7 +36,7 @@ def read(text: str) -> ParsedAddress:
 
 def _cases() -> Iterator[tuple[str, str, str | None, str, str | None, str | None]]:
     kind = ""
-    texts = [(HERE / "cases" / name).read_text(encoding="utf-8") for name in ("addresses.txt", "addresses_unseen.txt")]
+    texts = [(HERE / "cases" / name).read_text(encoding="utf-8") for name in CASE_FILES]
     for line in "\n".join(texts).splitlines():
         if line.startswith("## "):
             kind = line[3:]
@@ -259,3 +260,24 @@ def test_no_digit_is_lost_on_the_way(pieces):
 def test_any_text_can_be_read(text):
     parsed = read(text)
     assert parsed.region_code is None or parsed.region_code in KNOWN.by_code
+
+
+def test_a_zone_in_several_divisions_names_them_and_no_others():
+    parsed = read("四川省成都市高新区天府大道1号")
+    assert parsed.in_zone
+    assert [place.district for place in parsed.candidates] == ["武侯区", "双流区", "郫都区"]
+
+
+def test_every_zone_of_the_list_is_in_divisions_of_the_table_and_is_certain_only_where_it_says_so():
+    with (HERE.parents[1] / "orders" / "intake" / "zones.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        codes = row["codes"].split("|")
+        assert set(codes) <= KNOWN.by_code.keys(), row
+        assert KNOWN.by_code[codes[0]].city == row["city"] or row["basis"] == "several", row
+        assert row["basis"] in {"same", "within", "renamed", "several"}
+        assert (len(codes) > 1) == (row["basis"] == "several"), row
+        for name in row["names"].split("|"):
+            parsed = read_parts(Parts(row["province"], row["city"], name.removeprefix("*")), KNOWN)
+            found = [parsed.region_code] if parsed.region_code else [place.code for place in parsed.candidates]
+            assert (found, parsed.rest) == (codes, name.removeprefix("*")), row

@@ -69,7 +69,7 @@ def test_the_order_of_lines_changes_nothing(policy, data, lines, is_limited):
 
     def shared(lines):
         weights, keys, limits = zip(*lines, strict=True)
-        shares = apportion(amount, weights, limits if is_limited else None, policy=policy, keys=keys)
+        shares = apportion(amount, weights, limits if is_limited else None, policy=policy, key_of=keys.__getitem__)
         # Without limits, the third is no part of what a line is.
         return sorted(zip(weights, keys, limits if is_limited else keys, shares, strict=True))
 
@@ -96,8 +96,8 @@ def test_the_two_policies_share_as_the_design_says():
 
 def test_ties_go_to_the_larger_weight_then_to_the_smaller_key():
     assert apportion(2, [1, 3], policy=Policy.FEN) == [0, 2]
-    assert apportion(1, [1, 1], policy=Policy.FEN, keys=["b", "a"]) == [0, 1]
-    assert apportion(1, [1, 1], [1, 1], policy=Policy.FEN, keys=["b", "a"]) == [0, 1]
+    assert apportion(1, [1, 1], policy=Policy.FEN, key_of=["b", "a"].__getitem__) == [0, 1]
+    assert apportion(1, [1, 1], [1, 1], policy=Policy.FEN, key_of=["b", "a"].__getitem__) == [0, 1]
 
 
 def test_what_a_line_cannot_bear_goes_to_the_others_under_both_policies():

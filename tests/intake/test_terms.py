@@ -7,10 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from inventory import loading
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier
-from oms.merchants.models import Merchant
 from orders.models import InvoiceRequest, Order, OrderLine, OrderTerms
 from tests import factories, steps
 from tests.api.calls import BULK, change, errors_of, send, send_bulk
@@ -293,6 +291,59 @@ def test_memo_and_flag_are_changed_by_the_merchant_with_an_event(api, shop):
     assert {"seller_memo": ["", "先放着"]} in changes
 
 
+def test_metadata_is_merged_key_by_key_and_the_timeline_names_the_keys(api, shop):
+    number = send(api, shop.body(metadata={"campaign": "spring", "coupon": "C1", "stays": "x"})).json()["number"]
+    url = f"/api/v1/orders/{number}/marks"
+    wanted = {"campaign": "summer", "coupon": None, "new": "", "never": None}
+
+    changed = change(api, "patch", url, {"metadata": wanted})
+    stale = change(api, "patch", url, {"metadata": {"campaign": "late"}})
+    same = change(api, "patch", url, {"metadata": {"campaign": "summer", "gone": None}}, version=2)
+    untouched = change(api, "patch", url, {"flag": 1}, version=2)
+
+    assert changed.status_code == 200, changed.content
+    assert changed.json()["metadata"] == {"campaign": "summer", "stays": "x", "new": ""}
+    assert (stale.status_code, same.json()["version"]) == (409, 2)
+    assert untouched.json()["metadata"] == changed.json()["metadata"]
+    (told,) = [event for event in untouched.json()["timeline"] if event["kind"] == "metadata_changed"]
+    assert told["data"] == {"keys": ["campaign", "coupon", "new"]}
+    (changes,) = [
+        event["changes"]
+        for event in api.get(f"/api/v1/orders/{number}/timeline").json()
+        if event["kind"] == "metadata_changed"
+    ]
+    assert changes == {
+        "metadata.campaign": ["spring", "summer"],
+        "metadata.coupon": ["C1", ""],
+        "metadata.new": ["", ""],
+    }
+    found = api.get("/api/v1/orders", {"metadata.campaign": "summer"}).json()["results"]
+    assert [row["number"] for row in found] == [number]
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.parametrize(
+    ("metadata", "attr", "code"),
+    [
+        ({"a b": "1"}, "metadata", "invalid_key"),
+        ({"a": "x" * 501}, "metadata.a", "too_long"),
+        ({"a": 5}, "metadata.a", "invalid"),
+        ({"a": "x\0"}, "metadata.a", "null_characters_not_allowed"),
+        ({f"k{i}": "1" for i in range(50)}, "metadata", "too_many_keys"),
+        ({f"k{i}": "x" * 400 for i in range(40)}, "metadata", "too_large"),
+        ("spring", "metadata", "not_a_dict"),
+    ],
+)
+def test_changed_metadata_is_bounded_as_a_whole_like_that_of_a_new_order(api, shop, metadata, attr, code):
+    number = send(api, shop.body(metadata={"stays": "x"})).json()["number"]
+
+    refused = change(api, "patch", f"/api/v1/orders/{number}/marks", {"metadata": metadata, "flag": 1})
+
+    assert (refused.status_code, errors_of(refused)) == (400, {(attr, code)})
+    order = api.get(f"/api/v1/orders/{number}").json()
+    assert (order["metadata"], order["flag"], order["version"]) == ({"stays": "x"}, 0, 1)
+
+
 def test_orders_are_found_by_a_key_of_their_metadata(api, shop):
     one = send(api, shop.body(metadata={"campaign": "spring", "a.b": "1"})).json()["number"]
     send(api, shop.body(metadata={"campaign": "summer"}))
@@ -383,20 +434,3 @@ def test_files_of_orders_bring_them_too(shop, tmp_path):
     call_command("import_orders", path, merchant=shop.merchant.code)
     terms = OrderTerms.objects.order_by("order_id").values_list("flag", "metadata")
     assert list(terms) == [(i, {"row": str(i)}) for i in range(3)]
-
-
-def test_the_terms_of_merchants_are_loaded_from_their_file(tmp_path):
-    head = "code,name,kind,settlement_days,commission_rate"
-    rows = ["A1,甲,marketplace,7,0.05,true", "A2,乙,marketplace,7,0.05,false", "A3,丙,marketplace,7,0.05,"]
-    path = tmp_path / "merchants.csv"
-
-    def load(*lines):
-        path.write_text("\n".join(lines))
-        loaded = loading._load_merchants(path, lambda rows, _title: rows)
-        return dict(Merchant.objects.values_list("code", "accepts_cod")), loaded.problems
-
-    terms, problems = load(f"{head},accepts_cod", *rows, "A4,丁,marketplace,7,0.05,perhaps")
-    assert terms == {"A1": True, "A2": False, "A3": None}
-    assert problems == ["merchants.csv, line 5: accepts_cod must be true or false, not perhaps"]
-    # A file without the column says nothing of it.
-    assert load(head, "A1,甲,marketplace,7,0.05")[0] == terms

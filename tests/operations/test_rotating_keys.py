@@ -2,6 +2,7 @@
 
 import ast
 import re
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, models
+from django.test import Client
 
 from inventory.models import Sku
 from logistics.models import VirtualDelivery
@@ -24,9 +26,12 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
-from orders.models import InvoiceRequest, OrderEvent, OrderTerms
+from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
+from payments.models import BillSource
+from payments.reconciling import importing
+from payments.taking import transfers
 from tests import factories, steps
 from tests.api import samples
 
@@ -38,13 +43,17 @@ SEALERS = {
     "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
     "oms/common/work/facts.py": ["common_inboundfact.raw"],
+    "oms/common/work/refusals.py": ["common_refusedmessage.message"],
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
+    "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
+    "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
+    "payments/reconciling/importing.py": ["payments_bill.content"],
 }
 COLUMNS = sorted(column for columns in SEALERS.values() for column in columns)
 
@@ -74,6 +83,14 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     link = Connection(code="wms-1", name="WMS", kind=SystemKind.WAREHOUSE, protocol="json")
     link.set_secrets({"signing_secret": "whsec_c2VjcmV0"}).save()
     facts.receive(link.pk, Topic.WAREHOUSE, [facts.News("k", "packed", "1-W1", steps.NOON, raw="{}")])
+    source = BillSource.objects.create(connection=link, form="cod")
+    bill = "返款日期,运单号,代收金额,手续费\n2026-11-23,W1,1.00,0.10\n合计,,1.00,0.10\n".encode()
+    importing.import_bill(source.pk, bill, file_name="cod.csv", by="li")
+    scan = transfers.Scan(b"%PDF-1", "application/pdf")
+    money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
+    transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
+    Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
+    api.post("/api/v1/orders", {"external_number": "X-1"}, format="json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
 
 
@@ -110,6 +127,7 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
     assert secrecy.unseal(OrderTerms.objects.get().receiver_token) == "oaid-1"
     assert InvoiceRequest.objects.get().details["title"] == "个人"
+    assert RejectedOrder.objects.get().opened() == '{"external_number":"X-1"}'
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")
 

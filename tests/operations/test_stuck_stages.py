@@ -11,8 +11,11 @@ from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
 from oms.common.models import InboundFact
 from oms.common.work import heartbeat
+from oms.merchants.models import Channel
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
+from orders.matching import matches
+from orders.matching.matches import NewComponent, NewMatch
 from orders.models import Order
 from orders.reviewing import holds
 from payments.owing import balancing
@@ -51,6 +54,14 @@ def leave_a_scan(shop: factories.Shop) -> None:
 def leave_an_arrival(shop: factories.Shop) -> None:
     receiving.receive(shop.warehouse.pk, shop.sku.pk, 5, actor="li")
     age("inventory_stock", "wakes_backorders_since")
+
+
+def leave_a_match(shop: factories.Shop) -> None:
+    Channel.objects.filter(pk=shop.channel.pk).update(matches_skus=True)
+    unknown = shop.body()
+    factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
+    matches.put(shop.merchant, NewMatch(shop.channel.code, "HERS", (NewComponent(shop.sku.code),)), actor=steps.STAFF)
+    age("orders_skumatch", "wakes_since")
 
 
 def leave_a_delivery(shop: factories.Shop) -> None:
@@ -104,6 +115,7 @@ LEFT_WORK = {
     "warehouse_facts": leave_a_warehouse_fact,
     "carrier_facts": leave_a_scan,
     "wake": leave_an_arrival,
+    "match": leave_a_match,
     "complete": leave_a_delivery,
     "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,
@@ -141,7 +153,7 @@ def test_a_stage_without_a_queue_that_stands_still_is_named_until_it_has_done_it
     assert Client().get("/health/progress").json()["stuck"] == []
 
 
-@pytest.mark.parametrize("stage", ["complete", "owing"])
+@pytest.mark.parametrize("stage", ["complete", "owing", "match"])
 def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)

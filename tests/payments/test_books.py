@@ -13,7 +13,7 @@ from oms.pipeline import SANDBOX_STAGE
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import completing
 from orders.models import Order, SubOrder
-from payments.models import Payment, Refund, Settlement
+from payments.models import Payment, Refund, SettlementRow
 from payments.owing import balancing, paying_out, retrying
 from payments.providers import Answer
 from payments.providers.defaults import default_connection
@@ -149,7 +149,7 @@ def test_a_returned_parcel_is_refunded_whole(shop):
 
 
 def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
-    """33.33 + 6.00 freight = 39.33; commission 5 % = 1.9665, rounded to 1.97. The coupon is the platform's."""
+    """30.00 + 3.33 of the coupon, the platform's; commission 5 % of 33.33 = 1.6665, rounded to 1.67; freight 6.00."""
     shop = factories.make_shop()
     seller = factories.MerchantFactory(commission_rate=Decimal("0.05"), settlement_days=7)
     sku = factories.SkuFactory(merchant=seller)
@@ -158,19 +158,20 @@ def test_a_marketplace_merchant_is_owed_goods_and_freight_less_commission():
     shipment = steps.shipped(order)
     steps.scan(shipment, "collected", "signed")
     factories.run(balancing.run)
-    assert not Settlement.objects.exists()
+    assert not SettlementRow.objects.exists()
 
     factories.run(completing.run, balancing.run)
     Order.objects.update(owed_changed_since=timezone.now())
     factories.run(balancing.run)
 
-    settlement = Settlement.objects.get()
-    assert settlement.merchant == seller
-    assert (settlement.gross_amount, settlement.commission_amount, settlement.net_amount) == (
-        Decimal("39.33"),
-        Decimal("1.97"),
-        Decimal("37.36"),
+    row = SettlementRow.objects.get()
+    assert row.merchant == seller
+    assert (row.goods_amount, row.platform_amount, row.freight_amount) == (
+        Decimal("30.00"),
+        Decimal("3.33"),
+        Decimal("6.00"),
     )
+    assert (row.commission_amount, row.net_amount) == (Decimal("-1.67"), Decimal("37.66"))
     assert steps.broken_invariants() == []
 
 
@@ -190,7 +191,7 @@ def test_a_settlement_is_due_days_after_the_local_day_of_completion():
 
     factories.run(balancing.run)
 
-    assert Settlement.objects.get().due_on == date(2026, 1, 17)
+    assert SettlementRow.objects.get().due_on == date(2026, 1, 17)
 
 
 def test_a_refund_that_failed_can_be_sent_once_more(shop):
@@ -216,7 +217,7 @@ def test_the_self_operated_merchant_gets_no_settlement(shop):
 
     factories.run(completing.run, balancing.run)
 
-    assert not Settlement.objects.exists()
+    assert not SettlementRow.objects.exists()
 
 
 def test_a_payment_captured_under_a_second_key_is_shown_to_a_person_and_counted_once(shop):
@@ -249,7 +250,7 @@ def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_ma
         factories.run(balancing.run, requesting.refund, requesting.chase)
     assert Refund.objects.get().needs_person_since is None
 
-    Refund.objects.update(ready_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
+    Refund.objects.update(requested_at=timezone.now() - requesting.REFUND_SILENCE * 1.1)
     factories.run(requesting.chase)
 
     ticket = Ticket.objects.get()

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.postgres.functions import TransactionNow
 from django.utils import timezone
 
-from logistics.models import VirtualDelivery
+from logistics.models import Shipment, VirtualDelivery
 from logistics.virtual import delivering
+from oms.common import ticketing
+from oms.common.models import Ticket
 from orders.fulfilling import completing
 from orders.fulfilling import derived as fulfilment
-from orders.models import Order, SubOrder
+from orders.models import Order, OrderEvent, SubOrder
 from payments.owing import balancing
 from tests import factories, steps
 
@@ -26,11 +29,11 @@ def delivered(shop):
 
 def test_what_was_delivered_is_completed_after_the_wait(delivered, settings):
     settings.COMPLETE_AFTER_SECONDS = 3600
-    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3590))
+    SubOrder.objects.update(delivered_at=TransactionNow() - timedelta(seconds=3590))
     assert completing.run(10) == 0
     assert steps.state_of(delivered) == "delivered"
 
-    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(seconds=3601))
+    SubOrder.objects.update(delivered_at=TransactionNow() - timedelta(seconds=3601))
     assert completing.run(10) == 1
 
     order = steps.fresh(delivered.order)
@@ -47,6 +50,83 @@ def test_a_confirmed_receipt_completes_at_once(delivered):
 
     assert steps.state_of(delivered) == "completed"
     assert steps.state_of(delivered.order) == "completed"
+
+
+def denials():
+    """The open tickets of buyers who say that it did not come: (subject, how often it was said)."""
+    return [(row.subject_id, row.times) for row in Ticket.objects.open().filter(kind="receipt_denied")]
+
+
+def test_a_denied_receipt_stops_the_clock_until_a_person_lets_it_be_completed(delivered, settings):
+    settings.COMPLETE_AFTER_SECONDS = 3600
+    SubOrder.objects.update(delivered_at=timezone.now() - timedelta(days=30))
+    person = factories.UserFactory()
+
+    completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+    completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+
+    assert completing.run(10) == 0
+    assert (steps.state_of(delivered), denials()) == ("delivered", [(delivered.pk, 2)])
+    told = OrderEvent.objects.filter(order_id=delivered.order_id, kind="receipt_not_confirmed")
+    assert told.count() == 1
+    assert steps.broken_invariants() == []
+    # The ticket cannot be lost: closed, nothing would remind anybody of the order.
+    ticket = Ticket.objects.open().get()
+    with pytest.raises(ticketing.StillNeedsPerson):
+        ticketing.close(ticket.pk, result="done", user=person)
+
+    ticketing.retry(ticket.pk, user=person)
+
+    assert denials() == []
+    # Said again, it stops again, and is told again.
+    completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+    assert (completing.run(10), told.count(), denials()) == (0, 2, [(delivered.pk, 1)])
+    ticketing.retry(Ticket.objects.open().get().pk, user=person)
+    assert completing.run(10) == 1
+    assert (steps.state_of(delivered), steps.state_of(delivered.order)) == ("completed", "completed")
+    assert steps.broken_invariants() == []
+
+
+def test_a_receipt_that_is_confirmed_after_all_completes_what_was_denied(delivered):
+    completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+
+    completing.confirm_receipt(delivered.pk, actor=steps.STAFF)
+
+    assert (steps.state_of(delivered), denials()) == ("completed", [])
+    assert steps.broken_invariants() == []
+
+
+def test_a_denied_parcel_that_comes_back_needs_nobody_any_more(delivered):
+    completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+
+    steps.scan(Shipment.objects.get(), "returned")
+
+    assert (steps.state_of(delivered), denials()) == ("returned", [])
+    assert steps.broken_invariants() == []
+
+
+def test_only_what_counts_as_delivered_is_stopped_by_a_denied_receipt(shop):
+    shipment = steps.shipped(shop.place_order(payment_method="cod"))
+
+    completing.deny_receipt(shipment.sub_order.order_id, actor=steps.STAFF)
+
+    assert denials() == []
+    steps.scan(shipment, "collected", "signed")
+    factories.run(completing.run)
+    assert steps.state_of(shipment.sub_order) == "completed"
+
+
+def test_a_denied_receipt_that_comes_while_the_stage_looks_still_stops_it(delivered, monkeypatch):
+    found = completing.isolating.work_on
+
+    def denied_meanwhile(stage, rows, work):
+        completing.deny_receipt(delivered.order_id, actor=steps.STAFF)
+        return found(stage, rows, work)
+
+    monkeypatch.setattr(completing.isolating, "work_on", denied_meanwhile)
+
+    assert steps.once(completing.run) == 0
+    assert steps.state_of(delivered) == "delivered"
 
 
 def test_receipt_of_what_is_on_its_way_cannot_be_confirmed(shop):

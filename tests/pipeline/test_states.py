@@ -19,7 +19,9 @@ from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
-from payments.models import Invoice, Payment, Refund, Settlement
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import BankTransfer, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -46,15 +48,35 @@ def _return(shop: factories.Shop) -> ReturnRequest:
     return ReturnRequest.objects.create(number="T", order_id=sub_order.order_id, sub_order=sub_order, reason="broken")
 
 
-def _settlement(shop: factories.Shop) -> Settlement:
-    sub_order = steps.released(shop.place_order(payment_method="cod"))
-    return Settlement.objects.create(
+def _grant(shop: factories.Shop) -> RefundGrant:
+    limits.install_defaults()
+    order = shop.place_order()
+    steps.pay(order)
+    wanted = Wanted(GrantKind.GOODWILL, Decimal(1))
+    return deciding.propose(order.pk, wanted, reason="late", note="x", actor=steps.STAFF)
+
+
+def _statement(shop: factories.Shop) -> Statement:
+    return Statement.objects.create(
+        number="ST-1",
         merchant=shop.merchant,
-        sub_order=sub_order,
-        gross_amount=Decimal(20),
-        commission_amount=Decimal(1),
-        net_amount=Decimal(19),
-        due_on=date(2026, 1, 9),
+        starts_on=date(2026, 1, 1),
+        ends_on=date(2026, 2, 1),
+        opening_amount=Decimal(0),
+        rows_amount=Decimal(19),
+        total_amount=Decimal(19),
+        row_count=1,
+        row_hash="x",
+        closed_by="anna",
+        # Else the checks of the row would refuse before the guard does.
+        approved_by="",
+    )
+
+
+def _transfer(shop: factories.Shop) -> BankTransfer:
+    paid_on = date(2026, 1, 2)
+    return BankTransfer.objects.create(
+        order=shop.place_order(), amount=Decimal("26.00"), serial="B1", paid_on=paid_on, entered_by="li"
     )
 
 
@@ -77,11 +99,13 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Payment": _intended,
     "Refund": _refund,
+    "RefundGrant": _grant,
     "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
     "Invoice": lambda shop: Invoice.objects.create(
         number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
     ),
-    "Settlement": _settlement,
+    "Statement": _statement,
+    "BankTransfer": _transfer,
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
@@ -180,7 +204,13 @@ def test_a_row_that_begins_in_the_middle_is_refused_by_insert_and_by_copy(shop):
         transaction.atomic(),
     ):
         Refund.objects.create(
-            number="R", order=order, payment=_intended(shop), amount=Decimal(1), reason="overpaid", state="requested"
+            number="R",
+            order=order,
+            payment=_intended(shop),
+            amount=Decimal(1),
+            reason="overpaid",
+            state="requested",
+            requested_at=steps.NOON,
         )
     columns = "kind, subject_kind, subject_id, state, closed_at, result"
     with (

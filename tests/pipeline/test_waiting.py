@@ -1,14 +1,12 @@
 """Who waits for stock, or is held: it costs the others nothing, and units go to those that wait longest."""
 
-import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
 from unittest import mock
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from inventory import receiving, reserving
 from inventory.models import Sku, Stock
@@ -19,7 +17,7 @@ from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, waking
 from orders.models import Order, StockWait, SubOrder
 from orders.reviewing.holds import hold_order, release_hold
-from tests import crowds, factories, steps
+from tests import crowds, factories, plans, steps
 from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db
@@ -56,40 +54,13 @@ def awake() -> int:
     return SubOrder.objects.filter(state="backordered", ready_at__isnull=False).count()
 
 
-def rows_read(run: Callable[[], object], marker: str) -> int:
-    """How many rows the statement that contains the marker reads from tables and indexes, as PostgreSQL counts them."""
-    seen: list[tuple[str, object]] = []
-
-    def note(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
-        if marker in sql:
-            seen.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with transaction.atomic():
-        with connection.execute_wrapper(note):
-            run()
-        transaction.set_rollback(True)
-    ((sql, params),) = seen
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-        (found,) = cursor.fetchone()
-    return _read_by((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
-
-
-def _read_by(node: dict) -> int:  # type: ignore[type-arg]
-    read = 0
-    if "Relation Name" in node:
-        read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-    return int(read) + sum(_read_by(child) for child in node.get("Plans", ()))
-
-
 def test_one_unit_wakes_one_of_a_crowd_the_one_that_waits_longest(shop, rare):
     first = waiter(rare)
     crowds.copy_order(first, CROWD)
     assert awake() == 0
     arrive(shop, rare, 1)
 
-    assert rows_read(lambda: waking.run(1000), "AS grew_at") <= 5
+    assert plans.rows_read(lambda: waking.run(1000), "AS grew_at") <= 5
     assert waking.run(1000) == 1
 
     assert SubOrder.objects.get(state="backordered", ready_at__isnull=False).order_id == first.pk
@@ -239,7 +210,7 @@ def test_what_is_held_costs_a_claim_nothing(shop, queue: Queue, state: str):
     crowds.copy_order(order, CROWD)
     assert SubOrder.objects.filter(is_held=True, state=state).count() == CROWD + 1
 
-    assert rows_read(lambda: claim(queue, 1000), "SKIP LOCKED") == 0
+    assert plans.rows_read(lambda: claim(queue, 1000), "SKIP LOCKED") == 0
 
 
 def test_a_hold_does_not_change_the_version_of_a_sub_order(shop):

@@ -44,7 +44,7 @@ from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE
 from orders.reviewing import deciding, holds
 from orders.stock import stocktaking
-from payments.models import Payment, Refund, Settlement
+from payments.models import Payment, Refund, RowKind
 from payments.owing import balancing
 from payments.providers.defaults import default_connection
 from payments.taking import noticing, requesting
@@ -325,7 +325,7 @@ class EveryOrder(RuleBasedStateMachine):
         ).exclude(left_at=None, sub_order__is_held=True)
         assert list(unlabelled.values_list("number", "left_at")) == []
         done = SubOrder.objects.filter(state=SubOrderState.COMPLETED, merchant=self.others.merchant)
-        assert list(done.exclude(pk__in=Settlement.objects.values("sub_order"))) == []
+        assert list(done.exclude(settlement_rows__kind=RowKind.SALE)) == []
         waiting = SubOrder.objects.filter(state=SubOrderState.BACKORDERED, is_held=False, needs_person_since=None)
         for part in waiting:
             assert not self.could_be_served(part), f"sub-order {part.number} waits for units that are there"

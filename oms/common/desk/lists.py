@@ -401,9 +401,11 @@ class RowColumns:
         return label
 
     @display(description=gettext_lazy("order"))
-    def order_link(self, row: Any) -> SafeString:
-        """A link to the order that the row belongs to."""
+    def order_link(self, row: Any) -> SafeString | str:
+        """A link to the order that the row belongs to, if to any."""
         order = row.order if hasattr(row, "order") else row.sub_order.order
+        if order is None:
+            return "–"
         return format_html(
             '<a class="oms-no" href="{}">{}</a>', reverse("admin:orders_order_change", args=[order.pk]), order.number
         )

@@ -49,6 +49,7 @@ class Worded:
     subject: Shown
     about: Shown | None
     retry_right: str
+    retry_title: str
 
     @property
     def ends_by_itself(self) -> bool:
@@ -94,6 +95,7 @@ def _worded(
         subject=subjects.get(subject, Shown(f"#{row.subject_id}")),
         about=about.get((tickets.ABOUT, row.about_id)) if row.about_id else None,
         retry_right=retry.right if retry else "",
+        retry_title=str(kind.retry_title) if kind and kind.retry_title else _("Try again"),
     )
 
 

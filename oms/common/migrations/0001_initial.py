@@ -340,4 +340,21 @@ class Migration(migrations.Migration):
             model_name='ticket',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('result', ''), ('state', 'open')), models.Q(('closed_at__isnull', False), ('result__in', ['done', 'resolved', 'not_needed']), ('state', 'closed')), _connector='OR'), name='ticket_closed_with_a_result'),
         ),
+        migrations.CreateModel(
+            name='RefusedMessage',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('address', models.CharField(editable=False, max_length=64, verbose_name='came from')),
+                ('message', oms.common.secrecy.SealedField(verbose_name='message')),
+                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='received at')),
+                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='common.connection', verbose_name='connection')),
+            ],
+            options={
+                'verbose_name': 'refused message',
+                'verbose_name_plural': 'Refused messages',
+                'ordering': ['-id'],
+                'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['connection', 'id'], name='refused_message_of_connection')],
+            },
+        ),
     ]

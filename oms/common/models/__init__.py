@@ -6,6 +6,7 @@ from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
 from oms.common.models.outbound import OutboundStop
+from oms.common.models.refused import RefusedMessage
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Team, Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState
 
@@ -25,6 +26,7 @@ __all__ = [
     "JobState",
     "OneTimePassword",
     "OutboundStop",
+    "RefusedMessage",
     "SandboxJob",
     "SystemKind",
     "Team",

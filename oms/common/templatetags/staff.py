@@ -29,8 +29,8 @@ TONES = {
         " active inspected enabled applied"
     ),
     "warning": (
-        "awaiting_payment unpaid backordered failed_delivery intercepting returning partly_paid partly_refunded"
-        " on_delivery disabled"
+        "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
+        " partly_refunded on_delivery disabled granted proposed"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (

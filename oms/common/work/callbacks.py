@@ -14,7 +14,7 @@ from oms.common.masking import describe
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Topic
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
-from oms.common.work import facts, protocols
+from oms.common.work import facts, protocols, refusals
 from oms.common.work.protocols import Message, NotGenuine, Reply
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
         speaker.verify(link, message)
     except NotGenuine as refusal:
         logger.warning("a message for %s was refused: %s", link.code, refusal)
+        refusals.keep(link, message, address=address)
         return speaker.refused(link, refusal)
     try:
         news = _read(link, message.body)

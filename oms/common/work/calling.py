@@ -100,9 +100,9 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
     asked: set[int] = set()
     with connections.slot_of(link) as slot:
         while slot is not None and claimed < limit:
-            tokens = lease(
-                call.queue, min(connections.chunk_size(link), limit - claimed), connection_id=link.pk, outside=True
-            )
+            most = min(connections.chunk_size(link), limit - claimed)
+            tokens = lease(call.queue, most, connection_id=link.pk, outside=True)
+            is_last = len(tokens) < most
             # Where waits are skipped, what was put off a moment ago is due again; it waits for the next run.
             again = {key: tokens.pop(key) for key in asked & tokens.keys()}
             give_back(call.queue, again)
@@ -113,7 +113,7 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
             with _kept(call.queue, tokens, slot):
                 outcomes = _send(link, call, list(tokens))
             _finish(call, tokens, outcomes)
-            if link.failures:
+            if is_last or link.failures:
                 break
     return claimed
 
@@ -270,9 +270,7 @@ def outside_stage(name: str, call: Call[Any, Any], wakes: tuple[str, ...] = ()) 
     """The stage that sends the rows of the call's queue, connection by connection."""
 
     def run(limit: int) -> int:
-        claimed = 0
-        for key in due_connections(call.queue):
-            claimed += over(Connection.objects.get(pk=key), limit, call)
-        return claimed
+        links = Connection.objects.in_bulk(due_connections(call.queue))
+        return sum([over(links[key], limit, call) for key in sorted(links)])
 
     return OutsideStage(name, run, wakes, call.queue, call=call)

@@ -21,6 +21,7 @@ from django.db import connection, connections, transaction
 from django.db.models import Model
 
 from oms.common import metrics, outbound
+from oms.common.copying import array
 from oms.common.masking import describe, mask_text
 from oms.common.transactions import require_transaction
 from oms.common.work import clock
@@ -184,7 +185,7 @@ def lease(queue: Queue, limit: int, *, connection_id: int | None = None, outside
     """
     over = "AND q.connection_id = %(connection)s" if connection_id is not None else ""
     allowed = f"AND {outbound.MAY_GO_OUT}" if outside else ""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH due AS (
@@ -212,7 +213,7 @@ def give_back(queue: Queue, tokens: Mapping[int, int]) -> None:
             FROM unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
             WHERE q.id = mine.id AND q.lease_token = mine.token AND q.lease_until IS NOT NULL
             """,
-            {"ids": list(tokens), "tokens": list(tokens.values())},
+            {"ids": array(tokens), "tokens": array(tokens.values())},
         )
 
 
@@ -225,7 +226,7 @@ def prolong(queue: Queue, tokens: Mapping[int, int]) -> None:
             FROM unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
             WHERE q.id = mine.id AND q.lease_token = mine.token AND q.lease_until IS NOT NULL
             """,
-            {"seconds": settings.LEASE_SECONDS, "ids": list(tokens), "tokens": list(tokens.values())},
+            {"seconds": settings.LEASE_SECONDS, "ids": array(tokens), "tokens": array(tokens.values())},
         )
 
 
@@ -241,10 +242,11 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
             SELECT q.id FROM {queue.table} q
             JOIN unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
               ON q.id = mine.id AND q.lease_token = mine.token
-            WHERE {queue.ready}
+            -- In a CASE, so that the rows are found by their ids: the index of the queue has all that wait.
+            WHERE CASE WHEN {queue.ready} THEN true ELSE false END
             ORDER BY q.id FOR NO KEY UPDATE OF q
             """,
-            {"ids": list(tokens), "tokens": list(tokens.values())},
+            {"ids": array(tokens), "tokens": array(tokens.values())},
         )
         return [key for (key,) in cursor.fetchall()]
 

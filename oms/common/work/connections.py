@@ -11,7 +11,6 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy
 
 from oms.common import tickets
@@ -44,7 +43,10 @@ class Slot:
 
 
 def take_slot(link: Connection) -> Slot | None:
-    """A free slot of the connection, held for `settings.LEASE_SECONDS`; None while all its calls are on their way."""
+    """A free slot of the connection, held for `settings.LEASE_SECONDS`; None while all its calls are on their way.
+
+    With a slot `link` knows how the connection fares now, however long ago it was read.
+    """
     slot = _take(link)
     if slot is None:
         _add_slots(link)
@@ -62,12 +64,16 @@ def _take(link: Connection) -> Slot | None:
                 SELECT id FROM common_connectionslot
                 WHERE connection_id = %s AND number <= %s AND (lease_until IS NULL OR lease_until < now())
                 ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING id, lease_token
+            RETURNING id, lease_token, (SELECT failures FROM common_connection c WHERE c.id = connection_id),
+                (SELECT row_seconds FROM common_connection c WHERE c.id = connection_id)
             """,
             [settings.LEASE_SECONDS, link.pk, link.calls_at_once],
         )
         row = cursor.fetchone()
-    return Slot(*row) if row else None
+    if row is None:
+        return None
+    slot_id, token, link.failures, link.row_seconds = row
+    return Slot(slot_id, token)
 
 
 def _add_slots(link: Connection) -> None:
@@ -127,18 +133,25 @@ def note_answer(link: Connection, rows: int, seconds: float) -> None:
     # Up at once, down slowly: a system that became slow must not be asked for too much.
     link.row_seconds = measured if known is None or measured > known else known + _WEIGHT * (measured - known)
     was_down = link.failures >= link.breaker_failures
-    with transaction.atomic():
-        Connection.objects.filter(pk=link.pk).update(
-            failures=0,
-            failing_since=None,
-            paused_until=None,
-            last_success_at=Now(),
-            row_seconds=link.row_seconds,
-            last_error="",
-        )
-        if was_down:
+    if was_down:
+        with transaction.atomic():
+            _write_answer(link)
             tickets.close_tickets([CONNECTION_DOWN], [link.pk])
+    else:
+        _write_answer(link)
     link.failures = 0
+
+
+def _write_answer(link: Connection) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE common_connection SET failures = 0, failing_since = NULL, paused_until = NULL,
+                last_success_at = now(), row_seconds = %s, last_error = ''
+            WHERE id = %s
+            """,
+            [link.row_seconds, link.pk],
+        )
 
 
 def note_failure(link: Connection, error: str, seconds: float) -> None:

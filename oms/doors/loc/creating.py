@@ -1,6 +1,7 @@
 """Creating orders by the LOC interface: both of its forms. Here, because the virtual form may come with its payment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from rest_framework.response import Response
 from inventory.models import Sku, StorageClass
 from oms.common.door.api import read_json, schema_of
 from oms.common.errors import FieldError, WrongFields
+from oms.common.money import yuan
 from oms.common.work import nudging
 from oms.doors.loc.base import CHANNEL, PAID, UNPAID, Code, LocError, LocView, answer, decode, digest, moment, one_of
 from oms.doors.loc.models import LocOrder
@@ -27,6 +29,7 @@ from orders.intake.addressing import parse_address
 from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.locking import lock_order
+from orders.matching import known
 from orders.models import Order, OrderState
 from orders.reviewing import holds
 from payments.taking import recording
@@ -253,28 +256,44 @@ def _field(attr: str, body: LocGoodsBody | LocVirtualBody) -> str:
     return "items" if attr.endswith("_amount") else "delivery_address"
 
 
-def _sku(merchant: Merchant, code: str, attr: str) -> Sku:
-    sku = Sku.objects.visible_to(merchant).filter(code=code, is_active=True).first()
-    if sku is None:
-        message = _("There is no item %(code)s.") % {"code": code}
-        raise LocError(Code.ITEM_NOT_FOUND, message, attr=attr)
-    return sku
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Goods that a LOC caller may name: what one piece costs by the list (yuan; 0: not known), and whether nothing of
+    it is packed."""
+
+    price: Decimal
+    is_virtual: bool
+
+
+def _listed(merchant: Merchant, codes: Iterable[str]) -> dict[str, _Listed]:
+    """The goods of these codes: what the codes of the channel stand for, where it matches SKUs, else the SKUs."""
+    codes = [code for code in codes if "\0" not in code]
+    skus = Sku.objects.visible_to(merchant).filter(code__in=codes, is_active=True)
+    listed = {sku.code: _Listed(sku.list_price, sku.storage_class == StorageClass.VIRTUAL) for sku in skus}
+    matching = list(merchant.channels.filter(code=CHANNEL, matches_skus=True).values_list("pk", flat=True))
+    for (_channel, code), parts in known.read(matching, codes).items() if matching else ():
+        is_priced = all(part.list_price for part in parts)
+        price = sum(part.list_price * part.units for part in parts) if is_priced else 0
+        listed[code] = _Listed(yuan(price), all(part.sku.is_virtual for part in parts))
+    return listed
+
+
+def _found(listed: Mapping[str, _Listed], code: str, attr: str) -> _Listed:
+    if code not in listed:
+        raise LocError(Code.ITEM_NOT_FOUND, _("There is no item %(code)s.") % {"code": code}, attr=attr)
+    return listed[code]
 
 
 def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
-    codes = [item.item_id for item in body.items if "\0" not in item.item_id]
-    skus = {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in=codes, is_active=True)}
+    listed = _listed(merchant, (item.item_id for item in body.items))
     lines, total = [], Decimal(0)
     for index, item in enumerate(body.items):
-        sku = skus.get(item.item_id)
-        if sku is None:
-            message = _("There is no item %(code)s.") % {"code": item.item_id}
-            raise LocError(Code.ITEM_NOT_FOUND, message, attr=f"items.{index}.item_id")
-        if not sku.list_price:
+        found = _found(listed, item.item_id, f"items.{index}.item_id")
+        if not found.price:
             message = _("Item %(code)s has no list price; give it one, or send the order by the REST API.")
-            raise LocError(Code.NO_PRICE, message % {"code": sku.code}, attr=f"items.{index}.item_id")
-        lines.append(LineBody(sku=sku.code, quantity=item.quantity, unit_price=sku.list_price))
-        total += sku.list_price * item.quantity
+            raise LocError(Code.NO_PRICE, message % {"code": item.item_id}, attr=f"items.{index}.item_id")
+        lines.append(LineBody(sku=item.item_id, quantity=item.quantity, unit_price=found.price))
+        total += found.price * item.quantity
     parsed = parse_address(body.delivery_address)
     phone = body.receiver_phone or parsed.phone
     name = body.receiver_name or parsed.name or body.user_id
@@ -291,9 +310,8 @@ def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
 
 def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
     one_of(body.order_status, _ORDER_STATUSES, "order_status")
-    sku = _sku(merchant, body.product_id, "product_id")
-    if sku.storage_class != StorageClass.VIRTUAL:
-        detail = _("%(code)s is no virtual item: send it with items and delivery_address.") % {"code": sku.code}
+    if not _found(_listed(merchant, [body.product_id]), body.product_id, "product_id").is_virtual:
+        detail = _("%(code)s is no virtual item: send it with items and delivery_address.") % {"code": body.product_id}
         raise WrongFields([FieldError("product_id", "not_virtual", detail)])
     price = body.product_price
     if not price.is_finite() or not 0 <= price < 10**8 or round(price, 2) != price:
@@ -305,6 +323,6 @@ def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
         ordered_at=moment(body.order_time, "order_time"),
         buyer=BuyerBody(body.user_id, body.user_id, ""),
         recipient=RecipientBody(body.user_id, "", "", ""),
-        lines=[LineBody(sku=sku.code, quantity=body.quantity, unit_price=price, name=body.product_name)],
+        lines=[LineBody(sku=body.product_id, quantity=body.quantity, unit_price=price, name=body.product_name)],
         payable_amount=price * body.quantity,
     )

@@ -256,7 +256,8 @@ class ConfirmReceiptView(LocView):
         summary="确认收货 · the buyer has it",
         description=(
             "已确认 completes what was delivered; it is refused with 40902 as long as anything is not delivered yet."
-            " 未确认 is noted for staff and completes nothing; it is refused with 40902 once the order is completed."
+            " 未确认 stops what was delivered from being completed by itself and calls a person; 已确认 afterwards lets"
+            " it go on. It is refused with 40902 once the order is completed."
         ),
         tags=["LOC"],
         request=request_of(

@@ -17,11 +17,13 @@ class Command(BaseCommand):
     Absolute figures say something about the machine; the ratios compare across machines.
     """
 
-    help = "Measure intake, pipeline, list, the API or the seam; prints ratios to limits measured in the same run."
+    help = "Measure one of these; prints ratios to limits measured in the same run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam"])
-        parser.add_argument("--orders", type=int, default=20_000, help="How many orders (list, seam: many).")
+        parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam", "reconcile"])
+        parser.add_argument(
+            "--orders", type=int, default=20_000, help="How many orders (list, seam: many), or rows of a bill."
+        )
         parser.add_argument("--data", type=Path, default=settings.BASE_DIR / "sample", help="A folder of data files.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
@@ -31,8 +33,8 @@ class Command(BaseCommand):
             raise CommandError(f"{data} has no orders*.jsonl.gz")
         if what == "list":
             figures = import_module("oms.benchmarks.listing").run(data, 1_000_000 if orders == 20_000 else orders)
-        elif what == "seam":
-            figures = import_module("oms.benchmarks.seam").run(data, 100_000 if orders == 20_000 else orders)
+        elif what in ("seam", "reconcile"):
+            figures = import_module(f"oms.benchmarks.{what}").run(data, 100_000 if orders == 20_000 else orders)
         else:
             figures = import_module(f"oms.benchmarks.{what}").run(data, orders)
         self._print(figures, as_json=json)

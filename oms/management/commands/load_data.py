@@ -12,6 +12,7 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.warehouses.defaults import connect_warehouses
 from orders.fulfilling.waking import wake_all
 from orders.reviewing.deciding import install_default_rules
+from payments.granting import limits
 from payments.providers.defaults import install_default_connections
 
 
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         install_default_carriers()
         connect_warehouses()
         install_default_connections()
+        limits.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")
             for problem in result.problems[:20]:

@@ -12,6 +12,7 @@ SKUS_WRITE = "skus.write"
 SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
+REFUNDS_REQUEST = "refunds.request"
 WEBHOOKS_MANAGE = "webhooks.manage"
 
 LABELS = {
@@ -25,6 +26,7 @@ LABELS = {
     SHIPMENTS_READ: _("read shipments and tracking"),
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
+    REFUNDS_REQUEST: _("ask for refunds and compensation"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
 }
 ALL = tuple(LABELS)

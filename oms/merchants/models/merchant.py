@@ -28,6 +28,13 @@ class Merchant(models.Model):
         _("settlement days"), default=0, help_text=_("Days after completion until the merchant is paid.")
     )
     commission_rate = models.DecimalField(_("commission rate"), max_digits=5, decimal_places=4, default=Decimal(0))
+    settlement_period = models.CharField(
+        _("settlement period"),
+        max_length=8,
+        choices=[("daily", _("Daily (T+1)")), ("weekly", _("Weekly")), ("monthly", _("Monthly"))],
+        default="monthly",
+        help_text=_("How often the merchant gets a statement."),
+    )
     opens_channels = models.BooleanField(
         _("opens channels"), default=True, help_text=_("An order from an unknown source opens a channel of that name.")
     )
@@ -72,6 +79,24 @@ class Channel(models.Model):
     code = models.CharField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=120)
     is_active = models.BooleanField(_("active"), default=True)
+    platform_may_bear = models.BooleanField(
+        _("the platform may bear"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Whether its orders may say that the platform bears promotions or changes of price. Not said: only in"
+            " channels of the self-operated merchant."
+        ),
+    )
+    matches_skus = models.BooleanField(
+        _("matches SKUs"),
+        db_default=False,
+        default=False,
+        help_text=_(
+            "Its codes of goods are looked up in the SKU matches first; an order with a code that nobody knows waits"
+            " until it is matched. Off: such an order is refused."
+        ),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -82,3 +107,8 @@ class Channel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def may_platform_bear(merchant: Merchant, said: bool | None) -> bool:
+    """Whether orders of a merchant's channel, of which `said` is set, may lay promotions on the platform."""
+    return merchant.kind == Merchant.Kind.SELF_OPERATED if said is None else said

@@ -1,9 +1,8 @@
 """The staff's pages of what merchants are told: endpoints with how they fare, and the log of deliveries."""
 
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,10 +14,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import action, display
 
 from oms.common import tickets
+from oms.common.desk.bulk import run_for_each
 from oms.common.desk.connections import shown_json
 from oms.common.desk.lists import KeysetAdmin, RowColumns, YesFilter
 from oms.common.desk.ticket_words import rows_of
-from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
 from oms.merchants.models import DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
@@ -34,17 +33,6 @@ class FailingFilter(YesFilter):
     title = gettext_lazy("failing")
     parameter_name = "failing"
     condition = staticmethod(_failing)
-
-
-def run_for_each(request: HttpRequest, rows: QuerySet[Any], work: Callable[[int], object], done: str) -> None:
-    """Do the work on each ticked row, by its id; a message says what became of it."""
-    for row in rows.order_by("pk"):
-        try:
-            work(row.pk)
-        except OmsError as refusal:
-            messages.error(request, f"{row}: {refusal}")
-        else:
-            messages.success(request, done % {"row": row})
 
 
 @admin.register(WebhookEndpoint)

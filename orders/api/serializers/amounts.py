@@ -52,6 +52,7 @@ class LineAmountsSerializer(serializers.Serializer):
     position = serializers.IntegerField()
     id = serializers.CharField(help_text="As the caller calls the line.")
     sku = serializers.CharField()
+    caller_code = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_price = money_field()
     line_discount = money_field()

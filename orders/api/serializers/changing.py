@@ -11,6 +11,16 @@ from orders.intake.terms import LONGEST_MEMO
 from orders.models.terms import Flag
 
 
+class _MetadataValue(serializers.CharField):
+    """A text; at intake too a number is none."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """See Field."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NoteSerializer(serializers.Serializer):
     """A note of the merchant on an order; staff read it, and staff's own notes stay theirs."""
 
@@ -64,10 +74,20 @@ class CancelSerializer(serializers.Serializer):
 
 
 @extend_schema_serializer(
-    examples=[OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True)]
+    examples=[
+        OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True),
+        OpenApiExample(
+            "One key set, one removed", {"metadata": {"campaign": "spring", "coupon": None}}, request_only=True
+        ),
+    ]
 )
 class MarksSerializer(serializers.Serializer):
     """The seller's marks on an order; what is left out stays."""
 
     seller_memo = TextField(max_length=LONGEST_MEMO, required=False, allow_blank=True)
     flag = serializers.ChoiceField(Flag.choices, required=False)
+    metadata = serializers.DictField(
+        child=_MetadataValue(allow_null=True, allow_blank=True, trim_whitespace=False),
+        required=False,
+        help_text="Keys to set, or, with null, to remove; the other keys stay. Bounded as of a new order, as a whole.",
+    )

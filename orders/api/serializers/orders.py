@@ -51,13 +51,25 @@ class LineSerializer(serializers.ModelSerializer):
     """One SKU of an order, with its share of every order-level amount."""
 
     id = serializers.CharField(source="external_id", help_text="As the caller calls the line.")
-    sku = serializers.CharField(source="sku.code")
+    sku = serializers.CharField(source="sku_code", help_text="Empty while nobody has matched the caller's code.")
+    caller_code = serializers.CharField(help_text="As the caller named the goods, where that is not the SKU's code.")
     merchant = serializers.CharField(source="sku.merchant.code")
 
     class Meta:
         model = OrderLine
         fields = [
-            *("position", "id", "sku", "merchant", "name", "quantity", "is_gift", "stated_value", "unit_price"),
+            *(
+                "position",
+                "id",
+                "sku",
+                "caller_code",
+                "merchant",
+                "name",
+                "quantity",
+                "is_gift",
+                "stated_value",
+                "unit_price",
+            ),
             *("line_discount", *SHARES),
         ]
 
@@ -238,7 +250,7 @@ class OrderSerializer(OrderSummarySerializer):
         """The query with all that is shown, in six statements."""
         lines = OrderLine.objects.select_related("sku__merchant").only(
             *("order_id", "position", "name", "quantity", "unit_price", "line_discount", *SHARES),
-            *("external_id", "is_gift", "stated_value", "sku__code", "sku__merchant__code"),
+            *("external_id", "is_gift", "stated_value", "caller_code", "sku__code", "sku__merchant__code"),
         )
         invoice = ("invoice_request__kind", "invoice_request__title_type", "invoice_request__sealed")
         return OrderSummarySerializer.prepared(orders, *invoice).prefetch_related(

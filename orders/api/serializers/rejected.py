@@ -1,8 +1,10 @@
 """Rows that were refused on their way in."""
 
+import logging
 from typing import Any
 
 import msgspec
+from cryptography.fernet import InvalidToken
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -11,13 +13,17 @@ from rest_framework.reverse import reverse
 from oms.common.door.api import ErrorSerializer
 from orders.models import RejectedOrder
 
+logger = logging.getLogger(__name__)
+
 
 class RejectedOrderSerializer(serializers.ModelSerializer):
     """A row that was refused, kept for correction."""
 
     url = serializers.SerializerMethodField()
     errors = ErrorSerializer(many=True)
-    body = serializers.SerializerMethodField(help_text="The row as it came: an object, or text where it is no JSON.")
+    body = serializers.SerializerMethodField(
+        help_text="The row as it came: an object, or text where it is no JSON; null where it cannot be read any more."
+    )
     order = serializers.CharField(source="order.number", default=None, allow_null=True)
 
     class Meta:
@@ -40,9 +46,14 @@ class RejectedOrderSerializer(serializers.ModelSerializer):
     def get_body(self, row: RejectedOrder) -> Any:
         """The row decoded."""
         try:
-            return msgspec.json.decode(row.body)
+            body = row.opened()
+        except InvalidToken:
+            logger.warning("no key opens refused row %d", row.pk)
+            return None
+        try:
+            return msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError):
-            return row.body
+            return body
 
 
 class ReplaySerializer(serializers.Serializer):

@@ -21,6 +21,7 @@ from oms.embedded import CHECKOUT, LOCAL_HOSTS, addresses, attach, postgres, val
 from oms.embedded.errors import EmbeddedError
 from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
+from oms.simulators import connecting, keys
 
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
 
@@ -37,11 +38,18 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--workers", type=int, default=2, help="processes for the web, and as many for tasks")
         parser.add_argument("--no-sample", action="store_true", help="leave an empty database empty")
+        parser.add_argument(
+            "--simulators-port",
+            type=int,
+            default=None,
+            help="of the pretended payment providers; 1000 above the site's unless given",
+        )
 
     def handle(self, *args, **options) -> None:
         """Run until a signal comes."""
         self.data_dir = Path(settings.DATA_DIR)
         self.host, self.port, self.workers = options["host"], options["port"], options["workers"]
+        self.simulators_port = options["simulators_port"] or self.port + 1000
         shown_host = "localhost" if self.host in EVERY_INTERFACE else self.host
         self.address = f"http://{f'[{shown_host}]' if ':' in shown_host else shown_host}:{self.port}"
         try:
@@ -68,6 +76,8 @@ class Command(BaseCommand):
             say("oms", "preparing the database, translations and static files; the first time takes a while")
             call_command("prepare", verbosity=0)
             supervisor.stop_if_asked()
+            os.environ.setdefault("OMS_PUBLIC_URL", self.address)
+            self.simulators = connect_simulators(self.data_dir, self.simulators_port, with_sample=with_sample)
             if with_sample:
                 load_sample(self.data_dir)
             supervisor.stop_if_asked()
@@ -113,7 +123,9 @@ class Command(BaseCommand):
         bind = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         web = [sys.executable, "-m", "gunicorn", "oms.wsgi:application", "--bind", bind, "--worker-class", "gthread"]
         web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
+        simulate = [sys.executable, "manage.py", "simulate", "--port", str(self.simulators_port)]
         return [
+            *([Child("providers", simulate)] if self.simulators else []),
             Child("worker", [*celery, "worker", "--concurrency", str(self.workers), "--loglevel", level]),
             Child("calls", [*celery, *CALLS, "--loglevel", level]),
             Child("webhooks", [sys.executable, "manage.py", "send_webhooks"]),
@@ -138,6 +150,8 @@ class Command(BaseCommand):
         if password_file.exists():
             say("oms", f"Password:           see {password_file}")
         say("oms", f"API documentation:  {self.address}/api/docs/")
+        if self.simulators:
+            say("oms", f"Payment providers:  {self.simulators}/  (pretended; pay there by hand)")
         speed = os.environ.get("OMS_TIME_SPEED", "1")
         if float(speed) != 1:
             say("oms", f"Deliberate waits pass {speed} times faster than in real life (OMS_TIME_SPEED=1: real).")
@@ -169,14 +183,14 @@ def only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def check_port(host: str, port: int) -> None:
-    """Refuse a port that cannot be used, before anything is started."""
+def check_port(host: str, port: int, *, argument: str = "PORT=") -> None:
+    """Refuse a port that cannot be used, before anything is started there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
         raise EmbeddedError(
-            f"Port {port} of {host} cannot be used: {error}. Choose another: make run PORT={port + 1}"
+            f"Port {port} of {host} cannot be used: {error}. Choose another: make run {argument}{port + 1}"
         ) from error
 
 
@@ -196,6 +210,17 @@ def is_listening(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def connect_simulators(data_dir: Path, port: int, *, with_sample: bool) -> str:
+    """Connect the site of a sample with pretended payment providers, or one that was connected before. Returns their
+    address; empty where the site pays in another way."""
+    if not connecting.are_connected() and not (with_sample and connecting.may_be_connected()):
+        return ""
+    check_port("127.0.0.1", port, argument="ARGS=--simulators-port=")
+    address = f"http://127.0.0.1:{port}"
+    connecting.connect(keys.kept(connecting.keys_path(data_dir)), address)
+    return address
 
 
 def load_sample(data_dir: Path) -> None:

@@ -1,0 +1,29 @@
+"""Which parcels carriers have, for apps that know only waybills or sub-orders."""
+
+from collections.abc import Collection, Sequence
+
+from django.db import connection
+
+from logistics.models import Direction
+from oms.common.copying import array, text_array
+from orders.parcels import Parcel
+
+
+def find(*, waybills: Collection[str], sub_order_ids: Collection[int]) -> Sequence[Parcel]:
+    """See `orders.parcels.Find`."""
+    if not waybills and not sub_order_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT h.waybill_number, h.sub_order_id, coalesce(h.connection_id, c.connection_id)
+            FROM (
+                SELECT id FROM logistics_shipment WHERE waybill_number = ANY(%s::text[])
+                UNION SELECT id FROM logistics_shipment WHERE sub_order_id = ANY(%s::bigint[])
+            ) AS found
+            JOIN logistics_shipment h USING (id) LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
+            WHERE h.waybill_number IS NOT NULL AND h.direction = '{Direction.OUT}' ORDER BY h.id
+            """,
+            [text_array(waybills), array(sub_order_ids)],
+        )
+        return [Parcel(*row) for row in cursor.fetchall()]

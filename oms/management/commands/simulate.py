@@ -1,0 +1,65 @@
+"""`manage.py simulate`: Alipay and WeChat Pay, pretended, on a port of this machine."""
+
+import logging
+from argparse import ArgumentParser
+from pathlib import Path
+from threading import Event, Thread
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from oms.simulators import alipay, keys, notifying, wechat, wsgi
+from oms.simulators.alipay import AlipayPeer
+from oms.simulators.books import Book
+from oms.simulators.connecting import keys_path
+from oms.simulators.notifying import Habits, Teller
+from oms.simulators.wechat import WechatPeer
+from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
+
+
+class Command(BaseCommand):
+    """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
+
+    help = "Run pretended payment providers; their page shows all trades. `manage.py up` starts them by itself."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=9000)
+
+    def handle(self, *, host: str, port: int, **_: object) -> None:
+        """Serve until a signal comes."""
+        address = f"http://{host}:{port}"
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a notification is for nobody
+        folder = keys_path(Path(settings.DATA_DIR)).parent
+        known = keys.kept(keys_path(Path(settings.DATA_DIR)))
+        at_alipay = AlipayPeer(known.alipay, f"{address}/alipay", Book(folder / "alipay.sqlite3"))
+        at_wechat = WechatPeer(known.wechat, f"{address}/wechat", Book(folder / "wechat.sqlite3"))
+        try:
+            server = wsgi.server(host, port)
+        except OSError as error:
+            raise CommandError(f"Port {port} of {host} cannot be used: {error}") from error
+        stop = Event()
+        lives = [_live(at_alipay, alipay.PAUSES, stop), _live(at_wechat, wechat.PAUSES, stop)]
+        server.set_app(wsgi.application({"alipay": at_alipay, "wechat": at_wechat}))
+        self.stdout.write(f"Pretended payment providers: {address}/")
+        try:
+            server.serve_forever()
+        except (KeyboardInterrupt, SystemExit):
+            pass
+        finally:
+            stop.set()
+            server.server_close()
+            for life in lives:
+                life.join()
+
+
+def _live(peer: Teller, pauses: tuple[int, ...], stop: Event) -> Thread:
+    """A thread that is the peer's buyers, bank and messenger. What was not heard is told again in real time: the site
+    may be starting."""
+    speed = settings.TIME_SPEED
+    habits = Habits(PAYS_AFTER_SECONDS / speed, REFUNDS_AFTER_SECONDS / speed, pauses)
+    thread = Thread(target=notifying.live, args=(peer, habits, stop), daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,62 @@
+"""Connecting an installation with the pretended providers that run beside it."""
+
+from pathlib import Path
+
+from oms.common.models import Connection, SystemKind
+from oms.simulators.keys import Keys
+
+ALIPAY, WECHAT = "alipay-sim", "wechat-sim"
+
+
+def keys_path(data_dir: Path) -> Path:
+    """The file that keeps both sides' keys."""
+    return data_dir / "simulators" / "keys.json"
+
+
+def are_connected() -> bool:
+    """Whether this installation pays through the pretended providers."""
+    return Connection.objects.filter(code__in=[ALIPAY, WECHAT], kind=SystemKind.PAYMENT).exists()
+
+
+def may_be_connected() -> bool:
+    """Whether they may be: a place that has another way to pay is left alone."""
+    return not Connection.objects.filter(kind=SystemKind.PAYMENT).exists()
+
+
+def connect(keys: Keys, address: str) -> None:
+    """Make the connections, or tell them where the peers are now. Orders are paid through both in turn."""
+    alipay, wechat = keys.alipay, keys.wechat
+    _connect(
+        ALIPAY,
+        "alipay",
+        f"{address}/alipay/gateway.do",
+        {
+            "app_id": alipay.app_id,
+            "seller_id": alipay.seller_id,
+            "app_private_key": alipay.app.private,
+            "alipay_public_key": alipay.alipay.public,
+        },
+    )
+    _connect(
+        WECHAT,
+        "wechat",
+        f"{address}/wechat",
+        {
+            "mchid": wechat.mchid,
+            "appid": wechat.appid,
+            "merchant_private_key": wechat.merchant.private,
+            "merchant_serial": wechat.merchant_serial,
+            "api_v3_key": wechat.api_v3_key,
+            "platform_public_key": wechat.platform.public,
+            "platform_public_key_id": wechat.public_key_id,
+        },
+    )
+
+
+def _connect(code: str, protocol: str, base_url: str, secrets: dict[str, str]) -> None:
+    link = Connection.objects.filter(code=code).first()
+    if link is None:
+        link = Connection(code=code, kind=SystemKind.PAYMENT, protocol=protocol, options={"in_turn": True})
+    if link.base_url != base_url or link.secrets() != secrets:
+        link.base_url = base_url
+        link.set_secrets(secrets).save()

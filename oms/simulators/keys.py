@@ -1,0 +1,108 @@
+"""The keys of the pretended providers and of the merchant that is registered with them: made once, and kept in a file.
+
+A real provider never has the merchant's private key; here both sides are made in one place.
+"""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from oms.common import signatures
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A private and a public key, each as base64 in one line."""
+
+    private: str
+    public: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlipayKeys:
+    """What the merchant and Alipay's peer know of each other."""
+
+    app_id: str
+    seller_id: str
+    app: Pair
+    alipay: Pair
+
+
+@dataclass(frozen=True, slots=True)
+class WechatKeys:
+    """What the merchant and WeChat Pay's peer know of each other."""
+
+    mchid: str
+    appid: str
+    merchant: Pair
+    merchant_serial: str
+    api_v3_key: str
+    platform: Pair
+    public_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All of them."""
+
+    alipay: AlipayKeys
+    wechat: WechatKeys
+
+
+def make() -> Keys:
+    """New keys. Takes a moment."""
+    serial = secrets.token_hex(20).upper()
+    return Keys(
+        AlipayKeys("2026000000000001", "2088000000000001", _pair(), _pair()),
+        WechatKeys(
+            *("1900000001", "wx0000000000000001", _pair(), serial, secrets.token_hex(16), _pair()),
+            "PUB_KEY_ID_0100000000",
+        ),
+    )
+
+
+def kept(path: Path) -> Keys:
+    """The keys of the file, made now where there is none; only its owner may read it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(make()), file)
+    found = json.loads(path.read_text())
+    alipay, wechat = found["alipay"], found["wechat"]
+    return Keys(
+        AlipayKeys(**{**alipay, "app": Pair(**alipay["app"]), "alipay": Pair(**alipay["alipay"])}),
+        WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
+    )
+
+
+def pem(kind: str, key: str) -> str:
+    """The key as PEM: `kind` is PRIVATE or PUBLIC."""
+    lines = "\n".join(key[start : start + 64] for start in range(0, len(key), 64))
+    return f"-----BEGIN {kind} KEY-----\n{lines}\n-----END {kind} KEY-----\n"
+
+
+def certificate(pair: Pair) -> x509.Certificate:
+    """A certificate of the pair's public key, signed by itself, in force now."""
+    private = signatures.private_key(pair.private)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Simulated Platform")])
+    today = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+    in_force = builder.not_valid_before(today - timedelta(days=1)).not_valid_after(today + timedelta(days=3650))
+    return in_force.sign(private, SHA256())
+
+
+def _pair() -> Pair:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Pair(base64.b64encode(private).decode(), base64.b64encode(public).decode())

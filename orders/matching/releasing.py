@@ -1,0 +1,423 @@
+"""The match stage: orders whose codes are all matched get their SKUs and go on.
+
+Whom a match may let go on is found by the code's mark (`SkuMatch.wakes_since`), which stays until every order that
+waits for the code had a chance with what was said last. What is replaced is what intake would have stored: a line for
+each part of what its code stands for, with exactly the line's money, checked as intake checks it.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+
+from inventory.models import UNKNOWN_GOODS
+from oms.common.copying import Rows, array, next_ids, records, write_tables
+from oms.common.money import fen_text
+from oms.common.work.claiming import Stage
+from orders import actors, isolating, kinds
+from orders.intake.apportionment import Shares
+from orders.intake.checking import CheckedLine, takes_cod, unsold
+from orders.intake.goods import CodTerms, KnownSku, lying_with_us
+from orders.intake.sharing import CannotBear, PromotionShare
+from orders.matching import known
+from orders.matching.known import Known, Parts, Unfit
+from orders.matching.parting import part_line
+from orders.models import Hold, PaymentMethod
+from orders.models.hold import MatchProblem
+from orders.models.shares import SHARES
+from orders.reviewing import words
+
+NAME = "match"
+_DUE = """
+    FROM orders_skumatch m JOIN orders_matchwait w ON w.match_id = m.id
+    WHERE m.wakes_since IS NOT NULL AND w.tried_revision IS DISTINCT FROM m.revision
+    ORDER BY m.wakes_since, w.id
+"""
+_UNKNOWN = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
+# A line's money in fen, as `Shares` has it.
+_FEN = ", ".join(f"(l.{column} * 100)::bigint" for column in SHARES[:-1])
+
+
+def run(limit: int) -> int:
+    """Look at up to `limit` waits for codes that were matched; returns how many."""
+    with connection.cursor() as cursor:
+        # The order is locked before what belongs to it, so this only reads.
+        cursor.execute(f"SELECT w.id, w.order_id {_DUE} LIMIT %s", [limit])
+        found = cursor.fetchall()
+    done = isolating.work_on(NAME, found, _work)
+    if len(found) < limit:
+        _take_marks_off()
+    return done
+
+
+def backlog() -> str:
+    """Waits for codes that were matched."""
+    return f"SELECT m.wakes_since AS due, {isolating.needs_person('w.order_id')} AS needs_person {_DUE}"
+
+
+def _take_marks_off() -> None:
+    """From codes for which nobody waits who had no chance yet. Who is only just storing an order with the code holds
+    its row, and marks it again where need be (`waiting.begin`)."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM orders_skumatch WHERE wakes_since IS NOT NULL FOR UPDATE SKIP LOCKED")
+        marked = [key for (key,) in cursor.fetchall()]
+        if marked:
+            cursor.execute(
+                """
+                UPDATE orders_skumatch m SET wakes_since = NULL WHERE m.id = ANY(%s::bigint[]) AND NOT EXISTS (
+                    SELECT FROM orders_matchwait w
+                    WHERE w.match_id = m.id AND w.tried_revision IS DISTINCT FROM m.revision)
+                """,
+                [array(marked)],
+            )
+
+
+@dataclass(slots=True)
+class _Line:
+    """A stored line whose code is matched now."""
+
+    id: int
+    position: int
+    checked: CheckedLine
+    shares: Shares
+    promotions: list[tuple[int, PromotionShare]] = field(default_factory=list)  # with the promotion's id
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A locked order that waits, with what stands in it. `unmatched` are its codes that nobody has matched."""
+
+    id: int
+    channel_id: int = 0
+    payment_method: str = ""
+    adjustment_bearer: str = ""
+    line_count: int = 0
+    units_to_cancel: dict[str, int] = field(default_factory=dict)  # by position
+    codes: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    waits: dict[int, int] = field(default_factory=dict)  # by id, with the revision of what was said
+    lines: list[_Line] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What is to be written, row by row."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    new_lines: list[dict[str, Any]] = field(default_factory=list)
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    promotions: list[dict[str, Any]] = field(default_factory=list)
+    replaced_promotions: list[int] = field(default_factory=list)  # by the line's id
+    events: list[dict[str, Any]] = field(default_factory=list)
+    unfit: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _work(wait_ids: list[int], order_ids: list[int]) -> int:
+    """Let those of the locked orders go on that can; as many statements for many orders as for one."""
+    waiting = _read_waits(order_ids)
+    ready = [order for order in waiting.values() if not order.unmatched]
+    if ready:
+        _read_lines({order.id: order for order in ready})
+        goods = known.read((order.channel_id for order in ready), (code for order in ready for code in order.codes))
+        _match(ready, goods, _with_us(ready, goods))
+    tried = [order for order in waiting.values() if order.unmatched]
+    _note_tried(tried)
+    return len(wait_ids)
+
+
+def _read_waits(order_ids: Sequence[int]) -> dict[int, _Waiting]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT w.order_id, w.id, m.code, m.revision, m.matched_at IS NOT NULL
+            FROM orders_matchwait w JOIN orders_skumatch m ON m.id = w.match_id
+            WHERE w.order_id = ANY(%s::bigint[]) ORDER BY w.id
+            """,
+            [array(order_ids)],
+        )
+        waiting: dict[int, _Waiting] = {}
+        for order_id, wait_id, code, revision, is_matched in cursor.fetchall():
+            order = waiting.setdefault(order_id, _Waiting(order_id))
+            order.waits[wait_id] = revision
+            order.codes.append(code)
+            if not is_matched:
+                order.unmatched.append(code)
+        return waiting
+
+
+def _read_lines(orders: dict[int, _Waiting]) -> None:
+    """Read the lines that wait, and their shares of promotions, into their orders."""
+    lines: dict[int, _Line] = {}
+    unknown = KnownSku(0, UNKNOWN_GOODS, "", "", False, CodTerms.YES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT o.id, o.channel_id, o.payment_method, o.adjustment_bearer, o.line_count, o.units_to_cancel,
+                l.id, l.position, l.name, l.quantity, (l.unit_price * 100)::bigint, (l.line_discount * 100)::bigint,
+                l.external_id, l.is_gift, (l.stated_value * 100)::bigint, l.caller_code, {_FEN}
+            FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
+            WHERE o.id = ANY(%s::bigint[]) AND l.sku_id IN ({_UNKNOWN}) ORDER BY l.id
+            """,
+            [array(orders)],
+        )
+        for row in cursor.fetchall():
+            order = orders[row[0]]
+            order.channel_id, order.payment_method, order.adjustment_bearer, order.line_count = row[1:5]
+            order.units_to_cancel = json.loads(row[5] or "{}")
+            key, position, name, quantity, price, discount, external_id, is_gift, stated, code = row[6:16]
+            shares = Shares(*row[16:])
+            checked = CheckedLine(
+                *(unknown, name, quantity, price, discount, shares.goods),
+                external_id=external_id,
+                is_gift=is_gift,
+                stated_value=stated,
+                caller_code=code,
+            )
+            lines[key] = _Line(key, position, checked, shares)
+            order.lines.append(lines[key])
+        cursor.execute(
+            """
+            SELECT line_id, promotion_id, (amount * 100)::bigint, (platform_amount * 100)::bigint
+            FROM orders_promotionshare WHERE line_id = ANY(%s::bigint[]) ORDER BY promotion_id
+            """,
+            [array(lines)],
+        )
+        for line_id, promotion_id, amount, platform in cursor.fetchall():
+            own = lines[line_id].promotions
+            own.append((promotion_id, PromotionShare(len(own), 0, amount, platform)))
+
+
+def _with_us(orders: Iterable[_Waiting], goods: Known) -> frozenset[int]:
+    """SKUs that lie in our warehouses; asked only where it decides whether an order may be paid on delivery."""
+    asked = {
+        part.sku.id
+        for order in orders
+        if order.payment_method == PaymentMethod.COD
+        for code in order.codes
+        for part in goods.get((order.channel_id, code), ())
+        if part.sku.cod == CodTerms.IN_OUR_WAREHOUSES
+    }
+    return lying_with_us(asked) if asked else frozenset()
+
+
+def _match(orders: Sequence[_Waiting], goods: Known, with_us: frozenset[int]) -> None:
+    rows = _Rows()
+    done, tried = [], []
+    for order in orders:
+        parts = {code: goods.get((order.channel_id, code), ()) for code in order.codes}
+        unfit = [found for code in order.codes if (found := _unfit(order, code, parts[code], with_us))]
+        replaced = None
+        if all(parts.values()) and not unfit:
+            replaced, unfit = _replace(order, parts)
+        if replaced is None:
+            tried.append(order)
+            codes = [code for code in order.codes if not parts[code]]
+            details = {"codes": codes, "unfit": [one.as_list() for one in unfit]}
+            rows.unfit.append({"order_id": order.id, "details": details})
+        else:
+            done.append(order)
+            _lay_out(order, parts, replaced, rows)
+    _write(rows, [order.id for order in done])
+    _note_tried(tried)
+
+
+def _unfit(order: _Waiting, code: str, parts: Parts, with_us: frozenset[int]) -> Unfit | None:
+    """Why what the code stands for does not serve the order; as intake checks it."""
+    if not_sold := unsold(code, parts):
+        return not_sold
+    if order.payment_method == PaymentMethod.COD:
+        for part in parts:
+            if not takes_cod(part.sku, with_us.__contains__):
+                return Unfit(code, MatchProblem.NOT_FOR_COD, part.sku.code)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parted:
+    """What a line becomes: its new lines with their shares, and the shares of promotions with the promotion's id."""
+
+    old: _Line
+    lines: list[CheckedLine]
+    shares: list[Shares]
+    promotions: list[tuple[int, PromotionShare]]
+
+
+def _replace(order: _Waiting, parts: dict[str, Parts]) -> tuple[list[_Parted] | None, list[Unfit]]:
+    """What each line becomes; None, and why, where the floor prices of the SKUs forbid it."""
+    parted, unfit = [], []
+    for line in order.lines:
+        of_line = parts[line.checked.caller_code]
+        promoted = [share for _promotion, share in line.promotions]
+        try:
+            lines, sharing = part_line(
+                _as_matched(line.checked, of_line), line.shares, promoted, adjustment_bearer=order.adjustment_bearer
+            )
+        except CannotBear:
+            skus = ", ".join(part.sku.code for part in of_line if part.sku.floor_price)
+            unfit.append(Unfit(line.checked.caller_code, MatchProblem.BELOW_FLOOR, skus))
+            continue
+        promotions = [(line.promotions[share.promotion][0], share) for share in sharing.promotions]
+        parted.append(_Parted(line, lines, sharing.lines, promotions))
+    return (None, unfit) if unfit else (parted, [])
+
+
+def _as_matched(line: CheckedLine, parts: Parts) -> CheckedLine:
+    """The line with what its code stands for. One that the caller gave no name, and was called by its code, is called
+    as its SKU."""
+    sku = parts[0].sku
+    return CheckedLine(
+        *(sku, sku.name if line.name == line.caller_code else line.name, line.quantity),
+        *(line.unit_price, line.line_discount, line.goods_amount),
+        external_id=line.external_id,
+        is_gift=line.is_gift,
+        stated_value=line.stated_value,
+        caller_code="" if len(parts) == 1 and line.caller_code == sku.code else line.caller_code,
+        parts=parts,
+    )
+
+
+def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parted], rows: _Rows) -> None:
+    """Add the order's rows. Further parts stand after all lines; units that are to be cancelled are cancelled of every
+    part."""
+    position, added_units = order.line_count, 0
+    to_cancel = dict(order.units_to_cancel)
+    for parted in replaced:
+        pieces = to_cancel.pop(str(parted.old.position), 0)
+        added_units -= parted.old.checked.quantity
+        for place, (line, shares) in enumerate(zip(parted.lines, parted.shares, strict=True)):
+            position += place > 0
+            row = {"order_id": order.id, "position": position if place else parted.old.position}
+            row |= _columns(line, shares) | {"place": (parted.old.id, place)}
+            (rows.new_lines if place else rows.lines).append(row)
+            added_units += line.quantity
+            if pieces:
+                to_cancel[str(row["position"])] = pieces * line.quantity // parted.old.checked.quantity
+        if parted.promotions:
+            rows.replaced_promotions.append(parted.old.id)
+            rows.promotions += [
+                {
+                    "promotion_id": promotion_id,
+                    "place": (parted.old.id, share.line),
+                    "amount": fen_text(share.amount),
+                    "platform_amount": fen_text(share.platform_amount),
+                }
+                for promotion_id, share in parted.promotions
+            ]
+    rows.orders.append(
+        {
+            "id": order.id,
+            "line_count": position - order.line_count,
+            "total_quantity": added_units,
+            "units_to_cancel": to_cancel or None,
+        }
+    )
+    actor = actors.job(NAME)
+    told = [[code, [[part.sku.code, part.units] for part in of_code]] for code, of_code in parts.items()]
+    rows.events.append(
+        {
+            "order_id": order.id,
+            "kind": kinds.MATCHED.code,
+            "actor_kind": actor.kind.value,
+            "actor": actor.name,
+            "data": {"matches": told},
+        }
+    )
+
+
+def _columns(line: CheckedLine, shares: Shares) -> dict[str, Any]:
+    return {
+        "sku_id": line.sku.id,
+        "name": line.name,
+        "quantity": line.quantity,
+        "unit_price": fen_text(line.unit_price),
+        "line_discount": fen_text(line.line_discount),
+        "external_id": line.external_id,
+        "is_gift": line.is_gift,
+        "stated_value": fen_text(line.stated_value),
+        "caller_code": line.caller_code,
+        **dict(zip(SHARES, map(fen_text, (*shares, shares.payable)), strict=True)),
+    }
+
+
+_REPLACED = ("sku_id", "name", "quantity", "unit_price", "line_discount", "stated_value", "caller_code", *SHARES)
+
+
+def _write(rows: _Rows, done: Sequence[int]) -> None:
+    """Write what was laid out; the orders that are `done` are not held for this any more."""
+    ids = {row["place"]: row["place"][0] for row in rows.lines}
+    if rows.new_lines:
+        for row, key in zip(rows.new_lines, next_ids("orders_orderline", len(rows.new_lines)), strict=True):
+            row["id"] = ids[row["place"]] = key
+    for row in rows.lines:
+        row["id"] = ids[row["place"]]
+    for row in rows.promotions:
+        row["line_id"] = ids[row.pop("place")]
+    for row in (*rows.lines, *rows.new_lines):
+        del row["place"]
+    with connection.cursor() as cursor:
+        if rows.unfit:
+            cursor.execute(
+                f"""
+                UPDATE orders_hold h SET details = p.details
+                FROM json_populate_recordset(NULL::orders_hold, %s::json) AS p
+                WHERE h.order_id = p.order_id AND h.kind = '{Hold.Kind.UNMATCHED}' AND h.released_at IS NULL
+                """,
+                [records(rows.unfit)],
+            )
+        if not done:
+            return
+        if rows.replaced_promotions:
+            cursor.execute(
+                "DELETE FROM orders_promotionshare WHERE line_id = ANY(%s::bigint[])",
+                [array(rows.replaced_promotions)],
+            )
+        cursor.execute(
+            f"""
+            UPDATE orders_orderline l SET {", ".join(f"{column} = p.{column}" for column in _REPLACED)}
+            FROM json_populate_recordset(NULL::orders_orderline, %s::json) AS p WHERE l.id = p.id
+            """,
+            [records(rows.lines)],
+        )
+        cursor.execute(
+            """
+            -- What the rules looked at is different now: the review begins anew.
+            UPDATE orders_order o SET line_count = o.line_count + p.line_count, open_holds = o.open_holds - 1,
+                total_quantity = o.total_quantity + p.total_quantity, units_to_cancel = p.units_to_cancel,
+                reviewed_at = NULL
+            FROM json_populate_recordset(NULL::orders_order, %s::json) AS p WHERE o.id = p.id
+            """,
+            [records(rows.orders)],
+        )
+        cursor.execute(
+            f"""
+            UPDATE orders_hold SET released_at = now(), released_by = '{NAME}', release_note = '{words.GOODS_MATCHED}'
+            WHERE order_id = ANY(%s::bigint[]) AND kind = '{Hold.Kind.UNMATCHED}' AND released_at IS NULL
+            """,
+            [array(done)],
+        )
+        cursor.execute("DELETE FROM orders_matchwait WHERE order_id = ANY(%s::bigint[])", [array(done)])
+    write_tables(
+        Rows("orders_orderline", rows.new_lines),
+        Rows("orders_promotionshare", rows.promotions),
+        Rows("orders_orderevent", rows.events),
+    )
+
+
+def _note_tried(orders: Sequence[_Waiting]) -> None:
+    """These had their chance with what is said now."""
+    tried = [{"id": wait, "tried_revision": revision} for order in orders for wait, revision in order.waits.items()]
+    if not tried:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE orders_matchwait w SET tried_revision = p.tried_revision
+            FROM json_populate_recordset(NULL::orders_matchwait, %s::json) AS p WHERE w.id = p.id
+            """,
+            [records(tried)],
+        )
+
+
+STAGE = Stage(NAME, run, wakes=("review",), backlog=backlog)

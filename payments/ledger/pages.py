@@ -1,0 +1,117 @@
+"""Finance's pages of the ledger: accounts with balances, entries with debit and credit, the trial balance of a day."""
+
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.decorators import display
+
+from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.files.tables import writer
+from oms.common.templatetags.staff import yuan
+from payments.ledger.balances import VOUCHER_HEADERS, balances_of, trial_balance, vouchers
+from payments.models import Account, LedgerEntry
+
+
+@admin.register(Account)
+class AccountAdmin(KeysetAdmin):
+    """The chart of accounts, with what each has."""
+
+    keyset = ("code",)
+    may_change = True
+    search_fields = ("code",)
+    list_display = ("code", "name", "english_name", "side", "balance")
+    readonly_fields = ("code", "side")
+    fields = ("code", "name", "english_name", "side")
+
+    def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
+        """All balances in one statement."""
+        found = balances_of([row.code for row in rows])
+        for row in rows:
+            row.balance_amount = found.get(row.code)
+
+    @display(description=gettext_lazy("balance"))
+    def balance(self, account: Account) -> str:
+        """On the account's normal side, in yuan."""
+        return yuan(account.balance_amount) or "0.00"  # type: ignore[attr-defined]
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(RowColumns, KeysetAdmin):
+    """Entries, with debit and credit; never changed by anybody."""
+
+    search_fields = ("order__number", "key", "subject")
+    search_help_text = gettext_lazy("Order number, key or subject")
+    list_display = ("occurred_at", "kind", "order_link", "subject", "sides", "reason", "actor")
+    list_select_related = ("order",)
+    list_filter = (("kind", ChoicesDropdownFilter), ("occurred_at", RangeDateFilter))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With their lines."""
+        return super().get_queryset(request).prefetch_related("lines__account")
+
+    @display(description=gettext_lazy("debit / credit"))
+    def sides(self, entry: LedgerEntry) -> SafeString:
+        """Each line: the account, and its amount in debit or credit."""
+        return format_html_join(
+            "",
+            '<div class="oms-nowrap">{} {} {}</div>',
+            (
+                (
+                    _("Dr") if line.debit_fen else _("Cr"),
+                    line.account,
+                    f"{(line.debit_fen or line.credit_fen) / 100:,.2f}",
+                )
+                for line in entry.lines.all()
+            ),
+        )
+
+    def get_urls(self) -> list[Any]:
+        """The trial balance, and the export of vouchers for a finance system."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("trial-balance/", wrap(self.trial_balance_view), name="payments_trial_balance"),
+            *super().get_urls(),
+        ]
+
+    def trial_balance_view(self, request: HttpRequest) -> HttpResponse:
+        """What each account had before the day, moved on it, and has after it; as CSV the day's vouchers."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            day = datetime.strptime(request.GET.get("day", ""), "%Y-%m-%d").date()  # noqa: DTZ007 - a day, no moment
+        except ValueError:
+            day = timezone.localdate()
+        if request.GET.get("form") == "csv":
+            answer = HttpResponse(content_type="text/csv; charset=utf-8")
+            answer["Content-Disposition"] = f'attachment; filename="vouchers-{day}.csv"'
+            file = BytesIO()
+            table = writer("csv", file, [str(header) for header in VOUCHER_HEADERS])
+            for row in vouchers(day):
+                table.write(row)
+            table.close()
+            answer.write(file.getvalue())
+            return answer
+        rows = trial_balance(day)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext_lazy("Trial balance"),
+            "day": day,
+            "before": day - timedelta(days=1),
+            "after": day + timedelta(days=1),
+            "rows": rows,
+            "debit": sum(row.debit for row in rows),
+            "credit": sum(row.credit for row in rows),
+        }
+        return TemplateResponse(request, "admin/payments/trial_balance.html", context)

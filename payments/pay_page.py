@@ -1,0 +1,67 @@
+"""The public page on which a buyer pays an order: by a signed link, without anything personal."""
+
+from typing import Any
+
+import segno
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from oms.common.errors import OmsError
+from orders.models import Order, OrderState
+from payments.models import PaymentState
+from payments.taking import links, switching
+
+# While something is to be waited for, the page is loaded again so often.
+REFRESH_SECONDS = 4
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def pay_view(request: HttpRequest, token: str) -> HttpResponse:
+    """The page; by POST another way of paying is chosen."""
+    order = links.order_of(token)
+    if order is None:
+        raise Http404
+    refusal = ""
+    if request.method == "POST":
+        try:
+            switching.pay_over(order.pk, _number(request.POST.get("over", "")))
+        except OmsError as error:
+            refusal = str(error)
+        else:
+            return redirect("pay", token)
+    response = render(request, "payments/pay.html", {**_shown(order), "refusal": refusal})
+    if order.state == OrderState.AWAITING_PAYMENT:
+        response.headers["Refresh"] = str(REFRESH_SECONDS)
+    return response
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _shown(order: Order) -> dict[str, Any]:
+    is_waiting = order.state == OrderState.AWAITING_PAYMENT
+    payment = switching.current(order) if is_waiting else None
+    code = payment.pay_code if payment and payment.state == PaymentState.PENDING else ""
+    others = [link for link in switching.choices() if not payment or link.pk != payment.connection_id]
+    return {
+        "order": order,
+        "due": order.payable_amount - order.paid_amount,
+        "is_waiting": is_waiting,
+        "is_cancelled": order.state == OrderState.CANCELLED,
+        "payment": payment,
+        "code": qr_code(code) if code else "",
+        # What an app reads may be a link that a phone opens itself.
+        "address": code if code.startswith(("https://", "http://")) else "",
+        "others": others if is_waiting and payment else [],
+    }
+
+
+def qr_code(text: str) -> SafeString:
+    """The text as a QR code, drawn within the page."""
+    # What segno draws holds shapes only: the text is no part of it.
+    return SafeString(segno.make(text, error="m").svg_inline(scale=6, border=2))

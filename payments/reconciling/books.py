@@ -1,0 +1,184 @@
+"""What our own books have of payments and refunds, for comparing. Each function is one statement; amounts in fen."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from oms.common.copying import array, text_array
+from oms.common.money import to_fen
+from payments.models import Means, Outcome, Payment, PaymentState, RefundState
+from payments.owing import owed
+
+# A row that stands for a payment or refund: others only name it.
+_STANDS_FOR = f"m.row_id IS NOT NULL AND m.outcome NOT IN ('{Outcome.DUPLICATE_ROW}', '{Outcome.MALFORMED_ROW}')"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A payment or refund of ours: `asked_fen` is what was asked for, `moved_fen` what our books say has moved, signed
+    as bills are (a refund's is negative)."""
+
+    id: int
+    number: str
+    transaction_number: str
+    order_id: int
+    asked_fen: int
+    moved_fen: int
+    at: datetime | None
+    is_over: bool
+
+    @property
+    def is_refund(self) -> bool:
+        """Whether it is money that went back."""
+        return self.asked_fen < 0
+
+
+_PAYMENT = f"""SELECT p.id, p.number, p.transaction_number, p.order_id, p.amount, p.captured_amount,
+    coalesce(p.captured_at, p.created_at), p.state = '{PaymentState.CAPTURED}' FROM payments_payment p"""
+_REFUND = f"""SELECT r.id, r.number, r.transaction_number, r.order_id, -r.amount, -r.refunded_amount,
+    coalesce(r.succeeded_at, r.created_at), r.state = '{RefundState.SUCCEEDED}' FROM payments_refund r"""
+
+
+def _held(sql: str, values: Sequence[Any]) -> list[Held]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [
+            Held(key, number, transaction, order_id, to_fen(asked), to_fen(moved), at, is_over)
+            for key, number, transaction, order_id, asked, moved, at, is_over in cursor.fetchall()
+        ]
+
+
+def payments_by_number(connection_id: int, numbers: Collection[str]) -> dict[str, Held]:
+    """Payments over the connection, by their numbers."""
+    sql = f"{_PAYMENT} WHERE p.connection_id = %s AND p.number = ANY(%s::text[])"
+    return {held.number: held for held in _held(sql, [connection_id, text_array(numbers)])} if numbers else {}
+
+
+def refunds_by_number(connection_id: int, numbers: Collection[str]) -> dict[str, Held]:
+    """Refunds over the connection, by their numbers."""
+    sql = f"{_REFUND} WHERE r.connection_id = %s AND r.number = ANY(%s::text[])"
+    return {held.number: held for held in _held(sql, [connection_id, text_array(numbers)])} if numbers else {}
+
+
+def payments_by_transaction(connection_id: int, numbers: Collection[str]) -> dict[str, Held]:
+    """Payments over the connection, by the provider's numbers."""
+    sql = f"{_PAYMENT} WHERE p.connection_id = %s AND p.transaction_number = ANY(%s::text[])"
+    found = _held(sql, [connection_id, text_array(numbers)]) if numbers else []
+    return {held.transaction_number: held for held in found}
+
+
+def refunds_by_transaction(connection_id: int, numbers: Collection[str]) -> dict[str, Held]:
+    """Refunds over the connection, by the provider's numbers."""
+    sql = f"{_REFUND} WHERE r.connection_id = %s AND r.transaction_number = ANY(%s::text[])"
+    found = _held(sql, [connection_id, text_array(numbers)]) if numbers else []
+    return {held.transaction_number: held for held in found}
+
+
+def transfers(numbers: Collection[str]) -> list[Held]:
+    """Payments by bank transfer, by the bank's serials or their own numbers."""
+    sql = f"{_PAYMENT} WHERE {BY_TRANSFER} AND (p.transaction_number = ANY(%s::text[]) OR p.number = ANY(%s::text[]))"
+    return _held(sql, [text_array(numbers)] * 2) if numbers else []
+
+
+def payments_near(connection_id: int, amounts: Collection[int], since: datetime, until: datetime) -> list[Held]:
+    """Captured payments over the connection of these amounts and that time, which no bill has."""
+    return _held(
+        f"""{_PAYMENT} WHERE p.connection_id = %s AND p.state = '{PaymentState.CAPTURED}'
+            AND (p.captured_amount * 100)::bigint = ANY(%s::bigint[]) AND p.captured_at BETWEEN %s AND %s
+            AND NOT EXISTS (SELECT FROM payments_billmatch m WHERE m.payment_id = p.id AND {_STANDS_FOR})""",
+        [connection_id, array(amounts), since, until],
+    )
+
+
+def payments(ids: Collection[int]) -> dict[int, Held]:
+    """These payments, by id."""
+    return {held.id: held for held in _held(f"{_PAYMENT} WHERE p.id = ANY(%s::bigint[])", [array(ids)])} if ids else {}
+
+
+def refunds(ids: Collection[int]) -> dict[int, Held]:
+    """These refunds, by id."""
+    return {held.id: held for held in _held(f"{_REFUND} WHERE r.id = ANY(%s::bigint[])", [array(ids)])} if ids else {}
+
+
+def over(connection_id: int) -> str:
+    """SQL on a payment `p`: it goes over the connection."""
+    return f"p.connection_id = {int(connection_id)}"
+
+
+# SQL on a payment `p`: how it comes in.
+BY_TRANSFER = f"p.means = '{Means.OFFLINE}'"
+IN_CASH = f"p.means = '{Means.CASH}'"
+BY_MERCHANT = f"p.means = '{Means.EXTERNAL}'"
+
+
+def of_orders(which: str, numbers: Collection[str]) -> dict[str, list[Held]]:
+    """Payments that fulfil the condition, by a number of their order: its own, its shop's, or a sub-order's. Two
+    statements."""
+    found: dict[str, list[Held]] = {}
+    if not numbers:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id, number FROM orders_order WHERE number = ANY(%(numbers)s::text[])
+            UNION SELECT id, external_number FROM orders_order WHERE external_number = ANY(%(numbers)s::text[])
+            UNION SELECT order_id, number FROM orders_suborder WHERE number = ANY(%(numbers)s::text[])
+            """,
+            {"numbers": text_array(numbers)},
+        )
+        named = cursor.fetchall()
+    held = _held(
+        f"{_PAYMENT} WHERE {which} AND p.order_id = ANY(%s::bigint[]) ORDER BY p.id",
+        [array(order_id for order_id, _number in named)],
+    )
+    for order_id, number in named:
+        found.setdefault(number, []).extend(one for one in held if one.order_id == order_id)
+    return found
+
+
+def cash_of(sub_order_ids: Collection[int]) -> dict[int, Held]:
+    """What carriers collect for these sub-orders, by the sub-order's id."""
+    if not sub_order_ids:
+        return {}
+    held = _held(f"{_PAYMENT} WHERE p.sub_order_id = ANY(%s::bigint[])", [array(sub_order_ids)])
+    owners = dict(Payment.objects.filter(pk__in=[one.id for one in held]).values_list("pk", "sub_order_id"))
+    return {owner: one for one in held if (owner := owners[one.id]) is not None}
+
+
+def matched(column: str, ids: Collection[int]) -> dict[int, str]:
+    """Which of these payments or refunds (`column`: "payment", "refund") a row stands for already, with the provider's
+    number in that row."""
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT m.{column}_id, b.transaction_number FROM payments_billmatch m
+                JOIN payments_billrow b ON b.id = m.row_id
+                WHERE m.{column}_id = ANY(%s::bigint[]) AND {_STANDS_FOR}""",
+            [array(ids)],
+        )
+        return dict(cursor.fetchall())
+
+
+def paid_again(order_ids: Collection[int]) -> set[int]:
+    """Captured payments of these orders before which all was paid that the orders had been billed for."""
+    if not order_ids:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT p.id FROM (
+                SELECT p.id, p.order_id, sum(p.captured_amount) OVER earlier AS before, count(*) OVER earlier AS place
+                FROM payments_payment p
+                WHERE p.order_id = ANY(%s::bigint[]) AND p.state = '{PaymentState.CAPTURED}'
+                WINDOW earlier AS (PARTITION BY p.order_id ORDER BY p.captured_at, p.id
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+            ) AS p JOIN orders_order o ON o.id = p.order_id
+            WHERE p.place > 0 AND p.before >= {owed.EXPECTED}
+            """,
+            [array(order_ids)],
+        )
+        return {key for (key,) in cursor.fetchall()}

@@ -1,0 +1,55 @@
+"""What must always hold of bills and what came of them."""
+
+from oms.common.invariants import Invariant
+from oms.common.models import TicketState
+from oms.common.states import listed
+from payments.ledger.chart import Code
+from payments.models import FUND_FORMS, SETTLED_OUTCOMES, Outcome
+from payments.reconciling.troubles import BILL_DIFFERENCE
+
+INVARIANTS = (
+    Invariant(
+        "rows_of_bills_are_compared",
+        "Every row of a bill has what came of it, but rows of an account that bills of trades explain.",
+        f"""
+        SELECT b.own_number, b.id FROM payments_billrow b JOIN payments_billsource s ON s.id = b.source_id
+        LEFT JOIN payments_billmatch m ON m.row_id = b.id
+        WHERE m.id IS NULL AND s.form NOT IN ({listed(FUND_FORMS)})
+        """,
+    ),
+    Invariant(
+        "unexplained_money_is_what_bills_differ_by",
+        "What a match says is unexplained is what the ledger has of it as unexplained, and its entries are counted.",
+        f"""
+        SELECT m.key, m.unexplained_fen, x.fen, m.entry_count, x.entries FROM payments_billmatch m
+        LEFT JOIN (
+            SELECT split_part(e.subject, ':', 2)::bigint AS id, count(DISTINCT e.id) AS entries,
+                sum(l.credit_fen - l.debit_fen) FILTER (WHERE l.account_id = '{Code.UNEXPLAINED}') AS fen
+            FROM payments_ledgerentry e JOIN payments_ledgerline l ON l.entry_id = e.id
+            WHERE split_part(e.subject, ':', 1) = 'bill_match' GROUP BY 1
+        ) AS x ON x.id = m.id
+        WHERE (m.unexplained_fen, m.entry_count) <> (coalesce(x.fen, 0), coalesce(x.entries, 0))
+        """,
+    ),
+    Invariant(
+        "a_payment_stands_for_one_row",
+        "No two rows of bills stand for the same payment or refund as matched.",
+        f"""
+        SELECT m.payment_id, m.refund_id, count(*) FROM payments_billmatch m
+        WHERE m.row_id IS NOT NULL AND m.outcome = '{Outcome.MATCHED}'
+          AND (m.payment_id IS NOT NULL OR m.refund_id IS NOT NULL)
+        GROUP BY m.payment_id, m.refund_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "differences_have_tickets",
+        "A difference that has not ended has an open ticket, unless a person closed it; one that ended has none.",
+        f"""
+        SELECT m.key, m.outcome, m.resolution FROM payments_billmatch m
+        LEFT JOIN common_ticket t ON t.kind = '{BILL_DIFFERENCE.code}' AND t.subject_id = m.id
+        GROUP BY m.id
+        HAVING (m.resolution = '' AND m.outcome NOT IN ({listed(SETTLED_OUTCOMES)}) AND count(t.id) = 0)
+            OR (m.resolution <> '' AND bool_or(t.state = '{TicketState.OPEN}'))
+        """,
+    ),
+)

@@ -1,0 +1,224 @@
+"""What a person does about a difference: each ends it, books what it comes to, and closes its ticket.
+
+Money is never booked here itself: what a bill proves becomes a fact of the provider, as if its notice had come. All
+raise BillMatch.DoesNotExist, and OmsError where the difference has ended or is none of that kind.
+"""
+
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from oms.common.errors import OmsError
+from oms.common.models import Topic
+from oms.common.money import yuan
+from oms.common.work import facts
+from orders.actors import Actor
+from orders.changing import charging
+from orders.locking import lock_order
+from orders.models import ChargeCause, Order
+from payments.models import (
+    BillForm,
+    BillMatch,
+    Means,
+    NoticeKind,
+    Outcome,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundReason,
+    Resolution,
+)
+from payments.reconciling import books, recording, refreshing
+from payments.reconciling.books import Held
+from payments.taking import noticing
+
+# Rows of money that came in, and that went back, to which something of ours can be tied.
+MONEY_IN = (Outcome.PAID_WITHOUT_ORDER, Outcome.PAID_BUT_PENDING, Outcome.DOUBLE_PAYMENT, Outcome.UNIDENTIFIED)
+MONEY_BACK = (Outcome.REFUND_NOT_OURS, Outcome.STATE_DIFFERS, Outcome.UNIDENTIFIED)
+# Of these no money is missing.
+WITHOUT_MONEY = (Outcome.DUPLICATE_ROW, Outcome.MALFORMED_ROW, Outcome.STATE_DIFFERS)
+_WITHOUT_FACTS = (BillForm.COD, BillForm.SETTLEMENT, BillForm.ALIPAY_FUND, BillForm.WECHAT_FUND)
+
+
+@transaction.atomic
+def tie_to_payment(match_id: int, number: str, *, actor: Actor) -> None:
+    """The money is this payment of ours; one that we have not captured is captured by it."""
+    match = _lock(match_id, MONEY_IN, is_money_in=True)
+    payment = Payment.objects.filter(number=number.strip(), connection=match.source.connection).first()
+    if payment is None:
+        raise OmsError(_("There is no payment %(number)s over this connection.") % {"number": number}, attr="number")
+    _must_be_free("payment", payment.pk, number)
+    lock_order(payment.order_id)
+    if payment.state != PaymentState.CAPTURED:
+        _tell(match, NoticeKind.CAPTURED, payment.number, payment.order_id)
+    match.payment = payment
+    _end(match, books.payments([payment.pk])[payment.pk], actor)
+
+
+@transaction.atomic
+def tie_to_order(match_id: int, number: str, *, actor: Actor) -> None:
+    """The money was paid for this order: it becomes a payment of it, and what is too much goes back by itself.
+
+    The payment is called as the provider calls it, where it has a number of ours or another: so it can be refunded
+    there.
+    """
+    match = _lock(match_id, MONEY_IN, is_money_in=True)
+    order = Order.objects.filter(number=number.strip()).first()
+    if order is None:
+        raise OmsError(_("There is no order %(number)s.") % {"number": number}, attr="number")
+    lock_order(order.pk)
+    place = Payment.objects.filter(order=order).count() + 1
+    name = match.row.own_number if match.row and match.source.form != BillForm.BANK else ""
+    if not name or len(name) > 32 or Payment.objects.filter(number=name).exists():
+        name = f"{order.number}-P{place}"
+    payment = Payment.objects.create(
+        number=name,
+        order=order,
+        means=Means.ONLINE,
+        connection=match.source.connection,
+        state=PaymentState.PENDING,
+        amount=yuan(match.amount_fen),
+        ready_at=None,
+    )
+    _tell(match, NoticeKind.CAPTURED, name, order.pk)
+    match.payment = payment
+    _end(match, books.payments([payment.pk])[payment.pk], actor)
+
+
+@transaction.atomic
+def tie_to_refund(match_id: int, number: str, *, actor: Actor) -> None:
+    """The money that went back is this refund of ours; one that we do not know to have arrived has arrived by it."""
+    match = _lock(match_id, MONEY_BACK, is_money_in=False)
+    refund = Refund.objects.filter(number=number.strip(), connection=match.source.connection).first()
+    if refund is None:
+        raise OmsError(_("There is no refund %(number)s over this connection.") % {"number": number}, attr="number")
+    if match.refund_id != refund.pk:
+        _must_be_free("refund", refund.pk, number)
+    lock_order(refund.order_id)
+    if not books.refunds([refund.pk])[refund.pk].is_over:
+        _tell(match, NoticeKind.REFUNDED, refund.number, refund.order_id)
+    match.refund = refund
+    _end(match, books.refunds([refund.pk])[refund.pk], actor)
+
+
+@transaction.atomic
+def tie_as_goodwill(match_id: int, number: str, *, reason: str, actor: Actor) -> None:
+    """The money that went back, such as in the provider's back office, was goodwill for the order of this payment."""
+    match = _lock(match_id, (Outcome.REFUND_NOT_OURS,), is_money_in=False)
+    payment = Payment.objects.filter(
+        number=number.strip(), connection=match.source.connection, state=PaymentState.CAPTURED
+    ).first()
+    if payment is None:
+        raise OmsError(_("There is no payment %(number)s over this connection.") % {"number": number}, attr="number")
+    amount = yuan(-match.amount_fen)
+    lock_order(payment.order_id)
+    charging.give(payment.order_id, amount, ChargeCause.GOODWILL, reason=reason, actor=actor)
+    refund = _refund(match, payment, amount)
+    _tell(match, NoticeKind.REFUNDED, refund.number, payment.order_id)
+    match.refund = refund
+    _end(match, books.refunds([refund.pk])[refund.pk], actor, reason)
+
+
+def _refund(match: BillMatch, payment: Payment, amount: Decimal) -> Refund:
+    name = match.row.own_number if match.row else ""
+    if not name or len(name) > 32 or Refund.objects.filter(number=name).exists():
+        name = f"{payment.order.number}-R{Refund.objects.filter(order_id=payment.order_id).count() + 1}"
+    return Refund.objects.create(
+        number=name,
+        order_id=payment.order_id,
+        payment=payment,
+        connection_id=payment.connection_id,
+        amount=amount,
+        reason=RefundReason.GOODWILL,
+        ready_at=None,
+    )
+
+
+@transaction.atomic
+def accept_fee(match_id: int, *, actor: Actor) -> None:
+    """The fee is right as the bill has it."""
+    match = _lock(match_id, (Outcome.FEE_DIFFERS,))
+    recording.settle([match], Resolution.FEE_ACCEPTED, by=actor.name)
+    refreshing.refresh_days([match])
+
+
+@transaction.atomic
+def write_off(match_id: int, *, reason: str, actor: Actor) -> None:
+    """Nobody will find out more, or it is not worth it: the difference becomes a gain or a loss."""
+    match = _lock(match_id)
+    if not reason.strip():
+        raise OmsError(_("Give a reason."), attr="reason")
+    if match.outcome in WITHOUT_MONEY:
+        raise OmsError(_("No money is missing here: note that you looked at it."))
+    recording.settle([match], Resolution.WRITTEN_OFF, by=actor.name, reason=reason.strip())
+    refreshing.refresh_days([match])
+
+
+@transaction.atomic
+def note(match_id: int, *, reason: str, actor: Actor) -> None:
+    """Somebody looked, and nothing has to be booked."""
+    match = _lock(match_id)
+    if not reason.strip():
+        raise OmsError(_("Give a reason."), attr="reason")
+    if match.unexplained_fen:
+        raise OmsError(
+            _("%(amount)s yuan of it are unexplained: tie it to what it is, or write it off.")
+            % {"amount": yuan(match.unexplained_fen)}
+        )
+    recording.settle([match], Resolution.NOTED, by=actor.name, reason=reason.strip())
+    refreshing.refresh_days([match])
+
+
+def _lock(match_id: int, outcomes: tuple[Outcome, ...] = (), *, is_money_in: bool | None = None) -> BillMatch:
+    """The match, locked. Raises OmsError unless it is open, of one of the outcomes, and of money in that direction."""
+    found = BillMatch.objects.select_for_update(of=("self",)).select_related("row", "source__connection")
+    match = found.get(pk=match_id)
+    if not match.is_open:
+        raise OmsError(_("This has ended already."))
+    if outcomes and match.outcome not in outcomes:
+        raise OmsError(_("This is no remedy for such a difference."))
+    if is_money_in is not None and (
+        match.row is None or is_money_in != (match.amount_fen > 0) or match.source.form in _WITHOUT_FACTS
+    ):
+        raise OmsError(_("This is no remedy for such a difference."))
+    return match
+
+
+def _must_be_free(column: str, key: int, number: str) -> None:
+    if (
+        key in books.matched(column, [key])
+        and not BillMatch.objects.filter(**{column: key}, outcome=Outcome.PAID_BUT_PENDING, resolution="").exists()
+    ):
+        raise OmsError(_("Another row stands for %(number)s already.") % {"number": number}, attr="number")
+
+
+def _tell(match: BillMatch, kind: NoticeKind, number: str, order_id: int) -> None:
+    """What the bill proves, as a fact about a payment or refund of the locked order; applied at once."""
+    row, link = match.row, match.source.connection_id
+    assert row is not None  # noqa: S101 - `_lock` saw to it
+    news = facts.News(
+        key=f"bill_row:{row.pk}:{number}",
+        kind=kind,
+        subject=number,
+        occurred_at=row.occurred_at or match.created_at,
+        body={"amount": str(yuan(abs(match.amount_fen))), "transaction": row.transaction_number},
+    )
+    facts.receive(link, Topic.PAYMENT, [news])
+    facts.apply_now(noticing.WORK, facts.stored(link, [news.key]), [order_id])
+
+
+def _end(match: BillMatch, held: Held, actor: Actor, reason: str = "") -> None:
+    refreshing.compare(match, held)
+    if match.outcome != Outcome.MATCHED:
+        raise OmsError(
+            _("The amounts differ: the bill has %(told)s yuan, our books have %(held)s.")
+            % {"told": yuan(abs(match.amount_fen)), "held": yuan(abs(held.moved_fen))}
+        )
+    # What was missed of it came with this row.
+    ours = {"payment": match.payment} if match.payment else {"refund": match.refund}
+    missed = list(BillMatch.objects.filter(row__isnull=True, resolution="", **ours))
+    if missed:
+        recording.settle(missed, Resolution.BY_ITSELF)
+    recording.settle([match], Resolution.TIED, by=actor.name, reason=reason)
+    refreshing.refresh_days([match, *missed])

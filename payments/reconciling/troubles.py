@@ -1,0 +1,78 @@
+"""Differences that a person has to look at: one ticket a match, its remedies on the page of the match."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from oms.common import tickets
+from oms.common.models import Team, TicketResult
+from oms.common.money import fen_text
+from oms.common.tickets import Shown, TicketKind, Trouble, register_kind, register_subject
+from payments.models import SETTLED_OUTCOMES, BillMatch, BillSource, Outcome
+from payments.reconciling.verdicts import Verdict
+
+MATCH = "bill_match"
+
+BILL_DIFFERENCE = register_kind(
+    TicketKind(
+        "bill_difference",
+        _("A bill and our books differ"),
+        MATCH,
+        Team.FINANCE,
+        timedelta(days=2),
+        reasons={
+            Outcome.AMOUNT_DIFFERS: _("%(number)s: the bill has %(amount)s yuan, %(difference)s more than our books."),
+            Outcome.FEE_DIFFERS: _("%(number)s: the fee is %(difference)s yuan more than was agreed on."),
+            Outcome.STATE_DIFFERS: _("%(number)s: the bill and our books have it in different states."),
+            Outcome.PAID_WITHOUT_ORDER: _("%(number)s: %(amount)s yuan came in, and no payment of ours has it."),
+            Outcome.ORDER_WITHOUT_MONEY: _("%(number)s: our books have %(amount)s yuan, and no bill has them."),
+            Outcome.PAID_BUT_PENDING: _("%(number)s: %(amount)s yuan came in, and we have not captured them."),
+            Outcome.DOUBLE_PAYMENT: _("%(number)s: %(amount)s yuan were paid though all was paid before."),
+            Outcome.REFUND_NOT_OURS: _("%(number)s: %(amount)s yuan went back, and no refund of ours has it."),
+            Outcome.DUPLICATE_ROW: _("%(number)s: the bill has the same row of %(amount)s yuan twice; one counts."),
+            Outcome.MALFORMED_ROW: _("%(number)s: line %(line)s cannot be read at column “%(column)s”."),
+            Outcome.UNIDENTIFIED: _("%(number)s: %(amount)s yuan moved, and nobody knows for what."),
+        },
+        remedies=_(
+            "On its page: tie it to a payment, refund or order, accept the fee, write the difference off, or note that"
+            " you looked. It closes by itself once our books and the bill agree."
+        ),
+        can_retry=False,
+    )
+)
+
+
+def call_people(source: BillSource, ids: Collection[int], verdicts: Collection[Verdict]) -> None:
+    """Open a ticket for each match (by its id) whose verdict is a difference. One statement."""
+    troubles = [
+        Trouble(
+            match_id,
+            verdict.outcome,
+            {
+                "number": verdict.key,
+                "amount": fen_text(abs(verdict.amount_fen)),
+                "difference": fen_text(verdict.difference_fen or 0),
+                **dict(verdict.values),
+            },
+            about_id=verdict.about_id,
+        )
+        for match_id, verdict in zip(ids, verdicts, strict=True)
+        if verdict.outcome not in SETTLED_OUTCOMES
+    ]
+    tickets.open_tickets(BILL_DIFFERENCE, troubles, opened_by=f"bills of {source.connection.code}"[:80])
+
+
+def close(match_ids: Collection[int], *, by: str = "") -> None:
+    """Close the tickets of these matches; without a person they ended by themselves."""
+    result = TicketResult.DONE if by else TicketResult.RESOLVED
+    tickets.close_tickets([BILL_DIFFERENCE], match_ids, result=result, closed_by=by)
+
+
+def _show(ids: Collection[int]) -> Mapping[int, Shown]:
+    rows = BillMatch.objects.filter(pk__in=ids).values_list("pk", "key")
+    return {key: Shown(number, reverse("admin:payments_billmatch_change", args=[key])) for key, number in rows}
+
+
+register_subject(MATCH, _show)

@@ -1,0 +1,1 @@
+"""Statements: what merchants are paid, period by period."""

@@ -1,0 +1,207 @@
+"""The staff's pages of settlements: rows, statements, terms."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action
+
+from oms.common.desk.bulk import run_for_each
+from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.errors import OmsError
+from oms.merchants.models import Merchant
+from orders.admin.actions import staff_actor
+from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
+from payments.models.settlement import BY_HAND
+from payments.statements import closing
+from payments.statements.workbook import workbook
+
+
+class _PaidForm(forms.Form):
+    bank_serial = forms.CharField(
+        label=gettext_lazy("Bank serial"),
+        max_length=64,
+        required=False,
+        widget=forms.TextInput(attrs={"class": "oms-input"}),
+    )
+
+
+class _RowForm(forms.ModelForm):
+    """A row by hand; services write all others."""
+
+    kind = forms.ChoiceField(label=gettext_lazy("kind"), choices=[(kind.value, kind.label) for kind in BY_HAND])
+
+    class Meta:
+        model = SettlementRow
+        fields = ("merchant", "kind", "other_amount", "reason", "document")
+        labels = {"other_amount": gettext_lazy("amount (below 0: the merchant pays)")}
+
+    def clean(self) -> dict[str, Any]:
+        """A reason, and an amount that says something."""
+        data = super().clean() or {}
+        if not (data.get("reason") or "").strip():
+            self.add_error("reason", _("Give a reason."))
+        if not data.get("other_amount"):
+            self.add_error("other_amount", _("Give an amount other than 0, with at most two places."))
+        return data
+
+
+@admin.register(SettlementRow)
+class SettlementRowAdmin(RowColumns, KeysetAdmin):
+    """What merchants are owed, row by row; fees, fines and corrections are added here."""
+
+    form = _RowForm
+    search_fields = ("order__number", "sub_order__number", "key")
+    search_help_text = gettext_lazy("Order or sub-order number")
+    list_display = (
+        *("merchant", "kind", "order_link", "sub_order", "goods_amount", "platform_amount", "freight_amount"),
+        *("commission_amount", "other_amount", "net_amount", "due_on", "statement"),
+    )
+    list_select_related = ("merchant", "order", "sub_order", "statement")
+    list_filter = (
+        ("merchant", RelatedDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("statement", admin.EmptyFieldListFilter),
+    )
+    autocomplete_fields = ("merchant",)
+    actions = ("close_periods",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Its own right."""
+        return request.user.has_perm("payments.correct_settlement")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What a person says of a new row; everything of one that is there."""
+        return self.form.Meta.fields if obj is None else super().get_fields(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A row is never changed."""
+        return () if obj is None else super().get_readonly_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: SettlementRow, form: forms.ModelForm, change: bool) -> None:
+        """Add the row by the service, which books it too."""
+        row = closing.add_by_hand(
+            obj.merchant_id,
+            RowKind(obj.kind),
+            obj.other_amount,
+            reason=obj.reason,
+            document=obj.document,
+            actor=staff_actor(request),
+            key=f"{request.POST.get('csrfmiddlewaretoken', '')[:32]}:{obj.merchant_id}:{obj.other_amount}",
+        )
+        obj.pk = row.pk
+
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        """Its own right."""
+        return request.user.has_perm("payments.close_statement")
+
+    @action(description=gettext_lazy("Close the periods that are over of these merchants"), permissions=["close"])
+    def close_periods(self, request: HttpRequest, queryset: QuerySet[SettlementRow]) -> None:
+        """Make their statements."""
+        merchants = Merchant.objects.filter(pk__in=queryset.order_by().values("merchant"))
+        made = []
+        for merchant in merchants:
+            for span in list(closing.spans_to_close(merchant, timezone.localdate())):
+                try:
+                    made.append(closing.close(merchant.pk, span, actor=staff_actor(request)).number)
+                except OmsError as refusal:
+                    messages.error(request, f"{merchant.code}: {refusal}")
+        if made:
+            messages.success(request, _("Closed: %(numbers)s.") % {"numbers": _(", ").join(made)})
+        else:
+            messages.info(request, _("No period that is over has rows."))
+
+
+@admin.register(Statement)
+class StatementAdmin(RowColumns, KeysetAdmin):
+    """What merchants are paid, period by period."""
+
+    search_fields = ("number",)
+    search_help_text = gettext_lazy("Statement number")
+    list_display = (
+        *("number", "merchant", "state_label", "starts_on", "ends_on", "opening_amount", "rows_amount"),
+        *("total_amount", "row_count", "approved_by", "bank_serial"),
+    )
+    list_select_related = ("merchant",)
+    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
+    change_form_outer_after_template = "admin/payments/statement/act.html"
+    actions = ("approve_selected",)
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        """Its own right."""
+        return request.user.has_perm("payments.approve_statement")
+
+    @action(description=gettext_lazy("Approve the selected statements"), permissions=["approve"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> None:
+        """A second person approves them."""
+        actor = staff_actor(request)
+        run_for_each(request, queryset, lambda key: closing.approve(key, actor=actor), _("%(row)s is approved."))
+
+    def get_urls(self) -> list[Any]:
+        """The workbook, and paying."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:row_id>/workbook/", wrap(self.workbook_view), name="payments_statement_workbook"),
+            path("<int:row_id>/paid/", wrap(self.paid_view), name="payments_statement_paid"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The statement, its rows, and what can be done with it."""
+        statement = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if statement:
+            context = {
+                "statement": statement,
+                "is_whole": closing.rederived(statement),
+                "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
+                "may_pay": statement.state == StatementState.APPROVED
+                and request.user.has_perm("payments.pay_statement"),
+                "paid_form": _PaidForm(),
+            }
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def workbook_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
+        """The statement as a workbook."""
+        statement = self.get_object(request, str(row_id))
+        if statement is None or not self.has_view_permission(request, statement):
+            raise Http404
+        answer = HttpResponse(
+            workbook(statement), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        )
+        answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
+        return answer
+
+    def paid_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
+        """Record that the bank paid it."""
+        if request.method != "POST" or not request.user.has_perm("payments.pay_statement"):
+            raise Http404
+        try:
+            closing.pay(row_id, bank_serial=request.POST.get("bank_serial", "")[:64], actor=staff_actor(request))
+            messages.success(request, _("The statement is recorded as paid."))
+        except OmsError as refusal:
+            messages.error(request, str(refusal))
+        return redirect(reverse("admin:payments_statement_change", args=[row_id]))
+
+
+@admin.register(CommissionTerm)
+class CommissionTermAdmin(KeysetAdmin):
+    """Rates of commission by category; a new rate is a new row, in force from its time on."""
+
+    may_add = True
+    autocomplete_fields = ("merchant",)
+    search_fields = ("merchant__code",)
+    list_display = ("merchant", "category", "rate", "on_freight", "in_force_from")
+    list_select_related = ("merchant",)
+    list_filter = (("merchant", RelatedDropdownFilter),)
+    fields = ("merchant", "category", "rate", "on_freight")

@@ -1,0 +1,220 @@
+"""Grants, cancellations, returns, and notices that come late and repeated, in random order: after every look at the
+books the charges, the refunds and what the provider holds agree to the fen; and all that is given up ends at nothing.
+
+Each example runs in a transaction that is rolled back.
+"""
+
+from contextlib import ExitStack, suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from oms.common.errors import OmsError
+from orders.changing import charging, correcting
+from orders.changing.cancelling import cancel_order
+from orders.changing.keeping import Tenders
+from orders.changing.units import cancel_units
+from orders.models import Order
+from payments.granting import deciding, limits
+from payments.granting.previewing import Wanted
+from payments.models import GrantKind, Refund, RefundGrant, RefundState
+from payments.owing import balancing, owed, sending
+from payments.taking import noticing, requesting
+from tests import factories, fakes, steps
+
+RULES = [
+    {},
+    {"kind": "amount_off", "from": "150.00", "off": "30.00"},
+    {"kind": "discount", "quantity": 3, "rate": "0.8"},
+    {"kind": "nth_unit", "rate": "0.5"},
+]
+PRICES = ("79.20", "59.90", "33.33")
+REASONS = {GrantKind.GOODWILL: "late", GrantKind.PRICE_PROTECTION: "price_fell", GrantKind.COMPENSATION: "damage"}
+
+
+class Money(RuleBasedStateMachine):
+    """One paid order of five units, a provider, and people who give money back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exit = ExitStack()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.shop = factories.make_shop()
+        limits.install_defaults()
+        self.people = [factories.UserFactory(is_superuser=True) for _person in range(2)]
+        self.provider = fakes.FakeProvider()
+        self.exit.enter_context(fakes.provider(self.provider))
+        self.sent_back = Decimal(0)  # by what the provider told
+        self.told: set[str] = set()
+        self.order: Order | None = None
+
+    def teardown(self) -> None:
+        """Nothing of an example stays."""
+        try:
+            if self.order is not None:
+                self.give_up_all()
+        finally:
+            self.exit.close()
+            transaction.set_rollback(True)
+            self.block.__exit__(None, None, None)
+
+    @initialize(
+        rule=st.sampled_from(RULES),
+        off=st.sampled_from(["30.00", "9.95"]),
+        gift_card=st.sampled_from(["0.00", "50.00", "195.00"]),
+        freight=st.sampled_from(["0.00", "6.00"]),
+        is_delivered=st.booleans(),
+    )
+    def an_order(self, rule: dict[str, Any], off: str, gift_card: str, freight: str, is_delivered: bool) -> None:
+        skus = [factories.SkuFactory(merchant=self.shop.merchant) for _price in PRICES]
+        for sku in skus:
+            factories.StockFactory(sku=sku, warehouse=self.shop.warehouse)
+        lines = [(sku, units, price) for sku, units, price in zip(skus, (1, 2, 2), PRICES, strict=True)]
+        self.order = self.shop.place_order(
+            *lines,
+            promotions=[{"id": "P1", "amount": off, "rule": rule}],
+            gift_card_amount=gift_card,
+            freight_amount=freight,
+        )
+        self.freight = Decimal(freight)
+        self.is_delivered = is_delivered
+        steps.pay(self.order)
+        if is_delivered:
+            steps.scan(steps.shipped(self.order), "collected", "signed")
+        else:
+            steps.approve_and_split()
+        self.paid = self.order.payable_amount
+        self.look()
+
+    # --- What people do
+
+    @rule(kind=st.sampled_from(list(REASONS)), fen=st.integers(1, 8_000), line=st.integers(1, 3), alone=st.booleans())
+    def give(self, kind: GrantKind, fen: int, line: int, alone: bool) -> None:
+        at = line if kind == GrantKind.PRICE_PROTECTION else None
+        self.propose(Wanted(kind, Decimal(fen) / 100, at), REASONS[kind], alone)
+
+    @precondition(lambda self: self.is_delivered)
+    @rule(
+        line=st.integers(1, 3),
+        units=st.integers(1, 2),
+        reason=st.sampled_from(["no_reason", "sellers_fault"]),
+        alone=st.booleans(),
+    )
+    def send_back(self, line: int, units: int, reason: str, alone: bool) -> None:
+        self.propose(Wanted(GrantKind.RETURN, units={line: units}), reason, alone)
+
+    def propose(self, wanted: Wanted, reason: str, alone: bool) -> None:
+        assert self.order
+        user = self.people[0] if alone else None
+        with suppress(OmsError):
+            deciding.propose(self.order.pk, wanted, reason=reason, note="x", actor=steps.STAFF, user=user)
+        self.look()
+
+    @rule(which=st.integers(0, 3), agrees=st.booleans())
+    def decide(self, which: int, agrees: bool) -> None:
+        waiting = list(RefundGrant.objects.filter(state="proposed").order_by("pk"))
+        if waiting:
+            grant, user = waiting[which % len(waiting)], self.people[1]
+            actor = type(steps.STAFF)(steps.STAFF.kind, user.username)
+            with suppress(OmsError):
+                if agrees:
+                    deciding.approve(grant.pk, user=user, actor=actor)
+                else:
+                    deciding.decline(grant.pk, reason="no", actor=actor)
+            self.look()
+
+    @precondition(lambda self: not self.is_delivered)
+    @rule(line=st.integers(1, 3), units=st.integers(1, 2))
+    def cancel(self, line: int, units: int) -> None:
+        assert self.order
+        with suppress(OmsError):
+            cancel_units(self.order.pk, {line: units}, reason="x", actor=steps.STAFF)
+        self.look()
+
+    # --- What the provider does
+
+    @rule()
+    def send(self) -> None:
+        for refund in Refund.objects.filter(state=RefundState.GRANTED):
+            sending.send(refund.pk, actor=steps.STAFF)
+        factories.run(requesting.refund)
+        self.look()
+
+    @rule(which=st.integers(0, 9), fails_first=st.booleans(), times=st.integers(1, 2))
+    def tell(self, which: int, fails_first: bool, times: int) -> None:
+        asked = self.provider.refunds
+        if not asked:
+            return
+        charge = asked[which % len(asked)]
+        if fails_first:
+            steps.notify(charge.reference, str(charge.amount), "refund_failed")
+        for _time in range(times):
+            steps.notify(charge.reference, str(charge.amount), "refunded", transaction=f"T{charge.reference}")
+        if charge.reference not in self.told:
+            self.told.add(charge.reference)
+            self.sent_back += charge.amount
+        factories.run(noticing.run)
+        self.look()
+
+    # --- What must hold
+
+    def look(self) -> None:
+        """Look at the books, and compare everybody's."""
+        assert self.order
+        factories.run(balancing.run)
+        charged = charging.owed(self.order.pk)
+        taken = sum((max(row.amount, row.refunded_amount) for row in Refund.objects.all()), Decimal(0))
+        assert self.paid - taken == charged, (self.paid, taken, charged)
+        assert self.value(owed.REFUNDED) == self.sent_back
+        found = correcting.read([self.order.pk])[self.order.pk].books.held
+        assert min(found.cash, found.gift_card, found.points) >= 0
+        assert steps.broken_invariants() == []
+
+    def value(self, expression: str) -> Decimal:
+        assert self.order
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {expression} FROM orders_order o WHERE o.id = %s", [self.order.pk])
+            (found,) = cursor.fetchone()
+            return found
+
+    def give_up_all(self) -> None:
+        """All that is left comes back or is cancelled: the buyer has all that it paid, but for freight of goods that
+        came back for no reason."""
+        assert self.order
+        for grant in RefundGrant.objects.filter(state="proposed"):
+            deciding.decline(grant.pk, reason="no", actor=steps.STAFF)
+        if self.is_delivered:
+            left: dict[int, int] = {}
+            for part in correcting.parts(self.order.pk):
+                left[part.position] = left.get(part.position, 0) + part.units
+            units = {position: count for position, count in left.items() if count}
+            if units:
+                self.propose(Wanted(GrantKind.RETURN, units=units), "sellers_fault", True)
+        else:
+            with suppress(OmsError):
+                cancel_order(self.order.pk, reason="x", actor=steps.STAFF)
+        self.look()
+        held = correcting.read([self.order.pk])[self.order.pk].books.held
+        assert held.total <= self.freight * 100
+        if not self.is_delivered:
+            assert held == Tenders()
+        self.send()
+        for place in range(len(self.provider.refunds)):
+            self.tell(place, False, 1)
+        assert self.paid - self.sent_back == charging.owed(self.order.pk)
+
+
+@pytest.mark.django_db
+def test_charges_refunds_and_the_provider_agree_to_the_fen_whatever_happens():
+    run_state_machine_as_test(
+        Money,
+        settings=settings(
+            max_examples=12, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
