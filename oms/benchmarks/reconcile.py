@@ -9,7 +9,7 @@ from django.db import connection
 
 from oms.benchmarks import stage
 from oms.common.models import Connection, SystemKind
-from payments.models import BillForm, BillMatch, BillSource, LedgerEntry, Outcome
+from payments.models import BillForm, BillMatch, BillSource, LedgerEntry, Means, Outcome, PaymentState
 from payments.reconciling import importing
 
 _DAY = date(2026, 11, 23)
@@ -69,7 +69,9 @@ def _pay(link: Connection, rows: int) -> None:
             )
             INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount, captured_amount,
                 captured_at, transaction_number, ready_at)
-            SELECT 'PB' || i, id, 'online', %s, 'captured', 10 + i %% 1000, 10 + i %% 1000, %s, 'T' || i, NULL FROM made
+            SELECT 'PB' || i, id, '{Means.ONLINE}', %s, '{PaymentState.CAPTURED}', 10 + i %% 1000, 10 + i %% 1000, %s,
+                'T' || i, NULL
+            FROM made
             """,
             [rows, link.pk, _PAID_AT],
         )

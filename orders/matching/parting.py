@@ -4,6 +4,8 @@ the same money."""
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
+
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.checking import CheckedLine
 from orders.intake.sharing import Amounts, Promoted, PromotionShare, SharedOrder, Sharing, share
@@ -84,4 +86,4 @@ def part_lines(order: SharedOrder) -> SharedOrder:
         lines += parts[1:]
         shares += parted.lines[1:]
         promotions += [replace(one, line=places[one.line]) for one in parted.promotions]
-    return SharedOrder(replace(checked, lines=lines), Sharing(shares, promotions))
+    return SharedOrder(msgspec.structs.replace(checked, lines=lines), Sharing(shares, promotions))

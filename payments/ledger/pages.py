@@ -44,7 +44,7 @@ class AccountAdmin(KeysetAdmin):
     keyset = ("code",)
     may_change = True
     search_fields = ("code",)
-    list_display = ("code", "name", "english_name", "side", "balance")
+    list_display = ("code", "shown_name", "side", "balance")
     readonly_fields = ("code", "side")
     fields = ("code", "name", "english_name", "side")
 

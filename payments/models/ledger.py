@@ -1,5 +1,6 @@
 """Double entry: what moved, between which accounts, for which fact."""
 
+from django.contrib.admin import display
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -34,6 +35,7 @@ class Account(models.Model):
         return f"{self.code} {self.shown_name}"
 
     @property
+    @display(description=_("name"))
     def shown_name(self) -> str:
         """The name in the active language."""
         return self.name if (get_language() or "").startswith("zh") else self.english_name

@@ -47,11 +47,12 @@ from orders.models.notification import NotificationContent
 from orders.reviewing import holds
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
+from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
 from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.reconciling import world as bills
 
 STAFF = Actor(ActorKind.STAFF, "wang")
 READ_ONLY = (
@@ -131,6 +132,9 @@ def world(shop: factories.Shop) -> None:
     matches.put(shop.merchant, NewMatch(shop.channel.code, "ITS", (NewComponent(shop.sku.code),)), actor=STAFF)
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
+    alipay = Connection.objects.create(code="alipay", kind="payment", protocol="alipay")
+    form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
+    bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
     closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
     today = timezone.localdate()

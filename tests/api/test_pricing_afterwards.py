@@ -32,7 +32,8 @@ def test_parts_add_up_to_the_fen_however_units_are_cancelled(data):
         amount = data.draw(st.integers(0, left))
         merchant = data.draw(st.integers(0, amount))
         left -= amount
-        promotions.append(promotion(yuan(amount), f"P{i}", merchant_amount=yuan(merchant)))
+        rule = {} if amount else {"rule": {}}
+        promotions.append(promotion(yuan(amount), f"P{i}", merchant_amount=yuan(merchant), **rule))
     adjustment = data.draw(st.integers(-left, 500))
     order = shop.place_order(
         *lines,

@@ -309,6 +309,7 @@ def test_the_status_is_no_field_of_the_form(shop: factories.Shop, db: None) -> N
     boss = client_of(is_superuser=True)
     address = reverse("admin:merchants_merchant_change", args=[shop.merchant.pk])
     form = {"name": "x", "kind": "marketplace", "settlement_days": 1, "commission_rate": "0.1", "status": "suspended"}
+    form["settlement_period"] = "weekly"
     assert boss.post(address, form).status_code == 302
     merchant = Merchant.objects.get()
     assert (merchant.name, merchant.status) == ("x", "active")

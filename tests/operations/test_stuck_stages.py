@@ -92,7 +92,7 @@ def leave_a_silent_refund(shop: factories.Shop) -> None:
     cancel_order(order.pk, reason="x", actor=steps.STAFF)
     with fakes.provider(fakes.FakeProvider()):
         factories.run(balancing.run, requesting.refund)
-    age("payments_refund", "ready_at", 301 + requesting.REFUND_SILENCE.total_seconds())
+    age("payments_refund", "requested_at", 301 + requesting.REFUND_SILENCE.total_seconds())
 
 
 def leave_an_unanswered_cancellation(shop: factories.Shop) -> None:

@@ -21,7 +21,6 @@ from oms.embedded import CHECKOUT, LOCAL_HOSTS, addresses, attach, postgres, val
 from oms.embedded.errors import EmbeddedError
 from oms.embedded.processes import wait_until
 from oms.embedded.supervisor import Child, Supervisor, end_leftovers, running_address, say
-from oms.simulators import connecting, keys
 
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - only if somebody asks for it
 
@@ -215,6 +214,9 @@ def is_listening(host: str, port: int) -> bool:
 def connect_simulators(data_dir: Path, port: int, *, with_sample: bool) -> str:
     """Connect the site of a sample with pretended payment providers, or one that was connected before. Returns their
     address; empty where the site pays in another way."""
+    # They need the models, which are not there yet while the command is only looked up.
+    from oms.simulators import connecting, keys
+
     if not connecting.are_connected() and not (with_sample and connecting.may_be_connected()):
         return ""
     check_port("127.0.0.1", port, argument="ARGS=--simulators-port=")
