@@ -106,6 +106,12 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Statements"), "account_balance", "payments.statement"),
                     _list(_("Commission terms"), "percent", "payments.commissionterm"),
                     _list(_("Ledger"), "menu_book", "payments.ledgerentry"),
+                    {
+                        "title": _("Trial balance"),
+                        "icon": "balance",
+                        "link": reverse_lazy("admin:payments_trial_balance"),
+                        "permission": _viewers_of("payments.ledgerentry"),
+                    },
                     _list(_("Accounts"), "account_tree", "payments.account"),
                     _list(_("Reconciliation"), "balance", "payments.billday"),
                     _list(_("Differences"), "difference", "payments.billmatch"),

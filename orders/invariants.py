@@ -4,12 +4,9 @@ from inventory.models import DemandKind, Reservation, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
-from orders.changing import charging
 from orders.fulfilling.plans import HAS_REFUSED
-from orders.intake.promotion_rules import RuleKind
-from orders.models import ChargeCause, Order, OrderState, SubOrder, SubOrderState
+from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
-from orders.models.charge import KEPT, OF_GONE_UNITS, ChargeComponent
 from orders.models.order import ONCE_SPLIT
 from orders.models.shares import SHARES
 from orders.models.sub_order import BEFORE_RELEASE, HOLDING_STOCK, LEFT_WAREHOUSE, UNDONE
@@ -62,103 +59,6 @@ _TAKEN_OUT = f"""
 """
 
 INVARIANTS = (
-    Invariant(
-        "orders_are_charged_what_they_cost",
-        "The charges of placing are the order's amounts, component by component; orders of the past have none.",
-        f"""
-        SELECT o.number, c.component, c.amount, p.amount AS charged FROM orders_order o
-        CROSS JOIN LATERAL {charging.of_order("o")} AS c(component, amount)
-        LEFT JOIN orders_ordercharge p
-          ON p.order_id = o.id AND p.component = c.component AND p.cause = '{ChargeCause.PLACED}'
-        WHERE CASE WHEN o.is_historical THEN 0 ELSE c.amount END <> coalesce(p.amount, 0)
-        """,
-    ),
-    Invariant(
-        "nothing_is_owed_for_units_that_are_gone",
-        "Of a sub-order that was cancelled or came back, all that was charged is taken back; of another only what went"
-        " with units that came back by themselves.",
-        f"""
-        SELECT s.number, s.state, s.payable_amount, c.amount FROM orders_suborder s
-        LEFT JOIN (SELECT sub_order_id, sum(amount) AS amount FROM orders_ordercharge
-                   WHERE cause IN ({listed(OF_GONE_UNITS)}) GROUP BY sub_order_id) c ON c.sub_order_id = s.id
-        WHERE CASE WHEN s.state IN ({listed(UNDONE)}) THEN coalesce(c.amount, 0) <> -s.payable_amount
-                   WHEN EXISTS (SELECT FROM orders_suborderline l
-                                WHERE l.sub_order_id = s.id AND l.returned_quantity > 0)
-                   THEN coalesce(c.amount, 0) NOT BETWEEN -s.payable_amount AND 0
-                   ELSE coalesce(c.amount, 0) <> 0 END
-        UNION ALL
-        SELECT o.number, o.state, o.payable_amount, sum(c.amount) FROM orders_ordercharge c
-        JOIN orders_order o ON o.id = c.order_id AND o.state <> '{OrderState.CANCELLED}'
-        WHERE c.sub_order_id IS NULL AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY o.id
-        """,
-    ),
-    Invariant(
-        "units_that_came_back_take_their_shares_along",
-        "Of each component of a line's part, the units that are gone took no more than there was, and all where all of"
-        " them are gone.",
-        f"""
-        SELECT s.number, l.order_line_id, v.component, v.amount, v.gone FROM orders_suborderline l
-        JOIN orders_suborder s ON s.id = l.sub_order_id
-        CROSS JOIN LATERAL (
-            SELECT c.component, c.amount, coalesce(-sum(g.amount), 0) AS gone
-            FROM {charging.of_line("l")} AS c(component, amount)
-            LEFT JOIN orders_ordercharge g ON g.order_id = s.order_id AND g.sub_order_id = s.id
-              AND g.line_id = l.order_line_id AND g.component = c.component AND g.cause IN ({listed(OF_GONE_UNITS)})
-            GROUP BY c.component, c.amount) AS v
-        WHERE l.returned_quantity > 0 AND (abs(v.gone) > abs(v.amount) OR v.gone * v.amount < 0
-            OR (l.returned_quantity = l.quantity AND v.gone <> v.amount))
-        """,
-    ),
-    Invariant(
-        "nothing_lost_is_kept_of_orders_that_are_gone",
-        "What is kept beyond the shares of kept goods is never less than nothing for any cause, and no promotion takes"
-        " back more than it gave; of an order of which nothing is left only freight and gifts are kept.",
-        f"""
-        SELECT o.number, k.cause, k.reference, k.amount FROM (
-            SELECT order_id, cause, reference, sum(amount) AS amount, sum(amount) FILTER (
-                WHERE component NOT IN ('{ChargeComponent.GIFT_CARD}', '{ChargeComponent.POINTS}')) AS whole
-            FROM orders_ordercharge WHERE cause IN ({listed(KEPT)}) GROUP BY order_id, cause, reference) AS k
-        JOIN orders_order o ON o.id = k.order_id
-        LEFT JOIN orders_orderpromotion p ON p.order_id = o.id AND p.code = k.reference
-        WHERE k.amount < 0 OR k.whole < 0
-           OR (k.cause = '{ChargeCause.PROMOTION_LOST}' AND k.whole <> 0 AND (
-                o.state IN ('{OrderState.CANCELLED}', '{OrderState.CLOSED}')
-                OR (p.rule->>'kind' IN ({listed(RuleKind)}) AND p.rule->>'kind' <> '{RuleKind.FREE_SHIPPING}'
-                    AND k.whole > p.amount)))
-        """,
-    ),
-    Invariant(
-        "no_tender_keeps_more_than_it_paid",
-        "Of what a gift card and points paid, no less than nothing and no more than that is kept.",
-        f"""
-        SELECT o.number, c.component, sum(c.amount) FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id
-        WHERE c.component IN ('{ChargeComponent.GIFT_CARD}', '{ChargeComponent.POINTS}')
-        GROUP BY o.id, c.component HAVING sum(c.amount) > 0
-            OR sum(c.amount) < -(CASE c.component WHEN '{ChargeComponent.POINTS}' THEN o.points_amount
-                                 ELSE o.gift_card_amount END)
-        """,
-    ),
-    Invariant(
-        "nobody_owes_less_than_nothing",
-        "The charges of an order add up to nothing less than 0, of a cancelled one to 0.",
-        f"""
-        SELECT o.number, o.state, sum(c.amount) AS owed
-        FROM orders_order o JOIN orders_ordercharge c ON c.order_id = o.id
-        GROUP BY o.id HAVING sum(c.amount) < 0 OR (o.state = '{OrderState.CANCELLED}' AND sum(c.amount) <> 0)
-        """,
-    ),
-    Invariant(
-        "charges_name_what_is_the_orders",
-        "A charge is of an order; the sub-order and the line that it names are that order's.",
-        """
-        SELECT c.id FROM orders_ordercharge c
-        LEFT JOIN orders_order o ON o.id = c.order_id
-        LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
-        LEFT JOIN orders_orderline l ON l.id = c.line_id
-        WHERE o.id IS NULL OR (c.sub_order_id IS NOT NULL AND s.order_id IS DISTINCT FROM c.order_id)
-           OR (c.line_id IS NOT NULL AND l.order_id IS DISTINCT FROM c.order_id)
-        """,
-    ),
     Invariant(
         "lines_add_up_to_order",
         "The shares of each component add up to the order's amount, and the units to its units.",

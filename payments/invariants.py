@@ -132,6 +132,26 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "approved_transfers_are_money",
+        "An approved bank transfer is a captured payment of its order and amount, and every payment by bank transfer"
+        " was approved.",
+        f"""
+        SELECT t.serial, t.state, t.amount, p.number FROM payments_banktransfer t
+        FULL JOIN (SELECT * FROM payments_payment WHERE means = '{Means.OFFLINE}') AS p ON p.id = t.payment_id
+        WHERE (t.state = '{TransferState.APPROVED}' OR p.id IS NOT NULL)
+          AND (t.state, t.amount, t.order_id, p.state)
+            IS DISTINCT FROM ('{TransferState.APPROVED}', p.captured_amount, p.order_id, '{PaymentState.CAPTURED}')
+        """,
+    ),
+    Invariant(
+        "payments_are_closed_where_somebody_can_be_asked",
+        "A payment that is being closed goes over a connection, and is on its way in the queue.",
+        f"""
+        SELECT p.number FROM payments_payment p
+        WHERE p.state = '{PaymentState.CLOSING}' AND (p.connection_id IS NULL OR p.ready_at IS NULL)
+        """,
+    ),
+    Invariant(
         "what_went_back_was_told",
         "A refund that succeeded names the fact that says so, and gave back what was told: not more than all facts say,"
         " and less than that fact only where its payment had no more.",
@@ -164,26 +184,6 @@ INVARIANTS = (
         SELECT o.number, o.state, o.payment_state FROM orders_order o
         WHERE o.state IN ({listed(OVER)}) AND o.payment_state = '{OrderPaymentState.ON_DELIVERY}'
           AND o.owed_changed_since IS NULL AND NOT o.is_historical
-        """,
-    ),
-    Invariant(
-        "approved_transfers_are_money",
-        "An approved bank transfer is a captured payment of its order and amount, and every payment by bank transfer"
-        " was approved.",
-        f"""
-        SELECT t.serial, t.state, t.amount, p.number FROM payments_banktransfer t
-        FULL JOIN (SELECT * FROM payments_payment WHERE means = '{Means.OFFLINE}') AS p ON p.id = t.payment_id
-        WHERE (t.state = '{TransferState.APPROVED}' OR p.id IS NOT NULL)
-          AND (t.state, t.amount, t.order_id, p.state)
-            IS DISTINCT FROM ('{TransferState.APPROVED}', p.captured_amount, p.order_id, '{PaymentState.CAPTURED}')
-        """,
-    ),
-    Invariant(
-        "payments_are_closed_where_somebody_can_be_asked",
-        "A payment that is being closed goes over a connection, and is on its way in the queue.",
-        f"""
-        SELECT p.number FROM payments_payment p
-        WHERE p.state = '{PaymentState.CLOSING}' AND (p.connection_id IS NULL OR p.ready_at IS NULL)
         """,
     ),
     Invariant(

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from payments.models import Account, LedgerLine, Side
 
 VOUCHER_HEADERS = (
-    *(_("Entry"), _("Time"), _("Fact"), _("Order"), _("Subject"), _("Account"), _("Account name"), _("Party")),
+    *(_("Entry"), _("Time"), _("Fact"), _("Order"), _("Subject"), _("Ledger account"), _("Account name"), _("Party")),
     *(_("Debit"), _("Credit"), _("Reason")),
 )
 

@@ -23,6 +23,19 @@ from oms.common.templatetags.staff import yuan
 from payments.ledger.balances import VOUCHER_HEADERS, balances_of, trial_balance, vouchers
 from payments.models import Account, LedgerEntry
 
+# What entries are about, by the first word of their subject.
+SUBJECTS = {
+    "payment": gettext_lazy("Payment"),
+    "refund": gettext_lazy("Refund"),
+    "sub_order": gettext_lazy("Sub-order"),
+    "kept": gettext_lazy("Taken by the merchant itself"),
+    "given": gettext_lazy("Given beside the price"),
+    "changed": gettext_lazy("Came back after completion"),
+    "receivable": gettext_lazy("Still to be paid by the buyer"),
+    "statement": gettext_lazy("Statement"),
+    "settlement": gettext_lazy("Settlement row"),
+}
+
 
 @admin.register(Account)
 class AccountAdmin(KeysetAdmin):
@@ -53,13 +66,19 @@ class LedgerEntryAdmin(RowColumns, KeysetAdmin):
 
     search_fields = ("order__number", "key", "subject")
     search_help_text = gettext_lazy("Order number, key or subject")
-    list_display = ("occurred_at", "kind", "order_link", "subject", "sides", "reason", "actor")
+    list_display = ("occurred_at", "kind", "order_link", "about", "sides", "reason", "actor")
     list_select_related = ("order",)
     list_filter = (("kind", ChoicesDropdownFilter), ("occurred_at", RangeDateFilter))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With their lines."""
         return super().get_queryset(request).prefetch_related("lines__account")
+
+    @display(description=gettext_lazy("about"))
+    def about(self, entry: LedgerEntry) -> str:
+        """What was booked, in words and by its number."""
+        kind, _colon, key = entry.subject.partition(":")
+        return f"{SUBJECTS[kind]} {key}" if kind in SUBJECTS else entry.subject
 
     @display(description=gettext_lazy("debit / credit"))
     def sides(self, entry: LedgerEntry) -> SafeString:

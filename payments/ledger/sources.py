@@ -118,16 +118,20 @@ _GIVEN = f"""
     FROM orders_ordercharge c
     WHERE c.order_id {_ORDERS} AND c.cause IN ({listed((*GIVEN, ChargeCause.NETTED))}) GROUP BY c.order_id
 """
-GIVEN_BESIDE = f"""
-    SELECT g.order_id, 'given:' || g.order_id, '{EntryKind.GIVEN}', x.account, x.party, x.fen
+# Who bears it (yuan): of each order, the platform's part and that of the merchant `s` of its channel.
+BORNE = f"""
+    SELECT g.order_id, s.id AS merchant_id, s.kind, greatest(g.of_platform - g.netted, 0) AS platform,
+        g.of_merchant - greatest(g.netted - g.of_platform, 0) AS merchant
     FROM ({_GIVEN}) AS g JOIN orders_order o ON o.id = g.order_id JOIN merchants_channel h ON h.id = o.channel_id
     JOIN merchants_merchant s ON s.id = h.merchant_id
-    CROSS JOIN LATERAL (SELECT greatest(g.of_platform - g.netted, 0) AS platform,
-        g.of_merchant - greatest(g.netted - g.of_platform, 0) AS merchant) AS m
-    CROSS JOIN LATERAL (VALUES
+"""
+GIVEN_BESIDE = f"""
+    SELECT m.order_id, 'given:' || m.order_id, '{EntryKind.GIVEN}', x.account, x.party, x.fen
+    FROM ({BORNE}) AS m CROSS JOIN LATERAL (VALUES
         ('{Code.COMPENSATION}', '', {_fen("m.platform")}),
-        (CASE s.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN '{Code.MERCHANTS}' ELSE '{Code.COMPENSATION}' END,
-            CASE s.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN 'merchant:' || s.id ELSE '' END, {_fen("m.merchant")}),
+        (CASE m.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN '{Code.MERCHANTS}' ELSE '{Code.COMPENSATION}' END,
+            CASE m.kind WHEN '{Merchant.Kind.MARKETPLACE}' THEN 'merchant:' || m.merchant_id ELSE '' END,
+            {_fen("m.merchant")}),
         ('{Code.PREPAID}', '', -{_fen("m.platform + m.merchant")})) AS x(account, party, fen)
 """
 

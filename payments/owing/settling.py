@@ -9,12 +9,10 @@ from collections.abc import Collection
 from django.conf import settings
 from django.db import connection
 
-from oms.common.states import listed
 from oms.merchants.models import Merchant
-from orders.models import ActorKind, ChargeCause, SubOrderState
-from orders.models.amounts import Bearer
-from orders.models.charge import GIVEN
+from orders.models import ActorKind, SubOrderState
 from payments import kinds
+from payments.ledger.sources import BORNE
 from payments.models import Means, RowKind
 
 # The term of a merchant `m` for a SKU `k` of an order `o`: that of its category, else the general one, else the
@@ -96,14 +94,13 @@ _CAME_BACK = f"""
     ON CONFLICT DO NOTHING
 """
 
+# What the channel's merchant bears of money beside the price, as far as no row says so yet; netted, it comes back.
 _COMPENSATIONS = f"""
-    INSERT INTO payments_settlementrow
-        (key, merchant_id, kind, order_id, line_id, other_amount, net_amount, due_on, reason)
-    SELECT 'charge:' || c.id, h.merchant_id, '{RowKind.COMPENSATION}', c.order_id, c.line_id, c.amount, c.amount,
-        {_TODAY}, c.reason
-    FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id JOIN merchants_channel h ON h.id = o.channel_id
-    JOIN merchants_merchant m ON m.id = h.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
-    WHERE c.order_id = ANY(%(orders)s) AND c.bearer = '{Bearer.MERCHANT}'
-      AND c.cause IN ({listed((*GIVEN, ChargeCause.NETTED))})
-    ON CONFLICT DO NOTHING
+    INSERT INTO payments_settlementrow (key, merchant_id, kind, order_id, other_amount, net_amount, due_on)
+    SELECT 'given:' || m.order_id || '/' || d.rows + 1, m.merchant_id, '{RowKind.COMPENSATION}', m.order_id,
+        -(m.merchant + d.done), -(m.merchant + d.done), {_TODAY}
+    FROM ({BORNE}) AS m CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, coalesce(sum(r.net_amount), 0) AS done FROM payments_settlementrow r
+        WHERE r.order_id = m.order_id AND r.kind = '{RowKind.COMPENSATION}') AS d
+    WHERE m.kind = '{Merchant.Kind.MARKETPLACE}' AND m.merchant + d.done <> 0
 """

@@ -16,8 +16,11 @@ from logistics.models import Shipment
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 from orders.actors import Actor
+from orders.changing import charging
+from orders.changing.cancelling import cancel_order
 from orders.fulfilling import completing
-from orders.models import ActorKind, Order, SubOrder
+from orders.models import ActorKind, ChargeCause, Order, SubOrder
+from orders.models.amounts import Bearer
 from payments.ledger.balances import balances_of
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement
 from payments.owing import balancing
@@ -119,6 +122,25 @@ def test_what_comes_back_after_completion_takes_the_row_back(shop, seller):
 
     assert [(kind, net) for kind, *_rest, net in rows()] == [("sale", "94.90"), ("refund", "-94.90")]
     assert SettlementRow.objects.get(kind="refund").corrects == SettlementRow.objects.get(kind="sale")
+    assert steps.broken_invariants() == []
+
+
+def test_what_the_merchant_bears_is_a_row_and_comes_back_when_it_is_netted(seller):
+    own = factories.ChannelFactory(merchant=seller)
+    body = factories.order_body((goods_of(seller), 1, "100.00"), source=own.code, freight_amount="0.00")
+    order = factories.place(body, seller)
+    steps.pay(order)
+    goodwill = {"reason": "late", "actor": ANNA, "bearer": Bearer.MERCHANT}
+    for amount in ("5.00", "3.00"):
+        charging.give(order.pk, Decimal(amount), ChargeCause.GOODWILL, **goodwill)
+        factories.run(balancing.run)
+    assert [(kind, net) for kind, *_rest, net in rows()] == [("compensation", "-5.00"), ("compensation", "-3.00")]
+    assert steps.broken_invariants() == []
+
+    cancel_order(order.pk, reason="changed mind", actor=ANNA)
+    factories.run(balancing.run)
+
+    assert [net for *_rest, net in rows()] == ["-5.00", "-3.00", "8.00"]
     assert steps.broken_invariants() == []
 
 

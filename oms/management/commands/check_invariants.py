@@ -13,12 +13,23 @@ from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
 from oms.common.ticket_invariants import INVARIANTS as OF_TICKETS
 from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
+from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
 
-ALL = (*OF_ORDERS, *OF_MATCHING, *OF_INVENTORY, *OF_PAYMENTS, *OF_BILLS, *OF_LOGISTICS, *OF_MERCHANTS, *OF_TICKETS)
+ALL = (
+    *OF_ORDERS,
+    *OF_CHARGES,
+    *OF_MATCHING,
+    *OF_INVENTORY,
+    *OF_PAYMENTS,
+    *OF_BILLS,
+    *OF_LOGISTICS,
+    *OF_MERCHANTS,
+    *OF_TICKETS,
+)
 
 
 class Command(BaseCommand):
