@@ -107,6 +107,9 @@ def drained(shop):
     return shop
 
 
+OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id = %(order)s)"
+
+
 @pytest.mark.parametrize(
     ("statement", "broken"),
     [
@@ -166,6 +169,28 @@ def drained(shop):
             "UPDATE logistics_shipment SET state = 'lost' WHERE sub_order_id IN (SELECT id FROM orders_suborder"
             " WHERE order_id = %(order)s)",
             "signed_parcels_are_delivered",
+        ),
+        (f"UPDATE logistics_warehouseorder SET state = 'packed' {OF_ORDER}", "what_warehouses_told_is_known"),
+        (
+            "DELETE FROM common_inboundfact WHERE topic = 'warehouse';"
+            f" UPDATE logistics_warehouseorder SET state = 'packed' {OF_ORDER}",
+            "warehouse_orders_are_where_they_were_told_to_be",
+        ),
+        (
+            f"UPDATE logistics_warehouseorder SET is_current = false, given_up_at = now() {OF_ORDER}",
+            "contradictions_of_warehouses_have_a_ticket",
+        ),
+        (
+            "UPDATE logistics_warehouseorder SET state = 'packed', stop_requested_at = now(), stop_answered_at = now(),"
+            f" stop_answer = 'refused' {OF_ORDER}",
+            "stops_were_refused_by_the_warehouse",
+        ),
+        (
+            "UPDATE logistics_warehouseorder SET state = 'refused', is_current = false, given_up_at = now()"
+            f" {OF_ORDER}; INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id,"
+            " state) SELECT number || '2', sub_order_id, warehouse_id, connection_id, 'sent'"
+            f" FROM logistics_warehouseorder {OF_ORDER}",
+            "who_refused_is_not_asked_again",
         ),
     ],
 )
