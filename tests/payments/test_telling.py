@@ -314,7 +314,22 @@ def test_money_for_an_earlier_request_makes_the_later_one_needless(shop):
 
 def test_every_ticket_about_money_says_what_is_wrong_and_what_may_be_done():
     values = dict.fromkeys(
-        ("number", "told", "expected", "held", "provider", "teller", "key", "net", "merchant", "amount"), "x"
+        (
+            "number",
+            "told",
+            "expected",
+            "held",
+            "provider",
+            "teller",
+            "key",
+            "net",
+            "merchant",
+            "amount",
+            "by",
+            "serial",
+            "due",
+        ),
+        "x",
     )
     of_money = [kind for kind in vars(troubles).values() if isinstance(kind, TicketKind)]
     assert len(of_money) == 14
