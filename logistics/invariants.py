@@ -8,6 +8,7 @@ from logistics.warehouses.trouble import CONTRADICTION
 from oms.common.invariants import Invariant
 from oms.common.models import FactState, Topic
 from oms.common.states import listed
+from oms.common.work.callbacks import UNREADABLE
 from orders.models import SubOrderState
 from orders.models.sub_order import ARRIVED, IN_WAREHOUSE, LEFT_WAREHOUSE
 
@@ -153,12 +154,13 @@ INVARIANTS = (
     Invariant(
         "what_warehouses_told_is_known",
         "A settled fact of a warehouse is of a warehouse order that went over its connection; one of which the"
-        " warehouse said that it left, did.",
+        " warehouse said that it left, did. A message that nobody understood at first is about none: what it said are"
+        " facts of their own.",
         f"""
         SELECT f.id, f.kind, f.subject, f.state, w.state AS held FROM common_inboundfact f
         LEFT JOIN logistics_warehouseorder w ON w.number = f.subject AND w.connection_id = f.connection_id
         WHERE f.topic = '{Topic.WAREHOUSE}' AND f.state IN ({listed(_HEARD)})
-          AND (w.id IS NULL OR (f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'))
+          AND f.kind <> '{UNREADABLE}' AND (w.id IS NULL OR (f.kind = '{Notice.SHIPPED}' AND w.state <> '{_SHIPPED}'))
         """,
     ),
     Invariant(

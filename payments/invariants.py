@@ -4,6 +4,7 @@ from inventory.models import StorageClass
 from oms.common.invariants import Invariant
 from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
+from oms.common.work.callbacks import UNREADABLE
 from oms.merchants.models import Merchant
 from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
 from orders.models.order import OVER
@@ -173,6 +174,7 @@ INVARIANTS = (
         f"""
         SELECT f.id, f.kind, f.subject, f.state FROM common_inboundfact f
         WHERE f.topic = '{Topic.PAYMENT}' AND f.state NOT IN ('{FactState.PENDING}', '{FactState.DISCARDED}')
+          AND f.kind <> '{UNREADABLE}'
           AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.number = f.subject)
           AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.number = f.subject)
         """,
