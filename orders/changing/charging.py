@@ -27,30 +27,12 @@ from orders.intake.apportionment import Shares
 from orders.locking import lock_order
 from orders.models import Order, OrderLine, SubOrderLine
 from orders.models.amounts import Bearer
-from orders.models.charge import GIVEN, OF_GONE_UNITS, ChargeCause, ChargeComponent, OrderCharge
+from orders.models.charge import GIVEN, OF_GONE_UNITS, SIGNS, ChargeCause, ChargeComponent, OrderCharge
 from orders.models.order import OrderState
+from orders.models.shares import SHARES
 
 _PLACES = "orders_charge_placed"
 _C = ChargeComponent
-# Each component with the column that says how much the buyer pays for it: of an order, and of a line or a part of one.
-_OF_ORDER = (
-    (_C.GOODS, "{0}.goods_amount"),
-    (_C.FREIGHT, "{0}.freight_amount"),
-    (_C.PROMOTION, "-{0}.promotion_amount"),
-    (_C.COUPON, "-{0}.coupon_amount"),
-    (_C.ADJUSTMENT, "{0}.adjustment_amount"),
-    (_C.POINTS, "-{0}.points_amount"),
-    (_C.GIFT_CARD, "-{0}.gift_card_amount"),
-)
-_OF_LINE = (
-    (_C.GOODS, "{0}.goods_amount"),
-    (_C.FREIGHT, "{0}.freight_share"),
-    (_C.PROMOTION, "-{0}.promotion_share"),
-    (_C.COUPON, "-{0}.coupon_share"),
-    (_C.ADJUSTMENT, "{0}.adjustment_share"),
-    (_C.POINTS, "-{0}.points_share"),
-    (_C.GIFT_CARD, "-{0}.gift_card_share"),
-)
 # Of the rows `taken` by orders with more to look at than their shares: the order, whether it was given money beside the
 # price, whether more may be kept, and what was taken of each tender.
 _SPECIAL = f"""
@@ -68,17 +50,18 @@ _SPECIAL = f"""
 
 def of_order(alias: str) -> str:
     """SQL of the rows (component, amount) that an order of this alias comes to."""
-    return _values(_OF_ORDER, alias)
+    return _values(alias, (column.replace("_share", "_amount") for column in SHARES))
 
 
 def of_line(alias: str) -> str:
     """SQL of the rows (component, amount) that a line, or a part of one, of this alias comes to."""
-    return _values(_OF_LINE, alias)
+    return _values(alias, SHARES)
 
 
-def _values(columns: Iterable[tuple[ChargeComponent, str]], alias: str) -> str:
-    rows = ", ".join(f"('{component}', {column.format(alias)})" for component, column in columns)
-    return f"(VALUES {rows})"
+def _values(alias: str, columns: Iterable[str]) -> str:
+    signed = zip(SIGNS.items(), columns, strict=False)
+    rows = [f"('{component}', {sign} * {alias}.{column})" for (component, sign), column in signed]
+    return f"(VALUES {', '.join(rows)})"
 
 
 def trigger_sql() -> str:

@@ -21,8 +21,9 @@ from orders.changing.keeping import NOTHING, Books, Cause, Extra, Kept, Line, Po
 from orders.intake.apportionment import Shares
 from orders.intake.promotion_rules import Rule, RuleKind, understand
 from orders.models import Order, OrderCharge, OrderPromotion, PromotionShare
-from orders.models.charge import KEPT, OF_GONE_UNITS, ChargeCause, ChargeComponent
+from orders.models.charge import KEPT, OF_GONE_UNITS, SIGNS, ChargeCause, ChargeComponent
 from orders.models.order import OrderState
+from orders.models.shares import shares_in_fen
 from orders.models.sub_order import UNDONE
 
 _C = ChargeComponent
@@ -174,19 +175,10 @@ def read(order_ids: Collection[int]) -> dict[int, Read]:
     return found
 
 
-_SHARES = (
-    *("goods_amount", "freight_share", "promotion_share", "coupon_share", "adjustment_share", "points_share"),
-    *("gift_card_share", "merchant_borne_share"),
-)
-# The component of the charges that each of these becomes, with the sign; what merchants bear is charged to nobody.
-_TAKEN = (
-    *((_C.GOODS, 1), (_C.FREIGHT, 1), (_C.PROMOTION, -1), (_C.COUPON, -1), (_C.ADJUSTMENT, 1), (_C.POINTS, -1)),
-    (_C.GIFT_CARD, -1),
-)
-# Of charges `c` what units took along, as an array of `_SHARES` but for its last.
+# Of charges `c` what units took along, as `Shares` takes it but for its last.
 _GONE = ", ".join(
     f"coalesce(sum({-sign} * c.amount * 100) FILTER (WHERE c.component = '{component}'), 0)::bigint"
-    for component, sign in _TAKEN
+    for component, sign in SIGNS.items()
 )
 
 
@@ -200,7 +192,7 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
         cursor.execute(
             f"""
             SELECT l.order_id, l.position, l.id, l.quantity, (l.stated_value * 100)::bigint,
-                ARRAY[{", ".join(f"(l.{column} * 100)::bigint" for column in _SHARES)}],
+                ARRAY[{shares_in_fen("l")}],
                 (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = l.order_id AND c.line_id = l.id
                     AND c.cause IN ({listed(OF_GONE_UNITS)})),
                 CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity ELSE 0 END
@@ -243,7 +235,7 @@ def parts(order_id: int) -> list[Part]:
         cursor.execute(
             f"""
             SELECT p.id, s.id, s.state, l.id, l.position, p.quantity - p.returned_quantity,
-                ARRAY[{", ".join(f"(p.{column} * 100)::bigint" for column in _SHARES)}],
+                ARRAY[{shares_in_fen("p")}],
                 (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = s.order_id
                     AND c.sub_order_id = s.id AND c.line_id = l.id AND c.cause IN ({listed(OF_GONE_UNITS)}))
             FROM orders_suborder s JOIN orders_suborderline p ON p.sub_order_id = s.id
@@ -260,7 +252,7 @@ def parts(order_id: int) -> list[Part]:
 
 def by_component(shares: Shares) -> list[tuple[ChargeComponent, int]]:
     """What the buyer pays of each component, in fen."""
-    return [(component, sign * amount) for (component, sign), amount in zip(_TAKEN, shares, strict=False)]
+    return [(component, sign * amount) for (component, sign), amount in zip(SIGNS.items(), shares, strict=False)]
 
 
 def _promotions(order_ids: Collection[int]) -> dict[int, list[tuple[str, Rule | None, Sequence[int]]]]:

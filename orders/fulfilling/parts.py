@@ -10,11 +10,10 @@ import msgspec
 from django.db import connection
 
 from oms.common.copying import array, copy_rows, next_ids, records, text_array
-from oms.common.money import fen_text
 from orders.fulfilling import presale
 from orders.intake.apportionment import Shares
 from orders.models import SubOrderState
-from orders.models.shares import SHARES
+from orders.models.shares import SHARES, shares_in_fen
 
 TOTALS = ("total_quantity", "weight_g", *SHARES)
 # For an UPDATE of sub-orders `s` from records `p`.
@@ -49,7 +48,7 @@ class Part:
         return {
             "total_quantity": sum([line.quantity for line in self.lines]),
             "weight_g": sum([line.weight_g for line in self.lines]),
-            **_amounts(shares),
+            **shares.columns(),
         }
 
 
@@ -86,7 +85,7 @@ def read_sources(sub_order_ids: Iterable[int]) -> dict[int, Source]:
         cursor.execute(
             f"""
             SELECT l.id, l.sub_order_id, l.order_line_id, l.quantity, k.weight_g,
-                   {", ".join(f"(l.{column} * 100)::bigint" for column in SHARES[:-1])}
+                   {shares_in_fen("l")}
             FROM orders_suborderline l
             JOIN orders_orderline ol ON ol.id = l.order_line_id
             JOIN inventory_sku k ON k.id = ol.sku_id
@@ -144,10 +143,6 @@ class Numbers:
         return "-".join(number.split("-")[:2])
 
 
-def _amounts(shares: Shares) -> dict[str, object]:
-    return dict(zip(SHARES, map(fen_text, (*shares, shares.payable)), strict=True))
-
-
 def insert(new: Sequence[NewPart]) -> None:
     """Insert the parts beside their parents, without their lines. They keep the place of those that wait."""
     with connection.cursor() as cursor:
@@ -199,7 +194,7 @@ def write_lines(parts: Sequence[Part]) -> None:
             """,
             [
                 records(
-                    {"id": line.id, "sub_order_id": part.id, "quantity": line.quantity, **_amounts(line.shares)}
+                    {"id": line.id, "sub_order_id": part.id, "quantity": line.quantity, **line.shares.columns()}
                     for part, line in moved
                 )
             ],
@@ -208,7 +203,7 @@ def write_lines(parts: Sequence[Part]) -> None:
         "orders_suborderline",
         ("id", "order_line_id", *columns),
         [
-            (line.id, line.order_line_id, part.id, line.quantity, *_amounts(line.shares).values())
+            (line.id, line.order_line_id, part.id, line.quantity, *line.shares.columns().values())
             for part, line in rows
             if line.is_new
         ],

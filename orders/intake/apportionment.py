@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from oms.common.money import fen_text
 from orders.models.amounts import ApportionmentPolicy as Policy
+from orders.models.shares import SHARES
 
 
 def apportion(
@@ -105,6 +107,10 @@ class Shares(NamedTuple):
     def payable(self) -> int:
         """What the buyer pays for it."""
         return self.goods + self.freight - self.promotion - self.coupon + self.adjustment - self.points - self.gift_card
+
+    def columns(self) -> dict[str, str]:
+        """The shares and their sum as rows keep them: in yuan, by the names of `SHARES`."""
+        return dict(zip(SHARES, map(fen_text, (*self, self.payable)), strict=True))
 
     def take(self, part: int, of: int) -> "Shares":
         """What `part` of `of` units carry away, in whole fen rounded down; the rest stays behind.

@@ -26,7 +26,7 @@ from orders.matching.known import Known, Parts, Unfit
 from orders.matching.parting import part_line
 from orders.models import Hold, PaymentMethod
 from orders.models.hold import MatchProblem
-from orders.models.shares import SHARES
+from orders.models.shares import SHARES, shares_in_fen
 from orders.reviewing import words
 
 NAME = "match"
@@ -37,7 +37,6 @@ _DUE = """
 """
 _UNKNOWN = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
 # A line's money in fen, as `Shares` has it.
-_FEN = ", ".join(f"(l.{column} * 100)::bigint" for column in SHARES[:-1])
 
 
 def run(limit: int) -> int:
@@ -156,7 +155,7 @@ def _read_lines(orders: dict[int, _Waiting]) -> None:
             f"""
             SELECT o.id, o.channel_id, o.payment_method, o.adjustment_bearer, o.line_count, o.units_to_cancel,
                 l.id, l.position, l.name, l.quantity, (l.unit_price * 100)::bigint, (l.line_discount * 100)::bigint,
-                l.external_id, l.is_gift, (l.stated_value * 100)::bigint, l.caller_code, {_FEN}
+                l.external_id, l.is_gift, (l.stated_value * 100)::bigint, l.caller_code, {shares_in_fen("l")}
             FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
             WHERE o.id = ANY(%s::bigint[]) AND l.sku_id IN ({_UNKNOWN}) ORDER BY l.id
             """,
@@ -337,7 +336,7 @@ def _columns(line: CheckedLine, shares: Shares) -> dict[str, Any]:
         "is_gift": line.is_gift,
         "stated_value": fen_text(line.stated_value),
         "caller_code": line.caller_code,
-        **dict(zip(SHARES, map(fen_text, (*shares, shares.payable)), strict=True)),
+        **shares.columns(),
     }
 
 

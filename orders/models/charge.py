@@ -53,6 +53,19 @@ class ChargeComponent(models.TextChoices):
     EXTRA = "extra", _("Extra")
 
 
+# Whether the buyer pays for a component (1) or it is taken off the price (-1), in the order of `SHARES`; what merchants
+# bear is charged to nobody.
+SIGNS = {
+    ChargeComponent.GOODS: 1,
+    ChargeComponent.FREIGHT: 1,
+    ChargeComponent.PROMOTION: -1,
+    ChargeComponent.COUPON: -1,
+    ChargeComponent.ADJUSTMENT: 1,
+    ChargeComponent.POINTS: -1,
+    ChargeComponent.GIFT_CARD: -1,
+}
+
+
 class OrderCharge(models.Model):
     """One signed row of what the buyer owes (yuan; positive: owes more); what is owed is the sum of an order's rows.
 

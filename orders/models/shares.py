@@ -13,6 +13,11 @@ SHARES = (
 )
 
 
+def shares_in_fen(alias: str) -> str:
+    """SQL of what a row of this alias carries of each component, as `Shares` takes them: columns in whole fen."""
+    return ", ".join(f"({alias}.{column} * 100)::bigint" for column in SHARES[:-1])
+
+
 class CarriesShares(models.Model):
     """A row with shares of an order's amounts, in yuan; `shares_add_up` is their constraint."""
 
