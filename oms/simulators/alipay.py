@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from oms.common import signatures
+from oms.common.money import fen_text
 from oms.common.zones import CHINA
 from oms.simulators import books, counters
 from oms.simulators.books import Book, BookError, Notice, Refund, Trade
@@ -161,11 +162,11 @@ class AlipayPeer:
             "trade_no": _trade_no(trade),
             "out_trade_no": trade.number,
             "trade_status": self._status(trade),
-            "total_amount": _yuan(trade.fen),
+            "total_amount": fen_text(trade.fen),
             "buyer_logon_id": "138****0001",
         }
         if trade.paid_at:
-            amounts = dict.fromkeys(("receipt_amount", "buyer_pay_amount", "invoice_amount"), _yuan(trade.fen))
+            amounts = dict.fromkeys(("receipt_amount", "buyer_pay_amount", "invoice_amount"), fen_text(trade.fen))
             said |= {"send_pay_date": _time(trade.paid_at), "point_amount": "0.00", **amounts}
         return said
 
@@ -191,7 +192,7 @@ class AlipayPeer:
             "trade_no": _trade_no(trade),
             "out_trade_no": trade.number,
             "fund_change": "Y" if is_new else "N",
-            "refund_fee": _yuan(self.book.given_back(trade.number)),
+            "refund_fee": fen_text(self.book.given_back(trade.number)),
             "buyer_logon_id": "138****0001",
         }
 
@@ -205,8 +206,8 @@ class AlipayPeer:
             "trade_no": _trade_no(trade),
             "out_trade_no": trade.number,
             "out_request_no": refund.number,
-            "total_amount": _yuan(trade.fen),
-            "refund_amount": _yuan(refund.fen),
+            "total_amount": fen_text(trade.fen),
+            "refund_amount": fen_text(refund.fen),
             "refund_status": "REFUND_SUCCESS",
             "gmt_refund_pay": _time(refund.ended_at or refund.created_at),
         }
@@ -225,7 +226,7 @@ class AlipayPeer:
             return None
         form = self._form(trade, refund, notice)
         if twist == Twist.WRONG_AMOUNT:
-            form["total_amount"] = _yuan(trade.fen + 100)
+            form["total_amount"] = fen_text(trade.fen + 100)
         if twist == Twist.WRONG_APP:
             form["app_id"] = "2026999999999999"
         signed = "&".join(f"{name}={form[name]}" for name in sorted(form) if name != "sign_type")
@@ -249,7 +250,7 @@ class AlipayPeer:
             "buyer_logon_id": "138****0001",
             "seller_id": self.keys.seller_id,
             "trade_status": self._status(trade) if refund or notice.kind != "paid" else "TRADE_SUCCESS",
-            **dict.fromkeys(amounts, _yuan(trade.fen)),
+            **dict.fromkeys(amounts, fen_text(trade.fen)),
             "point_amount": "0.00",
             "subject": trade.subject,
             "body": "",
@@ -261,7 +262,7 @@ class AlipayPeer:
             form["gmt_close"] = _time(trade.closed_at)
         if refund:
             form |= {
-                "refund_fee": _yuan(self.book.given_back(trade.number)),
+                "refund_fee": fen_text(self.book.given_back(trade.number)),
                 "gmt_refund": f"{_time(refund.ended_at or refund.created_at)}.123",
                 "out_biz_no": refund.number,
             }
@@ -286,10 +287,6 @@ def _fen(text: Any) -> int:
     if not amount.is_finite() or amount <= 0 or amount != round(amount, 2):
         raise _Refusal("ACQ.INVALID_PARAMETER", "金额")
     return int(amount * 100)
-
-
-def _yuan(fen: int) -> str:
-    return f"{Decimal(fen) / 100:.2f}"
 
 
 def _time(moment: float) -> str:

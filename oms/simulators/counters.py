@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from oms.common.money import fen_text
 from oms.simulators import books
 from oms.simulators.books import Book, BookError, Trade
 from oms.simulators.wsgi import Request, Response, page, redirect
@@ -65,7 +66,7 @@ def _list(peer: Shown, title: str) -> Response:
     on = is_automatic(peer.book)
     rows = "".join(
         f'<tr><td><a href="{html.escape(peer.code_of(trade))}">{html.escape(trade.number)}</a></td>'
-        f"<td>{trade.fen / 100:.2f}</td><td>{_WORDS[trade.status]}</td></tr>"
+        f"<td>{fen_text(trade.fen)}</td><td>{_WORDS[trade.status]}</td></tr>"
         for trade in peer.book.newest_trades()
     )
     switch = (
@@ -83,7 +84,7 @@ def _show(peer: Shown, title: str, trade: Trade) -> Response:
         button = f'<form method="post" action="{pay}"><button>付款 · Pay</button></form>'
     elif trade.return_url:
         button = f'<p><a href="{html.escape(trade.return_url)}">返回 · back</a></p>'
-    lines = f"<p>{html.escape(trade.subject)}</p><p><b>¥ {trade.fen / 100:.2f}</b></p><p>{_WORDS[trade.status]}</p>"
+    lines = f"<p>{html.escape(trade.subject)}</p><p><b>¥ {fen_text(trade.fen)}</b></p><p>{_WORDS[trade.status]}</p>"
     return page(title, lines + button)
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from oms.common.money import fen_text, yuan
+from oms.common.money import fen_text, to_fen, yuan
 from orders.actors import Actor
 from orders.changing import charging, correcting
 from orders.changing.keeping import RULES_VERSION, FreightBack, promotions_kept
@@ -176,7 +176,7 @@ def _of_amount(wanted: Wanted) -> Calculation:
     amount = wanted.amount
     if amount <= 0 or amount != round(amount, 2):
         raise OmsError(_("Give a positive amount with at most two places."), attr="amount")
-    fen = int(amount * 100)
+    fen = to_fen(amount)
     return Calculation(fen, fen, 0, 0, 0, 0, 0, 0, 0)
 
 

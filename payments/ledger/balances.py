@@ -10,6 +10,7 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from oms.common.money import yuan
 from payments.models import Account, LedgerLine, Side
 
 VOUCHER_HEADERS = (
@@ -29,10 +30,6 @@ class TrialRow:
     after: Decimal
 
 
-def _yuan(fen: int) -> Decimal:
-    return Decimal(fen) / 100
-
-
 def balances_of(codes: Collection[str]) -> Mapping[str, Decimal]:
     """What each of the accounts has, on its normal side, in yuan. One statement."""
     sums: Iterable[Mapping[str, Any]] = (
@@ -41,7 +38,7 @@ def balances_of(codes: Collection[str]) -> Mapping[str, Decimal]:
         .values("account", "account__side")
         .annotate(balance=Sum(F("debit_fen") - F("credit_fen")))
     )
-    return {row["account"]: _yuan(_on_side(row["account__side"], row["balance"])) for row in sums}
+    return {row["account"]: yuan(_on_side(row["account__side"], row["balance"])) for row in sums}
 
 
 def _on_side(side: str, fen: int) -> int:
@@ -66,10 +63,10 @@ def trial_balance(day: date) -> list[TrialRow]:
     return [
         TrialRow(
             account,
-            _yuan(_on_side(account.side, account.before)),
-            _yuan(account.debit),
-            _yuan(account.credit),
-            _yuan(_on_side(account.side, account.before + account.debit - account.credit)),
+            yuan(_on_side(account.side, account.before)),
+            yuan(account.debit),
+            yuan(account.credit),
+            yuan(_on_side(account.side, account.before + account.debit - account.credit)),
         )
         for account in accounts
     ]
@@ -90,7 +87,7 @@ def vouchers(day: date) -> Iterator[list[object]]:
             line.account_id,
             line.account.shown_name,
             line.party,
-            _yuan(line.debit_fen),
-            _yuan(line.credit_fen),
+            yuan(line.debit_fen),
+            yuan(line.credit_fen),
             entry.reason,
         ]

@@ -19,7 +19,8 @@ from unfold.decorators import display
 
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.files.tables import writer
-from oms.common.templatetags.staff import yuan
+from oms.common.money import yuan
+from oms.common.templatetags.staff import yuan as shown
 from payments.ledger.balances import VOUCHER_HEADERS, balances_of, trial_balance, vouchers
 from payments.models import Account, LedgerEntry
 
@@ -57,7 +58,7 @@ class AccountAdmin(KeysetAdmin):
     @display(description=gettext_lazy("balance"))
     def balance(self, account: Account) -> str:
         """On the account's normal side, in yuan."""
-        return yuan(account.balance_amount) or "0.00"  # type: ignore[attr-defined]
+        return shown(account.balance_amount) or "0.00"  # type: ignore[attr-defined]
 
 
 @admin.register(LedgerEntry)
@@ -90,7 +91,7 @@ class LedgerEntryAdmin(RowColumns, KeysetAdmin):
                 (
                     _("Dr") if line.debit_fen else _("Cr"),
                     line.account,
-                    f"{(line.debit_fen or line.credit_fen) / 100:,.2f}",
+                    shown(yuan(line.debit_fen or line.credit_fen)),
                 )
                 for line in entry.lines.all()
             ),

@@ -40,8 +40,6 @@ MISSING = f"""
         SELECT e.order_id, e.subject, l.account_id AS account, l.party, sum(l.debit_fen - l.credit_fen) AS fen
         FROM payments_ledgerentry e JOIN payments_ledgerline l ON l.entry_id = e.id
         WHERE e.order_id = ANY(%(orders)s::bigint[])
-          AND split_part(e.subject, ':', 1)
-              IN ('payment', 'refund', 'sub_order', 'kept', 'given', 'changed', 'receivable')
         GROUP BY e.order_id, e.subject, l.account_id, l.party
     ), wanted AS (
         SELECT order_id, subject, max(kind) AS kind, account, party, sum(fen) AS fen FROM target
@@ -91,13 +89,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A fact that follows from no row of an order: `key` names it for ever, `subject` what it is about."""
+    """A fact that follows from no row of an order: `key` names it for ever, `subject` what it is about. It names no
+    order: the entries that do are those of `post_missing`."""
 
     key: str
     kind: EntryKind
     lines: Sequence[Line]
     subject: str = ""
-    order_id: int | None = None
     reason: str = ""
     actor: str = ""
     occurred_at: datetime | None = None
@@ -117,10 +115,10 @@ def post(entries: Sequence[Entry]) -> int:
     now = timezone.now()
     copy_rows(
         "payments_ledgerentry",
-        ("id", "key", "kind", "subject", "order_id", "reason", "actor", "occurred_at"),
+        ("id", "key", "kind", "subject", "reason", "actor", "occurred_at"),
         (
             (
-                *(key, entry.key, entry.kind.value, entry.subject or entry.key[:60], entry.order_id),
+                *(key, entry.key, entry.kind.value, entry.subject or entry.key[:60]),
                 *(entry.reason, entry.actor, entry.occurred_at or now),
             )
             for key, entry in zip(ids, fresh, strict=True)

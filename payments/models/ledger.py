@@ -2,7 +2,7 @@
 
 from django.contrib.admin import display
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -145,7 +145,3 @@ class LedgerLine(models.Model):
     def fen(self) -> int:
         """Debit less credit."""
         return self.debit_fen - self.credit_fen
-
-
-# Debit less credit, of many lines.
-BALANCE = F("debit_fen") - F("credit_fen")

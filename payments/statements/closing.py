@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
+from oms.common.money import to_fen
 from oms.merchants.models import Merchant
 from orders.actors import Actor
 from payments.ledger import posting
@@ -149,7 +150,7 @@ def pay(statement_id: int, *, bank_serial: str, actor: Actor) -> Statement:
     statement.bank_serial, statement.paid_at = serial, timezone.now()
     statement.save(update_fields=["state", "bank_serial", "paid_at"])
     if statement.payable_amount:
-        fen = int(statement.payable_amount * 100)
+        fen = to_fen(statement.payable_amount)
         posting.post(
             [
                 posting.Entry(
@@ -208,7 +209,7 @@ def add_by_hand(
         },
     )
     if is_new:
-        fen = int(amount * 100)
+        fen = to_fen(amount)
         lines = [posting.Line(_AGAINST[kind], fen), posting.Line(Code.MERCHANTS, -fen, f"merchant:{merchant_id}")]
         posting.post([posting.Entry(f"settlement:{row.pk}", EntryKind.CORRECTED, lines, reason=row.reason)])
     return row

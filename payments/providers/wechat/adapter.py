@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
+from oms.common.money import to_fen
 from payments.providers import Answer, Charge, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
 from payments.providers.errors import NotSetUp, Refused, Unclear, charge_each
@@ -53,8 +54,8 @@ class WechatPay:
 
         def ask(charge: Charge) -> Answer:
             amount = {
-                "refund": wire.as_fen(charge.amount),
-                "total": wire.as_fen(charge.of_amount or charge.amount),
+                "refund": to_fen(charge.amount),
+                "total": to_fen(charge.of_amount or charge.amount),
                 "currency": "CNY",
             }
             content: dict[str, Any] = {
@@ -163,7 +164,7 @@ def _order(charge: Charge, link: Connection) -> dict[str, Any]:
         "description": subject(link, charge)[:LONGEST_DESCRIPTION],
         "out_trade_no": charge.reference,
         "notify_url": url,
-        "amount": {"total": wire.as_fen(charge.amount), "currency": "CNY"},
+        "amount": {"total": to_fen(charge.amount), "currency": "CNY"},
     }
     return {**order, "time_expire": wire.as_time(charge.expires_at)} if charge.expires_at else order
 

@@ -7,7 +7,6 @@ import secrets as random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
+from oms.common.money import fen_text
 from oms.common.zones import CHINA
 from payments.providers.errors import NotSetUp, Refused, Unclear, secret
 from payments.providers.http import client
@@ -136,16 +136,11 @@ def raise_for_refusal(response: httpx.Response) -> None:
     raise Refused(code, text)
 
 
-def as_fen(amount: Decimal) -> int:
-    """Yuan as WeChat writes them."""
-    return int(amount * 100)
-
-
 def as_yuan(fen: Any) -> str:
     """WeChat's fen as yuan with two places. Raises ValueError for what is no whole number."""
     if not isinstance(fen, int) or isinstance(fen, bool):
         raise ValueError("an amount is no whole number of fen")
-    return f"{Decimal(fen) / 100:.2f}"
+    return fen_text(fen)
 
 
 def as_time(moment: datetime) -> str:
