@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from oms.common.door.api import LineField
 from orders.api.serializers.changing import UnitsSerializer
+from orders.api.serializers.money import money_field
 from payments.models import GrantKind, RefundGrant
 
 CALCULATION = {
@@ -60,25 +61,20 @@ GRANT = {
 }
 
 
-class _MoneyField(serializers.DecimalField):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_digits=12, decimal_places=2, **options)
-
-
 class ReturnedLineSerializer(serializers.Serializer):
     """Units of a line that come back, and what they carry of each component (yuan)."""
 
     position = serializers.IntegerField()
     name = serializers.CharField()
     units = serializers.IntegerField()
-    goods = _MoneyField()
-    freight = _MoneyField()
-    promotion = _MoneyField()
-    coupon = _MoneyField()
-    adjustment = _MoneyField()
-    points = _MoneyField()
-    gift_card = _MoneyField()
-    payable = _MoneyField()
+    goods = money_field()
+    freight = money_field()
+    promotion = money_field()
+    coupon = money_field()
+    adjustment = money_field()
+    points = money_field()
+    gift_card = money_field()
+    payable = money_field()
 
 
 class PromotionLeftSerializer(serializers.Serializer):
@@ -86,23 +82,23 @@ class PromotionLeftSerializer(serializers.Serializer):
 
     code = serializers.CharField()
     name = serializers.CharField()
-    share = _MoneyField()
-    now = _MoneyField()
+    share = money_field()
+    now = money_field()
 
 
 @extend_schema_serializer(examples=[OpenApiExample("The dear line of three", CALCULATION, response_only=True)])
 class CalculationSerializer(serializers.Serializer):
     """What would go back (yuan), and how that comes about."""
 
-    amount = _MoneyField(help_text="In all: cash, gift card and points.")
-    cash = _MoneyField()
-    gift_card = _MoneyField()
-    points = _MoneyField()
-    share_paid = _MoneyField(help_text="What was paid for the returned units, by the apportionment.")
-    kept_cost = _MoneyField(help_text="What the kept goods cost, by the promotions that they still reach.")
-    gifts_charged = _MoneyField(help_text="Gifts that did not come back, at their stated value.")
-    freight_kept = _MoneyField(help_text="The units' freight, which does not go back.")
-    not_collected = _MoneyField(help_text="What would be kept beyond what was paid; it is forgiven.")
+    amount = money_field(help_text="In all: cash, gift card and points.")
+    cash = money_field()
+    gift_card = money_field()
+    points = money_field()
+    share_paid = money_field(help_text="What was paid for the returned units, by the apportionment.")
+    kept_cost = money_field(help_text="What the kept goods cost, by the promotions that they still reach.")
+    gifts_charged = money_field(help_text="Gifts that did not come back, at their stated value.")
+    freight_kept = money_field(help_text="The units' freight, which does not go back.")
+    not_collected = money_field(help_text="What would be kept beyond what was paid; it is forgiven.")
     lines = ReturnedLineSerializer(many=True)
     promotions = PromotionLeftSerializer(many=True)
     rules_version = serializers.IntegerField(help_text="Of which version of the rules this is.")
@@ -153,7 +149,7 @@ class RefundRequestSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(GrantKind.choices)
     reason = LineField(max_length=40, help_text="The code of a reason of that kind.")
     note = LineField(max_length=200)
-    amount = _MoneyField(required=False, min_value=Decimal("0.01"), help_text="For all but returns, in yuan.")
+    amount = money_field(required=False, min_value=Decimal("0.01"), help_text="For all but returns, in yuan.")
     line = serializers.IntegerField(
         required=False, min_value=1, max_value=500, help_text="The position of the line whose price is protected."
     )

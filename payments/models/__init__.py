@@ -28,7 +28,7 @@ from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import CommissionTerm, Period, RowKind, SettlementRow, Statement, StatementState
+from payments.models.settlement import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
@@ -63,7 +63,6 @@ __all__ = [
     "Outcome",
     "Payment",
     "PaymentState",
-    "Period",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",

@@ -13,14 +13,6 @@ from oms.merchants.models import Merchant
 from orders.models import Order, OrderLine, SubOrder
 
 
-class Period(models.TextChoices):
-    """How often a merchant gets a statement."""
-
-    DAILY = "daily", _("Daily (T+1)")
-    WEEKLY = "weekly", _("Weekly")
-    MONTHLY = "monthly", _("Monthly")
-
-
 class CommissionTerm(models.Model):
     """The share of its sales that a merchant pays from a moment on, for a category of goods, or for all others where
     none is named. An order goes by the term that was in force when it came in; terms are only ever added."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db import connection, transaction
-from django.db.models import Max, Min, Sum
+from django.db import transaction
+from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,7 +22,7 @@ from orders.actors import Actor
 from payments.ledger import posting
 from payments.ledger.chart import Code
 from payments.models import EntryKind, RowKind, SettlementRow, Statement, StatementState
-from payments.models.settlement import BY_HAND, Period
+from payments.models.settlement import BY_HAND
 
 _FROZEN = "payments_settlementrow_frozen"
 # What makes a row of a statement; the hash is over these, in the order of the rows.
@@ -42,16 +42,22 @@ class Span:
 
 def span_of(period: str, day: date) -> Span:
     """The period in which the day lies: a day, a week from Monday on, or a month."""
-    if period == Period.MONTHLY:
+    if period == Merchant.SettlementPeriod.MONTHLY:
         first = day.replace(day=1)
         return Span(first, (first + timedelta(days=32)).replace(day=1))
-    if period == Period.WEEKLY:
+    if period == Merchant.SettlementPeriod.WEEKLY:
         monday = day - timedelta(days=day.weekday())
         return Span(monday, monday + timedelta(days=7))
     return Span(day, day + timedelta(days=1))
 
 
-def spans_to_close(merchant: Merchant, today: date) -> Iterator[Span]:
+def close_over(merchant: Merchant, today: date, *, actor: Actor) -> list[Statement]:
+    """Close every period of the merchant that is over, the oldest first; returns the statements made. Raises OmsError
+    where somebody else closed one meanwhile."""
+    return [close(merchant.pk, span, actor=actor) for span in list(_spans_to_close(merchant, today))]
+
+
+def _spans_to_close(merchant: Merchant, today: date) -> Iterator[Span]:
     """The periods of the merchant that are over and have something to close, the oldest first."""
     open_rows = SettlementRow.objects.filter(merchant=merchant, statement=None)
     last_end = Statement.objects.filter(merchant=merchant).aggregate(last=Max("ends_on"))["last"]
@@ -215,13 +221,6 @@ def add_by_hand(
     return row
 
 
-def open_balance(merchant_id: int) -> Decimal:
-    """What the merchant is owed of rows that no statement has yet, with what the last one carried over (yuan)."""
-    rows = SettlementRow.objects.filter(merchant=merchant_id, statement=None).aggregate(sum=Sum("net_amount"))["sum"]
-    before = Statement.objects.filter(merchant=merchant_id).order_by("-ends_on").first()
-    return (rows or Decimal(0)) + (before.carried_amount if before else Decimal(0))
-
-
 def trigger_sql() -> str:
     """The SQL that (re)creates the trigger by which rows never change, but for getting their statement once."""
     return f"""
@@ -238,14 +237,3 @@ def trigger_sql() -> str:
         CREATE OR REPLACE TRIGGER {_FROZEN} BEFORE UPDATE OR DELETE ON payments_settlementrow
             FOR EACH ROW EXECUTE FUNCTION {_FROZEN}();
     """
-
-
-def close_due(today: date, *, actor: Actor) -> list[Statement]:
-    """Close every period that is over, of every merchant; returns the statements made."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT merchant_id FROM payments_settlementrow WHERE statement_id IS NULL")
-        waiting = [key for (key,) in cursor.fetchall()]
-    made = []
-    for merchant in Merchant.objects.filter(pk__in=waiting).order_by("code"):
-        made += [close(merchant.pk, span, actor=actor) for span in list(spans_to_close(merchant, today))]
-    return made

@@ -107,13 +107,13 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
     def close_periods(self, request: HttpRequest, queryset: QuerySet[SettlementRow]) -> None:
         """Make their statements."""
         merchants = Merchant.objects.filter(pk__in=queryset.order_by().values("merchant"))
-        made = []
+        made: list[str] = []
         for merchant in merchants:
-            for span in list(closing.spans_to_close(merchant, timezone.localdate())):
-                try:
-                    made.append(closing.close(merchant.pk, span, actor=staff_actor(request)).number)
-                except OmsError as refusal:
-                    messages.error(request, f"{merchant.code}: {refusal}")
+            try:
+                closed = closing.close_over(merchant, timezone.localdate(), actor=staff_actor(request))
+                made += [statement.number for statement in closed]
+            except OmsError as refusal:
+                messages.error(request, f"{merchant.code}: {refusal}")
         if made:
             messages.success(request, _("Closed: %(numbers)s.") % {"numbers": _(", ").join(made)})
         else:

@@ -20,6 +20,11 @@ class Merchant(models.Model):
         ACTIVE = "active", _("Active")
         SUSPENDED = "suspended", _("Suspended")
 
+    class SettlementPeriod(models.TextChoices):
+        DAILY = "daily", _("Daily (T+1)")
+        WEEKLY = "weekly", _("Weekly")
+        MONTHLY = "monthly", _("Monthly")
+
     code = models.CharField(_("code"), max_length=32)
     name = models.CharField(_("name"), max_length=120)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
@@ -31,8 +36,8 @@ class Merchant(models.Model):
     settlement_period = models.CharField(
         _("settlement period"),
         max_length=8,
-        choices=[("daily", _("Daily (T+1)")), ("weekly", _("Weekly")), ("monthly", _("Monthly"))],
-        default="monthly",
+        choices=SettlementPeriod.choices,
+        default=SettlementPeriod.MONTHLY,
         help_text=_("How often the merchant gets a statement."),
     )
     opens_channels = models.BooleanField(
