@@ -27,10 +27,9 @@ class FreightBack(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the rules leave to the operator: whether freight goes back, whether a coupon asks anew for its threshold,
-    and whether free shipping that is no longer earned is charged."""
+    """What the rules leave to the operator: whether a coupon asks anew for its threshold, and whether free shipping
+    that is no longer earned is charged."""
 
-    freight: FreightBack = FreightBack.SHARE
     rechecks_coupon: bool = False
     charges_lost_free_shipping: bool = False
 
@@ -264,56 +263,3 @@ def _take(amount: int, room: Tenders) -> Tenders:
 def _without_debt(held: Tenders) -> Tenders:
     """What was given beside the price of goods that are gone is no debt."""
     return replace(held, cash=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Units of a line that go, with their shares."""
-
-    units: int
-    shares: Shares
-
-
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """What goes back for units: their own share of what was paid, what is kept afterwards, and what goes back of each
-    tender. `books` are those after it."""
-
-    share_paid: int
-    kept: Kept
-    back: Tenders
-    books: Books
-
-
-def share_of_units(line: Line, units: int) -> Gone:
-    """Units of the line with the shares that they take along (R3)."""
-    return Gone(units, line.shares.take(units, line.units) if line.units else NOTHING)
-
-
-def give_back(books: Books, gone: Mapping[int, Gone], policy: Policy, gifts_kept: Mapping[int, int]) -> Refund:
-    """What goes back for units of lines (by key) that are gone; `gifts_kept` are units of gifts, by line, that should
-    have come back with them and did not.
-
-    Raises ValueError for more units than are kept.
-    """
-    lines = []
-    for line in books.lines:
-        part = gone.get(line.key)
-        if part is not None:
-            if not 0 <= part.units <= line.units:
-                raise ValueError(f"line {line.key} has not so many units")
-            line = replace(line, units=line.units - part.units, shares=line.shares.less(part.shares))
-        lines.append(line)
-    freight = sum(part.shares.freight for part in gone.values()) if policy.freight == FreightBack.NOTHING else 0
-    missing = dict(books.gifts_missing)
-    for line in lines:
-        if line.key in gifts_kept:
-            missing[line.key] = missing.get(line.key, 0) + gifts_kept[line.key] * line.stated_value
-    after = replace(books, lines=lines, freight_kept=books.freight_kept + freight, gifts_missing=missing)
-    kept = keep(after, policy)
-    return Refund(
-        share_paid=sum(part.shares.payable + part.shares.gift_card + part.shares.points for part in gone.values()),
-        kept=kept,
-        back=books.held.less(kept.held),
-        books=replace(after, held=kept.held),
-    )

@@ -1,20 +1,11 @@
-"""Orders to work out refunds of, built from prices and terms alone, as intake would share their amounts."""
+"""Orders to work out refunds of, built from prices and terms alone, as intake would share their amounts; and units
+that go back of them step by step. The product reads what is left from its charges and asks `keep` the same."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orders.changing.keeping import (
-    Books,
-    FreightBack,
-    Line,
-    Policy,
-    Promotion,
-    Refund,
-    Tenders,
-    give_back,
-    share_of_units,
-)
+from orders.changing.keeping import NOTHING, Books, FreightBack, Kept, Line, Policy, Promotion, Tenders, keep
 from orders.intake.apportionment import Shares, apportion
 from orders.intake.promotion_rules import Rule, understand
 from orders.models.amounts import ApportionmentPolicy
@@ -92,10 +83,80 @@ def build(lines: Mapping[str, tuple[int, str]], terms: Terms, policy: Apportionm
     return Books(made, promotions, held, coupon_from=coupon_from)
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnPolicy:
+    """Whether freight goes back with units, and what the rules leave to the operator."""
+
+    freight: FreightBack
+    rechecks_coupon: bool = False
+    charges_lost_free_shipping: bool = False
+
+    @property
+    def rules(self) -> Policy:
+        """What the arithmetic asks for."""
+        return Policy(self.rechecks_coupon, self.charges_lost_free_shipping)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Units of a line that go, with their shares."""
+
+    units: int
+    shares: Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """What goes back for units: their own share of what was paid, what is kept afterwards, and what goes back of each
+    tender. `books` are those after it."""
+
+    share_paid: int
+    kept: Kept
+    back: Tenders
+    books: Books
+
+
+def share_of_units(line: Line, units: int) -> Gone:
+    """Units of the line with the shares that they take along (R3)."""
+    return Gone(units, line.shares.take(units, line.units) if line.units else NOTHING)
+
+
+def give_back(books: Books, gone: Mapping[int, Gone], policy: ReturnPolicy, gifts_kept: Mapping[int, int]) -> Refund:
+    """What goes back for units of lines (by key) that are gone; `gifts_kept` are units of gifts, by line, that should
+    have come back with them and did not.
+
+    Raises ValueError for more units than are kept.
+    """
+    lines = []
+    for line in books.lines:
+        part = gone.get(line.key)
+        if part is not None:
+            if not 0 <= part.units <= line.units:
+                raise ValueError(f"line {line.key} has not so many units")
+            line = replace(line, units=line.units - part.units, shares=line.shares.less(part.shares))
+        lines.append(line)
+    freight = sum(part.shares.freight for part in gone.values()) if policy.freight == FreightBack.NOTHING else 0
+    missing = dict(books.gifts_missing)
+    for line in lines:
+        if line.key in gifts_kept:
+            missing[line.key] = missing.get(line.key, 0) + gifts_kept[line.key] * line.stated_value
+    after = replace(books, lines=lines, freight_kept=books.freight_kept + freight, gifts_missing=missing)
+    kept = keep(after, policy.rules)
+    return Refund(
+        share_paid=sum(part.shares.payable + part.shares.gift_card + part.shares.points for part in gone.values()),
+        kept=kept,
+        back=books.held.less(kept.held),
+        books=replace(after, held=kept.held),
+    )
+
+
 def send_back(
-    books: Books, units: Mapping[int, int], policy: Policy | None = None, gifts_kept: Mapping[int, int] | None = None
+    books: Books,
+    units: Mapping[int, int],
+    policy: ReturnPolicy | None = None,
+    gifts_kept: Mapping[int, int] | None = None,
 ) -> Refund:
     """What goes back for units of lines (by place)."""
     by_key = {line.key: line for line in books.lines}
     gone = {key: share_of_units(by_key[key], count) for key, count in units.items()}
-    return give_back(books, gone, policy or Policy(FreightBack.NOTHING), gifts_kept or {})
+    return give_back(books, gone, policy or ReturnPolicy(FreightBack.NOTHING), gifts_kept or {})

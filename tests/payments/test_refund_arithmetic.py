@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.changing.keeping import FreightBack, Policy, Tenders
+from orders.changing.keeping import FreightBack, Tenders
 from orders.intake.promotion_rules import Rule, understand
 from orders.models.amounts import ApportionmentPolicy
-from tests.payments.refund_cases import Terms, build, fen, rule, send_back
+from tests.payments.refund_cases import ReturnPolicy, Terms, build, fen, rule, send_back
 
 CASES = json.loads((Path(__file__).parent / "cases" / "refund-cases.json").read_text())
 OFF_30 = rule(kind="amount_off", **{"from": "200.00"}, off="30.00")
@@ -50,9 +50,9 @@ TERMS = {
 }
 
 
-def told_policy(told: dict[str, Any] | None) -> Policy:
+def told_policy(told: dict[str, Any] | None) -> ReturnPolicy:
     told = told or {}
-    return Policy(
+    return ReturnPolicy(
         FreightBack.SHARE if told.get("freight") == "share" else FreightBack.NOTHING,
         rechecks_coupon=told.get("coupon") == "recheck",
         charges_lost_free_shipping=bool(told.get("free_lost")),
@@ -205,7 +205,7 @@ def test_by_whole_yuan_the_same_rules_give_these_amounts(name):
     lines, terms, steps = OWN[name]
     places = {line: place for place, line in enumerate(lines)}
     books = build(lines, terms, ApportionmentPolicy.WHOLE_YUAN)
-    policy = Policy(FreightBack.NOTHING, rechecks_coupon=True)
+    policy = ReturnPolicy(FreightBack.NOTHING, rechecks_coupon=True)
     found, expected = [], []
     for line, cash, card, points, forgiven in steps:
         refund = send_back(books, {places[line]: 1}, policy)
@@ -308,7 +308,9 @@ def orders(draw: st.DrawFn) -> Any:
     return lines, terms, [steps[a:b] for a, b in zip([0, *cuts], cuts, strict=False)]
 
 
-def _in_steps(lines: Any, terms: Terms, steps: Any, sharing: ApportionmentPolicy, policy: Policy) -> list[Tenders]:
+def _in_steps(
+    lines: Any, terms: Terms, steps: Any, sharing: ApportionmentPolicy, policy: ReturnPolicy
+) -> list[Tenders]:
     books = build(lines, terms, sharing)
     paid, backs = books.held, []
     for step in steps:
@@ -325,14 +327,14 @@ def _in_steps(lines: Any, terms: Terms, steps: Any, sharing: ApportionmentPolicy
 @given(orders(), st.sampled_from(list(ApportionmentPolicy)), st.booleans())
 def test_all_that_comes_back_in_any_steps_ends_at_zero_in_every_tender(order, sharing, rechecks):
     lines, terms, steps = order
-    *_backs, held = _in_steps(lines, terms, steps, sharing, Policy(FreightBack.SHARE, rechecks, True))
+    *_backs, held = _in_steps(lines, terms, steps, sharing, ReturnPolicy(FreightBack.SHARE, rechecks, True))
     assert held == Tenders()
 
 
 @given(orders(), st.sampled_from(list(ApportionmentPolicy)))
 def test_without_freight_going_back_just_the_freight_is_kept(order, sharing):
     lines, terms, steps = order
-    *_backs, held = _in_steps(lines, terms, steps, sharing, Policy(FreightBack.NOTHING))
+    *_backs, held = _in_steps(lines, terms, steps, sharing, ReturnPolicy(FreightBack.NOTHING))
     assert held.total == fen(terms.freight)
 
 
@@ -342,7 +344,7 @@ def test_the_order_of_lines_does_not_matter(order, sharing, random):
     names = list(lines)
     shuffled = random.sample(names, len(names))
     moved = [[shuffled.index(names[place]) for place in step] for step in steps]
-    policy = Policy(FreightBack.SHARE, True, True)
+    policy = ReturnPolicy(FreightBack.SHARE, True, True)
 
     assert _in_steps({name: lines[name] for name in shuffled}, terms, moved, sharing, policy) == _in_steps(
         lines, terms, steps, sharing, policy
