@@ -77,7 +77,7 @@ COMPLETED = f"""
 """
 
 # … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes all
-# of it back; what the merchant took itself it has already.
+# of it back; what the merchant took itself it has already, as what its channel's own gift cards and points paid.
 _SOLD = f"""
     SELECT r.order_id, r.sub_order_id, r.merchant_id, sum(r.goods_amount + r.freight_amount) AS given,
         sum(r.platform_amount) AS platform, sum(r.commission_amount) AS commission, sum(r.net_amount) AS net
@@ -87,13 +87,15 @@ _SOLD = f"""
 """
 SETTLED = f"""
     SELECT t.order_id, 'sub_order:' || t.sub_order_id, '{EntryKind.COMPLETED}', x.account, x.party, x.fen
-    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id
+    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = t.order_id
     CROSS JOIN LATERAL (SELECT CASE s.state WHEN '{SubOrderState.COMPLETED}' THEN s.gift_card_share ELSE 0 END AS card,
         CASE s.state WHEN '{SubOrderState.COMPLETED}' THEN s.points_share ELSE 0 END AS points) AS v
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', '', {_fen("t.given - v.card - v.points")}),
-        ('{Code.GIFT_CARDS}', '', {_fen("v.card")}),
-        ('{Code.POINTS}', '', {_fen("v.points")}),
+        ('{Code.MERCHANTS_OWN}', 'merchant:' || t.merchant_id,
+            CASE WHEN o.deductions_are_outside THEN {_fen("v.card + v.points")} ELSE 0 END),
+        ('{Code.GIFT_CARDS}', '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.card")} END),
+        ('{Code.POINTS}', '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.points")} END),
         ('{Code.PLATFORM_OFFERS}', '', {_fen("t.platform")}),
         ('{Code.MERCHANTS}', 'merchant:' || t.merchant_id, -{_fen("t.net")}),
         ('{Code.COMMISSION}', '', {_fen("t.commission")})) AS x(account, party, fen)
