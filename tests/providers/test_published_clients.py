@@ -1,6 +1,8 @@
 """The clients that others published speak with our peers, unmodified: so what our adapters are tested against is what
 Alipay and WeChat Pay speak."""
 
+import gzip
+import hashlib
 import json
 from urllib.parse import parse_qsl
 
@@ -151,11 +153,25 @@ def test_wechats_client_opens_the_peers_notifications_and_no_forged_ones(both: P
     assert wechat_client.callback(forged.headers, forged.body) is None
 
 
-def test_wechats_client_closes_an_order_and_asks_for_bills(both: Peers, wechat_client: WeChatPay) -> None:
+def test_wechats_client_closes_an_order(both: Peers, wechat_client: WeChatPay) -> None:
     wechat_client.pay(description="x", out_trade_no="PW2611250001", amount={"total": 100, "currency": "CNY"})
 
     assert wechat_client.close("PW2611250001")[0] == 204
     assert json.loads(wechat_client.query(out_trade_no="PW2611250001")[1])["trade_state"] == "CLOSED"
     assert wechat_client.query(out_trade_no="PW0000000000")[0] == 404
-    assert "download_url" in json.loads(wechat_client.trade_bill("2026-11-23")[1])
-    assert "download_url" in json.loads(wechat_client.fundflow_bill("2026-11-23")[1])
+
+
+def test_wechats_client_fetches_the_bills_of_a_day(both: Peers, wechat_client: WeChatPay) -> None:
+    day = books.today().isoformat()
+    assert json.loads(wechat_client.trade_bill(day)[1])["code"] == "STATEMENT_CREATING"
+
+    wechat_client.pay(description="x", out_trade_no="PW2611250001", amount={"total": 100, "currency": "CNY"})
+    both.wechat.book.pay("PW2611250001")
+    both.wechat.bills.is_early = True
+    for asked in (wechat_client.trade_bill(day), wechat_client.fundflow_bill(day)):
+        told = json.loads(asked[1])
+        status, packed = wechat_client.download_bill(told["download_url"])
+        file = gzip.decompress(packed)
+        assert status == 200
+        assert hashlib.sha1(file, usedforsecurity=False).hexdigest() == told["hash_value"]
+        assert b"`PW2611250001" in file
