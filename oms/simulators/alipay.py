@@ -1,5 +1,6 @@
 """A peer that speaks as Alipay does: the gateway, notifications, and a page on which a person pays."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -7,12 +8,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from oms.common import signatures
 from oms.common.money import fen_text
 from oms.common.zones import CHINA
-from oms.simulators import bills, books, counters
+from oms.simulators import bills, books, certificates, counters
 from oms.simulators.bills import alipay as forms
 from oms.simulators.books import Book, BookError, Notice, Refund, Trade
+from oms.simulators.certificates import Certified
 from oms.simulators.keys import AlipayKeys
 from oms.simulators.mischief import BillTrick, Mischief, Trick, Twist
 from oms.simulators.notifying import Posted
@@ -49,7 +53,10 @@ class AlipayPeer:
         self.keys, self.address, self.book = keys, address, book or Book()
         self.mischief: Mischief[Trick] = Mischief()
         self.bills = bills.Desk(lambda: self.book)
-        self._ours, self._theirs = signatures.private_key(keys.alipay.private), signatures.public_key(keys.app.public)
+        self._theirs = signatures.public_key(keys.app.public)
+        # In certificate mode: what it has, and how often its certificate was asked for.
+        self.certified: Certified | None = None
+        self.certificates_asked = 0
         self._methods: Mapping[str, Callable[[_Content, dict[str, str]], _Content]] = {
             "alipay.trade.precreate": self._precreate,
             "alipay.trade.query": self._query,
@@ -57,6 +64,7 @@ class AlipayPeer:
             "alipay.trade.refund": self._refund,
             "alipay.trade.fastpay.refund.query": self._refund_query,
             "alipay.data.dataservice.bill.downloadurl.query": self._bill,
+            "alipay.open.app.alipaycert.download": self._certificate,
         }
 
     def __call__(self, request: Request) -> Response:
@@ -77,10 +85,28 @@ class AlipayPeer:
             return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-signature"})
         if given.get("app_id") != self.keys.app_id:
             return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-app-id"})
+        if not self._names_our_certificates(given):
+            return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-app-cert-sn"})
         content = json.loads(given.get("biz_content") or "{}")
         if method in ("alipay.trade.page.pay", "alipay.trade.wap.pay"):
             return self._cashier(content, given)
         return self._answered(method, lambda: self._do(method, content, given))
+
+    @property
+    def _ours(self) -> RSAPrivateKey:
+        return signatures.private_key((self.certified.pair if self.certified else self.keys.alipay).private)
+
+    def _names_our_certificates(self, given: Mapping[str, str]) -> bool:
+        if self.certified is None:
+            return "app_cert_sn" not in given
+        numbers = certificates.number(self.certified.app), certificates.number(self.certified.authority.root)
+        return (given.get("app_cert_sn"), given.get("alipay_root_cert_sn")) == numbers
+
+    def _certificate(self, content: _Content, _given: dict[str, str]) -> _Content:
+        self.certificates_asked += 1
+        if self.certified is None or content["alipay_cert_sn"] != certificates.number(self.certified.own):
+            raise _Refusal("ACQ.INVALID_PARAMETER", "alipay_cert_sn")
+        return {"alipay_cert_content": base64.b64encode(certificates.text(self.certified.own).encode()).decode()}
 
     def _do(self, method: str, content: _Content, given: dict[str, str]) -> _Content:
         if method not in self._methods:
@@ -100,7 +126,8 @@ class AlipayPeer:
         def signed(content: _Content, *, sign: bool = True, rightly: bool = True) -> Response:
             inner = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
             signature = signatures.sign(self._ours, inner if rightly else f"{inner} ")
-            end = f',"sign":"{signature}"' if sign else ""
+            serial = f',"alipay_cert_sn":"{certificates.number(self.certified.own)}"' if self.certified else ""
+            end = f'{serial},"sign":"{signature}"' if sign else serial
             return Response(f'{{"{name}":{inner}{end}}}'.encode(), headers={"content-type": "application/json"})
 
         said: list[_Content] = []
@@ -251,6 +278,8 @@ class AlipayPeer:
             form["total_amount"] = fen_text(trade.fen + 100)
         if twist == Twist.WRONG_APP:
             form["app_id"] = "2026999999999999"
+        if self.certified:
+            form["alipay_cert_sn"] = certificates.number(self.certified.own)
         signed = "&".join(f"{name}={form[name]}" for name in sorted(form) if name != "sign_type")
         form["sign"] = signatures.sign(self._ours, signed + (" " if twist == Twist.BAD_SIGNATURE else ""))
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}

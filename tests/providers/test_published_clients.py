@@ -7,11 +7,11 @@ import json
 from urllib.parse import parse_qsl
 
 import pytest
-from alipay import AliPay, AliPayConfig
+from alipay import AliPay, AliPayConfig, DCAliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from wechatpayv3 import WeChatPay, WeChatPayType
 
-from oms.simulators import books, keys
+from oms.simulators import books, certificates, keys
 from oms.simulators.mischief import Trick, Twist
 from tests.providers.peers import Peers
 
@@ -175,3 +175,23 @@ def test_wechats_client_fetches_the_bills_of_a_day(both: Peers, wechat_client: W
         assert status == 200
         assert hashlib.sha1(file, usedforsecurity=False).hexdigest() == told["hash_value"]
         assert b"`PW2611250001" in file
+
+
+def test_alipays_client_pays_by_certificates(both: Peers) -> None:
+    known, certified = both.alipay.keys, certificates.certify(both.alipay.keys)
+    both.alipay.certified = certified
+    client = DCAliPay(
+        appid=known.app_id,
+        app_private_key_string=keys.pem("PRIVATE", known.app.private),
+        app_public_key_cert_string=certificates.text(certified.app),
+        alipay_public_key_cert_string=certificates.text(certified.own),
+        alipay_root_cert_string=certificates.text(certified.authority.root),
+    )
+    client._gateway = f"{both.alipay.address}/gateway.do"
+
+    assert client.api_alipay_trade_precreate("x", "PA1", "2.00")["code"] == "10000"
+    both.alipay.book.pay("PA1")
+    assert client.api_alipay_trade_query(out_trade_no="PA1")["trade_status"] == "TRADE_SUCCESS"
+    certified.renew()
+    with pytest.raises(AliPayValidationError):
+        client.api_alipay_trade_query(out_trade_no="PA1")
