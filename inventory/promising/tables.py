@@ -4,8 +4,8 @@
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, time
 
 from inventory.models import (
@@ -166,6 +166,11 @@ class Tables:
     def rate(self, service: Service, zone: int) -> Rate | None:
         """What the service asks for to the zone; None: it does not go there."""
         return self.rates.get((service.kind, service.carrier, zone)) or self.rates.get((service.kind, "", zone))
+
+    def only_carriers(self, codes: Collection[str]) -> "Tables":
+        """The tables with the services of these carriers alone; with all where it knows none of them."""
+        services = tuple(one for one in self.services if one.carrier in codes)
+        return replace(self, services=services) if services else self
 
     def slots_of(self, city: str) -> tuple[Slot, ...]:
         """The appointment slots of a city."""
