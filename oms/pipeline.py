@@ -7,7 +7,7 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import events, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
-from logistics.watching import alerts
+from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -62,6 +62,7 @@ PIPELINE = (
     asking.REFUND_STAGE,
     requesting.CHASE_STAGE,
     alerts.STAGE,
+    promises.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,
 )
