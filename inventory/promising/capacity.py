@@ -1,7 +1,7 @@
 """Taking room of days and slots, and giving it back. The only writer of buckets and takes.
 
 A demand takes one place of a kind (day or appointment) at a time; asking again for what it has is harmless. Buckets are
-locked in the order (warehouse, day, slot), so that who takes several never waits in a circle.
+locked in the order (day, warehouse, slot), after stock: who finds a day full goes on to a later one.
 """
 
 from collections import Counter
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import connection, transaction
+from django.db.models import F
 
-from inventory.models import CapacityDemand
+from inventory.models import CapacityBucket, CapacityDemand
 from oms.common.copying import array, text_array
 from oms.common.transactions import require_transaction
 
@@ -69,7 +70,7 @@ def _lock(rooms: set[Room]) -> dict[_Key, tuple[int, int]]:
     """The id and what is left of each room, locked; written where there was none."""
     require_transaction("_lock")
     by_key = {_key(room): room for room in rooms}
-    ordered = sorted(by_key.values(), key=lambda room: (room.warehouse_id, room.day, room.slot_id or 0))
+    ordered = sorted(by_key.values(), key=lambda room: (room.day, room.warehouse_id, room.slot_id or 0))
     values = [
         array(room.warehouse_id for room in ordered),
         text_array(room.day.isoformat() for room in ordered),
@@ -92,7 +93,7 @@ def _lock(rooms: set[Room]) -> dict[_Key, tuple[int, int]]:
             WHERE (b.warehouse_id, b.day, coalesce(b.slot_id, 0)) IN (
                 SELECT warehouse_id, day::date, slot_id
                 FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS r(warehouse_id, day, slot_id))
-            ORDER BY b.warehouse_id, b.day, coalesce(b.slot_id, 0) FOR NO KEY UPDATE
+            ORDER BY b.day, b.warehouse_id, coalesce(b.slot_id, 0) FOR NO KEY UPDATE
             """,
             values[:3],
         )
@@ -158,7 +159,7 @@ def give_back(demand_ids: Iterable[int], *, kind: CapacityDemand, appointments_o
                 SELECT bucket_id FROM inventory_capacitytake
                 WHERE demand_id = ANY(%s::bigint[]) AND demand_kind = %s AND given_back_at IS NULL
                     AND (is_appointment OR NOT %s))
-            ORDER BY warehouse_id, day, coalesce(slot_id, 0) FOR NO KEY UPDATE
+            ORDER BY day, warehouse_id, coalesce(slot_id, 0) FOR NO KEY UPDATE
             """,
             [ids, kind, appointments_only],
         )
@@ -210,3 +211,14 @@ def left(rooms: Iterable[Room]) -> dict[_Key, int]:
         )
         known = {(warehouse, day, slot): units for warehouse, day, slot, units in cursor.fetchall()}
     return {key: known.get(key, room.capacity) for key, room in wanted.items()}
+
+
+def full_days(warehouse_ids: Iterable[int], since: date) -> dict[int, frozenset[date]]:
+    """The days from `since` on of which all room is taken, by warehouse; those without one are left out."""
+    found: dict[int, set[date]] = {}
+    rows = CapacityBucket.objects.filter(
+        warehouse__in=list(warehouse_ids), slot=None, day__gte=since, taken__gte=F("capacity")
+    )
+    for warehouse_id, day in rows.order_by().values_list("warehouse_id", "day"):
+        found.setdefault(warehouse_id, set()).add(day)
+    return {warehouse_id: frozenset(days) for warehouse_id, days in found.items()}

@@ -35,12 +35,14 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What is asked: a parcel of one class from a warehouse to a county, paid (or confirmed) at `starts_at`."""
+    """What is asked: a parcel of one class from a warehouse to a county, paid (or confirmed) at `starts_at`. On
+    `full_days` the warehouse has no room left."""
 
     warehouse_id: int
     region_code: str
     storage_class: str
     starts_at: datetime
+    full_days: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class _Trip:
         self.tables, self.level, self.service, self.place, self.way = tables, level, service, place, way
         self.extra_days = extra_days
         self.region_code = journey.region_code
+        self.full_days = journey.full_days
         self.schedule: Schedule = place.schedule(journey.storage_class)
         self.starts_at = journey.starts_at.astimezone(CHINA).replace(tzinfo=None)
         self.carrier_closures = tables.carrier_closures.get(service.carrier, ())
@@ -191,11 +194,13 @@ class _Trip:
     def _wave(self, ready: datetime, cutoff: CutoffTime) -> date:
         """The day of the cut-off with which the parcel leaves."""
         today = ready.date()
-        if cutoff.met(ready.time()) and self._both_work(today):
-            self.reasons.append(Reason("cutoff_met", {"cutoff": f"{cutoff.at:%H:%M}", "day": today.isoformat()}))
-            return today
-        code = "closed" if cutoff.met(ready.time()) else "cutoff_missed"
-        wave = first_from(today + _ONE_DAY, self._both_work)
+        code = "cutoff_missed"
+        if cutoff.met(ready.time()):
+            if self._sends(today):
+                self.reasons.append(Reason("cutoff_met", {"cutoff": f"{cutoff.at:%H:%M}", "day": today.isoformat()}))
+                return today
+            code = "day_full" if today in self.full_days else "closed"
+        wave = first_from(today + _ONE_DAY, self._sends)
         self.reasons.append(Reason(code, {"cutoff": f"{cutoff.at:%H:%M}", "day": wave.isoformat()}))
         return wave
 
@@ -246,8 +251,9 @@ class _Trip:
             return False
         return self.service.works_on_holiday or self.tables.calendar.is_workday(day)
 
-    def _both_work(self, day: date) -> bool:
-        return self._warehouse_works(day) and self._carrier_works(day)
+    def _sends(self, day: date) -> bool:
+        """Whether warehouse and carrier work, and there is room."""
+        return day not in self.full_days and self._warehouse_works(day) and self._carrier_works(day)
 
     def _is_provisional(self, first: date, last: date) -> bool:
         """Whether it depends on a year whose plan is not known."""

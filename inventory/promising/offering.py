@@ -7,7 +7,7 @@ cannot have is not offered.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from inventory.models import Speed
 from inventory.promising.dating import Arrival, Journey, NoArrival, Reason, arrival
@@ -20,12 +20,18 @@ CALENDAR_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A parcel to be sent: from a warehouse, of goods of one class; `cod_fen` is collected with it."""
+    """A parcel to be sent: from a warehouse, of goods of one class; `cod_fen` is collected with it. On `full_days` the
+    warehouse has no room left."""
 
     warehouse_id: int
     storage_class: str
     measures: Measures
     cod_fen: int = 0
+    full_days: frozenset[date] = frozenset()
+
+    def journey(self, region_code: str, starts_at: datetime) -> Journey:
+        """Its way to the county, paid at `starts_at`."""
+        return Journey(self.warehouse_id, region_code, self.storage_class, starts_at, self.full_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def _offer(tables: Tables, parcels: Sequence[Parcel], region_code: str, starts_a
 
 def carriage(tables: Tables, parcel: Parcel, region_code: str, starts_at: datetime, level: Level) -> Carriage | Reason:
     """The best way for the parcel with the level, or why there is none (that of the last service tried)."""
-    journey = Journey(parcel.warehouse_id, region_code, parcel.storage_class, starts_at)
+    journey = parcel.journey(region_code, starts_at)
     best: Carriage | None = None
     why = Reason("no_carrier", {})
     for service in services_for(tables.services, parcel.storage_class, _speed(level)):
@@ -109,7 +115,7 @@ def first_carriage(
 ) -> Carriage | Reason:
     """How the parcel goes with the first of the carriers (codes) that can, or why none can; the cheapest or earliest
     where the tables know none of them."""
-    journey = Journey(parcel.warehouse_id, region_code, parcel.storage_class, starts_at)
+    journey = parcel.journey(region_code, starts_at)
     fitting = services_for(tables.services, parcel.storage_class, _speed(level))
     asked = [one for code in carriers for one in fitting if one.carrier == code]
     if not asked:

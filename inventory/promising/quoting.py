@@ -4,9 +4,9 @@ Reads stock and capacity; writes nothing, takes nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection
 
@@ -19,6 +19,7 @@ from inventory.promising.offering import Appointment, Offer, Parcel
 from inventory.promising.tables import Tables
 from inventory.sourcing import Candidate, Routes, Want, choose
 from oms.common.copying import array
+from oms.common.zones import CHINA
 from oms.merchants.models import Merchant
 
 
@@ -66,7 +67,7 @@ def quote(
     """What can be promised for the basket now. `region_code` is one of a known county; `carriers` (codes) are those
     that can be asked, where the tables know any of them."""
     known = tables.current().only_carriers(carriers)
-    planned, short, virtual = _plan(lines, region_code, is_cod=is_cod)
+    planned, short, virtual = _plan(lines, region_code, at.astimezone(CHINA).date(), is_cod=is_cod)
     parcels = [one.parcel for one in planned]
     offers = offering.offers(known, parcels, region_code, at) if parcels else []
     possible = [offer for offer in offers if offer.is_possible]
@@ -82,7 +83,7 @@ _Contents = list[tuple[int, int]]
 
 
 def _plan(
-    lines: Sequence[BasketLine], region_code: str, *, is_cod: bool
+    lines: Sequence[BasketLine], region_code: str, today: date, *, is_cod: bool
 ) -> tuple[list[PlannedParcel], _Contents, _Contents]:
     """Spread the basket over warehouses as the pipeline would: merchants and classes apart, then by stock."""
     virtual = [(i, line.quantity) for i, line in enumerate(lines) if line.sku.storage_class == StorageClass.VIRTUAL]
@@ -95,6 +96,7 @@ def _plan(
     routes.prepare({region_code})
     candidates = {key: routes.candidates(*key, region_code) for key in groups}
     available = _available(candidates, groups)
+    full = capacity.full_days({one.warehouse_id for each in candidates.values() for one in each}, today)
     planned: list[PlannedParcel] = []
     short: _Contents = []
     for key, wants in groups.items():
@@ -104,7 +106,7 @@ def _plan(
             contents = tuple((take.line_id, take.quantity) for take in takes)
             for place, units in contents:
                 sent[place] += units
-            planned.append(_parcel(lines, candidate, contents, planned, is_cod=is_cod))
+            planned.append(_parcel(lines, candidate, contents, planned, full, is_cod=is_cod))
         short += [
             (want.line_id, want.quantity - sent[want.line_id]) for want in wants if sent[want.line_id] < want.quantity
         ]
@@ -131,13 +133,15 @@ def _parcel(
     candidate: Candidate,
     contents: tuple[tuple[int, int], ...],
     before: Sequence[PlannedParcel],
+    full: Mapping[int, frozenset[date]],
     *,
     is_cod: bool,
 ) -> PlannedParcel:
     sku = lines[contents[0][0]].sku
     weight_g = sum(lines[place].sku.weight_g * units for place, units in contents)
     cod_fen = sum(lines[place].price_fen * units for place, units in contents) if is_cod else 0
-    parcel = Parcel(candidate.warehouse_id, sku.storage_class, Measures(weight_g), cod_fen)
+    full_days = full.get(candidate.warehouse_id, frozenset())
+    parcel = Parcel(candidate.warehouse_id, sku.storage_class, Measures(weight_g), cod_fen, full_days)
     return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
 
 

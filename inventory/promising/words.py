@@ -9,6 +9,8 @@ SENTENCES = {
     "cutoff_met": _("Leaves with the cut-off %(cutoff)s of %(day)s."),
     "cutoff_missed": _("The cut-off %(cutoff)s was over; it leaves on %(day)s."),
     "closed": _("Nobody works that day; it leaves with the cut-off %(cutoff)s of %(day)s."),
+    "day_full": _("The warehouse has no room left that day; it leaves with the cut-off %(cutoff)s of %(day)s."),
+    "slot_full": _("There was no room left in the hours that were wished for."),
     "within_minutes": _("It arrives within %(minutes)s minutes."),
     "by_hour": _("It arrives %(days)s days after by %(hour)s."),
     "lane_days": _("On this lane half arrive within %(half)s days, 95 %% within %(days)s."),

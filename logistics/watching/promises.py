@@ -77,7 +77,7 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What became of a promise, or what threatens it, and when to look again (None: never)."""
 
     outcome: PromiseOutcome
@@ -85,17 +85,17 @@ class Verdict:
     look_at: datetime | None
 
 
-def judge(one: Watched, now: datetime) -> Verdict:
+def judge(one: Watched, now: datetime) -> Judgement:
     """What to think of a promise at this time."""
     if one.state in UNDONE or (one.state == SubOrderState.REJECTED and now <= one.promised_by):
-        return Verdict(PromiseOutcome.VOID, "", None)
+        return Judgement(PromiseOutcome.VOID, "", None)
     if one.state in ARRIVED and one.delivered_at is not None:
         if one.delivered_at <= one.promised_by:
-            return Verdict(PromiseOutcome.KEPT, "", None)
-        return Verdict(PromiseOutcome.BROKEN, _why_broken(one), None)
+            return Judgement(PromiseOutcome.KEPT, "", None)
+        return Judgement(PromiseOutcome.BROKEN, _why_broken(one), None)
     if now > one.promised_by:
-        return Verdict(PromiseOutcome.BROKEN, _why_broken(one), None)
-    return Verdict(PromiseOutcome.OPEN, _risk(one, now), _next_look(one, now))
+        return Judgement(PromiseOutcome.BROKEN, _why_broken(one), None)
+    return Judgement(PromiseOutcome.OPEN, _risk(one, now), _next_look(one, now))
 
 
 def _leaves_by(one: Watched) -> datetime | None:
@@ -203,7 +203,7 @@ def _read(promise_ids: Sequence[int]) -> list[Watched]:
         return [Watched(*row) for row in cursor.fetchall()]
 
 
-def _tell(verdicts: Sequence[tuple[Watched, Verdict]]) -> None:
+def _tell(verdicts: Sequence[tuple[Watched, Judgement]]) -> None:
     """Open tickets on what may be late, and close those of what is not any more. A promise that another one followed is
     only measured."""
     current = [(one, verdict) for one, verdict in verdicts if one.is_current]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from inventory.models import Region, Warehouse
+from inventory.models import AppointmentSlot, CapacityBucket, Region, Warehouse
 from logistics.watching import promises
 from logistics.watching.promises import Watched, judge
 from oms.common.models import Ticket
 from orders.actors import Actor
-from orders.changing import readdressing
+from orders.changing import cancelling, readdressing
 from orders.fulfilling import allocating
 from orders.models import ActorKind, DeliveryPromise, OrderTerms, SubOrder
 from tests import factories, steps
@@ -182,3 +182,47 @@ def test_another_address_makes_another_promise_and_nobody_waits_for_the_first(pr
     assert (second.number, second.region_id) == (2, "540121")
     assert second.promised_by > first.promised_by
     assert Warehouse.objects.get() == second.warehouse
+
+
+@pytest.mark.django_db
+def test_a_full_day_lets_the_next_order_leave_a_day_later_until_one_is_cancelled(sample, shop):
+    Warehouse.objects.update(daily_capacity=1)
+    first = factories.allocated_order(shop.sku, merchant=shop.merchant)
+    second = factories.allocated_order(shop.sku, merchant=shop.merchant)
+    left, waits = (DeliveryPromise.objects.get(order=order) for order in (first, second))
+
+    assert waits.cutoff_at - left.cutoff_at == timedelta(days=1)
+    assert waits.reasons["of"][0]["code"] == "day_full"
+    assert sorted(CapacityBucket.objects.values_list("taken", flat=True)) == [1, 1]
+    cancelling.cancel_order(first.pk, reason="x", actor=STAFF)
+    third = factories.allocated_order(shop.sku, merchant=shop.merchant)
+    assert DeliveryPromise.objects.get(order=third).cutoff_at == left.cutoff_at
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.django_db
+def test_of_one_batch_as_many_leave_a_day_as_there_is_room_for(sample, shop):
+    Warehouse.objects.update(daily_capacity=2)
+    for _number in range(5):
+        shop.place_order(payment_method="cod")
+    steps.approve_and_split()
+    factories.run(allocating.run)
+
+    days = sorted(DeliveryPromise.objects.values_list("cutoff_at", flat=True))
+    assert [(day - days[0]).days for day in days] == [0, 0, 1, 1, 2]
+    assert sorted(CapacityBucket.objects.values_list("taken", flat=True)) == [1, 2, 2]
+
+
+@pytest.mark.django_db
+def test_the_hours_that_are_wished_for_are_an_appointment_as_long_as_there_is_room(sample, shop):
+    AppointmentSlot.objects.update(capacity=1)
+    day = timezone.localdate() + timedelta(days=5)
+    wish = {"delivery_from": f"{day}T09:00:00+08:00", "delivery_until": f"{day}T15:00:00+08:00"}
+    for _number in range(2):
+        factories.allocated_order(shop.sku, merchant=shop.merchant, **wish)
+
+    first, second = DeliveryPromise.objects.order_by("pk")
+    assert (first.source, first.promised_by.isoformat()) == ("appointment", f"{day}T07:00:00+00:00")
+    assert "slot_full" not in [reason["code"] for reason in first.reasons["of"]]
+    assert second.reasons["of"][-1] == {"code": "slot_full"}
+    assert CapacityBucket.objects.get(slot__isnull=False).taken == 1
