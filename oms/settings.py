@@ -382,6 +382,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3000},
     },
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
+    "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }
