@@ -14,7 +14,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import read_json, schema_of
+from oms.common.door.api import read_json
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.common.work import nudging
 from oms.doors.loc.base import CHANNEL, PAID, UNPAID, Code, LocError, LocView, answer, decode, digest, moment, one_of
