@@ -47,14 +47,12 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When a parcel arrives with a level and service, and everything that made it so.
+    """When a parcel arrives with a level and a service, and everything that made it so.
 
     `cutoff_at` is the wave that it goes with; half of such parcels are there on `planned_on`, `latest_at` is promised.
     """
 
     level: str
-    carrier: str
-    service: str
     ready_at: datetime
     cutoff_at: datetime
     planned_on: date
@@ -161,8 +159,6 @@ class _Trip:
         is_provisional = self._is_provisional(self.starts_at.date(), latest.date())
         return Arrival(
             level=level.code,
-            carrier=self.service.carrier,
-            service=self.service.kind,
             ready_at=ready.replace(tzinfo=CHINA),
             cutoff_at=datetime.combine(wave, cutoff.at, CHINA),
             planned_on=planned,

@@ -167,6 +167,13 @@ class Tables:
         """What the service asks for to the zone; None: it does not go there."""
         return self.rates.get((service.kind, service.carrier, zone)) or self.rates.get((service.kind, "", zone))
 
+    @property
+    def carriers_apart(self) -> frozenset[str]:
+        """Carriers with days or cut-offs of their own: their parcels may arrive otherwise than those of the others."""
+        return frozenset(carrier for _warehouse, _level, carrier in self.cutoffs if carrier) | set(
+            self.carrier_closures
+        )
+
     def only_carriers(self, codes: Collection[str]) -> "Tables":
         """The tables with the services of these carriers alone; with all where it knows none of them."""
         services = tuple(one for one in self.services if one.carrier in codes)
