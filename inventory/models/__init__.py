@@ -1,6 +1,7 @@
-"""What can be sold, where it lies, and by when and for how much it gets to the buyer."""
+"""What can be sold, where it lies, how much of it there is, and by when and for how much it gets to the buyer."""
 
 from inventory.models.capacity import AppointmentSlot, CapacityBucket, CapacityDemand, CapacityTake
+from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, StorageClass, Warehouse
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
 from inventory.models.promising import (
     CalendarDay,
@@ -13,18 +14,7 @@ from inventory.models.promising import (
     Suspension,
     WorkSchedule,
 )
-from inventory.models.stock import (
-    UNKNOWN_GOODS,
-    DemandKind,
-    MovementNote,
-    Region,
-    Reservation,
-    Sku,
-    Stock,
-    StockMovement,
-    StorageClass,
-    Warehouse,
-)
+from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
     "UNKNOWN_GOODS",

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from inventory.models.stock import Warehouse
+from inventory.models.catalogue import Warehouse
 from oms.common.models import money
 
 MINUTES_OF_A_DAY = 24 * 60

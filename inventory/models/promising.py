@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from inventory.models.stock import StorageClass, Warehouse
+from inventory.models.catalogue import StorageClass, Warehouse
 from oms.common.models import money
 
 AREA = r"^(\d{2}|\d{4}|\d{6})$"

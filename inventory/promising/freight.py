@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
+from inventory.models.catalogue import StorageClass
 from inventory.models.freight import FreightSurcharge, ServiceKind
-from inventory.models.stock import StorageClass
 
 GRAMS_OF_A_KG = 1000
 

@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'order',
                 'verbose_name_plural': 'orders',
                 'ordering': ['-id'],
-                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see names, phones and addresses that pages hide')],
+                'permissions': [('hold_order', 'Can hold and release orders'), ('cancel_order', 'Can cancel orders'), ('note_order', 'Can add notes to orders'), ('readdress_order', 'Can change the recipients of orders'), ('mark_order', 'Can change memos, flags and metadata of orders'), ('import_orders', 'Can import orders from files'), ('export_orders', 'Can export orders to files'), ('export_personal_data', 'Can export names, phones and addresses'), ('view_personal_data', 'Can see names, phones and addresses that pages hide')],
             },
         ),
         migrations.CreateModel(
