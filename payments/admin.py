@@ -26,6 +26,8 @@ from orders.admin.actions import posted, staff_actor
 from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
 from payments import transfer_pages  # noqa: F401 - pages of their own
+from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
+from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
