@@ -7,7 +7,7 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import events, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
-from logistics.watching import alerts
+from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -64,6 +64,7 @@ PIPELINE = (
     requesting.CHASE_STAGE,
     expiring_balances.STAGE,
     alerts.STAGE,
+    promises.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,
 )

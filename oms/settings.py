@@ -210,7 +210,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["oms.common.nesting.JsonParser"],
-    "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "oms.common.door.schema.ApiSchema",
     "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "UNAUTHENTICATED_USER": None,
@@ -251,7 +251,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "oms.common.door.api.add_msgspec_components",
+        "oms.common.door.schema.add_msgspec_components",
     ],
 }
 # Where e-mail goes: smtp+tls://user:password@host:587 or the like; by default it is only printed.
@@ -382,6 +382,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3000},
     },
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
+    "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }
