@@ -100,6 +100,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
     ("gift-cards", "post"): lambda status, body: status == 409,
     ("points-accounts", "post"): lambda status, body: status == 409,

@@ -36,7 +36,10 @@ def world(shop) -> BalanceAccount:  # type: ignore[no-untyped-def]
             "UPDATE payments_balanceaccount SET held = 0, available = available + held WHERE kind = 'gift_card'",
             ["balances_are_the_sum_of_their_movements"],
         ),
-        ("UPDATE payments_balanceaccount SET short = 1", ["balances_are_the_sum_of_their_movements"]),
+        (
+            "UPDATE payments_balanceaccount SET short = 1 WHERE kind = 'points'",
+            ["balances_are_the_sum_of_their_movements"],
+        ),
         (
             "UPDATE payments_ordertender SET fen = fen + 1 WHERE fen > 0",
             ["tenders_are_what_orders_say"],
