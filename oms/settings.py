@@ -291,6 +291,9 @@ RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", de
 REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
 # The buyer is to have its money after so many days; then a person is called.
 REFUND_DAYS = env.int("OMS_REFUND_DAYS", default=7)
+# How far the list of changed amounts is behind, so that it misses nothing: longer than a program takes from reading its
+# clock to writing what it says, and than the clocks of its machine and the database's differ.
+AMOUNTS_LAG_SECONDS = env.float("OMS_AMOUNTS_LAG_SECONDS", default=10.0)
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 # Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
 CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)
@@ -374,6 +377,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "close-statements": {"task": "oms.close_statements", "schedule": 600.0, "options": {"expires": 500}},
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
