@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import BankTransfer, NoticeKind, Payment, Refund, RefundGrant
+from payments.models import BankTransfer, NoticeKind, Payment, Refund, RefundGrant, Statement
 
-PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
+PAYMENT, REFUND, GRANT, TRANSFER, STATEMENT = "payment", "refund", "grant", "transfer", "statement"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -210,6 +210,18 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
+STATEMENT_DISPUTED = register_kind(
+    TicketKind(
+        "statement_disputed",
+        _("A merchant disputes a statement"),
+        STATEMENT,
+        TEAM,
+        2 * _DAY,
+        reasons={"": _("Statement %(number)s: %(text)s")},
+        remedies=_("Answer on the statement's page. Where the merchant is right, add a correction to the open period."),
+        can_retry=False,
+    )
+)
 CASH_NOT_COLLECTED = register_kind(
     TicketKind(
         "cash_not_collected",
@@ -253,3 +265,4 @@ register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", 
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
 register_subject(TRANSFER, lambda ids: _show(BankTransfer, "payments_banktransfer_change", "serial", ids))
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))
+register_subject(STATEMENT, lambda ids: _show(Statement, "payments_statement_change", "number", ids))

@@ -29,6 +29,8 @@ _FACTS = " UNION ALL ".join(
         sources.KEPT,
         sources.GIVEN_BESIDE,
         sources.CHANGED,
+        sources.WITHHELD,
+        sources.SERVICE,
     )
 )
 # What is not booked yet of the orders' facts: (order_id, subject, kind, account, party, fen).

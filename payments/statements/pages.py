@@ -11,18 +11,23 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
 from oms.common.desk.bulk import run_for_each
+from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 from orders.admin.actions import staff_actor
+from payments import exporting
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
-from payments.statements import closing
-from payments.statements.workbook import workbook
+from payments.statements import closing, deposits, disputing
+from payments.statements.workbook import workbook_answer
+
+_MAY_ANSWER = "payments.answer_statement"
 
 
 class _PaidForm(forms.Form):
@@ -55,7 +60,7 @@ class _RowForm(forms.ModelForm):
 
 
 @admin.register(SettlementRow)
-class SettlementRowAdmin(RowColumns, KeysetAdmin):
+class SettlementRowAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What merchants are owed, row by row; fees, fines and corrections are added here."""
 
     form = _RowForm
@@ -70,7 +75,10 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
         ("merchant", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("statement", admin.EmptyFieldListFilter),
+        ("due_on", RangeDateFilter),
     )
+    summed = ("goods_amount", "platform_amount", "freight_amount", "commission_amount", "other_amount", "net_amount")
+    export = exporting.SETTLEMENT_ROWS
     autocomplete_fields = ("merchant",)
     actions = ("close_periods",)
 
@@ -121,7 +129,7 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
 
 
 @admin.register(Statement)
-class StatementAdmin(RowColumns, KeysetAdmin):
+class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What merchants are paid, period by period."""
 
     search_fields = ("number",)
@@ -131,7 +139,13 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         *("total_amount", "row_count", "approved_by", "bank_serial"),
     )
     list_select_related = ("merchant",)
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
+    list_filter = (
+        ("merchant", RelatedDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("ends_on", RangeDateFilter),
+    )
+    summed = ("rows_amount", "total_amount")
+    export = exporting.STATEMENTS
     change_form_outer_after_template = "admin/payments/statement/act.html"
     actions = ("approve_selected",)
 
@@ -150,6 +164,7 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<int:row_id>/workbook/", wrap(self.workbook_view), name="payments_statement_workbook"),
+            path("<int:row_id>/answer/", wrap(self.answer_view), name="payments_statement_answer"),
             path("<int:row_id>/paid/", wrap(self.paid_view), name="payments_statement_paid"),
             *super().get_urls(),
         ]
@@ -168,6 +183,9 @@ class StatementAdmin(RowColumns, KeysetAdmin):
                 "may_pay": statement.state == StatementState.APPROVED
                 and request.user.has_perm("payments.pay_statement"),
                 "paid_form": _PaidForm(),
+                "remarks": statement.remarks.all(),
+                "may_answer": request.user.has_perm(_MAY_ANSWER),
+                "lacking": deposits.missing(statement.merchant_id),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -176,11 +194,20 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         statement = self.get_object(request, str(row_id))
         if statement is None or not self.has_view_permission(request, statement):
             raise Http404
-        answer = HttpResponse(
-            workbook(statement), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        )
-        answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
-        return answer
+        return workbook_answer(statement)
+
+    def answer_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
+        """Answer what the merchant said about it."""
+        if request.method != "POST" or not request.user.has_perm(_MAY_ANSWER):
+            raise Http404
+        if self.get_object(request, str(row_id)) is None:
+            raise Http404
+        try:
+            disputing.answer(row_id, request.POST.get("text", ""), actor=staff_actor(request))
+            messages.success(request, _("The merchant reads it on the statement."))
+        except OmsError as refusal:
+            messages.error(request, str(refusal))
+        return redirect(reverse("admin:payments_statement_change", args=[row_id]))
 
     def paid_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """Record that the bank paid it."""
