@@ -133,6 +133,37 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": _("Promises"),
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": _("Cut-offs and capacity today"),
+                        "icon": "schedule",
+                        "link": reverse_lazy("admin:inventory_capacity_today"),
+                        "permission": _viewers_of("inventory.capacitybucket"),
+                    },
+                    {
+                        "title": _("Hit rates"),
+                        "icon": "target",
+                        "link": reverse_lazy("admin:orders_promise_rates"),
+                        "permission": _viewers_of("orders.deliverypromise"),
+                    },
+                    _list(_("Delivery promises"), "event_available", "orders.deliverypromise"),
+                    _list(_("Service levels"), "speed", "inventory.servicelevel"),
+                    _list(_("Cut-offs"), "timer", "inventory.cutoff"),
+                    _list(_("Working hours"), "work_history", "inventory.workschedule"),
+                    _list(_("Calendar"), "calendar_month", "inventory.calendarday"),
+                    _list(_("Suspensions"), "event_busy", "inventory.suspension"),
+                    _list(_("Lanes"), "route", "inventory.lane"),
+                    _list(_("Remote areas"), "landscape", "inventory.remotearea"),
+                    _list(_("Appointment slots"), "calendar_clock", "inventory.appointmentslot"),
+                    _list(_("Capacity"), "event_seat", "inventory.capacitybucket"),
+                    _list(_("Services of carriers"), "local_shipping", "inventory.carrierservice"),
+                    _list(_("Freight rates"), "price_change", "inventory.freightrate"),
+                    _list(_("Freight surcharges"), "add_card", "inventory.freightsurcharge"),
+                ],
+            },
+            {
                 "title": _("Administration"),
                 "collapsible": True,
                 "items": [

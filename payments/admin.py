@@ -30,7 +30,7 @@ from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Topic
 from orders import panels
 from orders.actors import Actor
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.models import ActorKind, Order, OrderCharge, OrderState
 from orders.panels import Remark
 from payments import exporting, transfer_pages  # noqa: F401 - pages of their own
@@ -71,9 +71,7 @@ class _PaidOutForm(forms.Form):
 @posted("payments.retry_payment", _RowForm)
 def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Let a stage try a payment or refund of the order again."""
-    model = Payment if data["kind"] == "payment" else Refund
-    if not model._default_manager.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Payment if data["kind"] == "payment" else Refund, data["row"])
     retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
     return _("It goes on.")
 
@@ -81,8 +79,7 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.pay_out_refund", _PaidOutForm)
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
     return _("The refund is recorded as paid.")
 
@@ -90,8 +87,7 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.send_refund", pages.RowForm)
 def _send(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Send a granted refund of the order."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     refund = sending.send(data["row"], actor=staff_actor(request))
     return _("Refund %(number)s is sent.") % {"number": refund.number}
 

@@ -31,6 +31,7 @@ _FACTS = " UNION ALL ".join(
         sources.CHANGED,
         sources.WITHHELD,
         sources.SERVICE,
+        sources.BALANCES,
     )
 )
 # What is not booked yet of the orders' facts: (order_id, subject, kind, account, party, fen).

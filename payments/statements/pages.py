@@ -1,19 +1,20 @@
 """The staff's pages of settlements: rows, statements, terms."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
+from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.bulk import run_for_each
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
@@ -27,16 +28,32 @@ from payments.models.settlement import BY_HAND
 from payments.statements import closing, deposits, disputing
 from payments.statements.workbook import workbook_answer
 
-_MAY_ANSWER = "payments.answer_statement"
-
 
 class _PaidForm(forms.Form):
     bank_serial = forms.CharField(
         label=gettext_lazy("Bank serial"),
         max_length=64,
         required=False,
-        widget=forms.TextInput(attrs={"class": "oms-input"}),
+        widget=forms.TextInput(attrs=INPUT),
     )
+
+
+def _record_as_paid(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Record that the bank paid a statement."""
+    closing.pay(row_id, bank_serial=data["bank_serial"], actor=staff_actor(request))
+    return _("The statement is recorded as paid.")
+
+
+class _AnswerForm(forms.Form):
+    text = forms.CharField(
+        label=gettext_lazy("Answer"), max_length=1000, widget=forms.Textarea(attrs={**INPUT, "rows": 2})
+    )
+
+
+def _answer(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Answer what the merchant said about a statement."""
+    disputing.answer(row_id, data["text"], actor=staff_actor(request))
+    return _("The merchant reads it on the statement.")
 
 
 class _RowForm(forms.ModelForm):
@@ -129,7 +146,7 @@ class SettlementRowAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
 
 
 @admin.register(Statement)
-class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
+class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
     """What merchants are paid, period by period."""
 
     search_fields = ("number",)
@@ -146,6 +163,12 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     )
     summed = ("rows_amount", "total_amount")
     export = exporting.STATEMENTS
+    row_actions = (
+        RowAction(
+            "paid", "payments.pay_statement", gettext_lazy("Record as paid"), _record_as_paid, _PaidForm, tone="primary"
+        ),
+        RowAction("answer", "payments.answer_statement", gettext_lazy("Answer the merchant"), _answer, _AnswerForm),
+    )
     change_form_outer_after_template = "admin/payments/statement/act.html"
     actions = ("approve_selected",)
 
@@ -160,14 +183,13 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         run_for_each(request, queryset, lambda key: closing.approve(key, actor=actor), _("%(row)s is approved."))
 
     def get_urls(self) -> list[Any]:
-        """The workbook, and paying."""
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:row_id>/workbook/", wrap(self.workbook_view), name="payments_statement_workbook"),
-            path("<int:row_id>/answer/", wrap(self.answer_view), name="payments_statement_answer"),
-            path("<int:row_id>/paid/", wrap(self.paid_view), name="payments_statement_paid"),
-            *super().get_urls(),
-        ]
+        """The workbook has its own address."""
+        view = self.admin_site.admin_view(self.workbook_view)
+        return [path("<int:row_id>/workbook/", view, name="payments_statement_workbook"), *super().get_urls()]
+
+    def fitting_actions(self, row: Statement) -> Collection[str]:
+        """What is approved is paid; the merchant can always be answered."""
+        return ("paid", "answer") if row.state == StatementState.APPROVED else ("answer",)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -180,11 +202,7 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
                 "statement": statement,
                 "is_whole": closing.rederived(statement),
                 "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
-                "may_pay": statement.state == StatementState.APPROVED
-                and request.user.has_perm("payments.pay_statement"),
-                "paid_form": _PaidForm(),
                 "remarks": statement.remarks.all(),
-                "may_answer": request.user.has_perm(_MAY_ANSWER),
                 "lacking": deposits.missing(statement.merchant_id),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -195,30 +213,6 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         if statement is None or not self.has_view_permission(request, statement):
             raise Http404
         return workbook_answer(statement)
-
-    def answer_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Answer what the merchant said about it."""
-        if request.method != "POST" or not request.user.has_perm(_MAY_ANSWER):
-            raise Http404
-        if self.get_object(request, str(row_id)) is None:
-            raise Http404
-        try:
-            disputing.answer(row_id, request.POST.get("text", ""), actor=staff_actor(request))
-            messages.success(request, _("The merchant reads it on the statement."))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect(reverse("admin:payments_statement_change", args=[row_id]))
-
-    def paid_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Record that the bank paid it."""
-        if request.method != "POST" or not request.user.has_perm("payments.pay_statement"):
-            raise Http404
-        try:
-            closing.pay(row_id, bank_serial=request.POST.get("bank_serial", "")[:64], actor=staff_actor(request))
-            messages.success(request, _("The statement is recorded as paid."))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect(reverse("admin:payments_statement_change", args=[row_id]))
 
 
 @admin.register(CommissionTerm)

@@ -64,6 +64,7 @@ from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.promising.world import populate
 from tests.reconciling import world as bills
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -71,6 +72,7 @@ READ_ONLY = (
     "orders.order",
     "orders.suborder",
     "orders.hold",
+    "orders.deliverypromise",
     "orders.rejectedorder",
     "orders.buyernotification",
     "payments.payment",
@@ -98,6 +100,7 @@ def models() -> list[type[Model]]:
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
     install_default_carriers()
+    populate(shop.warehouse)
     other = factories.StockFactory(sku=factories.SkuFactory())
     shop.place_order((shop.sku, 2, "10.00"))
     order = factories.place_order(

@@ -53,6 +53,10 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "lines": [{"position": 1, "quantity": 1}],
     },
     ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
+    ("promise", "post"): lambda t: {
+        "region_code": "110101",
+        "lines": [{"sku": t.shop.sku.code, "merchant": t.shop.merchant.code, "quantity": 1}],
+    },
     ("webhook-endpoints", "post"): lambda t: {"url": t.endpoint.url, "event_types": ["order.*"]},
     ("loc-create", "post"): lambda t: {
         "order_id": t.loc_order.external_number,
@@ -89,6 +93,7 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
+    ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("skus", "post"): lambda status, body: status == 201,  # codes are each merchant's own

@@ -85,7 +85,7 @@ def test_a_merchant_disputes_a_statement_and_finance_answers(statement, seller):
 
     clerk = client_of("view_statement")
     answer = f"/admin/payments/statement/{statement.pk}/answer/"
-    assert clerk.post(answer, {"text": "no"}).status_code == 404
+    assert clerk.post(answer, {"text": "no"}).status_code == 403
     finance = client_of("view_statement", "answer_statement")
     assert (
         "The fee of 3.20 is wrong" in finance.get(f"/admin/payments/statement/{statement.pk}/change/").content.decode()
