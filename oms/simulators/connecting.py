@@ -1,9 +1,12 @@
 """Connecting an installation with the pretended providers that run beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from oms.common.models import Connection, SystemKind
+from oms.simulators import bills
 from oms.simulators.keys import Keys
+from payments.models import BillForm, BillSource
 
 ALIPAY, WECHAT = "alipay-sim", "wechat-sim"
 
@@ -24,7 +27,8 @@ def may_be_connected() -> bool:
 
 
 def connect(keys: Keys, address: str) -> None:
-    """Make the connections, or tell them where the peers are now. Orders are paid through both in turn."""
+    """Make the connections, or tell them where the peers are now. Orders are paid through both in turn, and the peers'
+    bills are read."""
     alipay, wechat = keys.alipay, keys.wechat
     _connect(
         ALIPAY,
@@ -36,6 +40,7 @@ def connect(keys: Keys, address: str) -> None:
             "app_private_key": alipay.app.private,
             "alipay_public_key": alipay.alipay.public,
         },
+        dict.fromkeys((BillForm.ALIPAY_TRADE, BillForm.ALIPAY_FUND), bills.alipay_account(alipay)),
     )
     _connect(
         WECHAT,
@@ -50,13 +55,20 @@ def connect(keys: Keys, address: str) -> None:
             "platform_public_key": wechat.platform.public,
             "platform_public_key_id": wechat.public_key_id,
         },
+        # The account's bill does not name it.
+        {BillForm.WECHAT_TRADE: wechat.mchid, BillForm.WECHAT_FUND: ""},
     )
 
 
-def _connect(code: str, protocol: str, base_url: str, secrets: dict[str, str]) -> None:
+def _connect(
+    code: str, protocol: str, base_url: str, secrets: Mapping[str, str], accounts: Mapping[BillForm, str]
+) -> None:
     link = Connection.objects.filter(code=code).first()
     if link is None:
         link = Connection(code=code, kind=SystemKind.PAYMENT, protocol=protocol, options={"in_turn": True})
     if link.base_url != base_url or link.secrets() != secrets:
         link.base_url = base_url
-        link.set_secrets(secrets).save()
+        link.set_secrets(dict(secrets)).save()
+    for form, account in accounts.items():
+        values = {"account": account, "fee_rate": bills.FEE_RATE}
+        BillSource.objects.get_or_create(connection=link, form=form, defaults=values)

@@ -1,5 +1,17 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.balance import (
+    OF_ORDERS,
+    AdjustmentState,
+    BalanceAccount,
+    BalanceAdjustment,
+    BalanceKind,
+    BalanceMovement,
+    GiftCard,
+    MovementKind,
+    OrderTender,
+    PointsAccount,
+)
 from payments.models.bill import (
     FUND_FORMS,
     MAPPED_FORMS,
@@ -24,6 +36,7 @@ from payments.models.grant import (
     RefundGrant,
     RefundGrantLine,
 )
+from payments.models.instalment import Instalment
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
@@ -35,11 +48,17 @@ __all__ = [
     "CAUSE_OF",
     "FUND_FORMS",
     "MAPPED_FORMS",
+    "OF_ORDERS",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
     "TRADE_FORMS",
     "Account",
+    "AdjustmentState",
+    "BalanceAccount",
+    "BalanceAdjustment",
+    "BalanceKind",
+    "BalanceMovement",
     "BankTransfer",
     "Bill",
     "BillDay",
@@ -50,19 +69,24 @@ __all__ = [
     "BillSource",
     "CommissionTerm",
     "EntryKind",
+    "GiftCard",
     "GrantKind",
     "GrantLimit",
     "GrantReason",
     "GrantState",
+    "Instalment",
     "Invoice",
     "InvoiceState",
     "LedgerEntry",
     "LedgerLine",
     "Means",
+    "MovementKind",
     "NoticeKind",
+    "OrderTender",
     "Outcome",
     "Payment",
     "PaymentState",
+    "PointsAccount",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",

@@ -18,9 +18,11 @@ from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
-from payments.models import Payment, Refund
+from payments.balances.issuing import Issued
+from payments.models import BalanceAccount, Payment, Refund
 from payments.owing import balancing
 from tests import factories, steps
+from tests.balances import wallets
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Things:
     sub_order: SubOrder
     payment: Payment
     refund: Refund
+    card: Issued
+    points: BalanceAccount
     shipment: Shipment
     rejected: RejectedOrder
     loc_order: Order
@@ -108,6 +112,8 @@ def populate(shop: factories.Shop) -> Things:
         sub_order=SubOrder.objects.filter(order=order).order_by("id")[0],
         payment=Payment.objects.get(order=order),
         refund=Refund.objects.get(order=order),
+        card=wallets.card(shop.merchant),
+        points=wallets.member(shop.merchant, 100),
         shipment=parcel,
         rejected=RejectedOrder.objects.get(merchant=shop.merchant),
         loc_order=creating.create(shop.merchant, goods(shop), actor=actor),

@@ -13,6 +13,8 @@ SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
+BALANCES_READ = "balances.read"
+BALANCES_ISSUE = "balances.issue"
 WEBHOOKS_MANAGE = "webhooks.manage"
 
 LABELS = {
@@ -27,6 +29,8 @@ LABELS = {
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
+    BALANCES_READ: _("read gift cards and points"),
+    BALANCES_ISSUE: _("issue gift cards and open points"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
 }
 ALL = tuple(LABELS)
