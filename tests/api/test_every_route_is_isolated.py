@@ -30,6 +30,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "refunds": lambda t: {"number": t.refund.number},
     "gift-cards": lambda t: {"number": t.card.card.number},
     "points-accounts": lambda t: {"number": t.points.number},
+    "statements": lambda t: {"number": t.statement.number},
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
