@@ -184,6 +184,7 @@ GIVEN_BESIDE = f"""
 _CHANGED = f"""
     SELECT c.order_id, CASE WHEN m.kind = '{Merchant.Kind.MARKETPLACE}' AND c.cause = '{ChargeCause.RETURNED}'
             THEN '{Code.COMPENSATION}' ELSE '{Code.OWN_SALES}' END AS account, sum(c.amount) AS cash,
+        coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.FREIGHT}'), 0) AS freight,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.GIFT_CARD}'), 0) AS card,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.POINTS}'), 0) AS points
     FROM orders_ordercharge c LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
@@ -198,14 +199,16 @@ CHANGED = f"""
     FROM ({_CHANGED}) AS g CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', {_fen("g.cash")}), ({_CARD.format("g.order_id")}, -{_fen("g.card")}),
         ({_POINTS.format("g.order_id")}, -{_fen("g.points")}),
-        (g.account, -{_fen("g.cash - g.card - g.points")})) AS x(account, fen)
+        (CASE g.account WHEN '{Code.OWN_SALES}' THEN '{Code.FREIGHT}' ELSE g.account END, -{_fen("g.freight")}),
+        (g.account, -{_fen("g.cash - g.card - g.points - g.freight")})) AS x(account, fen)
 """
 # What of it is the merchants'.
 WITHHELD = f"""
     SELECT r.order_id, 'withheld:' || r.order_id || ':' || r.merchant_id, '{EntryKind.CAME_BACK}', x.account, x.party,
         x.fen
     FROM payments_settlementrow r CROSS JOIN LATERAL (VALUES
-        ('{Code.OWN_SALES}', '', {_fen("r.net_amount")}),
+        ('{Code.OWN_SALES}', '', {_fen("r.other_amount")}),
+        ('{Code.FREIGHT}', '', {_fen("r.freight_amount")}),
         ('{Code.MERCHANTS}', 'merchant:' || r.merchant_id, -{_fen("r.net_amount")})) AS x(account, party, fen)
     WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.KEPT}'
 """
