@@ -15,6 +15,7 @@ from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
+from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
 from payments.taking import asking, closing, expiring, noticing, recording, requesting
@@ -61,6 +62,9 @@ PIPELINE = (
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
     requesting.CHASE_STAGE,
+    planning.STAGE,
+    advancing.STAGE,
+    mailing.STAGE,
     alerts.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,

@@ -246,6 +246,8 @@ SPECTACULAR_SETTINGS = {
         "RefundState": "payments.models.RefundState",
         "GrantState": "payments.models.GrantState",
         "GrantKind": "payments.models.GrantKind",
+        "InvoiceState": "payments.models.InvoiceState",
+        "InvoiceKind": "orders.models.terms.InvoiceKind",
         "RejectedOrderState": "orders.models.RejectedOrder.State",
         "StorageClass": "inventory.models.StorageClass",
     },
@@ -375,6 +377,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3000},
     },
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
+    "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -15,6 +15,7 @@ from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,12 @@ def reconcile() -> int:
     read = downloading.download_due()
     refreshing.refresh()
     return read
+
+
+@shared_task(name="oms.invoice_commissions", ignore_result=True)
+def invoice_commissions() -> int:
+    """Invoice merchants for what approved statements charge them; returns how many invoices were asked for."""
+    return len(commission.invoice_all(by="invoice"))
 
 
 @shared_task(name="oms.forget_rejected_orders", ignore_result=True)

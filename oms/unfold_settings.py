@@ -102,6 +102,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Reasons of grants"), "format_list_bulleted", "payments.grantreason"),
                     _list(_("Limits of grants"), "speed", "payments.grantlimit"),
                     _list(_("Invoices"), "description", "payments.invoice"),
+                    _list(_("Legal entities"), "business", "merchants.legalentity"),
                     _list(_("Settlements"), "receipt", "payments.settlementrow"),
                     _list(_("Statements"), "account_balance", "payments.statement"),
                     _list(_("Commission terms"), "percent", "payments.commissionterm"),

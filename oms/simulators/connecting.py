@@ -1,11 +1,13 @@
 """Connecting an installation with the pretended providers that run beside it."""
 
+from decimal import Decimal
 from pathlib import Path
 
 from oms.common.models import Connection, SystemKind
+from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators.keys import Keys
 
-ALIPAY, WECHAT = "alipay-sim", "wechat-sim"
+ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -51,12 +53,43 @@ def connect(keys: Keys, address: str) -> None:
             "platform_public_key_id": wechat.public_key_id,
         },
     )
+    invoices = {"app_key": keys.nuonuo.app_key, "app_secret": keys.nuonuo.app_secret}
+    _connect(NUONUO, "nuonuo", f"{address}/nuonuo/open/v1/services", invoices, kind=SystemKind.INVOICE)
 
 
-def _connect(code: str, protocol: str, base_url: str, secrets: dict[str, str]) -> None:
+def issue_invoices(keys: Keys) -> None:
+    """Let the sample's merchants without a legal entity sell in the name of a made-up company, which issues invoices
+    through the pretended service. Rates and classes are examples."""
+    link = Connection.objects.get(code=NUONUO)
+    company, _is_new = LegalEntity.objects.get_or_create(
+        tax_number=keys.nuonuo.tax_number,
+        defaults={
+            "code": "sample",
+            "name": "示例商贸有限公司",
+            "address": "北京市东城区示例路1号",
+            "phone": "010-88880000",
+            "clerk": "王芳",
+            "connection": link,
+            **_taxed("goods", "1060408990000000000", "日用杂品", "0.13"),
+            **_taxed("freight", "3010502020000000000", "物流辅助服务", "0.06"),
+            **_taxed("service", "3040802990000000000", "经纪代理服务", "0.06"),
+        },
+    )
+    Merchant.objects.filter(legal_entity=None).update(legal_entity=company)
+
+
+def _taxed(what: str, code: str, name: str, rate: str) -> dict[str, object]:
+    return {f"{what}_tax_code": code, f"{what}_tax_name": name, f"{what}_tax_rate": Decimal(rate)}
+
+
+def _connect(
+    code: str, protocol: str, base_url: str, secrets: dict[str, str], *, kind: SystemKind = SystemKind.PAYMENT
+) -> None:
     link = Connection.objects.filter(code=code).first()
     if link is None:
-        link = Connection(code=code, kind=SystemKind.PAYMENT, protocol=protocol, options={"in_turn": True})
-    if link.base_url != base_url or link.secrets() != secrets:
+        options = {"in_turn": True} if kind == SystemKind.PAYMENT else {}
+        link = Connection(code=code, kind=kind, protocol=protocol, options=options)
+    known = link.secrets()
+    if link.base_url != base_url or any(known.get(name) != value for name, value in secrets.items()):
         link.base_url = base_url
         link.set_secrets(secrets).save()

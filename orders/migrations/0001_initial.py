@@ -996,4 +996,28 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'freight_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
             },
         ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='due_since',
+            field=models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True, verbose_name='due since'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='is_withdrawn',
+            field=models.BooleanField(db_default=False, default=False, verbose_name='withdrawn'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='issues_now',
+            field=models.BooleanField(db_default=False, default=False, help_text='Without waiting for the goods to arrive.', verbose_name='issued at once'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='title_version',
+            field=models.IntegerField(db_default=1, default=1, editable=False, help_text='Counts up when it is corrected.', verbose_name='version of the title'),
+        ),
+        migrations.AddIndex(
+            model_name='invoicerequest',
+            index=models.Index(condition=models.Q(('due_since__isnull', False)), fields=['due_since'], name='invoice_request_due'),
+        ),
     ]

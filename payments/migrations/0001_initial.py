@@ -7,6 +7,7 @@ import django.db.models.functions.datetime
 import django_fsm
 import oms.common.secrecy
 from django.conf import settings
+from decimal import Decimal
 from django.db import migrations, models
 
 
@@ -157,27 +158,6 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'reasons of grants',
                 'ordering': ['kind', 'code'],
                 'constraints': [models.UniqueConstraint(fields=('code',), name='grant_reason_code_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['return', 'goodwill', 'price_protection', 'compensation'])), name='grant_reason_kind_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['platform', 'merchant'])), name='grant_reason_bearer_is_known')],
-            },
-        ),
-        migrations.CreateModel(
-            name='Invoice',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
-                ('number', models.CharField(editable=False, max_length=32, verbose_name='invoice number')),
-                ('state', django_fsm.FSMField(choices=[('requested', 'Requested'), ('issued', 'Issued'), ('red_lettered', 'Offset by a red invoice'), ('cancelled', 'Cancelled')], default='requested', max_length=50, protected=True, verbose_name='state')),
-                ('title', models.CharField(max_length=120, verbose_name='title')),
-                ('taxpayer_number', models.CharField(blank=True, default='', max_length=30, verbose_name='taxpayer number')),
-                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
-                ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
-                ('issued_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='issued at')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='orders.order', verbose_name='order')),
-            ],
-            options={
-                'verbose_name': 'invoice',
-                'verbose_name_plural': 'invoices',
-                'ordering': ['-id'],
             },
         ),
         migrations.CreateModel(
@@ -523,18 +503,6 @@ class Migration(migrations.Migration):
             model_name='grantlimit',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('single_amount', None), ('single_amount__gte', 0), _connector='OR'), models.Q(('daily_amount', None), ('daily_amount__gte', 0), _connector='OR'), models.Q(('alone_up_to', None), ('alone_up_to__gte', 0), _connector='OR')), name='grant_limit_is_an_amount'),
         ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.UniqueConstraint(fields=('number',), name='invoice_number_is_unique'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='invoice_amount_is_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['requested', 'issued', 'red_lettered', 'cancelled'])), name='invoice_state_is_known'),
-        ),
         migrations.AddIndex(
             model_name='ledgerentry',
             index=models.Index(fields=['occurred_at'], name='ledger_entry_by_time'),
@@ -798,5 +766,188 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='settlementrow',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('fee', 'fine', 'correction')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='settlement_row_by_hand_has_a_reason'),
+        ),
+        migrations.CreateModel(
+            name='Invoice',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('ready_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True, verbose_name='ready at')),
+                ('lease_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='leased until')),
+                ('lease_token', models.IntegerField(db_default=0, editable=False, verbose_name='lease token')),
+                ('attempts', models.SmallIntegerField(db_default=0, editable=False, verbose_name='attempts')),
+                ('last_error', models.TextField(blank=True, db_default='', editable=False, verbose_name='last error')),
+                ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('number', models.CharField(editable=False, max_length=32, verbose_name='number of the request')),
+                ('state', django_fsm.FSMField(choices=[('requested', 'Requested'), ('confirming', 'Red letter being confirmed'), ('issuing', 'Being issued'), ('issued', 'Issued'), ('partly_red', 'Partly offset'), ('red', 'Offset by red invoices'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='requested', max_length=50, protected=True, verbose_name='state')),
+                ('kind', models.CharField(choices=[('ordinary', 'Ordinary invoice'), ('special', 'Special VAT invoice')], max_length=10, verbose_name='kind')),
+                ('title_type', models.CharField(choices=[('personal', 'Personal'), ('company', 'Company')], max_length=10, verbose_name='title is')),
+                ('sealed', oms.common.secrecy.SealedTextField(editable=False, verbose_name='details')),
+                ('title_version', models.IntegerField(db_default=1, editable=False, verbose_name='version of the title')),
+                ('is_red', models.BooleanField(db_default=False, default=False, verbose_name='red')),
+                ('red_reason', models.CharField(blank=True, choices=[('01', 'Made out wrongly'), ('02', 'Goods came back'), ('03', 'Service ended'), ('04', 'Allowance on the price')], db_default='', default='', max_length=2, verbose_name='why it is taken back')),
+                ('net_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount without tax')),
+                ('tax_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='tax')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('line_count', models.IntegerField(verbose_name='lines')),
+                ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
+                ('official_number', models.CharField(blank=True, db_default='', default='', max_length=20, verbose_name='invoice number')),
+                ('confirmation_state', models.CharField(blank=True, db_default='', default='', editable=False, max_length=2, verbose_name='state of the confirmation')),
+                ('document_url', models.CharField(blank=True, db_default='', default='', editable=False, max_length=500)),
+                ('fail_reason', models.CharField(blank=True, db_default='', default='', max_length=300, verbose_name='why it failed')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('issued_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='issued at')),
+                ('mail_due_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='to be mailed since')),
+                ('mailed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='mailed at')),
+                ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
+                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='common.connection', verbose_name='connection')),
+                ('issuer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='merchants.legalentity', verbose_name='issuer')),
+                ('of_invoice', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reds', to='payments.invoice', verbose_name='takes back')),
+                ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='orders.order', verbose_name='order')),
+                ('statement', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='payments.statement', verbose_name='statement')),
+            ],
+            options={
+                'verbose_name': 'invoice',
+                'verbose_name_plural': 'invoices',
+                'ordering': ['-id'],
+                'permissions': [('issue_invoice', 'Can ask for invoices and have them issued at once'), ('red_invoice', 'Can take invoices back'), ('resend_invoice', 'Can send failed invoices again'), ('retitle_invoice', 'Can correct who invoices are made out to'), ('mail_invoice', 'Can mail invoices'), ('download_invoice', 'Can download invoices')],
+            },
+        ),
+        migrations.CreateModel(
+            name='InvoiceDocument',
+            fields=[
+                ('invoice', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='document', serialize=False, to='payments.invoice', verbose_name='invoice')),
+                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
+                ('media_type', models.CharField(editable=False, max_length=40, verbose_name='media type')),
+                ('digest', models.CharField(editable=False, max_length=64, verbose_name='digest')),
+                ('fetched_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='fetched at')),
+            ],
+            options={
+                'verbose_name': 'document of an invoice',
+                'verbose_name_plural': 'documents of invoices',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
+            name='InvoiceLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('position', models.SmallIntegerField(verbose_name='position')),
+                ('property', models.SmallIntegerField(choices=[(0, 'Line'), (1, 'Discount'), (2, 'Discounted line')], default=0, verbose_name='property')),
+                ('name', models.CharField(max_length=90, verbose_name='name')),
+                ('tax_code', models.CharField(max_length=19, verbose_name='tax class')),
+                ('tax_rate', models.DecimalField(decimal_places=3, max_digits=4, verbose_name='rate of VAT')),
+                ('tax_mark', models.CharField(blank=True, choices=[('exempt', 'Exempt (免税)'), ('untaxed', 'Not taxed (不征税)'), ('zero', 'Zero rate (普通零税率)')], db_default='', default='', max_length=8, verbose_name='why no tax')),
+                ('quantity', models.IntegerField(blank=True, null=True, verbose_name='quantity')),
+                ('net_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount without tax')),
+                ('tax_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='tax')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('invoice', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='payments.invoice', verbose_name='invoice')),
+                ('of_line', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='taken_back', to='payments.invoiceline', verbose_name='belongs to')),
+                ('order_line', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.orderline', verbose_name='order line')),
+            ],
+            options={
+                'verbose_name': 'line of an invoice',
+                'verbose_name_plural': 'lines of invoices',
+                'ordering': ['invoice', 'position'],
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
+            name='InvoiceStep',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('requested', 'Asked for'), ('sent', 'Taken by the invoice service'), ('confirming', 'The red letter waits for its confirmation'), ('issued', 'Issued by the tax bureau'), ('fetched', 'The document was fetched'), ('mailed', 'Mailed'), ('failed', 'Refused'), ('cancelled', 'Given up; another one takes its place'), ('offset', 'A red invoice takes it back'), ('downloaded', 'Downloaded')], max_length=12, verbose_name='step')),
+                ('by', models.CharField(blank=True, db_default='', max_length=80, verbose_name='by')),
+                ('note', models.CharField(blank=True, db_default='', max_length=300, verbose_name='note')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='at')),
+                ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='payments.invoice', verbose_name='invoice')),
+            ],
+            options={
+                'verbose_name': 'step of an invoice',
+                'verbose_name_plural': 'steps of invoices',
+                'ordering': ['id'],
+                'default_permissions': (),
+            },
+        ),
+        migrations.AddIndex(
+            model_name='invoice',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False), ('state__in', ['requested', 'confirming', 'issuing', 'issued', 'partly_red', 'red'])), fields=['connection', 'ready_at'], name='invoice_queue'),
+        ),
+        migrations.AddIndex(
+            model_name='invoice',
+            index=models.Index(condition=models.Q(('mail_due_since__isnull', False)), fields=['mail_due_since'], name='invoice_queue_mail'),
+        ),
+        migrations.AddIndex(
+            model_name='invoice',
+            index=models.Index(condition=models.Q(('needs_person_since__isnull', False)), fields=['id'], name='invoice_queue_person'),
+        ),
+        migrations.AddIndex(
+            model_name='invoice',
+            index=models.Index(fields=['issuer', '-id'], name='invoice_of_issuer'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.UniqueConstraint(fields=('number',), name='invoice_number_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.UniqueConstraint(condition=models.Q(('official_number', ''), _negated=True), fields=('official_number',), name='invoice_official_number_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['requested', 'confirming', 'issuing', 'issued', 'partly_red', 'red', 'failed', 'cancelled'])), name='invoice_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['ordinary', 'special'])), name='invoice_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(('title_type__in', ['personal', 'company'])), name='invoice_title_type_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'special'), _negated=True), ('title_type', 'company'), _connector='OR'), name='invoice_special_for_companies'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('order__isnull', False), ('statement__isnull', True)), models.Q(('order__isnull', True), ('statement__isnull', False)), _connector='OR'), name='invoice_is_of_an_order_or_a_statement'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('is_red', False), ('net_amount__gte', 0), ('of_invoice', None), ('red_reason', ''), ('tax_amount__gte', 0)), models.Q(('amount__lt', 0), ('is_red', True), ('of_invoice__isnull', False), ('red_reason__in', ['01', '02', '03', '04']), ('net_amount__lte', 0), ('tax_amount__lte', 0)), _connector='OR'), name='invoice_is_blue_or_takes_one_back'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(('amount', django.db.models.expressions.CombinedExpression(models.F('net_amount'), '+', models.F('tax_amount')))), name='invoice_amounts_add_up'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('issued_at__isnull', False), ('state__in', ('issued', 'partly_red', 'red')), models.Q(('official_number', ''), _negated=True)), models.Q(models.Q(('state__in', ('issued', 'partly_red', 'red')), _negated=True), ('issued_at__isnull', True), ('official_number', '')), _connector='OR'), name='invoice_is_numbered_once_issued'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoice',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_red', True), models.Q(('state__in', ['partly_red', 'red']), _negated=True)), models.Q(('is_red', False), models.Q(('state', 'confirming'), _negated=True)), _connector='OR'), name='invoice_only_blue_is_taken_back'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoiceline',
+            constraint=models.UniqueConstraint(fields=('invoice', 'position'), name='invoice_line_position_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoiceline',
+            constraint=models.CheckConstraint(condition=models.Q(('amount', django.db.models.expressions.CombinedExpression(models.F('net_amount'), '+', models.F('tax_amount')))), name='invoice_line_adds_up'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoiceline',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__lte', 0), ('of_line__isnull', False), ('property', 1), ('quantity', None)), models.Q(('amount__gt', 0), ('of_line', None), ('property', 2)), models.Q(('amount__gt', 0), ('of_line', None), ('property', 0)), models.Q(('amount__lt', 0), ('of_line__isnull', False), ('property', 0)), _connector='OR'), name='invoice_line_is_a_line_a_discount_or_takes_one_back'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoiceline',
+            constraint=models.CheckConstraint(condition=models.Q(('tax_amount__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('net_amount'), '*', models.F('tax_rate')), '-', models.Value(Decimal('0.06')))), ('tax_amount__lte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('net_amount'), '*', models.F('tax_rate')), '+', models.Value(Decimal('0.06'))))), name='invoice_line_tax_is_that_of_its_rate'),
+        ),
+        migrations.AddConstraint(
+            model_name='invoicestep',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['requested', 'sent', 'confirming', 'issued', 'fetched', 'mailed', 'failed', 'cancelled', 'offset', 'downloaded'])), name='invoice_step_kind_is_known'),
         ),
     ]

@@ -24,7 +24,20 @@ from payments.models.grant import (
     RefundGrant,
     RefundGrantLine,
 )
-from payments.models.invoice import Invoice, InvoiceState
+from payments.models.invoice import (
+    DEAD_INVOICES,
+    ISSUED_INVOICES,
+    OFFSETTABLE,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    RedReason,
+    StepKind,
+)
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
@@ -33,8 +46,12 @@ from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "DEAD_INVOICES",
     "FUND_FORMS",
+    "ISSUED_INVOICES",
     "MAPPED_FORMS",
+    "OFFSETTABLE",
+    "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -55,14 +72,19 @@ __all__ = [
     "GrantReason",
     "GrantState",
     "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
     "InvoiceState",
+    "InvoiceStep",
     "LedgerEntry",
     "LedgerLine",
+    "LineProperty",
     "Means",
     "NoticeKind",
     "Outcome",
     "Payment",
     "PaymentState",
+    "RedReason",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -74,5 +96,6 @@ __all__ = [
     "Side",
     "Statement",
     "StatementState",
+    "StepKind",
     "TransferState",
 ]

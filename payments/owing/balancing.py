@@ -11,6 +11,7 @@ from django.db import connection
 
 from oms.common.work.claiming import Stage
 from orders import isolating
+from payments.invoicing import planning
 from payments.owing import collecting, derived, refunding, settling
 from payments.taking import dropping
 
@@ -49,7 +50,8 @@ def _put_right(order_ids: Sequence[int]) -> int:
         refunding.intend_refunds(due)
         settling.settle(due)
         derived.refresh(due)
+        planning.mark(due)
     return len(due)
 
 
-STAGE = Stage("owing", run, wakes=("send_refund",), backlog=backlog)
+STAGE = Stage("owing", run, wakes=("send_refund", "invoice"), backlog=backlog)

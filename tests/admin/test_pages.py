@@ -47,11 +47,12 @@ from orders.models.notification import NotificationContent
 from orders.reviewing import holds
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
+from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Payment, Refund, RowKind
 from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.invoicing import world as invoices
 from tests.reconciling import world as bills
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -106,7 +107,7 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
-    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")

@@ -18,9 +18,10 @@ from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
-from payments.models import Payment, Refund
+from payments.models import Invoice, Payment, Refund
 from payments.owing import balancing
 from tests import factories, steps
+from tests.invoicing import world as invoices
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Things:
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
     match: SkuMatch
+    invoice: Invoice
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -116,4 +118,5 @@ def populate(shop: factories.Shop) -> Things:
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
         match=match,
+        invoice=invoices.written(order, shop.merchant),
     )

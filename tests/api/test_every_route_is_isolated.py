@@ -28,6 +28,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sub-orders": lambda t: {"number": t.sub_order.number},
     "payments": lambda t: {"number": t.payment.number},
     "refunds": lambda t: {"number": t.refund.number},
+    "invoices": lambda t: {"number": t.invoice.number},
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},

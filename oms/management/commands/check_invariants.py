@@ -17,6 +17,7 @@ from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
 from payments.invariants import INVARIANTS as OF_PAYMENTS
+from payments.invoicing.invariants import INVARIANTS as OF_INVOICES
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
 
 ALL = (
@@ -26,6 +27,7 @@ ALL = (
     *OF_INVENTORY,
     *OF_PAYMENTS,
     *OF_BILLS,
+    *OF_INVOICES,
     *OF_LOGISTICS,
     *OF_MERCHANTS,
     *OF_TICKETS,

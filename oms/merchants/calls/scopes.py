@@ -13,6 +13,7 @@ SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
+INVOICES_REQUEST = "invoices.request"
 WEBHOOKS_MANAGE = "webhooks.manage"
 
 LABELS = {
@@ -27,6 +28,7 @@ LABELS = {
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
+    INVOICES_REQUEST: _("ask for invoices, read and download them"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
 }
 ALL = tuple(LABELS)
