@@ -255,6 +255,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='sku',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__isnull', False), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
         ),
     ]

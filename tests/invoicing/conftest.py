@@ -3,12 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
+from django.utils.translation import override
 
 from oms.common.models import Connection
 from oms.merchants.models import LegalEntity
 from oms.simulators.nuonuo import NuonuoPeer
 from tests import factories
 from tests.invoicing import world
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Refusals are compared by their words."""
+    with override("en"):
+        yield
 
 
 @pytest.fixture

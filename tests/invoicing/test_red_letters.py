@@ -1,5 +1,6 @@
 """Red letters: what comes back, is cancelled or granted after an invoice is taken back by itself, to the fen."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -204,45 +205,48 @@ def test_a_confirmation_that_ends_is_shown_and_entered_again(
 # --- The last guard
 
 
-def _check() -> None:
-    """What is checked when a transaction ends."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+def committed(work: Callable[[], object]) -> None:
+    """Do the work, and what is checked when its transaction ends; nothing of it stays where that fails."""
+    with transaction.atomic():
+        work()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_the_database_takes_no_red_invoice_above_the_blue_one(invoiced: Order) -> None:
     blue = Invoice.objects.get()
     lines = [take_back(left, left.gross) for left in books.left_of([blue.pk])[blue.pk]]
-    for number in "12":
-        write_red(blue, lines, RedReason.RETURNED, number=f"X-I{number}", by="li")
+
+    def twice() -> None:
+        for number in "12":
+            write_red(blue, lines, RedReason.RETURNED, number=f"X-I{number}", by="li")
+
     with pytest.raises(IntegrityError, match="takes back more than there is"):
-        _check()
+        committed(twice)
 
 
 def test_the_database_takes_no_line_beyond_those_that_were_counted_nor_another_sum(invoiced: Order) -> None:
     line = InvoiceLine.objects.earliest("pk")
-    with pytest.raises(IntegrityError, match="has no line 9"), transaction.atomic():
-        InvoiceLine.objects.create(
-            invoice=line.invoice,
-            position=9,
-            name="x",
-            tax_code=line.tax_code,
-            tax_rate=line.tax_rate,
-            net_amount=1,
-            tax_amount=0,
-            amount=1,
-        )
-    with pytest.raises(IntegrityError, match="only ever added"), transaction.atomic():
-        InvoiceLine.objects.filter(pk=line.pk).update(name="y")
+    more = {"name": "x", "tax_code": line.tax_code, "tax_rate": line.tax_rate, "net_amount": 1, "amount": 1}
     same = (
         "INSERT INTO payments_invoice (number, order_id, issuer_id, connection_id, state, kind, title_type, sealed,"
         " is_red, net_amount, tax_amount, amount, line_count) SELECT 'X-I8', order_id, issuer_id, connection_id,"
         f" '{InvoiceState.REQUESTED}', kind, title_type, sealed, false, 1, 0, 1, 1 FROM payments_invoice WHERE id = %s"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(same, [line.invoice_id])
-    with pytest.raises(IntegrityError, match="is not what its lines come to"):
-        _check()
+
+    def add() -> None:
+        InvoiceLine.objects.create(invoice=line.invoice, position=9, tax_amount=0, **{**more, "tax_rate": 0})
+
+    def change() -> None:
+        InvoiceLine.objects.filter(pk=line.pk).update(name="y")
+
+    def empty() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(same, [line.invoice_id])
+
+    for work, refusal in ((add, "has no line 9"), (change, "only ever added"), (empty, "is not what its lines come")):
+        with pytest.raises(IntegrityError, match=refusal):
+            committed(work)
 
 
 def test_a_red_invoice_is_sent_with_the_places_of_the_blue_lines(invoiced: Order, peer: NuonuoPeer) -> None:

@@ -510,18 +510,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='legalentity',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('goods_tax_code', ''), ('goods_tax_mark', ''), ('goods_tax_rate__isnull', True)), models.Q(('goods_tax_code__regex', '^[0-9]{19}$'), ('goods_tax_rate__gte', 0), ('goods_tax_rate__lt', 1), models.Q(('goods_tax_mark', ''), models.Q(('goods_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('goods_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_goods_tax_is_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='legalentity',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('freight_tax_code', ''), ('freight_tax_mark', ''), ('freight_tax_rate__isnull', True)), models.Q(('freight_tax_code__regex', '^[0-9]{19}$'), ('freight_tax_rate__gte', 0), ('freight_tax_rate__lt', 1), models.Q(('freight_tax_mark', ''), models.Q(('freight_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('freight_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_freight_tax_is_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='legalentity',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('service_tax_code', ''), ('service_tax_mark', ''), ('service_tax_rate__isnull', True)), models.Q(('service_tax_code__regex', '^[0-9]{19}$'), ('service_tax_rate__gte', 0), ('service_tax_rate__lt', 1), models.Q(('service_tax_mark', ''), models.Q(('service_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('service_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_service_tax_is_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='legalentity',
             constraint=models.CheckConstraint(condition=models.Q(('tax_number', ''), _negated=True), name='legal_entity_has_a_tax_number'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('goods_tax_code', ''), ('goods_tax_mark', ''), ('goods_tax_rate__isnull', True)), models.Q(('goods_tax_code__regex', '^[0-9]{19}$'), ('goods_tax_rate__gte', 0), ('goods_tax_rate__isnull', False), ('goods_tax_rate__lt', 1), models.Q(('goods_tax_mark', ''), models.Q(('goods_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('goods_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_goods_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('freight_tax_code', ''), ('freight_tax_mark', ''), ('freight_tax_rate__isnull', True)), models.Q(('freight_tax_code__regex', '^[0-9]{19}$'), ('freight_tax_rate__gte', 0), ('freight_tax_rate__isnull', False), ('freight_tax_rate__lt', 1), models.Q(('freight_tax_mark', ''), models.Q(('freight_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('freight_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_freight_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('service_tax_code', ''), ('service_tax_mark', ''), ('service_tax_rate__isnull', True)), models.Q(('service_tax_code__regex', '^[0-9]{19}$'), ('service_tax_rate__gte', 0), ('service_tax_rate__isnull', False), ('service_tax_rate__lt', 1), models.Q(('service_tax_mark', ''), models.Q(('service_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('service_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_service_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
         ),
     ]

@@ -57,10 +57,11 @@ def tax_data_is_whole(prefix: str, name: str) -> models.CheckConstraint:
     return models.CheckConstraint(
         condition=Q(**{code: "", f"{rate}__isnull": True, mark: ""})
         | (
-            Q(**{f"{code}__regex": "^[0-9]{19}$", f"{rate}__gte": 0, f"{rate}__lt": 1})
+            Q(**{f"{code}__regex": "^[0-9]{19}$", f"{rate}__isnull": False, f"{rate}__gte": 0, f"{rate}__lt": 1})
             & (Q(**{mark: ""}) | Q(**{f"{mark}__in": TaxMark.values, rate: 0}))
         ),
         name=name,
+        violation_error_message=_("Give tax class and rate together; with a reason for no tax the rate is 0."),
     )
 
 
