@@ -26,7 +26,7 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from oms.common.desk.job_pages import ExportMixin
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
 from oms.common.files.exporting import Column, Export, register
 from oms.common.templatetags.staff import badge
@@ -89,7 +89,7 @@ class InvoiceAdmin(ExportMixin, RowColumns, KeysetAdmin):
     )
     list_select_related = ("order", "issuer", "statement")
     list_filter = (
-        ("created_at", RangeDateFilter),
+        ("created_at", DayRangeFilter),
         ("issued_at", RangeDateFilter),
         ("state", ChoicesDropdownFilter),
         ("issuer", RelatedDropdownFilter),
