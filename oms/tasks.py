@@ -6,6 +6,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
+from inventory.promising import calendar_watch
 from oms.common import metrics
 from oms.common.work import jobs, nudging
 from oms.common.work.calling import OutsideStage
@@ -130,3 +131,9 @@ def invoice_commissions() -> int:
 def forget_rejected_orders() -> int:
     """Delete refused rows whose time is over; returns how many."""
     return rejecting.forget()
+
+
+@shared_task(name="oms.watch_calendar", ignore_result=True)
+def watch_calendar() -> None:
+    """Tell people of years whose holidays are not known."""
+    calendar_watch.look()

@@ -10,6 +10,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import path
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
@@ -20,12 +22,16 @@ from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Topic
+from oms.common.templatetags.staff import when
 from orders import panels
 from orders.actors import Actor
-from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order, OrderCharge, OrderState
+from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.kinds import tell
+from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
 from orders.panels import Remark
 from payments import transfer_pages  # noqa: F401 - pages of their own
+from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
+from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
 from payments.invoicing import pages as invoice_pages  # noqa: F401 - registers its pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
@@ -54,9 +60,7 @@ class _PaidOutForm(forms.Form):
 @posted("payments.retry_payment", _RowForm)
 def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Let a stage try a payment or refund of the order again."""
-    model = Payment if data["kind"] == "payment" else Refund
-    if not model._default_manager.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Payment if data["kind"] == "payment" else Refund, data["row"])
     retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
     return _("It goes on.")
 
@@ -64,8 +68,7 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.pay_out_refund", _PaidOutForm)
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
     return _("The refund is recorded as paid.")
 
@@ -73,8 +76,7 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.send_refund", pages.RowForm)
 def _send(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Send a granted refund of the order."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     refund = sending.send(data["row"], actor=staff_actor(request))
     return _("Refund %(number)s is sent.") % {"number": refund.number}
 
@@ -112,6 +114,20 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
     def through(self, payment: Payment) -> str:
         """Through whom the money comes."""
         return through(payment)
+
+    @display(description=gettext_lazy("what happened"))
+    def log(self, payment: Payment) -> SafeString:
+        """Its way from state to state, from the order's timeline, oldest first."""
+        told = OrderEvent.objects.filter(order=payment.order_id, data__number=payment.number).order_by("id")
+        return format_html_join(mark_safe("<br>"), "{} {}", ((when(row.created_at), tell(row)) for row in told))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it, and what happened."""
+        return [*super().get_fields(request, obj), "log"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it."""
+        return [*super().get_readonly_fields(request, obj), "log"]
 
     def get_urls(self) -> list[Any]:
         """The addresses of what staff do to money on the order's page."""

@@ -10,7 +10,7 @@ from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
 from payments.invoicing.words import CONFIRMATIONS
-from payments.models import GrantKind, Means, RefundReason
+from payments.models import BalanceKind, GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -32,6 +32,15 @@ def _of_grant(sentence: Promise) -> Callable[[story.Data], str]:
 
     def tell(data: story.Data) -> str:
         return story.fill(sentence, {**data, "grant": story.word(dict(GrantKind.choices), data["grant"])})
+
+    return tell
+
+
+def _of_tender(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with a word for what kind of balance it is."""
+
+    def tell(data: story.Data) -> str:
+        return story.fill(sentence, {**data, "tender": story.word(dict(BalanceKind.choices), data["tender"])})
 
     return tell
 
@@ -157,6 +166,54 @@ REFUND_SENT = event(
     tone="info",
     icon="send",
 )
+_TENDER = ("tender", "number", "amount")
+TENDER_HELD = event(
+    "tender_held",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan are held for this order.")),
+    _TENDER,
+    tone="info",
+    icon="redeem",
+)
+TENDER_SPENT = event(
+    "tender_spent",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan were spent on this order.")),
+    _TENDER,
+    news={"order.tender_spent": "A gift card or points of ours paid a part of the order."},
+    tone="success",
+    icon="redeem",
+)
+TENDER_RELEASED = event(
+    "tender_released",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan are not held any more.")),
+    _TENDER,
+    news={"order.tender_released": "What was held of a gift card or points is free again."},
+    tone="warning",
+    icon="redeem",
+)
+TENDER_GIVEN_BACK = event(
+    "tender_given_back",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan went back.")),
+    _TENDER,
+    news={"order.tender_given_back": "What a gift card or points had paid went back to them."},
+    tone="success",
+    icon="redeem",
+)
+POINTS_EARNED = event(
+    "points_earned",
+    _("The order earned %(points)s points (%(number)s)."),
+    ("points", "number"),
+    news={"order.points_earned": "The order earned points."},
+    tone="success",
+    icon="stars",
+)
+POINTS_TAKEN_BACK = event(
+    "points_taken_back",
+    _("%(points)s points were taken back (%(number)s); %(short)s were spent already and are taken from the next."),
+    ("points", "number", "short"),
+    news={"order.points_taken_back": "Points that the order had earned were taken back for a refund."},
+    tone="warning",
+    icon="stars",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
@@ -240,6 +297,7 @@ name_actors(
         "invoice": _("Ask for invoices"),
         "send_invoice": _("Have invoices issued"),
         "mail_invoice": _("Mail invoices"),
+        "expire_balances": _("Let gift cards and points expire"),
         **dict(Means.choices),
         # The connection, and its protocol.
         **dict.fromkeys(("by-hand", "by_hand"), _("Recorded by hand")),

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import BankTransfer, NoticeKind, Payment, Refund, RefundGrant
+from payments.models import BalanceAdjustment, BankTransfer, NoticeKind, Payment, Refund, RefundGrant
 
-PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
+PAYMENT, REFUND, GRANT, TRANSFER, ADJUSTMENT = "payment", "refund", "grant", "transfer", "adjustment"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -210,6 +210,18 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
+ADJUSTMENT_TO_APPROVE = register_kind(
+    TicketKind(
+        "adjustment_to_approve",
+        _("An adjustment of a gift card or points is to be approved"),
+        ADJUSTMENT,
+        TEAM,
+        _DAY,
+        reasons={"": _("%(number)s is to change by %(amount)s yuan.")},
+        remedies=_("Approve it or decline it in the list of adjustments: not who proposed it."),
+        can_retry=False,
+    )
+)
 CASH_NOT_COLLECTED = register_kind(
     TicketKind(
         "cash_not_collected",
@@ -252,4 +264,7 @@ def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Map
 register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", "number", ids))
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
 register_subject(TRANSFER, lambda ids: _show(BankTransfer, "payments_banktransfer_change", "serial", ids))
+register_subject(
+    ADJUSTMENT, lambda ids: _show(BalanceAdjustment, "payments_balanceadjustment_change", "account__number", ids)
+)
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))

@@ -1,20 +1,26 @@
 """A peer that speaks as Alipay does: the gateway, notifications, and a page on which a person pays."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from oms.common import signatures
 from oms.common.money import fen_text
 from oms.common.zones import CHINA
-from oms.simulators import books, counters
+from oms.simulators import bills, books, certificates, counters
+from oms.simulators.bills import alipay as forms
 from oms.simulators.books import Book, BookError, Notice, Refund, Trade
+from oms.simulators.certificates import Certified
 from oms.simulators.keys import AlipayKeys
-from oms.simulators.mischief import Mischief, Trick, Twist
+from oms.simulators.mischief import BillTrick, Mischief, Trick, Twist
 from oms.simulators.notifying import Posted
+from oms.simulators.numbers import trade_no
 from oms.simulators.wsgi import Request, Response, page, redirect, tricked
 
 # Alipay repeats what was not heard after these pauses, in seconds.
@@ -44,8 +50,13 @@ class AlipayPeer:
     """Alipay, as seen by the one merchant that is registered with it."""
 
     def __init__(self, keys: AlipayKeys, address: str, book: Book | None = None) -> None:
-        self.keys, self.address, self.book, self.mischief = keys, address, book or Book(), Mischief()
-        self._ours, self._theirs = signatures.private_key(keys.alipay.private), signatures.public_key(keys.app.public)
+        self.keys, self.address, self.book = keys, address, book or Book()
+        self.mischief: Mischief[Trick] = Mischief()
+        self.bills = bills.Desk(lambda: self.book)
+        self._theirs = signatures.public_key(keys.app.public)
+        # In certificate mode: what it has, and how often its certificate was asked for.
+        self.certified: Certified | None = None
+        self.certificates_asked = 0
         self._methods: Mapping[str, Callable[[_Content, dict[str, str]], _Content]] = {
             "alipay.trade.precreate": self._precreate,
             "alipay.trade.query": self._query,
@@ -53,12 +64,15 @@ class AlipayPeer:
             "alipay.trade.refund": self._refund,
             "alipay.trade.fastpay.refund.query": self._refund_query,
             "alipay.data.dataservice.bill.downloadurl.query": self._bill,
+            "alipay.open.app.alipaycert.download": self._certificate,
         }
 
     def __call__(self, request: Request) -> Response:
         """Answer a request of the merchant's, or of a person's browser."""
         if request.path == "/gateway.do":
             return self._gateway(request)
+        if request.path == "/bill":
+            return self._file(request.query.get("token", ""))
         return counters.serve(self, "支付宝 (模拟) · Alipay (simulated)", request)
 
     # --- The gateway
@@ -71,10 +85,28 @@ class AlipayPeer:
             return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-signature"})
         if given.get("app_id") != self.keys.app_id:
             return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-app-id"})
+        if not self._names_our_certificates(given):
+            return _unsigned({"code": "40002", "msg": "Invalid Arguments", "sub_code": "isv.invalid-app-cert-sn"})
         content = json.loads(given.get("biz_content") or "{}")
         if method in ("alipay.trade.page.pay", "alipay.trade.wap.pay"):
             return self._cashier(content, given)
         return self._answered(method, lambda: self._do(method, content, given))
+
+    @property
+    def _ours(self) -> RSAPrivateKey:
+        return signatures.private_key((self.certified.pair if self.certified else self.keys.alipay).private)
+
+    def _names_our_certificates(self, given: Mapping[str, str]) -> bool:
+        if self.certified is None:
+            return "app_cert_sn" not in given
+        numbers = certificates.number(self.certified.app), certificates.number(self.certified.authority.root)
+        return (given.get("app_cert_sn"), given.get("alipay_root_cert_sn")) == numbers
+
+    def _certificate(self, content: _Content, _given: dict[str, str]) -> _Content:
+        self.certificates_asked += 1
+        if self.certified is None or content["alipay_cert_sn"] != certificates.number(self.certified.own):
+            raise _Refusal("ACQ.INVALID_PARAMETER", "alipay_cert_sn")
+        return {"alipay_cert_content": base64.b64encode(certificates.text(self.certified.own).encode()).decode()}
 
     def _do(self, method: str, content: _Content, given: dict[str, str]) -> _Content:
         if method not in self._methods:
@@ -94,7 +126,8 @@ class AlipayPeer:
         def signed(content: _Content, *, sign: bool = True, rightly: bool = True) -> Response:
             inner = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
             signature = signatures.sign(self._ours, inner if rightly else f"{inner} ")
-            end = f',"sign":"{signature}"' if sign else ""
+            serial = f',"alipay_cert_sn":"{certificates.number(self.certified.own)}"' if self.certified else ""
+            end = f'{serial},"sign":"{signature}"' if sign else serial
             return Response(f'{{"{name}":{inner}{end}}}'.encode(), headers={"content-type": "application/json"})
 
         said: list[_Content] = []
@@ -147,7 +180,7 @@ class AlipayPeer:
     def _known(self, content: _Content) -> Trade:
         """A trade exists only once its code was scanned."""
         if content.get("trade_no"):
-            found = [trade for trade in self.book.newest_trades(10_000) if _trade_no(trade) == content["trade_no"]]
+            found = [trade for trade in self.book.newest_trades(10_000) if trade_no(trade) == content["trade_no"]]
             if not found:
                 raise BookError(books.UNKNOWN)
             return found[0]
@@ -159,7 +192,7 @@ class AlipayPeer:
     def _query(self, content: _Content, _given: dict[str, str]) -> _Content:
         trade = self._known(content)
         said = {
-            "trade_no": _trade_no(trade),
+            "trade_no": trade_no(trade),
             "out_trade_no": trade.number,
             "trade_status": self._status(trade),
             "total_amount": fen_text(trade.fen),
@@ -180,7 +213,7 @@ class AlipayPeer:
         if trade.status == books.PAID:
             raise _Refusal("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")
         self.book.close(trade.number)
-        return {"trade_no": _trade_no(trade), "out_trade_no": trade.number}
+        return {"trade_no": trade_no(trade), "out_trade_no": trade.number}
 
     def _refund(self, content: _Content, _given: dict[str, str]) -> _Content:
         trade, fen = self._known(content), _fen(content["refund_amount"])
@@ -189,7 +222,7 @@ class AlipayPeer:
             raise _Refusal("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "部分退款必须有退款请求号")
         _refund, is_new = self.book.refund(trade.number, number or trade.number, fen, status=books.REFUNDED)
         return {
-            "trade_no": _trade_no(trade),
+            "trade_no": trade_no(trade),
             "out_trade_no": trade.number,
             "fund_change": "Y" if is_new else "N",
             "refund_fee": fen_text(self.book.given_back(trade.number)),
@@ -203,7 +236,7 @@ class AlipayPeer:
         except BookError:
             return {}
         return {
-            "trade_no": _trade_no(trade),
+            "trade_no": trade_no(trade),
             "out_trade_no": trade.number,
             "out_request_no": refund.number,
             "total_amount": fen_text(trade.fen),
@@ -213,8 +246,24 @@ class AlipayPeer:
         }
 
     def _bill(self, content: _Content, _given: dict[str, str]) -> _Content:
-        kind, day = str(content["bill_type"]), str(content["bill_date"])
-        return {"bill_download_url": f"{self.address}/bill?{urlencode({'type': kind, 'date': day})}"}
+        kind, day = str(content["bill_type"]), date.fromisoformat(str(content["bill_date"]))
+        write = {"trade": forms.trade_bill, "signcustomer": forms.fund_bill}[kind]
+        try:
+            told, entries, trick = self.bills.entries(day)
+        except bills.NotGenerated:
+            raise _Refusal("isp.bill_not_exist", "账单不存在") from None
+        file = write(bills.alipay_account(self.keys), told, entries)
+        if trick == BillTrick.CORRUPT:
+            file = file[: len(file) // 2] + bytes([file[len(file) // 2] ^ 0xFF]) + file[len(file) // 2 + 1 :]
+        if trick == BillTrick.CUT_OFF:
+            file = file[: len(file) // 2]
+        return {"bill_download_url": f"{self.address}/bill?{urlencode({'token': self.bills.put(file)})}"}
+
+    def _file(self, token: str) -> Response:
+        file = self.bills.fetch(token)
+        return (
+            Response(b"expired", 404) if file is None else Response(file, headers={"content-type": "application/zip"})
+        )
 
     # --- Notifications
 
@@ -229,6 +278,8 @@ class AlipayPeer:
             form["total_amount"] = fen_text(trade.fen + 100)
         if twist == Twist.WRONG_APP:
             form["app_id"] = "2026999999999999"
+        if self.certified:
+            form["alipay_cert_sn"] = certificates.number(self.certified.own)
         signed = "&".join(f"{name}={form[name]}" for name in sorted(form) if name != "sign_type")
         form["sign"] = signatures.sign(self._ours, signed + (" " if twist == Twist.BAD_SIGNATURE else ""))
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -239,13 +290,13 @@ class AlipayPeer:
         form = {
             "notify_time": _time(books.now()),
             "notify_type": "trade_status_sync",
-            "notify_id": f"{_trade_no(trade)}{notice.id:06}",
+            "notify_id": f"{trade_no(trade)}{notice.id:06}",
             "app_id": self.keys.app_id,
             "auth_app_id": self.keys.app_id,
             "charset": "utf-8",
             "version": "1.0",
             "sign_type": "RSA2",
-            "trade_no": _trade_no(trade),
+            "trade_no": trade_no(trade),
             "out_trade_no": trade.number,
             "buyer_logon_id": "138****0001",
             "seller_id": self.keys.seller_id,
@@ -275,11 +326,6 @@ class AlipayPeer:
 
 def _unsigned(content: _Content) -> Response:
     return Response(json.dumps({"error_response": content}).encode(), headers={"content-type": "application/json"})
-
-
-def _trade_no(trade: Trade) -> str:
-    day = datetime.fromtimestamp(trade.created_at, CHINA).strftime("%Y%m%d")
-    return f"{day}22001400{trade.id:012}"
 
 
 def _fen(text: Any) -> int:

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+
+from oms.common.zones import CHINA
 
 WAITING, PAID, CLOSED = "waiting", "paid", "closed"
 PROCESSING, REFUNDED, FAILED = "processing", "refunded", "failed"
@@ -88,6 +90,11 @@ class Notice:
 def now() -> float:
     """Seconds since 1970."""
     return datetime.now(UTC).timestamp()
+
+
+def today() -> date:
+    """The day that it is in China."""
+    return datetime.now(CHINA).date()
 
 
 class Book:

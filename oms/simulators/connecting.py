@@ -1,11 +1,14 @@
 """Connecting an installation with the pretended providers that run beside it."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 from oms.common.models import Connection, SystemKind
 from oms.merchants.models import LegalEntity, Merchant
+from oms.simulators import bills
 from oms.simulators.keys import Keys
+from payments.models import BillForm, BillSource
 
 ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
 
@@ -26,7 +29,8 @@ def may_be_connected() -> bool:
 
 
 def connect(keys: Keys, address: str) -> None:
-    """Make the connections, or tell them where the peers are now. Orders are paid through both in turn."""
+    """Make the connections, or tell them where the peers are now. Orders are paid through both in turn, and the peers'
+    bills are read."""
     alipay, wechat = keys.alipay, keys.wechat
     _connect(
         ALIPAY,
@@ -38,6 +42,7 @@ def connect(keys: Keys, address: str) -> None:
             "app_private_key": alipay.app.private,
             "alipay_public_key": alipay.alipay.public,
         },
+        dict.fromkeys((BillForm.ALIPAY_TRADE, BillForm.ALIPAY_FUND), bills.alipay_account(alipay)),
     )
     _connect(
         WECHAT,
@@ -52,15 +57,23 @@ def connect(keys: Keys, address: str) -> None:
             "platform_public_key": wechat.platform.public,
             "platform_public_key_id": wechat.public_key_id,
         },
+        # The account's bill does not name it.
+        {BillForm.WECHAT_TRADE: wechat.mchid, BillForm.WECHAT_FUND: ""},
     )
-    invoices = {"app_key": keys.nuonuo.app_key, "app_secret": keys.nuonuo.app_secret}
-    _connect(NUONUO, "nuonuo", f"{address}/nuonuo/open/v1/services", invoices, kind=SystemKind.INVOICE)
+    _connect_invoices(keys, f"{address}/nuonuo/open/v1/services")
+
+
+def _connect_invoices(keys: Keys, base_url: str) -> None:
+    link = Connection.objects.filter(code=NUONUO).first()
+    link = link or Connection(code=NUONUO, kind=SystemKind.INVOICE, protocol="nuonuo")
+    # Its token is kept with its secrets, and is no good at a peer that was started anew.
+    link.base_url = base_url
+    link.set_secrets({"app_key": keys.nuonuo.app_key, "app_secret": keys.nuonuo.app_secret}).save()
 
 
 def issue_invoices(keys: Keys) -> None:
     """Let the sample's merchants without a legal entity sell in the name of a made-up company, which issues invoices
     through the pretended service. Rates and classes are examples."""
-    link = Connection.objects.get(code=NUONUO)
     company, _is_new = LegalEntity.objects.get_or_create(
         tax_number=keys.nuonuo.tax_number,
         defaults={
@@ -69,7 +82,7 @@ def issue_invoices(keys: Keys) -> None:
             "address": "北京市东城区示例路1号",
             "phone": "010-88880000",
             "clerk": "王芳",
-            "connection": link,
+            "connection": Connection.objects.get(code=NUONUO),
             **_taxed("goods", "1060408990000000000", "日用杂品", "0.13"),
             **_taxed("freight", "3010502020000000000", "物流辅助服务", "0.06"),
             **_taxed("service", "3040802990000000000", "经纪代理服务", "0.06"),
@@ -83,13 +96,14 @@ def _taxed(what: str, code: str, name: str, rate: str) -> dict[str, object]:
 
 
 def _connect(
-    code: str, protocol: str, base_url: str, secrets: dict[str, str], *, kind: SystemKind = SystemKind.PAYMENT
+    code: str, protocol: str, base_url: str, secrets: Mapping[str, str], accounts: Mapping[BillForm, str]
 ) -> None:
     link = Connection.objects.filter(code=code).first()
     if link is None:
-        options = {"in_turn": True} if kind == SystemKind.PAYMENT else {}
-        link = Connection(code=code, kind=kind, protocol=protocol, options=options)
-    known = link.secrets()
-    if link.base_url != base_url or any(known.get(name) != value for name, value in secrets.items()):
+        link = Connection(code=code, kind=SystemKind.PAYMENT, protocol=protocol, options={"in_turn": True})
+    if link.base_url != base_url or link.secrets() != secrets:
         link.base_url = base_url
-        link.set_secrets(secrets).save()
+        link.set_secrets(dict(secrets)).save()
+    for form, account in accounts.items():
+        values = {"account": account, "fee_rate": bills.FEE_RATE}
+        BillSource.objects.get_or_create(connection=link, form=form, defaults=values)

@@ -73,9 +73,9 @@ def make() -> Keys:
     """New keys. Takes a moment."""
     serial = secrets.token_hex(20).upper()
     return Keys(
-        AlipayKeys("2026000000000001", "2088000000000001", _pair(), _pair()),
+        AlipayKeys("2026000000000001", "2088000000000001", pair(), pair()),
         WechatKeys(
-            *("1900000001", "wx0000000000000001", _pair(), serial, secrets.token_hex(16), _pair()),
+            *("1900000001", "wx0000000000000001", pair(), serial, secrets.token_hex(16), pair()),
             "PUB_KEY_ID_0100000000",
         ),
         _make_nuonuo(),
@@ -120,7 +120,8 @@ def certificate(pair: Pair) -> x509.Certificate:
     return in_force.sign(private, SHA256())
 
 
-def _pair() -> Pair:
+def pair() -> Pair:
+    """A new pair of 2048 bits. Takes a moment."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -3,6 +3,9 @@
 import threading
 from collections import deque
 from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Trick(StrEnum):
@@ -27,15 +30,24 @@ class Twist(StrEnum):
     OLD = "old"  # signed long ago
 
 
-class Mischief:
+class BillTrick(StrEnum):
+    """What is wrong with a bill that is asked for."""
+
+    NOT_READY = "not_ready"  # not made yet
+    WRONG_DAY = "wrong_day"  # the day before's
+    CORRUPT = "corrupt"  # a byte of the file is another one
+    CUT_OFF = "cut_off"  # the end of the file is missing
+
+
+class Mischief(Generic[T]):
     """The tricks that the next calls get, one each; harmless when there are none."""
 
     def __init__(self) -> None:
-        self._tricks: deque[Trick] = deque()
+        self._tricks: deque[T] = deque()
         self._lock = threading.Lock()
         self.slow_seconds = 3.0
 
-    def plan(self, *tricks: Trick) -> None:
+    def plan(self, *tricks: T) -> None:
         """The next calls get these."""
         with self._lock:
             self._tricks.extend(tricks)
@@ -45,7 +57,7 @@ class Mischief:
         with self._lock:
             self._tricks.clear()
 
-    def next(self) -> Trick | None:
+    def next(self) -> T | None:
         """The trick of this call, if it gets one."""
         with self._lock:
             return self._tricks.popleft() if self._tricks else None

@@ -1,11 +1,13 @@
 """A peer that speaks as WeChat Pay's version 3 does, and a page on which a person pays."""
 
 import base64
+import gzip
+import hashlib
 import json
 import re
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,11 +16,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from oms.common import signatures
 from oms.common.zones import CHINA
-from oms.simulators import books, counters, keys
+from oms.simulators import bills, books, counters, keys
+from oms.simulators.bills import wechat as forms
 from oms.simulators.books import Book, BookError, Notice, Refund, Trade
 from oms.simulators.keys import WechatKeys
-from oms.simulators.mischief import Mischief, Trick, Twist
+from oms.simulators.mischief import BillTrick, Mischief, Trick, Twist
 from oms.simulators.notifying import Posted
+from oms.simulators.numbers import refund_id, transaction_id
 from oms.simulators.wsgi import Request, Response, tricked
 
 # WeChat repeats what was not heard after these pauses, in seconds.
@@ -49,7 +53,9 @@ class WechatPeer:
     """WeChat Pay, as seen by the one merchant that is registered with it."""
 
     def __init__(self, known: WechatKeys, address: str, book: Book | None = None) -> None:
-        self.keys, self.address, self.book, self.mischief = known, address, book or Book(), Mischief()
+        self.keys, self.address, self.book = known, address, book or Book()
+        self.mischief: Mischief[Trick] = Mischief()
+        self.bills = bills.Desk(lambda: self.book)
         self._ours = signatures.private_key(known.platform.private)
         self._theirs = signatures.public_key(known.merchant.public)
         self.certificate = keys.certificate(known.platform)
@@ -61,18 +67,24 @@ class WechatPeer:
         """Answer a request of the merchant's, or of a person's browser."""
         if not request.path.startswith("/v3/"):
             return counters.serve(self, "微信支付 (模拟) · WeChat Pay (simulated)", request)
+        if request.path == "/v3/billdownload/file":
+            return self._file(request)
         return self._answered(request, lambda: self._checked(request))
 
     # --- Requests
 
-    def _checked(self, request: Request) -> _Said:
+    def _is_merchants(self, request: Request) -> bool:
+        """Whether the merchant signed the request, just now."""
         given = dict(_AUTHORIZATION.findall(request.headers.get("authorization", "")))
         lines = (request.method, request.target, given.get("timestamp", ""), given.get("nonce_str", ""))
         text = "".join(f"{line}\n" for line in (*lines, request.body.decode()))
         is_fresh = abs(books.now() - float(given.get("timestamp") or 0)) < 300
         is_known = (given.get("mchid"), given.get("serial_no")) == (self.keys.mchid, self.keys.merchant_serial)
         signed = signatures.is_signed(self._theirs, text, given.get("signature", ""))
-        if not (is_fresh and is_known and signed and request.headers.get("user-agent")):
+        return is_fresh and is_known and signed and bool(request.headers.get("user-agent"))
+
+    def _checked(self, request: Request) -> _Said:
+        if not self._is_merchants(request):
             return 401, {"code": "SIGN_ERROR", "message": "签名错误"}
         try:
             return self._do(request, json.loads(request.body) if request.body else {})
@@ -105,9 +117,32 @@ class WechatPeer:
             case "GET", ["refund", "domestic", "refunds", number]:
                 return 200, self._refund_shown(self._refund_of(number))
             case "GET", ["bill", "tradebill" | "fundflowbill" as kind]:
-                url = f"{self.address}/v3/billdownload/file?token={kind}-{request.query['bill_date']}"
-                return 200, {"download_url": url, "hash_type": "SHA1", "hash_value": "0" * 40}
+                return 200, self._bill(kind, request.query)
         return 404, {"code": "RESOURCE_NOT_EXISTS", "message": "资源不存在"}
+
+    def _bill(self, kind: str, given: dict[str, str]) -> dict[str, Any]:
+        try:
+            _told, entries, trick = self.bills.entries(date.fromisoformat(given["bill_date"]))
+        except bills.NotGenerated:
+            raise _Refusal(400, "STATEMENT_CREATING", "账单生成中") from None
+        is_trade = kind == "tradebill"
+        file = forms.trade_bill(self.keys.appid, self.keys.mchid, entries) if is_trade else forms.fund_bill(entries)
+        digest = hashlib.sha1(file, usedforsecurity=False).hexdigest()
+        if trick == BillTrick.CORRUPT:
+            file = file.replace(b"1", b"7", 1)
+        if trick == BillTrick.CUT_OFF:
+            file = file[: len(file) // 2]
+        if given.get("tar_type") == "GZIP":
+            file = gzip.compress(file)
+        url = f"{self.address}/v3/billdownload/file?token={self.bills.put(file)}"
+        return {"download_url": url, "hash_type": "SHA1", "hash_value": digest}
+
+    def _file(self, request: Request) -> Response:
+        """The file itself: asked for with a signature, answered without one."""
+        if not self._is_merchants(request):
+            return Response(b'{"code": "SIGN_ERROR"}', 401)
+        file = self.bills.fetch(request.query.get("token", ""))
+        return Response(b'{"code": "INVALID_REQUEST"}', 400) if file is None else Response(file)
 
     def _must_be_ours(self, given: Any) -> None:
         if given.get("mchid") != self.keys.mchid:
@@ -142,7 +177,7 @@ class WechatPeer:
 
     def _by_transaction(self, transaction: str) -> Trade:
         for trade in self.book.newest_trades(10_000):
-            if _transaction_id(trade) == transaction:
+            if transaction_id(trade) == transaction:
                 return trade
         raise BookError(books.UNKNOWN)
 
@@ -160,7 +195,7 @@ class WechatPeer:
         }
         if trade.paid_at:
             shown |= {
-                "transaction_id": _transaction_id(trade),
+                "transaction_id": transaction_id(trade),
                 "trade_type": "NATIVE",
                 "bank_type": "OTHERS",
                 "attach": "",
@@ -200,9 +235,9 @@ class WechatPeer:
     def _refund_shown(self, refund: Refund) -> dict[str, Any]:
         trade = self.book.trade(refund.trade)
         shown = {
-            "refund_id": _refund_id(refund),
+            "refund_id": refund_id(refund),
             "out_refund_no": refund.number,
-            "transaction_id": _transaction_id(trade),
+            "transaction_id": transaction_id(trade),
             "out_trade_no": trade.number,
             "channel": "ORIGINAL",
             "user_received_account": "支付用户零钱",
@@ -312,9 +347,9 @@ class WechatPeer:
         told = {
             "mchid": self.keys.mchid,
             "out_trade_no": trade.number,
-            "transaction_id": _transaction_id(trade),
+            "transaction_id": transaction_id(trade),
             "out_refund_no": refund.number,
-            "refund_id": _refund_id(refund),
+            "refund_id": refund_id(refund),
             "refund_status": _REFUND_STATUS[refund.status],
             "user_received_account": "支付用户零钱",
             "amount": _refund_amount(trade, refund),
@@ -328,16 +363,6 @@ class WechatPeer:
 
 def _refund_amount(trade: Trade, refund: Refund) -> dict[str, int]:
     return {"total": trade.fen, "refund": refund.fen, "payer_total": trade.fen, "payer_refund": refund.fen}
-
-
-def _transaction_id(trade: Trade) -> str:
-    day = datetime.fromtimestamp(trade.created_at, CHINA).strftime("%Y%m%d")
-    return f"4200002600{day}{trade.id:010}"
-
-
-def _refund_id(refund: Refund) -> str:
-    day = datetime.fromtimestamp(refund.created_at, CHINA).strftime("%Y%m%d")
-    return f"50300002602{day}{refund.id:09}"
 
 
 def _time(moment: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from orders.api import actions, amounts, bulk, matching, orders, rejected, stock, sub_orders
+from orders.api import actions, amounts, bulk, matching, orders, promise, rejected, stock, sub_orders
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("rejected-orders", rejected.RejectedOrdersView.as_view(), name="rejected-orders"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
+    path("promise", promise.PromiseView.as_view(), name="promise"),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"

@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter,
 
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.models import Order, OrderLine
 from orders.models.amounts import Bearer
 from payments.granting import deciding, previewing
@@ -177,15 +177,10 @@ def _confirm(request: HttpRequest, order: Order, form: GrantForm) -> HttpRespons
     return redirect(reverse("admin:orders_order_change", args=[order.pk]))
 
 
-def _check_is_of(order_id: int, grant_id: int) -> None:
-    if not RefundGrant.objects.filter(pk=grant_id, order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
-
-
 @posted(RIGHT, RowForm)
 def approve_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Agree to a proposed grant of the order."""
-    _check_is_of(order_id, data["row"])
+    check_part_of(order_id, RefundGrant, data["row"])
     user = request.user
     assert user.is_authenticated  # noqa: S101 - for the type checker: the right was asked for
     grant = deciding.approve(data["row"], user=user, actor=staff_actor(request))
@@ -195,7 +190,7 @@ def approve_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
 @posted(RIGHT, DeclineForm)
 def decline_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Decline a proposed grant of the order."""
-    _check_is_of(order_id, data["row"])
+    check_part_of(order_id, RefundGrant, data["row"])
     grant = deciding.decline(data["row"], reason=data["reason"], actor=staff_actor(request))
     return _("%(number)s is declined.") % {"number": grant.number}
 

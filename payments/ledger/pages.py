@@ -34,6 +34,9 @@ SUBJECTS = {
     "changed": gettext_lazy("Came back after completion"),
     "receivable": gettext_lazy("Still to be paid by the buyer"),
     "statement": gettext_lazy("Statement"),
+    "spent": gettext_lazy("Gift cards and points of the order"),
+    "earned": gettext_lazy("Points earned by the order"),
+    "balance": gettext_lazy("Gift card or points"),
     "settlement": gettext_lazy("Settlement row"),
 }
 

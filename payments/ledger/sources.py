@@ -11,7 +11,7 @@ from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN, ChargeComponent
 from orders.models.charge import KEPT as NOT_GIVEN_BACK
 from payments.ledger.chart import HELD_OVER, Code
-from payments.models import EntryKind, Means, PaymentState, RefundState, RowKind
+from payments.models import OF_ORDERS, BalanceKind, EntryKind, Means, MovementKind, PaymentState, RefundState, RowKind
 from payments.owing.owed import RESERVED
 from payments.taking.judging import PAID_BY_HAND
 
@@ -61,6 +61,36 @@ REFUNDS = f"""
     WHERE r.order_id {_ORDERS}
 """
 
+# What gift cards and points of ours paid is prepaid money once it was spent, until it went back; points that orders
+# earned, less those that were taken back, are owed to their members.
+BALANCES = f"""
+    SELECT m.order_id, x.subject || m.order_id, x.kind, x.account, x.party, x.fen
+    FROM payments_balancemovement m JOIN payments_balanceaccount a ON a.id = m.account_id
+    CROSS JOIN LATERAL (SELECT m.kind IN ('{MovementKind.EARNED}', '{MovementKind.TAKEN_BACK}') AS is_earning,
+        CASE m.kind WHEN '{MovementKind.CAPTURED}' THEN -m.held_change ELSE -m.available_change END AS fen) AS v
+    CROSS JOIN LATERAL (SELECT CASE WHEN v.is_earning THEN 'earned:' ELSE 'spent:' END AS subject,
+        CASE WHEN v.is_earning THEN '{EntryKind.POINTS_EARNED}' ELSE '{EntryKind.BALANCE_SPENT}' END AS kind) AS s
+    CROSS JOIN LATERAL (VALUES
+        (s.subject, s.kind, CASE a.kind WHEN '{BalanceKind.POINTS}' THEN '{Code.POINTS}' ELSE '{Code.GIFT_CARDS}' END,
+            'balance:' || a.id, v.fen),
+        (s.subject, s.kind, CASE WHEN v.is_earning THEN '{Code.POINTS_GRANTED}' ELSE '{Code.PREPAID}' END, '', -v.fen))
+        AS x(subject, kind, account, party, fen)
+    WHERE m.order_id {_ORDERS} AND m.kind IN ({listed(OF_ORDERS)})
+"""
+
+
+def _account_of(kind: BalanceKind, otherwise: Code) -> str:
+    """SQL of the account where what such a balance paid of the order stands: what is ours is prepaid money since it was
+    spent, what others keep is theirs to pay. `{}` is the order's id."""
+    return f"""(CASE WHEN EXISTS (
+            SELECT FROM payments_ordertender t JOIN payments_balanceaccount b ON b.id = t.account_id
+            WHERE t.order_id = {{}} AND t.fen > 0 AND b.kind = '{kind}')
+        THEN '{Code.PREPAID}' ELSE '{otherwise}' END)"""
+
+
+_CARD = _account_of(BalanceKind.GIFT_CARD, Code.GIFT_CARDS)
+_POINTS = _account_of(BalanceKind.POINTS, Code.POINTS)
+
 # What the buyer gave for a completed sub-order is our own revenue, …
 COMPLETED = f"""
     SELECT s.order_id, 'sub_order:' || s.id, '{EntryKind.COMPLETED}', x.account, '', x.fen
@@ -69,8 +99,8 @@ COMPLETED = f"""
     CROSS JOIN LATERAL (SELECT s.payable_amount + s.gift_card_share + s.points_share AS given) AS g
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', {_fen("s.payable_amount")}),
-        ('{Code.GIFT_CARDS}', {_fen("s.gift_card_share")}),
-        ('{Code.POINTS}', {_fen("s.points_share")}),
+        ({_CARD.format("s.order_id")}, {_fen("s.gift_card_share")}),
+        ({_POINTS.format("s.order_id")}, {_fen("s.points_share")}),
         ('{Code.OWN_SALES}', -{_fen("g.given - s.freight_share")}),
         ('{Code.FREIGHT}', -{_fen("s.freight_share")})) AS x(account, fen)
     WHERE s.order_id {_ORDERS} AND s.state = '{SubOrderState.COMPLETED}'
@@ -92,8 +122,8 @@ SETTLED = f"""
         CASE s.state WHEN '{SubOrderState.COMPLETED}' THEN s.points_share ELSE 0 END AS points) AS v
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', '', {_fen("t.given - v.card - v.points")}),
-        ('{Code.GIFT_CARDS}', '', {_fen("v.card")}),
-        ('{Code.POINTS}', '', {_fen("v.points")}),
+        ({_CARD.format("t.order_id")}, '', {_fen("v.card")}),
+        ({_POINTS.format("t.order_id")}, '', {_fen("v.points")}),
         ('{Code.PLATFORM_OFFERS}', '', {_fen("t.platform")}),
         ('{Code.MERCHANTS}', 'merchant:' || t.merchant_id, -{_fen("t.net")}),
         ('{Code.COMMISSION}', '', {_fen("t.commission")})) AS x(account, party, fen)
@@ -149,8 +179,8 @@ _CHANGED = f"""
 CHANGED = f"""
     SELECT g.order_id, 'changed:' || g.order_id, '{EntryKind.CAME_BACK}', x.account, '', x.fen
     FROM ({_CHANGED}) AS g CROSS JOIN LATERAL (VALUES
-        ('{Code.PREPAID}', {_fen("g.cash")}), ('{Code.GIFT_CARDS}', -{_fen("g.card")}),
-        ('{Code.POINTS}', -{_fen("g.points")}),
+        ('{Code.PREPAID}', {_fen("g.cash")}), ({_CARD.format("g.order_id")}, -{_fen("g.card")}),
+        ({_POINTS.format("g.order_id")}, -{_fen("g.points")}),
         ('{Code.OWN_SALES}', -{_fen("g.cash - g.card - g.points")})) AS x(account, fen)
 """
 

@@ -165,7 +165,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=80, verbose_name='key')),
-                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('statement_paid', 'Statement paid'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected')], max_length=20, verbose_name='fact')),
+                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('statement_paid', 'Statement paid'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected'), ('balance_issued', 'Gift card or points issued'), ('balance_spent', 'Gift card or points spent'), ('points_earned', 'Points earned'), ('balance_expired', 'Gift card or points expired'), ('balance_adjusted', 'Gift card or points adjusted')], max_length=20, verbose_name='fact')),
                 ('subject', models.CharField(max_length=60, verbose_name='subject')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
                 ('actor', models.CharField(blank=True, db_default='', max_length=80, verbose_name='actor')),
@@ -513,7 +513,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'statement_paid', 'unexplained', 'explained', 'written_off', 'corrected'])), name='ledger_entry_kind_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'statement_paid', 'unexplained', 'explained', 'written_off', 'corrected', 'balance_issued', 'balance_spent', 'points_earned', 'balance_expired', 'balance_adjusted'])), name='ledger_entry_kind_is_known'),
         ),
         migrations.AddIndex(
             model_name='ledgerline',
@@ -766,6 +766,216 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='settlementrow',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('fee', 'fine', 'correction')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='settlement_row_by_hand_has_a_reason'),
+        ),
+        migrations.CreateModel(
+            name='BalanceAccount',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('gift_card', 'Gift card'), ('points', 'Points')], editable=False, max_length=10, verbose_name='kind')),
+                ('number', models.CharField(editable=False, max_length=20, verbose_name='number')),
+                ('member', models.CharField(blank=True, db_default='', help_text='Whose points; as the channel calls them.', max_length=64, verbose_name='member')),
+                ('code_digest', models.CharField(blank=True, db_default='', editable=False, max_length=64)),
+                ('code_end', models.CharField(blank=True, db_default='', editable=False, max_length=4, verbose_name='end of the code')),
+                ('available', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='available (fen)')),
+                ('held', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='held (fen)')),
+                ('short', models.BigIntegerField(db_default=0, default=0, editable=False, help_text='Points that a refund took back and that were spent already; the next that are earned pay it.', verbose_name='still to be taken back (fen)')),
+                ('expires_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='valid until')),
+                ('is_blocked', models.BooleanField(db_default=False, default=False, editable=False, verbose_name='blocked')),
+                ('reference', models.CharField(blank=True, db_default='', help_text='For whom or what it was issued.', max_length=80, verbose_name='reference')),
+                ('created_by', models.CharField(db_default='', editable=False, max_length=80, verbose_name='issued by')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='issued at')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='balances', to='merchants.merchant', verbose_name='merchant')),
+            ],
+            options={
+                'verbose_name': 'balance',
+                'verbose_name_plural': 'balances',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='GiftCard',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'gift card',
+                'verbose_name_plural': 'gift cards',
+                'permissions': [('issue_giftcard', 'Can issue and top up gift cards'), ('block_giftcard', 'Can block gift cards and let them be used again'), ('adjust_giftcard', "Can adjust gift cards, within the group's limits")],
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('payments.balanceaccount',),
+        ),
+        migrations.CreateModel(
+            name='PointsAccount',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'points of a member',
+                'verbose_name_plural': 'points of members',
+                'permissions': [('adjust_pointsaccount', "Can adjust points, within the group's limits")],
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('payments.balanceaccount',),
+        ),
+        migrations.CreateModel(
+            name='BalanceAdjustment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('state', django_fsm.FSMField(choices=[('proposed', 'To be approved'), ('approved', 'Approved'), ('declined', 'Declined')], default='proposed', max_length=50, protected=True, verbose_name='state')),
+                ('fen', models.BigIntegerField(verbose_name='amount (fen)')),
+                ('reason', models.CharField(max_length=200, verbose_name='reason')),
+                ('needs_second', models.BooleanField(db_default=False, default=False, verbose_name='needs a second person')),
+                ('proposed_by', models.CharField(max_length=80, verbose_name='proposed by')),
+                ('proposed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='proposed at')),
+                ('decided_by', models.CharField(blank=True, db_default='', default='', max_length=80, verbose_name='decided by')),
+                ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adjustments', to='payments.balanceaccount', verbose_name='balance')),
+            ],
+            options={
+                'verbose_name': 'adjustment of a balance',
+                'verbose_name_plural': 'adjustments of balances',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='BalanceMovement',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('sold', 'Sold'), ('given', 'Given away'), ('held', 'Held for an order'), ('captured', 'Spent on an order'), ('released', 'Released by an order'), ('given_back', 'Given back by an order'), ('earned', 'Earned by an order'), ('taken_back', 'Taken back for a refund'), ('expired', 'Expired'), ('adjusted', 'Adjusted')], max_length=12, verbose_name='kind')),
+                ('key', models.CharField(max_length=80, verbose_name='key')),
+                ('available_change', models.BigIntegerField(db_default=0, default=0, verbose_name='change of what is available (fen)')),
+                ('held_change', models.BigIntegerField(db_default=0, default=0, verbose_name='change of what is held (fen)')),
+                ('short_change', models.BigIntegerField(db_default=0, default=0, verbose_name='change of what is to be taken back (fen)')),
+                ('available_after', models.BigIntegerField(db_default=0, editable=False, verbose_name='available then (fen)')),
+                ('held_after', models.BigIntegerField(db_default=0, editable=False, verbose_name='held then (fen)')),
+                ('short_after', models.BigIntegerField(db_default=0, editable=False, verbose_name='still to be taken back then (fen)')),
+                ('reason', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='reason')),
+                ('actor_kind', models.CharField(choices=[('staff', 'Staff'), ('merchant', 'Merchant'), ('buyer', 'Buyer'), ('job', 'System'), ('rule', 'Rule'), ('warehouse', 'Warehouse'), ('carrier', 'Carrier'), ('provider', 'Payment provider')], max_length=12, verbose_name='kind of actor')),
+                ('actor', models.CharField(max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='time')),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='movements', to='payments.balanceaccount', verbose_name='balance')),
+                ('order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='movements', to='orders.order', verbose_name='order')),
+            ],
+            options={
+                'verbose_name': 'movement of a balance',
+                'verbose_name_plural': 'movements of balances',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Instalment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('position', models.SmallIntegerField(verbose_name='position')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('opens_at', models.DateTimeField(blank=True, null=True, verbose_name='asked for from')),
+                ('due_at', models.DateTimeField(verbose_name='pay by')),
+                ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='instalments', to='orders.order', verbose_name='order')),
+            ],
+            options={
+                'verbose_name': 'instalment',
+                'verbose_name_plural': 'instalments',
+                'ordering': ['order', 'position'],
+            },
+        ),
+        migrations.CreateModel(
+            name='OrderTender',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('fen', models.BigIntegerField(verbose_name='amount (fen)')),
+                ('earns_per_yuan', models.IntegerField(db_default=0, default=0, verbose_name='points earned per yuan')),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tenders', to='payments.balanceaccount', verbose_name='balance')),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tenders', to='orders.order', verbose_name='order')),
+            ],
+            options={
+                'verbose_name': 'tender',
+                'verbose_name_plural': 'tenders',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='balanceaccount',
+            index=models.Index(condition=models.Q(('available__gt', 0), ('expires_at__isnull', False)), fields=['expires_at'], name='balance_queue_expire'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceaccount',
+            constraint=models.UniqueConstraint(fields=('number',), name='balance_number_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceaccount',
+            constraint=models.UniqueConstraint(condition=models.Q(('code_digest', ''), _negated=True), fields=('code_digest',), name='balance_code_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceaccount',
+            constraint=models.UniqueConstraint(condition=models.Q(('member', ''), _negated=True), fields=('merchant', 'member'), name='balance_member_is_unique_of_a_merchant'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceaccount',
+            constraint=models.CheckConstraint(condition=models.Q(('available__gte', 0), ('held__gte', 0), ('short__gte', 0)), name='balance_is_never_below_nothing'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceaccount',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'gift_card'), ('member', ''), ('short', 0), models.Q(('code_digest', ''), ('code_end', ''), _negated=True)), models.Q(('code_digest', ''), ('code_end', ''), ('kind', 'points'), models.Q(('member', ''), _negated=True)), _connector='OR'), name='balance_is_a_card_or_a_members'),
+        ),
+        migrations.AddIndex(
+            model_name='balanceadjustment',
+            index=models.Index(condition=models.Q(('state', 'approved')), fields=['decided_by', 'decided_at'], name='adjustment_of_a_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(('fen', 0), _negated=True), name='adjustment_is_not_nothing'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='adjustment_has_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['proposed', 'approved', 'declined'])), name='adjustment_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('decided_by', ''), ('state', 'proposed')), models.Q(models.Q(('state', 'proposed'), _negated=True), ('decided_at__isnull', False), models.Q(('decided_by', ''), _negated=True)), _connector='OR'), name='adjustment_is_decided_by_somebody'),
+        ),
+        migrations.AddConstraint(
+            model_name='balanceadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(('decided_by', models.F('proposed_by')), ('needs_second', True), ('state', 'approved'), _negated=True), name='adjustment_is_approved_by_a_second_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='balancemovement',
+            constraint=models.UniqueConstraint(fields=('key',), name='balance_movement_happens_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='balancemovement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('available_change__gt', 0), ('held_change', 0), ('kind__in', ('sold', 'given', 'given_back', 'earned')), ('short_change', 0)), models.Q(('available_change', django.db.models.expressions.CombinedExpression(models.F('held_change'), '*', models.Value(-1))), ('held_change__gt', 0), ('kind', 'held'), ('short_change', 0)), models.Q(('available_change', 0), ('held_change__lt', 0), ('kind', 'captured'), ('short_change', 0)), models.Q(('available_change', django.db.models.expressions.CombinedExpression(models.F('held_change'), '*', models.Value(-1))), ('held_change__lt', 0), ('kind', 'released'), ('short_change', 0)), models.Q(('available_change__lte', 0), ('held_change', 0), ('kind', 'taken_back'), models.Q(('available_change', 0), ('short_change', 0), _negated=True)), models.Q(('available_change__lt', 0), ('held_change', 0), ('kind', 'expired'), ('short_change', 0)), models.Q(('held_change', 0), ('kind', 'adjusted'), ('short_change', 0), models.Q(('available_change', 0), _negated=True)), _connector='OR'), name='balance_movement_is_what_its_kind_says'),
+        ),
+        migrations.AddConstraint(
+            model_name='balancemovement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['captured', 'given_back', 'earned', 'taken_back', 'held', 'released']), ('order__isnull', False)), models.Q(('kind__in', ['sold', 'given', 'expired', 'adjusted']), ('order__isnull', True)), _connector='OR'), name='balance_movement_names_its_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='instalment',
+            constraint=models.UniqueConstraint(fields=('order', 'position'), name='instalment_position_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='instalment',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('position__gt', 0)), name='instalment_is_an_amount'),
+        ),
+        migrations.AddConstraint(
+            model_name='instalment',
+            constraint=models.CheckConstraint(condition=models.Q(('opens_at', None), ('opens_at__lt', models.F('due_at')), _connector='OR'), name='instalment_opens_before_it_is_due'),
+        ),
+        migrations.AddConstraint(
+            model_name='ordertender',
+            constraint=models.UniqueConstraint(fields=('order', 'account'), name='tender_is_unique_in_the_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='ordertender',
+            constraint=models.CheckConstraint(condition=models.Q(('earns_per_yuan__gte', 0), ('fen__gte', 0)), name='tender_is_an_amount'),
         ),
         migrations.CreateModel(
             name='Invoice',

@@ -62,6 +62,11 @@ class EntryKind(models.TextChoices):
     EXPLAINED = "explained", _("Unexplained money explained")
     WRITTEN_OFF = "written_off", _("Written off")
     CORRECTED = "corrected", _("Corrected")
+    BALANCE_ISSUED = "balance_issued", _("Gift card or points issued")
+    BALANCE_SPENT = "balance_spent", _("Gift card or points spent")
+    POINTS_EARNED = "points_earned", _("Points earned")
+    BALANCE_EXPIRED = "balance_expired", _("Gift card or points expired")
+    BALANCE_ADJUSTED = "balance_adjusted", _("Gift card or points adjusted")
 
 
 class LedgerEntry(models.Model):

@@ -1,8 +1,8 @@
 """Payment providers, each protocol one module behind one small interface."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from importlib import import_module
@@ -99,7 +99,22 @@ class AnsweringProvider(Provider, Protocol):
         """Let the buyer pay no more, if that is still possible: ask again afterwards."""
 
 
-# The protocols of providers that can be asked.
+class BillingProvider(Protocol):
+    """A provider that gives out its bills."""
+
+    def bill(self, link: Connection, day: date, forms: Collection[str]) -> Mapping[str, bytes]:
+        """The files of the day (in China) in these forms (`models.BillForm`), as far as the provider has them.
+
+        Raises `errors.NotReady` where it has none of them yet, `errors.Refused`, and `errors.Unclear` or
+        httpx.HTTPError where what came proves nothing.
+        """
+
+
+class _FullProvider(AnsweringProvider, BillingProvider, Protocol):
+    """A provider that can all of it."""
+
+
+# The protocols of providers that can be asked, and give out bills.
 ANSWERING = ("alipay", "wechat")
 
 
@@ -114,5 +129,10 @@ def get_answering(protocol: str) -> AnsweringProvider:
     return _provider(protocol)
 
 
-def _provider(protocol: str) -> AnsweringProvider:
+def get_billing(protocol: str) -> BillingProvider | None:
+    """The provider of the protocol, where it gives out bills; None for all other protocols."""
+    return _provider(protocol) if protocol in ANSWERING else None
+
+
+def _provider(protocol: str) -> "_FullProvider":
     return measured(import_module(f"payments.providers.{protocol}").PROVIDER, system="payment", name=protocol)

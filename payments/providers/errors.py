@@ -28,6 +28,10 @@ class Refused(Exception):
         self.code = code
 
 
+class NotReady(Exception):
+    """The provider has not made yet what was asked for, and may never: ask again later."""
+
+
 class NotSetUp(OmsError):
     """A connection lacks what its protocol needs."""
 

@@ -127,8 +127,15 @@ def moment_of(text: str) -> datetime | None:
         return None
 
 
-def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_columns: Sequence[str]) -> Line:
-    """The row, or where it cannot be read a line that says at which column, with the number by which people know it."""
+def understood(
+    sheet: Sheet,
+    row: Cells,
+    read: Callable[[Row], Line],
+    number_columns: Sequence[str],
+    ours: Callable[[str], str],
+) -> Line:
+    """The row, or where it cannot be read a line that says at which column, with the number by which people know it;
+    `ours` writes a number as we do."""
     one = Row(sheet, row)
     try:
         if len(row.cells) < len(sheet.headers):
@@ -137,9 +144,8 @@ def understood(sheet: Sheet, row: Cells, read: Callable[[Row], Line], number_col
             raise Malformed(sheet.headers[-1])
         return read(one)
     except Malformed as problem:
-        return Line(
-            row.line, row.cells, BillRowKind.MALFORMED, own_number=_number(one, number_columns), problem=problem.column
-        )
+        number = ours(_number(one, number_columns))
+        return Line(row.line, row.cells, BillRowKind.MALFORMED, own_number=number, problem=problem.column)
 
 
 def _number(row: Row, columns: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ def read_bill(source: BillSource, content: bytes, day: date | None = None) -> Re
     content = unpacked(content, layout.wanted)
     sheet = sheet_of(content, layout.required, is_backticked=layout.is_backticked)
     frame = layout.frame(sheet)
-    lines = [understood(sheet, row, layout.read, layout.number_columns) for row in frame.rows]
+    lines = [understood(sheet, row, layout.read, layout.number_columns, layout.ours) for row in frame.rows]
     _check_account(source, layout, frame, lines)
     first, last = _days(source, layout, frame, lines, day)
     seen: Counter[tuple[str, ...]] = Counter()

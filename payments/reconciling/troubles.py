@@ -10,10 +10,10 @@ from oms.common import tickets
 from oms.common.models import Team, TicketResult
 from oms.common.money import fen_text
 from oms.common.tickets import Shown, TicketKind, Trouble, register_kind, register_subject
-from payments.models import SETTLED_OUTCOMES, BillMatch, BillSource, Outcome
+from payments.models import SETTLED_OUTCOMES, BillDay, BillMatch, BillSource, Outcome
 from payments.reconciling.verdicts import Verdict
 
-MATCH = "bill_match"
+MATCH, DAY = "bill_match", "bill_day"
 
 BILL_DIFFERENCE = register_kind(
     TicketKind(
@@ -42,6 +42,45 @@ BILL_DIFFERENCE = register_kind(
         can_retry=False,
     )
 )
+
+BILL_MISSING = register_kind(
+    TicketKind(
+        "bill_missing",
+        _("A bill is not there"),
+        DAY,
+        Team.FINANCE,
+        timedelta(days=1),
+        reasons={
+            "late": _("The bill of %(connection)s of %(day)s is a day late."),
+            "refused": _("The bill of %(connection)s of %(day)s was fetched and refused: %(why)s"),
+        },
+        remedies=_(
+            "It is fetched again every half hour for three days. After that download it at the provider and upload it"
+            " here."
+        ),
+        can_retry=False,
+    )
+)
+
+
+def bill_refused(day: BillDay, why: str) -> None:
+    """Call a person for a bill that was fetched and not taken."""
+    _bill_missing(day, "refused", {"why": why[:300]})
+
+
+def bill_late(day: BillDay) -> None:
+    """Call a person for a bill that should be there."""
+    _bill_missing(day, "late", {})
+
+
+def _bill_missing(day: BillDay, reason: str, values: Mapping[str, str]) -> None:
+    shown = {"connection": day.connection.code, "day": day.day.isoformat(), **values}
+    tickets.open_tickets(BILL_MISSING, [Trouble(day.pk, reason, shown)], opened_by="download_bills")
+
+
+def bill_came(day: BillDay) -> None:
+    """The bill is there."""
+    tickets.close_tickets([BILL_MISSING], [day.pk], result=TicketResult.RESOLVED)
 
 
 def call_people(source: BillSource, ids: Collection[int], verdicts: Collection[Verdict]) -> None:
@@ -75,4 +114,10 @@ def _show(ids: Collection[int]) -> Mapping[int, Shown]:
     return {key: Shown(number, reverse("admin:payments_billmatch_change", args=[key])) for key, number in rows}
 
 
+def _show_days(ids: Collection[int]) -> Mapping[int, Shown]:
+    rows = BillDay.objects.filter(pk__in=ids).select_related("connection")
+    return {row.pk: Shown(str(row), reverse("admin:payments_billday_change", args=[row.pk])) for row in rows}
+
+
 register_subject(MATCH, _show)
+register_subject(DAY, _show_days)

@@ -45,6 +45,7 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
+from payments.balances import adjusting
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Payment, Refund, RowKind
@@ -52,7 +53,9 @@ from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.promising.world import populate
 from tests.reconciling import world as bills
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -60,12 +63,16 @@ READ_ONLY = (
     "orders.order",
     "orders.suborder",
     "orders.hold",
+    "orders.deliverypromise",
     "orders.rejectedorder",
     "orders.buyernotification",
     "payments.payment",
     "payments.refund",
     "payments.invoice",
     "payments.statement",
+    "payments.giftcard",
+    "payments.pointsaccount",
+    "payments.balanceadjustment",
     "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
@@ -87,6 +94,7 @@ def models() -> list[type[Model]]:
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
     install_default_carriers()
+    populate(shop.warehouse)
     other = factories.StockFactory(sku=factories.SkuFactory())
     shop.place_order((shop.sku, 2, "10.00"))
     order = factories.place_order(
@@ -137,6 +145,9 @@ def world(shop: factories.Shop) -> None:
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
+    card, member = wallets.card(shop.merchant), wallets.member(shop.merchant, 100)
+    shop.place_order(**wallets.by_card(card, "5.00"), **wallets.by_points(10))
+    adjusting.propose(member.pk, 1, reason="x", user=factories.UserFactory(), actor=STAFF)
     closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
     today = timezone.localdate()
     with time_machine.travel(now + timedelta(days=1)):

@@ -18,9 +18,11 @@ from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
-from payments.models import Invoice, Payment, Refund
+from payments.balances.issuing import Issued
+from payments.models import BalanceAccount, Invoice, Payment, Refund
 from payments.owing import balancing
 from tests import factories, steps
+from tests.balances import wallets
 from tests.invoicing import world as invoices
 
 
@@ -33,6 +35,8 @@ class Things:
     sub_order: SubOrder
     payment: Payment
     refund: Refund
+    card: Issued
+    points: BalanceAccount
     shipment: Shipment
     rejected: RejectedOrder
     loc_order: Order
@@ -110,6 +114,8 @@ def populate(shop: factories.Shop) -> Things:
         sub_order=SubOrder.objects.filter(order=order).order_by("id")[0],
         payment=Payment.objects.get(order=order),
         refund=Refund.objects.get(order=order),
+        card=wallets.card(shop.merchant),
+        points=wallets.member(shop.merchant, 100),
         shipment=parcel,
         rejected=RejectedOrder.objects.get(merchant=shop.merchant),
         loc_order=creating.create(shop.merchant, goods(shop), actor=actor),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.test import Client
 
 from oms.common.models import Connection
-from oms.simulators import keys, notifying, wsgi
+from oms.simulators import certificates, keys, notifying, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Notice
 from oms.simulators.mischief import Twist
@@ -50,17 +50,19 @@ def serving(known: keys.Keys) -> Iterator[Peers]:
 
 
 def connect_alipay(both: Peers, code: str = "alipay-1") -> Connection:
-    """A connection to Alipay's peer."""
+    """A connection to Alipay's peer, by its certificates where it has some."""
     known = both.alipay.keys
     link = Connection(code=code, kind="payment", protocol="alipay", base_url=f"{both.alipay.address}/gateway.do")
-    link.set_secrets(
-        {
-            "app_id": known.app_id,
-            "seller_id": known.seller_id,
-            "app_private_key": known.app.private,
-            "alipay_public_key": known.alipay.public,
+    secrets = {"app_id": known.app_id, "seller_id": known.seller_id, "app_private_key": known.app.private}
+    if certified := both.alipay.certified:
+        secrets |= {
+            "app_certificate": certificates.text(certified.app),
+            "alipay_root_certificate": certificates.text(certified.authority.root),
+            "alipay_certificate": certificates.text(certified.own),
         }
-    ).save()
+    else:
+        secrets["alipay_public_key"] = known.alipay.public
+    link.set_secrets(secrets).save()
     return link
 
 

@@ -1,6 +1,5 @@
 """What the adapters can do beside the pipeline's way: pages to pay on, payments within an app, bills, certificates."""
 
-from datetime import date
 from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,14 +53,6 @@ def test_a_phone_and_a_page_within_wechat_get_what_they_need_to_pay(wechat: Conn
     key = signatures.public_key(both.wechat.keys.merchant.public)
     assert signatures.is_signed(key, text, parameters["paySign"])
     assert parameters["package"].startswith("prepay_id=wx")
-
-
-def test_the_addresses_of_bills_are_asked_for(alipay: Connection, wechat: Connection) -> None:
-    day = date(2026, 11, 23)
-
-    assert "date=2026-11-23" in Alipay().bill_address(alipay, day, "signcustomer")
-    assert "fundflowbill-2026-11-23" in WechatPay().bill_address(wechat, day, "fundflow").url
-    assert "tradebill-2026-11-23" in WechatPay().bill_address(wechat, day, "trade").url
 
 
 def test_what_nobody_scanned_is_unknown_to_alipay_and_closing_it_changes_nothing(

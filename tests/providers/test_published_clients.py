@@ -1,15 +1,17 @@
 """The clients that others published speak with our peers, unmodified: so what our adapters are tested against is what
 Alipay and WeChat Pay speak."""
 
+import gzip
+import hashlib
 import json
 from urllib.parse import parse_qsl
 
 import pytest
-from alipay import AliPay, AliPayConfig
+from alipay import AliPay, AliPayConfig, DCAliPay
 from alipay.exceptions import AliPayException, AliPayValidationError
 from wechatpayv3 import WeChatPay, WeChatPayType
 
-from oms.simulators import books, keys
+from oms.simulators import books, certificates, keys
 from oms.simulators.mischief import Trick, Twist
 from tests.providers.peers import Peers
 
@@ -151,11 +153,45 @@ def test_wechats_client_opens_the_peers_notifications_and_no_forged_ones(both: P
     assert wechat_client.callback(forged.headers, forged.body) is None
 
 
-def test_wechats_client_closes_an_order_and_asks_for_bills(both: Peers, wechat_client: WeChatPay) -> None:
+def test_wechats_client_closes_an_order(both: Peers, wechat_client: WeChatPay) -> None:
     wechat_client.pay(description="x", out_trade_no="PW2611250001", amount={"total": 100, "currency": "CNY"})
 
     assert wechat_client.close("PW2611250001")[0] == 204
     assert json.loads(wechat_client.query(out_trade_no="PW2611250001")[1])["trade_state"] == "CLOSED"
     assert wechat_client.query(out_trade_no="PW0000000000")[0] == 404
-    assert "download_url" in json.loads(wechat_client.trade_bill("2026-11-23")[1])
-    assert "download_url" in json.loads(wechat_client.fundflow_bill("2026-11-23")[1])
+
+
+def test_wechats_client_fetches_the_bills_of_a_day(both: Peers, wechat_client: WeChatPay) -> None:
+    day = books.today().isoformat()
+    assert json.loads(wechat_client.trade_bill(day)[1])["code"] == "STATEMENT_CREATING"
+
+    wechat_client.pay(description="x", out_trade_no="PW2611250001", amount={"total": 100, "currency": "CNY"})
+    both.wechat.book.pay("PW2611250001")
+    both.wechat.bills.is_early = True
+    for asked in (wechat_client.trade_bill(day), wechat_client.fundflow_bill(day)):
+        told = json.loads(asked[1])
+        status, packed = wechat_client.download_bill(told["download_url"])
+        file = gzip.decompress(packed)
+        assert status == 200
+        assert hashlib.sha1(file, usedforsecurity=False).hexdigest() == told["hash_value"]
+        assert b"`PW2611250001" in file
+
+
+def test_alipays_client_pays_by_certificates(both: Peers) -> None:
+    known, certified = both.alipay.keys, certificates.certify(both.alipay.keys)
+    both.alipay.certified = certified
+    client = DCAliPay(
+        appid=known.app_id,
+        app_private_key_string=keys.pem("PRIVATE", known.app.private),
+        app_public_key_cert_string=certificates.text(certified.app),
+        alipay_public_key_cert_string=certificates.text(certified.own),
+        alipay_root_cert_string=certificates.text(certified.authority.root),
+    )
+    client._gateway = f"{both.alipay.address}/gateway.do"
+
+    assert client.api_alipay_trade_precreate("x", "PA1", "2.00")["code"] == "10000"
+    both.alipay.book.pay("PA1")
+    assert client.api_alipay_trade_query(out_trade_no="PA1")["trade_status"] == "TRADE_SUCCESS"
+    certified.renew()
+    with pytest.raises(AliPayValidationError):
+        client.api_alipay_trade_query(out_trade_no="PA1")

@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from payments import providers
 from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, LedgerEntry
 from payments.reconciling import downloading, importing
 from payments.reconciling.files import RefusedBill
@@ -212,7 +213,8 @@ def test_bills_are_fetched_once_from_providers_that_can(sources, monkeypatch, ti
     asked = []
 
     class Billing:
-        def bill(self, link, day):
+        def bill(self, link, day, forms):
+            assert set(forms) == {"alipay_trade", "alipay_fund"}
             asked.append((link.code, day))
             if day != date(2026, 11, 23):
                 raise OSError("not there")
@@ -221,7 +223,7 @@ def test_bills_are_fetched_once_from_providers_that_can(sources, monkeypatch, ti
                 "alipay_fund": (world.BILLS / FUND).read_bytes(),
             }
 
-    monkeypatch.setattr(downloading, "_billing", lambda protocol: Billing() if protocol == "alipay" else None)
+    monkeypatch.setattr(providers, "get_billing", lambda protocol: Billing() if protocol == "alipay" else None)
 
     assert downloading.download_due() == 2
     assert [day.day for _link, day in asked] == [20, 21, 22, 23]

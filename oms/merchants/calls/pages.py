@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -16,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
+from oms.common.desk import acting
 from oms.common.desk.fields import NetworksField
 from oms.common.desk.lists import KeysetAdmin
-from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
 from oms.merchants.calls import credentials, scopes
 from oms.merchants.models import ApiCredential, CredentialSecret
@@ -186,38 +185,31 @@ class CredentialPages(KeysetAdmin):
     def retire_secret_view(self, request: HttpRequest, credential_id: int, secret_id: int) -> HttpResponse:
         """Let a secret work no more."""
 
-        def retire(credential: ApiCredential) -> None:
+        def retire(credential: ApiCredential) -> str:
             credentials.retire_secret(credential.pk, secret_id)
-            messages.success(request, _("The secret works no more."))
+            return _("The secret works no more.")
 
         return self._act(request, credential_id, retire)
 
     def revoke_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
         """Let the credential work no more."""
 
-        def revoke(credential: ApiCredential) -> None:
+        def revoke(credential: ApiCredential) -> str:
             credentials.revoke(credential.pk)
-            messages.success(request, _("The credential is revoked."))
+            return _("The credential is revoked.")
 
         return self._act(request, credential_id, revoke)
 
     def _act(
-        self, request: HttpRequest, credential_id: int, do: Callable[[ApiCredential], HttpResponse | None]
+        self, request: HttpRequest, credential_id: int, do: Callable[[ApiCredential], HttpResponse | str]
     ) -> HttpResponse:
-        """Do it to a credential that the person may change, by POST only; then back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        """Do it to a credential that the person may see and change; others are not there."""
         credential = self.get_object(request, str(credential_id))
         if credential is None:
             raise Http404
-        if not self.has_change_permission(request, credential):
-            raise PermissionDenied
-        answer = None
-        try:
-            answer = do(credential)
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        except CredentialSecret.DoesNotExist as error:
-            raise Http404 from error
-        page = reverse(f"{self.admin_site.name}:merchants_apicredential_change", args=[credential_id])
-        return answer or redirect(page)
+        return acting.act(
+            request,
+            lambda _data: do(credential),
+            may=self.has_change_permission(request, credential),
+            page=reverse(f"{self.admin_site.name}:merchants_apicredential_change", args=[credential_id]),
+        )

@@ -14,6 +14,8 @@ SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
 INVOICES_REQUEST = "invoices.request"
+BALANCES_READ = "balances.read"
+BALANCES_ISSUE = "balances.issue"
 WEBHOOKS_MANAGE = "webhooks.manage"
 
 LABELS = {
@@ -29,6 +31,8 @@ LABELS = {
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
     INVOICES_REQUEST: _("ask for invoices, read and download them"),
+    BALANCES_READ: _("read gift cards and points"),
+    BALANCES_ISSUE: _("issue gift cards and open points"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
 }
 ALL = tuple(LABELS)

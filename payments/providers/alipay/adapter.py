@@ -1,6 +1,6 @@
 """What the OMS asks of Alipay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from oms.common.models import Connection
 from payments.providers import Answer, Charge, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
-from payments.providers.alipay import facts, wire
+from payments.providers.alipay import bills, facts, wire
 from payments.providers.errors import Refused, Unclear, charge_each
 
 # The product of each kind of page to which a buyer may be sent.
@@ -85,11 +85,9 @@ class Alipay:
         method = f"alipay.trade.{kind}.pay"
         return wire.address(link, method, content, notify_url=notify_url(link), return_url=return_url)
 
-    def bill_address(self, link: Connection, day: date, kind: Literal["trade", "signcustomer"]) -> str:
-        """Where the bill of a day (in China) can be fetched within 30 seconds: of trades, or of the account."""
-        content = {"bill_type": kind, "bill_date": day.isoformat()}
-        said = wire.call(link, "alipay.data.dataservice.bill.downloadurl.query", content)
-        return str(said["bill_download_url"])
+    def bill(self, link: Connection, day: date, forms: Collection[str]) -> Mapping[str, bytes]:
+        """See `payments.providers.BillingProvider`."""
+        return bills.bill(link, day, forms)
 
 
 def _trade(charge: Charge, link: Connection) -> dict[str, str]:

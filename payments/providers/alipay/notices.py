@@ -11,7 +11,7 @@ from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
 from oms.common.work.protocols import Known, Message, NotGenuine, Reply, Unreadable, register
-from payments.providers.alipay import facts, wire
+from payments.providers.alipay import certificates, facts, wire
 from payments.providers.errors import NotSetUp, Refused, Unclear
 
 # Signed are all fields but these; some of Alipay's messages sign their type, too.
@@ -27,9 +27,11 @@ class AlipaySpeaker:
         if form.get("sign_type", wire.SIGN_TYPE) != wire.SIGN_TYPE:
             raise NotGenuine(_("Only signatures of type RSA2 are taken."))
         try:
-            key = wire.account(link).alipay_key
+            key = wire.key_of(link, wire.account(link), form.get("alipay_cert_sn", ""))
         except (NotSetUp, signatures.NoKey) as error:
             raise NotGenuine(_("The connection %(code)s has no keys.") % {"code": link.code}) from error
+        if key is None:
+            raise NotGenuine(_("The certificate with which the message was signed is not known."))
         given = form.get("sign", "")
         texts = (wire.signed_text(form, without, keep_empty=True) for without in _UNSIGNED)
         if not given or not any(signatures.is_signed(key, text, given) for text in texts):
@@ -72,5 +74,11 @@ def _form(body: str) -> dict[str, str]:
 
 
 register(
-    Known("alipay", frozenset({SystemKind.PAYMENT}), gettext_lazy("Alipay"), AlipaySpeaker(), secrets=wire.SECRETS)
+    Known(
+        "alipay",
+        frozenset({SystemKind.PAYMENT}),
+        gettext_lazy("Alipay"),
+        AlipaySpeaker(),
+        secrets=(*wire.SECRETS, *wire.KEY_SECRETS, *certificates.SECRETS),
+    )
 )

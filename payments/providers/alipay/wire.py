@@ -3,26 +3,33 @@
 A request is a signed form; the answer is a JSON object of which one member is signed, exactly as it stands there.
 """
 
+import base64
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.zones import CHINA
+from payments.providers.alipay import certificates
+from payments.providers.alipay.certificates import Certificates
 from payments.providers.errors import Refused, Unclear, secret
 from payments.providers.http import client
 
 GATEWAY = "https://openapi.alipay.com/gateway.do"
-SECRETS = ("app_id", "seller_id", "app_private_key", "alipay_public_key")
+SECRETS = ("app_id", "seller_id", "app_private_key")
+# In key mode; `certificates.SECRETS` in certificate mode.
+KEY_SECRETS = ("alipay_public_key",)
 SIGN_TYPE = "RSA2"
 _TIME = "%Y-%m-%d %H:%M:%S"
 # The number of a payment at Alipay has letters, digits and `_` only; ours have `-` instead.
@@ -37,19 +44,43 @@ _SYSTEM_ERRORS = frozenset({"ACQ.SYSTEM_ERROR", "aop.ACQ.SYSTEM_ERROR", "SYSTEM_
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who we are at Alipay, and the keys of both sides."""
+    """Who we are at Alipay, and the keys of both sides: Alipay's is one in key mode, in certificate mode there may be
+    several."""
 
     app_id: str
     seller_id: str
     app_key: RSAPrivateKey
-    alipay_key: RSAPublicKey
+    alipay_key: RSAPublicKey | None
+    certificates: Certificates | None
 
 
 def account(link: Connection) -> Account:
     """The account of the connection. Raises NotSetUp, or signatures.NoKey."""
     secrets = link.secrets()
-    app_id, seller_id, ours, theirs = (str(secret(link.code, secrets, name)) for name in SECRETS)
-    return Account(app_id, seller_id, signatures.private_key(ours), signatures.public_key(theirs))
+    app_id, seller_id, ours = (str(secret(link.code, secrets, name)) for name in SECRETS)
+    found = certificates.of(secrets)
+    theirs = None if found else signatures.public_key(str(secret(link.code, secrets, KEY_SECRETS[0])))
+    return Account(app_id, seller_id, signatures.private_key(ours), theirs, found)
+
+
+def key_of(link: Connection, us: Account, certificate_number: str) -> RSAPublicKey | None:
+    """The key with which Alipay signs what names the certificate of that number (in key mode: nothing); None where no
+    such certificate counts. May ask Alipay for the certificate."""
+    if us.certificates is None:
+        return us.alipay_key
+    return certificates.find(link, us.certificates, certificate_number, partial(_certificate, link))
+
+
+def _certificate(link: Connection, number: str) -> str:
+    """The text of a certificate of Alipay's, with those above it; empty where Alipay gives none. Nothing proves the
+    answer but that the certificate leads to a root of ours."""
+    method = "alipay.open.app.alipaycert.download"
+    try:
+        found = members(_post(link, signed(link, method, {"alipay_cert_sn": number})).decode())
+        said = json.loads(found[_member(method)])
+        return base64.b64decode(said["alipay_cert_content"], validate=True).decode()
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def signed_text(
@@ -76,6 +107,11 @@ def signed(link: Connection, method: str, content: Mapping[str, Any], **more: st
         "biz_content": json.dumps(dict(content), ensure_ascii=False, separators=(",", ":")),
         **{name: value for name, value in more.items() if value},
     }
+    if us.certificates:
+        parameters |= {
+            "app_cert_sn": us.certificates.app_number,
+            "alipay_root_cert_sn": us.certificates.root_number,
+        }
     return {**parameters, "sign": signatures.sign(us.app_key, signed_text(parameters))}
 
 
@@ -95,9 +131,7 @@ def call(link: Connection, method: str, content: Mapping[str, Any], **more: str)
     Raises Refused with the sub-code, Unclear where nothing is known, httpx.HTTPError where there is no answer.
     """
     form = signed(link, method, content, **more)
-    response = client().post(gateway(link), data=form, timeout=link.timeout_seconds)
-    response.raise_for_status()
-    answer = _verified(account(link), method, response.content)
+    answer = _verified(link, method, _post(link, form))
     code, sub_code = str(answer.get("code", "")), str(answer.get("sub_code", ""))
     if code == SUCCESS:
         return answer
@@ -108,17 +142,32 @@ def call(link: Connection, method: str, content: Mapping[str, Any], **more: str)
     raise Unclear(f"{code} {sub_code} {text}")
 
 
-def _verified(us: Account, method: str, content: bytes) -> dict[str, Any]:
+def _post(link: Connection, form: Mapping[str, str]) -> bytes:
+    response = client().post(gateway(link), data=form, timeout=link.timeout_seconds)
+    response.raise_for_status()
+    return response.content
+
+
+def _member(method: str) -> str:
+    """Under which name the answer to a call stands."""
+    return f"{method.replace('.', '_')}_response"
+
+
+def _verified(link: Connection, method: str, content: bytes) -> dict[str, Any]:
     """The member of the answer that is signed. Raises Unclear for one without a signature, or with a wrong one."""
-    name = f"{method.replace('.', '_')}_response"
     try:
         found = members(content.decode())
-        inner, given = found.get(name), json.loads(found.get("sign", '""'))
+        inner, given, number = (
+            found.get(_member(method)),
+            json.loads(found.get("sign", '""')),
+            str(json.loads(found.get("alipay_cert_sn", '""'))),
+        )
     except ValueError as error:
         raise Unclear(f"the answer to {method} is no JSON object") from error
     if inner is None or not given:
         raise Unclear(f"the answer to {method} is not signed: {_codes(found)}")
-    if not signatures.is_signed(us.alipay_key, inner, given):
+    key = key_of(link, account(link), number)
+    if key is None or not signatures.is_signed(key, inner, given):
         raise Unclear(f"the signature of the answer to {method} does not fit")
     return json.loads(inner)
 

@@ -1,12 +1,10 @@
 """What the OMS asks of WeChat Pay."""
 
-import json
 import secrets as random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from django.utils import timezone
@@ -17,19 +15,11 @@ from oms.common.money import to_fen
 from payments.providers import Answer, Charge, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
 from payments.providers.errors import NotSetUp, Refused, Unclear, charge_each
-from payments.providers.wechat import facts, keys, wire
+from payments.providers.wechat import bills, facts, wire
+from payments.providers.wechat.calls import call
 
 LONGEST_DESCRIPTION = 127
 _ORDERS, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
-
-
-@dataclass(frozen=True, slots=True)
-class BillAddress:
-    """Where a bill can be fetched, with an Authorization like any request's; the answer is not signed, so what comes
-    must have this SHA-1 once unpacked."""
-
-    url: str
-    sha1: str
 
 
 class WechatPay:
@@ -115,11 +105,9 @@ class WechatPay:
         at, nonce = str(int(timezone.now().timestamp())), random.token_hex(16).upper()
         return in_app_parameters(us, str(said["prepay_id"]), at, nonce)
 
-    def bill_address(self, link: Connection, day: date, kind: Literal["trade", "fundflow"]) -> BillAddress:
-        """Where the bill of a day (in China) can be fetched: of trades, or of the account."""
-        which = "bill_type=ALL" if kind == "trade" else "account_type=BASIC"
-        said = call(link, "GET", f"/v3/bill/{kind}bill?bill_date={day.isoformat()}&{which}&tar_type=GZIP")
-        return BillAddress(str(said["download_url"]), str(said["hash_value"]))
+    def bill(self, link: Connection, day: date, forms: Collection[str]) -> Mapping[str, bytes]:
+        """See `payments.providers.BillingProvider`."""
+        return bills.bill(link, day, forms)
 
 
 def in_app_parameters(us: wire.Account, prepay_id: str, at: str, nonce: str) -> dict[str, str]:
@@ -133,25 +121,6 @@ def in_app_parameters(us: wire.Account, prepay_id: str, at: str, nonce: str) -> 
         "signType": "RSA",
         "paySign": signatures.sign(us.key, wire.signed_text(us.appid, at, nonce, package)),
     }
-
-
-def call(link: Connection, method: str, target: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What WeChat answered, proved to be WeChat's; {} for an answer without a body.
-
-    Raises Refused with WeChat's code, Unclear where nothing is known, httpx.HTTPError where there is no answer.
-    """
-    response = wire.send(link, method, target, content)
-    signature, body = wire.signature_of(response.headers), response.content.decode(errors="replace")
-    # Whether every refusal is signed is not sure; one that is must fit.
-    if signature is None and response.is_success:
-        raise Unclear("the answer is not signed")
-    if signature is not None and not keys.is_wechats(link, signature, body):
-        raise Unclear("the signature of the answer does not fit")
-    wire.raise_for_refusal(response)
-    said = json.loads(body) if body else {}
-    if not isinstance(said, dict):
-        raise Unclear("the answer is no object")
-    return said
 
 
 def _order(charge: Charge, link: Connection) -> dict[str, Any]:

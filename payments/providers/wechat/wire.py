@@ -90,23 +90,32 @@ def authorization(us: Account, method: str, target: str, body: str) -> str:
     )
 
 
-def send(link: Connection, method: str, target: str, content: Mapping[str, Any] | None = None) -> httpx.Response:
-    """The answer as it came, not verified. Raises httpx.HTTPError where there is none."""
-    us = account(link)
-    body = "" if content is None else json.dumps(dict(content), ensure_ascii=False, separators=(",", ":"))
-    headers = {
+def base_url(link: Connection) -> str:
+    """Where requests go."""
+    return (link.base_url or ADDRESS).rstrip("/")
+
+
+def headers(link: Connection, method: str, target: str, body: str = "") -> dict[str, str]:
+    """The headers of a request, signed."""
+    found = {
         "accept": "application/json",
         "content-type": "application/json",
         "user-agent": "oms",
-        "authorization": authorization(us, method, target, body),
+        "authorization": authorization(account(link), method, target, body),
     }
     if key_id := link.secrets().get("platform_public_key_id"):
-        headers["wechatpay-serial"] = str(key_id)
+        found["wechatpay-serial"] = str(key_id)
+    return found
+
+
+def send(link: Connection, method: str, target: str, content: Mapping[str, Any] | None = None) -> httpx.Response:
+    """The answer as it came, not verified. Raises httpx.HTTPError where there is none."""
+    body = "" if content is None else json.dumps(dict(content), ensure_ascii=False, separators=(",", ":"))
     return client().request(
         method,
-        f"{(link.base_url or ADDRESS).rstrip('/')}{target}",
+        f"{base_url(link)}{target}",
         content=body.encode(),
-        headers=headers,
+        headers=headers(link, method, target, body),
         timeout=link.timeout_seconds,
     )
 

@@ -49,6 +49,10 @@ class Layout:
     is_backticked: bool = False
     must_tell_totals: bool = True
 
+    def ours(self, number: str) -> str:
+        """A number that we gave, as we write it."""
+        return number
+
     def allows_earlier(self, _line: Line) -> bool:
         """Whether the row may be of a day before the bill's."""
         return False

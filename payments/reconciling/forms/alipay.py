@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from payments.models import BillForm, BillRowKind, BillSource
+from payments.providers.alipay.wire import our_number
 from payments.reconciling.files import Cells, RefusedBill, Sheet
 from payments.reconciling.forms import Frame, Layout, Total
 from payments.reconciling.lines import Line, Malformed, Row, moment_of
@@ -15,6 +16,8 @@ from payments.reconciling.lines import Line, Malformed, Row, moment_of
 _ACCOUNT = re.compile(r"#账号[：:]\s*\[([^\]]*)\]")
 _PERIOD = re.compile(r"#起始日期[：:]\s*\[([^\]]*)\]\s*终止日期[：:]\s*\[([^\]]*)\]")
 _TOTAL = re.compile(r"#(交易|退款|支出|收入)合计[：:]\s*(\d+)\s*笔[，,]\s*(?:商家实收(?:退款)?)?共\s*(-?[\d,.]+)\s*元")
+# A payment or refund of ours, as Alipay takes its number.
+_OURS = re.compile(r"\d{16}_[PR]\d+")
 # What the kinds of an account's movements are called.
 _PAYMENTS = ("在线支付", "交易付款", "交易")
 _REFUNDS = ("交易退款", "退款")
@@ -24,6 +27,10 @@ _WITHDRAWALS = ("提现",)
 
 class _Alipay(Layout):
     totals: dict[str, Callable[[Line], Decimal | None]]
+
+    def ours(self, number: str) -> str:
+        """Alipay takes no hyphens; other numbers of the account stay as they are."""
+        return our_number(number) if _OURS.fullmatch(number) else number
 
     def frame(self, sheet: Sheet) -> Frame:
         """See Layout."""
@@ -81,7 +88,7 @@ class _Trade(_Alipay):
         amount, at = row.amount("商家实收"), row.moment("完成时间")
         # Either sign occurs: a payment's fee costs us, a refund gives it back.
         fee = abs(row.amount("服务费", is_needed=False))
-        payment, note = row.text("商户订单号"), row.text("备注")
+        payment, note = self.ours(row.text("商户订单号")), row.text("备注")
         of_refund = word == "退款"
         if of_refund != (amount < 0) and amount:
             raise Malformed("商家实收")
@@ -90,7 +97,7 @@ class _Trade(_Alipay):
             row.cells,
             BillRowKind.REFUND if of_refund else BillRowKind.PAYMENT,
             day=at.date(),
-            own_number=row.needed("退款批次号/请求号") if of_refund else payment,
+            own_number=self.ours(row.needed("退款批次号/请求号")) if of_refund else payment,
             of_number=payment if of_refund else "",
             transaction_number=row.needed("支付宝交易号"),
             amount=amount,
@@ -124,7 +131,7 @@ class _Fund(_Alipay):
             kind_of(word, payments=_PAYMENTS, refunds=_REFUNDS, fees=_FEES, withdrawals=_WITHDRAWALS),
             day=at.date(),
             own_number=row.needed("账务流水号"),
-            of_number=row.text("商户订单号"),
+            of_number=self.ours(row.text("商户订单号")),
             transaction_number=row.text("业务流水号"),
             amount=income if income else -abs(expense),
             at=at,
