@@ -38,7 +38,20 @@ from payments.models.grant import (
     RefundGrantLine,
 )
 from payments.models.instalment import Instalment
-from payments.models.invoice import Invoice, InvoiceState
+from payments.models.invoice import (
+    DEAD_INVOICES,
+    ISSUED_INVOICES,
+    OFFSETTABLE,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    RedReason,
+    StepKind,
+)
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
@@ -55,9 +68,13 @@ from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "DEAD_INVOICES",
     "FUND_FORMS",
+    "ISSUED_INVOICES",
     "MAPPED_FORMS",
+    "OFFSETTABLE",
     "OF_ORDERS",
+    "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -88,9 +105,13 @@ __all__ = [
     "GrantState",
     "Instalment",
     "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
     "InvoiceState",
+    "InvoiceStep",
     "LedgerEntry",
     "LedgerLine",
+    "LineProperty",
     "Means",
     "MovementKind",
     "NoticeKind",
@@ -99,6 +120,7 @@ __all__ = [
     "Payment",
     "PaymentState",
     "PointsAccount",
+    "RedReason",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -112,5 +134,6 @@ __all__ = [
     "Statement",
     "StatementRemark",
     "StatementState",
+    "StepKind",
     "TransferState",
 ]
