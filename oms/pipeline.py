@@ -16,6 +16,7 @@ from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
+from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
 from payments.taking import asking, closing, expiring, noticing, recording, requesting
@@ -62,6 +63,9 @@ PIPELINE = (
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
     requesting.CHASE_STAGE,
+    planning.STAGE,
+    advancing.STAGE,
+    mailing.STAGE,
     expiring_balances.STAGE,
     alerts.STAGE,
     promises.STAGE,

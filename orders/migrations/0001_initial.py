@@ -1060,4 +1060,28 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('order', 'sub_order', 'number'), name='promise_is_numbered_in_sub_order'), models.CheckConstraint(condition=models.Q(('source__in', ['ours', 'platform', 'appointment'])), name='promise_source_is_known'), models.CheckConstraint(condition=models.Q(('outcome__in', ['open', 'kept', 'broken', 'void'])), name='promise_outcome_is_known'), models.CheckConstraint(condition=models.Q(('risk__in', ['', 'plan_later', 'missed_wave', 'left_late', 'not_out', 'carrier_late'])), name='promise_risk_is_known'), models.CheckConstraint(condition=models.Q(('outcome', 'void'), ('promised_by__isnull', False), _connector='OR'), name='promise_has_a_date'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('outcome', 'open')), models.Q(models.Q(('outcome', 'open'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='promise_is_decided_at_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'broken'), _negated=True), models.Q(('risk', ''), _negated=True), _connector='OR'), name='promise_broken_is_explained'), models.CheckConstraint(condition=models.Q(models.Q(('risk', ''), ('risk_since__isnull', True)), models.Q(models.Q(('risk', ''), _negated=True), ('risk_since__isnull', False)), _connector='OR'), name='promise_risk_has_a_time')],
             },
         ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='due_since',
+            field=models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True, verbose_name='due since'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='is_withdrawn',
+            field=models.BooleanField(db_default=False, default=False, verbose_name='withdrawn'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='issues_now',
+            field=models.BooleanField(db_default=False, default=False, help_text='Without waiting for the goods to arrive.', verbose_name='issued at once'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='title_version',
+            field=models.IntegerField(db_default=1, default=1, editable=False, help_text='Counts up when it is corrected.', verbose_name='version of the title'),
+        ),
+        migrations.AddIndex(
+            model_name='invoicerequest',
+            index=models.Index(condition=models.Q(('due_since__isnull', False)), fields=['due_since'], name='invoice_request_due'),
+        ),
     ]

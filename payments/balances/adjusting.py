@@ -1,12 +1,7 @@
 """Making a balance more or less by hand: with a reason, and above a person's limits with a second one."""
 
-from datetime import datetime
-from decimal import Decimal
-
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Sum
-from django.db.models.functions import Abs
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,7 +10,6 @@ from oms.common.errors import OmsError
 from oms.common.models import TicketResult
 from oms.common.money import yuan
 from oms.common.tickets import Trouble
-from oms.common.zones import CHINA
 from orders.actors import Actor
 from payments import troubles
 from payments.balances import moving
@@ -35,7 +29,7 @@ def propose(account_id: int, fen: int, *, reason: str, user: AbstractBaseUser, a
     account = BalanceAccount.objects.locked().get(pk=account_id)
     _check(account, fen)
     amount = yuan(abs(fen))
-    may_alone = limits_of(user).covers_alone(amount, granted_today=_decided_today(actor.name))
+    may_alone = limits_of(user).covers_alone(amount, granted_today=granted_today(actor.name))
     adjustment = BalanceAdjustment.objects.create(
         account=account, fen=fen, reason=reason, needs_second=not may_alone, proposed_by=actor.name
     )
@@ -54,7 +48,7 @@ def approve(adjustment_id: int, *, user: AbstractBaseUser, actor: Actor) -> Bala
     adjustment = _locked(adjustment_id)
     if adjustment.needs_second and actor.name == adjustment.proposed_by:
         raise MayNotGrant(_("Somebody else must agree to what you proposed yourself."))
-    if not limits_of(user).covers(abs(adjustment.amount), granted_today=_decided_today(actor.name)):
+    if not limits_of(user).covers(abs(adjustment.amount), granted_today=granted_today(actor.name)):
         raise MayNotGrant(_("%(amount)s yuan are beyond what you may grant.") % {"amount": abs(adjustment.amount)})
     _check(adjustment.account, adjustment.fen)
     return _do(adjustment, actor)
@@ -101,11 +95,3 @@ def _decide(adjustment: BalanceAdjustment, actor: Actor) -> None:
     adjustment.save(update_fields=["state", "decided_by", "decided_at"])
     kinds = [troubles.ADJUSTMENT_TO_APPROVE]
     tickets.close_tickets(kinds, [adjustment.pk], result=TicketResult.DONE, closed_by=actor.name)
-
-
-def _decided_today(name: str) -> Decimal:
-    """What the person (by name) granted and adjusted today, China's date, in yuan; see `granted_today`."""
-    granted = granted_today(name)
-    midnight = datetime.now(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = BalanceAdjustment.objects.filter(decided_by=name, decided_at__gte=midnight, state=AdjustmentState.APPROVED)
-    return granted + yuan(today.aggregate(fen=Sum(Abs("fen"), default=0))["fen"])

@@ -79,7 +79,8 @@ class Keeper:
 def _accounts(bodies: Sequence[OrderBody], merchant: Merchant) -> dict[str, BalanceAccount]:
     """The merchant's accounts that the orders name, locked, by the digest of the code or by member."""
     digests = {codes.digest(card.code[:_LONGEST_CODE]) for body in bodies for card in body.gift_cards}
-    members = {body.points.member for body in bodies if body.points.member}
+    # What is not printable is refused, and nothing that the database could be asked for.
+    members = {body.points.member for body in bodies if body.points.member.isprintable()}
     named = Q(code_digest__in=digests) | (Q(member__in=members) & ~Q(member=""))
     found = BalanceAccount.objects.visible_to(merchant).filter(named).locked()
     return {account.code_digest or account.member: account for account in found}

@@ -21,4 +21,4 @@ def normal_form(code: str) -> str:
 
 def digest(code: str) -> str:
     """What is kept of a code: the same for all ways to write it. Codes are random, so no key is needed to hide them."""
-    return hashlib.sha256(normal_form(code).encode()).hexdigest()
+    return hashlib.sha256(normal_form(code).encode("utf-8", "surrogatepass")).hexdigest()

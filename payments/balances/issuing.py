@@ -20,6 +20,7 @@ from payments.balances.moving import Move
 from payments.models import BalanceAccount, BalanceKind, MovementKind
 
 MOST_CARDS = 1000
+LONGEST_VALIDITY = timedelta(days=50 * 365)
 # The largest amount of a card, in yuan: the law's limit for one that names nobody is 1,000, for one that does 5,000.
 MOST_OF_A_CARD = Decimal(5000)
 
@@ -102,8 +103,9 @@ def _wrong_with(new: NewCard, place: int, now: datetime) -> FieldError | None:
     if not 0 < fen <= to_fen(MOST_OF_A_CARD):
         detail = _("Give an amount of 0.01 to %(most)s yuan.") % {"most": MOST_OF_A_CARD}
         return FieldError(f"cards.{place}.amount", "invalid_amount", detail)
-    if new.expires_at is not None and new.expires_at <= now:
-        return FieldError(f"cards.{place}.expires_at", "out_of_range", _("This time is over already."))
+    if new.expires_at is not None and not now < new.expires_at < now + LONGEST_VALIDITY:
+        detail = _("This time is over already, or more than 50 years away.")
+        return FieldError(f"cards.{place}.expires_at", "out_of_range", detail)
     if len(new.reference.strip()) > 80:
         detail = _("At most %(longest)d characters.") % {"longest": 80}
         return FieldError(f"cards.{place}.reference", "too_long", detail)

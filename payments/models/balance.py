@@ -229,6 +229,26 @@ class BalanceMovement(models.Model):
         return f"{self.get_kind_display()} {self.amount}"
 
     @property
+    def available_yuan(self) -> Decimal:
+        """The change of what is available, in yuan."""
+        return yuan(self.available_change)
+
+    @property
+    def held_yuan(self) -> Decimal:
+        """The change of what is held, in yuan."""
+        return yuan(self.held_change)
+
+    @property
+    def available_after_yuan(self) -> Decimal:
+        """What was available then, in yuan."""
+        return yuan(self.available_after)
+
+    @property
+    def held_after_yuan(self) -> Decimal:
+        """What was held then, in yuan."""
+        return yuan(self.held_after)
+
+    @property
     def fen(self) -> int:
         """How much it is about: what came or went of all that is available, held or to be taken back."""
         return self.available_change or self.held_change or -self.short_change

@@ -5,6 +5,7 @@ next, and is cancelled like any other where that is over. Rows exist only for su
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -22,6 +23,7 @@ from payments.owing.owed import NEXT_PART
 from payments.taking import requesting
 
 FEWEST, MOST = 2, 12
+LONGEST = timedelta(days=730)
 
 
 def check(order: CheckedOrder, wrong: Refusals) -> None:
@@ -37,6 +39,7 @@ def check(order: CheckedOrder, wrong: Refusals) -> None:
         detail = _("Only what is paid to us before delivery can be paid in instalments.")
         wrong.add("instalments", "not_prepaid", detail)
     total, before = 0, timezone.now()
+    latest = before + LONGEST
     for place, part in enumerate(parts):
         fen = wrong.amount(f"instalments.{place}.amount", part.amount)
         total += fen
@@ -48,8 +51,8 @@ def check(order: CheckedOrder, wrong: Refusals) -> None:
                 detail = _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00.")
                 wrong.add(f"instalments.{place}.{name}", "no_time_zone", detail)
                 return
-        if part.due_at <= before:
-            detail = _("Instalments are due one after the other, and all of them in the future.")
+        if not before < part.due_at < latest:
+            detail = _("Instalments are due one after the other, and all of them within the next two years.")
             wrong.add(f"instalments.{place}.due_at", "out_of_range", detail)
         if part.opens_at is not None and part.opens_at >= part.due_at:
             detail = _("An instalment is asked for before it is due.")

@@ -45,13 +45,27 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
+from payments.balances import adjusting
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
-from payments.statements import closing
+from payments.models import (
+    BillForm,
+    BillSource,
+    CommissionTerm,
+    Deposit,
+    DepositKind,
+    GrantKind,
+    Payment,
+    Refund,
+    RowKind,
+    ServiceTerm,
+)
+from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.balances import wallets
+from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
 
@@ -67,6 +81,9 @@ READ_ONLY = (
     "payments.refund",
     "payments.invoice",
     "payments.statement",
+    "payments.giftcard",
+    "payments.pointsaccount",
+    "payments.balanceadjustment",
     "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
@@ -109,7 +126,7 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
-    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
@@ -139,10 +156,17 @@ def world(shop: factories.Shop) -> None:
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
+    card, member = wallets.card(shop.merchant), wallets.member(shop.merchant, 100)
+    shop.place_order(**wallets.by_card(card, "5.00"), **wallets.by_points(10))
+    adjusting.propose(member.pk, 1, reason="x", user=factories.UserFactory(), actor=STAFF)
     closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
     today = timezone.localdate()
     with time_machine.travel(now + timedelta(days=1)):
         closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
+    ServiceTerm.objects.create(merchant=shop.merchant, unit_fee=1)
+    Deposit.objects.create(merchant=shop.merchant, due_amount=1)
+    paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
+    deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

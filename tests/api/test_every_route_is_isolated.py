@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rest_framework.test import APIClient
 
 import oms.api
+from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
 from tests import factories
@@ -28,6 +29,10 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sub-orders": lambda t: {"number": t.sub_order.number},
     "payments": lambda t: {"number": t.payment.number},
     "refunds": lambda t: {"number": t.refund.number},
+    "invoices": lambda t: {"number": t.invoice.number},
+    "gift-cards": lambda t: {"number": t.card.card.number},
+    "points-accounts": lambda t: {"number": t.points.number},
+    "statements": lambda t: {"number": t.statement.number},
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
@@ -51,6 +56,9 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "reason": "no_reason",
         "lines": [{"position": 1, "quantity": 1}],
     },
+    ("gift-cards", "post"): lambda t: {"batch": "1", "is_sold": True, "cards": [{"amount": "1.00"}]},
+    ("gift-card-look-up", "post"): lambda t: {"code": t.card.code},
+    ("points-accounts", "post"): lambda t: {"member": t.points.member},
     ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
     ("promise", "post"): lambda t: {
         "region_code": "110101",
@@ -95,6 +103,10 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
+    # Only the self-operated merchant has such.
+    ("gift-cards", "post"): lambda status, body: status == 409,
+    ("points-accounts", "post"): lambda status, body: status == 409,
     ("skus", "post"): lambda status, body: status == 201,  # codes are each merchant's own
     ("webhook-endpoints", "post"): lambda status, body: status == 201,  # so are endpoints
 }
@@ -193,6 +205,10 @@ def test_what_is_anothers_is_not_found(route: Route, things: Things, stranger: A
 @pytest.mark.parametrize("route", LISTS, ids=str)
 def test_lists_have_nothing_of_others(route: Route, things: Things, stranger: APIClient) -> None:
     url = reverse(f"api:{route.name}")
+    if route.view.scopes[route.method.upper()] in scopes.OF_PLATFORM:
+        for caller in (stranger, factories.client_of(things.shop.merchant)):
+            assert [error["code"] for error in caller.get(url).json()["errors"]] == ["scope_missing"]
+        return
     assert stranger.get(url).json() == {"next": None, "results": []}
     assert factories.client_of(things.shop.merchant).get(url).json()["results"], "the owner's list is empty too"
 

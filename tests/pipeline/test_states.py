@@ -21,8 +21,10 @@ from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BankTransfer, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
+from payments.models import BalanceAdjustment, BankTransfer, GrantKind, Payment, Refund, RefundGrant, Statement
 from tests import factories, steps
+from tests.balances import wallets
+from tests.invoicing import world as invoices
 
 pytestmark = pytest.mark.django_db
 
@@ -101,11 +103,12 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Refund": _refund,
     "RefundGrant": _grant,
     "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
-    "Invoice": lambda shop: Invoice.objects.create(
-        number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
-    ),
+    "Invoice": lambda shop: invoices.written(shop.place_order(), shop.merchant),
     "Statement": _statement,
     "BankTransfer": _transfer,
+    "BalanceAdjustment": lambda shop: BalanceAdjustment.objects.create(
+        account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
+    ),
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),

@@ -7,6 +7,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from oms.merchants.models.legal_entity import LegalEntity
+
 
 class Merchant(models.Model):
     """A seller: the self-operated one (自营) or one of the marketplace (POP)."""
@@ -50,6 +52,16 @@ class Merchant(models.Model):
         help_text=_(
             "Not said: goods of the self-operated merchant, and goods of the marketplace that lie in our warehouses."
         ),
+    )
+    legal_entity = models.ForeignKey(
+        LegalEntity,
+        verbose_name=_("legal entity"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="merchants",
+        db_index=False,
+        help_text=_("In whose name its goods are invoiced, and to whom its commission is."),
     )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
