@@ -308,7 +308,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
                 ('matches_skus', models.BooleanField(db_default=False, default=False, help_text='Its codes of goods are looked up in the SKU matches first; an order with a code that nobody knows waits until it is matched. Off: such an order is refused.', verbose_name='matches SKUs')),
-                ('platform_may_bear', models.BooleanField(blank=True, help_text='Whether its orders may say that the platform bears promotions or changes of price. Not said: only in channels of the self-operated merchant.', null=True, verbose_name='the platform may bear')),
+                ('platform_may_bear', models.BooleanField(blank=True, help_text="Whether its orders may say that the platform bears promotions or changes of price; coupons, gift cards and points of a marketplace merchant's channel are the platform's then, too, else those of the channel. Not said: only in channels of the self-operated merchant.", null=True, verbose_name='the platform may bear')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='channels', to='merchants.merchant', verbose_name='merchant')),
             ],

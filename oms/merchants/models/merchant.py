@@ -101,8 +101,9 @@ class Channel(models.Model):
         null=True,
         blank=True,
         help_text=_(
-            "Whether its orders may say that the platform bears promotions or changes of price. Not said: only in"
-            " channels of the self-operated merchant."
+            "Whether its orders may say that the platform bears promotions or changes of price; coupons, gift cards and"
+            " points of a marketplace merchant's channel are the platform's then, too, else those of the channel. Not"
+            " said: only in channels of the self-operated merchant."
         ),
     )
     matches_skus = models.BooleanField(
