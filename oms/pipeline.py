@@ -15,6 +15,7 @@ from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
+from payments.disputing import asking as asking_about_disputes
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
 from payments.taking import asking, closing, expiring, noticing, recording, requesting
@@ -60,6 +61,7 @@ PIPELINE = (
     balancing.STAGE,
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
+    asking_about_disputes.STAGE,
     requesting.CHASE_STAGE,
     alerts.STAGE,
     jobs.STAGE,

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
-from payments.models import GrantKind, Means, RefundReason
+from payments.models import DisputeKind, DisputeState, GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -31,6 +31,18 @@ def _of_grant(sentence: Promise) -> Callable[[story.Data], str]:
 
     def tell(data: story.Data) -> str:
         return story.fill(sentence, {**data, "grant": story.word(dict(GrantKind.choices), data["grant"])})
+
+    return tell
+
+
+def _of_dispute(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with words for the dispute's kind and state."""
+
+    def tell(data: story.Data) -> str:
+        words = {"dispute": story.word(dict(DisputeKind.choices), data["dispute"])}
+        if "state" in data:
+            words["state"] = story.word(dict(DisputeState.choices), data["state"])
+        return story.fill(sentence, {**data, **words})
 
     return tell
 
@@ -156,6 +168,22 @@ REFUND_SENT = event(
     tone="info",
     icon="send",
 )
+DISPUTED = event(
+    "disputed",
+    _of_dispute(_("%(provider)s: %(dispute)s %(number)s about %(amount)s yuan.")),
+    None,
+    private=("number", "amount", "provider", "dispute"),
+    tone="danger",
+    icon="gavel",
+)
+DISPUTE_MOVED = event(
+    "dispute_moved",
+    _of_dispute(_("%(dispute)s %(number)s: %(state)s. %(note)s")),
+    None,
+    private=("number", "dispute", "state", "note"),
+    tone="warning",
+    icon="gavel",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
@@ -176,6 +204,7 @@ name_actors(
         "expire_unpaid": _("Cancel what was not paid"),
         "ask_payments": _("Ask after payments"),
         "ask_refunds": _("Ask what became of refunds"),
+        "ask_disputes": _("Ask about complaints"),
         "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
         "preview": _("Preview"),

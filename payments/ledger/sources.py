@@ -61,6 +61,17 @@ REFUNDS = f"""
     WHERE r.order_id {_ORDERS}
 """
 
+# What a provider keeps back of a payment while it is disputed.
+DISPUTED = f"""
+    SELECT d.order_id, 'dispute:' || d.id, '{EntryKind.DISPUTED}', x.account, x.party, x.fen
+    FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id
+    LEFT JOIN common_connection c ON c.id = p.connection_id
+    CROSS JOIN LATERAL (VALUES
+        ('{Code.DISPUTED}', 'connection:' || d.connection_id, {_fen("d.held_amount")}),
+        ({_HELD}, {_HOLDER}, -{_fen("d.held_amount")})) AS x(account, party, fen)
+    WHERE d.order_id {_ORDERS}
+"""
+
 # What the buyer gave for a completed sub-order is our own revenue, …
 COMPLETED = f"""
     SELECT s.order_id, 'sub_order:' || s.id, '{EntryKind.COMPLETED}', x.account, '', x.fen

@@ -15,6 +15,7 @@ from payments.models.bill import (
     Outcome,
     Resolution,
 )
+from payments.models.dispute import OPEN_DISPUTES, Dispute, DisputeKind, DisputeState
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -26,6 +27,7 @@ from payments.models.grant import (
 )
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
+from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
@@ -35,6 +37,7 @@ __all__ = [
     "CAUSE_OF",
     "FUND_FORMS",
     "MAPPED_FORMS",
+    "OPEN_DISPUTES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -49,6 +52,9 @@ __all__ = [
     "BillRowKind",
     "BillSource",
     "CommissionTerm",
+    "Dispute",
+    "DisputeKind",
+    "DisputeState",
     "EntryKind",
     "GrantKind",
     "GrantLimit",
@@ -61,6 +67,7 @@ __all__ = [
     "Means",
     "NoticeKind",
     "Outcome",
+    "PayOut",
     "Payment",
     "PaymentState",
     "Refund",

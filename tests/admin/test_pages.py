@@ -47,7 +47,7 @@ from orders.models.notification import NotificationContent
 from orders.reviewing import holds
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
+from payments.models import BillForm, BillSource, CommissionTerm, Dispute, GrantKind, Invoice, Payment, Refund, RowKind
 from payments.statements import closing
 from payments.taking import transfers
 from tests import factories
@@ -133,6 +133,7 @@ def world(shop: factories.Shop) -> None:
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     alipay = Connection.objects.create(code="alipay", kind="payment", protocol="alipay")
+    Dispute.objects.create(number="D1", connection=alipay, kind="complaint", state="open", order=order, ready_at=None)
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))

@@ -21,7 +21,8 @@ from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BankTransfer, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
+from payments.models import BankTransfer, Dispute, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
+from payments.providers.defaults import default_connection
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,13 @@ def _transfer(shop: factories.Shop) -> BankTransfer:
     )
 
 
+def _dispute(shop: factories.Shop) -> Dispute:
+    link = default_connection()
+    return Dispute.objects.create(
+        number="D1", connection=link, kind="complaint", state="open", order=shop.place_order()
+    )
+
+
 def _endpoint(shop: factories.Shop) -> WebhookEndpoint:
     return WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["*"], secret=seal("whsec_c2VjcmV0")
@@ -106,6 +114,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     ),
     "Statement": _statement,
     "BankTransfer": _transfer,
+    "Dispute": _dispute,
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
