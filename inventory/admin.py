@@ -13,6 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminDecimalFieldWidget
 
 from inventory.models import MovementNote, Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory.promising import pages  # noqa: F401 - the pages of promises
 from oms.common.codebook import ACTORS
 from oms.common.desk.lists import KeysetAdmin
 

@@ -9,3 +9,6 @@ class InventoryConfig(AppConfig):
 
     name = "inventory"
     verbose_name = _("Inventory")
+
+    def ready(self) -> None:
+        from inventory.promising import calendar_watch  # noqa: F401 - its kind of ticket can be read everywhere

@@ -43,4 +43,22 @@ INVARIANTS = (
         WHERE NOT EXISTS (SELECT FROM inventory_stock s WHERE s.id = r.stock_id)
         """,
     ),
+    Invariant(
+        "capacity_taken_is_the_number_of_takes",
+        "What is taken of a day or slot is the number of places that demands have.",
+        """
+        SELECT b.id, b.taken, coalesce(t.places, 0) FROM inventory_capacitybucket b
+        LEFT JOIN (SELECT bucket_id, count(*) AS places FROM inventory_capacitytake
+                   WHERE given_back_at IS NULL GROUP BY bucket_id) AS t ON t.bucket_id = b.id
+        WHERE b.taken <> coalesce(t.places, 0)
+        """,
+    ),
+    Invariant(
+        "takes_have_their_capacity",
+        "Places that demands have belong to a day or slot that exists, of the kind that they say.",
+        """
+        SELECT t.id FROM inventory_capacitytake t LEFT JOIN inventory_capacitybucket b ON b.id = t.bucket_id
+        WHERE b.id IS NULL OR t.is_appointment <> (b.slot_id IS NOT NULL)
+        """,
+    ),
 )

@@ -15,6 +15,8 @@ from typing import TextIO
 from django.db import connection, transaction
 
 from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
+from inventory.promising import known_sheets
+from inventory.promising.sheets import Sheet, import_rows
 from oms.common.copying import copy_rows
 from oms.merchants.models import Merchant
 
@@ -55,12 +57,14 @@ def _rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]
         yield from enumerate(progress(csv.DictReader(file), path.name), 2)
 
 
-def load_folder(folder: Path, *, progress: Progress) -> list[Loaded]:
+def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) -> list[Loaded]:
     """Load every kind of file in the order in which they refer to each other, each in a transaction of its own.
 
-    Raises MissingFile if one is not there. A bad row is left out and named in the result.
+    Raises MissingFile if one is not there; those of the promise (in `promise/`) need not be. A bad row is left out and
+    named in the result.
     """
-    files = {stem: _find(folder, stem) for stem in ("merchants", "regions", "warehouses", "catalogue", "stock")}
+    stems = ["merchants", "regions", "warehouses", "catalogue", *(["stock"] if with_stock else [])]
+    files = {stem: _find(folder, stem) for stem in stems}
     loaders = {
         "merchants": _load_merchants,
         "regions": _load_regions,
@@ -72,7 +76,21 @@ def load_folder(folder: Path, *, progress: Progress) -> list[Loaded]:
     for stem, path in files.items():
         with transaction.atomic():
             results.append(loaders[stem](path, progress))
+    for sheet in known_sheets.SHEETS:
+        path = folder / "promise" / f"{sheet.name}.csv"
+        if path.exists():
+            results.append(_load_sheet(sheet, path, progress))
     return results
+
+
+def _load_sheet(sheet: Sheet, path: Path, progress: Progress) -> Loaded:
+    result = Loaded(path.name)
+    for row in import_rows(sheet, _rows(path, progress)):
+        if row.errors:
+            result.refuse(row.row, "; ".join(f"{error.attr}: {error.detail}" for error in row.errors))
+        else:
+            result.rows += 1
+    return result
 
 
 def _load_merchants(path: Path, progress: Progress) -> Loaded:

@@ -13,7 +13,8 @@ from inventory import selling
 from inventory.filters import SkuFilter
 from inventory.models import Sku
 from inventory.serializers import NewSkuSerializer, SkuChangeSerializer, SkuSerializer
-from oms.common.door.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.schema import ErrorsSerializer
 from oms.merchants.calls.views import MerchantView
 
 

@@ -10,12 +10,11 @@ from oms.common.models import FactState, Topic
 from oms.common.states import listed
 from oms.common.work.callbacks import UNREADABLE
 from orders.models import SubOrderState
-from orders.models.sub_order import ARRIVED, IN_WAREHOUSE, LEFT_WAREHOUSE
+from orders.models.sub_order import ARRIVED, AT_WAREHOUSE, LEFT_WAREHOUSE
 
 _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIPPED
 _AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
 _HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
-_IN_HAND = (*IN_WAREHOUSE, SubOrderState.PACKED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
 # Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
@@ -47,7 +46,7 @@ INVARIANTS = (
         ) AS a ON a.sub_order_line_id = l.id
         WHERE {_GOODS} GROUP BY s.id, l.id
         HAVING CASE
-            WHEN s.state IN ({listed(_IN_HAND)}) THEN
+            WHEN s.state IN ({listed(AT_WAREHOUSE)}) THEN
                 sum(a.quantity) FILTER (WHERE a.is_open AND a.warehouse_id = s.warehouse_id)
                     IS DISTINCT FROM l.quantity::bigint
                 OR count(*) FILTER (WHERE a.is_open AND a.warehouse_id <> s.warehouse_id) > 0
@@ -65,7 +64,7 @@ INVARIANTS = (
         JOIN logistics_warehouseorderline wl ON wl.sub_order_line_id = l.id
         JOIN logistics_warehouseorder w ON w.id = wl.warehouse_order_id
           AND w.is_current AND w.state <> '{_SHIPPED}'
-        WHERE s.state IN ({listed(_IN_HAND)}) AND (w.state, s.state) NOT IN (VALUES {_STATES_AT})
+        WHERE s.state IN ({listed(AT_WAREHOUSE)}) AND (w.state, s.state) NOT IN (VALUES {_STATES_AT})
         """,
     ),
     Invariant(

@@ -264,5 +264,6 @@ name_actors(
         "dispatch": _("Get waybills"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
+        "watch_promises": _("Watch whether promises are kept"),
     }
 )

@@ -7,7 +7,7 @@ from logistics.models import Shipment, WarehouseOrder
 from oms.common import tickets
 from oms.common.desk.ticket_words import rows_of
 from orders.actors import Actor
-from orders.models import ActorKind
+from orders.models import ActorKind, DeliveryPromise
 
 RETRY = "logistics.retry_warehouseorder"
 
@@ -15,6 +15,8 @@ RETRY = "logistics.retry_warehouseorder"
 def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -> None:
     retrying.retry(model, row_id, actor=Actor(ActorKind.STAFF, by))
 
+
+tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

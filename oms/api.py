@@ -48,7 +48,7 @@ class DocumentationView(SpectacularSwaggerSplitView):
     url_name = "api:schema"
 
 
-GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "loc.md")
+GUIDES = ("api.md", "signing.md", "signature-vectors.json", "webhooks.md", "balances.md", "loc.md")
 
 app_name = "api"
 urlpatterns = [

@@ -7,7 +7,7 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import events, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
-from logistics.watching import alerts
+from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -15,6 +15,7 @@ from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
+from payments.balances import expiring as expiring_balances
 from payments.disputing import asking as asking_about_disputes
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
@@ -63,7 +64,9 @@ PIPELINE = (
     asking.REFUND_STAGE,
     asking_about_disputes.STAGE,
     requesting.CHASE_STAGE,
+    expiring_balances.STAGE,
     alerts.STAGE,
+    promises.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,
 )

@@ -210,7 +210,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["oms.common.nesting.JsonParser"],
-    "DEFAULT_SCHEMA_CLASS": "oms.common.door.api.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "oms.common.door.schema.ApiSchema",
     "EXCEPTION_HANDLER": "oms.common.door.errors.exception_handler",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "UNAUTHENTICATED_USER": None,
@@ -251,7 +251,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "oms.common.door.api.add_msgspec_components",
+        "oms.common.door.schema.add_msgspec_components",
     ],
 }
 # Where e-mail goes: smtp+tls://user:password@host:587 or the like; by default it is only printed.
@@ -291,6 +291,16 @@ RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", de
 REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
 # The buyer is to have its money after so many days; then a person is called.
 REFUND_DAYS = env.int("OMS_REFUND_DAYS", default=7)
+# How far the list of changed amounts is behind, so that it misses nothing: longer than a program takes from reading its
+# clock to writing what it says, and than the clocks of its machine and the database's differ.
+AMOUNTS_LAG_SECONDS = env.float("OMS_AMOUNTS_LAG_SECONDS", default=10.0)
+# Gift cards are valid for so many days unless told otherwise; what goes back to an expired one for so many more.
+GIFT_CARD_DAYS = env.int("OMS_GIFT_CARD_DAYS", default=3 * 365)
+GIVEN_BACK_DAYS = env.int("OMS_GIVEN_BACK_DAYS", default=90)
+# Points that a completed order earns for each yuan (100 points are worth one), and after how many days without any that
+# came in they expire (0: never).
+POINTS_EARNED_PER_YUAN = env.int("OMS_POINTS_EARNED_PER_YUAN", default=1)
+POINTS_DAYS = env.int("OMS_POINTS_DAYS", default=365)
 COMPLETE_AFTER_SECONDS = env.int("OMS_COMPLETE_AFTER_SECONDS", default=7 * 24 * 3600)
 # Staff are called where warehouses have not said by then whether they can stop what is to be cancelled.
 CANCEL_ANSWER_SECONDS = env.int("OMS_CANCEL_ANSWER_SECONDS", default=4 * 3600)
@@ -374,7 +384,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "close-statements": {"task": "oms.close_statements", "schedule": 600.0, "options": {"expires": 500}},
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
+    "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -6,6 +6,7 @@ import time
 from celery import shared_task
 from django.conf import settings
 
+from inventory.promising import calendar_watch
 from oms.common import metrics
 from oms.common.work import jobs, nudging
 from oms.common.work.calling import OutsideStage
@@ -13,9 +14,11 @@ from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
+from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
 from payments.reconciling import downloading, refreshing
+from payments.statements import closing
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +122,19 @@ def reconcile() -> int:
     return read
 
 
+@shared_task(name="oms.close_statements", ignore_result=True)
+def close_statements() -> int:
+    """Close the periods of merchants that are over; returns how many statements were made."""
+    return closing.close_due(actor=job("close_statements"))
+
+
 @shared_task(name="oms.forget_rejected_orders", ignore_result=True)
 def forget_rejected_orders() -> int:
     """Delete refused rows whose time is over; returns how many."""
     return rejecting.forget()
+
+
+@shared_task(name="oms.watch_calendar", ignore_result=True)
+def watch_calendar() -> None:
+    """Tell people of years whose holidays are not known."""
+    calendar_watch.look()

@@ -389,4 +389,18 @@ INVARIANTS = (
         WHERE d.name <> ALL (k.fields::text[])
         """,
     ),
+    Invariant(
+        "promises_belong_to_their_sub_orders",
+        "A promise names a sub-order of its order; of one sub-order the last promise alone is not superseded.",
+        """
+        SELECT o.number, p.id FROM orders_deliverypromise p LEFT JOIN orders_suborder s ON s.id = p.sub_order_id
+        LEFT JOIN orders_order o ON o.id = p.order_id
+        WHERE s.id IS NULL OR s.order_id <> p.order_id
+        UNION ALL
+        SELECT o.number, p.id FROM orders_deliverypromise p JOIN orders_order o ON o.id = p.order_id
+        WHERE (p.superseded_at IS NULL) <> NOT EXISTS (
+            SELECT FROM orders_deliverypromise n
+            WHERE n.order_id = p.order_id AND n.sub_order_id = p.sub_order_id AND n.number > p.number)
+        """,
+    ),
 )

@@ -7,36 +7,61 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import path
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import action, display
 
 from oms.common import tickets
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Topic
+from oms.common.templatetags.staff import when
 from orders import panels
 from orders.actors import Actor
-from orders.admin.actions import posted, staff_actor
-from orders.models import ActorKind, Order, OrderCharge, OrderState
+from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.kinds import tell
+from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
 from orders.panels import Remark
-from payments import transfer_pages
+from payments import exporting, transfer_pages
+from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
+from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
 from payments.disputing import pages as dispute_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
-from payments.models import OPEN_REFUNDS, Invoice, Means, Payment, PaymentState, Refund, RefundGrant, SettlementRow
+from payments.models import (
+    OPEN_REFUNDS,
+    Invoice,
+    Means,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundGrant,
+    RefundState,
+    SettlementRow,
+)
 from payments.owing import paying_out, retrying, sending
 from payments.reconciling import (
     match_pages,  # noqa: F401 - registers its pages
     remitting,
 )
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
+from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
 from payments.taking import links
 
@@ -58,9 +83,7 @@ class _PaidOutForm(forms.Form):
 @posted("payments.retry_payment", _RowForm)
 def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Let a stage try a payment or refund of the order again."""
-    model = Payment if data["kind"] == "payment" else Refund
-    if not model._default_manager.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Payment if data["kind"] == "payment" else Refund, data["row"])
     retrying.retry(data["kind"], data["row"], actor=staff_actor(request))
     return _("It goes on.")
 
@@ -68,8 +91,7 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.pay_out_refund", _PaidOutForm)
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     scan = transfer_pages.scan_of(request)
     proof = {"note": data["note"], "serial": data["serial"], "scan": scan}
     paying_out.confirm_paid_out(data["row"], **proof, actor=staff_actor(request))
@@ -79,8 +101,7 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("payments.send_refund", pages.RowForm)
 def _send(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Send a granted refund of the order."""
-    if not Refund.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, Refund, data["row"])
     refund = sending.send(data["row"], actor=staff_actor(request))
     return _("Refund %(number)s is sent.") % {"number": refund.number}
 
@@ -91,7 +112,7 @@ def through(payment: Payment) -> str:
 
 
 @admin.register(Payment)
-class PaymentAdmin(RowColumns, KeysetAdmin):
+class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """Money in. Only providers' facts and the pipeline change it; what needs a person is done on the order's page."""
 
     search_fields = ("number", "order__number")
@@ -111,13 +132,31 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         ("state", ChoicesDropdownFilter),
         ("means", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
+        ("created_at", DayRangeFilter),
+        ("captured_at", RangeDateFilter),
         NeedsPersonFilter,
     )
+    summed = ("amount", "captured_amount")
+    export = exporting.PAYMENTS
 
     @display(description=gettext_lazy("means of payment"))
     def through(self, payment: Payment) -> str:
         """Through whom the money comes."""
         return through(payment)
+
+    @display(description=gettext_lazy("what happened"))
+    def log(self, payment: Payment) -> SafeString:
+        """Its way from state to state, from the order's timeline, oldest first."""
+        told = OrderEvent.objects.filter(order=payment.order_id, data__number=payment.number).order_by("id")
+        return format_html_join(mark_safe("<br>"), "{} {}", ((when(row.created_at), tell(row)) for row in told))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it, and what happened."""
+        return [*super().get_fields(request, obj), "log"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it."""
+        return [*super().get_readonly_fields(request, obj), "log"]
 
     def get_urls(self) -> list[Any]:
         """The addresses of what staff do to money on the order's page."""
@@ -130,8 +169,36 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         ]
 
 
+class RefundQueueFilter(DropdownFilter):
+    """What is to be done about refunds."""
+
+    title = gettext_lazy("queue")
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The queues."""
+        return [
+            ("to_send", gettext_lazy("To send")),
+            ("under_way", gettext_lazy("Under way")),
+            ("failed", gettext_lazy("Failed")),
+            ("by_hand", gettext_lazy("To be paid by hand")),
+            ("overdue", gettext_lazy("Past its time")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        """The queue's rows."""
+        conditions = {
+            "to_send": Q(state=RefundState.GRANTED),
+            "under_way": Q(state__in=OPEN_REFUNDS),
+            "failed": Q(state=RefundState.FAILED),
+            "by_hand": Q(state=RefundState.INTENDED, connection=None),
+            "overdue": ~Q(state=RefundState.SUCCEEDED) & Q(due_at__lt=Now()),
+        }
+        return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset
+
+
 @admin.register(Refund)
-class RefundAdmin(RowColumns, KeysetAdmin):
+class RefundAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """Money back."""
 
     search_fields = ("number", "order__number")
@@ -142,12 +209,16 @@ class RefundAdmin(RowColumns, KeysetAdmin):
     )
     list_select_related = ("order",)
     list_filter = (
+        RefundQueueFilter,
         ("state", ChoicesDropdownFilter),
         ("reason", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", DayRangeFilter),
+        ("succeeded_at", RangeDateFilter),
         NeedsPersonFilter,
     )
+    summed = ("amount", "refunded_amount")
+    export = exporting.REFUNDS
     actions = ("send_selected",)
 
     def has_send_permission(self, request: HttpRequest) -> bool:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
-from payments.models import DisputeKind, DisputeState, GrantKind, Means, RefundReason
+from payments.models import BalanceKind, DisputeKind, DisputeState, GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -43,6 +43,15 @@ def _of_dispute(sentence: Promise) -> Callable[[story.Data], str]:
         if "state" in data:
             words["state"] = story.word(dict(DisputeState.choices), data["state"])
         return story.fill(sentence, {**data, **words})
+
+    return tell
+
+
+def _of_tender(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with a word for what kind of balance it is."""
+
+    def tell(data: story.Data) -> str:
+        return story.fill(sentence, {**data, "tender": story.word(dict(BalanceKind.choices), data["tender"])})
 
     return tell
 
@@ -184,6 +193,54 @@ DISPUTE_MOVED = event(
     tone="warning",
     icon="gavel",
 )
+_TENDER = ("tender", "number", "amount")
+TENDER_HELD = event(
+    "tender_held",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan are held for this order.")),
+    _TENDER,
+    tone="info",
+    icon="redeem",
+)
+TENDER_SPENT = event(
+    "tender_spent",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan were spent on this order.")),
+    _TENDER,
+    news={"order.tender_spent": "A gift card or points of ours paid a part of the order."},
+    tone="success",
+    icon="redeem",
+)
+TENDER_RELEASED = event(
+    "tender_released",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan are not held any more.")),
+    _TENDER,
+    news={"order.tender_released": "What was held of a gift card or points is free again."},
+    tone="warning",
+    icon="redeem",
+)
+TENDER_GIVEN_BACK = event(
+    "tender_given_back",
+    _of_tender(_("%(tender)s %(number)s: %(amount)s yuan went back.")),
+    _TENDER,
+    news={"order.tender_given_back": "What a gift card or points had paid went back to them."},
+    tone="success",
+    icon="redeem",
+)
+POINTS_EARNED = event(
+    "points_earned",
+    _("The order earned %(points)s points (%(number)s)."),
+    ("points", "number"),
+    news={"order.points_earned": "The order earned points."},
+    tone="success",
+    icon="stars",
+)
+POINTS_TAKEN_BACK = event(
+    "points_taken_back",
+    _("%(points)s points were taken back (%(number)s); %(short)s were spent already and are taken from the next."),
+    ("points", "number", "short"),
+    news={"order.points_taken_back": "Points that the order had earned were taken back for a refund."},
+    tone="warning",
+    icon="stars",
+)
 SETTLED = event(
     "settled",
     _("Sub-order %(number)s: %(net)s yuan are due to the merchant."),
@@ -207,9 +264,11 @@ name_actors(
         "ask_disputes": _("Ask about complaints"),
         "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
+        "close_statements": _("Close periods of merchants"),
         "preview": _("Preview"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),
+        "expire_balances": _("Let gift cards and points expire"),
         **dict(Means.choices),
         # The connection, and its protocol.
         **dict.fromkeys(("by-hand", "by_hand"), _("Recorded by hand")),

@@ -1,9 +1,14 @@
 """What the API shows of payments and refunds."""
 
-from django.db.models import QuerySet
+from decimal import Decimal
+
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from orders.api.serializers.money import money_field
+from payments.balances.serializers import InstalmentSerializer, TenderSerializer
 from payments.models import Payment, Refund
 
 PAYMENT = {
@@ -15,6 +20,8 @@ PAYMENT = {
     "state": "captured",
     "amount": "23.00",
     "captured_amount": "23.00",
+    "refunded_amount": "11.50",
+    "transaction_number": "4200001234",
     "currency": "CNY",
     "created_at": "2026-01-02T09:00:02+08:00",
     "captured_at": "2026-01-02T09:00:12+08:00",
@@ -47,6 +54,8 @@ class PaymentSerializer(serializers.ModelSerializer):
         " `offline` for a bank transfer."
     )
 
+    refunded_amount = money_field(help_text="What of it went back.")
+
     class Meta:
         model = Payment
         fields = list(PAYMENT)
@@ -54,8 +63,11 @@ class PaymentSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(payments: QuerySet[Payment]) -> QuerySet[Payment]:
         """The query with all that is shown, in one statement."""
-        return payments.select_related("order", "sub_order", "connection").only(
-            *(name for name in PAYMENT if name not in ("order", "sub_order", "provider")),
+        refunds = Refund.objects.filter(payment=OuterRef("pk")).order_by().values("payment")
+        refunded = Coalesce(Subquery(refunds.values(amount=Sum("refunded_amount"))), Decimal(0))
+        shown = payments.annotate(refunded_amount=refunded).select_related("order", "sub_order", "connection")
+        return shown.only(
+            *(name for name in PAYMENT if name not in ("order", "sub_order", "provider", "refunded_amount")),
             *("means", "order__number", "sub_order__number", "connection__code"),
         )
 
@@ -80,7 +92,10 @@ class RefundSerializer(serializers.ModelSerializer):
 
 
 class OrderMoneySerializer(serializers.Serializer):
-    """The payments and refunds of an order, oldest first."""
+    """The payments and refunds of an order, oldest first; the gift cards and points of ours that pay it; and the parts
+    in which it is paid, where there are any."""
 
     payments = PaymentSerializer(many=True)
     refunds = RefundSerializer(many=True)
+    tenders = TenderSerializer(many=True)
+    instalments = InstalmentSerializer(many=True)

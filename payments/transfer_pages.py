@@ -18,7 +18,7 @@ from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.merchants.joining.onboarding import media_type_of
 from orders import panels
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.models import Order, OrderState
 from payments.models import BankTransfer, TransferState
 from payments.taking import transfers
@@ -65,8 +65,7 @@ def scan_of(request: HttpRequest) -> Scan | None:
 @posted(APPROVE, _DecisionForm)
 def _decide(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Approve or refuse a transfer of the order."""
-    if not BankTransfer.objects.filter(pk=data["row"], order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
+    check_part_of(order_id, BankTransfer, data["row"])
     if data["decision"] == "refuse":
         transfers.refuse(data["row"], actor=staff_actor(request))
         return _("The transfer is refused.")

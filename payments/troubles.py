@@ -10,9 +10,20 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import BankTransfer, Dispute, DisputeKind, NoticeKind, Payment, Refund, RefundGrant
+from payments.models import (
+    BalanceAdjustment,
+    BankTransfer,
+    Dispute,
+    DisputeKind,
+    NoticeKind,
+    Payment,
+    Refund,
+    RefundGrant,
+    Statement,
+)
 
-PAYMENT, REFUND, GRANT, TRANSFER, DISPUTE = "payment", "refund", "grant", "transfer", "dispute"
+PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
+ADJUSTMENT, STATEMENT, DISPUTE = "adjustment", "statement", "dispute"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -210,6 +221,30 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
+STATEMENT_DISPUTED = register_kind(
+    TicketKind(
+        "statement_disputed",
+        _("A merchant disputes a statement"),
+        STATEMENT,
+        TEAM,
+        2 * _DAY,
+        reasons={"": _("Statement %(number)s: %(text)s")},
+        remedies=_("Answer on the statement's page. Where the merchant is right, add a correction to the open period."),
+        can_retry=False,
+    )
+)
+ADJUSTMENT_TO_APPROVE = register_kind(
+    TicketKind(
+        "adjustment_to_approve",
+        _("An adjustment of a gift card or points is to be approved"),
+        ADJUSTMENT,
+        TEAM,
+        _DAY,
+        reasons={"": _("%(number)s is to change by %(amount)s yuan.")},
+        remedies=_("Approve it or decline it in the list of adjustments: not who proposed it."),
+        can_retry=False,
+    )
+)
 CASH_NOT_COLLECTED = register_kind(
     TicketKind(
         "cash_not_collected",
@@ -274,4 +309,8 @@ register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", 
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
 register_subject(TRANSFER, lambda ids: _show(BankTransfer, "payments_banktransfer_change", "serial", ids))
 register_subject(DISPUTE, lambda ids: _show(Dispute, "payments_dispute_change", "number", ids))
+register_subject(
+    ADJUSTMENT, lambda ids: _show(BalanceAdjustment, "payments_balanceadjustment_change", "account__number", ids)
+)
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))
+register_subject(STATEMENT, lambda ids: _show(Statement, "payments_statement_change", "number", ids))

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from oms.common.door.api import NewestFirst, represent
 from orders.api.scoping import OrderScopedView
 from payments import serializers
+from payments.balances import serializers as balances
 from payments.filters import PaymentFilter, RefundFilter
-from payments.models import Payment, Refund
+from payments.models import Instalment, OrderTender, Payment, Refund
 from payments.serializers import OrderMoneySerializer, PaymentSerializer, RefundSerializer
 
 
@@ -126,11 +127,21 @@ class OrderMoneyView(MoneyScopedView):
     @extend_schema(
         operation_id="read_order_payments",
         summary="Read an order's payments and refunds",
-        description="Money that came in for an order and went back, oldest first.",
+        description=(
+            "Money that came in for an order and went back, oldest first; gift cards and points of ours that pay it;"
+            " and the parts in which it is paid, such as a deposit."
+        ),
         tags=["payments"],
         examples=[
             OpenApiExample(
-                "Paid", {"payments": [serializers.PAYMENT], "refunds": [serializers.REFUND]}, response_only=True
+                "Paid",
+                {
+                    "payments": [serializers.PAYMENT],
+                    "refunds": [serializers.REFUND],
+                    "tenders": [balances.TENDER],
+                    "instalments": [],
+                },
+                response_only=True,
             )
         ],
     )
@@ -139,9 +150,13 @@ class OrderMoneyView(MoneyScopedView):
         order_id = self.order_id(number)
         payments = self.payments().filter(order=order_id).order_by("pk")
         refunds = self.refunds().filter(order=order_id).order_by("pk")
+        tenders = balances.TenderSerializer.prepare(OrderTender.objects.filter(order=order_id)).order_by("pk")
+        parts = Instalment.objects.filter(order=order_id).order_by("position")
         return Response(
             {
                 "payments": [represent(PaymentSerializer, row, request) for row in payments],
                 "refunds": [represent(RefundSerializer, row, request) for row in refunds],
+                "tenders": [represent(balances.TenderSerializer, row, request) for row in tenders],
+                "instalments": [represent(balances.InstalmentSerializer, row, request) for row in parts],
             }
         )

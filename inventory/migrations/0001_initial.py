@@ -2,7 +2,9 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+from decimal import Decimal
 import django.db.models.functions.datetime
+import django.core.validators
 from django.db import migrations, models
 
 
@@ -225,5 +227,309 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stock',
             constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_reserved_within_on_hand'),
+        ),
+        migrations.CreateModel(
+            name='AppointmentSlot',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('city', models.CharField(default='*', help_text='* : every other city.', max_length=60, verbose_name='city')),
+                ('name', models.CharField(max_length=40, verbose_name='name')),
+                ('starts_at', models.PositiveSmallIntegerField(verbose_name='begins (minutes after midnight)')),
+                ('ends_at', models.PositiveSmallIntegerField(verbose_name='ends (minutes after midnight)')),
+                ('capacity', models.PositiveIntegerField(verbose_name='parcels of a warehouse')),
+                ('fee', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='fee')),
+                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+            ],
+            options={
+                'verbose_name': 'appointment slot',
+                'verbose_name_plural': 'appointment slots',
+                'ordering': ['city', 'starts_at'],
+                'constraints': [models.UniqueConstraint(fields=('city', 'starts_at', 'ends_at'), name='appointment_slot_is_unique'), models.CheckConstraint(condition=models.Q(('ends_at__lte', 1440), ('starts_at__lt', models.F('ends_at'))), name='appointment_slot_ends_after_it_begins'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='appointment_slot_fee_is_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
+            name='CalendarDay',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('day', models.DateField(verbose_name='day')),
+                ('kind', models.CharField(choices=[('holiday', 'Holiday'), ('workday', 'Make-up workday')], max_length=8, verbose_name='kind')),
+                ('name', models.CharField(blank=True, default='', max_length=40, verbose_name='name')),
+                ('basis', models.CharField(choices=[('notice', "Government's notice"), ('staff', 'Entered by staff'), ('estimate', 'Estimate')], default='staff', max_length=8, verbose_name='basis')),
+            ],
+            options={
+                'verbose_name': 'day of the calendar',
+                'verbose_name_plural': 'calendar',
+                'ordering': ['-day'],
+                'constraints': [models.UniqueConstraint(fields=('day',), name='calendar_day_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['holiday', 'workday'])), name='calendar_day_kind_is_known'), models.CheckConstraint(condition=models.Q(('basis__in', ['notice', 'staff', 'estimate'])), name='calendar_day_basis_is_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='CapacityBucket',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('day', models.DateField(verbose_name='day')),
+                ('capacity', models.PositiveIntegerField(verbose_name='capacity')),
+                ('taken', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='taken')),
+                ('slot', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='buckets', to='inventory.appointmentslot', verbose_name='slot')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='capacity', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'capacity of a day',
+                'verbose_name_plural': 'capacity',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='CapacityTake',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('is_appointment', models.BooleanField(verbose_name='appointment')),
+                ('demand_kind', models.CharField(choices=[('sub_order', 'Sub-order'), ('order', 'Order')], max_length=10, verbose_name='kind of demand')),
+                ('demand_id', models.BigIntegerField(verbose_name='demand')),
+                ('taken_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='taken at')),
+                ('given_back_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='given back at')),
+                ('bucket', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='takes', to='inventory.capacitybucket', verbose_name='capacity')),
+            ],
+            options={
+                'verbose_name': 'place taken',
+                'verbose_name_plural': 'places taken',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='CarrierService',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('carrier', models.CharField(max_length=20, verbose_name='carrier')),
+                ('service', models.CharField(choices=[('premium', 'Premium'), ('economy', 'Economy'), ('cold', 'Cold chain'), ('bulky', 'Bulky goods')], max_length=10, verbose_name='service')),
+                ('volumetric_divisor', models.PositiveIntegerField(help_text='cm³ that count as a kilogram.', verbose_name='volumetric divisor')),
+                ('round_up_kg', models.DecimalField(decimal_places=3, max_digits=8, verbose_name='rounded up to kg')),
+                ('max_kg', models.DecimalField(decimal_places=3, max_digits=8, verbose_name='at most kg')),
+                ('max_side_cm', models.PositiveIntegerField(verbose_name='longest side (cm)')),
+                ('takes_cod', models.BooleanField(default=False, verbose_name='cash on delivery')),
+                ('works_on_holiday', models.BooleanField(default=True, help_text='Otherwise days of lanes are workdays.', verbose_name='works on holidays')),
+                ('factor', models.DecimalField(decimal_places=4, default=Decimal('1'), max_digits=6, verbose_name='factor')),
+                ('minimum_fee', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='lowest fee')),
+                ('discount', models.DecimalField(decimal_places=4, default=Decimal('0'), help_text='0.05: five per cent less.', max_digits=5, verbose_name='discount')),
+                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+            ],
+            options={
+                'verbose_name': 'service of a carrier',
+                'verbose_name_plural': 'services of carriers',
+                'ordering': ['carrier', 'service'],
+                'constraints': [models.UniqueConstraint(fields=('carrier', 'service'), name='carrier_service_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='carrier_service_is_known'), models.CheckConstraint(condition=models.Q(('factor__gt', 0), ('max_kg__gt', 0), ('minimum_fee__gte', 0), ('round_up_kg__gt', 0), ('volumetric_divisor__gt', 0)), name='carrier_service_figures_are_positive'), models.CheckConstraint(condition=models.Q(('discount__gte', 0), ('discount__lt', 1)), name='carrier_service_discount_is_part')],
+            },
+        ),
+        migrations.CreateModel(
+            name='FreightRate',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('service', models.CharField(choices=[('premium', 'Premium'), ('economy', 'Economy'), ('cold', 'Cold chain'), ('bulky', 'Bulky goods')], max_length=10, verbose_name='service')),
+                ('carrier', models.CharField(blank=True, default='', help_text='Empty: of all.', max_length=20, verbose_name='carrier')),
+                ('zone', models.PositiveSmallIntegerField(verbose_name='freight zone')),
+                ('first_kg', models.DecimalField(decimal_places=3, max_digits=8, verbose_name='first kg')),
+                ('first_fee', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='first fee')),
+                ('step_kg', models.DecimalField(decimal_places=3, max_digits=8, verbose_name='step kg')),
+                ('step_fee', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='fee of a step')),
+            ],
+            options={
+                'verbose_name': 'freight rate',
+                'verbose_name_plural': 'freight rates',
+                'ordering': ['service', 'carrier', 'zone'],
+                'constraints': [models.UniqueConstraint(fields=('service', 'carrier', 'zone'), name='freight_rate_is_unique'), models.CheckConstraint(condition=models.Q(('service__in', ['premium', 'economy', 'cold', 'bulky'])), name='freight_rate_service_is_known'), models.CheckConstraint(condition=models.Q(('first_fee__gte', 0), ('first_kg__gt', 0), ('step_fee__gte', 0), ('step_kg__gt', 0)), name='freight_rate_figures_are_sound')],
+            },
+        ),
+        migrations.CreateModel(
+            name='FreightSurcharge',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('oversize', 'Oversize'), ('cod', 'Cash on delivery'), ('insurance', 'Insurance'), ('holiday', 'Holiday')], max_length=10, verbose_name='kind')),
+                ('carrier', models.CharField(blank=True, default='', help_text='Empty: of all.', max_length=20, verbose_name='carrier')),
+                ('amount', models.DecimalField(decimal_places=2, default=0, help_text='At least this.', max_digits=12, verbose_name='amount')),
+                ('rate', models.DecimalField(decimal_places=4, default=Decimal('0'), help_text='Of the money collected or insured.', max_digits=6, verbose_name='rate')),
+                ('above_side_cm', models.PositiveIntegerField(blank=True, null=True, verbose_name='above a side of cm')),
+                ('starts_on', models.DateField(blank=True, null=True, verbose_name='first day')),
+                ('ends_on', models.DateField(blank=True, null=True, verbose_name='last day')),
+            ],
+            options={
+                'verbose_name': 'freight surcharge',
+                'verbose_name_plural': 'freight surcharges',
+                'ordering': ['-id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['oversize', 'cod', 'insurance', 'holiday'])), name='freight_surcharge_kind_is_known'), models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('rate__gte', 0)), name='freight_surcharge_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'oversize'), _negated=True), ('above_side_cm__isnull', False), _connector='OR'), name='freight_oversize_names_a_side'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'holiday'), _negated=True), models.Q(('ends_on__gte', models.F('starts_on')), ('starts_on__isnull', False)), _connector='OR'), name='freight_holiday_surcharge_has_days')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Lane',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('origin', models.CharField(max_length=6, validators=[django.core.validators.RegexValidator('^(\\d{2}|\\d{4}|\\d{6})$', "Give the first two, four or all six digits of the county's code.")], verbose_name='from')),
+                ('destination', models.CharField(max_length=6, validators=[django.core.validators.RegexValidator('^(\\d{2}|\\d{4}|\\d{6})$', "Give the first two, four or all six digits of the county's code.")], verbose_name='to')),
+                ('straight_km', models.PositiveIntegerField(default=0, verbose_name='straight km')),
+                ('road_km', models.PositiveIntegerField(verbose_name='road km (estimated)')),
+                ('zone', models.PositiveSmallIntegerField(verbose_name='freight zone')),
+                ('premium_days_p50', models.PositiveSmallIntegerField(verbose_name='premium: half within days')),
+                ('premium_days_p95', models.PositiveSmallIntegerField(verbose_name='premium: 95 % within days')),
+                ('economy_days_p50', models.PositiveSmallIntegerField(verbose_name='economy: half within days')),
+                ('economy_days_p95', models.PositiveSmallIntegerField(verbose_name='economy: 95 % within days')),
+            ],
+            options={
+                'verbose_name': 'lane',
+                'verbose_name_plural': 'lanes',
+                'ordering': ['origin', 'destination'],
+                'constraints': [models.UniqueConstraint(fields=('origin', 'destination'), name='lane_is_unique'), models.CheckConstraint(condition=models.Q(('economy_days_p50__lte', models.F('economy_days_p95')), ('premium_days_p50__lte', models.F('premium_days_p95'))), name='lane_half_arrive_before_nearly_all')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PromiseTables',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.BigIntegerField(verbose_name='version')),
+            ],
+            options={
+                'verbose_name': "version of the promise's tables",
+                'verbose_name_plural': "versions of the promise's tables",
+                'default_permissions': (),
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='promise_tables_is_one_row')],
+            },
+        ),
+        migrations.CreateModel(
+            name='RemoteArea',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('area', models.CharField(max_length=6, validators=[django.core.validators.RegexValidator('^(\\d{2}|\\d{4}|\\d{6})$', "Give the first two, four or all six digits of the county's code.")], verbose_name='area')),
+                ('kind', models.CharField(choices=[('remote', 'Remote'), ('no_service', 'Not served')], default='remote', max_length=10, verbose_name='kind')),
+                ('extra_days', models.PositiveSmallIntegerField(default=0, verbose_name='extra days')),
+                ('surcharge', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='surcharge')),
+            ],
+            options={
+                'verbose_name': 'remote area',
+                'verbose_name_plural': 'remote areas',
+                'ordering': ['area'],
+                'constraints': [models.UniqueConstraint(fields=('area',), name='remote_area_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['remote', 'no_service'])), name='remote_area_kind_is_known'), models.CheckConstraint(condition=models.Q(('surcharge__gte', 0)), name='remote_area_surcharge_is_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ServiceLevel',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.CharField(max_length=20, verbose_name='code')),
+                ('name', models.CharField(max_length=60, verbose_name='name')),
+                ('cutoff', models.TimeField(help_text='Where warehouse and table of cut-offs say no other.', verbose_name='cut-off')),
+                ('is_cutoff_inclusive', models.BooleanField(default=False, help_text='Otherwise an order at that second is too late.', verbose_name='the cut-off itself counts')),
+                ('within_minutes', models.PositiveIntegerField(blank=True, null=True, verbose_name='within minutes')),
+                ('day_offset', models.PositiveSmallIntegerField(blank=True, help_text='Empty: as long as the lane takes.', null=True, verbose_name='days after the cut-off')),
+                ('deliver_by', models.TimeField(blank=True, null=True, verbose_name='delivered by')),
+                ('max_road_km', models.PositiveIntegerField(blank=True, null=True, verbose_name='at most road km')),
+                ('same_city_only', models.BooleanField(default=False, verbose_name='same city only')),
+                ('works_on_holiday', models.BooleanField(default=True, help_text="Of levels by the hour; on a lane the carrier's counts.", verbose_name='works on holidays')),
+                ('fee', models.DecimalField(decimal_places=2, default=0, max_digits=12, verbose_name='fee')),
+                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+            ],
+            options={
+                'verbose_name': 'service level',
+                'verbose_name_plural': 'service levels',
+                'ordering': ['code'],
+                'constraints': [models.UniqueConstraint(fields=('code',), name='service_level_code_is_unique'), models.CheckConstraint(condition=models.Q(('fee__gte', 0)), name='service_level_fee_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('deliver_by__isnull', True), ('within_minutes__isnull', False)), models.Q(('deliver_by__isnull', False), ('within_minutes__isnull', True)), _connector='OR'), name='service_level_is_of_minutes_or_by_an_hour')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Cutoff',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('carrier', models.CharField(blank=True, default='', help_text='Empty: of all.', max_length=20, verbose_name='carrier')),
+                ('cutoff', models.TimeField(verbose_name='cut-off')),
+                ('is_cutoff_inclusive', models.BooleanField(default=False, verbose_name='the cut-off itself counts')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='cutoffs', to='inventory.warehouse', verbose_name='warehouse')),
+                ('level', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='cutoffs', to='inventory.servicelevel', verbose_name='service level')),
+            ],
+            options={
+                'verbose_name': 'cut-off',
+                'verbose_name_plural': 'cut-offs',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Suspension',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('carrier', models.CharField(blank=True, default='', max_length=20, verbose_name='carrier')),
+                ('area', models.CharField(blank=True, default='', max_length=6, validators=[django.core.validators.RegexValidator('^(\\d{2}|\\d{4}|\\d{6})$', "Give the first two, four or all six digits of the county's code.")], verbose_name='area')),
+                ('starts_on', models.DateField(verbose_name='first day')),
+                ('ends_on', models.DateField(verbose_name='last day')),
+                ('extra_days', models.PositiveSmallIntegerField(blank=True, help_text='Of an area; empty: nothing arrives.', null=True, verbose_name='extra days')),
+                ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
+                ('warehouse', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='suspensions', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'suspension',
+                'verbose_name_plural': 'suspensions',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='WorkSchedule',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('storage_class', models.CharField(blank=True, choices=[('ambient', 'Ambient'), ('general', 'General goods'), ('bulky', 'Bulky'), ('chilled', 'Chilled'), ('frozen', 'Frozen'), ('constant_temperature', 'Constant temperature'), ('virtual', 'Virtual')], default='', max_length=24, verbose_name='storage class')),
+                ('opens_at', models.TimeField(blank=True, help_text='Empty: at midnight.', null=True, verbose_name='opens at')),
+                ('closes_at', models.TimeField(blank=True, help_text='Empty: at midnight.', null=True, verbose_name='closes at')),
+                ('works_on_weekends', models.BooleanField(default=True, verbose_name='works on weekends')),
+                ('works_on_holidays', models.BooleanField(default=True, verbose_name='works on holidays')),
+                ('picking_minutes', models.PositiveIntegerField(default=0, verbose_name='minutes of picking')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='schedules', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'working hours',
+                'verbose_name_plural': 'working hours',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='capacitybucket',
+            index=models.Index(fields=['day'], name='capacity_by_day'),
+        ),
+        migrations.AddConstraint(
+            model_name='capacitybucket',
+            constraint=models.UniqueConstraint(fields=('warehouse', 'day', 'slot'), name='capacity_bucket_is_unique', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='capacitybucket',
+            constraint=models.CheckConstraint(condition=models.Q(('taken__lte', models.F('capacity'))), name='capacity_taken_within_capacity'),
+        ),
+        migrations.AddConstraint(
+            model_name='capacitytake',
+            constraint=models.UniqueConstraint(condition=models.Q(('given_back_at__isnull', True)), fields=('demand_id', 'demand_kind', 'is_appointment'), name='capacity_is_taken_once_for_a_demand'),
+        ),
+        migrations.AddConstraint(
+            model_name='capacitytake',
+            constraint=models.CheckConstraint(condition=models.Q(('demand_kind__in', ['sub_order', 'order'])), name='capacity_demand_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='cutoff',
+            constraint=models.UniqueConstraint(fields=('warehouse', 'level', 'carrier'), name='cutoff_is_said_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='suspension',
+            constraint=models.CheckConstraint(condition=models.Q(('starts_on__lte', models.F('ends_on'))), name='suspension_ends_after_it_starts'),
+        ),
+        migrations.AddConstraint(
+            model_name='suspension',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('area', ''), ('carrier', ''), ('warehouse__isnull', False)), models.Q(('area', ''), ('warehouse__isnull', True), models.Q(('carrier', ''), _negated=True)), models.Q(('carrier', ''), ('warehouse__isnull', True), models.Q(('area', ''), _negated=True)), _connector='OR'), name='suspension_is_of_one_thing'),
+        ),
+        migrations.AddConstraint(
+            model_name='suspension',
+            constraint=models.CheckConstraint(condition=models.Q(('extra_days__isnull', True), models.Q(('area', ''), _negated=True), _connector='OR'), name='suspension_extra_days_are_of_an_area'),
+        ),
+        migrations.AddConstraint(
+            model_name='workschedule',
+            constraint=models.UniqueConstraint(fields=('warehouse', 'storage_class'), name='work_schedule_is_said_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='workschedule',
+            constraint=models.CheckConstraint(condition=models.Q(('opens_at__isnull', True), ('closes_at__isnull', True), ('opens_at__lt', models.F('closes_at')), _connector='OR'), name='work_schedule_closes_after_it_opens'),
+        ),
+        migrations.AddConstraint(
+            model_name='workschedule',
+            constraint=models.CheckConstraint(condition=models.Q(('picking_minutes__lte', 20160)), name='work_schedule_picking_takes_two_weeks_at_most'),
         ),
     ]

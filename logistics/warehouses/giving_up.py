@@ -19,10 +19,9 @@ from orders.actors import Actor
 from orders.changing.cancelling import cancel_sub_orders
 from orders.kinds import CANCEL_REFUSED
 from orders.models import ActorKind, SubOrderLine, SubOrderState
-from orders.models.sub_order import IN_WAREHOUSE
+from orders.models.sub_order import AT_WAREHOUSE
 
 ACTOR = Actor(ActorKind.WAREHOUSE, "warehouse")
-_HERE = (*IN_WAREHOUSE, SubOrderState.PACKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def give_up(given_up: Sequence[GivenUp]) -> None:
     if not given_up:
         return
     _end(given_up)
-    parts = [(part, one) for one in given_up for part in one.work.parts if part.state in _HERE]
+    parts = [(part, one) for one in given_up for part in one.work.parts if part.state in AT_WAREHOUSE]
     cancel([part.id for part, _one in parts if part.is_cancelling])
     source_anew([Homeless(part, one.work, one.why, one.text) for part, one in parts if not part.is_cancelling])
 

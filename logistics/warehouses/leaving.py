@@ -21,9 +21,8 @@ from oms.common.copying import array
 from orders.actors import Actor
 from orders.fulfilling.parting_off import part_off_all
 from orders.models import SubOrderState
-from orders.models.sub_order import IN_WAREHOUSE, ShippingProof
+from orders.models.sub_order import AT_WAREHOUSE, ShippingProof
 
-_HERE = (*IN_WAREHOUSE, SubOrderState.PACKED)
 # Why units are parted off, for the timeline.
 PARTLY_SHIPPED = "partly_shipped"
 
@@ -199,7 +198,9 @@ def _part_rests(finals: Mapping[int, Work], drops_rest: Collection[int], departu
     found: dict[int, tuple[Work, Part]] = {}
     units: dict[int, int] = {}
     for key, sub_order_id, line, rest, anything_left in rows:
-        part = next((part for part in finals[key].parts if part.id == sub_order_id and part.state in _HERE), None)
+        part = next(
+            (part for part in finals[key].parts if part.id == sub_order_id and part.state in AT_WAREHOUSE), None
+        )
         if part is None:
             continue
         found[sub_order_id] = finals[key], part
@@ -257,7 +258,7 @@ def _ship(gone: Sequence[_Gone], departure: Departure, proof: ShippingProof, act
             units[one.line] = one.units
     reserving.consume_units(units, actor=actor.name)
     parts = cut | {part.id: part for one in gone for part in one.work.parts}
-    departure.shipped = [parts[key] for key in sorted(whole) if key in parts and parts[key].state in _HERE]
+    departure.shipped = [parts[key] for key in sorted(whole) if key in parts and parts[key].state in AT_WAREHOUSE]
     moving.move_sub_orders(
         [(part.id, part.state, SubOrderState.SHIPPED) for part in departure.shipped], actor, proof=proof
     )

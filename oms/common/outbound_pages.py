@@ -1,19 +1,17 @@
 """The page on which staff stop and resume what goes out."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common import outbound
+from oms.common.desk import acting
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
-from oms.common.errors import OmsError
 
 RIGHT = "common.switch_outbound"
 
@@ -53,27 +51,23 @@ class OutboundStopAdmin(KeysetAdmin):
 
     def stop_view(self, request: HttpRequest) -> HttpResponse:
         """Let nothing go out any more."""
-        return self._switch(request, to_stop=True)
+
+        def stop(data: dict[str, Any]) -> str:
+            outbound.stop(by=staff_actor_name(request), note=data["note"])
+            return _("Nothing goes out any more.")
+
+        return self._act(request, stop, StopForm)
 
     def resume_view(self, request: HttpRequest) -> HttpResponse:
         """Let everything go out."""
-        return self._switch(request, to_stop=False)
 
-    def _switch(self, request: HttpRequest, *, to_stop: bool) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not request.user.has_perm(RIGHT):
-            raise PermissionDenied
-        form = StopForm(request.POST)
-        try:
-            if not to_stop:
-                outbound.resume(by=staff_actor_name(request))
-                messages.success(request, _("What waited goes out now."))
-            elif form.is_valid():
-                outbound.stop(by=staff_actor_name(request), note=form.cleaned_data["note"])
-                messages.success(request, _("Nothing goes out any more."))
-            else:
-                messages.error(request, _("Say why."))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect("admin:common_outboundstop_changelist")
+        def resume(_data: dict[str, Any]) -> str:
+            outbound.resume(by=staff_actor_name(request))
+            return _("What waited goes out now.")
+
+        return self._act(request, resume, forms.Form)
+
+    @staticmethod
+    def _act(request: HttpRequest, do: Callable[[dict[str, Any]], str], form_class: type[forms.Form]) -> HttpResponse:
+        page = reverse("admin:common_outboundstop_changelist")
+        return acting.act(request, do, may=request.user.has_perm(RIGHT), page=page, form_class=form_class)

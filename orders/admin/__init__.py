@@ -10,9 +10,11 @@ from orders.admin.parts import (
     ReturnRequestAdmin,
     SubOrderAdmin,
 )
+from orders.admin.promises import DeliveryPromiseAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
     "InterceptionRuleAdmin",

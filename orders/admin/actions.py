@@ -5,16 +5,15 @@ from functools import wraps
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from oms.common import typed
+from oms.common.desk import acting
+from oms.common.desk.acting import VersionForm
 from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
 from orders import timeline
@@ -29,12 +28,6 @@ from orders.reviewing import holds
 def staff_actor(request: HttpRequest) -> Actor:
     """The person who is logged in, as the timeline names staff."""
     return Actor(ActorKind.STAFF, staff_actor_name(request)[:80])
-
-
-class VersionForm(forms.Form):
-    """Carries the version of the order that the person looked at."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput)
 
 
 class ReasonForm(VersionForm):
@@ -82,39 +75,29 @@ _Do = Callable[[HttpRequest, int, dict[str, Any]], str]
 
 
 def posted(right: str, form_class: type[forms.Form]) -> Callable[[_Do], View]:
-    """Make a view of a function that does something to an order (given the cleaned form) and returns what it did.
-
-    It checks method, right and form; a refusal is shown on the order's page, and nothing was done then: what was typed
-    stands in the form again.
-    """
+    """Make a view of a function that does something to an order (given the cleaned form) and returns what it did; see
+    `oms.common.desk.acting`. It is for those who may see orders and have the right."""
 
     def decorate(do: _Do) -> View:
         @wraps(do)
         def view(request: HttpRequest, order_id: int) -> HttpResponse:
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
-            if not request.user.has_perms(["orders.view_order", right]):
-                raise PermissionDenied
-            form = form_class(request.POST)
-            if not form.is_valid():
-                for field, errors in form.errors.get_json_data().items():
-                    text = " ".join(error["message"] for error in errors)
-                    label = form.fields[field].label or field if field in form.fields else ""
-                    messages.error(request, f"{label}: {text}" if label else text)
-                typed.keep(request, typed.of(request))
-            else:
-                try:
-                    messages.success(request, do(request, order_id, form.cleaned_data))
-                except OmsError as refusal:
-                    messages.error(request, str(refusal))
-                    typed.keep(request, typed.of(request))
-                except (Order.DoesNotExist, Hold.DoesNotExist) as error:
-                    raise Http404 from error
-            return redirect(reverse("admin:orders_order_change", args=[order_id]))
+            return acting.act(
+                request,
+                lambda data: do(request, order_id, data),
+                may=request.user.has_perms(["orders.view_order", right]),
+                page=reverse("admin:orders_order_change", args=[order_id]),
+                form_class=form_class,
+            )
 
         return view
 
     return decorate
+
+
+def check_part_of(order_id: int, model: type[Model], row_id: int) -> None:
+    """Raises OmsError unless the row belongs to the order on whose page it was named."""
+    if not model._default_manager.filter(pk=row_id, order=order_id).exists():
+        raise OmsError(_("This is no part of the order."))
 
 
 @posted("orders.hold_order", ReasonForm)
@@ -147,7 +130,7 @@ def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     return _("The note was added.")
 
 
-@posted("orders.hold_order", RecipientForm)
+@posted("orders.readdress_order", RecipientForm)
 def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Change who gets the order, and where."""
     version = data.pop("version")
@@ -169,7 +152,7 @@ def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpRespo
     return release(request, order_id)
 
 
-@posted("orders.note_order", MarksForm)
+@posted("orders.mark_order", MarksForm)
 def marks_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Change the seller's memo and flag, and one key of the metadata."""
     key = data["metadata_key"]

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -20,6 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from oms.common.desk import acting
+from oms.common.desk.acting import VersionForm
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.masking import mask_name, mask_phone, mask_text
@@ -207,68 +208,73 @@ class RejectedOrderAdmin(RowColumns, KeysetAdmin):
 
     def open_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """The row as it came, names and all, for those who may see them; the log says who looked."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not (self.has_view_permission(request) and request.user.has_perm(_SEES_PERSONAL_DATA)):
-            raise PermissionDenied
-        row = get_object_or_404(RejectedOrder, pk=row_id)
-        body = _opened(row)
-        if body is None:
-            messages.error(request, _("no key opens them"))
-            return redirect(reverse("admin:orders_rejectedorder_change", args=[row_id]))
-        logger.info("refused row %d was read with personal data by user %s", row.pk, request.user.pk)
-        return TemplateResponse(
-            request,
-            "admin/orders/rejectedorder/opened.html",
-            {**self.admin_site.each_context(request), "title": str(row), "row": row, "body": _set_out(body)},
-        )
+
+        def show(_data: dict[str, Any]) -> HttpResponse:
+            row = RejectedOrder.objects.get(pk=row_id)
+            body = _opened(row)
+            if body is None:
+                raise OmsError(_("no key opens them"))
+            logger.info("refused row %d was read with personal data by user %s", row.pk, request.user.pk)
+            return TemplateResponse(
+                request,
+                "admin/orders/rejectedorder/opened.html",
+                {**self.admin_site.each_context(request), "title": str(row), "row": row, "body": _set_out(body)},
+            )
+
+        return self._act(request, row_id, show, may=request.user.has_perm(_SEES_PERSONAL_DATA), form_class=forms.Form)
 
     def replay_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """Send the row in again as it came."""
-        return self._act(request, row_id, self._replay)
+
+        def replay(data: dict[str, Any]) -> str:
+            return self._replay(request, row_id, data["version"])
+
+        return self._act(request, row_id, replay, may=self.has_replay_permission(request))
 
     def discard_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """Close the row and forget its body."""
 
-        def discard(request: HttpRequest, row_id: int, version: int) -> None:
-            rejecting.discard(row_id, version=version)
-            messages.success(request, _("The row is discarded."))
+        def discard(data: dict[str, Any]) -> str:
+            rejecting.discard(row_id, version=data["version"])
+            return _("The row is discarded.")
 
-        return self._act(request, row_id, discard)
+        return self._act(request, row_id, discard, may=self.has_replay_permission(request))
 
     @action(description=gettext_lazy("Replay the selected rows"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[RejectedOrder]) -> None:
         """Send each in again as it came; a message says what became of it."""
         for row in queryset.order_by("pk"):
             try:
-                self._replay(request, row.pk, row.version)
+                messages.success(request, self._replay(request, row.pk, row.version))
             except OmsError as refusal:
                 messages.error(request, f"{row}: {refusal}")
 
     @staticmethod
-    def _replay(request: HttpRequest, row_id: int, version: int) -> None:
+    def _replay(request: HttpRequest, row_id: int, version: int) -> str:
+        """What became of it. Raises OmsError where it is refused again."""
         outcome = rejecting.replay(row_id, None, actor=staff_actor(request), version=version)
         if isinstance(outcome, Refused):
             first = outcome.errors[0]
             values = {"field": first.attr or "–", "detail": mask_text(first.detail)}
-            messages.error(request, _("Refused again: %(field)s: %(detail)s") % values)
-        else:
-            messages.success(request, _("It is order %(number)s now.") % {"number": outcome.number})
+            raise OmsError(_("Refused again: %(field)s: %(detail)s") % values)
+        return _("It is order %(number)s now.") % {"number": outcome.number}
 
-    def _act(self, request: HttpRequest, row_id: int, do: Callable[[HttpRequest, int, int], None]) -> HttpResponse:
-        """Do it to a row by POST, given the right and the version that was looked at; then back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not (self.has_view_permission(request) and self.has_replay_permission(request)):
-            raise PermissionDenied
-        seen = request.POST.get("version", "")
-        try:
-            do(request, row_id, int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0)
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        except RejectedOrder.DoesNotExist as error:
-            raise Http404 from error
-        return redirect(reverse("admin:orders_rejectedorder_change", args=[row_id]))
+    def _act(
+        self,
+        request: HttpRequest,
+        row_id: int,
+        do: Callable[[dict[str, Any]], HttpResponse | str],
+        *,
+        may: bool,
+        form_class: type[forms.Form] = VersionForm,
+    ) -> HttpResponse:
+        return acting.act(
+            request,
+            do,
+            may=may and self.has_view_permission(request),
+            page=reverse("admin:orders_rejectedorder_change", args=[row_id]),
+            form_class=form_class,
+        )
 
 
 @admin.register(BuyerNotification)

@@ -223,9 +223,9 @@ def _describe(part: SubOrder) -> dict[str, Any]:
 def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUser | AnonymousUser) -> list[Action]:
     """What may be done next. What the person may not do at all is named with that as the obstacle."""
     no_right = _("You do not have the right to do this.")
-    may_hold, may_cancel, may_note = (
+    may_hold, may_cancel, may_readdress, may_mark, may_note = (
         user.has_perm(f"orders.{right}_order")  # type: ignore[union-attr]
-        for right in ("hold", "cancel", "note")
+        for right in ("hold", "cancel", "readdress", "mark", "note")
     )
     return [
         Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
@@ -236,9 +236,9 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "recipient",
             _("Change the recipient"),
             "edit_location_alt",
-            readdressing.obstacle(order, list(sub_orders)) if may_hold else no_right,
+            readdressing.obstacle(order, list(sub_orders)) if may_readdress else no_right,
         ),
-        Action("marks", _("Memo, flag and metadata"), "flag", None if may_note else no_right),
+        Action("marks", _("Memo, flag and metadata"), "flag", None if may_mark else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
 

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from oms.common.models import WorkItem
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
-from orders.models.sub_order import IN_WAREHOUSE
+from orders.models.sub_order import AT_WAREHOUSE
 from orders.panels import Remark
 from orders.reviewing import words
 from orders.story import REASONS, shortage_text
@@ -148,7 +148,7 @@ def _of_sub_order(part: SubOrder) -> Iterator[Remark]:
                 _("Sub-order %(number)s was sent to warehouse %(warehouse)s at %(at)s; its answer is awaited.")
                 % {**values, "at": moment(part.released_at) if part.released_at else "–"}
             )
-        case state if state in (*IN_WAREHOUSE, SubOrderState.PACKED):
+        case state if state in AT_WAREHOUSE:
             yield Remark(
                 _("Sub-order %(number)s is in warehouse %(warehouse)s: %(state)s.")
                 % {**values, "state": part.get_state_display()}

@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from oms.common.door.api import read_json, schema_of
+from oms.common.door.api import read_json
 from oms.common.door.errors import InvalidInput
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError
 from orders.api import examples
 from orders.api.results import duplicate, shown

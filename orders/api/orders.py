@@ -12,8 +12,9 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, json_answer, read_json, represent, schema_of
+from oms.common.door.api import NewestFirst, json_answer, read_json, represent
 from oms.common.door.errors import InvalidInput
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError
 from oms.merchants.calls.idempotency import PlannedAnswer
 from orders.api import examples

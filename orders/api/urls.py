@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from orders.api import actions, amounts, bulk, matching, orders, rejected, stock, sub_orders
+from orders.api import actions, amounts, bulk, matching, orders, promise, rejected, stock, sub_orders
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -14,9 +14,11 @@ urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/marks$", actions.MarksView.as_view(), name="order-marks"),
     re_path("^orders/(?P<number>[0-9]{16})/notes$", actions.NotesView.as_view(), name="order-notes"),
     re_path("^orders/(?P<number>[0-9]{16})/amounts$", amounts.AmountsView.as_view(), name="order-amounts"),
+    path("amounts", amounts.AmountsFeedView.as_view(), name="amounts"),
     path("rejected-orders", rejected.RejectedOrdersView.as_view(), name="rejected-orders"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
+    path("promise", promise.PromiseView.as_view(), name="promise"),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"

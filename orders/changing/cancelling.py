@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
-from inventory.models import MovementNote
+from inventory.models import CapacityDemand, MovementNote
+from inventory.promising import capacity
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
@@ -131,6 +132,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     )
     lines = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values_list("id", flat=True)
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
+    capacity.give_back(sub_order_ids, kind=CapacityDemand.SUB_ORDER)
     waiting.end(sub_order_ids)
     tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
     charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)

@@ -5,7 +5,7 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
+from orders.promising import keeping
 from orders.reviewing.holds import ORDER_IS_HELD
 
 # Who waits longest is served first, whenever it was woken.
@@ -68,6 +69,20 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
+    keeping.keep([one for plan in done for one in _allocated(plan, parts)])
+
+
+def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:
+    """The sub-orders that the plan made and warehouses send; the buyer could expect the nearest candidate."""
+    if not plan.choice.parts:
+        return
+    expected = plan.candidates[0].warehouse_id
+    if plan.is_whole:
+        yield keeping.Allocated(plan.id, expected)
+        return
+    for sent in parts.by_sub_order[plan.id]:
+        if sent.warehouse_id != parting.NOBODY:
+            yield keeping.Allocated(sent.part.id, expected)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:

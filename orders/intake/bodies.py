@@ -61,10 +61,28 @@ class LineBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
 
 
 class PointsBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Points the buyer used, and what they are worth in yuan."""
+    """Points the buyer used, and what they are worth in yuan. With `member` they are spent of the points that this
+    member has here, of which 100 are worth one yuan, and the order earns new ones; without, the channel keeps them."""
 
     used: int = 0
     amount: Decimal = Decimal(0)
+    member: str = ""
+
+
+class GiftCardBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A gift card issued here: its secret code, and what of the order it pays, in yuan."""
+
+    code: str
+    amount: Decimal
+
+
+class InstalmentBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A part of what is payable, in yuan, such as a deposit: to be paid by `due_at`; the buyer is asked from
+    `opens_at` on, at once where there is none."""
+
+    amount: Decimal
+    due_at: Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+    opens_at: Annotated[datetime | None, msgspec.Meta(extra_json_schema={"format": "date-time"})] = None
 
 
 class PromotionBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -131,6 +149,9 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     adjustment_reason: str = ""
     adjustment_bearer: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *Bearer.values]})] = ""
     collected: CollectedBody | None = None
+    # How it is paid besides: cards of ours, which make up `gift_card_amount`; parts that make up what is payable.
+    gift_cards: list[GiftCardBody] = []
+    instalments: list[InstalmentBody] = []
     # Wishes and terms (`orders.models.terms`).
     ship_not_before: _Moment = None
     carrier: str = ""

@@ -17,7 +17,7 @@ from oms.common.work import clock, nudging
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
 from orders.actors import Actor
-from orders.intake import history
+from orders.intake import history, tenders
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.locating import Atlas, Located, locate
@@ -109,8 +109,11 @@ class PlannedOrder:
 def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
     """What `place_orders` would write for an order without anything special; nothing is written yet.
 
-    None for any other: one that is refused, that was sent before, that opens a channel, or that waits for a match.
+    None for any other: one that is refused, that was sent before, that opens a channel, that waits for a match, or that
+    is paid with balances of ours or in instalments.
     """
+    if tenders.has_any(body):
+        return None
     atlas = Atlas()
     located = locate(body, atlas)
     body = located.body
@@ -197,12 +200,22 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
             else:
                 outcomes[-1] = Refused(ready)
 
+    refused = tenders.refuse([one.checked for one in accepted.values()], merchant, is_history=door.is_history)
+    if refused:
+        errors = {key: refused[place] for place, key in enumerate(accepted) if place in refused}
+        for place, key in [*zip(places, accepted, strict=True), *repeated]:
+            if key in errors:
+                outcomes[place] = Refused(errors[key])
+        places = [place for place, key in zip(places, accepted, strict=True) if key not in errors]
+        repeated = [(place, key) for place, key in repeated if key not in errors]
+        accepted = {key: one for key, one in accepted.items() if key not in errors}
     if accepted:
         now, pay_by = _now_and_pay_by()
         stored = store(
             reference.ids, list(accepted.values()), actor=actor, now=now, pay_by=pay_by, is_history=door.is_history
         )
         waiting.begin(stored)
+        tenders.take(stored, merchant, actor)
         for place, order in zip(places, stored, strict=True):
             outcomes[place] = Placed(order.id, order.number, order)
         numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}

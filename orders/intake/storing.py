@@ -14,6 +14,7 @@ from orders.actors import Actor
 from orders.intake import history
 from orders.intake.addresses import address_key
 from orders.intake.apportionment import Shares
+from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedLine, CheckedOrder
 from orders.intake.pricing import Collected
 from orders.intake.sharing import SharedOrder, Sharing
@@ -98,7 +99,7 @@ def lay_out(
             state=state,
             payment_state=payment_state,
             created_at=now,
-            pay_by=pay_by if state == OrderState.AWAITING_PAYMENT and not is_paid else None,
+            pay_by=_pay_by(body, pay_by) if state == OrderState.AWAITING_PAYMENT and not is_paid else None,
             paid_at=ended.paid_at if ended else paid_at,
         )
         order_rows.append(
@@ -192,6 +193,10 @@ def lay_out(
         tables.append(Rows("orders_hold", hold_rows))
         event_rows = [{**row, "data": row.get("data")} for row in event_rows]
     return stored, [*tables, Rows("orders_orderevent", event_rows)]
+
+
+def _pay_by(body: OrderBody, usual: datetime) -> datetime:
+    return body.instalments[0].due_at if body.instalments else usual
 
 
 def holds_of(order: CheckedOrder) -> Iterator[Hold]:

@@ -38,6 +38,11 @@ def register_carriers(directory: Callable[[], Sequence[KnownCarrier]]) -> None:
     _directories[:] = [directory]
 
 
+def carriers_in_use() -> list[str]:
+    """The codes of the carriers that can be asked."""
+    return [carrier.code for directory in _directories for carrier in directory() if carrier.is_active]
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedTerms:
     """Wishes and terms that may be stored, with the columns of `orders_orderterms`."""

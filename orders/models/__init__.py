@@ -6,6 +6,7 @@ from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
@@ -19,12 +20,14 @@ __all__ = [
     "BuyerNotification",
     "ChargeCause",
     "ChargeComponent",
+    "DeliveryPromise",
     "DenyListEntry",
     "FulfilmentState",
     "Hold",
     "ImportMapping",
     "InterceptionRule",
     "InvoiceRequest",
+    "LateRisk",
     "MatchComponent",
     "MatchWait",
     "Order",
@@ -36,6 +39,8 @@ __all__ = [
     "OrderState",
     "OrderTerms",
     "PaymentMethod",
+    "PromiseOutcome",
+    "PromiseSource",
     "PromotionShare",
     "RejectedOrder",
     "ReturnLine",

@@ -204,6 +204,8 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             ("hold_order", _("Can hold and release orders")),
             ("cancel_order", _("Can cancel orders")),
             ("note_order", _("Can add notes to orders")),
+            ("readdress_order", _("Can change the recipients of orders")),
+            ("mark_order", _("Can change memos, flags and metadata of orders")),
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),

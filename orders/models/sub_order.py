@@ -34,9 +34,11 @@ class SubOrderState(models.TextChoices):
 
 UNALLOCATED_STATES = (SubOrderState.AWAITING_ALLOCATION, SubOrderState.BACKORDERED)
 BEFORE_RELEASE = (*UNALLOCATED_STATES, SubOrderState.ALLOCATED)
+# With a warehouse, which may still be asked to stop; and packed or not.
 IN_WAREHOUSE = (SubOrderState.RELEASED, SubOrderState.ACCEPTED, SubOrderState.PICKING)
+AT_WAREHOUSE = (*IN_WAREHOUSE, SubOrderState.PACKED)
 # Stock is promised to a sub-order in these states.
-HOLDING_STOCK = (SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED)
+HOLDING_STOCK = (SubOrderState.ALLOCATED, *AT_WAREHOUSE)
 # Its goods are no longer in the warehouse that it was sent from; or its code was delivered.
 LEFT_WAREHOUSE = (
     SubOrderState.SHIPPED,
@@ -194,7 +196,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
                 name="sub_order_allocated_at_set_once_allocated",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=[*IN_WAREHOUSE, SubOrderState.PACKED]) | Q(released_at__isnull=False),
+                condition=~Q(state__in=AT_WAREHOUSE) | Q(released_at__isnull=False),
                 name="sub_order_released_at_set_once_released",
             ),
             models.CheckConstraint(
@@ -284,7 +286,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
 
     @transition(
         state,
-        source=[SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED],
+        source=[SubOrderState.ALLOCATED, *AT_WAREHOUSE],
         target=SubOrderState.AWAITING_ALLOCATION,
     )
     def source_anew(self) -> None:
@@ -307,7 +309,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     def pack(self) -> None:
         """The parcel is closed; it can no longer be cancelled."""
 
-    @transition(state, source=[*IN_WAREHOUSE, SubOrderState.PACKED], target=SubOrderState.SHIPPED)
+    @transition(state, source=list(AT_WAREHOUSE), target=SubOrderState.SHIPPED)
     def ship(self) -> None:
         """The parcel left the warehouse, and with it the stock."""
 
@@ -335,7 +337,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     def take_back(self) -> None:
         """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
-    @transition(state, source=[*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.PACKED], target=SubOrderState.CANCELLED)
+    @transition(state, source=[*BEFORE_RELEASE, *AT_WAREHOUSE], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:
         """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not."""
 

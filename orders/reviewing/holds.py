@@ -21,7 +21,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderState, OrderTerms, SubOrder, SubOrderState
 from orders.models.hold import AddressGap
 from orders.models.order import OVER
-from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
+from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 
 # Holds that end by themselves; no person may release them.
@@ -65,7 +65,7 @@ class Reach:
 def reach(sub_orders: Iterable[SubOrder]) -> Reach:
     """How far a hold reaches now. One statement at most, and only where a warehouse has something."""
     parts = list(sub_orders)
-    at_warehouse = [part for part in parts if part.state in (*IN_WAREHOUSE, SubOrderState.PACKED)]
+    at_warehouse = [part for part in parts if part.state in AT_WAREHOUSE]
     ids = [part.pk for part in at_warehouse]
     braked = {key for brake in _brakes for key in brake(ids)} if ids else set()
     return Reach(

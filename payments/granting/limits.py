@@ -9,10 +9,19 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, Group, Permission
 from django.db import connection, transaction
 from django.db.models import Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Abs, Coalesce
 
+from oms.common.money import yuan
 from orders.models.amounts import Bearer
-from payments.models import GrantKind, GrantLimit, GrantReason, GrantState, RefundGrant
+from payments.models import (
+    AdjustmentState,
+    BalanceAdjustment,
+    GrantKind,
+    GrantLimit,
+    GrantReason,
+    GrantState,
+    RefundGrant,
+)
 
 # What people without any group that has a limit may grant alone, if they may grant at all; for superusers, whom nobody
 # limits, what needs a second person all the same.
@@ -59,13 +68,17 @@ def limits_of(user: AbstractBaseUser) -> Limits:
 
 
 def granted_today(name: str) -> Decimal:
-    """What the person (by name) granted today, China's date; nobody else of that name grants meanwhile: it stays locked
-    until the end of the running transaction."""
+    """What the person (by name) granted today, China's date, and adjusted of gift cards and points, in yuan; nobody
+    else of that name does meanwhile: it stays locked until the end of the running transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, name])
     midnight = datetime.now(ZoneInfo(settings.TIME_ZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
     today = RefundGrant.objects.filter(decided_by=name, decided_at__gte=midnight, state=GrantState.APPROVED)
-    return today.aggregate(amount=Coalesce(Sum("granted_amount"), Decimal(0)))["amount"]
+    granted: Decimal = today.aggregate(amount=Coalesce(Sum("granted_amount"), Decimal(0)))["amount"]
+    adjusted = BalanceAdjustment.objects.filter(
+        decided_by=name, decided_at__gte=midnight, state=AdjustmentState.APPROVED
+    )
+    return granted + yuan(adjusted.aggregate(fen=Sum(Abs("fen"), default=0))["fen"])
 
 
 # The groups of a new installation with what they may grant: one grant, a day, alone.
@@ -75,7 +88,7 @@ _GROUPS: tuple[tuple[str, Decimal | None, Decimal | None, Decimal | None], ...] 
     ("财务", None, None, Decimal(10_000)),
 )
 _REASONS = (
-    ("no_reason", GrantKind.RETURN, Bearer.PLATFORM, False),
+    ("no_reason", GrantKind.RETURN, Bearer.MERCHANT, False),
     ("sellers_fault", GrantKind.RETURN, Bearer.MERCHANT, True),
     ("late", GrantKind.GOODWILL, Bearer.PLATFORM, False),
     ("buyer_complaint", GrantKind.GOODWILL, Bearer.PLATFORM, False),

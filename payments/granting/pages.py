@@ -15,11 +15,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 
+from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.models import Order, OrderLine
 from orders.models.amounts import Bearer
+from payments import exporting
 from payments.granting import deciding, previewing
 from payments.granting.deciding import Seen
 from payments.granting.previewing import Calculation, Wanted
@@ -177,15 +180,10 @@ def _confirm(request: HttpRequest, order: Order, form: GrantForm) -> HttpRespons
     return redirect(reverse("admin:orders_order_change", args=[order.pk]))
 
 
-def _check_is_of(order_id: int, grant_id: int) -> None:
-    if not RefundGrant.objects.filter(pk=grant_id, order=order_id).exists():
-        raise OmsError(_("This is no part of the order."))
-
-
 @posted(RIGHT, RowForm)
 def approve_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Agree to a proposed grant of the order."""
-    _check_is_of(order_id, data["row"])
+    check_part_of(order_id, RefundGrant, data["row"])
     user = request.user
     assert user.is_authenticated  # noqa: S101 - for the type checker: the right was asked for
     grant = deciding.approve(data["row"], user=user, actor=staff_actor(request))
@@ -195,13 +193,13 @@ def approve_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
 @posted(RIGHT, DeclineForm)
 def decline_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Decline a proposed grant of the order."""
-    _check_is_of(order_id, data["row"])
+    check_part_of(order_id, RefundGrant, data["row"])
     grant = deciding.decline(data["row"], reason=data["reason"], actor=staff_actor(request))
     return _("%(number)s is declined.") % {"number": grant.number}
 
 
 @admin.register(RefundGrant)
-class RefundGrantAdmin(RowColumns, KeysetAdmin):
+class RefundGrantAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What was asked to be given back, granted or declined. It is decided on the order's page."""
 
     search_fields = ("number", "order__number")
@@ -218,6 +216,8 @@ class RefundGrantAdmin(RowColumns, KeysetAdmin):
         ("bearer", ChoicesDropdownFilter),
         ("proposed_at", RangeDateFilter),
     )
+    summed = ("amount", "granted_amount")
+    export = exporting.GRANTS
     readonly_fields = fields = (
         *("number", "order_link", "state_label", "kind", "reason", "note", "bearer", "line", "amount", "cash_amount"),
         *("gift_card_amount", "points_amount", "granted_amount", "needs_second", "proposed_by", "proposed_at"),

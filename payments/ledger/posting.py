@@ -30,6 +30,9 @@ _FACTS = " UNION ALL ".join(
         sources.KEPT,
         sources.GIVEN_BESIDE,
         sources.CHANGED,
+        sources.WITHHELD,
+        sources.SERVICE,
+        sources.BALANCES,
     )
 )
 # What is not booked yet of the orders' facts: (order_id, subject, kind, account, party, fen).

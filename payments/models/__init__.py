@@ -1,5 +1,17 @@
 """Money in, money back, documents, and what merchants are owed. Amounts in yuan."""
 
+from payments.models.balance import (
+    OF_ORDERS,
+    AdjustmentState,
+    BalanceAccount,
+    BalanceAdjustment,
+    BalanceKind,
+    BalanceMovement,
+    GiftCard,
+    MovementKind,
+    OrderTender,
+    PointsAccount,
+)
 from payments.models.bill import (
     FUND_FORMS,
     MAPPED_FORMS,
@@ -15,6 +27,7 @@ from payments.models.bill import (
     Outcome,
     Resolution,
 )
+from payments.models.deposit import Deposit, DepositKind, DepositMovement
 from payments.models.dispute import OPEN_DISPUTES, Dispute, DisputeKind, DisputeState
 from payments.models.grant import (
     CAUSE_OF,
@@ -25,24 +38,39 @@ from payments.models.grant import (
     RefundGrant,
     RefundGrantLine,
 )
+from payments.models.instalment import Instalment
 from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
+from payments.models.settlement import (
+    CommissionTerm,
+    RowKind,
+    ServiceTerm,
+    SettlementRow,
+    Statement,
+    StatementRemark,
+    StatementState,
+)
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
     "FUND_FORMS",
     "MAPPED_FORMS",
+    "OF_ORDERS",
     "OPEN_DISPUTES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
     "TRADE_FORMS",
     "Account",
+    "AdjustmentState",
+    "BalanceAccount",
+    "BalanceAdjustment",
+    "BalanceKind",
+    "BalanceMovement",
     "BankTransfer",
     "Bill",
     "BillDay",
@@ -52,24 +80,32 @@ __all__ = [
     "BillRowKind",
     "BillSource",
     "CommissionTerm",
+    "Deposit",
+    "DepositKind",
+    "DepositMovement",
     "Dispute",
     "DisputeKind",
     "DisputeState",
     "EntryKind",
+    "GiftCard",
     "GrantKind",
     "GrantLimit",
     "GrantReason",
     "GrantState",
+    "Instalment",
     "Invoice",
     "InvoiceState",
     "LedgerEntry",
     "LedgerLine",
     "Means",
+    "MovementKind",
     "NoticeKind",
+    "OrderTender",
     "Outcome",
     "PayOut",
     "Payment",
     "PaymentState",
+    "PointsAccount",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -77,9 +113,11 @@ __all__ = [
     "RefundState",
     "Resolution",
     "RowKind",
+    "ServiceTerm",
     "SettlementRow",
     "Side",
     "Statement",
+    "StatementRemark",
     "StatementState",
     "TransferState",
 ]

@@ -59,10 +59,16 @@ class EntryKind(models.TextChoices):
     WITHDRAWN = "withdrawn", _("Moved to the bank")
     DISPUTED = "disputed", _("Held in a dispute")
     STATEMENT_PAID = "statement_paid", _("Statement paid")
+    DEPOSIT_MOVED = "deposit_moved", _("Deposit moved")
     UNEXPLAINED = "unexplained", _("Unexplained money")
     EXPLAINED = "explained", _("Unexplained money explained")
     WRITTEN_OFF = "written_off", _("Written off")
     CORRECTED = "corrected", _("Corrected")
+    BALANCE_ISSUED = "balance_issued", _("Gift card or points issued")
+    BALANCE_SPENT = "balance_spent", _("Gift card or points spent")
+    POINTS_EARNED = "points_earned", _("Points earned")
+    BALANCE_EXPIRED = "balance_expired", _("Gift card or points expired")
+    BALANCE_ADJUSTED = "balance_adjusted", _("Gift card or points adjusted")
 
 
 class LedgerEntry(models.Model):

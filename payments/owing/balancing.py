@@ -1,8 +1,8 @@
 """The stage that puts right what is owed for an order.
 
 What should be ours is the payable amount of what was neither cancelled nor came back. Captured money beyond it goes
-back; cash that a carrier collected is booked; what marketplace merchants are owed for completed sub-orders is written
-down.
+back, and so does what gift cards and points paid beyond it; cash that a carrier collected is booked; what marketplace
+merchants are owed for completed sub-orders is written down.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from django.db import connection
 
 from oms.common.work.claiming import Stage
 from orders import isolating
+from payments.balances import following
 from payments.owing import collecting, derived, refunding, settling
 from payments.taking import dropping
 
@@ -47,6 +48,7 @@ def _put_right(order_ids: Sequence[int]) -> int:
         collecting.show_uncollected(due)
         dropping.drop_needless(due)
         refunding.intend_refunds(due)
+        following.follow(due)
         settling.settle(due)
         derived.refresh(due)
     return len(due)

@@ -58,6 +58,15 @@ HELD = f"""({CAPTURED} - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refu
 # What of it is beyond what is owed.
 TOO_MUCH = f"({HELD} - {OWED})"
 
+# Of an order that is paid in parts the next part that is not paid: what is to be paid by then in all, from when on it
+# is asked for and by when. No row for other orders, and where all is paid.
+NEXT_PART = """
+    SELECT n.until_then, n.opens_at, n.due_at FROM (
+        SELECT i.position, i.opens_at, i.due_at, sum(i.amount) OVER (ORDER BY i.position) AS until_then
+        FROM payments_instalment i WHERE i.order_id = o.id) AS n
+    WHERE n.until_then > o.paid_amount ORDER BY n.position LIMIT 1
+"""
+
 
 def held(order_id: int) -> Decimal:
     """What came in for the order and is neither back nor on its way, in yuan."""

@@ -48,7 +48,8 @@ class Share:
 
 
 def share_out(amount: Decimal, causes: Mapping[RefundReason, Decimal], payments: Sequence[Paid]) -> list[Share]:
-    """Of which payments `amount` goes back and why: of the first payments first, for the first causes first.
+    """Of which payments `amount` goes back and why: for the first causes first, of the oldest payments first; what was
+    paid too much goes back of the newest, which is the one that was paid once more.
 
     `causes` says how much goes back for each cause at most; what none of them explains was overpaid. No payment gives
     more than it has open.
@@ -57,7 +58,7 @@ def share_out(amount: Decimal, causes: Mapping[RefundReason, Decimal], payments:
     left = {paid.payment.pk: paid.open for paid in payments}
     shares = []
     for reason, most in explained:
-        for paid in payments:
+        for paid in reversed(payments) if reason == RefundReason.OVERPAID else payments:
             taken = min(most, amount, left[paid.payment.pk])
             if taken > 0:
                 shares.append(Share(paid.payment, taken, reason))
@@ -67,7 +68,7 @@ def share_out(amount: Decimal, causes: Mapping[RefundReason, Decimal], payments:
 
 
 def intend_refunds(order_ids: Iterable[int]) -> None:
-    """Intend refunds of captured money beyond what is owed, of the newest payments first. The orders must be locked.
+    """Intend refunds of captured money beyond what is owed. The orders must be locked.
 
     Money that nobody can be asked to send back needs a person at once.
     """
@@ -208,7 +209,7 @@ def _refunded_before(due: Iterable[int]) -> list[tuple[int, RefundReason, Decima
 
 
 def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
-    """The captured payments of each order that have something left to give back, newest first."""
+    """The captured payments of each order that have something left to give back, oldest first."""
     reserved = _reserved_by("payment_id", due)
     disputed = dict(
         Dispute.objects.filter(order__in=due, held_amount__gt=0)
@@ -217,7 +218,7 @@ def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
         .annotate(held=Sum("held_amount"))
     )
     payments: dict[int, list[Paid]] = {}
-    for payment in Payment.objects.filter(order__in=due, state=PaymentState.CAPTURED).order_by("-pk"):
+    for payment in Payment.objects.filter(order__in=due, state=PaymentState.CAPTURED).order_by("pk"):
         left = payment.captured_amount - reserved.get(payment.pk, Decimal(0)) - disputed.get(payment.pk, Decimal(0))
         if left > 0:
             payments.setdefault(payment.order_id, []).append(Paid(payment, left))

@@ -1,23 +1,20 @@
 """The staff's pages of what came of rows of bills: the list, and each with the remedies for its difference."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from oms.common.desk.lists import KeysetAdmin, YesFilter
-from oms.common.errors import OmsError
+from oms.common.desk.acting import INPUT, Do, RowAction, RowActions
+from oms.common.desk.lists import YesFilter
 from oms.common.templatetags.staff import badge
 from orders.admin.actions import staff_actor
 from payments.models import (
@@ -27,6 +24,9 @@ from payments.models import (
 )
 from payments.reconciling import resolving
 from payments.reconciling.pages import shown_yuan
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 
 def _outcome(match: BillMatch) -> SafeString:
@@ -46,32 +46,101 @@ class OpenFilter(YesFilter):
         return matches.filter(resolution="").exclude(outcome__in=SETTLED_OUTCOMES)
 
 
-class _TieForm(forms.Form):
-    number = forms.CharField(max_length=64)
+def _number(label: "_StrPromise") -> forms.CharField:
+    return forms.CharField(label=label, max_length=64, widget=forms.TextInput(attrs=INPUT))
+
+
+class _PaymentForm(forms.Form):
+    number = _number(gettext_lazy("Number of the payment"))
+
+
+class _OrderForm(forms.Form):
+    number = _number(gettext_lazy("Number of the order"))
+
+
+class _RefundForm(forms.Form):
+    number = _number(gettext_lazy("Number of the refund"))
 
 
 class _ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=200)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200, widget=forms.TextInput(attrs=INPUT))
 
 
-class _GoodwillForm(_TieForm, _ReasonForm):
-    pass
+class _GoodwillForm(_PaymentForm, _ReasonForm):
+    field_order = ("number", "reason")
 
 
-# Each remedy: the right that it needs, its form, and what it does.
-_REMEDIES: dict[str, tuple[str, type[forms.Form], Callable[..., None]]] = {
-    "tie_to_payment": ("payments.tie_billmatch", _TieForm, resolving.tie_to_payment),
-    "tie_to_order": ("payments.tie_billmatch", _TieForm, resolving.tie_to_order),
-    "tie_to_refund": ("payments.tie_billmatch", _TieForm, resolving.tie_to_refund),
-    "tie_as_goodwill": ("payments.tie_billmatch", _GoodwillForm, resolving.tie_as_goodwill),
-    "accept_fee": ("payments.accept_fee_billmatch", forms.Form, resolving.accept_fee),
-    "write_off": ("payments.write_off_billmatch", _ReasonForm, resolving.write_off),
-    "note": ("payments.note_billmatch", _ReasonForm, resolving.note),
-}
+def _remedy(do: Callable[..., None]) -> Do:
+    """The remedy as an action of the page."""
+
+    def act(request: HttpRequest, match_id: int, data: dict[str, Any]) -> str:
+        do(match_id, **data, actor=staff_actor(request))
+        return _("Done.")
+
+    return act
+
+
+def _of(row: Any) -> dict[str, str]:
+    """The number of what the match belongs to by now."""
+    return {"number": row.number if row else ""}
+
+
+_REMEDIES = (
+    RowAction(
+        "tie_to_payment",
+        "payments.tie_billmatch",
+        gettext_lazy("It is this payment"),
+        _remedy(resolving.tie_to_payment),
+        _PaymentForm,
+        tone="primary",
+        initial=lambda match: _of(match.payment),
+    ),
+    RowAction(
+        "tie_to_order",
+        "payments.tie_billmatch",
+        gettext_lazy("It was paid for this order"),
+        _remedy(resolving.tie_to_order),
+        _OrderForm,
+        initial=lambda match: _of(match.payment.order if match.payment else None),
+    ),
+    RowAction(
+        "tie_to_refund",
+        "payments.tie_billmatch",
+        gettext_lazy("It is this refund"),
+        _remedy(resolving.tie_to_refund),
+        _RefundForm,
+        tone="primary",
+        initial=lambda match: _of(match.refund),
+    ),
+    RowAction(
+        "tie_as_goodwill",
+        "payments.tie_billmatch",
+        gettext_lazy("It was goodwill, of this payment"),
+        _remedy(resolving.tie_as_goodwill),
+        _GoodwillForm,
+        initial=lambda match: {"number": match.row.of_number if match.row else ""},
+    ),
+    RowAction(
+        "accept_fee",
+        "payments.accept_fee_billmatch",
+        gettext_lazy("Accept the fee"),
+        _remedy(resolving.accept_fee),
+        tone="primary",
+    ),
+    RowAction(
+        "write_off",
+        "payments.write_off_billmatch",
+        gettext_lazy("Write off"),
+        _remedy(resolving.write_off),
+        _ReasonForm,
+        tone="danger-line",
+    ),
+    RowAction("note", "payments.note_billmatch", gettext_lazy("I looked at it"), _remedy(resolving.note), _ReasonForm),
+)
 
 
 @admin.register(BillMatch)
-class BillMatchAdmin(KeysetAdmin):
+class BillMatchAdmin(RowActions):
     """What came of each row, and what a person may do about a difference."""
 
     search_fields = ("key",)
@@ -105,7 +174,7 @@ class BillMatchAdmin(KeysetAdmin):
         ("resolved_by", "resolved_at"),
     )
     readonly_fields = sum(fields, ())
-    change_form_outer_after_template = "admin/payments/billmatch/remedies.html"
+    row_actions = _REMEDIES
 
     @display(description=gettext_lazy("outcome"))
     def outcome_label(self, match: BillMatch) -> SafeString:
@@ -155,50 +224,9 @@ class BillMatchAdmin(KeysetAdmin):
         values = {"line": match.row.line, "file": match.row.bill, "text": f"{match.row.state} {match.row.note}".strip()}
         return _("Line %(line)s of %(file)s %(text)s") % values
 
-    def get_urls(self) -> list[URLPattern]:
-        """Each remedy has its own address."""
-        wrap = self.admin_site.admin_view
-        own = [
-            path(f"<int:match_id>/{name}/", wrap(self._view_of(*remedy)), name=f"payments_billmatch_{name}")
-            for name, remedy in _REMEDIES.items()
-        ]
-        return own + super().get_urls()
-
-    def _view_of(
-        self, right: str, form_class: type[forms.Form], do: Callable[..., None]
-    ) -> Callable[..., HttpResponse]:
-        def view(request: HttpRequest, match_id: int) -> HttpResponse:
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
-            if not request.user.has_perms(["payments.view_billmatch", right]):
-                raise PermissionDenied
-            form = form_class(request.POST)
-            try:
-                if form.is_valid():
-                    do(match_id, **form.cleaned_data, actor=staff_actor(request))
-                    messages.success(request, _("Done."))
-                else:
-                    messages.error(request, _("Fill in the form."))
-            except OmsError as refusal:
-                messages.error(request, str(refusal))
-            except BillMatch.DoesNotExist as error:
-                raise Http404 from error
-            return redirect(reverse("admin:payments_billmatch_change", args=[match_id]))
-
-        return view
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The match, with the remedies that fit it and that the person may use."""
-        match = self.get_object(request, object_id)
-        shown = {
-            "match": match,
-            "remedies": [
-                name for name in (_fitting(match) if match else ()) if request.user.has_perm(_REMEDIES[name][0])
-            ],
-        }
-        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+    def fitting_actions(self, row: BillMatch) -> Collection[str]:
+        """The remedies that may help."""
+        return _fitting(row)
 
 
 def _fitting(match: BillMatch) -> list[str]:

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from oms.common.desk import acting
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.money import fen_text
@@ -203,12 +204,12 @@ class BillDayAdmin(KeysetAdmin):
 
     def refresh_view(self, request: HttpRequest, day_id: int) -> HttpResponse:
         """Compare once more what differs."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not request.user.has_perms(["payments.view_billday", "payments.upload_bill"]):
-            raise PermissionDenied
-        messages.success(request, _("%(count)s came out otherwise.") % {"count": refreshing.refresh()})
-        return redirect(reverse("admin:payments_billday_change", args=[day_id]))
+        return acting.act(
+            request,
+            lambda _data: _("%(count)s came out otherwise.") % {"count": refreshing.refresh()},
+            may=request.user.has_perms(["payments.view_billday", "payments.upload_bill"]),
+            page=reverse("admin:payments_billday_change", args=[day_id]),
+        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

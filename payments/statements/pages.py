@@ -1,28 +1,32 @@
 """The staff's pages of settlements: rows, statements, terms."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
+from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.bulk import run_for_each
+from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 from orders.admin.actions import staff_actor
+from payments import exporting
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
-from payments.statements import closing
-from payments.statements.workbook import workbook
+from payments.statements import closing, deposits, disputing
+from payments.statements.workbook import workbook_answer
 
 
 class _PaidForm(forms.Form):
@@ -30,8 +34,26 @@ class _PaidForm(forms.Form):
         label=gettext_lazy("Bank serial"),
         max_length=64,
         required=False,
-        widget=forms.TextInput(attrs={"class": "oms-input"}),
+        widget=forms.TextInput(attrs=INPUT),
     )
+
+
+def _record_as_paid(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Record that the bank paid a statement."""
+    closing.pay(row_id, bank_serial=data["bank_serial"], actor=staff_actor(request))
+    return _("The statement is recorded as paid.")
+
+
+class _AnswerForm(forms.Form):
+    text = forms.CharField(
+        label=gettext_lazy("Answer"), max_length=1000, widget=forms.Textarea(attrs={**INPUT, "rows": 2})
+    )
+
+
+def _answer(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Answer what the merchant said about a statement."""
+    disputing.answer(row_id, data["text"], actor=staff_actor(request))
+    return _("The merchant reads it on the statement.")
 
 
 class _RowForm(forms.ModelForm):
@@ -55,7 +77,7 @@ class _RowForm(forms.ModelForm):
 
 
 @admin.register(SettlementRow)
-class SettlementRowAdmin(RowColumns, KeysetAdmin):
+class SettlementRowAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What merchants are owed, row by row; fees, fines and corrections are added here."""
 
     form = _RowForm
@@ -70,7 +92,10 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
         ("merchant", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("statement", admin.EmptyFieldListFilter),
+        ("due_on", RangeDateFilter),
     )
+    summed = ("goods_amount", "platform_amount", "freight_amount", "commission_amount", "other_amount", "net_amount")
+    export = exporting.SETTLEMENT_ROWS
     autocomplete_fields = ("merchant",)
     actions = ("close_periods",)
 
@@ -121,7 +146,7 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
 
 
 @admin.register(Statement)
-class StatementAdmin(RowColumns, KeysetAdmin):
+class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
     """What merchants are paid, period by period."""
 
     search_fields = ("number",)
@@ -131,7 +156,19 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         *("total_amount", "row_count", "approved_by", "bank_serial"),
     )
     list_select_related = ("merchant",)
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
+    list_filter = (
+        ("merchant", RelatedDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("ends_on", RangeDateFilter),
+    )
+    summed = ("rows_amount", "total_amount")
+    export = exporting.STATEMENTS
+    row_actions = (
+        RowAction(
+            "paid", "payments.pay_statement", gettext_lazy("Record as paid"), _record_as_paid, _PaidForm, tone="primary"
+        ),
+        RowAction("answer", "payments.answer_statement", gettext_lazy("Answer the merchant"), _answer, _AnswerForm),
+    )
     change_form_outer_after_template = "admin/payments/statement/act.html"
     actions = ("approve_selected",)
 
@@ -146,13 +183,13 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         run_for_each(request, queryset, lambda key: closing.approve(key, actor=actor), _("%(row)s is approved."))
 
     def get_urls(self) -> list[Any]:
-        """The workbook, and paying."""
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:row_id>/workbook/", wrap(self.workbook_view), name="payments_statement_workbook"),
-            path("<int:row_id>/paid/", wrap(self.paid_view), name="payments_statement_paid"),
-            *super().get_urls(),
-        ]
+        """The workbook has its own address."""
+        view = self.admin_site.admin_view(self.workbook_view)
+        return [path("<int:row_id>/workbook/", view, name="payments_statement_workbook"), *super().get_urls()]
+
+    def fitting_actions(self, row: Statement) -> Collection[str]:
+        """What is approved is paid; the merchant can always be answered."""
+        return ("paid", "answer") if row.state == StatementState.APPROVED else ("answer",)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -165,9 +202,8 @@ class StatementAdmin(RowColumns, KeysetAdmin):
                 "statement": statement,
                 "is_whole": closing.rederived(statement),
                 "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
-                "may_pay": statement.state == StatementState.APPROVED
-                and request.user.has_perm("payments.pay_statement"),
-                "paid_form": _PaidForm(),
+                "remarks": statement.remarks.all(),
+                "lacking": deposits.missing(statement.merchant_id),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -176,22 +212,7 @@ class StatementAdmin(RowColumns, KeysetAdmin):
         statement = self.get_object(request, str(row_id))
         if statement is None or not self.has_view_permission(request, statement):
             raise Http404
-        answer = HttpResponse(
-            workbook(statement), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        )
-        answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
-        return answer
-
-    def paid_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Record that the bank paid it."""
-        if request.method != "POST" or not request.user.has_perm("payments.pay_statement"):
-            raise Http404
-        try:
-            closing.pay(row_id, bank_serial=request.POST.get("bank_serial", "")[:64], actor=staff_actor(request))
-            messages.success(request, _("The statement is recorded as paid."))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect(reverse("admin:payments_statement_change", args=[row_id]))
+        return workbook_answer(statement)
 
 
 @admin.register(CommissionTerm)

@@ -24,11 +24,12 @@ from orders.kinds import REVIEW_STARTED
 from orders.locking import lock_orders
 from orders.models import ActorKind, OrderState
 from payments import kinds, troubles
+from payments.balances import following
 from payments.disputing import asking as asking_about
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
-from payments.taking import dropping, judging
+from payments.taking import dropping, instalments, judging
 from payments.taking.judging import Ruling, Told
 
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED, NoticeKind.CHANGED)
@@ -91,6 +92,8 @@ def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verd
     touched = sorted({one.row.order_id for one in ruled})
     derived.refresh(touched)
     _start_review(touched)
+    instalments.ask_for_next(touched)
+    following.follow(touched)
     dropping.drop_needless(touched)
     return verdicts | {one.told.fact_id: one.ruling.verdict for one in ruled}
 

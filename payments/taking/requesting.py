@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from oms.common import tickets
@@ -20,6 +21,7 @@ from orders.models import ActorKind, Order, OrderPaymentState, OrderState
 from payments import kinds, providers, troubles
 from payments.ledger import posting
 from payments.models import Means, Payment, PaymentState, Refund, RefundState
+from payments.owing.owed import NEXT_PART
 from payments.providers import ANSWERING, Answer, Charge, defaults
 
 INTENT_QUEUE = Queue(
@@ -44,22 +46,26 @@ def intend(limit: int) -> int:
 
 def _intend(order_ids: list[int]) -> None:
     with connection.cursor() as cursor:
+        write_intents(cursor, order_ids)
         cursor.execute(
-            f"""
-            WITH intended AS (
-                INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount)
-                SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
-                    o.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)],
-                    '{PaymentState.INTENDED}', o.payable_amount - o.paid_amount
-                FROM orders_order o, (SELECT %(connections)s::bigint[] AS turns) AS taken
-                WHERE o.id = ANY(%(ids)s)
-                RETURNING order_id
-            )
-            UPDATE orders_order SET payment_state = '{OrderPaymentState.PENDING}'
-            WHERE id IN (SELECT order_id FROM intended)
-            """,
-            {"ids": order_ids, "connections": defaults.connections_of_new_orders()},
+            f"UPDATE orders_order SET payment_state = '{OrderPaymentState.PENDING}' WHERE id = ANY(%s)", [order_ids]
         )
+
+
+def write_intents(cursor: CursorWrapper, order_ids: Sequence[int]) -> None:
+    """Write a payment intent for what is to be paid now of each of these orders, which must be locked."""
+    cursor.execute(
+        f"""
+        INSERT INTO payments_payment (number, order_id, means, connection_id, state, amount, ready_at)
+        SELECT o.number || '-P' || (SELECT count(*) + 1 FROM payments_payment p WHERE p.order_id = o.id),
+            o.id, '{Means.ONLINE}', taken.turns[1 + o.id %% cardinality(taken.turns)], '{PaymentState.INTENDED}',
+            coalesce(n.until_then, o.payable_amount) - o.paid_amount, greatest(n.opens_at, now())
+        FROM orders_order o CROSS JOIN (SELECT %(connections)s::bigint[] AS turns) AS taken
+        LEFT JOIN LATERAL ({NEXT_PART}) AS n ON true
+        WHERE o.id = ANY(%(ids)s)
+        """,
+        {"ids": list(order_ids), "connections": defaults.connections_of_new_orders()},
+    )
 
 
 # When a provider is asked for the first time what became of something; never where it cannot be asked. SQL on the

@@ -15,7 +15,7 @@ from orders.models import Order, OrderState
 from payments.models import OPEN_PAYMENTS, Means, Payment, PaymentState
 from payments.owing import derived
 from payments.providers import ANSWERING
-from payments.taking import dropping
+from payments.taking import dropping, instalments
 
 # So often a buyer may change their mind.
 MOST_PAYMENTS = 10
@@ -48,7 +48,7 @@ def pay_over(order_id: int, connection_id: int) -> None:
         order=order,
         means=Means.ONLINE,
         connection_id=connection_id,
-        amount=order.payable_amount - order.paid_amount,
+        amount=instalments.asked_now(order),
         ready_at=None if is_closing else timezone.now(),
     )
     derived.refresh([order_id])

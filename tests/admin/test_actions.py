@@ -134,13 +134,19 @@ def test_a_reason_and_a_version_are_asked_for(boss: Client, order: Order, action
     assert Order.objects.get(pk=order.pk).version == order.version
 
 
-@pytest.mark.parametrize(
-    ("action", "right"),
-    [("hold", "hold_order"), ("cancel", "cancel_order"), ("note", "note_order")],
-)
+RIGHTS = {
+    "hold": "hold_order",
+    "cancel": "cancel_order",
+    "note": "note_order",
+    "recipient": "readdress_order",
+    "marks": "mark_order",
+}
+
+
+@pytest.mark.parametrize(("action", "right"), RIGHTS.items())
 def test_each_action_needs_its_own_right(order: Order, action: str, right: str) -> None:
     data = {"reason": "x", "text": "x", "version": order.version, "kind": "order", "row": order.pk}
-    others = {"hold_order", "cancel_order", "note_order", "change_order", "view_order"} - {right}
+    others = {*RIGHTS.values(), "change_order", "view_order"} - {right}
 
     assert client_of(*others).post(address(order, action), data).status_code == 403
     assert client_of(right).post(address(order, action), data).status_code == 403

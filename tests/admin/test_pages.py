@@ -45,13 +45,29 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.reviewing import holds
+from payments.balances import adjusting
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, Dispute, GrantKind, Invoice, Payment, Refund, RowKind
-from payments.statements import closing
+from payments.models import (
+    BillForm,
+    BillSource,
+    CommissionTerm,
+    Deposit,
+    DepositKind,
+    Dispute,
+    GrantKind,
+    Invoice,
+    Payment,
+    Refund,
+    RowKind,
+    ServiceTerm,
+)
+from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.balances import wallets
+from tests.promising.world import populate
 from tests.reconciling import world as bills
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -59,12 +75,16 @@ READ_ONLY = (
     "orders.order",
     "orders.suborder",
     "orders.hold",
+    "orders.deliverypromise",
     "orders.rejectedorder",
     "orders.buyernotification",
     "payments.payment",
     "payments.refund",
     "payments.invoice",
     "payments.statement",
+    "payments.giftcard",
+    "payments.pointsaccount",
+    "payments.balanceadjustment",
     "payments.ledgerentry",
     "logistics.shipment",
     "logistics.trackingevent",
@@ -86,6 +106,7 @@ def models() -> list[type[Model]]:
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
     install_default_carriers()
+    populate(shop.warehouse)
     other = factories.StockFactory(sku=factories.SkuFactory())
     shop.place_order((shop.sku, 2, "10.00"))
     order = factories.place_order(
@@ -137,10 +158,17 @@ def world(shop: factories.Shop) -> None:
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
+    card, member = wallets.card(shop.merchant), wallets.member(shop.merchant, 100)
+    shop.place_order(**wallets.by_card(card, "5.00"), **wallets.by_points(10))
+    adjusting.propose(member.pk, 1, reason="x", user=factories.UserFactory(), actor=STAFF)
     closing.add_by_hand(shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=STAFF, key="1")
     today = timezone.localdate()
     with time_machine.travel(now + timedelta(days=1)):
         closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
+    ServiceTerm.objects.create(merchant=shop.merchant, unit_fee=1)
+    Deposit.objects.create(merchant=shop.merchant, due_amount=1)
+    paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
+    deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

@@ -1,7 +1,11 @@
 """Something of everything that a merchant can reach, for tests that walk over all operations."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
+
+import time_machine
+from django.utils import timezone
 
 from inventory.models import Sku, StorageClass, Warehouse
 from logistics.models import Shipment
@@ -18,9 +22,12 @@ from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
-from payments.models import Payment, Refund
+from payments.balances.issuing import Issued
+from payments.models import BalanceAccount, Payment, Refund, RowKind, Statement
 from payments.owing import balancing
+from payments.statements import closing
 from tests import factories, steps
+from tests.balances import wallets
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Things:
     sub_order: SubOrder
     payment: Payment
     refund: Refund
+    card: Issued
+    points: BalanceAccount
     shipment: Shipment
     rejected: RejectedOrder
     loc_order: Order
@@ -40,6 +49,7 @@ class Things:
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
     match: SkuMatch
+    statement: Statement
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -108,6 +118,8 @@ def populate(shop: factories.Shop) -> Things:
         sub_order=SubOrder.objects.filter(order=order).order_by("id")[0],
         payment=Payment.objects.get(order=order),
         refund=Refund.objects.get(order=order),
+        card=wallets.card(shop.merchant),
+        points=wallets.member(shop.merchant, 100),
         shipment=parcel,
         rejected=RejectedOrder.objects.get(merchant=shop.merchant),
         loc_order=creating.create(shop.merchant, goods(shop), actor=actor),
@@ -116,4 +128,16 @@ def populate(shop: factories.Shop) -> Things:
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
         match=match,
+        statement=_statement(shop),
     )
+
+
+def _statement(shop: factories.Shop) -> Statement:
+    """A statement of the day before yesterday."""
+    before = timezone.now() - timedelta(days=2)
+    with time_machine.travel(before):
+        closing.add_by_hand(
+            shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=steps.STAFF, key=str(shop.merchant.pk)
+        )
+    day = timezone.localdate(before)
+    return closing.close(shop.merchant.pk, closing.Span(day, day + timedelta(days=1)), actor=steps.STAFF)

@@ -28,6 +28,9 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sub-orders": lambda t: {"number": t.sub_order.number},
     "payments": lambda t: {"number": t.payment.number},
     "refunds": lambda t: {"number": t.refund.number},
+    "gift-cards": lambda t: {"number": t.card.card.number},
+    "points-accounts": lambda t: {"number": t.points.number},
+    "statements": lambda t: {"number": t.statement.number},
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
@@ -51,7 +54,14 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "reason": "no_reason",
         "lines": [{"position": 1, "quantity": 1}],
     },
+    ("gift-cards", "post"): lambda t: {"batch": "1", "is_sold": True, "cards": [{"amount": "1.00"}]},
+    ("gift-card-look-up", "post"): lambda t: {"code": t.card.code},
+    ("points-accounts", "post"): lambda t: {"member": t.points.member},
     ("skus", "post"): lambda t: {"code": t.shop.sku.code, "name": "mine", "storage_class": "ambient"},
+    ("promise", "post"): lambda t: {
+        "region_code": "110101",
+        "lines": [{"sku": t.shop.sku.code, "merchant": t.shop.merchant.code, "quantity": 1}],
+    },
     ("webhook-endpoints", "post"): lambda t: {"url": t.endpoint.url, "event_types": ["order.*"]},
     ("loc-create", "post"): lambda t: {
         "order_id": t.loc_order.external_number,
@@ -88,8 +98,13 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
+    ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
+    # Only the self-operated merchant has such.
+    ("gift-cards", "post"): lambda status, body: status == 409,
+    ("points-accounts", "post"): lambda status, body: status == 409,
     ("skus", "post"): lambda status, body: status == 201,  # codes are each merchant's own
     ("webhook-endpoints", "post"): lambda status, body: status == 201,  # so are endpoints
 }

@@ -1,4 +1,4 @@
-"""A PostgreSQL that hangs, all its processes stopped: the probes of a real web server still answer."""
+"""A PostgreSQL that hangs, all its processes stopped: a real web server still answers."""
 
 import json
 import signal
@@ -27,18 +27,28 @@ executor = MigrationExecutor(connection)
 executor.migrate(executor.loader.graph.leaf_nodes(), fake=True)
 """
 READERS = 10
+THREADS = 4
+STATEMENT_SECONDS = 2
 
 
 @pytest.fixture
 def site(folder: Any, run: Callable[..., Any], run_user: Callable[..., Any]) -> str:
     """The address of a web server with four threads on the folder's PostgreSQL; there is no broker."""
     environment = {"DEBUG": "1", "DJANGO_SETTINGS_MODULE": "oms.settings", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    environment["OMS_WEB_STATEMENT_SECONDS"] = str(STATEMENT_SECONDS)
     user = run_user(PREPARE, **environment)
     user.wait_for("attached")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     web = ["-m", "gunicorn", "oms.wsgi:application", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
-    run(*web, "--threads", "4", "--no-control-socket", DATABASE_URL=addresses.database_url(folder.path), **environment)
+    run(
+        *web,
+        "--threads",
+        str(THREADS),
+        "--no-control-socket",
+        DATABASE_URL=addresses.database_url(folder.path),
+        **environment,
+    )
     address = f"http://127.0.0.1:{port}"
     assert wait_until(lambda: answers(f"{address}/health/live"), 60)
     return address
@@ -61,9 +71,8 @@ def ask(address: str) -> tuple[int, str]:
 
 
 @contextmanager
-def stopped(server: int) -> Iterator[None]:
-    """Within it the server and its children stand still."""
-    processes = [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+def stopped(*processes: psutil.Process) -> Iterator[None]:
+    """Within it the processes stand still."""
     try:
         for process in processes:
             process.send_signal(signal.SIGSTOP)
@@ -71,6 +80,31 @@ def stopped(server: int) -> Iterator[None]:
     finally:
         for process in processes:
             process.send_signal(signal.SIGCONT)
+
+
+def whole(server: int) -> list[psutil.Process]:
+    """All processes of a PostgreSQL."""
+    return [psutil.Process(server), *psutil.Process(server).children(recursive=True)]
+
+
+def serving(server: int) -> list[psutil.Process]:
+    """Those processes of a PostgreSQL that serve a connection each."""
+    return [process for process in whole(server) if " oms " in " ".join(process.cmdline())]
+
+
+def what_came_of(site: str) -> list[tuple[int, str | None, str]]:
+    """Status, when to come again, and code of as many calls at once as there are threads, each with a statement."""
+
+    def call(_number: int) -> tuple[int, str | None, str]:
+        request = urllib.request.Request(f"{site}/api/v1/orders", headers={"Authorization": "Bearer x.y"})  # noqa: S310
+        try:
+            urllib.request.urlopen(request, timeout=20).close()  # noqa: S310 - our own server
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["Retry-After"], json.loads(error.read())["errors"][0]["code"]
+        raise AssertionError("a call without a right was answered")
+
+    with ThreadPoolExecutor(THREADS) as callers:
+        return list(callers.map(call, range(THREADS)))
 
 
 def refusals(address: str) -> list[str]:
@@ -84,7 +118,7 @@ def refusals(address: str) -> list[str]:
 def test_while_postgresql_hangs_live_answers_and_ready_says_503_however_many_ask(folder: Any, site: str) -> None:
     assert ask(f"{site}/health/ready")[0] == 200
 
-    with ThreadPoolExecutor(2 * READERS) as readers, stopped(folder.server_pid()):
+    with ThreadPoolExecutor(2 * READERS) as readers, stopped(*whole(folder.server_pid())):
         ready = [readers.submit(refusals, f"{site}/health/ready") for _ in range(READERS)]
         others = [readers.submit(ask, f"{site}/{path}") for path in ("metrics", "health/progress") * (READERS // 2)]
         everything: list[Future[Any]] = [*ready, *others]
@@ -97,6 +131,20 @@ def test_while_postgresql_hangs_live_answers_and_ready_says_503_however_many_ask
     assert all("\noms_database_up 0.0\n" in asked.result()[1] for asked in others[::2])
     # It goes on when the database does.
     assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
+
+
+@pytest.mark.parametrize("which", [whole, serving], ids=["the server", "only the connections"])
+def test_requests_with_a_statement_under_way_end_with_503_and_give_their_threads_back(
+    folder: Any, site: str, which: Callable[[int], list[psutil.Process]]
+) -> None:
+    before = what_came_of(site)  # every thread has a connection now
+
+    with stopped(*which(folder.server_pid())):
+        assert what_came_of(site) == [(503, "5", "database_away")] * THREADS
+        assert ask(f"{site}/health/live") == (200, '{"status": "ok"}')
+
+    assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
+    assert what_came_of(site) == before
 
 
 def test_no_probe_waits_for_longer_than_two_seconds() -> None:

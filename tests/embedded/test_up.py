@@ -78,12 +78,13 @@ def test_what_dies_is_started_again_but_nothing_is_started_twice(folder, up, fre
     status, output = up().finish()
     assert status == 1
     assert f"already running, at http://127.0.0.1:{free_port}" in output
+    celery = len(children(site, "celery"))
     for name in ("gunicorn", "celery", "valkey-server"):
         os.kill(children(site, name)[0].pid, signal.SIGKILL)
         site.wait_for("ended by itself (status -9); it is restarted in 1 s.")
     os.kill(folder.server_pid(), signal.SIGKILL)
     site.wait_for("PostgreSQL had ended by itself; it has been started again.")
-    assert wait_until(lambda: len(children(site, "celery")) == 2 and valkey.is_ready(folder.path), 20)
+    assert wait_until(lambda: len(children(site, "celery")) == celery and valkey.is_ready(folder.path), 20)
     site.signal(signal.SIGTERM)
     assert site.finish()[0] == 0
     assert folder.processes() == []

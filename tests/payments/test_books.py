@@ -109,7 +109,7 @@ def test_a_cancelled_part_is_refunded_alone(shop):
     assert Refund.objects.get().amount == part.payable_amount == Decimal("33.00")
 
 
-def test_refunds_take_the_newest_payment_first_and_never_more_than_it_captured(shop):
+def test_refunds_take_the_oldest_payment_first_and_never_more_than_it_captured(shop):
     order = shop.place_order()
     steps.pay(order)
     Payment.objects.create(
@@ -128,8 +128,8 @@ def test_refunds_take_the_newest_payment_first_and_never_more_than_it_captured(s
 
     amounts = list(Refund.objects.order_by("number").values_list("number", "payment__number", "amount"))
     assert amounts == [
-        (f"{order.number}-R1", "X-P2", Decimal("10.00")),
-        (f"{order.number}-R2", f"{order.number}-P1", Decimal("26.00")),
+        (f"{order.number}-R1", f"{order.number}-P1", Decimal("26.00")),
+        (f"{order.number}-R2", "X-P2", Decimal("10.00")),
     ]
     factories.run(requesting.refund, SANDBOX_STAGE.run, noticing.run)
     order = steps.fresh(order)

@@ -113,6 +113,8 @@ class _Row:
         ),
         ("30", {"cancelled": "30"}, ["20", "5"], [(0, "20", "cancelled"), (1, "5", "cancelled")]),
         ("10", {"returned": "0"}, [], []),
+        # What was paid once more goes back whole, and not in two parts.
+        ("30", {"returned": "4"}, ["26", "26"], [(0, "4", "returned"), (1, "26", "overpaid")]),
     ],
 )
 def test_money_goes_back_by_cause_and_by_payment_and_never_more_than_a_payment_has(amount, causes, payments, shares):

@@ -21,9 +21,20 @@ from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BankTransfer, Dispute, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
+from payments.models import (
+    BalanceAdjustment,
+    BankTransfer,
+    Dispute,
+    GrantKind,
+    Invoice,
+    Payment,
+    Refund,
+    RefundGrant,
+    Statement,
+)
 from payments.providers.defaults import default_connection
 from tests import factories, steps
+from tests.balances import wallets
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +126,9 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Statement": _statement,
     "BankTransfer": _transfer,
     "Dispute": _dispute,
+    "BalanceAdjustment": lambda shop: BalanceAdjustment.objects.create(
+        account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
+    ),
     "ReturnRequest": _return,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),

@@ -9,6 +9,7 @@ from orders.models import OrderState, SubOrderState
 from orders.models.order import ONCE_SPLIT, OVER
 from orders.models.sub_order import (
     ARRIVED,
+    AT_WAREHOUSE,
     BEFORE_RELEASE,
     HOLDING_STOCK,
     IN_WAREHOUSE,
@@ -19,10 +20,11 @@ from orders.models.sub_order import (
 
 
 def test_every_state_of_a_sub_order_is_before_in_or_after_the_warehouse_or_cancelled():
-    groups = [BEFORE_RELEASE, (*IN_WAREHOUSE, SubOrderState.PACKED), LEFT_WAREHOUSE, (SubOrderState.CANCELLED,)]
+    groups = [BEFORE_RELEASE, AT_WAREHOUSE, LEFT_WAREHOUSE, (SubOrderState.CANCELLED,)]
 
     assert sorted(state for group in groups for state in group) == sorted(SubOrderState)
-    assert set(HOLDING_STOCK) == {SubOrderState.ALLOCATED, *IN_WAREHOUSE, SubOrderState.PACKED}
+    assert set(HOLDING_STOCK) == {SubOrderState.ALLOCATED, *AT_WAREHOUSE}
+    assert set(IN_WAREHOUSE) < set(AT_WAREHOUSE)
     assert set(UNALLOCATED_STATES) < set(BEFORE_RELEASE)
     assert set(ARRIVED) < set(LEFT_WAREHOUSE)
     assert set(UNDONE) == {SubOrderState.CANCELLED, SubOrderState.RETURNED}

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -22,6 +20,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common import tickets
 from oms.common.codebook import ACTORS
+from oms.common.desk import acting
 from oms.common.desk.fields import NetworksField
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
@@ -221,18 +220,12 @@ class ConnectionAdmin(KeysetAdmin):
         return self._act(request, row_id, resume)
 
     def _act(self, request: HttpRequest, row_id: int, do: Callable[[Connection], str]) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not (self.has_view_permission(request) and self.has_switch_permission(request)):
-            raise PermissionDenied
-        link = Connection.objects.filter(pk=row_id).first()
-        if link is None:
-            raise Http404
-        try:
-            messages.success(request, do(link))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect(reverse("admin:common_connection_change", args=[row_id]))
+        return acting.act(
+            request,
+            lambda _data: do(Connection.objects.get(pk=row_id)),
+            may=self.has_view_permission(request) and self.has_switch_permission(request),
+            page=reverse("admin:common_connection_change", args=[row_id]),
+        )
 
 
 def health_badge(link: Connection) -> SafeString:

@@ -1,14 +1,12 @@
 """The staff's pages on what connected systems told us: look, apply again, discard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -17,14 +15,29 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import action, display
 
 from oms.common import fact_words
+from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.connections import shown_json
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
+from oms.common.desk.lists import NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.errors import OmsError
 from oms.common.models import FactState, InboundFact
 from oms.common.work import callbacks, facts
 
+RIGHT = "common.replay_inboundfact"
 
-class InboundFactAdmin(RowColumns, KeysetAdmin):
+
+def _replay(request: HttpRequest, row_id: int, _data: dict[str, Any]) -> str:
+    """Apply a message again."""
+    callbacks.replay(row_id, by=staff_actor_name(request)[:80])
+    return _("It is applied again in a moment.")
+
+
+def _discard(request: HttpRequest, row_id: int, _data: dict[str, Any]) -> str:
+    """Let a message count for nothing."""
+    facts.discard(row_id, by=staff_actor_name(request)[:80])
+    return _("It counts for nothing now.")
+
+
+class InboundFactAdmin(RowColumns, RowActions):
     """What connected systems told us, as it came. Staff apply a message again once a cause is gone, or discard it."""
 
     search_fields = ("subject", "fact_key")
@@ -55,7 +68,10 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
     )
     readonly_fields = sum(((row,) if isinstance(row, str) else row for row in fields), ())
     actions = ("replay_selected", "discard_selected")
-    change_form_outer_after_template = "admin/common/inboundfact/row_actions.html"
+    row_actions = (
+        RowAction("discard", RIGHT, gettext_lazy("Discard"), _discard, tone="danger-line"),
+        RowAction("replay", RIGHT, gettext_lazy("Apply again"), _replay, tone="primary", icon="replay"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundFact]:
         """Without the sealed messages, which no page shows."""
@@ -86,34 +102,13 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Its own right."""
-        return request.user.has_perm("common.replay_inboundfact")
+        return request.user.has_perm(RIGHT)
 
-    def get_urls(self) -> list[URLPattern]:
-        """Each action has its own address."""
-        wrap, name = self.admin_site.admin_view, "common_inboundfact"
-        return [
-            path("<int:row_id>/replay/", wrap(self.replay_view), name=f"{name}_replay"),
-            path("<int:row_id>/discard/", wrap(self.discard_view), name=f"{name}_discard"),
-            *super().get_urls(),
-        ]
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The message, and what may be done with it."""
-        fact = self.get_object(request, object_id)
-        may = fact is not None and self.has_replay_permission(request)
-        waits = may and fact.state == FactState.PENDING
-        shown = {"fact": fact, "may_replay": may and (not waits or fact.needs_person_since), "may_discard": waits}
-        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
-
-    def replay_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Apply it again."""
-        return self._act(request, row_id, callbacks.replay, _("It is applied again in a moment."))
-
-    def discard_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Let it count for nothing."""
-        return self._act(request, row_id, facts.discard, _("It counts for nothing now."))
+    def fitting_actions(self, row: InboundFact) -> Collection[str]:
+        """What waits is discarded, or tried again once it needs a person; what is settled is applied again."""
+        if row.state != FactState.PENDING:
+            return ("replay",)
+        return ("discard", "replay") if row.needs_person_since else ("discard",)
 
     @action(description=gettext_lazy("Apply the selected messages again"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[InboundFact]) -> None:
@@ -134,18 +129,3 @@ class InboundFactAdmin(RowColumns, KeysetAdmin):
                 messages.error(request, f"{fact}: {refusal}")
             else:
                 messages.success(request, _("%(message)s: done.") % {"message": fact})
-
-    def _act(self, request: HttpRequest, row_id: int, do: Callable[..., None], done: str) -> HttpResponse:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not (self.has_view_permission(request) and self.has_replay_permission(request)):
-            raise PermissionDenied
-        try:
-            do(row_id, by=staff_actor_name(request)[:80])
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        except InboundFact.DoesNotExist as error:
-            raise Http404 from error
-        else:
-            messages.success(request, done)
-        return redirect(reverse("admin:common_inboundfact_change", args=[row_id]))

@@ -13,17 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from oms.common import ticketing
+from oms.common.desk.acting import VersionForm
 from oms.common.templatetags.staff import moment_text
 
 VIEW, WORK, ASSIGN, OPEN = "common.view_ticket", "common.work_ticket", "common.assign_ticket", "common.open_ticket"
 # When a working day begins, for what is put off until tomorrow.
 MORNING = time(9)
-
-
-class VersionForm(forms.Form):
-    """Carries the version of the ticket that the person looked at."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput)
 
 
 class AssignForm(VersionForm):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
@@ -18,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 
 from oms.common import stuck, ticketing, tickets
+from oms.common.desk.acting import tell_errors
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.desk.ticket_actions import ACTIONS, ASSIGN, VIEW, WORK, ResultForm, TicketAction, workers
 from oms.common.desk.ticket_list import CLOSED, FILTERS, TicketColumns, tabs
@@ -134,7 +134,7 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
                 raise PermissionDenied
             form = todo.form(request.POST)
             if not form.is_valid():
-                _tell_errors(request, form)
+                tell_errors(request, form)
                 return self._page(request, ticket, request.POST.dict(), 400)
             try:
                 messages.success(request, todo.do(request.user, ticket_id, form.cleaned_data))
@@ -212,10 +212,3 @@ def _address(action_name: str) -> str:
 def _right_to_retry(ticket: Ticket) -> str:
     retry = stuck.retry_of(ticket.subject_kind)
     return retry.right if retry else stuck.GENERAL_RIGHT
-
-
-def _tell_errors(request: HttpRequest, form: forms.Form) -> None:
-    for field, errors in form.errors.get_json_data().items():
-        text = " ".join(error["message"] for error in errors)
-        label = form.fields[field].label if field in form.fields else ""
-        messages.error(request, f"{label}: {text}" if label else text)

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from django.db.utils import NotSupportedError
 
+from oms.common.postgresql import driver
+
 PREPARED_AFTER = 5  # runs on a connection
 
 
@@ -16,6 +18,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Kept connections are looked at before each request without a round trip to the server, and keep what
     PostgreSQL planned."""
 
+    Database = driver  # Django connects by it
     _preparing_cursor: "psycopg.Cursor | None" = None
 
     def is_usable(self) -> bool:

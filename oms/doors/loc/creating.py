@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Sku, StorageClass
-from oms.common.door.api import read_json, schema_of
+from oms.common.door.api import read_json
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.common.money import yuan
 from oms.common.work import nudging

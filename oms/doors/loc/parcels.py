@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from logistics.models import Shipment, ShipmentState, VirtualDelivery
 from logistics.serializers import ShipmentSerializer
 from logistics.virtual import delivering
-from oms.common.door.api import read_json, schema_of
+from oms.common.door.api import read_json
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.doors.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read, written
 from oms.doors.loc.views import enveloped

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from inventory.models import Sku, Stock, Warehouse
 from logistics.models import Shipment
-from oms.common.door.api import schema_of
+from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.work import nudging
 from oms.doors.loc.base import PAID, UNPAID, Code, LocError, LocView, answer, moment, one_of, read

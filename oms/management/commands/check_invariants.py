@@ -16,6 +16,7 @@ from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
+from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
 
@@ -25,6 +26,7 @@ ALL = (
     *OF_MATCHING,
     *OF_INVENTORY,
     *OF_PAYMENTS,
+    *OF_BALANCES,
     *OF_BILLS,
     *OF_LOGISTICS,
     *OF_MERCHANTS,

@@ -1,12 +1,12 @@
 """The pages on which credentials are made, changed and withdrawn; of the staff and of the merchants themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
+from oms.common.desk import acting
 from oms.common.desk.fields import NetworksField
 from oms.common.desk.lists import KeysetAdmin
-from oms.common.errors import OmsError
 from oms.common.templatetags.staff import badge
 from oms.merchants.calls import credentials, scopes
 from oms.merchants.models import ApiCredential, CredentialSecret
@@ -26,6 +26,8 @@ from oms.merchants.models import ApiCredential, CredentialSecret
 
 class CredentialForm(forms.ModelForm):
     """What may be chosen of a credential."""
+
+    offered: ClassVar[Collection[str]] = tuple(scopes.LABELS)
 
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"),
@@ -54,8 +56,25 @@ class CredentialForm(forms.ModelForm):
         if "scopes" in self.fields:  # not on the page of a revoked one
             # In the language of the request.
             self.fields["scopes"].choices = [  # type: ignore[attr-defined]
-                (scope, f"{scope} – {label}") for scope, label in scopes.LABELS.items()
+                (scope, f"{scope} – {label}") for scope, label in scopes.LABELS.items() if scope in self.offered
             ]
+
+    def clean(self) -> dict[str, Any]:
+        """No scope that the merchant cannot have."""
+        data = super().clean() or {}
+        merchant = data.get("merchant") or (self.instance.merchant if self.instance.merchant_id else None)
+        if merchant and data.get("scopes"):
+            try:
+                credentials.check_scopes_of(merchant, data["scopes"])
+            except ValidationError as error:
+                self.add_error("scopes", error)
+        return data
+
+
+class OwnCredentialForm(CredentialForm):
+    """What merchants may choose themselves."""
+
+    offered = scopes.ALL
 
 
 class CredentialPages(KeysetAdmin):
@@ -186,38 +205,31 @@ class CredentialPages(KeysetAdmin):
     def retire_secret_view(self, request: HttpRequest, credential_id: int, secret_id: int) -> HttpResponse:
         """Let a secret work no more."""
 
-        def retire(credential: ApiCredential) -> None:
+        def retire(credential: ApiCredential) -> str:
             credentials.retire_secret(credential.pk, secret_id)
-            messages.success(request, _("The secret works no more."))
+            return _("The secret works no more.")
 
         return self._act(request, credential_id, retire)
 
     def revoke_view(self, request: HttpRequest, credential_id: int) -> HttpResponse:
         """Let the credential work no more."""
 
-        def revoke(credential: ApiCredential) -> None:
+        def revoke(credential: ApiCredential) -> str:
             credentials.revoke(credential.pk)
-            messages.success(request, _("The credential is revoked."))
+            return _("The credential is revoked.")
 
         return self._act(request, credential_id, revoke)
 
     def _act(
-        self, request: HttpRequest, credential_id: int, do: Callable[[ApiCredential], HttpResponse | None]
+        self, request: HttpRequest, credential_id: int, do: Callable[[ApiCredential], HttpResponse | str]
     ) -> HttpResponse:
-        """Do it to a credential that the person may change, by POST only; then back to its page."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        """Do it to a credential that the person may see and change; others are not there."""
         credential = self.get_object(request, str(credential_id))
         if credential is None:
             raise Http404
-        if not self.has_change_permission(request, credential):
-            raise PermissionDenied
-        answer = None
-        try:
-            answer = do(credential)
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        except CredentialSecret.DoesNotExist as error:
-            raise Http404 from error
-        page = reverse(f"{self.admin_site.name}:merchants_apicredential_change", args=[credential_id])
-        return answer or redirect(page)
+        return acting.act(
+            request,
+            lambda _data: do(credential),
+            may=self.has_change_permission(request, credential),
+            page=reverse(f"{self.admin_site.name}:merchants_apicredential_change", args=[credential_id]),
+        )

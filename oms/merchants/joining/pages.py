@@ -1,14 +1,13 @@
 """The staff's pages of applications and of a merchant's standing: each action its own right, by POST only."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import localize
@@ -20,9 +19,8 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.common import typed
-from oms.common.desk.lists import KeysetAdmin, RowColumns, staff_actor_name
-from oms.common.errors import OmsError
+from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
+from oms.common.desk.lists import RowColumns, staff_actor_name
 from oms.common.templatetags.staff import state_badge
 from oms.merchants.joining import onboarding, standing
 from oms.merchants.models import ApplicationDocument, ApplicationState, Merchant, MerchantApplication
@@ -33,75 +31,34 @@ class ReasonForm(forms.Form):
     """Asks for a reason."""
 
     reason = forms.CharField(
-        label=gettext_lazy("Reason"), max_length=300, widget=forms.Textarea(attrs={"rows": 2, "class": "oms-input"})
+        label=gettext_lazy("Reason"), max_length=300, widget=forms.Textarea(attrs={"rows": 2, **INPUT})
     )
 
 
-class RejectForm(ReasonForm):
+class RejectForm(VersionForm, ReasonForm):
     """Asks for a reason, for the application that the person looked at."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput)
 
-
-class ApproveForm(forms.Form):
+class ApproveForm(VersionForm):
     """Asks for what the merchant will be called."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput)
     code = forms.CharField(
         label=gettext_lazy("Merchant code"),
         max_length=32,
         validators=[validate_merchant_code],
-        widget=forms.TextInput(attrs={"class": "oms-input"}),
+        widget=forms.TextInput(attrs=INPUT),
     )
-    name = forms.CharField(
-        label=gettext_lazy("Name"), max_length=120, widget=forms.TextInput(attrs={"class": "oms-input"})
-    )
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=120, widget=forms.TextInput(attrs=INPUT))
     kind = forms.ChoiceField(
-        label=gettext_lazy("Kind"), choices=Merchant.Kind.choices, widget=forms.Select(attrs={"class": "oms-input"})
+        label=gettext_lazy("Kind"), choices=Merchant.Kind.choices, widget=forms.Select(attrs=INPUT)
     )
     username = forms.CharField(
         label=gettext_lazy("Login name of the first user (empty: none)"),
         max_length=150,
         required=False,
         validators=[UnicodeUsernameValidator()],
-        widget=forms.TextInput(attrs={"class": "oms-input", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={**INPUT, "autocomplete": "off"}),
     )
-
-
-def acted(
-    model_admin: KeysetAdmin,
-    request: HttpRequest,
-    row_id: int,
-    right: str,
-    form_class: type[forms.Form],
-    do: Callable[[Any, dict[str, Any]], "HttpResponse | str"],
-) -> HttpResponse:
-    """Do something to a row by POST, given right and form; then show what was answered, or go back with a message."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    if not request.user.has_perms([f"merchants.view_{model_admin.opts.model_name}", right]):
-        raise PermissionDenied
-    row = model_admin.get_object(request, str(row_id))
-    if row is None:
-        raise Http404
-    form = form_class(request.POST)
-    answer: HttpResponse | str = ""
-    if not form.is_valid():
-        for field, errors in form.errors.get_json_data().items():
-            label = form.fields[field].label or field
-            messages.error(request, f"{label}: {' '.join(error['message'] for error in errors)}")
-        typed.keep(request, typed.of(request))
-    else:
-        try:
-            answer = do(row, form.cleaned_data)
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-            typed.keep(request, typed.of(request))
-    if isinstance(answer, HttpResponse):
-        return answer
-    if answer:
-        messages.success(request, answer)
-    return redirect(reverse(f"admin:merchants_{model_admin.opts.model_name}_change", args=[row_id]))
 
 
 def history(row: MerchantApplication | Merchant) -> SafeString:
@@ -126,14 +83,80 @@ def display_time(moment: Any) -> str:
     return str(localize(localtime(moment)))
 
 
+def _review(request: HttpRequest, row_id: int, _data: dict[str, Any]) -> str:
+    """Take an application in hand."""
+    onboarding.start_review(row_id, actor=staff_actor_name(request))
+    return _("The application is under review.")
+
+
+def _reject(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Send an application back with a reason."""
+    onboarding.reject(row_id, **data, actor=staff_actor_name(request))
+    return _("The application was sent back.")
+
+
+def _approve(request: HttpRequest, row_id: int, data: dict[str, Any]) -> HttpResponse:
+    """Make the merchant, and show its secret and its first user's password once."""
+    approved = onboarding.approve(row_id, actor=staff_actor_name(request), **data)
+    context = {
+        **admin.site.each_context(request),
+        "opts": MerchantApplication._meta,
+        "original": MerchantApplication.objects.get(pk=row_id),
+        "title": approved.merchant.name,
+        "approved": approved,
+        "credential": approved.issued.credential,
+        "secret": approved.issued.secret,
+    }
+    response = TemplateResponse(request, "admin/merchants/application/approved.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _suspend(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Let a merchant call the API no more."""
+    standing.suspend(row_id, reason=data["reason"], actor=staff_actor_name(request))
+    return _("The merchant is suspended. Orders that it sent go on.")
+
+
+def _resume(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Let a merchant call the API again."""
+    standing.resume(row_id, reason=data["reason"], actor=staff_actor_name(request))
+    return _("The merchant is active.")
+
+
+_SUSPENDED = gettext_lazy("A suspended merchant can neither call the API nor send orders. Orders that it sent go on.")
+
+
 @admin.register(MerchantApplication)
-class MerchantApplicationAdmin(RowColumns, KeysetAdmin):
+class MerchantApplicationAdmin(RowColumns, RowActions):
     """Applications are looked at, approved or sent back here."""
 
     search_fields = ("credit_code", "contact_phone", "company", "reference")
     list_display = ("company", "state_label", "kind", "wanted_code", "contact_name", "contact_phone", "submitted_at")
     list_filter = (("state", ChoicesDropdownFilter),)
-    change_form_outer_after_template = "admin/merchants/application/decide.html"
+    row_actions = (
+        RowAction("review", "merchants.approve_merchantapplication", gettext_lazy("Start the review"), _review),
+        RowAction(
+            "approve",
+            "merchants.approve_merchantapplication",
+            gettext_lazy("Approve"),
+            _approve,
+            ApproveForm,
+            tone="primary",
+            hint=gettext_lazy(
+                "Makes the merchant with its first channel and a credential, whose secret is shown once."
+            ),
+            initial=lambda row: {"code": row.wanted_code, "name": row.company, "kind": row.kind},
+        ),
+        RowAction(
+            "reject",
+            "merchants.reject_merchantapplication",
+            gettext_lazy("Send back"),
+            _reject,
+            RejectForm,
+            tone="danger-line",
+        ),
+    )
     readonly_fields = ("state_label", "documents_list", "history_list")
     fields = (
         ("company", "state_label"),
@@ -176,81 +199,19 @@ class MerchantApplicationAdmin(RowColumns, KeysetAdmin):
         return history(application)
 
     def get_urls(self) -> list[URLPattern]:
-        """Each action has its own address."""
-        wrap = self.admin_site.admin_view
-        name = "merchants_merchantapplication"
-        return [
-            path("documents/<int:document_id>/", wrap(self.document_view), name=f"{name}_document"),
-            path("<int:row_id>/review/", wrap(self.review_view), name=f"{name}_review"),
-            path("<int:row_id>/approve/", wrap(self.approve_view), name=f"{name}_approve"),
-            path("<int:row_id>/reject/", wrap(self.reject_view), name=f"{name}_reject"),
-            *super().get_urls(),
-        ]
+        """The documents have addresses of their own."""
+        document = self.admin_site.admin_view(self.document_view)
+        name = "merchants_merchantapplication_document"
+        return [path("documents/<int:document_id>/", document, name=name), *super().get_urls()]
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The application, and the forms that decide on it."""
-        application = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
-        if application and application.state in (ApplicationState.SUBMITTED, ApplicationState.UNDER_REVIEW):
-            context = {
-                "application": application,
-                "may_review": application.state == ApplicationState.SUBMITTED
-                and request.user.has_perm("merchants.approve_merchantapplication"),
-                "may_approve": request.user.has_perm("merchants.approve_merchantapplication"),
-                "may_reject": request.user.has_perm("merchants.reject_merchantapplication"),
-                "approve_form": ApproveForm(
-                    initial={
-                        "version": application.version,
-                        "code": application.wanted_code,
-                        "name": application.company,
-                        "kind": application.kind,
-                    }
-                ),
-                "reject_form": RejectForm(initial={"version": application.version}),
-            }
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-    def review_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Take it in hand."""
-
-        def review(application: MerchantApplication, _data: dict[str, Any]) -> str:
-            onboarding.start_review(application.pk, actor=staff_actor_name(request))
-            return _("The application is under review.")
-
-        return acted(self, request, row_id, "merchants.approve_merchantapplication", forms.Form, review)
-
-    def reject_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Send it back with a reason."""
-
-        def reject(application: MerchantApplication, data: dict[str, Any]) -> str:
-            onboarding.reject(
-                application.pk, reason=data["reason"], actor=staff_actor_name(request), version=data["version"]
-            )
-            return _("The application was sent back.")
-
-        return acted(self, request, row_id, "merchants.reject_merchantapplication", RejectForm, reject)
-
-    def approve_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Make the merchant, and show its secret and its first user's password once."""
-
-        def approve(application: MerchantApplication, data: dict[str, Any]) -> HttpResponse:
-            approved = onboarding.approve(application.pk, actor=staff_actor_name(request), **data)
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "original": application,
-                "title": approved.merchant.name,
-                "approved": approved,
-                "credential": approved.issued.credential,
-                "secret": approved.issued.secret,
-            }
-            response = TemplateResponse(request, "admin/merchants/application/approved.html", context)
-            response["Cache-Control"] = "no-store"
-            return response
-
-        return acted(self, request, row_id, "merchants.approve_merchantapplication", ApproveForm, approve)
+    def fitting_actions(self, row: MerchantApplication) -> Collection[str]:
+        """An application is decided on once; the review is begun before."""
+        match row.state:
+            case ApplicationState.SUBMITTED:
+                return ("review", "approve", "reject")
+            case ApplicationState.UNDER_REVIEW:
+                return ("approve", "reject")
+        return ()
 
     def document_view(self, request: HttpRequest, document_id: int) -> FileResponse:
         """A file of an application, to be kept, never to be shown within this site."""
@@ -268,10 +229,29 @@ class MerchantApplicationAdmin(RowColumns, KeysetAdmin):
         return response
 
 
-class StandingPages(KeysetAdmin):
+class StandingPages(RowActions):
     """The part of a merchant's page on which it is suspended and resumed."""
 
-    change_form_outer_after_template = "admin/merchants/merchant/standing.html"
+    row_actions = (
+        RowAction(
+            "suspend",
+            "merchants.suspend_merchant",
+            gettext_lazy("Suspend the merchant"),
+            _suspend,
+            ReasonForm,
+            tone="danger-line",
+            hint=_SUSPENDED,
+        ),
+        RowAction(
+            "resume",
+            "merchants.suspend_merchant",
+            gettext_lazy("Let the merchant go on"),
+            _resume,
+            ReasonForm,
+            tone="primary",
+            hint=_SUSPENDED,
+        ),
+    )
 
     @display(description=gettext_lazy("history"))
     def history_list(self, merchant: Merchant) -> SafeString:
@@ -283,40 +263,6 @@ class StandingPages(KeysetAdmin):
         """The status in its colour."""
         return state_badge(merchant, "status")
 
-    def get_urls(self) -> list[URLPattern]:
-        """Each action has its own address."""
-        wrap = self.admin_site.admin_view
-        return [
-            path("<int:row_id>/suspend/", wrap(self.suspend_view), name="merchants_merchant_suspend"),
-            path("<int:row_id>/resume/", wrap(self.resume_view), name="merchants_merchant_resume"),
-            *super().get_urls(),
-        ]
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """The merchant, and the form that suspends or resumes it."""
-        context = {
-            "merchant": self.get_object(request, object_id),
-            "may_suspend": request.user.has_perm("merchants.suspend_merchant"),
-            "reason_form": ReasonForm(),
-        }
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-    def suspend_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Let the merchant call the API no more."""
-
-        def suspend(merchant: Merchant, data: dict[str, Any]) -> str:
-            standing.suspend(merchant.pk, reason=data["reason"], actor=staff_actor_name(request))
-            return _("The merchant is suspended. Orders that it sent go on.")
-
-        return acted(self, request, row_id, "merchants.suspend_merchant", ReasonForm, suspend)
-
-    def resume_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
-        """Let the merchant call the API again."""
-
-        def resume(merchant: Merchant, data: dict[str, Any]) -> str:
-            standing.resume(merchant.pk, reason=data["reason"], actor=staff_actor_name(request))
-            return _("The merchant is active.")
-
-        return acted(self, request, row_id, "merchants.suspend_merchant", ReasonForm, resume)
+    def fitting_actions(self, row: Merchant) -> Collection[str]:
+        """One or the other."""
+        return ("suspend",) if row.status == Merchant.Status.ACTIVE else ("resume",)

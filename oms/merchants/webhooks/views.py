@@ -9,7 +9,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import ErrorsSerializer, NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.schema import ErrorsSerializer
 from oms.merchants.calls.views import MerchantView
 from oms.merchants.models import (
     EndpointState,

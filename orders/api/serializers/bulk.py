@@ -6,7 +6,7 @@ import msgspec
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from oms.common.door.api import ErrorSerializer
+from oms.common.door.schema import ErrorSerializer
 from orders.api import examples
 from orders.intake.bodies import HistoricalBody, OrderBody
 

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from oms.common.door.api import ErrorsSerializer
+from oms.common.door.schema import ErrorsSerializer
 from orders import kinds, story
 from orders.api import examples
 from orders.api.serializers.cancellation import CancellationSerializer

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from oms.common.door.api import ErrorSerializer
+from oms.common.door.schema import ErrorSerializer
 from orders.models import RejectedOrder
 
 logger = logging.getLogger(__name__)

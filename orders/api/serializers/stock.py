@@ -11,7 +11,8 @@ from rest_framework.reverse import reverse
 
 from inventory.counting import MOST_UNITS
 from inventory.models import Stock
-from oms.common.door.api import ErrorSerializer, LineField
+from oms.common.door.api import LineField
+from oms.common.door.schema import ErrorSerializer
 
 MAX_STOCK_ROWS = 1000
 

@@ -1,0 +1,193 @@
+"""Quotes for a basket: which parcels it becomes, by when they arrive, what they cost, what else is possible there.
+
+Reads stock and capacity; writes nothing, takes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import connection
+
+from inventory.models import Sku, StorageClass, Warehouse
+from inventory.promising import capacity, offering, tables
+from inventory.promising.capacity import Room
+from inventory.promising.dating import Reason
+from inventory.promising.freight import Measures, services_for
+from inventory.promising.offering import Appointment, Offer, Parcel
+from inventory.promising.tables import Tables
+from inventory.sourcing import Candidate, Routes, Want, choose
+from oms.common.copying import array
+from oms.common.zones import CHINA
+from oms.merchants.models import Merchant
+
+
+@dataclass(frozen=True, slots=True)
+class BasketLine:
+    """Units of a SKU; `price_fen` of a unit matters only where cash is collected."""
+
+    sku: Sku
+    quantity: int
+    price_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedParcel:
+    """A parcel to expect: the lines in it (place in the basket and units), and why it travels by itself."""
+
+    parcel: Parcel
+    warehouse: str
+    merchant: str
+    contents: tuple[tuple[int, int], ...]
+    why: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The answer to a basket. `short` is what nobody has: the line's place and the units; `is_virtual` goods need no
+    parcel. `no_cod` says why cash cannot be collected there, where it cannot."""
+
+    parcels: tuple[PlannedParcel, ...]
+    offers: tuple[Offer, ...]
+    short: tuple[tuple[int, int], ...]
+    virtual: tuple[tuple[int, int], ...]
+    no_cod: Reason | None
+    appointments: tuple[Appointment, ...]
+
+
+def quote(
+    lines: Sequence[BasketLine],
+    region_code: str,
+    at: datetime,
+    *,
+    is_cod: bool = False,
+    carriers: Collection[str] = (),
+) -> Quote:
+    """What can be promised for the basket now. `region_code` is one of a known county; `carriers` (codes) are those
+    that can be asked, where the tables know any of them."""
+    known = tables.current().only_carriers(carriers)
+    planned, short, virtual = _plan(lines, region_code, at.astimezone(CHINA).date(), is_cod=is_cod)
+    parcels = [one.parcel for one in planned]
+    offers = offering.offers(known, parcels, region_code, at) if parcels else []
+    possible = [offer for offer in offers if offer.is_possible]
+    calendar: list[Appointment] = []
+    if possible:
+        calendar = _with_room(known, parcels, region_code, possible[0].latest_at)
+    return Quote(
+        tuple(planned), tuple(offers), tuple(short), tuple(virtual), _no_cod(known, lines, parcels), tuple(calendar)
+    )
+
+
+_Contents = list[tuple[int, int]]
+
+
+def _plan(
+    lines: Sequence[BasketLine], region_code: str, today: date, *, is_cod: bool
+) -> tuple[list[PlannedParcel], _Contents, _Contents]:
+    """Spread the basket over warehouses as the pipeline would: merchants and classes apart, then by stock."""
+    virtual = [(i, line.quantity) for i, line in enumerate(lines) if line.sku.storage_class == StorageClass.VIRTUAL]
+    groups: dict[tuple[int, str], list[Want]] = defaultdict(list)
+    for i, line in enumerate(lines):
+        if line.sku.storage_class != StorageClass.VIRTUAL:
+            key = (line.sku.merchant_id, line.sku.storage_class)
+            groups[key].append(Want(i, line.sku.pk, line.quantity))
+    routes = Routes()
+    routes.prepare({region_code})
+    candidates = {key: routes.candidates(*key, region_code) for key in groups}
+    available = _available(candidates, groups)
+    full = capacity.full_days({one.warehouse_id for each in candidates.values() for one in each}, today)
+    planned: list[PlannedParcel] = []
+    short: _Contents = []
+    for key, wants in groups.items():
+        choice = choose(wants, candidates[key], available)
+        sent: dict[int, int] = defaultdict(int)
+        for candidate, takes in choice.parts:
+            contents = tuple((take.line_id, take.quantity) for take in takes)
+            for place, units in contents:
+                sent[place] += units
+            planned.append(_parcel(lines, candidate, contents, planned, full, is_cod=is_cod))
+        short += [
+            (want.line_id, want.quantity - sent[want.line_id]) for want in wants if sent[want.line_id] < want.quantity
+        ]
+    return planned, short, virtual
+
+
+def _available(
+    candidates: dict[tuple[int, str], Sequence[Candidate]], groups: dict[tuple[int, str], list[Want]]
+) -> dict[tuple[int, int], int]:
+    """Units available by warehouse and SKU, read without locks."""
+    warehouses = {one.warehouse_id for each in candidates.values() for one in each}
+    skus = {want.sku_id for wants in groups.values() for want in wants}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT warehouse_id, sku_id, on_hand - reserved FROM inventory_stock"
+            " WHERE sku_id = ANY(%s::bigint[]) AND warehouse_id = ANY(%s::bigint[])",
+            [array(skus), array(warehouses)],
+        )
+        return {(warehouse, sku): units for warehouse, sku, units in cursor.fetchall()}
+
+
+def _parcel(
+    lines: Sequence[BasketLine],
+    candidate: Candidate,
+    contents: tuple[tuple[int, int], ...],
+    before: Sequence[PlannedParcel],
+    full: Mapping[int, frozenset[date]],
+    *,
+    is_cod: bool,
+) -> PlannedParcel:
+    sku = lines[contents[0][0]].sku
+    weight_g = sum(lines[place].sku.weight_g * units for place, units in contents)
+    cod_fen = sum(lines[place].price_fen * units for place, units in contents) if is_cod else 0
+    full_days = full.get(candidate.warehouse_id, frozenset())
+    parcel = Parcel(candidate.warehouse_id, sku.storage_class, Measures(weight_g), cod_fen, full_days)
+    return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
+
+
+def _why_apart(sku: Sku, candidate: Candidate, before: Sequence[PlannedParcel]) -> Reason | None:
+    """Why it does not travel with one of the parcels before it."""
+    if not before:
+        return None
+    if all(one.merchant != sku.merchant.code for one in before):
+        return Reason("other_merchant", {"merchant": sku.merchant.code})
+    mine = [one for one in before if one.merchant == sku.merchant.code]
+    if all(one.parcel.storage_class != sku.storage_class for one in mine):
+        return Reason("other_storage_class", {"storage_class": sku.storage_class})
+    return Reason("other_warehouse", {"warehouse": candidate.code})
+
+
+def _no_cod(known: Tables, lines: Sequence[BasketLine], parcels: Sequence[Parcel]) -> Reason | None:
+    """Why cash cannot be collected for the basket: a merchant does not, no service does, or nothing is brought."""
+    if not parcels:
+        return Reason("nothing_to_deliver", {})
+    senders = Warehouse.objects.filter(pk__in={one.warehouse_id for one in parcels})
+    lies_with_us = not senders.exclude(merchant__kind=Merchant.Kind.SELF_OPERATED).exists()
+    for line in lines:
+        merchant = line.sku.merchant
+        said = merchant.accepts_cod
+        if said is None:
+            said = merchant.kind == Merchant.Kind.SELF_OPERATED or lies_with_us
+        if not said:
+            return Reason("merchant_takes_no_cod", {"merchant": merchant.code})
+    for parcel in parcels:
+        if not any(one.takes_cod for one in services_for(known.services, parcel.storage_class)):
+            return Reason("no_cod", {"storage_class": parcel.storage_class})
+    return None
+
+
+def _with_room(known: Tables, parcels: Sequence[Parcel], region_code: str, arrives_at: datetime) -> list[Appointment]:
+    """The appointments for which every warehouse has room."""
+    city = known.cities.get(region_code, "")
+    wanted = offering.appointments(known, city, arrives_at)
+    warehouses = {one.warehouse_id for one in parcels}
+    left = capacity.left(
+        Room(warehouse, one.begins_at.date(), one.slot.capacity, one.slot.slot_id)
+        for one in wanted
+        for warehouse in warehouses
+    )
+    return [
+        one
+        for one in wanted
+        if all(left[warehouse, one.begins_at.date(), one.slot.slot_id] > 0 for warehouse in warehouses)
+    ]

@@ -1,0 +1,1 @@
+"""What orders are promised, from the choice of the warehouse on."""

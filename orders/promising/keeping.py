@@ -1,0 +1,248 @@
+"""Keeping what is promised for sub-orders whose warehouse was chosen, with everything that it was made of. In bulk.
+
+A promise takes room of the warehouse's day on which it leaves, and of the appointment that was wished for; where a day
+is full, it leaves on a later one. What was taken before is given back first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from inventory.models import CapacityDemand, StorageClass
+from inventory.promising import capacity, tables
+from inventory.promising.capacity import Place, Room
+from inventory.promising.dating import Reason
+from inventory.promising.freight import Measures
+from inventory.promising.offering import Carriage, Parcel, first_carriage
+from inventory.promising.tables import Tables
+from oms.common.copying import array, copy_rows
+from oms.common.money import yuan
+from oms.common.zones import CHINA
+from orders.intake.terms import carriers_in_use
+from orders.models import PromiseOutcome, PromiseSource, SubOrderState
+from orders.models.order import Promise
+
+# A parcel that goes with a cut-off should have left so much later; before, nobody looks.
+LEAVES_WITHIN = timedelta(hours=2)
+_DEMAND = CapacityDemand.SUB_ORDER
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """A sub-order whose warehouse was chosen, and the warehouse that the buyer could expect: the nearest one."""
+
+    sub_order_id: int
+    expected_warehouse_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a promise is made of, as the database has it."""
+
+    sub_order_id: int
+    order_id: int
+    warehouse_id: int
+    storage_class: str
+    weight_g: int
+    region_code: str
+    wish: str
+    starts_at: datetime
+    sign_by: datetime | None
+    deliver_from: datetime | None
+    deliver_by: datetime | None
+    promises_before: int
+
+
+class _Makers:
+    """What all promises of a batch are worked out by."""
+
+    def __init__(self, known: Tables, facts: Sequence[_Facts], expected: Mapping[int, int]) -> None:
+        self.known = known
+        self.carriers = carriers_in_use()
+        self.expected = expected
+        self.now = timezone.now()
+        warehouses = {one.warehouse_id for one in facts} | set(expected.values())
+        self.full: dict[int, frozenset[date]] = capacity.full_days(warehouses, self.now.astimezone(CHINA).date())
+
+    def carriage(self, facts: _Facts, warehouse_id: int) -> Carriage | Reason:
+        """How it goes from the warehouse: with the earliest of the levels wished for, else with the standard."""
+        full_days = self.full.get(warehouse_id, frozenset())
+        parcel = Parcel(warehouse_id, facts.storage_class, Measures(facts.weight_g), full_days=full_days)
+        why: Carriage | Reason = Reason("no_level", {})
+        for wish in dict.fromkeys((facts.wish, Promise.STANDARD.value)):
+            best: Carriage | None = None
+            for level in self.known.levels_of(wish):
+                found = first_carriage(self.known, parcel, facts.region_code, facts.starts_at, level, self.carriers)
+                if isinstance(found, Reason):
+                    why = found
+                elif best is None or found.arrival.latest_at < best.arrival.latest_at:
+                    best = found
+            if best is not None:
+                return best
+        return why
+
+    def take_room(self, facts: Sequence[_Facts]) -> dict[int, Carriage | Reason]:
+        """How each sub-order goes, with room taken on the day on which it leaves; by its id."""
+        found: dict[int, Carriage | Reason] = {}
+        waiting = list(facts)
+        while waiting:
+            places = []
+            for one in waiting:
+                real = found[one.sub_order_id] = self.carriage(one, one.warehouse_id)
+                if isinstance(real, Carriage):
+                    places.append(Place(one.sub_order_id, self._day(one.warehouse_id, real)))
+            granted = capacity.take(places, kind=_DEMAND)
+            refused = [place for place in places if place.demand_id not in granted]
+            for place in refused:
+                days = self.full.get(place.room.warehouse_id, frozenset())
+                self.full[place.room.warehouse_id] = days | {place.room.day}
+            without = {place.demand_id for place in refused}
+            waiting = [one for one in waiting if one.sub_order_id in without]
+        return found
+
+    def _day(self, warehouse_id: int, real: Carriage) -> Room:
+        daily_capacity = self.known.places[warehouse_id].daily_capacity
+        return Room(warehouse_id, real.arrival.cutoff_at.astimezone(CHINA).date(), daily_capacity)
+
+    def without_slot(self, facts: Sequence[_Facts]) -> set[int]:
+        """Take the appointments that orders wish for; the sub-orders for which there was no room in the hours."""
+        places = [place for one in facts if (place := self._appointment(one)) is not None]
+        return {place.demand_id for place in places} - capacity.take(places, kind=_DEMAND)
+
+    def _appointment(self, facts: _Facts) -> Place | None:
+        """The slot of the calendar that the wish names, if it is one."""
+        if facts.deliver_from is None or facts.deliver_by is None:
+            return None
+        begins, ends = facts.deliver_from.astimezone(CHINA), facts.deliver_by.astimezone(CHINA)
+        midnight = begins.replace(hour=0, minute=0, second=0, microsecond=0)
+        for slot in self.known.slots_of(self.known.cities.get(facts.region_code, "")):
+            hours = timedelta(minutes=slot.starts_at), timedelta(minutes=slot.ends_at)
+            if (begins - midnight, ends - midnight) == hours:
+                room = Room(facts.warehouse_id, begins.date(), slot.capacity, slot.slot_id)
+                return Place(facts.sub_order_id, room)
+        return None
+
+
+def keep(allocated: Sequence[Allocated]) -> None:
+    """Make a promise for each, in the running transaction; one statement where no level is sold."""
+    if not allocated:
+        return
+    known = tables.current()
+    if not known.levels:
+        return
+    expected = {one.sub_order_id: one.expected_warehouse_id for one in allocated}
+    facts = _read(list(expected))
+    _supersede([one for one in facts if one.promises_before])
+    makers = _Makers(known, facts, expected)
+    real = makers.take_room(facts)
+    without_slot = makers.without_slot(facts)
+    rows = [_row(makers, one, real[one.sub_order_id], without_slot) for one in facts]
+    if rows:
+        copy_rows("orders_deliverypromise", tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT s.id, s.order_id, s.warehouse_id, s.storage_class, s.weight_g, o.region_id, o.promise,
+                greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at), s.ship_not_before),
+                t.sign_by, t.delivery_from, t.delivery_until,
+                (SELECT count(*) FROM orders_deliverypromise p WHERE p.order_id = s.order_id AND p.sub_order_id = s.id)
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            WHERE s.id = ANY(%s::bigint[]) AND s.storage_class <> '{StorageClass.VIRTUAL}'
+                AND s.state = '{SubOrderState.ALLOCATED}' AND o.region_id IS NOT NULL
+            ORDER BY s.id
+            """,
+            [array(sub_order_ids)],
+        )
+        return [_Facts(*row) for row in cursor.fetchall()]
+
+
+def _supersede(facts: Sequence[_Facts]) -> None:
+    """What was promised before is still measured, unless it goes to another place now; its room is given back."""
+    if not facts:
+        return
+    capacity.give_back([one.sub_order_id for one in facts], kind=_DEMAND)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH former AS (
+                SELECT p.id, p.outcome = '{PromiseOutcome.OPEN}' AND p.region_id <> o.region_id AS is_void
+                FROM orders_deliverypromise p JOIN orders_order o ON o.id = p.order_id
+                WHERE p.order_id = ANY(%s::bigint[]) AND p.sub_order_id = ANY(%s::bigint[]) AND p.superseded_at IS NULL
+            )
+            UPDATE orders_deliverypromise p SET superseded_at = now(),
+                outcome = CASE WHEN f.is_void THEN '{PromiseOutcome.VOID}' ELSE p.outcome END,
+                decided_at = CASE WHEN f.is_void THEN now() ELSE p.decided_at END
+            FROM former f WHERE f.id = p.id
+            """,
+            [array(one.order_id for one in facts), array(one.sub_order_id for one in facts)],
+        )
+
+
+def _row(makers: _Makers, facts: _Facts, real: Carriage | Reason, without_slot: set[int]) -> dict[str, Any]:
+    """The columns of the promise."""
+    expected_id = makers.expected[facts.sub_order_id]
+    is_expected = expected_id == facts.warehouse_id
+    expected = real if is_expected else makers.carriage(facts, expected_id)
+    source, promised_by = _promise(facts, expected if isinstance(expected, Carriage) else real)
+    reasons = list(real.arrival.reasons) if isinstance(real, Carriage) else [real]
+    if facts.sub_order_id in without_slot:
+        reasons.append(Reason("slot_full", {}))
+    return {
+        "order_id": facts.order_id,
+        "sub_order_id": facts.sub_order_id,
+        "number": facts.promises_before + 1,
+        "source": source,
+        "starts_at": facts.starts_at,
+        "region_id": facts.region_code,
+        "warehouse_id": facts.warehouse_id,
+        "expected_warehouse_id": expected_id,
+        "promised_by": promised_by,
+        "tables_version": makers.known.version,
+        "reasons": {"of": [reason.as_json() for reason in reasons]},
+        "outcome": PromiseOutcome.VOID if promised_by is None else PromiseOutcome.OPEN,
+        "decided_at": makers.now if promised_by is None else None,
+        "ready_at": _first_look(real, promised_by, makers.now),
+        **_plan(real),
+    }
+
+
+def _plan(real: Carriage | Reason) -> dict[str, Any]:
+    """The columns of the way from the warehouse that was chosen; empty where there is none."""
+    arrival = real.arrival if isinstance(real, Carriage) else None
+    return {
+        "level": arrival.level if arrival else "",
+        "cutoff_at": arrival.cutoff_at if arrival else None,
+        "planned_by": arrival.latest_at if arrival else None,
+        "carrier": real.carrier if isinstance(real, Carriage) else "",
+        "service": real.service if isinstance(real, Carriage) else "",
+        "lane_id": arrival.lane_id if arrival else None,
+        "lane_days": arrival.lane_days[1] if arrival and arrival.lane_days else None,
+        "freight": yuan(real.freight.fen) if isinstance(real, Carriage) else None,
+        "is_provisional": arrival is not None and arrival.is_provisional,
+    }
+
+
+def _first_look(real: Carriage | Reason, promised_by: datetime | None, now: datetime) -> datetime | None:
+    """When somebody looks first: once it should have left; at once where it is planned later than promised."""
+    if promised_by is None:
+        return None
+    if isinstance(real, Reason) or real.arrival.latest_at > promised_by:
+        return now
+    return min(real.arrival.cutoff_at + LEAVES_WITHIN, promised_by)
+
+
+def _promise(facts: _Facts, expected: Carriage | Reason) -> tuple[PromiseSource, datetime | None]:
+    """Whose word counts, and what it says: a platform's deadline before a wish, a wish before what we worked out."""
+    if facts.sign_by is not None:
+        return PromiseSource.PLATFORM, facts.sign_by
+    if facts.deliver_by is not None:
+        return PromiseSource.APPOINTMENT, facts.deliver_by
+    return PromiseSource.OURS, expected.arrival.latest_at if isinstance(expected, Carriage) else None

@@ -1,0 +1,153 @@
+"""Orders paid in parts: a deposit and a balance, each by its own date."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from oms.common.models import Connection
+from orders.changing.units import cancel_units
+from orders.models import Order
+from payments.models import Payment, Refund
+from payments.owing import balancing
+from payments.taking import expiring, noticing, requesting, switching
+from tests import factories, fakes, steps
+from tests.balances import wallets
+from tests.balances.wallets import by_card, refused
+
+pytestmark = pytest.mark.django_db
+
+
+def parts(*amounts: str, days: tuple[int, ...] = (1, 10), opens_in: int | None = None) -> dict[str, Any]:
+    now = timezone.now()
+    rows = [
+        {"amount": amount, "due_at": (now + timedelta(days=day)).isoformat()}
+        for amount, day in zip(amounts, days, strict=True)
+    ]
+    if opens_in is not None:
+        rows[-1]["opens_at"] = (now + timedelta(days=opens_in)).isoformat()
+    return {"instalments": rows}
+
+
+def due(order: Order, position: int) -> datetime:
+    return order.instalments.get(position=position).due_at
+
+
+def asked(order: Order) -> list[tuple[str, str, str]]:
+    rows = Payment.objects.filter(order=order).order_by("pk").values_list("number", "amount", "state")
+    return [(number.partition("-")[2], str(amount), state) for number, amount, state in rows]
+
+
+def told(number: str, amount: str, kind: str = "captured") -> None:
+    steps.notify(number, amount, kind)
+    factories.run(noticing.run)
+
+
+def test_the_balance_is_asked_for_when_the_deposit_is_paid_and_the_order_goes_on_with_both(shop):
+    order = shop.place_order(**parts("6.00", "20.00"))
+    assert order.pay_by == due(order, 1)
+    steps.ask_for_payment()
+    assert asked(order) == [("P1", "6.00", "pending")]
+
+    told(f"{order.number}-P1", "6.00")
+    order = steps.fresh(order)
+    assert (order.state, order.payment_state, order.pay_by) == ("awaiting_payment", "partly_paid", due(order, 2))
+    assert asked(order) == [("P1", "6.00", "captured"), ("P2", "20.00", "intended")]
+    assert steps.broken_invariants() == []
+
+    factories.run(requesting.intend)
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(requesting.request)
+    told(f"{order.number}-P2", "20.00")
+    assert steps.state_of(order) == "in_review"
+    assert steps.broken_invariants() == []
+
+
+def test_the_buyer_is_not_asked_for_the_balance_before_it_opens(shop):
+    order = shop.place_order(**parts("6.00", "20.00", opens_in=5))
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "6.00")
+    second = Payment.objects.get(number=f"{order.number}-P2")
+
+    assert second.ready_at == order.instalments.get(position=2).opens_at
+    with fakes.provider(fakes.FakeProvider()):
+        requesting.request(10)
+    assert asked(order)[1] == ("P2", "20.00", "intended")
+
+
+def test_a_balance_that_is_not_paid_in_time_cancels_the_order_and_the_deposit_goes_back(shop):
+    issued = wallets.card(shop.merchant)
+    order = shop.place_order(**by_card(issued, "10.00"), **parts("6.00", "10.00"))
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "6.00")
+    assert wallets.has(issued.card) == (9000, 1000)
+    Order.objects.filter(pk=order.pk).update(pay_by=timezone.now() - timedelta(minutes=1))
+
+    factories.run(expiring.run)
+    factories.run(balancing.run)
+    assert steps.state_of(order) == "cancelled"
+    assert wallets.has(issued.card) == (10000, 0)
+    refund = Refund.objects.get()
+    assert (refund.amount, refund.reason, refund.payment.number) == (6, "cancelled", f"{order.number}-P1")
+    assert steps.broken_invariants() == []
+
+
+def test_a_payment_of_the_balance_that_fails_is_asked_for_anew(shop):
+    order = shop.place_order(**parts("6.00", "20.00"))
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "6.00")
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(requesting.request)
+    told(f"{order.number}-P2", "20.00", "failed")
+
+    assert asked(order)[1:] == [("P2", "20.00", "failed"), ("P3", "20.00", "intended")]
+    told(f"{order.number}-P3", "20.00")
+    assert steps.state_of(order) == "in_review"
+    assert steps.broken_invariants() == []
+
+
+def test_less_than_the_deposit_leaves_the_rest_of_it_to_be_paid_first(shop):
+    order = shop.place_order(**parts("6.00", "20.00"))
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "5.00")
+
+    assert asked(order)[1] == ("P2", "1.00", "intended")
+    assert steps.fresh(order).pay_by == due(order, 1)
+
+
+def test_whoever_changes_the_way_of_paying_is_asked_for_the_part_that_is_next(shop):
+    other = Connection.objects.create(code="alipay", name="Alipay", kind="payment", protocol="alipay")
+    order = shop.place_order(**parts("6.00", "20.00"))
+    steps.ask_for_payment()
+    switching.pay_over(order.pk, other.pk)
+
+    assert str(Payment.objects.latest("pk").amount) == "6.00"
+
+
+def test_a_refund_takes_the_deposit_first_and_the_balance_for_the_rest(shop):
+    order = shop.place_order(**parts("6.00", "20.00"))
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "6.00")
+    told(f"{order.number}-P2", "20.00")
+    steps.approve_and_split()
+    cancel_units(order.pk, {1: 1}, reason="x", actor=steps.STAFF)
+    factories.run(balancing.run)
+
+    rows = Refund.objects.order_by("pk").values_list("payment__number", "amount")
+    found = [(number.partition("-")[2], str(amount)) for number, amount in rows]
+    assert found == [("P1", "6.00"), ("P2", "7.00")]
+    assert steps.broken_invariants() == []
+
+
+def test_instalments_that_make_no_sense_are_refused(shop):
+    def why(**terms: Any) -> list[tuple[str, str]]:
+        return refused(shop.body(**terms), shop.merchant)
+
+    assert why(**parts("26.00", days=(1,))) == [("instalments", "wrong_number")]
+    assert why(**parts("6.00", "19.99")) == [("instalments", "does_not_add_up")]
+    assert why(**parts("6.00", "20.00", days=(2, 1))) == [("instalments.1.due_at", "out_of_range")]
+    assert why(**parts("6.00", "20.00", days=(-1, 1))) == [("instalments.0.due_at", "out_of_range")]
+    assert why(**parts("6.00", "20.00", opens_in=11)) == [("instalments.1.opens_at", "out_of_range")]
+    assert why(payment_method="cod", **parts("6.00", "20.00")) == [("instalments", "not_prepaid")]
+    assert not Order.objects.exists()

@@ -1,0 +1,176 @@
+"""Quotes by the API."""
+
+from datetime import date
+
+import pytest
+import time_machine
+
+from inventory.models import CapacityDemand, Stock
+from inventory.promising import capacity, tables
+from inventory.promising.capacity import Place, Room
+from tests import factories
+from tests.api.calls import errors_of, send
+
+pytestmark = pytest.mark.django_db
+
+PROMISE = "/api/v1/promise"
+AT = "2026-11-26T10:00:00+08:00"
+
+
+@pytest.fixture(autouse=True)
+def morning():
+    """A Thursday at ten, before the cut-off of the same day."""
+    with time_machine.travel(AT, tick=False):
+        yield
+
+
+@pytest.fixture
+def quote(api, sample, shop):
+    """What the API answers to a basket for Beijing."""
+
+    def ask(*lines, **values):
+        basket = [{"sku": sku.code, "quantity": units} for sku, units in lines or [(shop.sku, 2)]]
+        return send(api, {"region_code": "110101", "lines": basket, **values}, PROMISE)
+
+    return ask
+
+
+def _levels(answer):
+    return {level["code"]: level for level in answer.json()["levels"]}
+
+
+def test_a_basket_is_told_each_level_with_date_freight_and_reasons(quote, shop):
+    answer = quote()
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+
+    assert [(p["warehouse"], p["weight_g"], p["why"]) for p in found["parcels"]] == [(shop.warehouse.code, 1000, None)]
+    assert found["parcels"][0]["lines"] == [{"line": 0, "sku": shop.sku.code, "quantity": 2}]
+    levels = _levels(answer)
+    dates = {code: level["latest_at"][:16] for code, level in levels.items() if level["is_possible"]}
+    assert dates == {
+        "211_SAME": "2026-11-26T23:00",
+        "211_NEXT": "2026-11-27T11:00",
+        "NEXT_DAY": "2026-11-27T23:00",
+        "DAY_AFTER": "2026-11-28T23:00",
+        "STANDARD": "2026-11-30T23:00",
+    }
+    assert next(level["code"] for level in found["levels"]) == "211_SAME"
+    assert levels["EXPRESS"]["refusals"] == [{"parcel": 0, "reason": {"code": "too_far", "km": 150, "most": 30}}]
+    standard = levels["STANDARD"]
+    assert (standard["freight"], standard["parcels"][0]["carrier"]) == ("4.19", "JTSD"), "4.50 × 0.93, half up"
+    assert standard["parcels"][0]["reasons"] == [
+        {"code": "cutoff_met", "cutoff": "23:00", "day": "2026-11-26"},
+        {"code": "lane_days", "days": 2, "half": 1},
+    ]
+    same_day = levels["211_SAME"]
+    assert (same_day["freight"], same_day["parcels"][0]["carrier"]) == ("11.04", "JD"), "only premium goes by the hour"
+
+
+def test_parcels_come_apart_by_merchant_class_and_stock_and_what_is_short_is_said(quote, shop):
+    cold = factories.SkuFactory(merchant=shop.merchant, storage_class="frozen")
+    fridge = factories.WarehouseFactory(merchant=shop.merchant, storage_classes=["frozen"])
+    factories.StockFactory(sku=cold, warehouse=fridge, on_hand=1)
+    far = factories.WarehouseFactory(merchant=shop.merchant, longitude=100.0)
+    rare = factories.SkuFactory(merchant=shop.merchant)
+    factories.StockFactory(sku=rare, warehouse=far, on_hand=3)
+    answer = quote((shop.sku, 1), (cold, 2), (rare, 5)).json()
+
+    why = {parcel["warehouse"]: parcel["why"] for parcel in answer["parcels"]}
+    assert why == {
+        shop.warehouse.code: None,
+        far.code: {"code": "other_warehouse", "warehouse": far.code},
+        fridge.code: {"code": "other_storage_class", "storage_class": "frozen"},
+    }
+    assert {(row["sku"], row["quantity"]) for row in answer["short"]} == {(cold.code, 1), (rare.code, 2)}
+    assert Stock.objects.filter(reserved__gt=0).count() == 0, "a quote takes nothing"
+
+
+def test_of_anothers_goods_the_self_operated_merchant_sees_no_warehouse(api, quote, shop):
+    other = factories.SkuFactory(merchant=factories.MerchantFactory(accepts_cod=False))
+    factories.StockFactory(sku=other)
+    lines = [{"sku": shop.sku.code, "quantity": 1}, {"sku": other.code, "merchant": other.merchant.code, "quantity": 1}]
+    answer = quote(lines=lines).json()
+
+    assert [(p["warehouse"], p["why"] and p["why"]["code"]) for p in answer["parcels"]] == [
+        (shop.warehouse.code, None),
+        (None, "other_merchant"),
+    ]
+    refusal = {"code": "merchant_takes_no_cod", "merchant": other.merchant.code}
+    assert answer["cash_on_delivery"] == {"is_possible": False, "reason": refusal}
+
+
+def test_cash_takes_a_carrier_that_collects_it(quote):
+    answer = quote(payment_method="cod")
+
+    assert answer.json()["cash_on_delivery"] == {"is_possible": True, "reason": None}
+    assert {one["carrier"] for level in _levels(answer).values() for one in level["parcels"]} <= {
+        "SF",
+        "JD",
+        "EMS",
+        "YZPY",
+    }
+
+
+def test_the_calendar_offers_only_hours_with_room(quote, shop):
+    slot = tables.current().slots_of("北京市")[0]
+    first = quote().json()["appointments"]
+    # 211 arrives at 23:00: the first hours are those of the next morning; four a day, seven days from the 26th.
+    assert [(one["begins_at"][:16], one["fee"]) for one in first[:4]] == [
+        ("2026-11-27T09:00", "0.00"),
+        ("2026-11-27T15:00", "0.00"),
+        ("2026-11-27T19:00", "0.00"),
+        ("2026-11-27T22:00", "8.00"),
+    ]
+    assert len(first) == 24
+
+    room = Room(shop.warehouse.pk, date(2026, 11, 27), 1, slot.slot_id)
+    capacity.take([Place(1, room)], kind=CapacityDemand.ORDER)
+    assert next(one["begins_at"][:16] for one in quote().json()["appointments"]) == "2026-11-27T15:00"
+
+
+def test_an_address_names_the_region_and_one_that_names_several_is_asked_about(api, quote, sample, shop):
+    lines = [{"sku": shop.sku.code, "quantity": 1}]
+
+    assert send(api, {"address": "北京市东城区东长安街1号", "lines": lines}, PROMISE).json()["region_code"] == "110101"
+    assert errors_of(send(api, {"address": "朝阳区1号", "lines": lines}, PROMISE)) == {("address", "ambiguous_region")}
+    assert errors_of(send(api, {"address": "x", "lines": lines}, PROMISE)) == {("address", "unknown_region")}
+    assert errors_of(quote(region_code="999999")) == {("region_code", "unknown_region")}
+    shop.region.is_served = False
+    shop.region.save()
+    assert errors_of(quote()) == {("region_code", "region_not_served")}
+
+
+def test_every_wrong_line_is_named(api, quote, shop):
+    lines = [
+        {"sku": "none", "quantity": 1},
+        {"sku": shop.sku.code, "quantity": 1},
+        {"sku": "gone", "merchant": "M", "quantity": 1},
+    ]
+    assert errors_of(quote(lines=lines)) == {("lines.0.sku", "unknown_sku"), ("lines.2.sku", "unknown_sku")}
+    assert quote(lines=[{"sku": shop.sku.code, "quantity": 0}]).status_code == 400
+    assert quote(lines=[{"sku": shop.sku.code, "quantity": 1.5}]).status_code == 400
+    assert quote(lines=[]).status_code == 400
+    assert errors_of(quote(surprise=1)) == {("surprise", "unknown_field")}
+
+
+def test_a_quote_needs_the_scope_and_no_key_and_the_same_number_of_statements(
+    sample, shop, django_assert_max_num_queries
+):
+    stranger = factories.client_of(shop.merchant, scopes=["orders.read"])
+    body = {"region_code": "110101", "lines": [{"sku": shop.sku.code, "quantity": 1}]}
+    assert send(stranger, body, PROMISE).status_code == 403
+
+    reader = factories.client_of(shop.merchant, scopes=["inventory.read"])
+    assert reader.post(PROMISE, body, format="json").status_code == 200
+    body["lines"] *= 20
+    with django_assert_max_num_queries(14):
+        assert reader.post(PROMISE, body, format="json").status_code == 200
+
+
+def test_a_day_without_room_is_passed_over_in_quotes_too(quote, shop):
+    capacity.take([Place(1, Room(shop.warehouse.pk, date(2026, 11, 26), 1))], kind=CapacityDemand.ORDER)
+    same_day = _levels(quote())["211_SAME"]
+
+    assert same_day["latest_at"][:16] == "2026-11-27T23:00"
+    assert same_day["parcels"][0]["reasons"][0] == {"code": "day_full", "cutoff": "11:00", "day": "2026-11-27"}

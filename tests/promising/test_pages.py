@@ -1,0 +1,135 @@
+"""The staff's pages of promises: tables as files, today's cut-offs and room, hit rates, and the order's page."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from inventory.models import CalendarDay, CapacityBucket, FreightRate
+from inventory.promising import calendar_watch
+from oms.common.models import Ticket
+from orders.models import DeliveryPromise
+from orders.promising.rates import Rate, RateBy, rates
+from tests import factories
+from tests.admin.conftest import boss, client_of  # noqa: F401 - a member of staff
+from tests.promising.world import populate
+
+pytestmark = pytest.mark.django_db
+
+FILE = "/admin/inventory/freightrate/file/"
+
+
+def _csv(*lines: str) -> dict[str, SimpleUploadedFile]:
+    return {"file": SimpleUploadedFile("freight.csv", "\n".join(lines).encode())}
+
+
+@pytest.fixture
+def world(shop):
+    """A row of everything."""
+    populate(shop.warehouse)
+
+
+def test_a_table_is_imported_with_a_result_for_every_row_and_exported_as_it_is(world, boss):  # noqa: F811
+    head = "service,zone,first_kg,first_fee,step_kg,step_fee"
+    page = boss.post(FILE, _csv(head, "premium,1,1,13.50,0.5,2", "cold,2,1,20,1,6", "cold,x,1,20,0,6")).content.decode()
+
+    assert "1 added, 1 changed, 1 refused." in page
+    assert "“x” cannot be read." in page
+    assert FreightRate.objects.get(service="premium").first_fee == Decimal("13.50")
+    exported = boss.get(f"{FILE}table.csv").content.decode("utf-8-sig").split()
+    assert exported == [
+        "service,carrier,zone,first_kg,first_fee,step_kg,step_fee",
+        "cold,,2,1.000,20.00,1.000,6.00",
+        "premium,,1,1.000,13.50,0.500,2.00",
+    ]
+
+
+def test_a_file_that_is_no_table_is_refused_and_who_may_only_look_imports_nothing(world, boss):  # noqa: F811
+    assert "The file has no rows" in boss.post(FILE, {"file": SimpleUploadedFile("x.csv", b"a")}).content.decode()
+    reader = client_of("view_freightrate", is_staff=True)
+    assert reader.get(f"{FILE}table.csv").status_code == 200
+    assert reader.post(FILE, _csv("service,zone", "premium,1")).status_code == 403
+    assert client_of("view_sku", is_staff=True).get(f"{FILE}table.csv").status_code == 403
+
+
+def test_today_shows_cut_offs_that_are_over_and_the_room_that_is_taken(world, boss, shop):  # noqa: F811
+    CapacityBucket.objects.create(warehouse=shop.warehouse, day=date(2026, 11, 26), capacity=40, taken=7)
+    with time_machine.travel("2026-11-26T22:30:00+08:00", tick=False):
+        page = boss.get(reverse("admin:inventory_capacity_today")).content.decode()
+
+    assert "22:00 over" in page
+    assert ">7</td>" in page
+    assert ">40</td>" in page
+    assert "1 / 5" in page, "one of five appointments of the 27th is taken"
+
+
+def test_a_days_room_is_never_set_below_what_is_taken(world, boss):  # noqa: F811
+    bucket = CapacityBucket.objects.get()
+    url = reverse("admin:inventory_capacitybucket_change", args=[bucket.pk])
+
+    assert "1 are taken already." in boss.post(url, {"capacity": 0}).content.decode()
+    boss.post(url, {"capacity": 1})
+    assert CapacityBucket.objects.get().left == 0
+
+
+def test_hit_rates_tell_what_was_kept_of_all_that_was_due_and_why_not(world, boss, shop):  # noqa: F811
+    for _number in range(4):
+        factories.allocated_order(shop.sku, merchant=shop.merchant)
+    now = timezone.now()
+    ids = list(DeliveryPromise.objects.order_by("pk").values_list("pk", flat=True))
+    due = now - timedelta(days=1)
+    for key, outcome, risk in zip(ids, ("kept", "kept", "broken", "open"), ("", "", "carrier_late", ""), strict=True):
+        decided = None if outcome == "open" else now
+        DeliveryPromise.objects.filter(pk=key).update(
+            outcome=outcome,
+            risk=risk,
+            risk_since=now if risk else None,
+            decided_at=decided,
+            promised_by=due,
+            carried_by="ZTO",
+        )
+    since = datetime(2020, 1, 1, tzinfo=due.tzinfo)
+    for by, group in (
+        (RateBy.LEVEL, "STANDARD"),
+        (RateBy.WAREHOUSE, shop.warehouse.code),
+        (RateBy.CARRIER, "ZTO"),
+        (RateBy.LANE, "11 → 11"),
+    ):
+        assert rates(by, since, now) == [Rate(group, 3, 2, {"carrier_late": 1})]
+        page = boss.get(f"/admin/orders/deliverypromise/rates/?by={by}").content.decode()
+        assert group in page
+        assert "66.7" in page
+    assert rates(RateBy.LEVEL, now, now + timedelta(days=1)) == []
+    assert client_of("view_order", is_staff=True).get("/admin/orders/deliverypromise/rates/").status_code == 403
+
+
+def test_the_orders_page_tells_the_promise_and_its_risk(world, boss, shop):  # noqa: F811
+    order = factories.allocated_order(shop.sku, merchant=shop.merchant)
+    url = reverse("admin:orders_order_change", args=[order.pk])
+    page = boss.get(url).content.decode()
+    assert "Promised delivery" in page
+    assert "On this lane half arrive within 2 days, 95 % within 2." in page
+    assert "Freight about" in page
+
+    DeliveryPromise.objects.update(risk="missed_wave", risk_since=timezone.now())
+    assert "as it is promised: Did not leave the warehouse in time" in boss.get(url).content.decode()
+
+
+def test_from_november_on_a_missing_next_year_is_a_ticket_until_it_is_entered(world):
+    calendar_watch.look(date(2026, 10, 31))
+    assert not Ticket.objects.exists()
+
+    calendar_watch.look(date(2026, 11, 1))
+    calendar_watch.look(date(2026, 11, 2))
+    ticket = Ticket.objects.get()
+    assert (ticket.kind, ticket.subject_id, ticket.values) == ("calendar_missing", 2027, {"year": 2027})
+    CalendarDay.objects.create(day=date(2027, 1, 1), kind="holiday", basis="estimate")
+    calendar_watch.look(date(2026, 11, 3))
+    assert Ticket.objects.get().state == "open"
+    CalendarDay.objects.update(basis="notice")
+    calendar_watch.look(date(2026, 11, 4))
+    assert Ticket.objects.get().state == "closed"
