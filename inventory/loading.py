@@ -57,13 +57,14 @@ def _rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]
         yield from enumerate(progress(csv.DictReader(file), path.name), 2)
 
 
-def load_folder(folder: Path, *, progress: Progress) -> list[Loaded]:
+def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) -> list[Loaded]:
     """Load every kind of file in the order in which they refer to each other, each in a transaction of its own.
 
     Raises MissingFile if one is not there; those of the promise (in `promise/`) need not be. A bad row is left out and
     named in the result.
     """
-    files = {stem: _find(folder, stem) for stem in ("merchants", "regions", "warehouses", "catalogue", "stock")}
+    stems = ["merchants", "regions", "warehouses", "catalogue", *(["stock"] if with_stock else [])]
+    files = {stem: _find(folder, stem) for stem in stems}
     loaders = {
         "merchants": _load_merchants,
         "regions": _load_regions,

@@ -174,6 +174,7 @@ SPLIT = event(
     moves="order",
     news={
         "order.split": "It became sub-orders.",
+        "order.apportioned": "Its amounts are shared among sub-orders, lines and units: `lines` has the shares.",
         "sub_order.created": "It came to be, by splitting the order.",
     },
     tone="info",

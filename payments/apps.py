@@ -33,6 +33,7 @@ def _prepare_ledger(using: str, **_: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(posting.trigger_sql())
             cursor.execute(closing.trigger_sql())
-            cursor.execute(append_only("payments_billrow"))
+            for table in ("payments_billrow", "payments_depositmovement", "payments_statementremark"):
+                cursor.execute(append_only(table))
             cursor.execute(moving.trigger_sql())
         chart.install_default_accounts()

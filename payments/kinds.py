@@ -235,6 +235,7 @@ name_actors(
         "ask_refunds": _("Ask what became of refunds"),
         "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
+        "close_statements": _("Close periods of merchants"),
         "preview": _("Preview"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),

@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import BalanceAdjustment, BankTransfer, NoticeKind, Payment, Refund, RefundGrant
+from payments.models import BalanceAdjustment, BankTransfer, NoticeKind, Payment, Refund, RefundGrant, Statement
 
-PAYMENT, REFUND, GRANT, TRANSFER, ADJUSTMENT = "payment", "refund", "grant", "transfer", "adjustment"
+PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
+ADJUSTMENT, STATEMENT = "adjustment", "statement"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -210,6 +211,18 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
+STATEMENT_DISPUTED = register_kind(
+    TicketKind(
+        "statement_disputed",
+        _("A merchant disputes a statement"),
+        STATEMENT,
+        TEAM,
+        2 * _DAY,
+        reasons={"": _("Statement %(number)s: %(text)s")},
+        remedies=_("Answer on the statement's page. Where the merchant is right, add a correction to the open period."),
+        can_retry=False,
+    )
+)
 ADJUSTMENT_TO_APPROVE = register_kind(
     TicketKind(
         "adjustment_to_approve",
@@ -268,3 +281,4 @@ register_subject(
     ADJUSTMENT, lambda ids: _show(BalanceAdjustment, "payments_balanceadjustment_change", "account__number", ids)
 )
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))
+register_subject(STATEMENT, lambda ids: _show(Statement, "payments_statement_change", "number", ids))

@@ -1,15 +1,22 @@
-"""The API's addresses of payments and refunds."""
+"""The API's addresses of payments, refunds and settlements."""
 
 from django.urls import path, re_path
 
 from payments import views
 from payments.balances import views as balances
 from payments.granting.views import RefundPreviewView, RefundRequestsView
+from payments.statements.views import SettlementsView, StatementRemarksView, StatementsView, StatementView
 
 urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/payments$", views.OrderMoneyView.as_view(), name="order-payments"),
     re_path(
         "^orders/(?P<number>[0-9]{16})/refund-requests$", RefundRequestsView.as_view(), name="order-refund-requests"
+    ),
+    path("settlements", SettlementsView.as_view(), name="settlements"),
+    path("statements", StatementsView.as_view(), name="statements"),
+    re_path(r"^statements/(?P<number>[^/\x00]{1,40})$", StatementView.as_view(), name="statement"),
+    re_path(
+        r"^statements/(?P<number>[^/\x00]{1,40})/remarks$", StatementRemarksView.as_view(), name="statement-remarks"
     ),
     path("refunds/preview", RefundPreviewView.as_view(), name="refund-preview"),
     path("payments", views.PaymentsView.as_view(), name="payments"),

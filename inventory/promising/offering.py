@@ -5,7 +5,7 @@ the lane the cheapest, then the earliest. The date of a basket is that of its la
 cannot have is not offered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -36,10 +36,12 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Carriage:
-    """How a parcel would go: when it arrives and what that costs."""
+    """How a parcel would go: when it arrives, what that costs, and with which service of a carrier."""
 
     arrival: Arrival
     freight: Freight
+    carrier: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,31 @@ def carriage(tables: Tables, parcel: Parcel, region_code: str, starts_at: dateti
     journey = parcel.journey(region_code, starts_at)
     best: Carriage | None = None
     why = Reason("no_carrier", {})
-    for service in services_for(tables.services, parcel.storage_class, _speed(level)):
-        found = _try(tables, journey, parcel, level, service)
-        if isinstance(found, Reason):
-            why = found
-        elif best is None or _rank(level, found) < _rank(level, best):
-            best = found
+    for services in _by_timing(tables, services_for(tables.services, parcel.storage_class, _speed(level))):
+        try:
+            arrives = arrival(tables, journey, level, services[0])
+        except NoArrival as refusal:
+            why = refusal.reason
+            continue
+        for service in services:
+            costs = _priced(tables, parcel, region_code, service, arrives)
+            if isinstance(costs, Reason):
+                why = costs
+                continue
+            found = Carriage(arrives, costs, service.carrier, service.kind)
+            if best is None or _rank(level, found) < _rank(level, best):
+                best = found
     return best if best is not None else why
+
+
+def _by_timing(tables: Tables, services: Sequence[Service]) -> Iterable[list[Service]]:
+    """The services in groups whose parcels arrive at the same time, so that each is worked out once."""
+    apart = tables.carriers_apart
+    groups: dict[tuple[str, bool, str], list[Service]] = {}
+    for one in services:
+        key = (one.speed, one.works_on_holiday, one.carrier if one.carrier in apart else "")
+        groups.setdefault(key, []).append(one)
+    return groups.values()
 
 
 def first_carriage(
@@ -132,11 +152,10 @@ def first_carriage(
 def _try(tables: Tables, journey: Journey, parcel: Parcel, level: Level, service: Service) -> Carriage | Reason:
     try:
         arrives = arrival(tables, journey, level, service)
-        return Carriage(arrives, _freight(tables, parcel, journey.region_code, service, arrives))
     except NoArrival as refusal:
         return refusal.reason
-    except NoService as refusal:
-        return Reason(refusal.code, {"carrier": service.carrier})
+    costs = _priced(tables, parcel, journey.region_code, service, arrives)
+    return costs if isinstance(costs, Reason) else Carriage(arrives, costs, service.carrier, service.kind)
 
 
 def _speed(level: Level) -> str:
@@ -146,10 +165,10 @@ def _speed(level: Level) -> str:
 
 def _rank(level: Level, one: Carriage) -> tuple[object, ...]:
     when, cost = one.arrival.latest_at, one.freight.fen
-    return (cost, when, one.arrival.carrier) if level.takes_lane_days else (when, cost, one.arrival.carrier)
+    return (cost, when, one.carrier) if level.takes_lane_days else (when, cost, one.carrier)
 
 
-def _freight(tables: Tables, parcel: Parcel, region_code: str, service: Service, arrives: Arrival) -> Freight:
+def _priced(tables: Tables, parcel: Parcel, region_code: str, service: Service, arrives: Arrival) -> Freight | Reason:
     remote = tables.remote_area(region_code)
     extras = Extras(
         day=arrives.cutoff_at.date(),
@@ -157,7 +176,10 @@ def _freight(tables: Tables, parcel: Parcel, region_code: str, service: Service,
         remote_fen=remote.surcharge_fen if remote is not None else 0,
     )
     rate = tables.rate(service, arrives.zone)
-    return freight(parcel.measures, service, rate, surcharges=tables.surcharges, extras=extras)
+    try:
+        return freight(parcel.measures, service, rate, surcharges=tables.surcharges, extras=extras)
+    except NoService as refusal:
+        return Reason(refusal.code, {"carrier": service.carrier})
 
 
 @dataclass(frozen=True, slots=True)

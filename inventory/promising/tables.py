@@ -5,8 +5,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, time
+from typing import Any
 
 from inventory.models import (
     AppointmentSlot,
@@ -147,6 +148,8 @@ class Tables:
     surcharges: tuple[Surcharge, ...]
     slots: Mapping[str, tuple[Slot, ...]]
     cities: Mapping[str, str]
+    # What `dating` worked out by them.
+    worked_out: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def way(self, origin: str, destination: str) -> Way | None:
         """The lane between two counties; the closest of the origin, then of the destination. None: there is none."""
@@ -166,6 +169,13 @@ class Tables:
     def rate(self, service: Service, zone: int) -> Rate | None:
         """What the service asks for to the zone; None: it does not go there."""
         return self.rates.get((service.kind, service.carrier, zone)) or self.rates.get((service.kind, "", zone))
+
+    @property
+    def carriers_apart(self) -> frozenset[str]:
+        """Carriers with days or cut-offs of their own: their parcels may arrive otherwise than those of the others."""
+        return frozenset(carrier for _warehouse, _level, carrier in self.cutoffs if carrier) | set(
+            self.carrier_closures
+        )
 
     def only_carriers(self, codes: Collection[str]) -> "Tables":
         """The tables with the services of these carriers alone; with all where it knows none of them."""

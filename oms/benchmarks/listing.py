@@ -19,6 +19,7 @@ from oms.common.states import listed
 from orders import kinds
 from orders.models import FulfilmentState, Order, OrderPaymentState, OrderState, SubOrderState
 from orders.models.order import ONCE_SPLIT
+from orders.models.sub_order import ShippingProof
 
 SMALL = 10_000
 # The usual mix of ten orders.
@@ -168,11 +169,12 @@ def _insert(cursor, first: int, last: int) -> None:  # type: ignore[no-untyped-d
             ), part AS (
                 INSERT INTO orders_suborder (number, order_id, merchant_id, storage_class, payment_method, state,
                     warehouse_id, ready_at, goods_amount, freight_share, coupon_share, points_share, gift_card_share,
-                    payable_amount, total_quantity, allocated_at, released_at, shipped_at, delivered_at, completed_at)
+                    payable_amount, total_quantity, allocated_at, released_at, shipped_at, shipping_proof, delivered_at,
+                    completed_at)
                 SELECT new.number || '-1', new.id, w.merchant_id, 'ambient', 'prepaid',
                     CASE new.state WHEN '{OrderState.SPLIT}' THEN '{SubOrderState.RELEASED}'
                         ELSE '{SubOrderState.COMPLETED}' END, w.id, NULL,
-                    10, 0, 0, 0, 0, 10, 1, now(), now(), now(), now(), now()
+                    10, 0, 0, 0, 0, 10, 1, now(), now(), now(), '{ShippingProof.WAREHOUSE}', now(), now()
                 FROM new CROSS JOIN (SELECT id, merchant_id FROM inventory_warehouse ORDER BY id LIMIT 1) AS w
                 WHERE new.state IN ({listed(ONCE_SPLIT)})
             )

@@ -13,6 +13,7 @@ from math import exp, log
 from pathlib import Path
 from random import Random
 
+from inventory.loading import load_folder
 from inventory.models import Sku, StorageClass
 from inventory.promising import offering, tables
 from inventory.promising.freight import Measures
@@ -52,7 +53,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     lines = stage.order_lines(folder, orders)
     bodies = [body for body in map(decode, lines) if isinstance(body, OrderBody)]
     with stage.own_database("oms_bench_promise"):
-        stage.load(folder)
+        load_folder(folder, progress=lambda rows, _name: rows, with_stock=False)
         cases = list(_cases(bodies))
         known = tables.current()
         return {
@@ -161,6 +162,6 @@ def _arrived(found: Carriage, random: Random) -> Watched:
         left_at=left_at,
         delivered_at=arrival.cutoff_at + took + late,
         is_out=True,
-        carrier=arrival.carrier,
+        carrier=found.carrier,
         is_current=True,
     )

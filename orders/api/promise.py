@@ -165,8 +165,8 @@ def _level(offer: Offer) -> dict[str, Any]:
         "parcels": [
             {
                 "parcel": place,
-                "carrier": one.arrival.carrier,
-                "service": one.arrival.service,
+                "carrier": one.carrier,
+                "service": one.service,
                 "leaves_at": one.arrival.cutoff_at,
                 "planned_on": one.arrival.planned_on,
                 "latest_at": one.arrival.latest_at,

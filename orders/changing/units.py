@@ -2,8 +2,8 @@
 
 The money of the cancelled units is what the apportionment gave them: they leave their sub-order with their shares, as
 a cancelled sub-order of their own, and nothing is apportioned anew. What was paid for them goes back through the
-books, like the money of any cancelled sub-order. Before an order is split there is nothing to part: the wish is kept
-on the order, and the split stage carries it out.
+books, like the money of any cancelled sub-order. Before an order is split there is nothing to part: the money goes back
+at once, the wish is kept on the order, and the split stage carries it out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import charging
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.parting_off import part_off_all
@@ -116,7 +117,9 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
+    charging.take_back_unsent(order.pk, actor=actor)
     timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+    nudging.nudge("owing")
     return Order.objects.get(pk=order.pk)
 
 

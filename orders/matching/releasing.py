@@ -17,6 +17,7 @@ from oms.common.copying import Rows, array, next_ids, records, write_tables
 from oms.common.money import fen_text
 from oms.common.work.claiming import Stage
 from orders import actors, isolating, kinds
+from orders.changing import charging
 from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine, takes_cod, unsold
 from orders.intake.goods import CodTerms, KnownSku, lying_with_us
@@ -219,6 +220,9 @@ def _match(orders: Sequence[_Waiting], goods: Known, with_us: frozenset[int]) ->
             done.append(order)
             _lay_out(order, parts, replaced, rows)
     _write(rows, [order.id for order in done])
+    for order in done:
+        if order.units_to_cancel:
+            charging.take_back_unsent(order.id, actor=actors.job(NAME))
     _note_tried(tried)
 
 

@@ -70,7 +70,7 @@ def rates(by: RateBy, since: datetime, until: datetime) -> list[Rate]:
                 count(*) FILTER (WHERE p.outcome = '{PromiseOutcome.KEPT}'), {reasons}
             FROM orders_deliverypromise p JOIN inventory_warehouse w ON w.id = p.warehouse_id
             WHERE p.outcome IN ({listed(MEASURED)}) AND p.promised_by >= %s AND p.promised_by < %s
-            GROUP BY name ORDER BY count(*) DESC, name
+            GROUP BY 1 ORDER BY 2 DESC, 1
             """,
             [since, until],
         )

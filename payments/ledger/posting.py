@@ -29,6 +29,8 @@ _FACTS = " UNION ALL ".join(
         sources.KEPT,
         sources.GIVEN_BESIDE,
         sources.CHANGED,
+        sources.WITHHELD,
+        sources.SERVICE,
         sources.BALANCES,
     )
 )

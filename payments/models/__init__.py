@@ -27,6 +27,7 @@ from payments.models.bill import (
     Outcome,
     Resolution,
 )
+from payments.models.deposit import Deposit, DepositKind, DepositMovement
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -41,7 +42,15 @@ from payments.models.invoice import Invoice, InvoiceState
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
+from payments.models.settlement import (
+    CommissionTerm,
+    RowKind,
+    ServiceTerm,
+    SettlementRow,
+    Statement,
+    StatementRemark,
+    StatementState,
+)
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
@@ -68,6 +77,9 @@ __all__ = [
     "BillRowKind",
     "BillSource",
     "CommissionTerm",
+    "Deposit",
+    "DepositKind",
+    "DepositMovement",
     "EntryKind",
     "GiftCard",
     "GrantKind",
@@ -94,9 +106,11 @@ __all__ = [
     "RefundState",
     "Resolution",
     "RowKind",
+    "ServiceTerm",
     "SettlementRow",
     "Side",
     "Statement",
+    "StatementRemark",
     "StatementState",
     "TransferState",
 ]

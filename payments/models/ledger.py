@@ -58,6 +58,7 @@ class EntryKind(models.TextChoices):
     CARRIAGE_PAID = "carriage_paid", _("Carriage paid")
     WITHDRAWN = "withdrawn", _("Moved to the bank")
     STATEMENT_PAID = "statement_paid", _("Statement paid")
+    DEPOSIT_MOVED = "deposit_moved", _("Deposit moved")
     UNEXPLAINED = "unexplained", _("Unexplained money")
     EXPLAINED = "explained", _("Unexplained money explained")
     WRITTEN_OFF = "written_off", _("Written off")

@@ -152,7 +152,10 @@ class Payment(WorkItem, Versioned):
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
-        permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
+        permissions = [
+            ("retry_payment", _("Can let payments and refunds be tried again")),
+            ("export_money", _("Can export payments, refunds, settlements and the ledger")),
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from io import BytesIO
 
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from oms.common.files.tables import XlsxWriter
@@ -58,6 +59,15 @@ def workbook(statement: Statement) -> bytes:
             )
     book.close()
     return file.getvalue()
+
+
+def workbook_answer(statement: Statement) -> HttpResponse:
+    """The workbook to download."""
+    answer = HttpResponse(
+        workbook(statement), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
+    return answer
 
 
 def _summary(statement: Statement, rows: Iterable[SettlementRow]) -> Iterable[list[object]]:

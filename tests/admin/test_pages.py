@@ -48,8 +48,20 @@ from orders.reviewing import holds
 from payments.balances import adjusting
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
-from payments.statements import closing
+from payments.models import (
+    BillForm,
+    BillSource,
+    CommissionTerm,
+    Deposit,
+    DepositKind,
+    GrantKind,
+    Invoice,
+    Payment,
+    Refund,
+    RowKind,
+    ServiceTerm,
+)
+from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
@@ -151,6 +163,10 @@ def world(shop: factories.Shop) -> None:
     today = timezone.localdate()
     with time_machine.travel(now + timedelta(days=1)):
         closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
+    ServiceTerm.objects.create(merchant=shop.merchant, unit_fee=1)
+    Deposit.objects.create(merchant=shop.merchant, due_amount=1)
+    paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
+    deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

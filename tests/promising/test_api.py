@@ -166,3 +166,11 @@ def test_a_quote_needs_the_scope_and_no_key_and_the_same_number_of_statements(
     body["lines"] *= 20
     with django_assert_max_num_queries(14):
         assert reader.post(PROMISE, body, format="json").status_code == 200
+
+
+def test_a_day_without_room_is_passed_over_in_quotes_too(quote, shop):
+    capacity.take([Place(1, Room(shop.warehouse.pk, date(2026, 11, 26), 1))], kind=CapacityDemand.ORDER)
+    same_day = _levels(quote())["211_SAME"]
+
+    assert same_day["latest_at"][:16] == "2026-11-27T23:00"
+    assert same_day["parcels"][0]["reasons"][0] == {"code": "day_full", "cutoff": "11:00", "day": "2026-11-27"}

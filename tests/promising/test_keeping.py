@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from inventory.models import AppointmentSlot, CapacityBucket, Region, Warehouse
+from inventory.models import AppointmentSlot, CapacityBucket, CarrierService, Region, Warehouse
 from logistics.watching import promises
 from logistics.watching.promises import Watched, judge
 from oms.common.models import Ticket
@@ -186,6 +186,7 @@ def test_another_address_makes_another_promise_and_nobody_waits_for_the_first(pr
 
 @pytest.mark.django_db
 def test_a_full_day_lets_the_next_order_leave_a_day_later_until_one_is_cancelled(sample, shop):
+    CarrierService.objects.filter(works_on_holiday=False).delete()  # whatever day it is
     Warehouse.objects.update(daily_capacity=1)
     first = factories.allocated_order(shop.sku, merchant=shop.merchant)
     second = factories.allocated_order(shop.sku, merchant=shop.merchant)
@@ -202,6 +203,7 @@ def test_a_full_day_lets_the_next_order_leave_a_day_later_until_one_is_cancelled
 
 @pytest.mark.django_db
 def test_of_one_batch_as_many_leave_a_day_as_there_is_room_for(sample, shop):
+    CarrierService.objects.filter(works_on_holiday=False).delete()  # whatever day it is
     Warehouse.objects.update(daily_capacity=2)
     for _number in range(5):
         shop.place_order(payment_method="cod")

@@ -15,7 +15,10 @@ PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
 BALANCES_READ = "balances.read"
 BALANCES_ISSUE = "balances.issue"
+SETTLEMENTS_READ = "settlements.read"
+SETTLEMENTS_DISPUTE = "settlements.dispute"
 WEBHOOKS_MANAGE = "webhooks.manage"
+PLATFORM_READ = "platform.read"
 
 LABELS = {
     ORDERS_READ: _("read orders and sub-orders"),
@@ -31,6 +34,12 @@ LABELS = {
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
     BALANCES_READ: _("read gift cards and points"),
     BALANCES_ISSUE: _("issue gift cards and open points"),
+    SETTLEMENTS_READ: _("read settlements and statements"),
+    SETTLEMENTS_DISPUTE: _("dispute statements"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
+    PLATFORM_READ: _("read the amounts of all merchants' orders"),
 }
-ALL = tuple(LABELS)
+# What programs of the platform's own may: only credentials of the self-operated merchant can have it, where staff gave
+# it to them.
+OF_PLATFORM = (PLATFORM_READ,)
+ALL = tuple(scope for scope in LABELS if scope not in OF_PLATFORM)
