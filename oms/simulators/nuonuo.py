@@ -96,7 +96,8 @@ class NuonuoPeer:
 
     def __init__(self, keys: NuonuoKeys, address: str, *, speed: float = 1.0) -> None:
         self.keys, self.address, self.speed = keys, address, speed
-        self.bureau, self.mischief, self.tokens = Bureau(), Mischief(), set[str]()
+        self.bureau, self.tokens = Bureau(), set[str]()
+        self.mischief: Mischief[Trick] = Mischief()
         self.token_calls = 0
         self.turned = 0.0  # by how many seconds its clock was turned
         self._started = time.time()
