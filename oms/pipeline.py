@@ -16,6 +16,7 @@ from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
+from payments.disputing import asking as asking_about_disputes
 from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
@@ -62,6 +63,7 @@ PIPELINE = (
     balancing.STAGE,
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
+    asking_about_disputes.STAGE,
     requesting.CHASE_STAGE,
     planning.STAGE,
     advancing.STAGE,

@@ -98,6 +98,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Payments"), "payments", "payments.payment"),
                     _list(_("Refunds"), "undo", "payments.refund"),
                     _list(_("Bank transfers"), "account_balance_wallet", "payments.banktransfer"),
+                    _list(_("Complaints and chargebacks"), "gavel", "payments.dispute"),
                     _list(_("Grants of refunds"), "approval", "payments.refundgrant"),
                     _list(_("Reasons of grants"), "format_list_bulleted", "payments.grantreason"),
                     _list(_("Limits of grants"), "speed", "payments.grantlimit"),

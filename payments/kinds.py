@@ -10,7 +10,7 @@ from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
 from payments.invoicing.words import CONFIRMATIONS
-from payments.models import BalanceKind, GrantKind, Means, RefundReason
+from payments.models import BalanceKind, DisputeKind, DisputeState, GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -32,6 +32,18 @@ def _of_grant(sentence: Promise) -> Callable[[story.Data], str]:
 
     def tell(data: story.Data) -> str:
         return story.fill(sentence, {**data, "grant": story.word(dict(GrantKind.choices), data["grant"])})
+
+    return tell
+
+
+def _of_dispute(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with words for the dispute's kind and state."""
+
+    def tell(data: story.Data) -> str:
+        words = {"dispute": story.word(dict(DisputeKind.choices), data["dispute"])}
+        if "state" in data:
+            words["state"] = story.word(dict(DisputeState.choices), data["state"])
+        return story.fill(sentence, {**data, **words})
 
     return tell
 
@@ -166,6 +178,22 @@ REFUND_SENT = event(
     tone="info",
     icon="send",
 )
+DISPUTED = event(
+    "disputed",
+    _of_dispute(_("%(provider)s: %(dispute)s %(number)s about %(amount)s yuan.")),
+    None,
+    private=("number", "amount", "provider", "dispute"),
+    tone="danger",
+    icon="gavel",
+)
+DISPUTE_MOVED = event(
+    "dispute_moved",
+    _of_dispute(_("%(dispute)s %(number)s: %(state)s. %(note)s")),
+    None,
+    private=("number", "dispute", "state", "note"),
+    tone="warning",
+    icon="gavel",
+)
 _TENDER = ("tender", "number", "amount")
 TENDER_HELD = event(
     "tender_held",
@@ -289,6 +317,7 @@ name_actors(
         "expire_unpaid": _("Cancel what was not paid"),
         "ask_payments": _("Ask after payments"),
         "ask_refunds": _("Ask what became of refunds"),
+        "ask_disputes": _("Ask about complaints"),
         "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
         "close_statements": _("Close periods of merchants"),

@@ -1,12 +1,10 @@
 """What must always hold of goods that wait for somebody to say what they are."""
 
-from inventory.models import UNKNOWN_GOODS
 from oms.common.invariants import Invariant
 from oms.common.states import listed
+from orders.matching.waits import PLACEHOLDERS
 from orders.models import Hold
 from orders.models.order import OVER
-
-_PLACEHOLDERS = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
 
 INVARIANTS = (
     Invariant(
@@ -16,7 +14,7 @@ INVARIANTS = (
         f"""
         SELECT o.number, o.state, l.codes, w.codes, h.order_id IS NOT NULL FROM (
             SELECT l.order_id, array_agg(DISTINCT l.caller_code ORDER BY l.caller_code) AS codes
-            FROM orders_orderline l WHERE l.sku_id IN ({_PLACEHOLDERS}) GROUP BY l.order_id
+            FROM orders_orderline l WHERE l.sku_id IN ({PLACEHOLDERS}) GROUP BY l.order_id
         ) AS l
         FULL JOIN (
             SELECT w.order_id, array_agg(m.code ORDER BY m.code) AS codes
@@ -34,10 +32,10 @@ INVARIANTS = (
         "unmatched_goods_are_never_fulfilled",
         "What stands for goods that nobody has named has no stock and is in no sub-order.",
         f"""
-        SELECT 'stock', s.id FROM inventory_stock s WHERE s.sku_id IN ({_PLACEHOLDERS})
+        SELECT 'stock', s.id FROM inventory_stock s WHERE s.sku_id IN ({PLACEHOLDERS})
         UNION ALL
         SELECT 'sub-order line', p.id FROM orders_orderline l JOIN orders_suborderline p ON p.order_line_id = l.id
-        WHERE l.sku_id IN ({_PLACEHOLDERS})
+        WHERE l.sku_id IN ({PLACEHOLDERS})
         """,
     ),
     Invariant(

@@ -61,6 +61,17 @@ REFUNDS = f"""
     WHERE r.order_id {_ORDERS}
 """
 
+# What a provider keeps back of a payment while it is disputed.
+DISPUTED = f"""
+    SELECT d.order_id, 'dispute:' || d.id, '{EntryKind.DISPUTED}', x.account, x.party, x.fen
+    FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id
+    LEFT JOIN common_connection c ON c.id = p.connection_id
+    CROSS JOIN LATERAL (VALUES
+        ('{Code.DISPUTED}', 'connection:' || d.connection_id, {_fen("d.held_amount")}),
+        ({_HELD}, {_HOLDER}, -{_fen("d.held_amount")})) AS x(account, party, fen)
+    WHERE d.order_id {_ORDERS}
+"""
+
 # What gift cards and points of ours paid is prepaid money once it was spent, until it went back; points that orders
 # earned, less those that were taken back, are owed to their members.
 BALANCES = f"""
@@ -91,13 +102,11 @@ def _account_of(kind: BalanceKind, otherwise: Code) -> str:
 _CARD = _account_of(BalanceKind.GIFT_CARD, Code.GIFT_CARDS)
 _POINTS = _account_of(BalanceKind.POINTS, Code.POINTS)
 
-# Gift cards and points of the platform of a merchant's own channel paid that merchant.
-_IS_OUTSIDE = "(SELECT f.deductions_are_outside FROM orders_order f WHERE f.id = {})"
-
 
 def _of_channel(account: str, order: str) -> str:
-    """SQL of the account where what a tender paid of a marketplace merchant's goods stands."""
-    outside = _IS_OUTSIDE.format(order)
+    """SQL of the account where what a tender paid of a marketplace merchant's goods stands: those of the platform of the
+    merchant's own channel paid the merchant."""
+    outside = f"(SELECT f.deductions_are_outside FROM orders_order f WHERE f.id = {order})"
     return f"CASE WHEN {outside} THEN '{Code.MERCHANTS_OWN}' ELSE {account.format(order)} END"
 
 
@@ -123,8 +132,8 @@ COMPLETED = f"""
 """
 
 # … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes its
-# part of it back, as facts of its own; what the merchant took itself it has already, as what its
-# channel's own gift cards and points paid.
+# part of it back, as facts of its own; what the merchant took itself it has already, as what its channel's own gift
+# cards and points paid.
 _SOLD = f"""
     SELECT r.order_id, r.sub_order_id, r.merchant_id, r.kind = '{RowKind.REFUND}' AS is_back,
         sum(r.goods_amount + r.freight_amount) AS given, sum(r.platform_amount) AS platform,

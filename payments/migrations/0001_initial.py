@@ -438,7 +438,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=80, verbose_name='key')),
-                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('statement_paid', 'Statement paid'), ('deposit_moved', 'Deposit moved'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected'), ('balance_issued', 'Gift card or points issued'), ('balance_spent', 'Gift card or points spent'), ('points_earned', 'Points earned'), ('balance_expired', 'Gift card or points expired'), ('balance_adjusted', 'Gift card or points adjusted')], max_length=20, verbose_name='fact')),
+                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('disputed', 'Held in a dispute'), ('statement_paid', 'Statement paid'), ('deposit_moved', 'Deposit moved'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected'), ('balance_issued', 'Gift card or points issued'), ('balance_spent', 'Gift card or points spent'), ('points_earned', 'Points earned'), ('balance_expired', 'Gift card or points expired'), ('balance_adjusted', 'Gift card or points adjusted')], max_length=20, verbose_name='fact')),
                 ('subject', models.CharField(max_length=60, verbose_name='subject')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
                 ('actor', models.CharField(blank=True, db_default='', max_length=80, verbose_name='actor')),
@@ -559,7 +559,7 @@ class Migration(migrations.Migration):
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('refunded_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='refunded')),
                 ('currency', models.CharField(db_default='CNY', editable=False, max_length=3, verbose_name='currency')),
-                ('reason', models.CharField(choices=[('cancelled', 'the order was cancelled'), ('sub_order_cancelled', 'a sub-order was cancelled'), ('rejected', 'the buyer refused the parcel'), ('returned', 'the parcel came back'), ('goodwill', 'goodwill'), ('price_protection', 'price protection'), ('compensation', 'compensation'), ('edited', 'the order was changed'), ('overpaid', 'more was paid than is due')], max_length=40, verbose_name='reason')),
+                ('reason', models.CharField(choices=[('cancelled', 'the order was cancelled'), ('sub_order_cancelled', 'a sub-order was cancelled'), ('rejected', 'the buyer refused the parcel'), ('returned', 'the parcel came back'), ('goodwill', 'goodwill'), ('price_protection', 'price protection'), ('compensation', 'compensation'), ('edited', 'the order was changed'), ('overpaid', 'more was paid than is due'), ('charged_back', 'the buyer had it charged back')], max_length=40, verbose_name='reason')),
                 ('transaction_number', models.CharField(blank=True, db_default='', help_text="The provider's own number.", max_length=64, verbose_name='transaction number')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('requested_at', models.DateTimeField(blank=True, editable=False, help_text='Since when the provider has it.', null=True, verbose_name='requested at')),
@@ -950,7 +950,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'statement_paid', 'deposit_moved', 'unexplained', 'explained', 'written_off', 'corrected', 'balance_issued', 'balance_spent', 'points_earned', 'balance_expired', 'balance_adjusted'])), name='ledger_entry_kind_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'disputed', 'statement_paid', 'deposit_moved', 'unexplained', 'explained', 'written_off', 'corrected', 'balance_issued', 'balance_spent', 'points_earned', 'balance_expired', 'balance_adjusted'])), name='ledger_entry_kind_is_known'),
         ),
         migrations.AddIndex(
             model_name='ledgerline',
@@ -1142,7 +1142,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='refund',
-            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['cancelled', 'sub_order_cancelled', 'rejected', 'returned', 'goodwill', 'price_protection', 'compensation', 'edited', 'overpaid'])), name='refund_reason_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['cancelled', 'sub_order_cancelled', 'rejected', 'returned', 'goodwill', 'price_protection', 'compensation', 'edited', 'overpaid', 'charged_back'])), name='refund_reason_is_known'),
         ),
         migrations.AddConstraint(
             model_name='refund',
@@ -1283,5 +1283,123 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='statementremark',
             constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='statement_remark_says_something'),
+        ),
+        migrations.CreateModel(
+            name='Dispute',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('ready_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True, verbose_name='ready at')),
+                ('lease_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='leased until')),
+                ('lease_token', models.IntegerField(db_default=0, editable=False, verbose_name='lease token')),
+                ('attempts', models.SmallIntegerField(db_default=0, editable=False, verbose_name='attempts')),
+                ('last_error', models.TextField(blank=True, db_default='', editable=False, verbose_name='last error')),
+                ('needs_person_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='needs a person since')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('number', models.CharField(max_length=64, verbose_name='number at the provider')),
+                ('kind', models.CharField(choices=[('complaint', 'Complaint'), ('chargeback', 'Chargeback')], max_length=10, verbose_name='kind')),
+                ('state', django_fsm.FSMField(choices=[('reported', 'Reported'), ('open', 'To be answered'), ('answered', 'Answered'), ('won', 'Won'), ('lost', 'Lost'), ('ended', 'Ended')], default='reported', max_length=50, protected=True, verbose_name='state')),
+                ('amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('held_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='held by the provider')),
+                ('content', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='what the buyer wrote')),
+                ('note', models.CharField(blank=True, db_default='', max_length=200, verbose_name='note')),
+                ('opened_by', models.CharField(blank=True, db_default='', editable=False, max_length=80, verbose_name='entered by')),
+                ('decided_by', models.CharField(blank=True, db_default='', editable=False, max_length=80, verbose_name='decided by')),
+                ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='opened at')),
+                ('due_at', models.DateTimeField(blank=True, null=True, verbose_name='to be answered by')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='ended at')),
+            ],
+            options={
+                'verbose_name': 'dispute',
+                'verbose_name_plural': 'disputes',
+                'ordering': ['-id'],
+                'permissions': [('enter_dispute', 'Can enter chargebacks and complaints'), ('decide_dispute', 'Can say how disputes were answered and decided')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PayOut',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
+                ('serial', models.CharField(blank=True, db_default='', max_length=64, verbose_name='bank serial number')),
+                ('note', models.CharField(max_length=200, verbose_name='note')),
+                ('scan', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='scan')),
+                ('scan_type', models.CharField(blank=True, db_default='', editable=False, max_length=40, verbose_name='kind of scan')),
+                ('paid_by', models.CharField(editable=False, max_length=80, verbose_name='paid by')),
+                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='recorded at')),
+            ],
+            options={
+                'verbose_name': 'payment by hand',
+                'verbose_name_plural': 'payments by hand',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.AddField(
+            model_name='dispute',
+            name='assigned_to',
+            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to'),
+        ),
+        migrations.AddField(
+            model_name='dispute',
+            name='connection',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='disputes', to='common.connection', verbose_name='connection'),
+        ),
+        migrations.AddField(
+            model_name='dispute',
+            name='order',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='disputes', to='orders.order', verbose_name='order'),
+        ),
+        migrations.AddField(
+            model_name='dispute',
+            name='payment',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='disputes', to='payments.payment', verbose_name='payment'),
+        ),
+        migrations.AddField(
+            model_name='payout',
+            name='refund',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pay_outs', to='payments.refund', verbose_name='refund'),
+        ),
+        migrations.AddIndex(
+            model_name='dispute',
+            index=models.Index(condition=models.Q(('ready_at__isnull', False)), fields=['connection', 'ready_at'], name='dispute_queue_ask'),
+        ),
+        migrations.AddIndex(
+            model_name='dispute',
+            index=models.Index(condition=models.Q(('needs_person_since__isnull', False)), fields=['id'], name='dispute_queue_person'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.UniqueConstraint(fields=('connection', 'number'), name='dispute_number_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['complaint', 'chargeback'])), name='dispute_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['reported', 'open', 'answered', 'won', 'lost', 'ended'])), name='dispute_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0), ('held_amount__gte', 0)), name='dispute_amounts_are_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(('held_amount', 0), models.Q(('kind', 'chargeback'), ('payment__isnull', False), ('state__in', ['open', 'answered'])), _connector='OR'), name='dispute_holds_money_while_it_is_open'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(('payment__isnull', True), ('order__isnull', False), _connector='OR'), name='dispute_of_a_payment_has_an_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='dispute',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', ('reported', 'open', 'answered'))), models.Q(models.Q(('state__in', ('reported', 'open', 'answered')), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='dispute_ends_at_a_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='payout',
+            constraint=models.UniqueConstraint(condition=models.Q(('serial', ''), _negated=True), fields=('serial',), name='pay_out_serial_counts_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='payout',
+            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='pay_out_amount_is_positive'),
         ),
     ]

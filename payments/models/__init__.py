@@ -28,6 +28,7 @@ from payments.models.bill import (
     Resolution,
 )
 from payments.models.deposit import Deposit, DepositKind, DepositMovement
+from payments.models.dispute import OPEN_DISPUTES, Dispute, DisputeKind, DisputeState
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -53,6 +54,7 @@ from payments.models.invoice import (
     StepKind,
 )
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
+from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import (
@@ -74,6 +76,7 @@ __all__ = [
     "MAPPED_FORMS",
     "OFFSETTABLE",
     "OF_ORDERS",
+    "OPEN_DISPUTES",
     "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
@@ -97,6 +100,9 @@ __all__ = [
     "Deposit",
     "DepositKind",
     "DepositMovement",
+    "Dispute",
+    "DisputeKind",
+    "DisputeState",
     "EntryKind",
     "GiftCard",
     "GrantKind",
@@ -117,6 +123,7 @@ __all__ = [
     "NoticeKind",
     "OrderTender",
     "Outcome",
+    "PayOut",
     "Payment",
     "PaymentState",
     "PointsAccount",

@@ -54,6 +54,7 @@ from payments.models import (
     CommissionTerm,
     Deposit,
     DepositKind,
+    Dispute,
     GrantKind,
     Payment,
     Refund,
@@ -153,6 +154,7 @@ def world(shop: factories.Shop) -> None:
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     alipay = Connection.objects.create(code="alipay", kind="payment", protocol="alipay")
+    Dispute.objects.create(number="D1", connection=alipay, kind="complaint", state="open", order=order, ready_at=None)
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))

@@ -133,6 +133,6 @@ def test_what_is_invoiced_in_the_end_is_what_was_paid_and_not_given_back() -> No
     run_state_machine_as_test(
         Invoices,
         settings=settings(
-            max_examples=8, stateful_step_count=9, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=3, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

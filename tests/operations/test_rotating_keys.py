@@ -30,7 +30,9 @@ from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
 from payments.invoicing import documents
-from payments.models import BillSource
+from payments.models import BillSource, Dispute, Payment, Refund
+from payments.owing import paying_out
+from payments.providers.defaults import default_connection
 from payments.reconciling import importing
 from payments.taking import transfers
 from tests import factories, steps
@@ -50,6 +52,8 @@ SEALERS = {
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
     "payments/invoicing/documents.py": ["payments_invoicedocument.content"],
+    "payments/disputing/asking.py": ["payments_dispute.content"],
+    "payments/owing/paying_out.py": ["payments_payout.scan"],
     "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed", "payments_invoice.sealed"],
     "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
@@ -93,6 +97,17 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
     transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
     documents.keep(invoices.written(shop.place_order(), shop.merchant), b"%PDF-1")
+    paid: dict[str, Any] = {"order": shop.place_order(), "amount": Decimal(1)}
+    payment = Payment.objects.create(
+        number="P", means="external", state="captured", captured_amount=1, captured_at=steps.NOON, **paid
+    )
+    refund = Refund.objects.create(
+        number="R", payment=payment, reason="overpaid", needs_person_since=steps.NOON, **paid
+    )
+    paying_out.confirm_paid_out(refund.pk, note="x", scan=scan, actor=steps.STAFF)
+    Dispute.objects.create(
+        number="D1", connection=default_connection(), kind="complaint", content=secrecy.seal("too late"), ready_at=None
+    )
     Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
     api.post("/api/v1/orders", {"external_number": "X-1"}, format="json")
     settings.CREDENTIAL_KEYS = ["new", "old"]

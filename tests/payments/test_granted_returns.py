@@ -18,6 +18,7 @@ from orders.models.amounts import Bearer
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.ledger.balances import balances_of
+from payments.ledger.chart import Code
 from payments.models import GrantKind, LedgerEntry, RowKind, SettlementRow
 from payments.owing import balancing
 from payments.statements import closing
@@ -297,4 +298,5 @@ def test_what_the_channels_own_gift_card_and_points_paid_goes_back_by_its_mercha
 
     assert sum(SettlementRow.objects.values_list("net_amount", flat=True)) == Decimal(net)
     assert payable_to_merchants() == Decimal(net)
+    assert not any(balances_of([Code.GIFT_CARDS, Code.POINTS]).values())
     assert steps.broken_invariants() == []
