@@ -106,6 +106,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Points"), "stars", "payments.pointsaccount"),
                     _list(_("Adjustments"), "tune", "payments.balanceadjustment"),
                     _list(_("Invoices"), "description", "payments.invoice"),
+                    _list(_("Legal entities"), "business", "merchants.legalentity"),
                     _list(_("Settlements"), "receipt", "payments.settlementrow"),
                     _list(_("Statements"), "account_balance", "payments.statement"),
                     _list(_("Deposits of merchants"), "savings", "payments.deposit"),

@@ -42,11 +42,11 @@ from payments.balances import order_panel  # noqa: F401 - it adds to the order's
 from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
 from payments.disputing import pages as dispute_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
+from payments.invoicing import pages as invoice_pages  # noqa: F401 - registers its pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
 from payments.models import (
     OPEN_REFUNDS,
-    Invoice,
     Means,
     Payment,
     PaymentState,
@@ -236,24 +236,12 @@ class RefundAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
                 messages.error(request, f"{refund.number}: {refusal}")
 
 
-@admin.register(Invoice)
-class InvoiceAdmin(RowColumns, KeysetAdmin):
-    """Tax documents."""
-
-    search_fields = ("number", "order__number")
-    search_help_text = gettext_lazy("Invoice or order number")
-    list_display = ("number", "order_link", "state_label", "title", "amount", "created_at", "issued_at")
-    list_select_related = ("order",)
-    list_filter = (("state", ChoicesDropdownFilter),)
-
-
 # --- The order's page
 
 
 def _money_moved(order: Order) -> Mapping[str, Any]:
     payments = list(Payment.objects.filter(order=order).select_related("connection").order_by("id"))
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
-    invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
         SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
@@ -277,7 +265,6 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "refunds": refunds,
         "grants": grants,
         "facts": list(_facts([row.number for row in rows])),
-        "invoices": invoices,
         "settlements": settlements,
         "captured": captured,
         "refunded": refunded,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
+from payments.invoicing.words import CONFIRMATIONS
 from payments.models import BalanceKind, DisputeKind, DisputeState, GrantKind, Means, RefundReason
 
 
@@ -251,6 +252,61 @@ SETTLED = event(
     icon="receipt_long",
 )
 
+
+def _tell_refused_invoice(data: story.Data) -> str:
+    values = {**data, "reason": CONFIRMATIONS.word(str(data["reason"]))}
+    return story.fill(gettext("Invoice %(number)s of %(amount)s yuan was refused: %(reason)s"), values)
+
+
+INVOICE_ASKED = event(
+    "invoice_asked",
+    _("An invoice is asked for."),
+    (),
+    tone="info",
+    icon="edit_note",
+)
+INVOICE_WITHDRAWN = event(
+    "invoice_withdrawn",
+    _("No invoice is wanted any more."),
+    (),
+    tone="warning",
+    icon="edit_off",
+)
+INVOICE_REQUESTED = event(
+    "invoice_requested",
+    _("Invoice %(number)s of %(amount)s yuan was requested."),
+    ("number", "amount"),
+    tone="info",
+    icon="description",
+)
+INVOICE_ISSUED = event(
+    "invoice_issued",
+    _("Invoice %(official_number)s of %(amount)s yuan was issued (%(number)s)."),
+    ("number", "amount", "official_number"),
+    news={"invoice.issued": "The tax bureau issued an invoice."},
+    tone="success",
+    icon="receipt_long",
+    for_buyer=True,
+)
+INVOICE_RED_ISSUED = event(
+    "invoice_red_issued",
+    _("Red invoice %(official_number)s of %(amount)s yuan was issued (%(number)s)."),
+    ("number", "amount", "official_number"),
+    news={"invoice.red_issued": "A red invoice takes back all or a part of one."},
+    tone="warning",
+    icon="receipt_long",
+    for_buyer=True,
+)
+INVOICE_FAILED = event(
+    "invoice_failed",
+    _tell_refused_invoice,
+    ("number", "amount"),
+    private=("reason",),
+    news={"invoice.failed": "An invoice was refused; staff look at it."},
+    tone="danger",
+    icon="error",
+)
+
 name_actors(
     {
         "book_collected": _("Book what channels took"),
@@ -268,6 +324,9 @@ name_actors(
         "preview": _("Preview"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),
+        "invoice": _("Ask for invoices"),
+        "send_invoice": _("Have invoices issued"),
+        "mail_invoice": _("Mail invoices"),
         "expire_balances": _("Let gift cards and points expire"),
         **dict(Means.choices),
         # The connection, and its protocol.

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -26,7 +25,7 @@ from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
 from oms.merchants.calls.scopes import PAYMENTS_READ, PLATFORM_READ
 from orders.api import apportioned
-from orders.api.scoping import OrderScopedView
+from orders.api.scoping import OrderScopedView, PlatformScopedView
 from orders.api.serializers.amounts import AmountsPageSerializer, AmountsSerializer
 from orders.models import Order
 
@@ -60,16 +59,11 @@ FORMULAS = {
 }
 
 
-class AmountsView(OrderScopedView):
-    """The amounts of one order; a credential that reads the whole platform sees those of everybody's."""
+class AmountsView(PlatformScopedView):
+    """The amounts of one order."""
 
     scopes = {"GET": PAYMENTS_READ}
     serializer_class = AmountsSerializer
-
-    def orders(self) -> QuerySet[Order]:
-        """The merchant's, or all."""
-        reads_all = not getattr(self, "swagger_fake_view", False) and self.caller.reads_platform
-        return Order.objects.all() if reads_all else super().orders()
 
     @extend_schema(
         operation_id="read_amounts",

@@ -41,6 +41,17 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "parts_of_bundles_have_their_line",
+        "A further part of a bundle names the line of its order that has the first part, of the same code, and has as"
+        " many pieces.",
+        """
+        SELECT o.number, p.position, p.part_of FROM orders_orderline p JOIN orders_order o ON o.id = p.order_id
+        LEFT JOIN orders_orderline l ON l.order_id = p.order_id AND l.position = p.part_of
+        WHERE p.part_of IS NOT NULL AND (l.id IS NULL OR l.part_of IS NOT NULL OR l.caller_code <> p.caller_code
+            OR l.quantity * p.units_a_piece <> p.quantity * l.units_a_piece)
+        """,
+    ),
+    Invariant(
         "matches_stand_for_something",
         "A code has components just while somebody has said what it stands for.",
         """

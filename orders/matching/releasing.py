@@ -8,6 +8,7 @@ each part of what its code stands for, with exactly the line's money, checked as
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -22,7 +23,8 @@ from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine, takes_cod, unsold
 from orders.intake.goods import CodTerms, KnownSku, lying_with_us
 from orders.intake.sharing import CannotBear, PromotionShare
-from orders.matching import known
+from orders.intake.storing import KIND_VIRTUAL
+from orders.matching import known, listing
 from orders.matching.known import Known, Parts, Unfit
 from orders.matching.parting import part_line
 from orders.models import Hold, PaymentMethod
@@ -37,7 +39,6 @@ _DUE = """
     ORDER BY m.wakes_since, w.id
 """
 _UNKNOWN = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
-# A line's money in fen, as `Shares` has it.
 
 
 def run(limit: int) -> int:
@@ -87,16 +88,20 @@ class _Line:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A locked order that waits, with what stands in it. `unmatched` are its codes that nobody has matched."""
+    """A locked order that waits, with what stands in it. `unmatched` are its codes that nobody has matched, `unpriced`
+    those that came without a price; `paid_at` is when the merchant was paid for these."""
 
     id: int
     channel_id: int = 0
+    is_virtual: bool = False
     payment_method: str = ""
     adjustment_bearer: str = ""
     line_count: int = 0
     units_to_cancel: dict[str, int] = field(default_factory=dict)  # by position
     codes: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
+    unpriced: set[str] = field(default_factory=set)
+    paid_at: datetime | None = None
     waits: dict[int, int] = field(default_factory=dict)  # by id, with the revision of what was said
     lines: list[_Line] = field(default_factory=list)
 
@@ -108,6 +113,7 @@ class _Rows:
     lines: list[dict[str, Any]] = field(default_factory=list)
     new_lines: list[dict[str, Any]] = field(default_factory=list)
     orders: list[dict[str, Any]] = field(default_factory=list)
+    priced: list[dict[str, Any]] = field(default_factory=list)
     promotions: list[dict[str, Any]] = field(default_factory=list)
     replaced_promotions: list[int] = field(default_factory=list)  # by the line's id
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -131,17 +137,20 @@ def _read_waits(order_ids: Sequence[int]) -> dict[int, _Waiting]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT w.order_id, w.id, m.code, m.revision, m.matched_at IS NOT NULL
+            SELECT w.order_id, w.id, m.code, m.revision, m.matched_at IS NOT NULL, w.is_unpriced, w.paid_at
             FROM orders_matchwait w JOIN orders_skumatch m ON m.id = w.match_id
             WHERE w.order_id = ANY(%s::bigint[]) ORDER BY w.id
             """,
             [array(order_ids)],
         )
         waiting: dict[int, _Waiting] = {}
-        for order_id, wait_id, code, revision, is_matched in cursor.fetchall():
+        for order_id, wait_id, code, revision, is_matched, is_unpriced, paid_at in cursor.fetchall():
             order = waiting.setdefault(order_id, _Waiting(order_id))
             order.waits[wait_id] = revision
             order.codes.append(code)
+            order.paid_at = order.paid_at or paid_at
+            if is_unpriced:
+                order.unpriced.add(code)
             if not is_matched:
                 order.unmatched.append(code)
         return waiting
@@ -154,7 +163,8 @@ def _read_lines(orders: dict[int, _Waiting]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT o.id, o.channel_id, o.payment_method, o.adjustment_bearer, o.line_count, o.units_to_cancel,
+            SELECT o.id, o.channel_id, left(o.number, 1) = '{KIND_VIRTUAL}', o.payment_method, o.adjustment_bearer,
+                o.line_count, o.units_to_cancel,
                 l.id, l.position, l.name, l.quantity, (l.unit_price * 100)::bigint, (l.line_discount * 100)::bigint,
                 l.external_id, l.is_gift, (l.stated_value * 100)::bigint, l.caller_code, {shares_in_fen("l")}
             FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
@@ -164,10 +174,10 @@ def _read_lines(orders: dict[int, _Waiting]) -> None:
         )
         for row in cursor.fetchall():
             order = orders[row[0]]
-            order.channel_id, order.payment_method, order.adjustment_bearer, order.line_count = row[1:5]
-            order.units_to_cancel = json.loads(row[5] or "{}")
-            key, position, name, quantity, price, discount, external_id, is_gift, stated, code = row[6:16]
-            shares = Shares(*row[16:])
+            order.channel_id, order.is_virtual, order.payment_method, order.adjustment_bearer = row[1:5]
+            order.line_count, order.units_to_cancel = row[5], json.loads(row[6] or "{}")
+            key, position, name, quantity, price, discount, external_id, is_gift, stated, code = row[7:17]
+            shares = Shares(*row[17:])
             checked = CheckedLine(
                 *(unknown, name, quantity, price, discount, shares.goods),
                 external_id=external_id,
@@ -230,6 +240,11 @@ def _unfit(order: _Waiting, code: str, parts: Parts, with_us: frozenset[int]) ->
     """Why what the code stands for does not serve the order; as intake checks it."""
     if not_sold := unsold(code, parts):
         return not_sold
+    for part in parts:
+        if order.is_virtual and not part.sku.is_virtual:
+            return Unfit(code, MatchProblem.NOT_VIRTUAL, part.sku.code)
+        if code in order.unpriced and not part.list_price:
+            return Unfit(code, MatchProblem.NO_PRICE, part.sku.code)
     if order.payment_method == PaymentMethod.COD:
         for part in parts:
             if not takes_cod(part.sku, with_us.__contains__):
@@ -253,10 +268,11 @@ def _replace(order: _Waiting, parts: dict[str, Parts]) -> tuple[list[_Parted] | 
     for line in order.lines:
         of_line = parts[line.checked.caller_code]
         promoted = [share for _promotion, share in line.promotions]
+        checked, shares = _as_matched(line.checked, of_line), line.shares
+        if line.checked.caller_code in order.unpriced:
+            checked, shares = listing.priced(checked, shares, of_line)
         try:
-            lines, sharing = part_line(
-                _as_matched(line.checked, of_line), line.shares, promoted, adjustment_bearer=order.adjustment_bearer
-            )
+            lines, sharing = part_line(checked, shares, promoted, adjustment_bearer=order.adjustment_bearer)
         except CannotBear:
             skus = ", ".join(part.sku.code for part in of_line if part.sku.floor_price)
             unfit.append(Unfit(line.checked.caller_code, MatchProblem.BELOW_FLOOR, skus))
@@ -291,8 +307,9 @@ def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parte
         added_units -= parted.old.checked.quantity
         for place, (line, shares) in enumerate(zip(parted.lines, parted.shares, strict=True)):
             position += place > 0
-            row = {"order_id": order.id, "position": position if place else parted.old.position}
+            row: dict[str, Any] = {"order_id": order.id, "position": position if place else parted.old.position}
             row |= _columns(line, shares) | {"place": (parted.old.id, place)}
+            row["part_of"] = parted.old.position if place else None
             (rows.new_lines if place else rows.lines).append(row)
             added_units += line.quantity
             if pieces:
@@ -316,6 +333,9 @@ def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parte
             "units_to_cancel": to_cancel or None,
         }
     )
+    if order.unpriced:
+        added = sum(sum(s.goods for s in parted.shares) - parted.old.shares.goods for parted in replaced)
+        rows.priced.append(listing.row(order.id, added, paid_at=order.paid_at))
     actor = actors.job(NAME)
     told = [[code, [[part.sku.code, part.units] for part in of_code]] for code, of_code in parts.items()]
     rows.events.append(
@@ -340,11 +360,15 @@ def _columns(line: CheckedLine, shares: Shares) -> dict[str, Any]:
         "is_gift": line.is_gift,
         "stated_value": fen_text(line.stated_value),
         "caller_code": line.caller_code,
+        "units_a_piece": line.units_a_piece,
         **shares.columns(),
     }
 
 
-_REPLACED = ("sku_id", "name", "quantity", "unit_price", "line_discount", "stated_value", "caller_code", *SHARES)
+_REPLACED = (
+    *("sku_id", "name", "quantity", "unit_price", "line_discount", "stated_value", "caller_code", "units_a_piece"),
+    *SHARES,
+)
 
 
 def _write(rows: _Rows, done: Sequence[int]) -> None:
@@ -401,6 +425,7 @@ def _write(rows: _Rows, done: Sequence[int]) -> None:
             [array(done)],
         )
         cursor.execute("DELETE FROM orders_matchwait WHERE order_id = ANY(%s::bigint[])", [array(done)])
+    listing.write(rows.priced)
     write_tables(
         Rows("orders_orderline", rows.new_lines),
         Rows("orders_promotionshare", rows.promotions),
@@ -423,4 +448,4 @@ def _note_tried(orders: Sequence[_Waiting]) -> None:
         )
 
 
-STAGE = Stage(NAME, run, wakes=("review",), backlog=backlog)
+STAGE = Stage(NAME, run, wakes=("review", "request_payment", "book_collected"), backlog=backlog)

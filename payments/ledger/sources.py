@@ -118,7 +118,8 @@ COMPLETED = f"""
 """
 
 # … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes its
-# part of it back, as facts of its own; what the merchant took itself it has already.
+# part of it back, as facts of its own; what the merchant took itself it has already, as what its channel's own gift
+# cards and points paid.
 _SOLD = f"""
     SELECT r.order_id, r.sub_order_id, r.merchant_id, r.kind = '{RowKind.REFUND}' AS is_back,
         sum(r.goods_amount + r.freight_amount) AS given, sum(r.platform_amount) AS platform,
@@ -140,14 +141,16 @@ def _came_back(component: ChargeComponent) -> str:
 SETTLED = f"""
     SELECT t.order_id, CASE WHEN t.is_back THEN 'returned:' ELSE 'sub_order:' END || t.sub_order_id,
         CASE WHEN t.is_back THEN '{EntryKind.CAME_BACK}' ELSE '{EntryKind.COMPLETED}' END, x.account, x.party, x.fen
-    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id
+    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = t.order_id
     CROSS JOIN LATERAL (SELECT
         CASE WHEN t.is_back THEN {_came_back(ChargeComponent.GIFT_CARD)} ELSE s.gift_card_share END AS card,
         CASE WHEN t.is_back THEN {_came_back(ChargeComponent.POINTS)} ELSE s.points_share END AS points) AS v
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', '', {_fen("t.given - v.card - v.points")}),
-        ({_CARD.format("t.order_id")}, '', {_fen("v.card")}),
-        ({_POINTS.format("t.order_id")}, '', {_fen("v.points")}),
+        ('{Code.MERCHANTS_OWN}', 'merchant:' || t.merchant_id,
+            CASE WHEN o.deductions_are_outside THEN {_fen("v.card + v.points")} ELSE 0 END),
+        ({_CARD.format("t.order_id")}, '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.card")} END),
+        ({_POINTS.format("t.order_id")}, '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.points")} END),
         ('{Code.PLATFORM_OFFERS}', '', {_fen("t.platform")}),
         ('{Code.MERCHANTS}', 'merchant:' || t.merchant_id, -{_fen("t.net")}),
         ('{Code.COMMISSION}', '', {_fen("t.commission")})) AS x(account, party, fen)
@@ -195,6 +198,7 @@ GIVEN_BESIDE = f"""
 _CHANGED = f"""
     SELECT c.order_id, CASE WHEN m.kind = '{Merchant.Kind.MARKETPLACE}' AND c.cause = '{ChargeCause.RETURNED}'
             THEN '{Code.COMPENSATION}' ELSE '{Code.OWN_SALES}' END AS account, sum(c.amount) AS cash,
+        coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.FREIGHT}'), 0) AS freight,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.GIFT_CARD}'), 0) AS card,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.POINTS}'), 0) AS points
     FROM orders_ordercharge c LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
@@ -209,14 +213,16 @@ CHANGED = f"""
     FROM ({_CHANGED}) AS g CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', {_fen("g.cash")}), ({_CARD.format("g.order_id")}, -{_fen("g.card")}),
         ({_POINTS.format("g.order_id")}, -{_fen("g.points")}),
-        (g.account, -{_fen("g.cash - g.card - g.points")})) AS x(account, fen)
+        (CASE g.account WHEN '{Code.OWN_SALES}' THEN '{Code.FREIGHT}' ELSE g.account END, -{_fen("g.freight")}),
+        (g.account, -{_fen("g.cash - g.card - g.points - g.freight")})) AS x(account, fen)
 """
 # What of it is the merchants'.
 WITHHELD = f"""
     SELECT r.order_id, 'withheld:' || r.order_id || ':' || r.merchant_id, '{EntryKind.CAME_BACK}', x.account, x.party,
         x.fen
     FROM payments_settlementrow r CROSS JOIN LATERAL (VALUES
-        ('{Code.OWN_SALES}', '', {_fen("r.net_amount")}),
+        ('{Code.OWN_SALES}', '', {_fen("r.other_amount")}),
+        ('{Code.FREIGHT}', '', {_fen("r.freight_amount")}),
         ('{Code.MERCHANTS}', 'merchant:' || r.merchant_id, -{_fen("r.net_amount")})) AS x(account, party, fen)
     WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.KEPT}'
 """

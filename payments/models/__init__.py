@@ -39,7 +39,20 @@ from payments.models.grant import (
     RefundGrantLine,
 )
 from payments.models.instalment import Instalment
-from payments.models.invoice import Invoice, InvoiceState
+from payments.models.invoice import (
+    DEAD_INVOICES,
+    ISSUED_INVOICES,
+    OFFSETTABLE,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    RedReason,
+    StepKind,
+)
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
 from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
@@ -57,10 +70,14 @@ from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "DEAD_INVOICES",
     "FUND_FORMS",
+    "ISSUED_INVOICES",
     "MAPPED_FORMS",
+    "OFFSETTABLE",
     "OF_ORDERS",
     "OPEN_DISPUTES",
+    "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -94,9 +111,13 @@ __all__ = [
     "GrantState",
     "Instalment",
     "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
     "InvoiceState",
+    "InvoiceStep",
     "LedgerEntry",
     "LedgerLine",
+    "LineProperty",
     "Means",
     "MovementKind",
     "NoticeKind",
@@ -106,6 +127,7 @@ __all__ = [
     "Payment",
     "PaymentState",
     "PointsAccount",
+    "RedReason",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -119,5 +141,6 @@ __all__ = [
     "Statement",
     "StatementRemark",
     "StatementState",
+    "StepKind",
     "TransferState",
 ]

@@ -56,7 +56,6 @@ from payments.models import (
     DepositKind,
     Dispute,
     GrantKind,
-    Invoice,
     Payment,
     Refund,
     RowKind,
@@ -67,6 +66,7 @@ from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
 
@@ -127,7 +127,7 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
-    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")

@@ -16,6 +16,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import WebhookEndpoint, WebhookEvent
 from orders import timeline
 from orders.models import Order, OrderEvent
+from payments.granting import limits
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.api.calls import errors_of
@@ -113,8 +114,15 @@ def test_a_program_of_the_platform_reads_everybodys_amounts_and_a_merchant_its_o
     theirs = there.place_order()
     assert program.get(f"/api/v1/orders/{theirs.number}/amounts").json()["number"] == theirs.number
     assert program.get(f"/api/v1/orders/{theirs.number}").status_code == 403
+    steps.pay(theirs)
+    steps.approve_and_split()
+    limits.install_defaults()
+    wanted = {"order": theirs.number, "reason": "no_reason", "lines": [{"position": 1, "quantity": 1}]}
+    preview = "/api/v1/refunds/preview"
+    assert program.post(preview, wanted, format="json").json()["amount"] == "10.00"
     merchant = factories.client_of(shop.merchant)
     assert merchant.get(f"/api/v1/orders/{theirs.number}/amounts").status_code == 404
+    assert merchant.post(preview, wanted, format="json").status_code == 404
     assert errors_of(merchant.get(FEED, {"updated_since": "2026-01-01T00:00:00Z"})) == {(None, "scope_missing")}
 
 

@@ -25,6 +25,7 @@ from orders.changing.units import cancel_units
 from orders.fulfilling import completing
 from orders.models import ChargeCause, Order, OrderCharge
 from orders.models.amounts import Bearer
+from orders.models.charge import ChargeComponent
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.ledger.balances import balances_of
@@ -259,12 +260,14 @@ class Money(RuleBasedStateMachine):
         self.look()
         held = correcting.read([self.order.pk])[self.order.pk].books.held
         kept = OrderCharge.objects.filter(cause=ChargeCause.FREIGHT_KEPT).values_list("amount", flat=True)
+        # What was given beside the price is held against the freight.
+        given = OrderCharge.objects.filter(component=ChargeComponent.EXTRA).values_list("amount", flat=True)
         assert held.total <= self.freight * 100
-        assert held.cash == max(sum(kept) * 100, 0)
+        assert held.cash == (sum(kept) + sum(given)) * 100
         if not kept:
             assert held == Tenders()
             is_platforms = RefundGrant.objects.filter(kind="return", state="approved", bearer="platform").exists()
-            codes = ["2101", "2102", "4001"] if is_platforms else ["2101", "2102", "2201", "4001", "4002"]
+            codes = ["2101", "4001", "4003"] if is_platforms else ["2101", "2201", "4001", "4002", "4003"]
             assert {code: amount for code, amount in balances_of(codes).items() if amount} == {}
         self.send()
         for place in range(len(self.provider.refunds)):

@@ -26,7 +26,6 @@ from payments.models import (
     BankTransfer,
     Dispute,
     GrantKind,
-    Invoice,
     Payment,
     Refund,
     RefundGrant,
@@ -35,6 +34,7 @@ from payments.models import (
 from payments.providers.defaults import default_connection
 from tests import factories, steps
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 
 pytestmark = pytest.mark.django_db
 
@@ -120,9 +120,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Refund": _refund,
     "RefundGrant": _grant,
     "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
-    "Invoice": lambda shop: Invoice.objects.create(
-        number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
-    ),
+    "Invoice": lambda shop: invoices.written(shop.place_order(), shop.merchant),
     "Statement": _statement,
     "BankTransfer": _transfer,
     "Dispute": _dispute,
