@@ -17,6 +17,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
 from payments.statements import closing
 
@@ -126,6 +127,12 @@ def reconcile() -> int:
 def close_statements() -> int:
     """Close the periods of merchants that are over; returns how many statements were made."""
     return closing.close_due(actor=job("close_statements"))
+
+
+@shared_task(name="oms.invoice_commissions", ignore_result=True)
+def invoice_commissions() -> int:
+    """Invoice merchants for what approved statements charge them; returns how many invoices were asked for."""
+    return len(commission.invoice_all(by="invoice"))
 
 
 @shared_task(name="oms.forget_rejected_orders", ignore_result=True)

@@ -53,7 +53,7 @@ _NEWS = f"""
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'
         UNION SELECT s.merchant_id WHERE s.id IS NOT NULL
     ) AS to_whom
-    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund')
+    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund', 'invoice')
 """
 
 

@@ -37,15 +37,17 @@ from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.kinds import tell
 from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
 from orders.panels import Remark
-from payments import exporting, transfer_pages  # noqa: F401 - pages of their own
+from payments import exporting, transfer_pages
 from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
 from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
+from payments.disputing import pages as dispute_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
+from payments.invoicing import pages as invoice_pages  # noqa: F401 - registers its pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
 from payments.models import (
     OPEN_REFUNDS,
-    Invoice,
+    Means,
     Payment,
     PaymentState,
     Refund,
@@ -54,7 +56,10 @@ from payments.models import (
     SettlementRow,
 )
 from payments.owing import paying_out, retrying, sending
-from payments.reconciling import match_pages  # noqa: F401 - registers its pages
+from payments.reconciling import (
+    match_pages,  # noqa: F401 - registers its pages
+    remitting,
+)
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
 from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
@@ -72,6 +77,7 @@ class _RowForm(forms.Form):
 class _PaidOutForm(forms.Form):
     row = forms.IntegerField(min_value=1)
     note = forms.CharField(label=gettext_lazy("How it was paid"), max_length=200)
+    serial = forms.CharField(label=gettext_lazy("Bank serial number"), max_length=64, required=False)
 
 
 @posted("payments.retry_payment", _RowForm)
@@ -86,7 +92,9 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
     check_part_of(order_id, Refund, data["row"])
-    paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
+    scan = transfer_pages.scan_of(request)
+    proof = {"note": data["note"], "serial": data["serial"], "scan": scan}
+    paying_out.confirm_paid_out(data["row"], **proof, actor=staff_actor(request))
     return _("The refund is recorded as paid.")
 
 
@@ -228,40 +236,35 @@ class RefundAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
                 messages.error(request, f"{refund.number}: {refusal}")
 
 
-@admin.register(Invoice)
-class InvoiceAdmin(RowColumns, KeysetAdmin):
-    """Tax documents."""
-
-    search_fields = ("number", "order__number")
-    search_help_text = gettext_lazy("Invoice or order number")
-    list_display = ("number", "order_link", "state_label", "title", "amount", "created_at", "issued_at")
-    list_select_related = ("order",)
-    list_filter = (("state", ChoicesDropdownFilter),)
-
-
 # --- The order's page
 
 
 def _money_moved(order: Order) -> Mapping[str, Any]:
     payments = list(Payment.objects.filter(order=order).select_related("connection").order_by("id"))
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
-    invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
         SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
     charges = list(OrderCharge.objects.filter(order=order).select_related("sub_order").order_by("id"))
     grants = list(RefundGrant.objects.filter(order=order).select_related("reason").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]
+    cash = remitting.standing([payment.pk for payment in payments if payment.means == Means.CASH])
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
     refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
         "account": account_of(charges, payments, refunds, payment_state=order.payment_state),
-        "payments": [{"row": payment, "through": through(payment)} for payment in payments],
+        "payments": [
+            {
+                "row": payment,
+                "through": through(payment),
+                "standing": cash[payment.pk].label if payment.pk in cash else "",
+            }
+            for payment in payments
+        ],
         "order_id": order.pk,
         "refunds": refunds,
         "grants": grants,
         "facts": list(_facts([row.number for row in rows])),
-        "invoices": invoices,
         "settlements": settlements,
         "captured": captured,
         "refunded": refunded,

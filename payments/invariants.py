@@ -14,11 +14,13 @@ from payments.ledger import posting
 from payments.ledger.chart import Code
 from payments.models import (
     CAUSE_OF,
+    DisputeState,
     GrantKind,
     GrantState,
     Means,
     NoticeKind,
     PaymentState,
+    RefundReason,
     RefundState,
     RowKind,
     StatementState,
@@ -102,14 +104,16 @@ INVARIANTS = (
     Invariant(
         "too_little_money_is_explained",
         "Less is left of a prepaid order's money than is owed only where a provider gave back more than it was asked"
-        " to.",
+        " to, or a payment is disputed or was charged back.",
         f"""
         SELECT * FROM (
             SELECT o.number, o.state, {owed.CAPTURED} AS captured, {owed.OWED} AS owed, {owed.TOO_MUCH} AS too_much
             FROM orders_order o
             WHERE o.payment_method = '{PaymentMethod.PREPAID}' AND NOT o.is_historical
               AND o.state <> '{OrderState.AWAITING_PAYMENT}' AND NOT EXISTS (
-                SELECT FROM payments_refund r WHERE r.order_id = o.id AND r.refunded_amount > r.amount)
+                SELECT FROM payments_refund r WHERE r.order_id = o.id
+                  AND (r.refunded_amount > r.amount OR r.reason = '{RefundReason.CHARGED_BACK}'))
+              AND {owed.DISPUTED} = 0
         ) AS o WHERE too_much < 0
         """,
     ),
@@ -179,6 +183,28 @@ INVARIANTS = (
           AND f.kind <> '{UNREADABLE}'
           AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.number = f.subject)
           AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.number = f.subject)
+          AND NOT EXISTS (
+            SELECT FROM payments_dispute d WHERE d.number = f.subject AND d.connection_id = f.connection_id)
+        """,
+    ),
+    Invariant(
+        "disputes_are_of_their_own_order",
+        "A dispute's payment is of its order and goes over its connection; one that is lost went back as a refund.",
+        f"""
+        SELECT d.number, d.state FROM payments_dispute d LEFT JOIN payments_payment p ON p.id = d.payment_id
+        WHERE (d.payment_id IS NOT NULL
+                AND (p.order_id, p.connection_id) IS DISTINCT FROM (d.order_id, d.connection_id))
+           OR (d.state = '{DisputeState.LOST}' AND NOT EXISTS (
+                SELECT FROM payments_refund r
+                WHERE r.payment_id = d.payment_id AND r.reason = '{RefundReason.CHARGED_BACK}'))
+        """,
+    ),
+    Invariant(
+        "open_disputes_have_a_ticket",
+        "A dispute that waits for our answer has a ticket.",
+        f"""
+        SELECT d.number FROM payments_dispute d WHERE d.state = '{DisputeState.OPEN}' AND NOT EXISTS (
+            SELECT FROM common_ticket t WHERE t.subject_kind = '{troubles.DISPUTE}' AND t.subject_id = d.id)
         """,
     ),
     Invariant(
@@ -349,13 +375,14 @@ INVARIANTS = (
     ),
     Invariant(
         "nothing_prepaid_is_left_of_orders_that_are_over",
-        "Of an order that is over, whose books are not due, no money is left as received before completion.",
+        "Of an order that is over, whose books are not due, no money is left as received before completion, but for"
+        " what a provider keeps in a dispute.",
         f"""
         SELECT o.number, o.state, sum(l.credit_fen - l.debit_fen) AS fen FROM orders_order o
         JOIN payments_ledgerentry e ON e.order_id = o.id
         JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
         WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
-        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
+        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) NOT BETWEEN 0 AND {owed.DISPUTED} * 100
         """,
     ),
     Invariant(

@@ -11,12 +11,14 @@ from orders.models.sub_order import UNDONE
 INVARIANTS = (
     Invariant(
         "orders_are_charged_what_they_cost",
-        "The charges of placing are the order's amounts, component by component; orders of the past have none.",
+        "The charges of placing are the order's amounts, component by component; orders of the past have none. What had"
+        " no price then is charged once it has.",
         f"""
         SELECT o.number, c.component, c.amount, p.amount AS charged FROM orders_order o
         CROSS JOIN LATERAL {charging.of_order("o")} AS c(component, amount)
-        LEFT JOIN orders_ordercharge p
-          ON p.order_id = o.id AND p.component = c.component AND p.cause = '{ChargeCause.PLACED}'
+        LEFT JOIN (SELECT order_id, component, sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause = '{ChargeCause.PLACED}' GROUP BY order_id, component) p
+          ON p.order_id = o.id AND p.component = c.component
         WHERE CASE WHEN o.is_historical THEN 0 ELSE c.amount END <> coalesce(p.amount, 0)
         """,
     ),

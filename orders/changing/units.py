@@ -9,7 +9,7 @@ at once, the wish is kept on the order, and the split stage carries it out.
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -65,10 +65,16 @@ def cancel_units(
     return Order.objects.get(pk=order_id)
 
 
-def positions_of(order_id: int, ids: Iterable[str]) -> dict[str, int]:
-    """The positions of the order's lines by the caller's ids of them, as far as they exist."""
-    lines = OrderLine.objects.filter(order=order_id, external_id__in=ids).exclude(external_id="")
-    return dict(lines.values_list("external_id", "position"))
+def parts_of(order_id: int, ids: Iterable[str]) -> dict[str, dict[int, int]]:
+    """Of the order's lines by the caller's ids of them, as far as they exist: the positions of the parts that its piece
+    consists of, and the units of each in one piece."""
+    named = OrderLine.objects.filter(order=order_id, external_id__in=ids).exclude(external_id="")
+    heads = {position: line_id for line_id, position in named.values_list("external_id", "position")}
+    lines = OrderLine.objects.filter(Q(position__in=heads) | Q(part_of__in=heads), order=order_id).order_by("position")
+    parts: dict[str, dict[int, int]] = {}
+    for position, part_of, units in lines.values_list("position", "part_of", "units_a_piece"):
+        parts.setdefault(heads[part_of or position], {})[position] = units
+    return parts
 
 
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:

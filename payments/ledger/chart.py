@@ -14,6 +14,7 @@ class Code(StrEnum):
     CARRIERS = "1004"
     MERCHANTS_OWN = "1005"
     OTHER_PROVIDERS = "1006"
+    DISPUTED = "1007"
     RECEIVABLE = "1101"
     PREPAID = "2001"
     GIFT_CARDS = "2101"
@@ -44,6 +45,7 @@ _ACCOUNTS = (
     (Code.CARRIERS, "承运商代收款", "Cash with carriers", Side.DEBIT),
     (Code.MERCHANTS_OWN, "商家自收", "Taken by merchants", Side.DEBIT),
     (Code.OTHER_PROVIDERS, "其他渠道待结算", "Other providers, to settle", Side.DEBIT),
+    (Code.DISPUTED, "争议冻结款", "Held in disputes", Side.DEBIT),
     (Code.RECEIVABLE, "应收买家", "Receivable from buyers", Side.DEBIT),
     (Code.PREPAID, "预收货款", "Received before completion", Side.CREDIT),
     (Code.GIFT_CARDS, "礼品卡余额", "Gift card balances", Side.CREDIT),

@@ -24,6 +24,7 @@ _FACTS = " UNION ALL ".join(
     (
         sources.CAPTURED,
         sources.REFUNDS,
+        sources.DISPUTED,
         sources.COMPLETED,
         sources.SETTLED,
         sources.KEPT,

@@ -61,6 +61,17 @@ REFUNDS = f"""
     WHERE r.order_id {_ORDERS}
 """
 
+# What a provider keeps back of a payment while it is disputed.
+DISPUTED = f"""
+    SELECT d.order_id, 'dispute:' || d.id, '{EntryKind.DISPUTED}', x.account, x.party, x.fen
+    FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id
+    LEFT JOIN common_connection c ON c.id = p.connection_id
+    CROSS JOIN LATERAL (VALUES
+        ('{Code.DISPUTED}', 'connection:' || d.connection_id, {_fen("d.held_amount")}),
+        ({_HELD}, {_HOLDER}, -{_fen("d.held_amount")})) AS x(account, party, fen)
+    WHERE d.order_id {_ORDERS}
+"""
+
 # What gift cards and points of ours paid is prepaid money once it was spent, until it went back; points that orders
 # earned, less those that were taken back, are owed to their members.
 BALANCES = f"""
@@ -107,7 +118,8 @@ COMPLETED = f"""
 """
 
 # … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes its
-# part of it back, as facts of its own; what the merchant took itself it has already.
+# part of it back, as facts of its own; what the merchant took itself it has already, as what its channel's own gift
+# cards and points paid.
 _SOLD = f"""
     SELECT r.order_id, r.sub_order_id, r.merchant_id, r.kind = '{RowKind.REFUND}' AS is_back,
         sum(r.goods_amount + r.freight_amount) AS given, sum(r.platform_amount) AS platform,
@@ -129,14 +141,16 @@ def _came_back(component: ChargeComponent) -> str:
 SETTLED = f"""
     SELECT t.order_id, CASE WHEN t.is_back THEN 'returned:' ELSE 'sub_order:' END || t.sub_order_id,
         CASE WHEN t.is_back THEN '{EntryKind.CAME_BACK}' ELSE '{EntryKind.COMPLETED}' END, x.account, x.party, x.fen
-    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id
+    FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id JOIN orders_order o ON o.id = t.order_id
     CROSS JOIN LATERAL (SELECT
         CASE WHEN t.is_back THEN {_came_back(ChargeComponent.GIFT_CARD)} ELSE s.gift_card_share END AS card,
         CASE WHEN t.is_back THEN {_came_back(ChargeComponent.POINTS)} ELSE s.points_share END AS points) AS v
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', '', {_fen("t.given - v.card - v.points")}),
-        ({_CARD.format("t.order_id")}, '', {_fen("v.card")}),
-        ({_POINTS.format("t.order_id")}, '', {_fen("v.points")}),
+        ('{Code.MERCHANTS_OWN}', 'merchant:' || t.merchant_id,
+            CASE WHEN o.deductions_are_outside THEN {_fen("v.card + v.points")} ELSE 0 END),
+        ({_CARD.format("t.order_id")}, '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.card")} END),
+        ({_POINTS.format("t.order_id")}, '', CASE WHEN o.deductions_are_outside THEN 0 ELSE {_fen("v.points")} END),
         ('{Code.PLATFORM_OFFERS}', '', {_fen("t.platform")}),
         ('{Code.MERCHANTS}', 'merchant:' || t.merchant_id, -{_fen("t.net")}),
         ('{Code.COMMISSION}', '', {_fen("t.commission")})) AS x(account, party, fen)

@@ -28,6 +28,7 @@ from payments.models.bill import (
     Resolution,
 )
 from payments.models.deposit import Deposit, DepositKind, DepositMovement
+from payments.models.dispute import OPEN_DISPUTES, Dispute, DisputeKind, DisputeState
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -38,8 +39,22 @@ from payments.models.grant import (
     RefundGrantLine,
 )
 from payments.models.instalment import Instalment
-from payments.models.invoice import Invoice, InvoiceState
+from payments.models.invoice import (
+    DEAD_INVOICES,
+    ISSUED_INVOICES,
+    OFFSETTABLE,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    RedReason,
+    StepKind,
+)
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
+from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
 from payments.models.settlement import (
@@ -55,9 +70,14 @@ from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "DEAD_INVOICES",
     "FUND_FORMS",
+    "ISSUED_INVOICES",
     "MAPPED_FORMS",
+    "OFFSETTABLE",
     "OF_ORDERS",
+    "OPEN_DISPUTES",
+    "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -80,6 +100,9 @@ __all__ = [
     "Deposit",
     "DepositKind",
     "DepositMovement",
+    "Dispute",
+    "DisputeKind",
+    "DisputeState",
     "EntryKind",
     "GiftCard",
     "GrantKind",
@@ -88,17 +111,23 @@ __all__ = [
     "GrantState",
     "Instalment",
     "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
     "InvoiceState",
+    "InvoiceStep",
     "LedgerEntry",
     "LedgerLine",
+    "LineProperty",
     "Means",
     "MovementKind",
     "NoticeKind",
     "OrderTender",
     "Outcome",
+    "PayOut",
     "Payment",
     "PaymentState",
     "PointsAccount",
+    "RedReason",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -112,5 +141,6 @@ __all__ = [
     "Statement",
     "StatementRemark",
     "StatementState",
+    "StepKind",
     "TransferState",
 ]

@@ -57,6 +57,7 @@ class EntryKind(models.TextChoices):
     PROVIDER_FEE = "provider_fee", _("Fee of the provider")
     CARRIAGE_PAID = "carriage_paid", _("Carriage paid")
     WITHDRAWN = "withdrawn", _("Moved to the bank")
+    DISPUTED = "disputed", _("Held in a dispute")
     STATEMENT_PAID = "statement_paid", _("Statement paid")
     DEPOSIT_MOVED = "deposit_moved", _("Deposit moved")
     UNEXPLAINED = "unexplained", _("Unexplained money")

@@ -25,6 +25,8 @@ class NoticeKind(models.TextChoices):
     REFUNDED = "refunded", _("Refunded")
     REFUND_FAILED = "refund_failed", _("Refund failed")
     REFUND_CHANGED = "refund_changed", _("Refund changed")
+    # A buyer complained at the provider, or went on: it is asked what there is.
+    COMPLAINED = "complained", _("Complaint")
 
 
 class Means(models.TextChoices):

@@ -19,9 +19,12 @@ from oms.merchants.models import Merchant
 from orders.models import ChargeCause, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.charge import GIVEN, KEPT, ChargeComponent
-from payments.models import GrantKind, GrantState, RowKind, SettlementRow
+from payments.models import GrantKind, GrantState, Means, RowKind, SettlementRow
 
 _FEN = Decimal("0.01")
+# Whether the channel took the buyer's money itself; to be filled with the order's id.
+TOOK_MONEY = f"""EXISTS (SELECT FROM payments_payment p
+    WHERE p.order_id = {{0}} AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)"""
 _C = ChargeComponent
 
 
@@ -139,7 +142,8 @@ _GRANTED = f"""
     ORDER BY g.id, n.id
 """
 
-# The merchant that took the money itself gives it back itself, whoever bears it.
+# The merchant that took the money itself gives it back itself, whoever bears it, as what its platform took by card and
+# points.
 _COLLECTED = f"""
     INSERT INTO payments_settlementrow
         (key, merchant_id, kind, order_id, sub_order_id, goods_amount, net_amount, due_on, corrects_id)
@@ -148,8 +152,12 @@ _COLLECTED = f"""
     FROM payments_refundgrant g
     JOIN payments_settlementrow r ON r.order_id = g.order_id AND r.kind = '{RowKind.COLLECTED}'
     JOIN orders_suborder s ON s.id = r.sub_order_id AND s.state = '{SubOrderState.COMPLETED}'
+    JOIN orders_order o ON o.id = g.order_id
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.amount), 0) AS amount FROM orders_ordercharge c
+        SELECT CASE WHEN {TOOK_MONEY.format("g.order_id")} THEN coalesce(sum(c.amount), 0) ELSE 0 END
+            - CASE WHEN o.deductions_are_outside THEN coalesce(sum(c.amount) FILTER (
+                WHERE c.component IN ('{_C.GIFT_CARD}', '{_C.POINTS}')), 0) ELSE 0 END AS amount
+        FROM orders_ordercharge c
         WHERE c.order_id = g.order_id AND c.sub_order_id = s.id AND c.cause = '{ChargeCause.RETURNED}'
           AND c.reference = g.number) AS c
     WHERE g.order_id = ANY(%(orders)s) AND g.state = '{GrantState.APPROVED}' AND g.kind = '{GrantKind.RETURN}'

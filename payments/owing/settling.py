@@ -15,7 +15,7 @@ from oms.merchants.models import Merchant
 from orders.models import ActorKind, SubOrderState
 from payments import kinds
 from payments.ledger.sources import BORNE
-from payments.models import Means, RowKind
+from payments.models import RowKind
 from payments.owing import returned
 
 # The term of a merchant `m` for a SKU `k` of an order `o`: that of its category, else the general one, else the
@@ -64,7 +64,8 @@ _SALES = f"""
             coalesce(found.on_freight, false) AS on_freight) AS t
         CROSS JOIN LATERAL (SELECT
             l.goods_amount - l.promotion_share - l.coupon_share + l.adjustment_share AS goods,
-            l.promotion_share + l.coupon_share - l.adjustment_share - l.merchant_borne_share AS platform) AS g
+            l.promotion_share + CASE WHEN o.deductions_are_outside THEN 0 ELSE l.coupon_share END
+                - l.adjustment_share - l.merchant_borne_share AS platform) AS g
         CROSS JOIN LATERAL (SELECT round((g.goods + g.platform
             + CASE WHEN t.on_freight THEN l.freight_share ELSE 0 END) * t.rate, 2) AS commission) AS c
         WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}'
@@ -100,19 +101,20 @@ _SERVICE = f"""
     ) AS r WHERE r.fee > 0 ON CONFLICT DO NOTHING
 """
 
-# What the merchant's own channel took of the buyer is with the merchant already.
+# What the merchant's own channel took of the buyer is with the merchant already, and so is what its platform's gift
+# cards and points paid.
 _COLLECTED = f"""
     INSERT INTO payments_settlementrow
         (key, merchant_id, kind, order_id, sub_order_id, goods_amount, net_amount, due_on)
-    SELECT 'collected:' || s.id, s.merchant_id, '{RowKind.COLLECTED}', s.order_id, s.id, -s.payable_amount,
-        -s.payable_amount, max(r.due_on)
+    SELECT 'collected:' || s.id, s.merchant_id, '{RowKind.COLLECTED}', s.order_id, s.id, -t.taken, -t.taken,
+        max(r.due_on)
     FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
     JOIN merchants_channel h ON h.id = o.channel_id AND h.merchant_id = s.merchant_id
     JOIN payments_settlementrow r ON r.sub_order_id = s.id AND r.kind = '{RowKind.SALE}'
-    WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}' AND s.payable_amount > 0 AND EXISTS (
-        SELECT FROM payments_payment p
-        WHERE p.order_id = s.order_id AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)
-    GROUP BY s.id ON CONFLICT DO NOTHING
+    CROSS JOIN LATERAL (SELECT CASE WHEN {returned.TOOK_MONEY.format("s.order_id")} THEN s.payable_amount ELSE 0 END
+        + CASE WHEN o.deductions_are_outside THEN s.gift_card_share + s.points_share ELSE 0 END AS taken) AS t
+    WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}' AND t.taken > 0
+    GROUP BY s.id, t.taken ON CONFLICT DO NOTHING
 """
 
 # Rows of closed statements stay as they are: what came back is a row in the open period that names the first one. Units

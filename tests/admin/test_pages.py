@@ -54,8 +54,8 @@ from payments.models import (
     CommissionTerm,
     Deposit,
     DepositKind,
+    Dispute,
     GrantKind,
-    Invoice,
     Payment,
     Refund,
     RowKind,
@@ -66,6 +66,7 @@ from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
 
@@ -126,7 +127,7 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
-    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
@@ -153,6 +154,7 @@ def world(shop: factories.Shop) -> None:
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     alipay = Connection.objects.create(code="alipay", kind="payment", protocol="alipay")
+    Dispute.objects.create(number="D1", connection=alipay, kind="complaint", state="open", order=order, ready_at=None)
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))

@@ -23,11 +23,12 @@ from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
 from payments.balances.issuing import Issued
-from payments.models import BalanceAccount, Payment, Refund, RowKind, Statement
+from payments.models import BalanceAccount, Invoice, Payment, Refund, RowKind, Statement
 from payments.owing import balancing
 from payments.statements import closing
 from tests import factories, steps
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Things:
     delivery: WebhookDelivery
     match: SkuMatch
     statement: Statement
+    invoice: Invoice
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -129,6 +131,7 @@ def populate(shop: factories.Shop) -> Things:
         delivery=endpoints.ping(endpoint.pk),
         match=match,
         statement=_statement(shop),
+        invoice=invoices.written(order, shop.merchant),
     )
 
 

@@ -29,6 +29,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sub-orders": lambda t: {"number": t.sub_order.number},
     "payments": lambda t: {"number": t.payment.number},
     "refunds": lambda t: {"number": t.refund.number},
+    "invoices": lambda t: {"number": t.invoice.number},
     "gift-cards": lambda t: {"number": t.card.card.number},
     "points-accounts": lambda t: {"number": t.points.number},
     "statements": lambda t: {"number": t.statement.number},
