@@ -93,8 +93,7 @@ def _work(wait_ids: list[int], order_ids: list[int]) -> int:
         read_lines({order.id: order for order in ready})
         goods = known.read((order.channel_id for order in ready), (code for order in ready for code in order.codes))
         _match(ready, goods, _with_us(ready, goods))
-    tried = [order for order in waiting.values() if order.unmatched]
-    _note_tried(tried)
+    _note_tried([order for order in waiting.values() if order.unmatched])
     return len(wait_ids)
 
 

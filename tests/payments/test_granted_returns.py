@@ -266,3 +266,35 @@ def test_what_the_merchant_gave_back_itself_beside_the_price_is_not_taken_twice(
 
     assert sum(SettlementRow.objects.values_list("net_amount", flat=True)) == Decimal("-10.00")
     assert steps.broken_invariants() == []
+
+
+@pytest.mark.parametrize(
+    ("is_collected", "bearer", "net"),
+    [
+        # 140.00 in money, 60.00 by gift card and points of the channel's platform: all of it the merchant's already.
+        (True, Bearer.MERCHANT, "-5.00"),
+        (True, Bearer.PLATFORM, "90.00"),
+        # The money came to us: of 95.00, or of 190.00, the merchant has 30.00 from its channel.
+        (False, Bearer.MERCHANT, "65.00"),
+        (False, Bearer.PLATFORM, "160.00"),
+    ],
+)
+def test_what_the_channels_own_gift_card_and_points_paid_goes_back_by_its_merchant(
+    seller, lead, is_collected, bearer, net
+):
+    own = factories.ChannelFactory(merchant=seller)
+    tenders = {"gift_card_amount": "40.00", "points": {"used": 2000, "amount": "20.00"}}
+    body = factories.order_body((goods_of(seller), 2, "100.00"), source=own.code, freight_amount="0.00", **tenders)
+    if is_collected:
+        body |= {"collected": {"amount": "140.00", "paid_at": "2026-01-02T10:00:00+08:00", "transaction": "T1"}}
+    order = factories.place(body, seller)
+    factories.run(recording.book_collected)
+    if not is_collected:
+        steps.pay(order)
+    steps.scan(steps.shipped(order), "collected", "signed")
+    factories.run(balancing.run, completing.run, balancing.run)
+    send_back(order, {1: 1}, lead, bearer=bearer)
+
+    assert sum(SettlementRow.objects.values_list("net_amount", flat=True)) == Decimal(net)
+    assert payable_to_merchants() == Decimal(net)
+    assert steps.broken_invariants() == []
