@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
@@ -20,7 +21,7 @@ from orders.actors import Actor
 from orders.models import ActorKind
 from payments.models import Deposit, SettlementRow, Statement
 from payments.statements import disputing
-from payments.statements.workbook import workbook_answer
+from payments.statements.workbook import hash_in_groups, workbook_answer
 
 
 class OwnSettlementRows(Summed, OwnPages):
@@ -68,13 +69,18 @@ class OwnStatements(OwnPages):
     list_filter = (("state", ChoicesDropdownFilter), ("ends_on", RangeDateFilter))
     fields = readonly_fields = (
         *("number", "state_label", "starts_on", "ends_on", "opening_amount", "rows_amount", "total_amount"),
-        *("payable_shown", "row_count", "row_hash", "closed_at", "bank_serial", "paid_at"),
+        *("payable_shown", "row_count", "hash_shown", "closed_at", "bank_serial", "paid_at"),
     )
     change_form_outer_after_template = "merchants/statement.html"
 
     def own(self, merchant: Merchant) -> QuerySet[Statement]:
         """As the API."""
         return Statement.objects.visible_to(merchant)
+
+    @display(description=gettext_lazy("hash of the rows"))
+    def hash_shown(self, statement: Statement) -> SafeString:
+        """In groups, so that it fits the page."""
+        return hash_in_groups(statement)
 
     @display(description=gettext_lazy("to pay"))
     def payable_shown(self, statement: Statement) -> str:

@@ -115,7 +115,7 @@ STATEMENTS = register(
             Column(_("statement number"), "number"),
             Column(_("merchant"), "merchant__code"),
             Column(_("state"), "state", dict(StatementState.choices)),
-            Column(_("from"), "starts_on"),
+            Column(_("first day"), "starts_on"),
             Column(_("until (not including)"), "ends_on"),
             Column(_("carried over"), "opening_amount"),
             Column(_("sum of rows"), "rows_amount"),

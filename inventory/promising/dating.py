@@ -14,7 +14,7 @@ from typing import Any
 
 from inventory.promising.calendars import NeverWorks, Span, after_days, days_from, first_from, longest_fit
 from inventory.promising.freight import Service
-from inventory.promising.tables import CutoffTime, Level, Place, Schedule, Tables, Way
+from inventory.promising.tables import ALWAYS, CutoffTime, Level, Place, Schedule, Tables, Way
 from oms.common.zones import CHINA
 
 _MIDNIGHT = time(0)
@@ -119,6 +119,8 @@ def _ready(tables: Tables, place: Place, journey: Journey) -> datetime:
     """When the parcel is picked, on China's wall clock; work is done only in the warehouse's hours."""
     schedule = place.schedule(journey.storage_class)
     moment = journey.starts_at.astimezone(CHINA).replace(tzinfo=None)
+    if schedule is ALWAYS and not place.closures:
+        return moment
     left = timedelta(minutes=schedule.picking_minutes)
     for day in days_from(moment.date()):
         if not _works(tables, place, schedule, day):

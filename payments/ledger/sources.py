@@ -104,8 +104,8 @@ _POINTS = _account_of(BalanceKind.POINTS, Code.POINTS)
 
 
 def _of_channel(account: str, order: str) -> str:
-    """SQL of the account where what a tender paid of a marketplace merchant's goods stands: those of the platform of the
-    merchant's own channel paid the merchant."""
+    """SQL of the account where what a tender paid of a marketplace merchant's goods stands: those of the platform of
+    the merchant's own channel paid the merchant."""
     outside = f"(SELECT f.deductions_are_outside FROM orders_order f WHERE f.id = {order})"
     return f"CASE WHEN {outside} THEN '{Code.MERCHANTS_OWN}' ELSE {account.format(order)} END"
 

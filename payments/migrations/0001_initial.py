@@ -687,7 +687,7 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('number', models.CharField(editable=False, max_length=40, verbose_name='statement number')),
                 ('state', django_fsm.FSMField(choices=[('closed', 'Closed'), ('approved', 'Approved'), ('paid', 'Paid')], default='closed', max_length=50, protected=True, verbose_name='state')),
-                ('starts_on', models.DateField(verbose_name='from')),
+                ('starts_on', models.DateField(verbose_name='first day')),
                 ('ends_on', models.DateField(verbose_name='until (not including)')),
                 ('opening_amount', models.DecimalField(decimal_places=2, help_text='From the statement before; never above 0.', max_digits=12, verbose_name='carried over')),
                 ('rows_amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='sum of rows')),

@@ -97,7 +97,7 @@ class Statement(Versioned):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="statements", db_index=False
     )
     state = FSMField(_("state"), choices=StatementState.choices, default=StatementState.CLOSED, protected=True)
-    starts_on = models.DateField(_("from"))
+    starts_on = models.DateField(_("first day"))
     ends_on = models.DateField(_("until (not including)"))
     opening_amount = money(_("carried over"), help_text=_("From the statement before; never above 0."))
     rows_amount = money(_("sum of rows"))

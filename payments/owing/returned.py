@@ -22,9 +22,6 @@ from orders.models.charge import GIVEN, KEPT, ChargeComponent
 from payments.models import GrantKind, GrantState, Means, RowKind, SettlementRow
 
 _FEN = Decimal("0.01")
-# Whether the channel took the buyer's money itself; to be filled with the order's id.
-TOOK_MONEY = f"""EXISTS (SELECT FROM payments_payment p
-    WHERE p.order_id = {{0}} AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)"""
 _C = ChargeComponent
 
 
@@ -142,8 +139,21 @@ _GRANTED = f"""
     ORDER BY g.id, n.id
 """
 
-# The merchant that took the money itself gives it back itself, whoever bears it, as what its platform took by card and
-# points.
+# Whether the merchant of its own channel took the money of an order (by its id) itself.
+TOOK_THE_MONEY = f"""EXISTS (SELECT FROM payments_payment p
+    WHERE p.order_id = {{}} AND p.means = '{Means.EXTERNAL}' AND p.captured_amount > 0)"""
+
+
+def _theirs(order: str) -> str:
+    """Of charges `c` of the order, what the merchant took itself: the money, or only what gift cards and points of its
+    channel's platform paid, which lower what is charged."""
+    paid = f"c.component IN ('{_C.GIFT_CARD}', '{_C.POINTS}')"
+    return f"""coalesce(CASE WHEN {TOOK_THE_MONEY.format(order)} THEN sum(c.amount) ELSE 0 END, 0)
+        - CASE WHEN (SELECT f.deductions_are_outside FROM orders_order f WHERE f.id = {order})
+          THEN coalesce(sum(c.amount) FILTER (WHERE {paid}), 0) ELSE 0 END"""
+
+
+# The merchant that took the money itself gives it back itself, whoever bears it.
 _COLLECTED = f"""
     INSERT INTO payments_settlementrow
         (key, merchant_id, kind, order_id, sub_order_id, goods_amount, net_amount, due_on, corrects_id)
@@ -152,12 +162,8 @@ _COLLECTED = f"""
     FROM payments_refundgrant g
     JOIN payments_settlementrow r ON r.order_id = g.order_id AND r.kind = '{RowKind.COLLECTED}'
     JOIN orders_suborder s ON s.id = r.sub_order_id AND s.state = '{SubOrderState.COMPLETED}'
-    JOIN orders_order o ON o.id = g.order_id
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN {TOOK_MONEY.format("g.order_id")} THEN coalesce(sum(c.amount), 0) ELSE 0 END
-            - CASE WHEN o.deductions_are_outside THEN coalesce(sum(c.amount) FILTER (
-                WHERE c.component IN ('{_C.GIFT_CARD}', '{_C.POINTS}')), 0) ELSE 0 END AS amount
-        FROM orders_ordercharge c
+        SELECT {_theirs("g.order_id")} AS amount FROM orders_ordercharge c
         WHERE c.order_id = g.order_id AND c.sub_order_id = s.id AND c.cause = '{ChargeCause.RETURNED}'
           AND c.reference = g.number) AS c
     WHERE g.order_id = ANY(%(orders)s) AND g.state = '{GrantState.APPROVED}' AND g.kind = '{GrantKind.RETURN}'
@@ -175,6 +181,7 @@ _COLLECTED_BESIDE = f"""
           WHERE c.order_id = ANY(%(orders)s) AND c.cause IN ({listed((*KEPT, *GIVEN, ChargeCause.NETTED))})
             AND EXISTS (SELECT FROM payments_settlementrow r WHERE r.order_id = c.order_id
                         AND r.merchant_id = h.merchant_id AND r.kind = '{RowKind.COLLECTED}')
+            AND {TOOK_THE_MONEY.format("c.order_id")}
           GROUP BY c.order_id, h.merchant_id) AS t
     CROSS JOIN LATERAL (
         SELECT count(*) AS rows, coalesce(sum(r.net_amount), 0) AS done FROM payments_settlementrow r

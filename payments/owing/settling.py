@@ -111,7 +111,8 @@ _COLLECTED = f"""
     FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
     JOIN merchants_channel h ON h.id = o.channel_id AND h.merchant_id = s.merchant_id
     JOIN payments_settlementrow r ON r.sub_order_id = s.id AND r.kind = '{RowKind.SALE}'
-    CROSS JOIN LATERAL (SELECT CASE WHEN {returned.TOOK_MONEY.format("s.order_id")} THEN s.payable_amount ELSE 0 END
+    CROSS JOIN LATERAL (SELECT CASE WHEN {returned.TOOK_THE_MONEY.format("s.order_id")}
+        THEN s.payable_amount ELSE 0 END
         + CASE WHEN o.deductions_are_outside THEN s.gift_card_share + s.points_share ELSE 0 END AS taken) AS t
     WHERE s.order_id = ANY(%(orders)s) AND s.state = '{SubOrderState.COMPLETED}' AND t.taken > 0
     GROUP BY s.id, t.taken ON CONFLICT DO NOTHING

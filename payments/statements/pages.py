@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.bulk import run_for_each
@@ -26,7 +27,7 @@ from payments import exporting
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
 from payments.statements import closing, deposits, disputing
-from payments.statements.workbook import workbook_answer
+from payments.statements.workbook import hash_in_groups, workbook_answer
 
 
 class _PaidForm(forms.Form):
@@ -162,6 +163,7 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
         ("ends_on", RangeDateFilter),
     )
     summed = ("rows_amount", "total_amount")
+    shown_by = {"row_hash": "hash_shown"}
     export = exporting.STATEMENTS
     row_actions = (
         RowAction(
@@ -171,6 +173,11 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
     )
     change_form_outer_after_template = "admin/payments/statement/act.html"
     actions = ("approve_selected",)
+
+    @display(description=gettext_lazy("hash of the rows"))
+    def hash_shown(self, statement: Statement) -> SafeString:
+        """In groups, so that it fits the page."""
+        return hash_in_groups(statement)
 
     def has_approve_permission(self, request: HttpRequest) -> bool:
         """Its own right."""

@@ -1,19 +1,15 @@
 """A month of bills of a provider with the books that belong to them, and differences planted in both."""
 
-import gzip
-import json
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 
 from django.db import connection
-from django.db.models import F
 
 from oms.common.zones import CHINA
 from orders.models import Order
-from payments.models import BillSource, Payment, Refund
+from payments.models import BillSource, Payment
 from payments.reconciling import importing
 from tests import factories
 
@@ -22,7 +18,7 @@ _HEADER = (
     "退款状态,商品名称,手续费,费率,订单金额,申请退款金额,费率备注"
 )
 _SUMMARY = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
-# What can be planted in a payment, and the outcome that must come of it; of a refund by the kinds behind it.
+# What can be planted, and the outcome that must come of it.
 KINDS = (
     "amount_differs",
     "fee_differs",
@@ -34,13 +30,6 @@ KINDS = (
     "duplicate_row",
     "malformed_row",
 )
-OF_REFUNDS = {
-    "refund_amount_differs": "amount_differs",
-    "refund_state_differs": "state_differs",
-    "refund_without_row": "order_without_money",
-    "refund_row_twice": "duplicate_row",
-}
-_SAMPLE = Path(__file__).parents[2] / "sample"
 
 
 @dataclass(slots=True)
@@ -77,25 +66,16 @@ class Month:
         self.planted: list[tuple[str, str]] = []
         self._model = shop.place_order((shop.sku, 1, "10.00"), freight_amount="0.00")
         self._payments: list[Payment] = []
-        self._refunds: list[tuple[Refund, str]] = []
         self._count = 0
-        self._amounts = _amounts_of_real_orders()
 
     def make(self, rows: int, differences: int) -> None:
-        """So many payments of real orders' amounts in the month, so many of them with a difference each, and a refund
-        of part of every tenth of the others."""
+        """So many payments in the month, so many of them with a difference each."""
         wrong = set(self.random.sample(range(rows), differences))
         orders = self._orders(2 * rows)
         for place in range(rows):
-            kind = self.random.choice((*KINDS, *OF_REFUNDS)) if place in wrong else ""
+            kind = self.random.choice(KINDS) if place in wrong else ""
             self._one(kind, orders)
-        payments = {payment.number: payment for payment in Payment.objects.bulk_create(self._payments)}
-        for refund, number in self._refunds:
-            refund.payment = payments[number]
-        Refund.objects.bulk_create(refund for refund, _number in self._refunds)
-        made = Refund.objects.filter(number__startswith="RW")
-        made.update(state="requested")
-        made.update(state="succeeded", refunded_amount=F("amount"), succeeded_at=F("requested_at"))
+        Payment.objects.bulk_create(self._payments)
 
     def read(self) -> None:
         """Read the month's bills, the first day first."""
@@ -103,7 +83,7 @@ class Month:
             importing.import_bill(self.source.pk, bill.file(), file_name=f"{day}.csv", by="li", day=day)
 
     def _orders(self, count: int) -> list[int]:
-        """Orders like the first one."""
+        """Orders of 10.00 yuan like the first one."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT string_agg(column_name, ', ') FROM information_schema.columns"
@@ -125,7 +105,7 @@ class Month:
             days=self.random.randrange(30), minutes=self.random.randrange(23 * 60)
         )
         day = self.days.setdefault(at.date(), Day())
-        amount = self._amounts[self._count % len(self._amounts)]
+        amount = Decimal(10)
         number = self._next("PW")
         if kind == "refund_not_ours":
             self._pay(number, orders.pop(), amount, at)
@@ -139,8 +119,6 @@ class Month:
         billed = (
             amount + self.random.choice([Decimal("0.01"), Decimal("-0.01")]) if kind == "amount_differs" else amount
         )
-        if kind in OF_REFUNDS or (not kind and self.random.random() < 0.1):
-            self._refund(kind, number, self._payments[-1].order, amount, at + timedelta(minutes=30), day)
         fee = _fee(billed) + (Decimal("0.01") if kind == "fee_differs" else 0)
         row = self._row(number, at, billed, fee)
         if kind == "malformed_row":
@@ -154,34 +132,8 @@ class Month:
             number = self._next("PW")
             self._pay(number, order, amount, at + timedelta(seconds=30))
             day.add(self._row(number, at + timedelta(seconds=30), amount), amount, Decimal(0), _fee(amount))
-        if kind and kind not in OF_REFUNDS:
-            self.planted.append((number, kind))
-
-    def _refund(self, kind: str, of: str, order: Order, paid: Decimal, at: datetime, day: Day) -> None:
-        """Part of a payment goes back, in our books and in the bill, or with a difference."""
-        number = self._next("RW")
-        amount = (paid * self.random.randint(1, 9) / 10).quantize(Decimal("0.01"), ROUND_HALF_UP)
-        refund = Refund(
-            number=number,
-            order=order,
-            connection=self.source.connection,
-            amount=amount,
-            reason="returned",
-            transaction_number=f"T{number}",
-            requested_at=at,
-            ready_at=None,
-        )
-        self._refunds.append((refund, of))
-        billed = amount + Decimal("0.01") if kind == "refund_amount_differs" else amount
-        row = self._row(of, at, billed, refund=number)
-        if kind == "refund_state_differs":
-            row = row.replace("`SUCCESS,`goods", "`PROCESSING,`goods")
-        if kind != "refund_without_row":
-            day.add(row, Decimal(0), billed, -_fee(billed))
-        if kind == "refund_row_twice":
-            day.rows.append(row)
         if kind:
-            self.planted.append((number, OF_REFUNDS[kind]))
+            self.planted.append((number, kind))
 
     def _next(self, prefix: str) -> str:
         self._count += 1
@@ -213,14 +165,6 @@ class Month:
             *("goods, blue", -fee if refund else fee, "0.60%", amount, amount if refund else "0.00", ""),
         )
         return ",".join(f"`{cell}" for cell in cells)
-
-
-def _amounts_of_real_orders() -> list[Decimal]:
-    """What the buyers of the sample's orders paid, where it is more than the smallest fees."""
-    (file,) = _SAMPLE.glob("orders*.gz")
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        amounts = [Decimal(str(json.loads(line)["payable_amount"])) for line in lines]
-    return [amount for amount in amounts if amount >= 1]
 
 
 def _fee(amount: Decimal) -> Decimal:
