@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from django.db import connection, transaction
 
@@ -18,6 +18,7 @@ from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
 from inventory.promising import known_sheets
 from inventory.promising.sheets import Sheet, import_rows
 from oms.common.copying import copy_rows
+from oms.common.tax import TaxMark
 from oms.merchants.models import Merchant
 
 Progress = Callable[[Iterable[dict[str, str]], str], Iterable[dict[str, str]]]
@@ -211,7 +212,11 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
 def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     result, skus = Loaded(path.name), []
     merchants = dict(Merchant.objects.values_list("code", "id"))
+    updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
     for line, row in _rows(path, progress):
+        # Files without these columns leave what is known.
+        if "tax_code" in row and "tax_code" not in updated:
+            updated += ["tax_code", "tax_name", "tax_rate", "tax_mark"]
         try:
             if row["merchant"] not in merchants:
                 merchants[row["merchant"]] = _pending_merchant(row["merchant"])
@@ -230,6 +235,7 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                     storage_class=StorageClass(row["storage_class"]),
                     weight_g=int(row["weight_g"]),
                     list_price=Decimal(row["list_price"]),
+                    **_tax(row),
                 )
             )
         except (KeyError, ValueError, InvalidOperation) as error:
@@ -239,10 +245,25 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
         batch_size=5000,
         update_conflicts=True,
         unique_fields=["code", "merchant"],
-        update_fields=["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"],
+        update_fields=updated,
     )
     result.rows = len(skus)
     return result
+
+
+def _tax(row: Mapping[str, str]) -> dict[str, Any]:
+    """How the file says that a SKU is taxed; nothing where it does not. Raises ValueError, or InvalidOperation."""
+    code, rate, mark = (row.get(name, "") for name in ("tax_code", "tax_rate", "tax_mark"))
+    if bool(code) != bool(rate) or (mark and Decimal(rate or 1) != 0):
+        raise ValueError("tax_code and tax_rate belong together, and a tax_mark to a tax_rate of 0")
+    if code and not (len(code) == 19 and code.isascii() and code.isdigit() and 0 <= Decimal(rate) < 1):
+        raise ValueError("a tax_code has 19 digits, and a tax_rate is a share such as 0.13")
+    return {
+        "tax_code": code,
+        "tax_name": row.get("tax_name", ""),
+        "tax_rate": Decimal(rate) if rate else None,
+        "tax_mark": TaxMark(mark).value if mark else "",
+    }
 
 
 def _pending_merchant(code: str) -> int:

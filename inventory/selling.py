@@ -18,7 +18,8 @@ class SkuExists(OmsError):
 
 
 def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
-    """A new SKU of the merchant. Raises SkuExists."""
+    """A new SKU of the merchant. Raises SkuExists, and OmsError for half of what taxes it."""
+    _check_tax(Sku(**values))
     try:
         with transaction.atomic():
             sku = Sku.objects.create(merchant=merchant, **values)
@@ -31,9 +32,21 @@ def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
 
 @transaction.atomic
 def change_sku(sku_id: int, values: dict[str, Any], *, version: int) -> Sku:
-    """Change what is given. Orders keep the names and prices that they came with. Raises ChangedMeanwhile."""
+    """Change what is given. Orders keep the names and prices that they came with. Raises ChangedMeanwhile,
+    and OmsError for half of what taxes it."""
     sku = Sku.objects.select_for_update(of=("self",)).get(pk=sku_id)
     check_version(sku, version)
+    for name, value in values.items():
+        setattr(sku, name, value)
+    _check_tax(sku)
     if values:
         Sku.objects.filter(pk=sku_id).update(**values)
     return Sku.objects.get(pk=sku_id)
+
+
+def _check_tax(sku: Sku) -> None:
+    """Class and rate are said together, and why no tax is charged only with a rate of 0."""
+    if bool(sku.tax_code) != (sku.tax_rate is not None):
+        raise OmsError(_("Give tax class and rate together."), attr="tax_rate")
+    if sku.tax_mark and sku.tax_rate != 0:
+        raise OmsError(_("With a reason for no tax the rate is 0."), attr="tax_mark")

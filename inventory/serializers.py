@@ -1,5 +1,6 @@
 """What the API shows and takes of SKUs."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,6 +11,7 @@ from rest_framework.reverse import reverse
 
 from inventory.models import Sku, StorageClass
 from oms.common.door.api import LineField
+from oms.common.tax import TaxMark
 
 EXAMPLE = {
     "code": "P1095275",
@@ -24,6 +26,10 @@ EXAMPLE = {
     "list_price": "10.00",
     "floor_price": "8.00",
     "is_active": True,
+    "tax_code": "1030201030000000000",
+    "tax_name": "焙烤食品",
+    "tax_rate": "0.130",
+    "tax_mark": "",
 }
 _READ = {"url", "version"}
 
@@ -68,6 +74,24 @@ class SkuChangeSerializer(serializers.Serializer):
         help_text="Yuan; what an order takes off makes no unit cheaper. Null: no floor.",
     )
     is_active = serializers.BooleanField(required=False, help_text="Whether it can be ordered.")
+    tax_code = serializers.RegexField(
+        r"^([0-9]{19})?\Z",
+        required=False,
+        allow_blank=True,
+        help_text="Tax class (税收分类编码), 19 digits; empty: not said.",
+    )
+    tax_name = LineField(max_length=40, required=False, allow_blank=True, help_text="Short name of the tax class.")
+    tax_rate = serializers.DecimalField(
+        *(4, 3),
+        min_value=0,
+        max_value=Decimal("0.5"),
+        required=False,
+        allow_null=True,
+        help_text="Rate of VAT as a share, 0.13 for 13 %; null: not said.",
+    )
+    tax_mark = serializers.ChoiceField(
+        TaxMark.choices, required=False, allow_blank=True, help_text="Why no tax is charged, for a rate of 0."
+    )
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuse what cannot be changed rather than pass over it."""

@@ -124,6 +124,16 @@ RECEIVER_DECODED = event(
     tone="muted",
     icon="key",
 )
+RECEIVER_TOKEN_GIVEN = event(
+    "receiver_token_given",
+    _(
+        "Sub-order %(number)s: warehouse %(warehouse)s, which buys the waybill, was given the platform's token of the"
+        " receiver."
+    ),
+    ("number", "warehouse"),
+    tone="muted",
+    icon="key",
+)
 DELIVERED = event(
     "delivered",
     _("Sub-order %(number)s was delivered."),

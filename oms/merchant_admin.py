@@ -23,7 +23,7 @@ from inventory.models import Sku, Stock
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
-from oms.merchants.calls.pages import CredentialPages
+from oms.merchants.calls.pages import CredentialPages, OwnCredentialForm
 from oms.merchants.models import ApiCredential, Merchant, MerchantUser
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import HOLDING_STOCK
@@ -238,6 +238,7 @@ class OwnStock(OwnPages):
 class OwnCredentials(CredentialPages, OwnPages):
     """The merchant's keys: made, changed over and revoked by itself. Nobody can give more than the merchant has."""
 
+    form = OwnCredentialForm
     list_display = ("name", "app_key", "works", "created_at", "last_used_at")
     add_fields = ("name", "scopes", "allowed_networks", "with_token")
     change_fields = ("name", "app_key", "prefix", "scopes", "allowed_networks")

@@ -16,6 +16,8 @@ from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
+from payments.disputing import asking as asking_about_disputes
+from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
 from payments.taking import asking, closing, expiring, noticing, recording, requesting
@@ -61,7 +63,11 @@ PIPELINE = (
     balancing.STAGE,
     requesting.REFUND_STAGE,
     asking.REFUND_STAGE,
+    asking_about_disputes.STAGE,
     requesting.CHASE_STAGE,
+    planning.STAGE,
+    advancing.STAGE,
+    mailing.STAGE,
     expiring_balances.STAGE,
     alerts.STAGE,
     promises.STAGE,

@@ -246,6 +246,8 @@ SPECTACULAR_SETTINGS = {
         "RefundState": "payments.models.RefundState",
         "GrantState": "payments.models.GrantState",
         "GrantKind": "payments.models.GrantKind",
+        "InvoiceState": "payments.models.InvoiceState",
+        "InvoiceKind": "orders.models.terms.InvoiceKind",
         "RejectedOrderState": "orders.models.RejectedOrder.State",
         "StorageClass": "inventory.models.StorageClass",
     },
@@ -291,6 +293,9 @@ RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", de
 REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
 # The buyer is to have its money after so many days; then a person is called.
 REFUND_DAYS = env.int("OMS_REFUND_DAYS", default=7)
+# How far the list of changed amounts is behind, so that it misses nothing: longer than a program takes from reading its
+# clock to writing what it says, and than the clocks of its machine and the database's differ.
+AMOUNTS_LAG_SECONDS = env.float("OMS_AMOUNTS_LAG_SECONDS", default=10.0)
 # Gift cards are valid for so many days unless told otherwise; what goes back to an expired one for so many more.
 GIFT_CARD_DAYS = env.int("OMS_GIFT_CARD_DAYS", default=3 * 365)
 GIVEN_BACK_DAYS = env.int("OMS_GIVEN_BACK_DAYS", default=90)
@@ -381,7 +386,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000},
     },
+    "close-statements": {"task": "oms.close_statements", "schedule": 600.0, "options": {"expires": 500}},
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
+    "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},

@@ -14,9 +14,12 @@ from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, Pulse, beat
 from oms.merchants.webhooks import endpoints, purging
 from oms.pipeline import PIPELINE, STAGES
+from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
+from payments.statements import closing
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +121,18 @@ def reconcile() -> int:
     read = downloading.download_due()
     refreshing.refresh()
     return read
+
+
+@shared_task(name="oms.close_statements", ignore_result=True)
+def close_statements() -> int:
+    """Close the periods of merchants that are over; returns how many statements were made."""
+    return closing.close_due(actor=job("close_statements"))
+
+
+@shared_task(name="oms.invoice_commissions", ignore_result=True)
+def invoice_commissions() -> int:
+    """Invoice merchants for what approved statements charge them; returns how many invoices were asked for."""
+    return len(commission.invoice_all(by="invoice"))
 
 
 @shared_task(name="oms.forget_rejected_orders", ignore_result=True)

@@ -4,9 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from oms import merchant_admin
+from oms import merchant_admin, merchant_settling  # noqa: F401 - the latter registers pages
 from oms.doors import callbacks
 from payments import pay_page
+from payments.invoicing import buyer_page
 
 handler500 = "oms.error_pages.server_error"
 
@@ -18,5 +19,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("merchant/", merchant_admin.site.urls),
     path("pay/<str:token>/", pay_page.pay_view, name="pay"),
+    path("invoice/<str:token>/", buyer_page.invoice_view, name="invoice"),
+    path("invoice/<str:token>/<slug:number>.pdf", buyer_page.document_view, name="invoice_document"),
     path("apply/", include("oms.merchants.joining.apply")),
 ]

@@ -13,8 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from oms.common.states import listed
 from oms.merchants.webhooks import telling
 from orders import kinds
+from orders.models.shares import SHARES
 
 TELLS, KNOWS = "orders_tell_webhooks", "orders_know_kinds"
+
+APPORTIONED = "order.apportioned"
+# What the lines of the order `o` carry in its sub-orders, in yuan as text.
+_SHARED = f"""(SELECT jsonb_build_object('lines', jsonb_agg(jsonb_build_object(
+        'position', l.position, 'id', l.external_id, 'sub_order', s.number, 'quantity', p.quantity,
+        {", ".join(f"'{column}', p.{column}::text" for column in SHARES)}) ORDER BY l.position, s.id))
+    FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id
+    JOIN orders_orderline l ON l.id = p.order_line_id WHERE s.order_id = o.id)"""
 
 # The sub-order that an event is about; for a split, all that came of it. Their states and versions are those after the
 # statement that wrote the event, and the same transaction's earlier ones.
@@ -23,7 +32,7 @@ _NEWS = f"""
         CASE c.subject
             WHEN 'order' THEN jsonb_build_object('order', o.number, 'external_number', o.external_number,
                 'state', o.state, 'payment_state', o.payment_state, 'fulfilment_state', o.fulfilment_state,
-                'version', o.version)
+                'version', o.version) || CASE c.type WHEN '{APPORTIONED}' THEN {_SHARED} ELSE '{{}}' END
             WHEN 'sub_order' THEN jsonb_build_object('sub_order', s.number, 'state', s.state, 'version', s.version)
             WHEN 'shipment' THEN jsonb_build_object('sub_order', s.number, 'waybill', t.data->'waybill',
                 'state', split_part(c.type, '.', 2), 'version', s.version)
@@ -44,7 +53,7 @@ _NEWS = f"""
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'
         UNION SELECT s.merchant_id WHERE s.id IS NOT NULL
     ) AS to_whom
-    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund')
+    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund', 'invoice')
 """
 
 

@@ -19,7 +19,7 @@ from orders.reviewing import words
 
 Tone = Literal["muted", "info", "success", "warning", "danger"]
 # What news can be about; a type of news begins with it, as in `order.split`.
-SUBJECTS = frozenset({"order", "payment", "refund", "sub_order", "shipment", "settlement"})
+SUBJECTS = frozenset({"order", "payment", "refund", "invoice", "sub_order", "shipment", "settlement"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,7 @@ SPLIT = event(
     moves="order",
     news={
         "order.split": "It became sub-orders.",
+        "order.apportioned": "Its amounts are shared among sub-orders, lines and units: `lines` has the shares.",
         "sub_order.created": "It came to be, by splitting the order.",
     },
     tone="info",

@@ -7,18 +7,26 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RangeDateFilter,
+    RelatedDropdownFilter,
+)
 from unfold.decorators import action, display
 
 from oms.common import tickets
-from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import DayRangeFilter, KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.common.fact_words import OUTCOMES
 from oms.common.models import InboundFact, Topic
@@ -29,16 +37,31 @@ from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.kinds import tell
 from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
 from orders.panels import Remark
-from payments import transfer_pages  # noqa: F401 - pages of their own
+from payments import exporting, transfer_pages
 from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
 from payments.balances import pages as balance_pages  # noqa: F401 - registers its pages
+from payments.disputing import pages as dispute_pages  # noqa: F401 - registers its pages
 from payments.granting import pages
+from payments.invoicing import pages as invoice_pages  # noqa: F401 - registers its pages
 from payments.ledger import pages as ledger_pages  # noqa: F401 - registers its pages
 from payments.ledger.account_of_order import account_of
-from payments.models import OPEN_REFUNDS, Invoice, Payment, PaymentState, Refund, RefundGrant, SettlementRow
+from payments.models import (
+    OPEN_REFUNDS,
+    Means,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundGrant,
+    RefundState,
+    SettlementRow,
+)
 from payments.owing import paying_out, retrying, sending
-from payments.reconciling import match_pages  # noqa: F401 - registers its pages
+from payments.reconciling import (
+    match_pages,  # noqa: F401 - registers its pages
+    remitting,
+)
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
+from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
 from payments.taking import links
 
@@ -54,6 +77,7 @@ class _RowForm(forms.Form):
 class _PaidOutForm(forms.Form):
     row = forms.IntegerField(min_value=1)
     note = forms.CharField(label=gettext_lazy("How it was paid"), max_length=200)
+    serial = forms.CharField(label=gettext_lazy("Bank serial number"), max_length=64, required=False)
 
 
 @posted("payments.retry_payment", _RowForm)
@@ -68,7 +92,9 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
     check_part_of(order_id, Refund, data["row"])
-    paying_out.confirm_paid_out(data["row"], note=data["note"], actor=staff_actor(request))
+    scan = transfer_pages.scan_of(request)
+    proof = {"note": data["note"], "serial": data["serial"], "scan": scan}
+    paying_out.confirm_paid_out(data["row"], **proof, actor=staff_actor(request))
     return _("The refund is recorded as paid.")
 
 
@@ -86,7 +112,7 @@ def through(payment: Payment) -> str:
 
 
 @admin.register(Payment)
-class PaymentAdmin(RowColumns, KeysetAdmin):
+class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """Money in. Only providers' facts and the pipeline change it; what needs a person is done on the order's page."""
 
     search_fields = ("number", "order__number")
@@ -106,8 +132,12 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         ("state", ChoicesDropdownFilter),
         ("means", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
+        ("created_at", DayRangeFilter),
+        ("captured_at", RangeDateFilter),
         NeedsPersonFilter,
     )
+    summed = ("amount", "captured_amount")
+    export = exporting.PAYMENTS
 
     @display(description=gettext_lazy("means of payment"))
     def through(self, payment: Payment) -> str:
@@ -139,8 +169,36 @@ class PaymentAdmin(RowColumns, KeysetAdmin):
         ]
 
 
+class RefundQueueFilter(DropdownFilter):
+    """What is to be done about refunds."""
+
+    title = gettext_lazy("queue")
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The queues."""
+        return [
+            ("to_send", gettext_lazy("To send")),
+            ("under_way", gettext_lazy("Under way")),
+            ("failed", gettext_lazy("Failed")),
+            ("by_hand", gettext_lazy("To be paid by hand")),
+            ("overdue", gettext_lazy("Past its time")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Refund]) -> QuerySet[Refund]:
+        """The queue's rows."""
+        conditions = {
+            "to_send": Q(state=RefundState.GRANTED),
+            "under_way": Q(state__in=OPEN_REFUNDS),
+            "failed": Q(state=RefundState.FAILED),
+            "by_hand": Q(state=RefundState.INTENDED, connection=None),
+            "overdue": ~Q(state=RefundState.SUCCEEDED) & Q(due_at__lt=Now()),
+        }
+        return queryset.filter(conditions[self.value()]) if self.value() in conditions else queryset
+
+
 @admin.register(Refund)
-class RefundAdmin(RowColumns, KeysetAdmin):
+class RefundAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """Money back."""
 
     search_fields = ("number", "order__number")
@@ -151,12 +209,16 @@ class RefundAdmin(RowColumns, KeysetAdmin):
     )
     list_select_related = ("order",)
     list_filter = (
+        RefundQueueFilter,
         ("state", ChoicesDropdownFilter),
         ("reason", ChoicesDropdownFilter),
         ("connection", RelatedDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", DayRangeFilter),
+        ("succeeded_at", RangeDateFilter),
         NeedsPersonFilter,
     )
+    summed = ("amount", "refunded_amount")
+    export = exporting.REFUNDS
     actions = ("send_selected",)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
@@ -174,40 +236,35 @@ class RefundAdmin(RowColumns, KeysetAdmin):
                 messages.error(request, f"{refund.number}: {refusal}")
 
 
-@admin.register(Invoice)
-class InvoiceAdmin(RowColumns, KeysetAdmin):
-    """Tax documents."""
-
-    search_fields = ("number", "order__number")
-    search_help_text = gettext_lazy("Invoice or order number")
-    list_display = ("number", "order_link", "state_label", "title", "amount", "created_at", "issued_at")
-    list_select_related = ("order",)
-    list_filter = (("state", ChoicesDropdownFilter),)
-
-
 # --- The order's page
 
 
 def _money_moved(order: Order) -> Mapping[str, Any]:
     payments = list(Payment.objects.filter(order=order).select_related("connection").order_by("id"))
     refunds = list(Refund.objects.filter(order=order).order_by("id"))
-    invoices = list(Invoice.objects.filter(order=order).order_by("id"))
     settlements = list(
         SettlementRow.objects.filter(order=order).select_related("merchant", "sub_order", "statement").order_by("id")
     )
     charges = list(OrderCharge.objects.filter(order=order).select_related("sub_order").order_by("id"))
     grants = list(RefundGrant.objects.filter(order=order).select_related("reason").order_by("id"))
     rows: list[Payment | Refund] = [*payments, *refunds]
+    cash = remitting.standing([payment.pk for payment in payments if payment.means == Means.CASH])
     captured = sum((payment.captured_amount for payment in payments), Decimal(0))
     refunded = sum((refund.refunded_amount for refund in refunds), Decimal(0))
     return {
         "account": account_of(charges, payments, refunds, payment_state=order.payment_state),
-        "payments": [{"row": payment, "through": through(payment)} for payment in payments],
+        "payments": [
+            {
+                "row": payment,
+                "through": through(payment),
+                "standing": cash[payment.pk].label if payment.pk in cash else "",
+            }
+            for payment in payments
+        ],
         "order_id": order.pk,
         "refunds": refunds,
         "grants": grants,
         "facts": list(_facts([row.number for row in rows])),
-        "invoices": invoices,
         "settlements": settlements,
         "captured": captured,
         "refunded": refunded,

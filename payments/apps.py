@@ -15,6 +15,7 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         """Make the protocols of payment providers known, and have the ledger ready after migrations."""
         import payments.balances.claiming  # it keeps what orders ask for of balances
+        import payments.invoicing.services.nuonuo.speaker
         import payments.providers.alipay.notices
         import payments.providers.wechat.notices  # noqa: F401
         from payments.reconciling import troubles  # noqa: F401 - it registers what people look at
@@ -25,6 +26,7 @@ class PaymentsConfig(AppConfig):
 def _prepare_ledger(using: str, **_: object) -> None:
     from oms.common.postgresql.appending import append_only
     from payments.balances import moving
+    from payments.invoicing import guarding
     from payments.ledger import chart, posting
     from payments.statements import closing
 
@@ -33,6 +35,8 @@ def _prepare_ledger(using: str, **_: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(posting.trigger_sql())
             cursor.execute(closing.trigger_sql())
-            cursor.execute(append_only("payments_billrow"))
+            for table in ("payments_billrow", "payments_depositmovement", "payments_statementremark"):
+                cursor.execute(append_only(table))
+            cursor.execute(guarding.trigger_sql())
             cursor.execute(moving.trigger_sql())
         chart.install_default_accounts()

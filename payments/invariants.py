@@ -7,18 +7,22 @@ from oms.common.states import listed
 from oms.common.work.callbacks import UNREADABLE
 from oms.merchants.models import Merchant
 from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
+from orders.models.amounts import Bearer
 from orders.models.order import OVER
 from payments import troubles
 from payments.ledger import posting
 from payments.ledger.chart import Code
 from payments.models import (
     CAUSE_OF,
+    DisputeState,
     GrantKind,
     GrantState,
     Means,
     NoticeKind,
     PaymentState,
+    RefundReason,
     RefundState,
+    RowKind,
     StatementState,
     TransferState,
 )
@@ -100,14 +104,16 @@ INVARIANTS = (
     Invariant(
         "too_little_money_is_explained",
         "Less is left of a prepaid order's money than is owed only where a provider gave back more than it was asked"
-        " to.",
+        " to, or a payment is disputed or was charged back.",
         f"""
         SELECT * FROM (
             SELECT o.number, o.state, {owed.CAPTURED} AS captured, {owed.OWED} AS owed, {owed.TOO_MUCH} AS too_much
             FROM orders_order o
             WHERE o.payment_method = '{PaymentMethod.PREPAID}' AND NOT o.is_historical
               AND o.state <> '{OrderState.AWAITING_PAYMENT}' AND NOT EXISTS (
-                SELECT FROM payments_refund r WHERE r.order_id = o.id AND r.refunded_amount > r.amount)
+                SELECT FROM payments_refund r WHERE r.order_id = o.id
+                  AND (r.refunded_amount > r.amount OR r.reason = '{RefundReason.CHARGED_BACK}'))
+              AND {owed.DISPUTED} = 0
         ) AS o WHERE too_much < 0
         """,
     ),
@@ -177,6 +183,28 @@ INVARIANTS = (
           AND f.kind <> '{UNREADABLE}'
           AND NOT EXISTS (SELECT FROM payments_payment p WHERE p.number = f.subject)
           AND NOT EXISTS (SELECT FROM payments_refund r WHERE r.number = f.subject)
+          AND NOT EXISTS (
+            SELECT FROM payments_dispute d WHERE d.number = f.subject AND d.connection_id = f.connection_id)
+        """,
+    ),
+    Invariant(
+        "disputes_are_of_their_own_order",
+        "A dispute's payment is of its order and goes over its connection; one that is lost went back as a refund.",
+        f"""
+        SELECT d.number, d.state FROM payments_dispute d LEFT JOIN payments_payment p ON p.id = d.payment_id
+        WHERE (d.payment_id IS NOT NULL
+                AND (p.order_id, p.connection_id) IS DISTINCT FROM (d.order_id, d.connection_id))
+           OR (d.state = '{DisputeState.LOST}' AND NOT EXISTS (
+                SELECT FROM payments_refund r
+                WHERE r.payment_id = d.payment_id AND r.reason = '{RefundReason.CHARGED_BACK}'))
+        """,
+    ),
+    Invariant(
+        "open_disputes_have_a_ticket",
+        "A dispute that waits for our answer has a ticket.",
+        f"""
+        SELECT d.number FROM payments_dispute d WHERE d.state = '{DisputeState.OPEN}' AND NOT EXISTS (
+            SELECT FROM common_ticket t WHERE t.subject_kind = '{troubles.DISPUTE}' AND t.subject_id = d.id)
         """,
     ),
     Invariant(
@@ -244,12 +272,36 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "granted_returns_are_settled",
+        "Of a row of sale of a completed sub-order just the units came back that were granted and that its merchant"
+        " bears, and of nothing more than there was; or its order's books are due.",
+        f"""
+        SELECT r.key, r.quantity, b.units AS back, g.units AS granted FROM payments_settlementrow r
+        JOIN orders_suborder s ON s.id = r.sub_order_id AND s.state = '{SubOrderState.COMPLETED}'
+        JOIN orders_order o ON o.id = r.order_id AND o.owed_changed_since IS NULL
+        CROSS JOIN LATERAL (
+            SELECT coalesce(-sum(b.quantity), 0) AS units, coalesce(sum(b.platform_amount), 0) AS platform,
+                coalesce(sum(b.commission_amount), 0) AS commission
+            FROM payments_settlementrow b
+            WHERE b.order_id = r.order_id AND b.corrects_id = r.id AND b.kind = '{RowKind.REFUND}') AS b
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(n.quantity), 0) AS units FROM payments_refundgrantline n
+            JOIN payments_refundgrant g ON g.id = n.grant_id JOIN orders_suborderline l ON l.id = n.sub_order_line_id
+            WHERE r.key = 'sale:' || l.id AND g.order_id = r.order_id AND g.state = '{GrantState.APPROVED}'
+              AND g.bearer = '{Bearer.MERCHANT}' AND NOT n.is_missing) AS g
+        WHERE r.kind = '{RowKind.SALE}' AND (b.units <> g.units OR abs(b.commission) > abs(r.commission_amount)
+            OR abs(b.platform) > abs(r.platform_amount)
+            OR (b.units = r.quantity AND b.commission <> -r.commission_amount))
+        """,
+    ),
+    Invariant(
         "nothing_is_settled_of_goods_that_came_back",
-        "The rows of a sub-order that is not completed add up to 0, or its order's books are due.",
+        "The rows of a sub-order that is not completed add up to 0, but for the service of our warehouse, or its"
+        " order's books are due.",
         f"""
         SELECT s.number, s.state, sum(r.net_amount) FROM payments_settlementrow r
         JOIN orders_suborder s ON s.id = r.sub_order_id JOIN orders_order o ON o.id = s.order_id
-        WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL
+        WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL AND r.kind <> '{RowKind.SERVICE}'
         GROUP BY s.id HAVING sum(r.net_amount) <> 0
         """,
     ),
@@ -278,6 +330,19 @@ INVARIANTS = (
                         WHERE t.merchant_id = m.id AND t.state = '{StatementState.PAID}'), 0)))::bigint AS fen) w
         WHERE coalesce(b.fen, 0) <> w.fen
           AND NOT EXISTS (SELECT FROM orders_order o WHERE o.owed_changed_since IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "deposits_are_their_movements",
+        "What is held of a merchant's deposit is the sum of its movements, and what the ledger has of it.",
+        f"""
+        SELECT m.code, d.held_amount, v.amount, b.fen FROM payments_deposit d
+        JOIN merchants_merchant m ON m.id = d.merchant_id
+        CROSS JOIN LATERAL (SELECT coalesce(sum(v.amount), 0) AS amount FROM payments_depositmovement v
+                            WHERE v.deposit_id = d.id) AS v
+        CROSS JOIN LATERAL (SELECT coalesce(sum(l.credit_fen - l.debit_fen), 0) AS fen FROM payments_ledgerline l
+                            WHERE l.account_id = '{Code.DEPOSITS}' AND l.party = 'merchant:' || m.id) AS b
+        WHERE d.held_amount <> v.amount OR b.fen <> 100 * d.held_amount
         """,
     ),
     Invariant(
@@ -310,13 +375,14 @@ INVARIANTS = (
     ),
     Invariant(
         "nothing_prepaid_is_left_of_orders_that_are_over",
-        "Of an order that is over, whose books are not due, no money is left as received before completion.",
+        "Of an order that is over, whose books are not due, no money is left as received before completion, but for"
+        " what a provider keeps in a dispute.",
         f"""
         SELECT o.number, o.state, sum(l.credit_fen - l.debit_fen) AS fen FROM orders_order o
         JOIN payments_ledgerentry e ON e.order_id = o.id
         JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
         WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
-        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) <> 0
+        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) NOT BETWEEN 0 AND {owed.DISPUTED} * 100
         """,
     ),
     Invariant(

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from orders import story
 from orders.actors import name_actors, word
 from orders.kinds import event
-from payments.models import BalanceKind, GrantKind, Means, RefundReason
+from payments.invoicing.words import CONFIRMATIONS
+from payments.models import BalanceKind, DisputeKind, DisputeState, GrantKind, Means, RefundReason
 
 
 def _tell_refund(data: story.Data) -> str:
@@ -31,6 +32,18 @@ def _of_grant(sentence: Promise) -> Callable[[story.Data], str]:
 
     def tell(data: story.Data) -> str:
         return story.fill(sentence, {**data, "grant": story.word(dict(GrantKind.choices), data["grant"])})
+
+    return tell
+
+
+def _of_dispute(sentence: Promise) -> Callable[[story.Data], str]:
+    """The sentence, with words for the dispute's kind and state."""
+
+    def tell(data: story.Data) -> str:
+        words = {"dispute": story.word(dict(DisputeKind.choices), data["dispute"])}
+        if "state" in data:
+            words["state"] = story.word(dict(DisputeState.choices), data["state"])
+        return story.fill(sentence, {**data, **words})
 
     return tell
 
@@ -165,6 +178,22 @@ REFUND_SENT = event(
     tone="info",
     icon="send",
 )
+DISPUTED = event(
+    "disputed",
+    _of_dispute(_("%(provider)s: %(dispute)s %(number)s about %(amount)s yuan.")),
+    None,
+    private=("number", "amount", "provider", "dispute"),
+    tone="danger",
+    icon="gavel",
+)
+DISPUTE_MOVED = event(
+    "dispute_moved",
+    _of_dispute(_("%(dispute)s %(number)s: %(state)s. %(note)s")),
+    None,
+    private=("number", "dispute", "state", "note"),
+    tone="warning",
+    icon="gavel",
+)
 _TENDER = ("tender", "number", "amount")
 TENDER_HELD = event(
     "tender_held",
@@ -223,6 +252,61 @@ SETTLED = event(
     icon="receipt_long",
 )
 
+
+def _tell_refused_invoice(data: story.Data) -> str:
+    values = {**data, "reason": CONFIRMATIONS.word(str(data["reason"]))}
+    return story.fill(gettext("Invoice %(number)s of %(amount)s yuan was refused: %(reason)s"), values)
+
+
+INVOICE_ASKED = event(
+    "invoice_asked",
+    _("An invoice is asked for."),
+    (),
+    tone="info",
+    icon="edit_note",
+)
+INVOICE_WITHDRAWN = event(
+    "invoice_withdrawn",
+    _("No invoice is wanted any more."),
+    (),
+    tone="warning",
+    icon="edit_off",
+)
+INVOICE_REQUESTED = event(
+    "invoice_requested",
+    _("Invoice %(number)s of %(amount)s yuan was requested."),
+    ("number", "amount"),
+    tone="info",
+    icon="description",
+)
+INVOICE_ISSUED = event(
+    "invoice_issued",
+    _("Invoice %(official_number)s of %(amount)s yuan was issued (%(number)s)."),
+    ("number", "amount", "official_number"),
+    news={"invoice.issued": "The tax bureau issued an invoice."},
+    tone="success",
+    icon="receipt_long",
+    for_buyer=True,
+)
+INVOICE_RED_ISSUED = event(
+    "invoice_red_issued",
+    _("Red invoice %(official_number)s of %(amount)s yuan was issued (%(number)s)."),
+    ("number", "amount", "official_number"),
+    news={"invoice.red_issued": "A red invoice takes back all or a part of one."},
+    tone="warning",
+    icon="receipt_long",
+    for_buyer=True,
+)
+INVOICE_FAILED = event(
+    "invoice_failed",
+    _tell_refused_invoice,
+    ("number", "amount"),
+    private=("reason",),
+    news={"invoice.failed": "An invoice was refused; staff look at it."},
+    tone="danger",
+    icon="error",
+)
+
 name_actors(
     {
         "book_collected": _("Book what channels took"),
@@ -233,11 +317,16 @@ name_actors(
         "expire_unpaid": _("Cancel what was not paid"),
         "ask_payments": _("Ask after payments"),
         "ask_refunds": _("Ask what became of refunds"),
+        "ask_disputes": _("Ask about complaints"),
         "close_payments": _("Close payments at providers"),
         "owing": _("Put right what is owed"),
+        "close_statements": _("Close periods of merchants"),
         "preview": _("Preview"),
         "send_refund": _("Send refunds"),
         "chase_refunds": _("Ask after refunds"),
+        "invoice": _("Ask for invoices"),
+        "send_invoice": _("Have invoices issued"),
+        "mail_invoice": _("Mail invoices"),
         "expire_balances": _("Let gift cards and points expire"),
         **dict(Means.choices),
         # The connection, and its protocol.

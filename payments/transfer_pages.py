@@ -44,11 +44,12 @@ class _DecisionForm(forms.Form):
 @posted(ENTER, _TransferForm)
 def _enter(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Enter a transfer for the order."""
-    transfers.enter(order_id, **data, scan=_scan(request), actor=staff_actor(request))
+    transfers.enter(order_id, **data, scan=scan_of(request), actor=staff_actor(request))
     return _("The transfer is entered; somebody else must approve it.")
 
 
-def _scan(request: HttpRequest) -> Scan | None:
+def scan_of(request: HttpRequest) -> Scan | None:
+    """The scan that was sent with a form, if one was. Raises OmsError for another kind of file, and a large one."""
     file = request.FILES.get("scan")
     if file is None:
         return None

@@ -10,9 +10,20 @@ from django.utils.translation import gettext_lazy as _
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.tickets import Shown, TicketKind, register_kind, register_subject
-from payments.models import BalanceAdjustment, BankTransfer, NoticeKind, Payment, Refund, RefundGrant
+from payments.models import (
+    BalanceAdjustment,
+    BankTransfer,
+    Dispute,
+    DisputeKind,
+    NoticeKind,
+    Payment,
+    Refund,
+    RefundGrant,
+    Statement,
+)
 
-PAYMENT, REFUND, GRANT, TRANSFER, ADJUSTMENT = "payment", "refund", "grant", "transfer", "adjustment"
+PAYMENT, REFUND, GRANT, TRANSFER = "payment", "refund", "grant", "transfer"
+ADJUSTMENT, STATEMENT, DISPUTE = "adjustment", "statement", "dispute"
 TEAM = "finance"
 _DAY = timedelta(days=1)
 
@@ -210,6 +221,18 @@ GRANT_TO_APPROVE = register_kind(
         can_retry=False,
     )
 )
+STATEMENT_DISPUTED = register_kind(
+    TicketKind(
+        "statement_disputed",
+        _("A merchant disputes a statement"),
+        STATEMENT,
+        TEAM,
+        2 * _DAY,
+        reasons={"": _("Statement %(number)s: %(text)s")},
+        remedies=_("Answer on the statement's page. Where the merchant is right, add a correction to the open period."),
+        can_retry=False,
+    )
+)
 ADJUSTMENT_TO_APPROVE = register_kind(
     TicketKind(
         "adjustment_to_approve",
@@ -239,6 +262,27 @@ CASH_NOT_COLLECTED = register_kind(
     )
 )
 
+DISPUTE_OPEN = register_kind(
+    TicketKind(
+        "dispute_open",
+        _("A buyer complains at the provider, or has the money charged back"),
+        DISPUTE,
+        TEAM,
+        _DAY,
+        reasons={
+            DisputeKind.COMPLAINT: _("%(provider)s has a complaint %(number)s about a payment of %(amount)s yuan."),
+            DisputeKind.CHARGEBACK: _(
+                "%(provider)s charges %(amount)s yuan back (%(number)s) and keeps %(held)s yuan until it is decided."
+            ),
+        },
+        remedies=_(
+            "Answer at the provider before the deadline, with proof of delivery; then say on the order's page how you"
+            " answered, and in the end how it was decided."
+        ),
+        can_retry=False,
+    )
+)
+
 OF_PAYMENTS = (PAYMENT_AMOUNT_DIFFERS, PAYMENT_CAPTURED_AGAIN, PAYMENT_TOLD_BY_ANOTHER)
 # What is over once the buyer has the money.
 OF_OPEN_REFUNDS = (REFUND_FAILED, REFUND_SILENT, REFUND_BY_HAND, REFUND_TO_SEND, REFUND_OVERDUE)
@@ -264,7 +308,9 @@ def _show(model: type[Model], page: str, name: str, ids: Collection[int]) -> Map
 register_subject(PAYMENT, lambda ids: _show(Payment, "payments_payment_change", "number", ids))
 register_subject(REFUND, lambda ids: _show(Refund, "payments_refund_change", "number", ids))
 register_subject(TRANSFER, lambda ids: _show(BankTransfer, "payments_banktransfer_change", "serial", ids))
+register_subject(DISPUTE, lambda ids: _show(Dispute, "payments_dispute_change", "number", ids))
 register_subject(
     ADJUSTMENT, lambda ids: _show(BalanceAdjustment, "payments_balanceadjustment_change", "account__number", ids)
 )
 register_subject(GRANT, lambda ids: _show(RefundGrant, "payments_refundgrant_change", "number", ids))
+register_subject(STATEMENT, lambda ids: _show(Statement, "payments_statement_change", "number", ids))

@@ -532,4 +532,33 @@ class Migration(migrations.Migration):
             model_name='workschedule',
             constraint=models.CheckConstraint(condition=models.Q(('picking_minutes__lte', 20160)), name='work_schedule_picking_takes_two_weeks_at_most'),
         ),
+        migrations.AddField(
+            model_name='sku',
+            name='tax_code',
+            field=models.CharField(blank=True, db_default='', default='', max_length=19, validators=[django.core.validators.RegexValidator('^[0-9]{19}\\Z', 'A tax class has 19 digits.')], verbose_name='tax class'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='tax_mark',
+            field=models.CharField(blank=True, choices=[('exempt', 'Exempt (免税)'), ('untaxed', 'Not taxed (不征税)'), ('zero', 'Zero rate (普通零税率)')], db_default='', default='', max_length=8, verbose_name='why no tax'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='tax_name',
+            field=models.CharField(blank=True, db_default='', default='', max_length=40, verbose_name='short name of the tax class'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='tax_rate',
+            field=models.DecimalField(blank=True, decimal_places=3, help_text='As a share: 0.13 is 13 %.', max_digits=4, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('0.5'))], verbose_name='rate of VAT'),
+        ),
+        migrations.AddField(
+            model_name='warehouse',
+            name='legal_entity',
+            field=models.ForeignKey(blank=True, db_index=False, help_text="In whose name its merchant's goods that it ships are invoiced; empty: the merchant's.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='warehouses', to='merchants.legalentity', verbose_name='legal entity'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__isnull', False), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
     ]

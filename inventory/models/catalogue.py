@@ -6,7 +6,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from oms.common.models import Connection, Versioned, money
-from oms.merchants.models import Merchant
+from oms.merchants.models import LegalEntity, Merchant
+from oms.merchants.models.legal_entity import tax_code_field, tax_data_is_whole, tax_mark_field, tax_rate_field
 
 
 class StorageClass(models.TextChoices):
@@ -100,6 +101,10 @@ class Sku(Versioned):
         help_text=_("Yuan; no promotion, coupon or change of price of an order makes a unit cheaper. Empty: none."),
     )
     is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
+    tax_code = tax_code_field(_("tax class"))
+    tax_name = models.CharField(_("short name of the tax class"), max_length=40, blank=True, default="", db_default="")
+    tax_rate = tax_rate_field(_("rate of VAT"))
+    tax_mark = tax_mark_field()
 
     objects = SkuManager.from_queryset(SkuQuerySet)()
 
@@ -117,6 +122,7 @@ class Sku(Versioned):
             models.CheckConstraint(
                 condition=~Q(code=UNKNOWN_GOODS) | Q(is_active=False), name="sku_placeholder_is_not_sold"
             ),
+            tax_data_is_whole("", "sku_tax_data_is_whole"),
         ]
 
     def __str__(self) -> str:
@@ -167,6 +173,16 @@ class Warehouse(models.Model):
         on_delete=models.PROTECT,
         related_name="warehouses",
         help_text=_("The warehouse's system; without one, nothing can be sent there."),
+    )
+    legal_entity = models.ForeignKey(
+        LegalEntity,
+        verbose_name=_("legal entity"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="warehouses",
+        db_index=False,
+        help_text=_("In whose name its merchant's goods that it ships are invoiced; empty: the merchant's."),
     )
     waybill_when = models.CharField(
         _("waybill"), max_length=16, choices=WaybillWhen.choices, default=WaybillWhen.WHEN_PACKED

@@ -14,11 +14,13 @@ from typing import Any
 
 from inventory.promising.calendars import NeverWorks, Span, after_days, days_from, first_from, longest_fit
 from inventory.promising.freight import Service
-from inventory.promising.tables import CutoffTime, Level, Place, Schedule, Tables, Way
+from inventory.promising.tables import ALWAYS, CutoffTime, Level, Place, Schedule, Tables, Way
 from oms.common.zones import CHINA
 
 _MIDNIGHT = time(0)
 _ONE_DAY = timedelta(days=1)
+# So much is kept of what was worked out by tables; then it is begun anew.
+MOST_WORKED_OUT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,6 @@ class Arrival:
     """
 
     level: str
-    ready_at: datetime
     cutoff_at: datetime
     planned_on: date
     latest_at: datetime
@@ -81,10 +82,70 @@ class NoArrival(Exception):
 
 
 def arrival(tables: Tables, journey: Journey, level: Level, service: Service) -> Arrival:
-    """When the parcel arrives. Raises NoArrival."""
+    """When the parcel arrives. Raises NoArrival.
+
+    It depends on the moment only by the day on which the parcel is ready and whether that is before the cut-off (but
+    for levels of minutes): what was worked out is kept with the tables.
+    """
     place = tables.places.get(journey.warehouse_id)
     if place is None:
         raise NoArrival("no_warehouse")
+    ready = _ready(tables, place, journey)
+    if level.within_minutes is not None:
+        return _work_out(tables, journey, level, service, place, ready)
+    is_in_time = cutoff_of(tables, place, level, service.carrier).met(ready.time())
+    goods = (journey.warehouse_id, journey.region_code, journey.storage_class, journey.full_days)
+    key = (*goods, level.code, service.carrier, service.kind, ready.date(), is_in_time)
+    found = tables.worked_out.get(key)
+    if found is None:
+        try:
+            found = _work_out(tables, journey, level, service, place, ready)
+        except NoArrival as refusal:
+            found = refusal.reason
+        if len(tables.worked_out) >= MOST_WORKED_OUT:
+            tables.worked_out.clear()
+        tables.worked_out[key] = found
+    if isinstance(found, Reason):
+        raise NoArrival(found.code, **found.values)
+    return found
+
+
+def ready_at(tables: Tables, journey: Journey) -> datetime:
+    """When the parcel is picked. Raises NoArrival where nobody ever works; KeyError for an unknown warehouse."""
+    return _ready(tables, tables.places[journey.warehouse_id], journey).replace(tzinfo=CHINA)
+
+
+def _ready(tables: Tables, place: Place, journey: Journey) -> datetime:
+    """When the parcel is picked, on China's wall clock; work is done only in the warehouse's hours."""
+    schedule = place.schedule(journey.storage_class)
+    moment = journey.starts_at.astimezone(CHINA).replace(tzinfo=None)
+    if schedule is ALWAYS and not place.closures:
+        return moment
+    left = timedelta(minutes=schedule.picking_minutes)
+    for day in days_from(moment.date()):
+        if not _works(tables, place, schedule, day):
+            continue
+        closes = datetime.combine(day, schedule.closes_at) if schedule.closes_at else _midnight_after(day)
+        begins = max(moment, datetime.combine(day, schedule.opens_at))
+        if begins < closes and begins + left <= closes:
+            return begins + left
+        left -= max(closes - begins, timedelta())
+    raise NoArrival("never_works")
+
+
+def _works(tables: Tables, place: Place, schedule: Schedule, day: date) -> bool:
+    """Whether the warehouse works on the day."""
+    if any(span.covers(day) for span in place.closures):
+        return False
+    if tables.calendar.is_holiday(day):
+        return schedule.works_on_holidays
+    return schedule.works_on_weekends or tables.calendar.is_workday(day)
+
+
+def _work_out(
+    tables: Tables, journey: Journey, level: Level, service: Service, place: Place, ready: datetime
+) -> Arrival:
+    """The arrival of a parcel that is ready then. Raises NoArrival."""
     remote = tables.remote_area(journey.region_code)
     if remote is not None and not remote.is_served:
         raise NoArrival("not_served", area=remote.area)
@@ -96,7 +157,7 @@ def arrival(tables: Tables, journey: Journey, level: Level, service: Service) ->
     if extra_days and not level.takes_lane_days:
         raise NoArrival("remote_area", area=remote.area if remote is not None else "", days=extra_days)
     try:
-        return _Trip(tables, journey, level, service, place, way, extra_days).arrive()
+        return _Trip(tables, journey, level, service, place, way, extra_days).arrive(ready)
     except NeverWorks:
         raise NoArrival("never_works") from None
 
@@ -126,14 +187,12 @@ class _Trip:
         self.region_code = journey.region_code
         self.full_days = journey.full_days
         self.schedule: Schedule = place.schedule(journey.storage_class)
-        self.starts_at = journey.starts_at.astimezone(CHINA).replace(tzinfo=None)
         self.carrier_closures = tables.carrier_closures.get(service.carrier, ())
         self.reasons: list[Reason] = []
 
-    def arrive(self) -> Arrival:
+    def arrive(self, ready: datetime) -> Arrival:
         """Raises NoArrival, NeverWorks."""
         level = self.level
-        ready = self._ready()
         cutoff = cutoff_of(self.tables, self.place, level, self.service.carrier)
         wave = self._wave(ready, cutoff)
         lane_days = None
@@ -156,10 +215,9 @@ class _Trip:
                 self.reasons.append(Reason("extra_days", {"days": self.extra_days}))
         if not level.takes_lane_days:
             self._check_days(wave, latest.date())
-        is_provisional = self._is_provisional(self.starts_at.date(), latest.date())
+        is_provisional = self._is_provisional(ready.date(), latest.date())
         return Arrival(
             level=level.code,
-            ready_at=ready.replace(tzinfo=CHINA),
             cutoff_at=datetime.combine(wave, cutoff.at, CHINA),
             planned_on=planned,
             latest_at=latest.replace(tzinfo=CHINA),
@@ -172,20 +230,6 @@ class _Trip:
             tables_version=self.tables.version,
             reasons=tuple(self.reasons),
         )
-
-    def _ready(self) -> datetime:
-        """When the parcel is picked; work is done only in the warehouse's hours."""
-        schedule, moment = self.schedule, self.starts_at
-        left = timedelta(minutes=schedule.picking_minutes)
-        for day in days_from(moment.date()):
-            if not self._warehouse_works(day):
-                continue
-            closes = datetime.combine(day, schedule.closes_at) if schedule.closes_at else _midnight_after(day)
-            begins = max(moment, datetime.combine(day, schedule.opens_at))
-            if begins < closes and begins + left <= closes:
-                return begins + left
-            left -= max(closes - begins, timedelta())
-        raise NeverWorks
 
     def _wave(self, ready: datetime, cutoff: CutoffTime) -> date:
         """The day of the cut-off with which the parcel leaves."""
@@ -234,14 +278,6 @@ class _Trip:
         area = longest_fit(suspensions, self.region_code)
         return suspensions[area] if area is not None else ()
 
-    def _warehouse_works(self, day: date) -> bool:
-        schedule, calendar = self.schedule, self.tables.calendar
-        if any(span.covers(day) for span in self.place.closures):
-            return False
-        if calendar.is_holiday(day):
-            return schedule.works_on_holidays
-        return schedule.works_on_weekends or calendar.is_workday(day)
-
     def _carrier_works(self, day: date) -> bool:
         if any(span.covers(day) for span in self.carrier_closures):
             return False
@@ -249,7 +285,11 @@ class _Trip:
 
     def _sends(self, day: date) -> bool:
         """Whether warehouse and carrier work, and there is room."""
-        return day not in self.full_days and self._warehouse_works(day) and self._carrier_works(day)
+        return (
+            day not in self.full_days
+            and _works(self.tables, self.place, self.schedule, day)
+            and self._carrier_works(day)
+        )
 
     def _is_provisional(self, first: date, last: date) -> bool:
         """Whether it depends on a year whose plan is not known."""

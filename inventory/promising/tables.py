@@ -5,8 +5,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, time
+from typing import Any
 
 from inventory.models import (
     AppointmentSlot,
@@ -147,6 +148,8 @@ class Tables:
     surcharges: tuple[Surcharge, ...]
     slots: Mapping[str, tuple[Slot, ...]]
     cities: Mapping[str, str]
+    # What `dating` worked out by them.
+    worked_out: dict[tuple[Any, ...], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def way(self, origin: str, destination: str) -> Way | None:
         """The lane between two counties; the closest of the origin, then of the destination. None: there is none."""

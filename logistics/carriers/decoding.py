@@ -56,9 +56,12 @@ def with_receivers(carrier: CarrierSystem, link: Connection, parcels: Sequence[P
 
 
 def _is_hidden(parcel: Parcel) -> bool:
-    return bool(parcel.receiver_token) and any(
-        map(is_masked, (parcel.recipient_name, parcel.recipient_phone, parcel.address))
-    )
+    return is_hidden(parcel.receiver_token, parcel.recipient_name, parcel.recipient_phone, parcel.address)
+
+
+def is_hidden(token: str, *recipient: str) -> bool:
+    """Whether only the platform knows who the recipient is, and tells it by the token."""
+    return bool(token) and any(map(is_masked, recipient))
 
 
 def _tell(references: set[str]) -> None:

@@ -10,17 +10,20 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from inventory.models import Warehouse
+from logistics import kinds
+from logistics.carriers.decoding import is_hidden
 from logistics.models import WarehouseOrder, WarehouseOrderState
 from logistics.models.warehouse_order import GIVEN_UP
 from logistics.warehouses import adapters
 from logistics.warehouses.notices import Notice
-from oms.common.copying import array
+from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
 from oms.common.models import Connection, Topic
 from oms.common.states import listed
 from oms.common.work import facts
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
+from orders.models import ActorKind
 
 QUEUE = Queue(WarehouseOrder, f"q.state = '{WarehouseOrderState.INTENDED}' AND q.stop_requested_at IS NULL")
 
@@ -37,9 +40,11 @@ def _prepare(keys: Sequence[int]) -> Mapping[int, adapters.Request]:
         )
         rows = cursor.fetchall()
     waybills = _waybills([key for key, _n, _c, when in rows if when == Warehouse.WaybillWhen.AT_RELEASE])
+    hidden = _hidden([key for key, _n, _c, when in rows if when == Warehouse.WaybillWhen.OWN])
     return {
         key: adapters.Request(
-            number, code, *waybills.get(key, ("", "")), brings_waybill=when == Warehouse.WaybillWhen.OWN
+            *(number, code, *waybills.get(key, ("", "")), when == Warehouse.WaybillWhen.OWN),
+            *hidden.get(key, ("", "")),
         )
         for key, number, code, when in rows
     }
@@ -61,7 +66,44 @@ def _waybills(keys: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         return {key: (carrier, waybill) for key, carrier, waybill in cursor.fetchall()}
 
 
+def _hidden(keys: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+    """By warehouse order, the sealed token of recipients that a platform hides, and the platform's order number."""
+    if not keys:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT w.id, t.receiver_token, o.external_number, o.recipient_name, o.recipient_phone, o.recipient_address
+            FROM logistics_warehouseorder w JOIN orders_suborder s ON s.id = w.sub_order_id
+            JOIN orders_order o ON o.id = s.order_id JOIN orders_orderterms t ON t.order_id = o.id
+            WHERE w.id = ANY(%s::bigint[]) AND t.receiver_token <> ''
+            """,
+            [array(keys)],
+        )
+        rows = cursor.fetchall()
+    return {key: (token, number) for key, token, number, *recipient in rows if is_hidden(token, *recipient)}
+
+
+def _tell_tokens(references: Sequence[str]) -> None:
+    """Say on the timeline that these warehouses are told who receives it; before they are."""
+    if not references:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+            SELECT s.order_id, s.id, '{kinds.RECEIVER_TOKEN_GIVEN}', '{ActorKind.JOB}', '{STAGE.name}',
+                jsonb_build_object('number', s.number, 'warehouse', h.name)
+            FROM logistics_warehouseorder w JOIN orders_suborder s ON s.id = w.sub_order_id
+            JOIN inventory_warehouse h ON h.id = w.warehouse_id
+            WHERE w.number = ANY(%s::text[]) ORDER BY w.id
+            """,
+            [text_array(references)],
+        )
+
+
 def _ask(link: Connection, requests: Sequence[adapters.Request]) -> Mapping[str, adapters.Answer]:
+    _tell_tokens([request.reference for request in requests if request.receiver_token])
     return adapters.of(link).release(link, requests)
 
 

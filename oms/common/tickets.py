@@ -12,7 +12,7 @@ are about.
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -27,12 +27,14 @@ ABOUT = "order"
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What is wrong with one subject (by id): the reason as a code with values for its sentence. `about_id` is the row
-    on whose page staff work on it (the order's id), where there is one."""
+    on whose page staff work on it (the order's id), where there is one; `due_at` when it must be done, where that is
+    not the kind's."""
 
     subject_id: int
     reason: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     about_id: int | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +162,9 @@ def open_tickets(kind: TicketKind, troubles: Sequence[Trouble], *, opened_by: st
             INSERT INTO common_ticket (kind, subject_kind, subject_id, about_id, reason, "values", team, due_at,
                 opened_at, reported_at, opened_by)
             SELECT %(kind)s, %(subject_kind)s, t.subject_id, t.about_id, t.reason, t.values, %(team)s,
-                now() + make_interval(secs => %(within)s), now(), now(), %(by)s
-            FROM unnest(%(subjects)s::bigint[], %(about)s::bigint[], %(reasons)s::text[], %(values)s::jsonb[])
-                AS t(subject_id, about_id, reason, values)
+                coalesce(t.due_at, now() + make_interval(secs => %(within)s)), now(), now(), %(by)s
+            FROM unnest(%(subjects)s::bigint[], %(about)s::bigint[], %(reasons)s::text[], %(values)s::jsonb[],
+                %(due)s::timestamptz[]) AS t(subject_id, about_id, reason, values, due_at)
             ORDER BY t.subject_id
             ON CONFLICT (subject_id, subject_kind, kind) WHERE state = '{TicketState.OPEN}' DO UPDATE SET
                 times = common_ticket.times + 1, reported_at = now(), reason = excluded.reason,
@@ -176,6 +178,7 @@ def open_tickets(kind: TicketKind, troubles: Sequence[Trouble], *, opened_by: st
                 "within": kind.due_within.total_seconds() if kind.due_within else None,
                 "by": opened_by,
                 "subjects": array(latest),
+                "due": [trouble.due_at for trouble in latest.values()],
                 "about": [trouble.about_id for trouble in latest.values()],
                 "reasons": text_array(trouble.reason for trouble in latest.values()),
                 "values": text_array(json.dumps(dict(trouble.values), default=str) for trouble in latest.values()),

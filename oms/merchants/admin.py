@@ -1,13 +1,17 @@
 """The staff's pages of this app."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from oms.common.desk.lists import KeysetAdmin
+from oms.common.models import Connection, SystemKind
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.joining.pages import StandingPages
-from oms.merchants.models import ApiCredential, Channel, Merchant, MerchantUser
+from oms.merchants.models import ApiCredential, Channel, LegalEntity, Merchant, MerchantUser
 from oms.merchants.webhooks import admin as webhook_admin  # noqa: F401 - registers its pages
 
 
@@ -29,6 +33,41 @@ class MerchantAdmin(StandingPages):
     def get_exclude(self, request: HttpRequest, obj: Merchant | None = None) -> tuple[str, ...]:
         """The status changes with a reason only."""
         return ("status",) if obj else ()
+
+
+@admin.register(LegalEntity)
+class LegalEntityAdmin(KeysetAdmin):
+    """The companies in whose name invoices are issued, with their limits, rates and classes."""
+
+    may_add = may_change = True
+    keyset = ("code",)
+    search_fields = ("code", "tax_number")
+    search_help_text = gettext_lazy("Code or tax number")
+    list_display = ("code", "name", "tax_number", "connection", "issue_when", "gift_cards", "deducts_input_tax")
+    list_select_related = ("connection",)
+    fields = (
+        ("code", "name"),
+        ("tax_number", "clerk"),
+        ("address", "phone"),
+        ("bank_name", "bank_account"),
+        ("email", "deducts_input_tax"),
+        "connection",
+        ("issue_when", "gift_cards"),
+        ("most_lines", "most_amount"),
+        "shows_gifts",
+        ("goods_tax_code", "goods_tax_name"),
+        ("goods_tax_rate", "goods_tax_mark"),
+        ("freight_tax_code", "freight_tax_name"),
+        ("freight_tax_rate", "freight_tax_mark"),
+        ("service_tax_code", "service_tax_name"),
+        ("service_tax_rate", "service_tax_mark"),
+    )
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Only invoice services are offered."""
+        if db_field.name == "connection":
+            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.INVOICE)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 @admin.register(MerchantUser)

@@ -28,6 +28,11 @@ PAUSES = (240, 600, 600, 3600, 7200, 21600, 54000)
 _TIME = "%Y-%m-%d %H:%M:%S"
 _Content = dict[str, Any]
 
+_COMPLAINT_STATUS = {
+    books.COMPLAINED: "MERCHANT_PROCESSING",
+    books.ANSWERED: "MERCHANT_FEEDBACKED",
+    books.OVER: "FINISHED",
+}
 _REFUSALS = {
     books.UNKNOWN: ("ACQ.TRADE_NOT_EXIST", "交易不存在"),
     books.ALREADY_PAID: ("ACQ.TRADE_HAS_SUCCESS", "交易已被支付"),
@@ -65,6 +70,7 @@ class AlipayPeer:
             "alipay.trade.fastpay.refund.query": self._refund_query,
             "alipay.data.dataservice.bill.downloadurl.query": self._bill,
             "alipay.open.app.alipaycert.download": self._certificate,
+            "alipay.merchant.tradecomplain.query": self._complaint,
         }
 
     def __call__(self, request: Request) -> Response:
@@ -265,15 +271,32 @@ class AlipayPeer:
             Response(b"expired", 404) if file is None else Response(file, headers={"content-type": "application/zip"})
         )
 
+    def _complaint(self, content: _Content, _given: dict[str, str]) -> _Content:
+        complaint = self.book.complaint(str(content["complain_event_id"]))
+        trade = self.book.trade(complaint.trade)
+        return {
+            "complain_event_id": complaint.number,
+            "status": _COMPLAINT_STATUS[complaint.status],
+            "trade_no": trade_no(trade),
+            "merchant_order_no": trade.number,
+            "gmt_create": _time(complaint.created_at),
+            "gmt_modified": _time(books.now()),
+            "complain_reason": "与商家协商",
+            "content": complaint.text,
+            "trade_amount": fen_text(trade.fen),
+        }
+
     # --- Notifications
 
     def write(self, notice: Notice, twist: Twist = Twist.NOTHING) -> Posted | None:
         """The notification as it is posted; None where the merchant named no address."""
         refund = self.book.refund_of(notice.subject) if notice.kind == "refund" else None
-        trade = self.book.trade(refund.trade if refund else notice.subject)
+        complaint = self.book.complaint(notice.subject) if notice.kind == "complaint" else None
+        about = refund or complaint
+        trade = self.book.trade(about.trade if about else notice.subject)
         if not trade.notify_url:
             return None
-        form = self._form(trade, refund, notice)
+        form = self._complaint_form(notice) if complaint else self._form(trade, refund, notice)
         if twist == Twist.WRONG_AMOUNT:
             form["total_amount"] = fen_text(trade.fen + 100)
         if twist == Twist.WRONG_APP:
@@ -284,6 +307,19 @@ class AlipayPeer:
         form["sign"] = signatures.sign(self._ours, signed + (" " if twist == Twist.BAD_SIGNATURE else ""))
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         return Posted(trade.notify_url, urlencode(form), headers)
+
+    def _complaint_form(self, notice: Notice) -> dict[str, str]:
+        """Alipay says only that there is something new."""
+        return {
+            "notify_id": f"complaint{notice.id:06}",
+            "utc_timestamp": str(int(books.now() * 1000)),
+            "msg_method": "alipay.merchant.tradecomplain.changed",
+            "app_id": self.keys.app_id,
+            "version": "1.1",
+            "charset": "UTF-8",
+            "sign_type": "RSA2",
+            "biz_content": json.dumps({"complain_event_id": notice.subject}),
+        }
 
     def _form(self, trade: Trade, refund: Refund | None, notice: Notice) -> dict[str, str]:
         amounts = ("total_amount", "receipt_amount", "buyer_pay_amount", "invoice_amount")

@@ -16,6 +16,7 @@ from oms.common.zones import CHINA
 
 WAITING, PAID, CLOSED = "waiting", "paid", "closed"
 PROCESSING, REFUNDED, FAILED = "processing", "refunded", "failed"
+COMPLAINED, ANSWERED, OVER = "complained", "answered", "over"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trade (
     id INTEGER PRIMARY KEY, number TEXT UNIQUE NOT NULL, fen INTEGER NOT NULL, subject TEXT NOT NULL,
@@ -27,6 +28,9 @@ CREATE TABLE IF NOT EXISTS refund (
 CREATE TABLE IF NOT EXISTS notice (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, due_at REAL NOT NULL, tries INTEGER NOT NULL,
     is_over INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS complaint (
+    number TEXT PRIMARY KEY, trade TEXT NOT NULL REFERENCES trade (number), text TEXT NOT NULL, status TEXT NOT NULL,
+    created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -77,8 +81,19 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a buyer complains of about a trade."""
+
+    number: str
+    trade: str
+    text: str
+    status: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to be told to the merchant: `kind` is paid, closed or refund; `subject` the trade's or refund's."""
+    """Something to be told to the merchant: `kind` is paid, closed, refund or complaint; `subject` the number of it."""
 
     id: int
     kind: str
@@ -292,6 +307,33 @@ class Book:
         if trade_number is None:
             return [Refund(*row) for row in self._rows("SELECT * FROM refund ORDER BY id")]
         return [Refund(*row) for row in self._rows("SELECT * FROM refund WHERE trade = ? ORDER BY id", trade_number)]
+
+    # --- Complaints
+
+    def complain(self, trade_number: str, text: str) -> Complaint:
+        """A buyer complains about a trade. Raises BookError where nothing was paid."""
+        with self._entry():
+            if self.trade(trade_number).status != PAID:
+                raise BookError(NOT_PAID)
+            ((count,),) = self._rows("SELECT count(*) FROM complaint")
+            number = f"20000{count + 1:010}"
+            values = (number, trade_number, text, COMPLAINED, now())
+            self._database.execute("INSERT INTO complaint VALUES (?, ?, ?, ?, ?)", values)
+            self._tell("complaint", number)
+            return self.complaint(number)
+
+    def complaint(self, number: str) -> Complaint:
+        """The complaint of that number. Raises BookError."""
+        rows = self._rows("SELECT * FROM complaint WHERE number = ?", number)
+        if not rows:
+            raise BookError(UNKNOWN)
+        return Complaint(*rows[0])
+
+    def move_complaint(self, number: str, status: str) -> None:
+        """The merchant answered it, it is over, or the buyer is not content and comes back."""
+        with self._entry():
+            self._database.execute("UPDATE complaint SET status = ? WHERE number = ?", (status, number))
+            self._tell("complaint", number)
 
     # --- What is to be told
 

@@ -1,14 +1,16 @@
 """Connecting an installation with the pretended providers that run beside it."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from oms.common.models import Connection, SystemKind
+from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators import bills
 from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
-ALIPAY, WECHAT = "alipay-sim", "wechat-sim"
+ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -58,6 +60,39 @@ def connect(keys: Keys, address: str) -> None:
         # The account's bill does not name it.
         {BillForm.WECHAT_TRADE: wechat.mchid, BillForm.WECHAT_FUND: ""},
     )
+    _connect_invoices(keys, f"{address}/nuonuo/open/v1/services")
+
+
+def _connect_invoices(keys: Keys, base_url: str) -> None:
+    link = Connection.objects.filter(code=NUONUO).first()
+    link = link or Connection(code=NUONUO, kind=SystemKind.INVOICE, protocol="nuonuo")
+    # Its token is kept with its secrets, and is no good at a peer that was started anew.
+    link.base_url = base_url
+    link.set_secrets({"app_key": keys.nuonuo.app_key, "app_secret": keys.nuonuo.app_secret}).save()
+
+
+def issue_invoices(keys: Keys) -> None:
+    """Let the sample's merchants without a legal entity sell in the name of a made-up company, which issues invoices
+    through the pretended service. Rates and classes are examples."""
+    company, _is_new = LegalEntity.objects.get_or_create(
+        tax_number=keys.nuonuo.tax_number,
+        defaults={
+            "code": "sample",
+            "name": "示例商贸有限公司",
+            "address": "北京市东城区示例路1号",
+            "phone": "010-88880000",
+            "clerk": "王芳",
+            "connection": Connection.objects.get(code=NUONUO),
+            **_taxed("goods", "1060408990000000000", "日用杂品", "0.13"),
+            **_taxed("freight", "3010502020000000000", "物流辅助服务", "0.06"),
+            **_taxed("service", "3040802990000000000", "经纪代理服务", "0.06"),
+        },
+    )
+    Merchant.objects.filter(legal_entity=None).update(legal_entity=company)
+
+
+def _taxed(what: str, code: str, name: str, rate: str) -> dict[str, object]:
+    return {f"{what}_tax_code": code, f"{what}_tax_name": name, f"{what}_tax_rate": Decimal(rate)}
 
 
 def _connect(

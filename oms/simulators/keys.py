@@ -52,11 +52,21 @@ class WechatKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class NuonuoKeys:
+    """What the company that issues invoices and 诺诺's peer know of each other."""
+
+    app_key: str
+    app_secret: str
+    tax_number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All of them."""
 
     alipay: AlipayKeys
     wechat: WechatKeys
+    nuonuo: NuonuoKeys
 
 
 def make() -> Keys:
@@ -68,7 +78,12 @@ def make() -> Keys:
             *("1900000001", "wx0000000000000001", pair(), serial, secrets.token_hex(16), pair()),
             "PUB_KEY_ID_0100000000",
         ),
+        _make_nuonuo(),
     )
+
+
+def _make_nuonuo() -> NuonuoKeys:
+    return NuonuoKeys(secrets.token_hex(4), secrets.token_hex(16), "91110000MA00AAAA0A")
 
 
 def kept(path: Path) -> Keys:
@@ -78,10 +93,14 @@ def kept(path: Path) -> Keys:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(make()), file)
     found = json.loads(path.read_text())
+    if "nuonuo" not in found:  # a file from before there was one
+        found["nuonuo"] = asdict(_make_nuonuo())
+        path.write_text(json.dumps(found))
     alipay, wechat = found["alipay"], found["wechat"]
     return Keys(
         AlipayKeys(**{**alipay, "app": Pair(**alipay["app"]), "alipay": Pair(**alipay["alipay"])}),
         WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
+        NuonuoKeys(**found["nuonuo"]),
     )
 
 

@@ -40,6 +40,7 @@ _REFUSALS = {
     books.NOT_PAID: (400, "INVALID_REQUEST", "订单未支付"),
     books.TOO_MUCH: (403, "NOT_ENOUGH", "可退金额不足"),
 }
+_COMPLAINT_STATE = {books.COMPLAINED: "PENDING", books.ANSWERED: "PROCESSING", books.OVER: "PROCESSED"}
 _REFUND_STATUS = {books.PROCESSING: "PROCESSING", books.REFUNDED: "SUCCESS", books.FAILED: "ABNORMAL"}
 
 
@@ -116,9 +117,26 @@ class WechatPeer:
                 return 200, self._refund(content)
             case "GET", ["refund", "domestic", "refunds", number]:
                 return 200, self._refund_shown(self._refund_of(number))
+            case "GET", ["merchant-service", "complaints-v2", number]:
+                return 200, self._complaint(number)
             case "GET", ["bill", "tradebill" | "fundflowbill" as kind]:
                 return 200, self._bill(kind, request.query)
         return 404, {"code": "RESOURCE_NOT_EXISTS", "message": "资源不存在"}
+
+    def _complaint(self, number: str) -> dict[str, Any]:
+        try:
+            complaint = self.book.complaint(number)
+        except BookError:
+            raise _Refusal(404, "RESOURCE_NOT_EXISTS", "投诉单不存在") from None
+        trade = self.book.trade(complaint.trade)
+        order = {"transaction_id": transaction_id(trade), "out_trade_no": trade.number, "amount": trade.fen}
+        return {
+            "complaint_id": complaint.number,
+            "complaint_time": _time(complaint.created_at),
+            "complaint_detail": complaint.text,
+            "complaint_state": _COMPLAINT_STATE[complaint.status],
+            "complaint_order_info": [order],
+        }
 
     def _bill(self, kind: str, given: dict[str, str]) -> dict[str, Any]:
         try:
@@ -314,6 +332,8 @@ class WechatPeer:
         """The notification as it is posted; None where the merchant named no address, and for what is not told."""
         if notice.kind == "closed":
             return None
+        if notice.kind == "complaint":
+            return self._complaint_told(notice, twist)
         refund = self.book.refund_of(notice.subject) if notice.kind == "refund" else None
         trade = self.book.trade(refund.trade if refund else notice.subject)
         url = refund.notify_url if refund else trade.notify_url
@@ -325,7 +345,17 @@ class WechatPeer:
         if twist == Twist.WRONG_APP:
             told["mchid"] = "1999999999"
         event = f"REFUND.{told['refund_status']}" if refund else "TRANSACTION.SUCCESS"
-        beside = "refund" if refund else "transaction"
+        return self._posted(url, notice, event, "refund" if refund else "transaction", told, twist)
+
+    def _complaint_told(self, notice: Notice, twist: Twist) -> Posted:
+        complaint = self.book.complaint(notice.subject)
+        is_new = complaint.status == books.COMPLAINED
+        event = "COMPLAINT.CREATE" if is_new else "COMPLAINT.STATE_CHANGE"
+        action = "CREATE_COMPLAINT" if is_new else "MERCHANT_RESPONSE"
+        told = {"complaint_id": complaint.number, "action_type": action}
+        return self._posted(self.book.trade(complaint.trade).notify_url, notice, event, "complaint", told, twist)
+
+    def _posted(self, url: str, notice: Notice, event: str, beside: str, told: dict[str, Any], twist: Twist) -> Posted:
         sealed = self._sealed(json.dumps(told, ensure_ascii=False), beside)
         body = json.dumps(
             {

@@ -85,6 +85,10 @@ def _of_sku(text: str) -> QuerySet[Any]:
     return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
 
 
+def _of_callers_code(text: str) -> QuerySet[Any]:
+    return OrderLine.objects.filter(caller_code=text).exclude(caller_code="").order_by("-id").values("order_id")[:CAP]
+
+
 def _names_metadata(text: str) -> bool:
     return _METADATA.fullmatch(text) is not None
 
@@ -101,5 +105,6 @@ _OWN = (
     Lookup(_is_sub_order_number, _of_sub_order),
     Lookup(short_text, _of_external_number),
     Lookup(short_text, _of_sku),
+    Lookup(short_text, _of_callers_code),
     Lookup(_names_metadata, _of_metadata),
 )

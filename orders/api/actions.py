@@ -67,7 +67,8 @@ class CancelView(OrderScopedView):
             " the warehouse is asked, and the answer is 202: `cancellation` says what is asked of whom and until when;"
             " the webhooks `order.cancel_granted` and `order.cancel_refused` tell how it ended. With `lines` the units"
             " named, which must not be sent yet: their money goes back by the shares that the apportionment gave them."
-            " Before the order is split the units are kept in `units_to_cancel` and leave with the split."
+            " Before the order is split the money goes back at once, too; the units are kept in `units_to_cancel` and"
+            " leave with the split."
         ),
         tags=["orders"],
         request=CancelSerializer,

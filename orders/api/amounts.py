@@ -1,26 +1,34 @@
-"""How the amounts of an order came about."""
+"""How the amounts of orders came about: of one, and of all that changed, for programs of the platform's own."""
 
-from collections.abc import Iterable
-from decimal import Decimal
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from drf_spectacular.utils import extend_schema
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
+from oms.common import numbering
 from oms.common.door.api import represent
-from orders.api.scoping import OrderScopedView
-from orders.api.serializers.amounts import AmountsSerializer
-from orders.models import OrderCharge, OrderLine, PromotionShare, SubOrderLine
-from orders.models.charge import OF_GONE_UNITS
-from orders.models.shares import SHARES
+from oms.common.door.errors import InvalidInput
+from oms.common.errors import FieldError
+from oms.common.postgresql.horizon import settled_until
+from oms.merchants.calls.scopes import PAYMENTS_READ, PLATFORM_READ
+from orders.api import apportioned
+from orders.api.scoping import OrderScopedView, PlatformScopedView
+from orders.api.serializers.amounts import AmountsPageSerializer, AmountsSerializer
+from orders.models import Order
 
-_ORDER = (
-    *("currency", "goods_amount", "freight_amount", "order_amount", "promotion_amount", "coupon_amount"),
-    *("adjustment_amount", "adjustment_bearer", "points_amount", "gift_card_amount", "merchant_borne_amount"),
-    *("payable_amount", "paid_amount", "refunded_amount", "apportionment_policy"),
-)
 _BY_WORTH = (
     "in proportion to the goods_amount of the lines, by largest remainder; apportionment_policy whole_yuan: the whole"
     " yuan in yuan, then the fen in fen; fen: all in fen; what a line cannot bear goes to the others; fixed when the"
@@ -51,67 +59,148 @@ FORMULAS = {
 }
 
 
-def _sum(charges: Iterable[OrderCharge]) -> Decimal:
-    return sum((charge.amount for charge in charges), Decimal(0))
-
-
-class AmountsView(OrderScopedView):
+class AmountsView(PlatformScopedView):
     """The amounts of one order."""
 
-    scopes = {"GET": "payments.read"}
+    scopes = {"GET": PAYMENTS_READ}
     serializer_class = AmountsSerializer
 
     @extend_schema(
         operation_id="read_amounts",
         summary="Read how an order's amounts came about",
-        description="Every amount of the order, of its lines and of their parts in sub-orders, to the fen.",
+        description=(
+            "Every amount of the order, of its sub-orders, of its lines, of their parts in sub-orders and of each unit"
+            " of these, to the fen. `components` say where each yuan comes from and who bears it; they add up to"
+            " `payable_amount`."
+        ),
         tags=["payments"],
     )
     def get(self, request: Request, number: str) -> Response:
         """The amounts."""
         order = get_object_or_404(self.orders(), number=number)
-        parts: dict[int, list[dict[str, Any]]] = {}
-        for part in (
-            SubOrderLine.objects.filter(sub_order__order=order)
-            .select_related("sub_order")
-            .order_by("sub_order_id", "id")
-        ):
-            parts.setdefault(part.order_line_id, []).append(
-                {
-                    "sub_order": part.sub_order.number,
-                    "state": part.sub_order.state,
-                    "quantity": part.quantity,
-                    **{name: getattr(part, name) for name in SHARES},
-                }
-            )
-        charges = list(order.charges.select_related("sub_order", "line"))
-        promotions = list(order.promotions.prefetch_related("shares")) if order.promotion_amount else []
-        shares: dict[int, list[PromotionShare]] = {}
-        for promotion in promotions:
-            for share in promotion.shares.all():
-                shares.setdefault(share.line_id, []).append(share)
-        lines = [
-            {
-                "position": line.position,
-                "id": line.external_id,
-                "sku": line.sku_code,
-                "caller_code": line.caller_code,
-                "quantity": line.quantity,
-                "unit_price": line.unit_price,
-                "line_discount": line.line_discount,
-                **{name: getattr(line, name) for name in SHARES},
-                "promotions": shares.get(line.pk, []),
-                "parts": parts.get(line.pk, []),
-            }
-            for line in OrderLine.objects.filter(order=order).select_related("sku").order_by("position")
-        ]
-        amounts = {
-            **{name: getattr(order, name) for name in _ORDER},
-            "cancelled_amount": -_sum(charge for charge in charges if charge.cause in OF_GONE_UNITS),
-            "owed_amount": _sum(charges),
-            "charges": charges,
-            "formulas": FORMULAS,
-            "promotions": promotions,
-            "lines": lines,
-        }
-        return Response(represent(AmountsSerializer, amounts, request))
+        (amounts,) = apportioned.read([order])
+        return Response(represent(AmountsSerializer, {**amounts, "formulas": FORMULAS}, request))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a reader is in the timeline of all orders: after the event of this id and time."""
+
+    at: datetime
+    event_id: int = 0
+
+    def text(self) -> str:
+        """The cursor, which tells nothing about volume."""
+        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
+        return f"{micros:017d}{numbering.permute(self.event_id):012d}"
+
+    @classmethod
+    def of(cls, text: str) -> "_Place":
+        """The place of a cursor. Raises InvalidInput for what is none."""
+        if not re.fullmatch("[0-9]{29}", text):
+            detail = _("This is no cursor; use the one that was answered as it is.")
+            raise InvalidInput([FieldError("cursor", "invalid", detail)])
+        micros = min(int(text[:17]), _LATEST)
+        return cls(_EPOCH + timedelta(microseconds=micros), numbering.recover(int(text[17:])))
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 10**6 * 60 * 60 * 24 * 365 * 1000
+# So many events are looked through at a time, over a span of time that grows while little is found.
+_EVENTS, _FIRST_SPAN, _LONGEST_SPAN = 2_000, timedelta(minutes=5), timedelta(days=30)
+
+
+class AmountsFeedView(OrderScopedView):
+    """The amounts of all orders that changed."""
+
+    scopes = {"GET": PLATFORM_READ}
+    serializer_class = AmountsPageSerializer
+    query_parameters = frozenset({"updated_since", "cursor", "limit"})
+
+    @extend_schema(
+        operation_id="list_amounts",
+        summary="List the amounts of orders that changed",
+        description=(
+            "For programs of the platform's own, with a credential that reads the whole platform: the orders of all"
+            " merchants whose timeline grew, as they are now, in the order of their changes. Begin with"
+            " `updated_since`; then go on with `cursor`, also after the last page (`next` is null): it never passes a"
+            " change that is still being written, so nothing is left out however transactions overtake each other. For"
+            " that the list is some seconds behind. An order that changes again comes again: keep the newest."
+        ),
+        tags=["payments"],
+        parameters=[
+            OpenApiParameter("updated_since", OpenApiTypes.DATETIME, description="Changed then or later."),
+            OpenApiParameter("cursor", str, description="Where to go on."),
+            OpenApiParameter("limit", int, description="How many orders at most: 1 to 200, 50 without it."),
+        ],
+        responses=OpenApiResponse(AmountsPageSerializer, "The orders, and where to go on."),
+    )
+    def get(self, request: Request) -> Response:
+        """A page."""
+        if not self.caller.reads_platform:
+            raise PermissionDenied(_("Only a credential of the self-operated merchant may do this."), "scope_missing")
+        limit, place = _limit(request), _start(request)
+        until = settled_until(settings.AMOUNTS_LAG_SECONDS)
+        ids, place, is_last = _changed(place, until, limit)
+        found = {order.pk: order for order in Order.objects.filter(pk__in=ids)}
+        rows = apportioned.read([found[key] for key in ids])
+        cursor = place.text()
+        address = replace_query_param(request.build_absolute_uri(request.path), "cursor", cursor)
+        following = None if is_last else replace_query_param(address, "limit", str(limit))
+        return Response(
+            represent(AmountsPageSerializer, {"next": following, "cursor": cursor, "results": rows}, request)
+        )
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", "50")
+    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= 200:
+        raise InvalidInput([FieldError("limit", "invalid", _("Give a number from 1 to %(most)d.") % {"most": 200})])
+    return int(text)
+
+
+def _start(request: Request) -> _Place:
+    cursor, since = request.query_params.get("cursor"), request.query_params.get("updated_since")
+    if cursor is not None:
+        return _Place.of(cursor)
+    try:
+        moment = parse_datetime(since or "")
+    except ValueError:
+        moment = None
+    if moment is None or not 1971 <= moment.year <= 9000:
+        detail = _("Give a time in ISO 8601, or the cursor that was answered before.")
+        raise InvalidInput([FieldError("updated_since", "invalid", detail)])
+    return _Place(timezone.make_aware(moment) if timezone.is_naive(moment) else moment.astimezone(UTC))
+
+
+def _changed(place: _Place, until: datetime, limit: int) -> tuple[list[int], _Place, bool]:
+    """Up to `limit` orders with events after the place and before `until`, in the order of these; the place after the
+    last event that was looked at; and whether there are no more."""
+    ids: dict[int, None] = {}
+    span = _FIRST_SPAN
+    while place.at < until:
+        end = min(until, place.at + span)
+        events = _events(place, end)
+        for at, event_id, order_id in events:
+            if order_id not in ids and len(ids) == limit:
+                return list(ids), place, False
+            ids[order_id] = None
+            place = _Place(at, event_id)
+        if len(events) < _EVENTS:
+            # Nothing more can come before the end of the span.
+            place = _Place(end)
+            span = min(span * 4, _LONGEST_SPAN)
+    return list(ids), place, True
+
+
+def _events(place: _Place, end: datetime) -> Sequence[tuple[datetime, int, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT created_at, id, order_id FROM orders_orderevent
+            WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
+            ORDER BY created_at, id LIMIT %(most)s
+            """,
+            {"at": place.at, "id": place.event_id, "end": end, "most": _EVENTS},
+        )
+        return cursor.fetchall()

@@ -285,7 +285,17 @@ _CHARGED = {
     "coupon": "-2.00",
     "adjustment": SUMMARY["adjustment_amount"],
 }
+_COMPONENTS = [
+    {"component": "goods", "source": "", "bearer": "", "amount": SUMMARY["goods_amount"]},
+    {"component": "freight", "source": "", "bearer": "", "amount": SUMMARY["freight_amount"]},
+    {"component": "promotion", "source": "FULL-15-3", "bearer": "platform", "amount": "-1.80"},
+    {"component": "promotion", "source": "FULL-15-3", "bearer": "merchant", "amount": "-1.20"},
+    {"component": "coupon", "source": "", "bearer": "platform", "amount": "-2.00"},
+    {"component": "adjustment", "source": "抹零", "bearer": "platform", "amount": SUMMARY["adjustment_amount"]},
+]
 AMOUNTS: dict[str, Any] = {
+    "number": _NUMBER,
+    "version": 3,
     "currency": "CNY",
     **{name: SUMMARY[name] for name in SUMMARY if name.endswith("_amount")},
     "cancelled_amount": "0.00",
@@ -302,15 +312,28 @@ AMOUNTS: dict[str, Any] = {
             "position": 1,
             "id": "L1",
             "sku": "P1095275",
+            "merchant": "POP01",
             "caller_code": "",
             "quantity": 2,
             "unit_price": "10.00",
             "line_discount": "1.00",
             **_SHARES,
+            "components": _COMPONENTS,
             "promotions": [{"id": "FULL-15-3", "amount": "3.00", "platform_amount": "1.80", "merchant_amount": "1.20"}],
-            "parts": [{"sub_order": f"{_NUMBER}-1", "state": "allocated", "quantity": 2, **_SHARES}],
+            "parts": [
+                {
+                    "sub_order": f"{_NUMBER}-1",
+                    "state": "allocated",
+                    "quantity": 2,
+                    "returned_quantity": 0,
+                    **_SHARES,
+                    "units": [],
+                }
+            ],
         }
     ],
+    "components": _COMPONENTS,
+    "sub_orders": [{"number": f"{_NUMBER}-1", "merchant": "POP01", "state": "allocated", **_SHARES}],
     "charges": [
         {
             "cause": "placed",

@@ -50,6 +50,12 @@ class OrderFilter(FilterSet):
         method="filter_phone", max_length=40, help_text="The recipient's or the buyer's, however it is written."
     )
     sku = CharFilter(method="filter_sku", max_length=64, help_text="Orders with this SKU.")
+    caller_code = CharFilter(
+        method="filter_caller_code",
+        max_length=64,
+        help_text="Orders with goods that the caller named so: a code that"
+        " stands, or waits to be matched, for a SKU or bundle.",
+    )
     updated_since = MomentFilter(
         method="filter_updated", help_text="Something happened to the order then or later: its timeline has it."
     )
@@ -91,6 +97,11 @@ class OrderFilter(FilterSet):
     def filter_sku(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Orders with a line of the SKU."""
         return orders.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), sku__code=value)))
+
+    def filter_caller_code(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
+        """Orders with a line that the caller named so, found by the index on such lines."""
+        named = OrderLine.objects.filter(caller_code=value).exclude(caller_code="")
+        return orders.filter(pk__in=named.values("order_id"))
 
 
 class SkuMatchFilter(FilterSet):

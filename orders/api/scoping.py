@@ -61,3 +61,12 @@ class OrderScopedView(MerchantView):
         if getattr(self, "swagger_fake_view", False):
             return SubOrder.objects.none()
         return SubOrder.objects.visible_to(self.merchant)
+
+
+class PlatformScopedView(OrderScopedView):
+    """A view on orders of the calling merchant; a credential that reads the whole platform sees everybody's."""
+
+    def orders(self) -> QuerySet[Order]:
+        """The merchant's, or all."""
+        reads_all = not getattr(self, "swagger_fake_view", False) and self.caller.reads_platform
+        return Order.objects.all() if reads_all else super().orders()

@@ -14,6 +14,7 @@ urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/marks$", actions.MarksView.as_view(), name="order-marks"),
     re_path("^orders/(?P<number>[0-9]{16})/notes$", actions.NotesView.as_view(), name="order-notes"),
     re_path("^orders/(?P<number>[0-9]{16})/amounts$", amounts.AmountsView.as_view(), name="order-amounts"),
+    path("amounts", amounts.AmountsFeedView.as_view(), name="amounts"),
     path("rejected-orders", rejected.RejectedOrdersView.as_view(), name="rejected-orders"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),

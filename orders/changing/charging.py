@@ -14,6 +14,7 @@ from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
+from inventory.models import UNKNOWN_GOODS
 from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.money import to_fen, yuan
@@ -32,6 +33,8 @@ from orders.models.order import OrderState
 from orders.models.shares import SHARES
 
 _PLACES = "orders_charge_placed"
+# The reference of what a sub-order took over at the split.
+MOVED = "split"
 _C = ChargeComponent
 # Of the rows `taken` by orders with more to look at than their shares: the order, whether it was given money beside the
 # price, whether more may be kept, and what was taken of each tender.
@@ -99,10 +102,8 @@ def take_back(sub_order_ids: Iterable[int], cause: ChargeCause, *, actor: Actor)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH taken AS (
-                INSERT INTO orders_ordercharge
-                    (order_id, sub_order_id, line_id, component, cause, amount, actor_kind, actor)
-                SELECT s.order_id, s.id, l.order_line_id, c.component, %(cause)s, -r.amount, %(kind)s, %(actor)s
+            WITH part AS MATERIALIZED (
+                SELECT s.order_id, s.id, l.order_line_id AS line_id, c.component, r.amount
                 FROM orders_suborder s JOIN orders_suborderline l ON l.sub_order_id = s.id
                 CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
                 -- Less what went with units that came back before.
@@ -110,7 +111,20 @@ def take_back(sub_order_ids: Iterable[int], cause: ChargeCause, *, actor: Actor)
                     SELECT coalesce(sum(b.amount), 0) FROM orders_ordercharge b
                     WHERE b.order_id = s.order_id AND b.sub_order_id = s.id AND b.line_id = l.order_line_id
                       AND b.component = c.component AND b.cause IN ({listed(OF_GONE_UNITS)})) END AS amount) AS r
-                WHERE s.id = ANY(%(ids)s::bigint[]) AND r.amount <> 0 ORDER BY s.id, l.order_line_id
+                WHERE s.id = ANY(%(ids)s::bigint[]) AND r.amount <> 0
+            ), taken AS (
+                INSERT INTO orders_ordercharge
+                    (order_id, sub_order_id, line_id, component, cause, amount, reference, actor_kind, actor)
+                SELECT t.*, %(kind)s, %(actor)s FROM (
+                    SELECT order_id, id, line_id, component, %(cause)s, -amount, '' FROM part
+                    UNION ALL
+                    -- What was taken back before the split is the sub-order's now.
+                    SELECT c.order_id, NULL, c.line_id, c.component, c.cause, -sum(c.amount), '{MOVED}'
+                    FROM orders_ordercharge c
+                    WHERE c.order_id = ANY(SELECT order_id FROM part) AND c.line_id = ANY(SELECT line_id FROM part)
+                      AND c.sub_order_id IS NULL AND c.cause = '{ChargeCause.CANCELLED}'
+                    GROUP BY c.order_id, c.line_id, c.component, c.cause HAVING sum(c.amount) <> 0
+                ) AS t ORDER BY 2, 3
                 RETURNING order_id, component, amount
             ) {_SPECIAL}
             """,
@@ -127,10 +141,14 @@ def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
             f"""
             WITH taken AS (
                 INSERT INTO orders_ordercharge (order_id, line_id, component, cause, amount, actor_kind, actor)
-                SELECT l.order_id, l.id, c.component, '{ChargeCause.CANCELLED}', -c.amount, %s, %s
+                SELECT l.order_id, l.id, c.component, '{ChargeCause.CANCELLED}', -r.amount, %s, %s
                 FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id AND o.split_at IS NULL
                 CROSS JOIN LATERAL {of_line("l")} AS c(component, amount)
-                WHERE l.order_id = %s AND c.amount <> 0
+                -- Less what went with units that were cancelled before.
+                CROSS JOIN LATERAL (SELECT c.amount + coalesce(sum(b.amount), 0) AS amount FROM orders_ordercharge b
+                    WHERE b.order_id = o.id AND b.line_id = l.id AND b.component = c.component
+                      AND b.cause = '{ChargeCause.CANCELLED}') AS r
+                WHERE l.order_id = %s AND r.amount <> 0
                 RETURNING order_id, component, amount
             ) {_SPECIAL}
             """,
@@ -138,6 +156,54 @@ def take_back_unsplit(order_id: int, *, actor: Actor) -> None:
         )
         special = cursor.fetchall()
     _settle(special, actor)
+
+
+def take_back_unsent(order_id: int, *, actor: Actor) -> None:
+    """The units that are to be cancelled of a locked order that is not split yet are owed no longer.
+
+    They take along what they will take along when they leave with the split. Goods that nobody has matched yet are left
+    out: what stands for them carries the money then.
+    """
+    split_at, told = Order.objects.values_list("split_at", "units_to_cancel").get(pk=order_id)
+    units = {int(position): count for position, count in (told or {}).items()}
+    if split_at or not units:
+        return
+    lines = OrderLine.objects.filter(order=order_id, position__in=units).exclude(sku__code=UNKNOWN_GOODS)
+    before: dict[tuple[int | None, str], Decimal] = {}
+    charges = OrderCharge.objects.filter(order=order_id, cause=ChargeCause.CANCELLED, sub_order=None).order_by()
+    for line_id, component, amount in charges.values_list("line_id", "component").annotate(amount=Sum("amount")):
+        before[line_id, component] = amount
+    rows: list[OrderCharge] = []
+    for line in lines.order_by("position"):
+        shares = Shares(*(to_fen(getattr(line, column)) for column in SHARES[:-1]))
+        for component, amount in correcting.by_component(shares.take(units[line.position], line.quantity)):
+            due = -yuan(amount) - before.get((line.pk, component), Decimal(0))
+            if due:
+                rows.append(
+                    OrderCharge(
+                        order_id=order_id,
+                        line=line,
+                        component=component,
+                        cause=ChargeCause.CANCELLED,
+                        amount=due,
+                        reference=f"{line.position}×{units[line.position]}",
+                        actor_kind=actor.kind,
+                        actor=actor.name,
+                    )
+                )
+    if not rows:
+        return
+    OrderCharge.objects.bulk_create(rows)
+    taken: dict[str, Decimal] = {"": Decimal(0)}
+    for row in rows:
+        taken[""] -= row.amount
+        taken[row.component] = taken.get(row.component, Decimal(0)) + row.amount
+    may_keep_more = correcting.may_keep_more(order_id)
+    was_given = OrderCharge.objects.filter(order=order_id, cause__in=GIVEN).exists()
+    card, points = (taken.get(component, Decimal(0)) for component in (_C.GIFT_CARD, _C.POINTS))
+    if was_given or may_keep_more:
+        _settle([(order_id, was_given, may_keep_more, taken[""], card, points)], actor)
+    Order.objects.filter(pk=order_id).update(owed_changed_since=Coalesce(F("owed_changed_since"), Now()))
 
 
 def _settle(special: Iterable[tuple[int, bool, bool, Decimal, Decimal, Decimal]], actor: Actor) -> None:
@@ -162,9 +228,11 @@ def take_back_units(
     gifts_kept: Mapping[int, int],
     reference: str,
     actor: Actor,
+    bearer: Bearer = Bearer.MERCHANT,
 ) -> Kept:
     """Units of sub-order lines (by id) came back while others stay: they are owed no longer, but for what does not go
-    back. `gifts_kept` are units of gifts, by order line, that should have come back with them. Returns what is kept.
+    back. `gifts_kept` are units of gifts, by order line, that should have come back with them; `bearer` says whether
+    their merchant loses the sale or the platform pays for it. Returns what is kept.
 
     The order must be locked. Raises ValueError for units that a line does not have.
     """
@@ -186,6 +254,7 @@ def take_back_units(
                 cause=ChargeCause.RETURNED,
                 amount=-yuan(amount),
                 reference=reference,
+                bearer=bearer,
                 actor_kind=actor.kind,
                 actor=actor.name,
             )
@@ -233,7 +302,9 @@ def _net_lines(order_ids: Sequence[int], actor: Actor) -> None:
                               AND g.cause IN ({listed(OF_GONE_UNITS)}) AND g.reference = '')
                         THEN p.quantity ELSE p.returned_quantity END), 0) FROM orders_suborderline p
                     JOIN orders_suborder s ON s.id = p.sub_order_id
-                    WHERE p.order_line_id = e.line_id AND s.order_id = e.order_id) AS gone,
+                    WHERE p.order_line_id = e.line_id AND s.order_id = e.order_id) + coalesce((
+                    SELECT (o.units_to_cancel->>l.position::text)::int FROM orders_order o
+                    WHERE o.id = e.order_id AND o.split_at IS NULL), 0) AS gone,
                     (SELECT coalesce(sum(-c.amount), 0) FROM orders_ordercharge c
                      WHERE c.order_id = e.order_id AND c.line_id = e.line_id AND c.component = '{_C.EXTRA}'
                        AND c.cause <> '{ChargeCause.NETTED}') AS total,

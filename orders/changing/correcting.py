@@ -33,6 +33,15 @@ MAY_KEEP_MORE = f"""(EXISTS (SELECT FROM orders_orderpromotion p WHERE p.order_i
         AND p.rule->>'kind' IN ({listed(RuleKind)}))
     OR EXISTS (SELECT FROM orders_ordercharge k WHERE k.order_id = {{0}}.order_id AND k.cause IN ({listed(KEPT)})))"""
 
+
+def may_keep_more(order_id: int) -> bool:
+    """Whether more may have to be kept of the order than the shares of its kept goods."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {MAY_KEEP_MORE.format('t')} FROM (VALUES (%s::bigint)) AS t(order_id)", [order_id])
+        (may,) = cursor.fetchone()
+        return may
+
+
 _CAUSES = {
     Cause.FREIGHT: (ChargeCause.FREIGHT_KEPT, _C.FREIGHT),
     Cause.FREE_SHIPPING: (ChargeCause.PROMOTION_LOST, _C.FREIGHT),
@@ -195,7 +204,8 @@ def _lines(order_ids: Collection[int]) -> dict[int, list[tuple[int, Line]]]:
                 ARRAY[{shares_in_fen("l")}],
                 (SELECT ARRAY[{_GONE}, 0] FROM orders_ordercharge c WHERE c.order_id = l.order_id AND c.line_id = l.id
                     AND c.cause IN ({listed(OF_GONE_UNITS)})),
-                CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity ELSE 0 END
+                CASE WHEN o.split_at IS NULL THEN CASE o.state WHEN '{OrderState.CANCELLED}' THEN l.quantity
+                    ELSE coalesce((o.units_to_cancel->>l.position::text)::int, 0) END
                 ELSE (SELECT coalesce(sum(CASE WHEN s.state IN ({listed(UNDONE)}) THEN p.quantity
                                                ELSE p.returned_quantity END), 0)
                       FROM orders_suborderline p JOIN orders_suborder s ON s.id = p.sub_order_id

@@ -11,19 +11,21 @@ from orders.models.sub_order import UNDONE
 INVARIANTS = (
     Invariant(
         "orders_are_charged_what_they_cost",
-        "The charges of placing are the order's amounts, component by component; orders of the past have none.",
+        "The charges of placing are the order's amounts, component by component; orders of the past have none. What had"
+        " no price then is charged once it has.",
         f"""
         SELECT o.number, c.component, c.amount, p.amount AS charged FROM orders_order o
         CROSS JOIN LATERAL {charging.of_order("o")} AS c(component, amount)
-        LEFT JOIN orders_ordercharge p
-          ON p.order_id = o.id AND p.component = c.component AND p.cause = '{ChargeCause.PLACED}'
+        LEFT JOIN (SELECT order_id, component, sum(amount) AS amount FROM orders_ordercharge
+                   WHERE cause = '{ChargeCause.PLACED}' GROUP BY order_id, component) p
+          ON p.order_id = o.id AND p.component = c.component
         WHERE CASE WHEN o.is_historical THEN 0 ELSE c.amount END <> coalesce(p.amount, 0)
         """,
     ),
     Invariant(
         "nothing_is_owed_for_units_that_are_gone",
         "Of a sub-order that was cancelled or came back, all that was charged is taken back; of another only what went"
-        " with units that came back by themselves.",
+        " with units that came back by themselves, and before the split what goes with units that are to be cancelled.",
         f"""
         SELECT s.number, s.state, s.payable_amount, c.amount FROM orders_suborder s
         LEFT JOIN (SELECT sub_order_id, sum(amount) AS amount FROM orders_ordercharge
@@ -36,7 +38,10 @@ INVARIANTS = (
         UNION ALL
         SELECT o.number, o.state, o.payable_amount, sum(c.amount) FROM orders_ordercharge c
         JOIN orders_order o ON o.id = c.order_id AND o.state <> '{OrderState.CANCELLED}'
-        WHERE c.sub_order_id IS NULL AND c.cause IN ({listed(OF_GONE_UNITS)}) GROUP BY o.id
+        JOIN orders_orderline l ON l.id = c.line_id
+        WHERE c.sub_order_id IS NULL AND c.cause IN ({listed(OF_GONE_UNITS)})
+        GROUP BY o.id, l.id, c.component HAVING sum(c.amount) <> 0
+            AND (o.split_at IS NOT NULL OR NOT coalesce(o.units_to_cancel ? l.position::text, false))
         """,
     ),
     Invariant(

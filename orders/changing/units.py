@@ -2,14 +2,14 @@
 
 The money of the cancelled units is what the apportionment gave them: they leave their sub-order with their shares, as
 a cancelled sub-order of their own, and nothing is apportioned anew. What was paid for them goes back through the
-books, like the money of any cancelled sub-order. Before an order is split there is nothing to part: the wish is kept
-on the order, and the split stage carries it out.
+books, like the money of any cancelled sub-order. Before an order is split there is nothing to part: the money goes back
+at once, the wish is kept on the order, and the split stage carries it out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,7 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import charging
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.parting_off import part_off_all
@@ -64,10 +65,16 @@ def cancel_units(
     return Order.objects.get(pk=order_id)
 
 
-def positions_of(order_id: int, ids: Iterable[str]) -> dict[str, int]:
-    """The positions of the order's lines by the caller's ids of them, as far as they exist."""
-    lines = OrderLine.objects.filter(order=order_id, external_id__in=ids).exclude(external_id="")
-    return dict(lines.values_list("external_id", "position"))
+def parts_of(order_id: int, ids: Iterable[str]) -> dict[str, dict[int, int]]:
+    """Of the order's lines by the caller's ids of them, as far as they exist: the positions of the parts that its piece
+    consists of, and the units of each in one piece."""
+    named = OrderLine.objects.filter(order=order_id, external_id__in=ids).exclude(external_id="")
+    heads = {position: line_id for line_id, position in named.values_list("external_id", "position")}
+    lines = OrderLine.objects.filter(Q(position__in=heads) | Q(part_of__in=heads), order=order_id).order_by("position")
+    parts: dict[str, dict[int, int]] = {}
+    for position, part_of, units in lines.values_list("position", "part_of", "units_a_piece"):
+        parts.setdefault(heads[part_of or position], {})[position] = units
+    return parts
 
 
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
@@ -116,7 +123,9 @@ def _keep_the_wish(
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
         return cancel_order(order.pk, reason=reason, actor=actor)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
+    charging.take_back_unsent(order.pk, actor=actor)
     timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+    nudging.nudge("owing")
     return Order.objects.get(pk=order.pk)
 
 

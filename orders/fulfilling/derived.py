@@ -69,6 +69,9 @@ def refresh(order_ids: Iterable[int]) -> None:
                 FROM derived d
                 WHERE o.id = d.id AND (o.fulfilment_state, o.state) <> (d.fulfilment_state, d.new_state)
                 RETURNING o.id, d.state AS from_state, d.new_state AS to_state
+            ), to_invoice AS (
+                UPDATE orders_invoicerequest r SET due_since = coalesce(r.due_since, now())
+                FROM moved m WHERE r.order_id = m.id
             )
             INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state)
             SELECT m.id, e.kind, '{ActorKind.JOB}', 'fulfilment', m.from_state, m.to_state

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from orders.intake.contacts import split_contact
+from orders.intake.contacts import name_before, split_contact
 from orders.intake.divisions import Divisions, Named, Place, Scope, divisions, short_form
 from orders.intake.zones import OF_A_COUNTY, is_zone
 
 MOST_CANDIDATES = 12
 _Meaning = TypeVar("_Meaning")
 
-_GAP = re.compile(r"[\s,，;；、:：|/\\\-_—–>→》·.。()（）\[\]【】]*")
+_GAP = re.compile(r"""[\s,，;；、:：|/\\\-_—–>→》·.。()（）\[\]【】"'“”‘’「」]*""")
+_QUOTES = "\"'“”‘’「」"
 _POSTCODE = re.compile(r"[(（\[]?(?<!\d)(\d{6})(?!\d)[)）\]]?", re.ASCII)
 _LAST_POSTCODE = re.compile(r"(?:[\s,，;；、]+|(?=[(（]))[(（]?(\d{6})[)）]?$", re.ASCII)
 # The first two digits of postcodes, by the first two of the region codes.
@@ -28,12 +29,16 @@ _POST_OFFICES = {
     "51": "61 62 63 64", "52": "55 56", "53": "65 66 67", "54": "85", "61": "71 72", "62": "73 74", "63": "81",
     "64": "75", "65": "83 84",
 }  # fmt: skip
-_COUNTRY = re.compile(r"(?:中华人民共和国|中国)(?!人民|科学|石油|石化|移动|联通|电信|银行|邮政|建设)")
+_COUNTRY = re.compile(
+    r"(?:中华人民共和国|中国)(?!人民|科学|石油|石化|移动|联通|电信|银行|邮政|建设)|(?:P\.?\s?R\.?\s?)?China\b|CN\b",
+    re.IGNORECASE,
+)
 # Between a province or city and a district the statistics bureau and map services write words without meaning.
 _FILLER = re.compile(
     r"(?:市辖区|(?:省|自治区)?直辖(?:县级|县)?(?:行政区划|行政单位|行政区|市)?|郊县|城区(?=[^\d\s]{2,8}[区县市])"
     r"|县(?![城道政医级]))"
 )
+_FAR = ("81", "82")
 _FAR_FILLER = re.compile(r"香港岛?|港岛|九龙(?!城)|新界|澳门半岛|氹仔|路环")
 _NO_CITY = re.compile(
     r"(?:市?辖?[区县]|城区|郊县|市|省|(?:省|市|自治区)?直辖.*|[-—/\\_.、]+|无|null|none)?", re.IGNORECASE
@@ -57,6 +62,8 @@ _PLACE = re.compile(
     r"大道|大街|街道|胡同|新村|社区|小区|园区|工业区|开发区|花园|家园|苏木|[路街巷弄镇乡村]|道(?=\d|$)|条$"
 )
 _TAIL_END = re.compile(r"[\d\s,，;；、()（）\-]")
+# After the name of a city without districts: what nobody takes for a part of another name.
+_TOWN = re.compile(r"[\u4e00-\u9fff]{1,4}(?:镇|街道|乡)")
 # After 县, 市 or 区 these make another word (县城, 市场, 区域).
 _NO_SUFFIX = re.compile(r"县(?:政府|医院|城(?!.{0,2}[镇乡街]))|市(?:场|政|民|立|府|中心|委)|区(?:域|政府|委)")
 _SAME_WITH_SUFFIX = re.compile(r"市[中南北]区")
@@ -64,8 +71,10 @@ _SAME_WITH_SUFFIX = re.compile(r"市[中南北]区")
 _SUBDISTRICTS = {"441900": "东城区 南城区 莞城区 万江区", "442000": "东区 西区 南区 北区 石岐区"}
 # Characters of Hong Kong, Macau and Taiwan as they are written there.
 _SIMPLE = str.maketrans(
-    "臺灣門區縣龍觀離黃東島雲蘭義樓號聖風順瑪濟鄉鎮園華廣馬從貢氹別",
-    "台湾门区县龙观离黄东岛云兰义楼号圣风顺玛济乡镇园华广马从贡凼别",
+    "臺灣門區縣龍觀離黃東島雲蘭義樓號聖風順瑪濟鄉鎮園華廣馬從貢氹別"
+    "國蓮連羅寶鹽崗蘇無錫陝瀋陽長貴寧廈紹興漢慶遼內鄭滬灘荊嶺萬開濱",
+    "台湾门区县龙观离黄东岛云兰义楼号圣风顺玛济乡镇园华广马从贡凼别"
+    "国莲连罗宝盐岗苏无锡陕沈阳长贵宁厦绍兴汉庆辽内郑沪滩荆岭万开滨",
 )
 _DIGIT_OR_LETTER = re.compile(r"[0-9A-Za-z]")
 _BLANKS = re.compile(r"\s+")
@@ -140,6 +149,11 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
     if found := _COUNTRY.match(folded, start):
         start = _gap(folded, found.end())
     located = _locate(folded, start, known)
+    if located.place is None and contact.phone and not contact.name:
+        name = name_before(folded, lambda end: _begins(folded, end, known))
+        after_name = _locate(folded, len(name), known)
+        if name and after_name.place:
+            contact, located = replace(contact, name=address[: len(name)]), after_name
     if located.place is None:
         whole = (address[start:] if postcode and start else address).strip()
         places = located.candidates[:MOST_CANDIDATES]
@@ -150,6 +164,10 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
     rest = address[rest_at:].strip()
     if not postcode and (found := _LAST_POSTCODE.search(rest)) and found[1][:2] in _POST_OFFICES.get(code[:2], ""):
         postcode, rest = found[1], rest[: found.start()]
+    for opening, closing in (("(（", ")）"), (_QUOTES, _QUOTES)):
+        # What the region stood inside of with the rest.
+        if rest.endswith(tuple(closing)) and not any(mark in rest[:-1] for mark in opening):
+            rest = rest[:-1]
     return ParsedAddress(code, squeezed(rest) or squeezed(address), (), contact.name, contact.phone, postcode)
 
 
@@ -188,13 +206,22 @@ def misfit(place: Place, parts: Parts, known: Divisions) -> str:
     if city and not is_empty_city(city) and city not in (place.district, *(scope.forms if scope else ())):
         # Some doors name the city that a county-level city belongs to, or the county-level city itself.
         belongs = any(place in one.places for one in cities)
-        if not belongs and read_parts(Parts(place.province, "", city), known).region_code != place.code:
+        if (
+            not belongs
+            and not _is_part_of_far(city, place)
+            and read_parts(Parts(place.province, "", city), known).region_code != place.code
+        ):
             return "city"
     if district and not is_empty_city(district) and district != place.district:
         read = read_parts(Parts(place.province, place.city, district), known)
         if read.region_code != place.code and not (read.in_zone and place in read.candidates):
             return "district"
     return ""
+
+
+def _is_part_of_far(name: str, place: Place) -> bool:
+    """Whether it is a part of Hong Kong or Macau that people name before the district."""
+    return place.code[:2] in _FAR and _FAR_FILLER.fullmatch(name) is not None
 
 
 def squeezed(text: str) -> str:
@@ -212,7 +239,8 @@ def squeezed(text: str) -> str:
 
 def _is_town(rest: str, place: Place, known: Divisions) -> bool:
     """Whether what stands behind the district can be a town in it: it is called like no district."""
-    if rest in _SUBDISTRICTS.get(place.code, "").split():
+    # Of Taiwan's cities and counties no districts are known.
+    if place.code.startswith("71") or rest in _SUBDISTRICTS.get(place.code, "").split():
         return True
     return rest not in known.country.full and not (rest and _NO_TOWN.fullmatch(rest))
 
@@ -276,13 +304,22 @@ def _scopes(text: str, start: int, known: Divisions) -> Iterator[tuple[int, int,
         if not _goes_on(text, start, end, known.provinces):
             for after in _fillers(text, end, province):
                 yield after, 1, province
-                yield from _cities(text, after, 1, province, known)
+                yield from _twice(text, start, _cities(text, after, 1, province, known))
                 for again, other in _forms(text, after, known.provinces, known.longest):
                     if other is province and not _goes_on(text, after, again, known.provinces):
                         for later in _fillers(text, again, province):
                             yield later, 1, province
                             yield from _cities(text, later, 1, province, known)
     yield from _cities(text, start, 0, known.country, known)
+
+
+def _twice(text: str, start: int, scopes: Iterator[tuple[int, int, Scope]]) -> Iterator[tuple[int, int, Scope]]:
+    """The ways in which the text begins, also where all of it stands there once more (广东省深圳市广东省深圳市)."""
+    for end, levels, scope in scopes:
+        yield end, levels, scope
+        head = text[start:end].rstrip(" ,，/-")
+        if text.startswith(head, end):
+            yield _gap(text, end + len(head)), levels, scope
 
 
 def _cities(text: str, start: int, levels: int, within: Scope, known: Divisions) -> Iterator[tuple[int, int, Scope]]:
@@ -315,13 +352,13 @@ def _goes_on(text: str, start: int, end: int, names: Mapping[str, object]) -> bo
 def _fillers(text: str, end: int, scope: Scope) -> Iterator[int]:
     """Where the text goes on after a gap; and after words without meaning."""
     yield (end := _gap(text, end))
-    is_far = (scope.province or scope).places[0].code[:2] in ("81", "82")
+    is_far = (scope.province or scope).places[0].code[:2] in _FAR
     while (found := _FILLER.match(text, end)) or (is_far and (found := _FAR_FILLER.match(text, end))):
         yield (end := _gap(text, found.end()))
 
 
 def _districts(text: str, start: int, levels: int, within: Scope, known: Divisions) -> Iterator[_Reading]:
-    if levels and within.whole is not None and (text[start - 1] in _CITY_ENDS or _stands_alone(text, start)):
+    if levels and within.whole is not None and _is_whole(text, start):
         yield _Reading(start, levels + 1, Named(within.whole))
     for end, meanings in _forms(text, start, within.full, known.longest):
         # Alone, a name must be one that nothing else can have.
@@ -343,6 +380,13 @@ def _districts(text: str, start: int, levels: int, within: Scope, known: Divisio
             yield from (_Reading(end, levels + 1, named) for named in meanings)
         elif found := OF_A_COUNTY.match(text, end):
             yield from (_Reading(found.end(), levels + 1, named, end) for named in meanings)
+
+
+def _is_whole(text: str, end: int) -> bool:
+    """Whether the name of a city without districts, which ends there, is just that."""
+    if text[end - 1] in _CITY_ENDS or _stands_alone(text, end):
+        return True
+    return not (_GLUED.match(text, end) or _INSTITUTION.match(text, end)) and _TOWN.match(text, end) is not None
 
 
 def _zones(text: str, start: int, levels: int, within: Scope, known: Divisions) -> Iterator[_Reading]:

@@ -16,6 +16,7 @@ MOST = Decimal(10**12)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
 _MONEY = re.compile(r"^(?:¥|RMB|CNY|人民币)|(?:元|RMB|CNY)$", re.IGNORECASE)
 _UNITS = re.compile(r"(?:件|个|只|份|套|箱|盒|瓶|袋|包|条|台|双|张|本|支|pcs|pc)$", re.IGNORECASE)
+_TIMES = re.compile(r"^[x×*]\s*(?=\d)", re.IGNORECASE)
 _LINE_BREAKS = re.compile(r"\s*[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+\s*")
 
 
@@ -54,7 +55,7 @@ def amount(text: str) -> Decimal:
 
 def units(text: str) -> int:
     """The number of units, also with 件 behind it; 0 for no text. Raises NoValue."""
-    value = number(_UNITS.sub("", plain(text)).strip() or "0")
+    value = number(_TIMES.sub("", _UNITS.sub("", plain(text)).strip()) or "0")
     if value != int(value):
         raise NoValue
     return int(value)
@@ -86,7 +87,7 @@ _LATE = ("下午", "晚上", "傍晚", "pm", "p.m.")
 def moment(text: str) -> datetime:
     """The time that the cell says, in China's time unless it names a zone: ISO forms, 年月日 and 时分秒, digits alone,
     seconds since 1970, and the days since 1899 that a date is to Excel. Raises NoValue."""
-    text = plain(text)
+    text = _with_number(plain(text))
     try:
         return _serial(text) or _epoch(text) or _compact(text) or _written(text)
     except (ValueError, OverflowError) as error:
@@ -147,12 +148,29 @@ def _zone(text: str) -> tzinfo:
 
 # --- Words of payment
 
+_ENGLISH_DAY = re.compile(
+    r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+(?P<month>[A-Za-z]{3,9})\.?|(?P<month2>[A-Za-z]{3,9})\.?\s+(?P<day2>\d{1,2})(?:st|nd|rd|th)?)"
+    r",?\s+(?P<year>\d{4})(?:,?\s+(?:at\s+)?(?P<time>\d.*))?"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def _with_number(text: str) -> str:
+    """The text, with the month as a number where it is an English word."""
+    found = _ENGLISH_DAY.fullmatch(text)
+    month = ((found["month"] or found["month2"]) if found else "")[:3].lower()
+    if found is None or month not in _MONTHS:
+        return text
+    return f"{found['year']}-{_MONTHS.index(month) + 1}-{found['day'] or found['day2']} {found['time'] or ''}".strip()
+
+
 _CODE_BEFORE = re.compile(r"^[0-9]{1,3}\s*[-_.:、)]\s*")
 _WORD_NOISE = re.compile(r"[\s\-_.,:;/|+()\[\]【】]+")
 _NO_COD = re.compile(r"(?:非|不是|不支持|无)货到付款")
 _COD = re.compile(r"货到付款|货到刷卡|货到|到付|代收|cod$|cashondelivery|payondelivery")
 _PREPAID = re.compile(
     r"支付宝|微信|银联|云闪付|网银|在线|线上|网上支付|网付|信用卡|借记卡|储蓄卡|银行卡|花呗|白条|京东支付|京东钱包|抖音支付|多多支付|"
+    r"快捷支付|网上银行|组合支付|混合支付|代付|月付|先用后付|信用付|数字货币|积分支付|优惠券支付|礼品卡|购物卡|giftcard|免支付|0元购|"
     r"财付通|快钱|余额|零钱|钱包|预付|预存|款到发货|先款后货|先付|转账|汇款|数字人民币|alipay|wechat|weixin|wxpay|tenpay|"
     r"unionpay|paypal|visa|mastercard|applepay|creditcard|stripe|shopifypayments|online|prepaid|banktransfer"
 )
@@ -182,18 +200,20 @@ class Standing(Enum):
 
 
 _CALM = re.compile(
-    r"^(?:无|没有|暂无|未)(?:申请|发起)?(?:退|售后|取消)|^(?:无|没有|暂无|正常)$|(?:退款|售后|退货)(?:已)?(?:关闭|失败|取消|撤销|拒绝|驳回)|(?:取消|撤销|关闭|拒绝)(?:退款|售后|退货)"
+    r"^(?:无|没有|暂无|未)(?:申请|发起)?(?:退|换|售后|取消)|^(?:无|没有|暂无|正常)$|(?:退款|售后|退货)(?:已)?(?:关闭|失败|取消|撤销|拒绝|驳回)|(?:取消|撤销|关闭|拒绝)(?:退款|售后|退货)"
     r"|^norefund|^none$"
 )
 _UNCLEAR = re.compile(
     r"部分(?:退|发|关闭|取消)|partial|(?:申请|请求|待|等待|正在)(?:退|取消|售后)|(?:退款|退货|售后|取消|关闭)(?:处理)?中"
-    r"|退款申请|退款待|取消申请|售后待|申请售后|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
+    r"|退款申请|退款待|取消申请|售后待|申请售后|售后完成|换货|锁定|挂起|暂停|冻结|风控|待成团|拼团中|未成团|拆单|已合并|locked|onhold|waitselleragree|waitbuyerreturn|等待(?:卖家|商家|买家)(?:同意|处理|退)"
 )
 _CLOSED = re.compile(
     r"关闭|取消|作废|已删除|交易失败|退款|已退|退货|closed|cancel|refunded|void|trash|^failed$|deleted"
 )
+# What is over whatever else it says: a deadline of payment ended it.
+_ENDED = re.compile(r"(?:订单|交易|超时|已)(?:关闭|取消)|已?作废|撤单|删除")
 _SHIPPED = re.compile(
-    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|运输中|派送中"
+    r"(?<!待)(?:已发货|已出库|已签收|已收货|已妥投|已送达|已完成|交易成功|交易完成|订单完成)|待收货|(?:等待|待)(?:买家)?确认收货|运输中|派送中|拒收"
     r"|^shipped|^delivered|^completed?$|^fulfilled|finished|tradesuccess|waitbuyerconfirm|^archived"
 )
 _UNPAID = re.compile(
@@ -218,6 +238,7 @@ def standing(text: str, *, of_payment: bool = False, of_refund: bool = False) ->
     if _CALM.search(word):
         return Standing.OPEN
     for pattern, meaning in (
+        (_ENDED, Standing.OVER),
         (_UNCLEAR, Standing.UNCLEAR),
         (_UNPAID, Standing.UNPAID),
         (_CLOSED, Standing.OVER),

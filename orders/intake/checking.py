@@ -39,7 +39,8 @@ class CheckedLine(msgspec.Struct, frozen=True, gc=False):
     """A line whose SKU is known, or waits to be said (then it is the placeholder); amounts in fen.
 
     `caller_code` is how the caller named the goods, where that is not the SKU's code. A line with `parts` is one code
-    that stands for several units or SKUs: it becomes a line for each of them (`orders.matching.parting`).
+    that stands for several units or SKUs: it becomes a line for each of them (`orders.matching.parting`), with so many
+    units in the caller's piece; all but the first say of which position they are `part_of`.
     """
 
     sku: KnownSku
@@ -54,6 +55,8 @@ class CheckedLine(msgspec.Struct, frozen=True, gc=False):
     stated_value: int = 0
     caller_code: str = ""
     parts: Parts = ()
+    units_a_piece: int = 1
+    part_of: int | None = None
 
     @property
     def is_virtual(self) -> bool:
@@ -81,6 +84,7 @@ class Missing:
 
     codes: tuple[str, ...]
     unfit: tuple[Unfit, ...] = ()
+    is_unpriced: bool = False  # they get their list price then
 
     @property
     def details(self) -> dict[str, object]:
@@ -104,6 +108,7 @@ class CheckedOrder(msgspec.Struct, frozen=True, gc=False):
     gift_card_amount: int
     payable_amount: int
     question: Question | None = None
+    deductions_are_outside: bool = False
     pricing: Pricing = PLAIN
     terms: CheckedTerms | None = None
     invoice: CheckedInvoice | None = None
@@ -137,6 +142,7 @@ def check(
         points_amount=wrong.amount("points.amount", body.points.amount),
         gift_card_amount=wrong.amount("gift_card_amount", body.gift_card_amount),
         payable_amount=wrong.amount("payable_amount", body.payable_amount),
+        deductions_are_outside=pricing.are_deductions_outside(body, reference),
         pricing=pricing.check(body, reference, wrong),
         question=None if reference.is_history else _question(body, region, lines, located.candidates),
         terms=terms,
@@ -225,7 +231,8 @@ def _missing(lines: Sequence[CheckedLine], channel_id: int, reference: Reference
     if not codes:
         return None
     parts = {code: reference.matches.get((channel_id, code), ()) for code in codes}
-    return Missing(codes, tuple(unfit for code in codes if (unfit := unsold(code, parts[code]))))
+    unfit = tuple(found for code in codes if (found := unsold(code, parts[code])))
+    return Missing(codes, unfit, reference.unknown.is_unpriced)
 
 
 def unsold(code: str, parts: Parts) -> Unfit | None:

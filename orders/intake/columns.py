@@ -7,12 +7,20 @@ from django.utils.translation import gettext_lazy
 from oms.common.files.reader import header_key
 from orders.intake.import_kinds import Column
 
+
+def _of_recipient(*words: str) -> str:
+    """Headers of these words with what stands before them where they are the recipient's."""
+    before = ("收货人", "收件人", "收货", "收件", "收方", "买家收货", "配送")
+    return " ".join(f"{who}{word}" for word in words for who in before)
+
+
 COLUMNS = (
     Column(
         "external_number",
         gettext_lazy("External order number"),
         "订单号 订单编号 外部单号 外部订单号 平台单号 平台订单号 原始单号 交易编号 交易号 主订单编号 主订单号"
-        " 订单id 平台订单编号 网店订单号 orderno ordernumber orderid order externalnumber",
+        " 订单id 平台订单编号 网店订单号 线上订单号 线上单号 店铺单号 单号 订单编码 交易单号 orderno"
+        " ordernumber orderid order externalnumber",
         "external_number",
         is_required=True,
     ),
@@ -20,7 +28,7 @@ COLUMNS = (
         "ordered_at",
         gettext_lazy("Ordered at"),
         "下单时间 订单时间 创建时间 订单创建时间 拍下时间 订单提交时间 订单成交时间 成交时间 下单日期"
-        " 订单日期 orderedat ordertime orderdate createdat datecreated date",
+        " 订单日期 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date",
         "ordered_at",
     ),
     Column(
@@ -30,7 +38,8 @@ COLUMNS = (
         "recipient_name",
         gettext_lazy("Recipient"),
         "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
-        " consignee name receiver receivername shiptoname shippingname",
+        " consignee name receiver receivername shiptoname shippingname 收货联系人 收件联系人"
+        f" {_of_recipient('名称')}",
         "recipient.name",
         is_required=True,
     ),
@@ -39,7 +48,9 @@ COLUMNS = (
         gettext_lazy("Recipient's phone"),
         "收货人电话 收货人手机 收货人手机号 收件人电话 收件人手机 联系电话 联系手机 手机 手机号 手机号码 电话"
         " 电话号码 收货电话 收货人手机号码 收件人手机号 收件人手机号码 收件手机 收件电话 联系方式 固定电话"
-        " 移动电话 recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
+        " 移动电话 固话"
+        f" {_of_recipient('手机', '手机号', '手机号码', '电话', '电话号码', '联系电话', '联系方式', '固话', '座机')}"
+        " recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
         " shippingphone",
         "recipient.phone",
         is_required=True,
@@ -54,36 +65,44 @@ COLUMNS = (
     Column(
         "province",
         gettext_lazy("Province"),
-        "省 省份 收货省份 收件省 收件省份 收货省 收货人省份 所在省 province state shippingprovincename"
+        f"省 省份 {_of_recipient('省', '省份', '省市')} 所在省 所在省份 province state shippingprovincename"
         " shippingprovince",
         "recipient.province",
     ),
     Column(
         "city",
         gettext_lazy("City"),
-        "市 城市 收货城市 收件市 收件城市 收货市 收货人城市 地市 city shippingcity",
+        f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 city shippingcity",
         "recipient.city",
     ),
     Column(
         "district",
         gettext_lazy("District"),
-        "区 区县 县区 县 地区 市区 收货区县 收件区 收件区县 收货区 收货地区 收货人区县 district county",
+        f"区 区县 县区 县 地区 市区 县市 区市县 {_of_recipient('区', '区县', '县', '地区', '县区')} 所在区"
+        " 所在区县 district county",
         "recipient.district",
     ),
     Column(
         "address",
         gettext_lazy("Address"),
         "地址 详细地址 收货地址 收件地址 收货详细地址 收件详细地址 街道地址 客户地址 收货人地址 收件人地址"
-        " 配送地址 完整地址 address street addressline shippingaddress shippingstreet shippingaddress1"
+        f" 配送地址 完整地址 送货地址 {_of_recipient('详细地址', '地址', '街道地址', '详址')} address street"
+        " addressline shippingaddress shippingstreet shippingaddress1"
         " recipientaddress receiveraddress",
         "recipient.address",
         is_required=True,
     ),
     Column(
+        "town",
+        gettext_lazy("Town, or street district"),
+        f"街道 乡镇 镇 镇街 街道乡镇 乡镇街道 {_of_recipient('街道', '乡镇')} town",
+        "recipient.town",
+    ),
+    Column(
         "sku",
         gettext_lazy("SKU"),
         "商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
-        " 商品sku 外部编码 商家编码规格维度 productcode item itemcode itemsku lineitemsku",
+        " 商品sku 货品编号 货品编码 物料编码 外部编码 商家编码规格维度 productcode item itemcode itemsku lineitemsku",
         "lines.sku",
         is_required=True,
         is_of_line=True,
@@ -98,7 +117,8 @@ COLUMNS = (
     Column(
         "quantity",
         gettext_lazy("Quantity"),
-        "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 quantity qty count units lineitemquantity",
+        "数量 商品数量 购买数量 订购数量 宝贝数量 件数 下单数量 销售数量 成交数量 货品数量 订货数量 采购数量"
+        " 购买件数 商品件数 quantity qty count units lineitemquantity",
         "lines.quantity",
         is_required=True,
         is_of_line=True,
@@ -107,7 +127,7 @@ COLUMNS = (
         "unit_price",
         gettext_lazy("Unit price"),
         "单价 商品单价 价格 商品价格 宝贝单价 销售价 销售单价 成交单价 京东价 售价 unitprice price"
-        " lineitemprice itemprice",
+        " lineitemprice itemprice itemcost 货品单价 实际单价",
         "lines.unit_price",
         is_required=True,
         is_of_line=True,
@@ -129,7 +149,7 @@ COLUMNS = (
     Column(
         "freight_amount",
         gettext_lazy("Freight"),
-        "运费 邮费 快递费 运费金额 买家应付邮费 订单运费 freight shipping shippingfee shippingcost",
+        "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost",
         "freight_amount",
     ),
     Column(
@@ -147,7 +167,7 @@ COLUMNS = (
         gettext_lazy("Payable"),
         "应付金额 应付款 实付金额 实付款 实付 订单金额 订单应付金额 订单实付金额 用户实付金额 买家实付金额"
         " 买家实际支付金额 付款金额 支付金额 实际支付金额 总金额 payable payableamount total amount ordertotal"
-        " grandtotal",
+        " grandtotal ordertotalamount 订单实际支付金额 应收金额 应收款 合计 合计金额",
         "payable_amount",
     ),
     Column(
@@ -160,7 +180,8 @@ COLUMNS = (
     Column(
         "buyer_id",
         gettext_lazy("Buyer's id"),
-        "买家id 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号 用户昵称 buyerid userid customerid",
+        "买家id 客户网名 网名 买家网名 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号"
+        " 用户昵称 buyerid userid customerid",
         "buyer.id",
     ),
     Column("buyer_name", gettext_lazy("Buyer"), "买家 买家姓名 下单人 buyer buyername customer", "buyer.name"),
@@ -168,13 +189,15 @@ COLUMNS = (
     Column(
         "remark",
         gettext_lazy("Remark"),
-        "备注 买家留言 买家备注 订单备注 客户备注 用户备注 客户留言 留言 remark note comment message",
+        "买家留言 买家备注 客户留言 用户备注 客户备注 留言 备注 订单备注 remark note customernote buyernote"
+        " comment message",
         "remark",
     ),
     Column(
         "paid_at",
         gettext_lazy("Paid at (taken by the channel)"),
-        "付款时间 支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间 付款日期 支付日期 paidat"
+        "付款时间 支付时间 买家付款时间 买家支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间"
+        " 付款日期 支付日期 paidat"
         " paymenttime paytime datepaid",
         "paid_at",
     ),
@@ -188,7 +211,8 @@ COLUMNS = (
     Column(
         "order_status",
         gettext_lazy("State of the order in the channel"),
-        "订单状态 交易状态 状态 订单处理状态 子订单状态 商品状态 status orderstatus orderstate fulfillmentstatus",
+        "订单状态 交易状态 平台状态 状态 订单处理状态 子订单状态 商品状态 status orderstatus orderstate"
+        " fulfillmentstatus",
         "channel_state",
         is_of_row=True,
     ),

@@ -23,13 +23,13 @@ _PHONE = re.compile(
         (?:1[3-9]\d[-\s]?\d{4}[-\s]?\d{4} | [(（]?0\d{2,3}[)）]?[-\s]?\d{4}[-\s]?\d{3,4})
         | [48]00[-\s]?\d{3}[-\s]?\d{4}
         | [(（]?(?:\+|00)\s?(?:85[23]|886)[)）]?[-\s]*\d[\d\s-]{6,11}\d
-    )(?:\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：]?\s?\d{1,6})?(?![\d*号室楼栋])""",
+    )(?:\s?(?:转|分机号?|ext\.?|\#|-)\s?[:：]?\s?\d{1,6}|\s?\[\d{1,6}\]|,\d{3,4}(?=\s*$))?(?![\d*号室楼栋])""",
     re.VERBOSE | re.ASCII | re.IGNORECASE,
 )
 _LABELS = {
     word: kind
     for kind, words in {
-        "name": "收货人姓名 收件人姓名 联系人姓名 收货人 收件人 联系人 收件方 姓名 名字",
+        "name": "收货人姓名 收件人姓名 联系人姓名 收货人 收件人 联系人 收件方 姓名 名字 ATTN Attn attn",
         "phone": "手机号码 联系电话 联系手机 联系方式 电话号码 收货电话 收件电话 收货人电话 收件人电话"
         " 收货人手机 收件人手机 手机号 手机 电话 Tel TEL tel Mobile",
         "region": "所在地区 所在地 所在区域 省市区县 省市区 省份城市 地区 区域 省份 城市 区县",
@@ -45,7 +45,16 @@ _LABEL = re.compile(
     rf"[\[【(（「]\s*{_ANY_LABEL}\s*[\]】)）」]\s*[:：]?\s*|{_ANY_LABEL}\s*[:：]\s*"
     rf"|(?:^|(?<=[\s,，;；])){_ANY_LABEL}(?:\s+|(?=\d))"
 )
+# A label glued to a name: 收件人张伟.
+_GLUED_LABEL = re.compile(
+    rf"(?<![\u4e00-\u9fff])({'|'.join(word for word, kind in _LABELS.items() if kind == 'name')})"
+    r"([\u4e00-\u9fff·]{2,8})(?=[\s,，;；、\d]|$)"
+)
 _RECEIVES = re.compile(r"\s*[(（]?\s*(?:亲收|亲启|签收|代收|收)\s*[)）]?\s*$")
+# 收 apart from the name before it.
+_RECEIVES_APART = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=[(（]?(?:亲收|亲启|签收|收)[)）]?(?:[\s,，;；\d]|$))")
+_NAMED_IN_BRACKETS = re.compile(r"[(（]\s*([\u4e00-\u9fff·]{2,8}?)\s*(?:亲收|亲启|收)\s*[)）]")
+_EXTENDED = re.compile(r"\[\d{3,6}\]$")
 _IN_BRACKETS = re.compile(r"[(（]\s*(?:亲收|亲启|收|收件人|收货人)\s*[)）]")
 _SEPARATOR = re.compile(r"[\s,，;；、|/。]+")
 _SURNAMES = (
@@ -55,6 +64,7 @@ _SURNAMES = (
     "於惠甄曲家封芮羿储靳汲邴糜松井段富巫乌焦巴弓牧隗山谷车侯宓蓬全郗班仰秋仲伊宫宁仇栾暴甘钭厉戎祖武符刘景詹束龙叶幸司韶郜黎蓟薄印宿白怀蒲"
     "邰从鄂索咸籍赖卓蔺屠蒙池乔阴郁胥能苍双闻莘党翟谭贡劳逄姬申扶堵冉宰郦雍却璩桑桂濮牛寿通边扈燕冀郏浦尚农温别庄晏柴瞿阎充慕连茹习宦艾鱼容"
     "向古易慎戈廖庾终暨居衡步都耿满弘匡国文寇广禄阙东欧殳沃利蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾毋沙乜养鞠须丰巢关蒯相查后荆红游竺权"
+    "張陳楊黃趙吳劉孫馬羅鄭謝許馮鄧韓葉蘇盧蔣賈閻龔譚陸湯賴鍾顧嚴錢萬歐鄒倫莊簡範蕭呂"
     "逯盖益桓公肖付代占涂覃邸仝佟苑闫靖么岳楚帅缑亢况郄有琴商牟佘佴伯赏墨哈谯笪年爱阳佟言福肇揭"
 )
 _COMPOUND = (
@@ -93,6 +103,13 @@ def split_contact(text: str, is_place: Callable[[str], bool]) -> Contact:
     """Take the text apart; what is not certainly name, phone or label stays in the address. `is_place` tells whether a
     word is the name of a division."""
     plain = _INVISIBLE.sub("", text).translate(_HALF_WIDTH).strip()
+    plain = _RECEIVES_APART.sub("", plain)
+    plain = _NAMED_IN_BRACKETS.sub(
+        lambda found: f" {found[1]}收 " if _is_person(found[1], is_place) else found[0], plain
+    )
+    plain = _GLUED_LABEL.sub(
+        lambda found: f"{found[1]}:{found[2]}" if _is_person(found[2], is_place) else found[0], plain
+    )
     fields = _labelled(plain)
     name, phone, postcode = fields.get("name", ""), "", ""
     if "postcode" in fields:
@@ -152,7 +169,7 @@ def _without_phone(text: str, is_place: Callable[[str], bool] | None) -> tuple[s
         number = phones.normal_form(found[0])
         if number is None:
             continue
-        before, after = text[: found.start()].rstrip(" ,，;；、|/(（"), text[found.end() :].lstrip(" ,，;；、|/)）")
+        before, after = text[: found.start()].rstrip(" ,，;；、|/(（:："), text[found.end() :].lstrip(" ,，;；、|/)）")
         name = ""
         if is_place is not None:
             before, after, name = _beside(before, after, is_place)
@@ -187,6 +204,14 @@ def _without_receiver(text: str, is_place: Callable[[str], bool]) -> tuple[str, 
     return text, ""
 
 
+def name_before(text: str, is_division_at: Callable[[int], bool]) -> str:
+    """The person's name that is glued to the front of an address, where `is_division_at` its end; else nothing."""
+    for length in (4, 3, 2):
+        if _is_person(text[:length], lambda _word: False) and is_division_at(length):
+            return text[:length]
+    return ""
+
+
 def _called(token: str) -> str:
     """The token without (收)."""
     return _RECEIVES.sub("", _IN_BRACKETS.sub("", token)).strip("()（） ")
@@ -194,7 +219,7 @@ def _called(token: str) -> str:
 
 def _is_person(token: str, is_place: Callable[[str], bool]) -> bool:
     """Whether the word is a person's name and no place."""
-    name = _called(token)
+    name = _EXTENDED.sub("", _called(token))
     if not _PERSON.fullmatch(name) or is_place(name):
         return False
     return not _NO_PERSON.search(name) or bool(len(name) <= 3 and name[-1] in _NAME_TOO)

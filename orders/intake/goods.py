@@ -25,6 +25,17 @@ COD_TERMS = f"""
 """
 
 
+class UnknownGoods(msgspec.Struct, frozen=True):
+    """What a door says of goods that nobody knows: whether it gives them no price, so that the list price counts once
+    it is known what they are, and whether they are virtual."""
+
+    is_unpriced: bool = False
+    is_virtual: bool = False
+
+
+NOTHING_SAID = UnknownGoods()
+
+
 class KnownSku(msgspec.Struct, frozen=True, gc=False):
     """What intake needs to know of a SKU."""
 
@@ -45,9 +56,9 @@ def lying_with_us(sku_ids: Iterable[int]) -> frozenset[int]:
     return frozenset(ours.order_by().values_list("sku_id", flat=True).distinct())
 
 
-def placeholder(merchant: Merchant) -> KnownSku:
-    """What lines point to whose goods nobody has named yet; made where the merchant has none. At most three
-    statements."""
+def placeholder(merchant: Merchant, *, is_virtual: bool = False) -> KnownSku:
+    """What lines point to whose goods nobody has named yet, virtual where the caller says so; made where the merchant
+    has none. At most three statements."""
     every = Sku._base_manager
     found = every.filter(merchant=merchant, code=UNKNOWN_GOODS).values_list("pk", flat=True).first()
     if found is None:
@@ -55,4 +66,4 @@ def placeholder(merchant: Merchant) -> KnownSku:
         every.bulk_create([new], ignore_conflicts=True)
         found = every.values_list("pk", flat=True).get(merchant=merchant, code=UNKNOWN_GOODS)
     # Whether it may be paid on delivery is asked once it is known what it is.
-    return KnownSku(found, UNKNOWN_GOODS, merchant.code, "", False, CodTerms.YES)
+    return KnownSku(found, UNKNOWN_GOODS, merchant.code, "", is_virtual, CodTerms.YES)

@@ -55,16 +55,22 @@ def suggest(kind: ImportKind, headers: Sequence[str], merchant: Merchant) -> lis
     """The field that each column most likely holds, or "": what staff said last, else what the header means."""
     said, dialect, known = _said(kind, merchant), kind.dialect(headers), _meanings(kind)
     columns = {column.name: column for column in kind.columns}
-    taken: set[str] = set()
-    fields = []
+    places = {key: place for place, key in enumerate(known)}
+    guesses: list[tuple[str, int]] = []
     for header in headers:
-        meanings = (means[key] for key in header_keys(header) for means in (said, dialect, known) if key in means)
-        name = next(meanings, "")
-        if name not in columns or (name in taken and not columns[name].takes_several):
-            name = ""
-        taken.add(name)
-        fields.append(name)
-    return fields
+        found = ((means, key) for key in header_keys(header) for means in (said, dialect, known) if key in means)
+        means, key = next(found, ({}, ""))
+        name = means.get(key, "")
+        # Of several columns for a field the one with the plainer header counts, and before all what staff said.
+        guesses.append((name if name in columns else "", places.get(key, 0) if means is known else -1))
+    best: dict[str, int] = {}
+    for index, (name, place) in enumerate(guesses):
+        if name not in best or place < guesses[best[name]][1]:
+            best[name] = index
+    return [
+        name if name and (columns[name].takes_several or best[name] == index) else ""
+        for index, (name, _place) in enumerate(guesses)
+    ]
 
 
 def remember(kind: ImportKind, headers: Sequence[str], fields: Sequence[str], merchant: Merchant) -> None:

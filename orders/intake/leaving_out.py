@@ -1,5 +1,6 @@
 """What the channel says became of the rows of an order: those that it closed, refunded or sent already are left out."""
 
+import re
 from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
@@ -14,13 +15,21 @@ from orders.intake.import_kinds import ROW_LEFT_OUT, Entry
 _INHERITED = ("order_status", "payment_status", "cancelled_at")
 _COLUMNS = (*_INHERITED, "refund_status")
 
+# What stands in place of an order number in the row that adds the others up.
+_TOTALS = re.compile(r"(?:合计|总计|小计|汇总|共计|total|sum)\s*[:：]?.{0,10}", re.IGNORECASE)
+
 
 def leave_out(entry: Entry) -> set[Standing]:
-    """Drop the rows of the entry that the channel is done with, with a note each; what the others' states say.
+    """Drop the rows of the entry that the channel is done with, and rows of totals, with a note each; what the others'
+    states say.
 
     Of an entry of which nothing is left, `is_left_out` is set and every row stays, for the report. A state that a
     person has to look at first is an error.
     """
+    if _TOTALS.fullmatch(entry.key) and not any("sku" in values for values in entry.cells):
+        entry.is_left_out, entry.dropped_rows = True, len(entry.rows)
+        entry.notes.append(FieldError("external_number", ROW_LEFT_OUT, entry.key))
+        return set()
     of_order = {name: next((row[name] for row in entry.cells if row.get(name)), "") for name in _INHERITED}
     told = [_states(values, of_order) for values in entry.cells]
     over = [next((name for name, state in states.items() if state is Standing.OVER), "") for states in told]

@@ -42,7 +42,7 @@ def locate(body: OrderBody, atlas: Atlas) -> Located:
     if not recipient.region_code:
         if recipient.province or recipient.city or recipient.district:
             recipient, candidates, errors = _by_parts(recipient, atlas.known)
-        elif recipient.address.strip():
+        elif recipient.address.strip() and "\0" not in recipient.address:  # which is refused, not dropped
             recipient, candidates = _by_text(recipient, atlas.known)
     buyer_phone, phone = phones.compared(buyer.phone), phones.compared(recipient.phone)
     if buyer_phone != buyer.phone:
@@ -81,7 +81,7 @@ def _by_parts(
         return at(recipient, read.region_code, read.rest), (), ()
     if read.in_zone:
         return msgspec.structs.replace(recipient, address=_after(read.rest, recipient.address)), read.candidates, ()
-    if not parts.district.strip() and not read.gone:
+    if not parts.district.strip() and not read.gone and "\0" not in recipient.address:
         # The address may go on where the parts end.
         names = [name for name in (parts.province, parts.city) if not is_empty_city(name)]
         text = read_text(" ".join([*names, recipient.address]), known)

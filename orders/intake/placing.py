@@ -20,6 +20,7 @@ from orders.actors import Actor
 from orders.intake import history, tenders
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
+from orders.intake.goods import NOTHING_SAID, UnknownGoods
 from orders.intake.locating import Atlas, Located, locate
 from orders.intake.reference import KnownChannel, Reference, read
 from orders.intake.sharing import SharedOrder, share_out
@@ -67,6 +68,7 @@ def place_orders(
     actor: Actor,
     is_history: bool = False,
     asks_a_person: bool = False,
+    unknown: UnknownGoods = NOTHING_SAID,
 ) -> list[Outcome]:
     """Check and store a batch of orders of the merchant's channels; one outcome for each, in order.
 
@@ -76,9 +78,9 @@ def place_orders(
 
     With `is_history` the bodies are HistoricalBody: they are stored as they ended, and nothing is started. With
     `asks_a_person` phones and address may be empty (see `checking.check`); what is missing, hidden, not certain or not
-    served holds the order.
+    served holds the order. `unknown` is what the door says of goods that nobody knows.
     """
-    door = _Door(is_history, asks_a_person)
+    door = _Door(is_history, asks_a_person, unknown)
     if is_history:
         with telling.without_messages():
             return _place_or_isolate(bodies, merchant, actor, door)
@@ -133,6 +135,7 @@ def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedO
 class _Door:
     is_history: bool = False
     asks_a_person: bool = False
+    unknown: UnknownGoods = NOTHING_SAID
 
 
 def _ready(located: Located, reference: Reference, channel_id: int, door: _Door) -> SharedOrder | Sequence[FieldError]:
@@ -171,6 +174,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
     located = [body if isinstance(body, FieldError) else locate(body, atlas) for body in bodies]
     decoded = [found.body for found in located if isinstance(found, Located)]
     reference = read(decoded, merchant, is_history=door.is_history, atlas=atlas)
+    reference.unknown = door.unknown
     channels = _channels({body.source or merchant.code for body in decoded}, reference)
 
     outcomes: list[Outcome | None] = []
@@ -226,7 +230,12 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
 
 def _now_and_pay_by() -> tuple[datetime, datetime]:
     now = timezone.now()
-    return now, now + clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
+    return now, now + payment_time()
+
+
+def payment_time() -> timedelta:
+    """How long buyers may take to pay, from when they know what."""
+    return clock.scaled(timedelta(seconds=settings.PAYMENT_DEADLINE_SECONDS))
 
 
 def _channels(codes: set[str], reference: Reference) -> dict[str, int | FieldError]:

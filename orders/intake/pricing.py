@@ -102,6 +102,15 @@ def check(body: OrderBody, reference: Reference, wrong: Refusals) -> Pricing:
     )
 
 
+def are_deductions_outside(body: OrderBody, reference: Reference) -> bool:
+    """Whether the coupon, gift card and points, where there are any, are those of the platform of a marketplace
+    merchant's own channel, which settles them with the merchant: those of ours only where its terms say so."""
+    is_ours = reference.merchant.kind == Merchant.Kind.SELF_OPERATED
+    if is_ours or not (body.coupon_amount or body.gift_card_amount or body.points.amount):
+        return False
+    return not reference.may_platform_bear(body.source)
+
+
 def _refuse_the_platforms_money(promotions: Sequence[CheckedPromotion], bearer: str, wrong: Refusals) -> None:
     """Note where the order lays something on the platform, whose terms with the channel do not say so."""
     detail = _("The platform bears nothing of this channel's orders: let the merchant bear it, or ask for other terms.")

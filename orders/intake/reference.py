@@ -10,7 +10,7 @@ from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from oms.merchants.models.merchant import may_platform_bear
 from orders.intake.bodies import MAX_LINES, LineBody, OrderBody
-from orders.intake.goods import COD_TERMS, CodTerms, KnownSku, lying_with_us, placeholder
+from orders.intake.goods import COD_TERMS, NOTHING_SAID, CodTerms, KnownSku, UnknownGoods, lying_with_us, placeholder
 from orders.intake.locating import Atlas
 from orders.matching import known
 from orders.matching.known import Known, Parts
@@ -55,6 +55,7 @@ class Reference:
     stored: dict[tuple[int, str], str] = field(default_factory=dict)
     ids: list[int] = field(default_factory=list)
     atlas: Atlas = field(default_factory=Atlas)
+    unknown: UnknownGoods = NOTHING_SAID
 
     @cached_property
     def merchants(self) -> dict[str, bool]:
@@ -99,7 +100,7 @@ class Reference:
     @cached_property
     def placeholder(self) -> KnownSku:
         """What the lines point to whose code waits for a match; read, or made, only where there is such a line."""
-        return placeholder(self.merchant)
+        return placeholder(self.merchant, is_virtual=self.unknown.is_virtual)
 
 
 # Several statements, since one plan does not fit all.

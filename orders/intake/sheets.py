@@ -42,7 +42,10 @@ _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
 _NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
 Value = TypeVar("Value")
-_PLACE = ("region_code", "province", "city", "district", "address")
+_DIVISION = ("region_code", "province", "city", "district")
+# Excel's errors; a `#` before anything else is no part of a number.
+_EXCEL_ERROR = re.compile(r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!)", re.IGNORECASE)
+_EXCEL_NUMBER = re.compile(rf"^(?!{_EXCEL_ERROR.pattern})#+", re.IGNORECASE)
 _CURRENCIES = ("cny", "rmb", "人民币", "元", "人民币元", "¥")
 
 
@@ -57,16 +60,23 @@ class Read:
 def read_orders(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     """The orders of the table, in the order of their first rows."""
     entries: dict[tuple[str, str], Entry] = {}
+    entry: Entry | None = None
     for number, values in importing.filled(table, fields, sums=["adjustment"]):
-        external = cells.plain(values.get("external_number", "")).lstrip("#")
+        external = _EXCEL_NUMBER.sub("", cells.plain(values.get("external_number", "")))
         if external:
             values["external_number"] = external
-        # A row without a number is an order by itself, which is refused.
-        key = (values.get("source", ""), external or f"\0{number}")
-        entry = entries.setdefault(key, Entry(external))
+        if entry is None or not _goes_on(values):
+            # A row without a number is an order by itself, which is refused.
+            key = (values.get("source", ""), external or f"\0{number}")
+            entry = entries.setdefault(key, Entry(external))
         entry.rows.append(number)
         entry.cells.append(values)
     return list(entries.values())
+
+
+def _goes_on(values: Mapping[str, str]) -> bool:
+    """Whether the row says of a line only, as where the order's own cells are merged with those above."""
+    return "sku" in values and all(BY_NAME[name].is_of_line for name in values)
 
 
 def understand(entries: Sequence[Entry], now: datetime) -> None:
@@ -90,6 +100,7 @@ class _Reader:
             return
         head = _head(entry)
         _check_digits(entry)
+        _check_formulas(entry)
         _check_filled(entry, head)
         of = _Values(entry, head)
         is_collected, paid_at = self._collected(of, states)
@@ -135,7 +146,7 @@ class _Values:
     ) -> Value | None:
         """What the field says; None where it is empty, or says nothing, which is an error."""
         text = (self.head if row is None else self.entry.cells[row]).get(name, "")
-        if not text:
+        if not text or _EXCEL_ERROR.fullmatch(text):
             return None
         try:
             return read(text)
@@ -185,6 +196,17 @@ def _check_digits(entry: Entry) -> None:
                 )
                 attr = column.attr.replace("lines.", f"lines.{index}.")
                 entry.errors.append(FieldError(attr, "digits_lost", detail))
+
+
+def _check_formulas(entry: Entry) -> None:
+    """Refuse what is the error of a formula, rather than take it for a name or for nothing."""
+    for index, values in enumerate(entry.cells):
+        for name, text in values.items():
+            column = BY_NAME[name]
+            if _EXCEL_ERROR.fullmatch(text) and (column.is_of_line or column.is_of_row or not index):
+                attr = column.attr.replace("lines.", f"lines.{index}.")
+                detail = _("Excel shows %(error)s here: mend the formula, or enter the value.") % {"error": text}
+                entry.errors.append(FieldError(attr, "formula_error", detail))
 
 
 def _check_filled(entry: Entry, head: Mapping[str, str]) -> None:
@@ -239,7 +261,12 @@ def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> Ord
                 "name": head.get("buyer_name") or name,
                 "phone": head.get("buyer_phone") or phone,
             },
-            "recipient": {"name": name, "phone": phone, **{part: head.get(part, "") for part in _PLACE}},
+            "recipient": {
+                "name": name,
+                "phone": phone,
+                "address": _address(head),
+                **{part: head.get(part, "") for part in _DIVISION},
+            },
             "lines": lines,
             "payment_method": _choice(method, PaymentMethod.choices) or "prepaid",
             "promise": _choice(head.get("promise", ""), Promise.choices) or "standard",
@@ -260,6 +287,12 @@ def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> Ord
             else None,
         }
     )
+
+
+def _address(head: Mapping[str, str]) -> str:
+    """The address, with the town before it where a column of its own has that."""
+    town, address = head.get("town", ""), head.get("address", "")
+    return address if town in address else f"{town}{address}"
 
 
 def _sum(text: str) -> Decimal:

@@ -79,6 +79,7 @@ def lay_out(
     orders = [one.checked for one in shared]
     # Most orders have none of this: its columns are only written where one of the batch has some.
     has_prices = any(order.pricing.changes_price for order in orders)
+    has_outside = any(order.deductions_are_outside for order in orders)
     has_collected = any(order.pricing.collected for order in orders)
     names_lines = any(line.external_id or line.is_gift or line.caller_code for order in orders for line in order.lines)
     for order_id, one in zip(ids, shared, strict=False):
@@ -90,7 +91,8 @@ def lay_out(
         )
         collected = order.pricing.collected
         is_paid = collected is not None and collected.amount == order.payable_amount
-        paid_at = now if payment_state == OrderPaymentState.NOTHING_DUE else None
+        is_free = payment_state == OrderPaymentState.NOTHING_DUE and state != OrderState.AWAITING_PAYMENT
+        paid_at = now if is_free else None
         result = StoredOrder(
             id=order_id,
             number=order_number(_kind(order), body.buyer.id, order_id),
@@ -138,6 +140,7 @@ def lay_out(
                 "paid_at": result.paid_at,
                 "apportionment_policy": settings.APPORTIONMENT_POLICY,
                 **(_price_columns(order) if has_prices else {}),
+                **({"deductions_are_outside": order.deductions_are_outside} if has_outside else {}),
                 **(_collected_columns(collected) if has_collected else {}),
                 **(ended.columns() if ended else {}),
             }
@@ -219,6 +222,8 @@ def _named(line: CheckedLine) -> dict[str, object]:
         "is_gift": line.is_gift,
         "stated_value": fen_text(line.stated_value),
         "caller_code": line.caller_code,
+        "units_a_piece": line.units_a_piece,
+        "part_of": line.part_of,
     }
 
 
@@ -234,7 +239,11 @@ def _event(order: StoredOrder, kind: kinds.EventKind, actor: Actor, to_state: st
 
 
 def _first_states(order: CheckedOrder) -> tuple[str, str]:
-    """Where an order starts: what need not be paid before delivery goes straight to review."""
+    """Where an order starts: what need not be paid before delivery goes straight to review. What has no price yet waits
+    for that first."""
+    if order.missing and order.missing.is_unpriced:
+        due = OrderPaymentState.UNPAID if order.payable_amount else OrderPaymentState.NOTHING_DUE
+        return OrderState.AWAITING_PAYMENT.value, due.value
     if not order.payable_amount:
         return OrderState.IN_REVIEW.value, OrderPaymentState.NOTHING_DUE.value
     if order.body.payment_method == PaymentMethod.COD:

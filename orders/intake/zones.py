@@ -21,6 +21,7 @@ _KINDS = (
         ("高新区", "高新技术产业开发区", "高新技术开发区", "高新技术产业园区"),
     ),
     (re.compile(r"经济(?:技术)?开发区$"), ("经开区", "经济技术开发区", "经济开发区")),
+    (re.compile(r"工业园区$"), ("工业园区", "园区")),
 )
 # After the name of a county these make the name of a zone in it (昆山开发区, 萧山经济技术开发区).
 OF_A_COUNTY = re.compile(r"(?:经济技术|经济|高新技术产业|高新技术)?开发区|高新区|经开区")

@@ -1,12 +1,10 @@
 """What must always hold of goods that wait for somebody to say what they are."""
 
-from inventory.models import UNKNOWN_GOODS
 from oms.common.invariants import Invariant
 from oms.common.states import listed
+from orders.matching.waits import PLACEHOLDERS
 from orders.models import Hold
 from orders.models.order import OVER
-
-_PLACEHOLDERS = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
 
 INVARIANTS = (
     Invariant(
@@ -16,7 +14,7 @@ INVARIANTS = (
         f"""
         SELECT o.number, o.state, l.codes, w.codes, h.order_id IS NOT NULL FROM (
             SELECT l.order_id, array_agg(DISTINCT l.caller_code ORDER BY l.caller_code) AS codes
-            FROM orders_orderline l WHERE l.sku_id IN ({_PLACEHOLDERS}) GROUP BY l.order_id
+            FROM orders_orderline l WHERE l.sku_id IN ({PLACEHOLDERS}) GROUP BY l.order_id
         ) AS l
         FULL JOIN (
             SELECT w.order_id, array_agg(m.code ORDER BY m.code) AS codes
@@ -34,10 +32,21 @@ INVARIANTS = (
         "unmatched_goods_are_never_fulfilled",
         "What stands for goods that nobody has named has no stock and is in no sub-order.",
         f"""
-        SELECT 'stock', s.id FROM inventory_stock s WHERE s.sku_id IN ({_PLACEHOLDERS})
+        SELECT 'stock', s.id FROM inventory_stock s WHERE s.sku_id IN ({PLACEHOLDERS})
         UNION ALL
         SELECT 'sub-order line', p.id FROM orders_orderline l JOIN orders_suborderline p ON p.order_line_id = l.id
-        WHERE l.sku_id IN ({_PLACEHOLDERS})
+        WHERE l.sku_id IN ({PLACEHOLDERS})
+        """,
+    ),
+    Invariant(
+        "parts_of_bundles_have_their_line",
+        "A further part of a bundle names the line of its order that has the first part, of the same code, and has as"
+        " many pieces.",
+        """
+        SELECT o.number, p.position, p.part_of FROM orders_orderline p JOIN orders_order o ON o.id = p.order_id
+        LEFT JOIN orders_orderline l ON l.order_id = p.order_id AND l.position = p.part_of
+        WHERE p.part_of IS NOT NULL AND (l.id IS NULL OR l.part_of IS NOT NULL OR l.caller_code <> p.caller_code
+            OR l.quantity * p.units_a_piece <> p.quantity * l.units_a_piece)
         """,
     ),
     Invariant(

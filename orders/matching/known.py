@@ -39,6 +39,13 @@ class Unfit:
 
 
 Parts = tuple[Part, ...]
+
+
+def list_price_of(parts: Parts) -> int:
+    """What one piece costs by the list, in fen; 0: not known."""
+    return sum(part.list_price * part.units for part in parts) if all(part.list_price for part in parts) else 0
+
+
 # By channel and code.
 Known = dict[tuple[int, str], Parts]
 

@@ -61,6 +61,7 @@ def part_line(
             is_gift=line.is_gift,
             stated_value=stated[place],
             caller_code=line.caller_code,
+            units_a_piece=part.part.units,
         )
         for place, part in enumerate(priced)
     ]
@@ -83,7 +84,7 @@ def part_lines(order: SharedOrder) -> SharedOrder:
         parts, parted = part_line(line, shares[place], own, adjustment_bearer=checked.pricing.adjustment_bearer)
         places = [place, *range(len(lines), len(lines) + len(parts) - 1)]
         lines[place], shares[place] = parts[0], parted.lines[0]
-        lines += parts[1:]
+        lines += [msgspec.structs.replace(part, part_of=place + 1) for part in parts[1:]]
         shares += parted.lines[1:]
         promotions += [replace(one, line=places[one.line]) for one in parted.promotions]
     return SharedOrder(msgspec.structs.replace(checked, lines=lines), Sharing(shares, promotions))

@@ -5,28 +5,28 @@ waits for the code had a chance with what was said last. What is replaced is wha
 each part of what its code stands for, with exactly the line's money, checked as intake checks it.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
 
-from inventory.models import UNKNOWN_GOODS
 from oms.common.copying import Rows, array, next_ids, records, write_tables
 from oms.common.money import fen_text
 from oms.common.work.claiming import Stage
 from orders import actors, isolating, kinds
+from orders.changing import charging
 from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine, takes_cod, unsold
-from orders.intake.goods import CodTerms, KnownSku, lying_with_us
+from orders.intake.goods import CodTerms, lying_with_us
 from orders.intake.sharing import CannotBear, PromotionShare
-from orders.matching import known
+from orders.matching import known, listing
 from orders.matching.known import Known, Parts, Unfit
 from orders.matching.parting import part_line
+from orders.matching.waits import WaitingLine, WaitingOrder, read_lines, read_waits
 from orders.models import Hold, PaymentMethod
 from orders.models.hold import MatchProblem
-from orders.models.shares import SHARES, shares_in_fen
+from orders.models.shares import SHARES
 from orders.reviewing import words
 
 NAME = "match"
@@ -35,8 +35,6 @@ _DUE = """
     WHERE m.wakes_since IS NOT NULL AND w.tried_revision IS DISTINCT FROM m.revision
     ORDER BY m.wakes_since, w.id
 """
-_UNKNOWN = f"SELECT k.id FROM inventory_sku k WHERE k.code = '{UNKNOWN_GOODS}'"
-# A line's money in fen, as `Shares` has it.
 
 
 def run(limit: int) -> int:
@@ -74,39 +72,13 @@ def _take_marks_off() -> None:
 
 
 @dataclass(slots=True)
-class _Line:
-    """A stored line whose code is matched now."""
-
-    id: int
-    position: int
-    checked: CheckedLine
-    shares: Shares
-    promotions: list[tuple[int, PromotionShare]] = field(default_factory=list)  # with the promotion's id
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A locked order that waits, with what stands in it. `unmatched` are its codes that nobody has matched."""
-
-    id: int
-    channel_id: int = 0
-    payment_method: str = ""
-    adjustment_bearer: str = ""
-    line_count: int = 0
-    units_to_cancel: dict[str, int] = field(default_factory=dict)  # by position
-    codes: list[str] = field(default_factory=list)
-    unmatched: list[str] = field(default_factory=list)
-    waits: dict[int, int] = field(default_factory=dict)  # by id, with the revision of what was said
-    lines: list[_Line] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Rows:
     """What is to be written, row by row."""
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     new_lines: list[dict[str, Any]] = field(default_factory=list)
     orders: list[dict[str, Any]] = field(default_factory=list)
+    priced: list[dict[str, Any]] = field(default_factory=list)
     promotions: list[dict[str, Any]] = field(default_factory=list)
     replaced_promotions: list[int] = field(default_factory=list)  # by the line's id
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -115,80 +87,17 @@ class _Rows:
 
 def _work(wait_ids: list[int], order_ids: list[int]) -> int:
     """Let those of the locked orders go on that can; as many statements for many orders as for one."""
-    waiting = _read_waits(order_ids)
+    waiting = read_waits(order_ids)
     ready = [order for order in waiting.values() if not order.unmatched]
     if ready:
-        _read_lines({order.id: order for order in ready})
+        read_lines({order.id: order for order in ready})
         goods = known.read((order.channel_id for order in ready), (code for order in ready for code in order.codes))
         _match(ready, goods, _with_us(ready, goods))
-    tried = [order for order in waiting.values() if order.unmatched]
-    _note_tried(tried)
+    _note_tried([order for order in waiting.values() if order.unmatched])
     return len(wait_ids)
 
 
-def _read_waits(order_ids: Sequence[int]) -> dict[int, _Waiting]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT w.order_id, w.id, m.code, m.revision, m.matched_at IS NOT NULL
-            FROM orders_matchwait w JOIN orders_skumatch m ON m.id = w.match_id
-            WHERE w.order_id = ANY(%s::bigint[]) ORDER BY w.id
-            """,
-            [array(order_ids)],
-        )
-        waiting: dict[int, _Waiting] = {}
-        for order_id, wait_id, code, revision, is_matched in cursor.fetchall():
-            order = waiting.setdefault(order_id, _Waiting(order_id))
-            order.waits[wait_id] = revision
-            order.codes.append(code)
-            if not is_matched:
-                order.unmatched.append(code)
-        return waiting
-
-
-def _read_lines(orders: dict[int, _Waiting]) -> None:
-    """Read the lines that wait, and their shares of promotions, into their orders."""
-    lines: dict[int, _Line] = {}
-    unknown = KnownSku(0, UNKNOWN_GOODS, "", "", False, CodTerms.YES)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT o.id, o.channel_id, o.payment_method, o.adjustment_bearer, o.line_count, o.units_to_cancel,
-                l.id, l.position, l.name, l.quantity, (l.unit_price * 100)::bigint, (l.line_discount * 100)::bigint,
-                l.external_id, l.is_gift, (l.stated_value * 100)::bigint, l.caller_code, {shares_in_fen("l")}
-            FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id
-            WHERE o.id = ANY(%s::bigint[]) AND l.sku_id IN ({_UNKNOWN}) ORDER BY l.id
-            """,
-            [array(orders)],
-        )
-        for row in cursor.fetchall():
-            order = orders[row[0]]
-            order.channel_id, order.payment_method, order.adjustment_bearer, order.line_count = row[1:5]
-            order.units_to_cancel = json.loads(row[5] or "{}")
-            key, position, name, quantity, price, discount, external_id, is_gift, stated, code = row[6:16]
-            shares = Shares(*row[16:])
-            checked = CheckedLine(
-                *(unknown, name, quantity, price, discount, shares.goods),
-                external_id=external_id,
-                is_gift=is_gift,
-                stated_value=stated,
-                caller_code=code,
-            )
-            lines[key] = _Line(key, position, checked, shares)
-            order.lines.append(lines[key])
-        cursor.execute(
-            """
-            SELECT line_id, promotion_id, (amount * 100)::bigint, (platform_amount * 100)::bigint
-            FROM orders_promotionshare WHERE line_id = ANY(%s::bigint[]) ORDER BY promotion_id
-            """,
-            [array(lines)],
-        )
-        for line_id, promotion_id, amount, platform in cursor.fetchall():
-            own = lines[line_id].promotions
-            own.append((promotion_id, PromotionShare(len(own), 0, amount, platform)))
-
-
-def _with_us(orders: Iterable[_Waiting], goods: Known) -> frozenset[int]:
+def _with_us(orders: Iterable[WaitingOrder], goods: Known) -> frozenset[int]:
     """SKUs that lie in our warehouses; asked only where it decides whether an order may be paid on delivery."""
     asked = {
         part.sku.id
@@ -201,7 +110,7 @@ def _with_us(orders: Iterable[_Waiting], goods: Known) -> frozenset[int]:
     return lying_with_us(asked) if asked else frozenset()
 
 
-def _match(orders: Sequence[_Waiting], goods: Known, with_us: frozenset[int]) -> None:
+def _match(orders: Sequence[WaitingOrder], goods: Known, with_us: frozenset[int]) -> None:
     rows = _Rows()
     done, tried = [], []
     for order in orders:
@@ -219,13 +128,21 @@ def _match(orders: Sequence[_Waiting], goods: Known, with_us: frozenset[int]) ->
             done.append(order)
             _lay_out(order, parts, replaced, rows)
     _write(rows, [order.id for order in done])
+    for order in done:
+        if order.units_to_cancel:
+            charging.take_back_unsent(order.id, actor=actors.job(NAME))
     _note_tried(tried)
 
 
-def _unfit(order: _Waiting, code: str, parts: Parts, with_us: frozenset[int]) -> Unfit | None:
+def _unfit(order: WaitingOrder, code: str, parts: Parts, with_us: frozenset[int]) -> Unfit | None:
     """Why what the code stands for does not serve the order; as intake checks it."""
     if not_sold := unsold(code, parts):
         return not_sold
+    for part in parts:
+        if order.is_virtual and not part.sku.is_virtual:
+            return Unfit(code, MatchProblem.NOT_VIRTUAL, part.sku.code)
+        if code in order.unpriced and not part.list_price:
+            return Unfit(code, MatchProblem.NO_PRICE, part.sku.code)
     if order.payment_method == PaymentMethod.COD:
         for part in parts:
             if not takes_cod(part.sku, with_us.__contains__):
@@ -237,22 +154,23 @@ def _unfit(order: _Waiting, code: str, parts: Parts, with_us: frozenset[int]) ->
 class _Parted:
     """What a line becomes: its new lines with their shares, and the shares of promotions with the promotion's id."""
 
-    old: _Line
+    old: WaitingLine
     lines: list[CheckedLine]
     shares: list[Shares]
     promotions: list[tuple[int, PromotionShare]]
 
 
-def _replace(order: _Waiting, parts: dict[str, Parts]) -> tuple[list[_Parted] | None, list[Unfit]]:
+def _replace(order: WaitingOrder, parts: dict[str, Parts]) -> tuple[list[_Parted] | None, list[Unfit]]:
     """What each line becomes; None, and why, where the floor prices of the SKUs forbid it."""
     parted, unfit = [], []
     for line in order.lines:
         of_line = parts[line.checked.caller_code]
         promoted = [share for _promotion, share in line.promotions]
+        checked, shares = _as_matched(line.checked, of_line), line.shares
+        if line.checked.caller_code in order.unpriced:
+            checked, shares = listing.priced(checked, shares, of_line)
         try:
-            lines, sharing = part_line(
-                _as_matched(line.checked, of_line), line.shares, promoted, adjustment_bearer=order.adjustment_bearer
-            )
+            lines, sharing = part_line(checked, shares, promoted, adjustment_bearer=order.adjustment_bearer)
         except CannotBear:
             skus = ", ".join(part.sku.code for part in of_line if part.sku.floor_price)
             unfit.append(Unfit(line.checked.caller_code, MatchProblem.BELOW_FLOOR, skus))
@@ -277,7 +195,7 @@ def _as_matched(line: CheckedLine, parts: Parts) -> CheckedLine:
     )
 
 
-def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parted], rows: _Rows) -> None:
+def _lay_out(order: WaitingOrder, parts: dict[str, Parts], replaced: Sequence[_Parted], rows: _Rows) -> None:
     """Add the order's rows. Further parts stand after all lines; units that are to be cancelled are cancelled of every
     part."""
     position, added_units = order.line_count, 0
@@ -287,8 +205,9 @@ def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parte
         added_units -= parted.old.checked.quantity
         for place, (line, shares) in enumerate(zip(parted.lines, parted.shares, strict=True)):
             position += place > 0
-            row = {"order_id": order.id, "position": position if place else parted.old.position}
+            row: dict[str, Any] = {"order_id": order.id, "position": position if place else parted.old.position}
             row |= _columns(line, shares) | {"place": (parted.old.id, place)}
+            row["part_of"] = parted.old.position if place else None
             (rows.new_lines if place else rows.lines).append(row)
             added_units += line.quantity
             if pieces:
@@ -312,6 +231,9 @@ def _lay_out(order: _Waiting, parts: dict[str, Parts], replaced: Sequence[_Parte
             "units_to_cancel": to_cancel or None,
         }
     )
+    if order.unpriced:
+        added = sum(sum(s.goods for s in parted.shares) - parted.old.shares.goods for parted in replaced)
+        rows.priced.append(listing.row(order.id, added, paid_at=order.paid_at))
     actor = actors.job(NAME)
     told = [[code, [[part.sku.code, part.units] for part in of_code]] for code, of_code in parts.items()]
     rows.events.append(
@@ -336,11 +258,15 @@ def _columns(line: CheckedLine, shares: Shares) -> dict[str, Any]:
         "is_gift": line.is_gift,
         "stated_value": fen_text(line.stated_value),
         "caller_code": line.caller_code,
+        "units_a_piece": line.units_a_piece,
         **shares.columns(),
     }
 
 
-_REPLACED = ("sku_id", "name", "quantity", "unit_price", "line_discount", "stated_value", "caller_code", *SHARES)
+_REPLACED = (
+    *("sku_id", "name", "quantity", "unit_price", "line_discount", "stated_value", "caller_code", "units_a_piece"),
+    *SHARES,
+)
 
 
 def _write(rows: _Rows, done: Sequence[int]) -> None:
@@ -397,6 +323,7 @@ def _write(rows: _Rows, done: Sequence[int]) -> None:
             [array(done)],
         )
         cursor.execute("DELETE FROM orders_matchwait WHERE order_id = ANY(%s::bigint[])", [array(done)])
+    listing.write(rows.priced)
     write_tables(
         Rows("orders_orderline", rows.new_lines),
         Rows("orders_promotionshare", rows.promotions),
@@ -404,7 +331,7 @@ def _write(rows: _Rows, done: Sequence[int]) -> None:
     )
 
 
-def _note_tried(orders: Sequence[_Waiting]) -> None:
+def _note_tried(orders: Sequence[WaitingOrder]) -> None:
     """These had their chance with what is said now."""
     tried = [{"id": wait, "tried_revision": revision} for order in orders for wait, revision in order.waits.items()]
     if not tried:
@@ -419,4 +346,4 @@ def _note_tried(orders: Sequence[_Waiting]) -> None:
         )
 
 
-STAGE = Stage(NAME, run, wakes=("review",), backlog=backlog)
+STAGE = Stage(NAME, run, wakes=("review", "request_payment", "book_collected"), backlog=backlog)

@@ -1,6 +1,7 @@
 """Orders that wait until somebody says what their codes stand for: how they begin to wait, and how they stop."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.db import connection
 from django.db.models.functions import Now
@@ -37,7 +38,7 @@ def begin(orders: Sequence[StoredOrder]) -> None:
         found = cursor.fetchall()
     ids = {(channel, code): match_id for channel, code, match_id, _is_matched in found}
     waits = [
-        {"match_id": ids[order.checked.channel_id, code], "order_id": order.id}
+        {"match_id": ids[order.checked.channel_id, code], "order_id": order.id, "is_unpriced": one.is_unpriced}
         for order, one in missing
         for code in one.codes
     ]
@@ -46,6 +47,17 @@ def begin(orders: Sequence[StoredOrder]) -> None:
     said = [match_id for _channel, _code, match_id, is_matched in found if is_matched]
     if said:
         SkuMatch.objects.filter(pk__in=said).update(wakes_since=Now())
+
+
+def note_paid(order_id: int, *, at: datetime) -> bool:
+    """Note that the merchant was paid for a locked order that has no price yet; false for any other."""
+    unpriced = MatchWait.objects.filter(order=order_id, is_unpriced=True)
+    return bool(unpriced.update(paid_at=at))
+
+
+def unpriced(order_id: int) -> MatchWait | None:
+    """What the order waits for, where what it costs is only known then. One statement."""
+    return MatchWait.objects.filter(order=order_id, is_unpriced=True).first()
 
 
 def end(order_ids: Iterable[int]) -> None:

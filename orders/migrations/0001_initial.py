@@ -122,6 +122,7 @@ class Migration(migrations.Migration):
                 ('cancelled_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancelled at')),
                 ('cancel_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='cancellation requested at')),
                 ('cancel_reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason of cancellation')),
+                ('deductions_are_outside', models.BooleanField(db_default=False, default=False, editable=False, help_text="Coupon, gift card and points are those of the channel's own platform: ours bears nothing of them.", verbose_name="deductions are the channel's")),
                 ('collected_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='collected at')),
                 ('collected_amount', models.DecimalField(blank=True, decimal_places=2, editable=False, max_digits=12, null=True, verbose_name='collected by the channel')),
                 ('collected_transaction', models.CharField(blank=True, db_default='', editable=False, max_length=64, verbose_name='transaction of the channel')),
@@ -166,6 +167,8 @@ class Migration(migrations.Migration):
                 ('position', models.SmallIntegerField(verbose_name='position')),
                 ('name', models.CharField(max_length=200, verbose_name='name')),
                 ('caller_code', models.CharField(blank=True, db_default='', default='', max_length=64, verbose_name="caller's code")),
+                ('units_a_piece', models.IntegerField(db_default=1, default=1, verbose_name='units a piece')),
+                ('part_of', models.SmallIntegerField(blank=True, null=True, verbose_name='part of line')),
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('unit_price', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='unit price')),
                 ('line_discount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='line discount')),
@@ -575,6 +578,14 @@ class Migration(migrations.Migration):
             model_name='orderline',
             constraint=models.CheckConstraint(condition=models.Q(('goods_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')), '-', models.F('line_discount'))), ('line_discount__gte', 0), ('quantity__gt', 0), ('unit_price__gte', 0)), name='order_line_goods_amount_adds_up'),
         ),
+        migrations.AddIndex(
+            model_name='orderline',
+            index=models.Index(condition=models.Q(('caller_code', ''), _negated=True), fields=['caller_code', '-id'], name='order_line_by_callers_code'),
+        ),
+        migrations.AddConstraint(
+            model_name='orderline',
+            constraint=models.CheckConstraint(condition=models.Q(('units_a_piece__gte', 1)), name='order_line_piece_has_some_units'),
+        ),
         migrations.AddConstraint(
             model_name='orderline',
             constraint=models.CheckConstraint(condition=models.Q(('coupon_share__gte', 0), ('freight_share__gte', 0), ('gift_card_share__gte', 0), ('goods_amount__gte', 0), ('payable_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('freight_share')), '-', models.F('promotion_share')), '-', models.F('coupon_share')), '+', models.F('adjustment_share')), '-', models.F('points_share')), '-', models.F('gift_card_share'))), ('payable_amount__gte', 0), ('points_share__gte', 0), ('promotion_share__gte', 0)), name='order_line_shares_add_up'),
@@ -915,6 +926,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('tried_revision', models.IntegerField(blank=True, null=True, verbose_name='revision tried')),
+                ('is_unpriced', models.BooleanField(db_default=False, default=False, verbose_name='has no price yet')),
+                ('paid_at', models.DateTimeField(blank=True, null=True, verbose_name='merchant was paid at')),
                 ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='match_waits', to='orders.order', verbose_name='order')),
                 ('match', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='waits', to='orders.skumatch', verbose_name='SKU match')),
             ],
@@ -959,6 +972,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='matchwait',
             constraint=models.UniqueConstraint(fields=('match', 'order'), name='match_wait_is_once_for_its_order'),
+        ),
+        migrations.AddConstraint(
+            model_name='matchwait',
+            constraint=models.CheckConstraint(condition=models.Q(('is_unpriced', True), ('paid_at__isnull', True), _connector='OR'), name='match_wait_is_paid_if_unpriced'),
         ),
         migrations.AddConstraint(
             model_name='matchcomponent',
@@ -1042,5 +1059,29 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('outcome', 'open')), fields=['ready_at'], name='promise_queue'), models.Index(condition=models.Q(('outcome__in', ('kept', 'broken'))), fields=['promised_by'], name='promise_measured_by_date')],
                 'constraints': [models.UniqueConstraint(fields=('order', 'sub_order', 'number'), name='promise_is_numbered_in_sub_order'), models.CheckConstraint(condition=models.Q(('source__in', ['ours', 'platform', 'appointment'])), name='promise_source_is_known'), models.CheckConstraint(condition=models.Q(('outcome__in', ['open', 'kept', 'broken', 'void'])), name='promise_outcome_is_known'), models.CheckConstraint(condition=models.Q(('risk__in', ['', 'plan_later', 'missed_wave', 'left_late', 'not_out', 'carrier_late'])), name='promise_risk_is_known'), models.CheckConstraint(condition=models.Q(('outcome', 'void'), ('promised_by__isnull', False), _connector='OR'), name='promise_has_a_date'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('outcome', 'open')), models.Q(models.Q(('outcome', 'open'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='promise_is_decided_at_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'broken'), _negated=True), models.Q(('risk', ''), _negated=True), _connector='OR'), name='promise_broken_is_explained'), models.CheckConstraint(condition=models.Q(models.Q(('risk', ''), ('risk_since__isnull', True)), models.Q(models.Q(('risk', ''), _negated=True), ('risk_since__isnull', False)), _connector='OR'), name='promise_risk_has_a_time')],
             },
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='due_since',
+            field=models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False, null=True, verbose_name='due since'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='is_withdrawn',
+            field=models.BooleanField(db_default=False, default=False, verbose_name='withdrawn'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='issues_now',
+            field=models.BooleanField(db_default=False, default=False, help_text='Without waiting for the goods to arrive.', verbose_name='issued at once'),
+        ),
+        migrations.AddField(
+            model_name='invoicerequest',
+            name='title_version',
+            field=models.IntegerField(db_default=1, default=1, editable=False, help_text='Counts up when it is corrected.', verbose_name='version of the title'),
+        ),
+        migrations.AddIndex(
+            model_name='invoicerequest',
+            index=models.Index(condition=models.Q(('due_since__isnull', False)), fields=['due_since'], name='invoice_request_due'),
         ),
     ]

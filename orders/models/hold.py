@@ -155,6 +155,11 @@ class MatchProblem(models.TextChoices):
         "below_floor",
         _("%(code)s: what the order takes off would push %(sku)s below its floor price."),
     )
+    NO_PRICE = "no_price", _("%(code)s stands for %(sku)s, which has no list price, and the order says none.")
+    NOT_VIRTUAL = (
+        "not_virtual",
+        _("%(code)s stands for %(sku)s, which must be sent somewhere, and the order of virtual goods says no address."),
+    )
 
 
 class Hold(models.Model):

@@ -176,6 +176,15 @@ class Order(WorkItem, Versioned, CarriesAmounts):
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
     # What the channel has taken from the buyer already; `payments` books it, and nobody else asks for money.
+    deductions_are_outside = models.BooleanField(
+        _("deductions are the channel's"),
+        db_default=False,
+        default=False,
+        editable=False,
+        help_text=_(
+            "Coupon, gift card and points are those of the channel's own platform: ours bears nothing of them."
+        ),
+    )
     collected_at = models.DateTimeField(_("collected at"), null=True, blank=True, editable=False)
     collected_amount = models.DecimalField(
         _("collected by the channel"), max_digits=12, decimal_places=2, null=True, blank=True, editable=False
@@ -360,6 +369,9 @@ class OrderLine(CarriesShares):
     name = models.CharField(_("name"), max_length=200)
     # The code by which the caller named the goods; empty where it is the SKU's own.
     caller_code = models.CharField(_("caller's code"), max_length=64, db_default="", default="", blank=True)
+    # Of how many units the caller's piece consists; of which line, by its position, that of a bundle's further part is.
+    units_a_piece = models.IntegerField(_("units a piece"), db_default=1, default=1)
+    part_of = models.SmallIntegerField(_("part of line"), null=True, blank=True)
     quantity = models.IntegerField(_("quantity"))
     unit_price = money(_("unit price"))
     line_discount = money(_("line discount"))
@@ -390,7 +402,13 @@ class OrderLine(CarriesShares):
                 ),
                 name="order_line_goods_amount_adds_up",
             ),
+            models.CheckConstraint(condition=Q(units_a_piece__gte=1), name="order_line_piece_has_some_units"),
             shares_add_up("order_line_shares_add_up"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["caller_code", "-id"], condition=~Q(caller_code=""), name="order_line_by_callers_code"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -118,7 +118,9 @@ class MatchComponent(models.Model):
 class MatchWait(models.Model):
     """An order that waits for somebody to say what a code stands for, once for each of its codes.
 
-    `tried_revision` is what was said last when the order had a chance and could not go on.
+    `tried_revision` is what was said last when the order had a chance and could not go on. An order that came without
+    prices is `is_unpriced`: what its code stands for has the list price, and until then nobody is asked for money;
+    `paid_at` is when the merchant was paid for it all the same.
     """
 
     match = models.ForeignKey(
@@ -128,12 +130,17 @@ class MatchWait(models.Model):
         Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="match_waits", db_index=False
     )
     tried_revision = models.IntegerField(_("revision tried"), null=True, blank=True)
+    is_unpriced = models.BooleanField(_("has no price yet"), db_default=False, default=False)
+    paid_at = models.DateTimeField(_("merchant was paid at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("wait for a match")
         verbose_name_plural = _("waits for matches")
         constraints = [
             models.UniqueConstraint(fields=["match", "order"], name="match_wait_is_once_for_its_order"),
+            models.CheckConstraint(
+                condition=Q(is_unpriced=True) | Q(paid_at__isnull=True), name="match_wait_is_paid_if_unpriced"
+            ),
         ]
         indexes = [models.Index(fields=["order"], name="match_wait_of_order")]
 

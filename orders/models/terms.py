@@ -8,6 +8,7 @@ from datetime import datetime
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from oms.common import secrecy
@@ -149,6 +150,19 @@ class InvoiceRequest(models.Model):
     kind = models.CharField(_("kind"), max_length=10, choices=InvoiceKind.choices)
     title_type = models.CharField(_("title is"), max_length=10, choices=TitleType.choices)
     sealed = SealedTextField(_("details"), editable=False)
+    title_version = models.IntegerField(
+        _("version of the title"),
+        db_default=1,
+        default=1,
+        editable=False,
+        help_text=_("Counts up when it is corrected."),
+    )
+    is_withdrawn = models.BooleanField(_("withdrawn"), db_default=False, default=False)
+    issues_now = models.BooleanField(
+        _("issued at once"), db_default=False, default=False, help_text=_("Without waiting for the goods to arrive.")
+    )
+    # Set by whoever changes what is owed or where the goods are; `payments.invoicing` takes it off.
+    due_since = models.DateTimeField(_("due since"), null=True, blank=True, db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("invoice request")
@@ -162,6 +176,9 @@ class InvoiceRequest(models.Model):
                 condition=~Q(kind=InvoiceKind.SPECIAL) | Q(title_type=TitleType.COMPANY),
                 name="invoice_request_special_for_companies",
             ),
+        ]
+        indexes = [
+            models.Index(fields=["due_since"], condition=Q(due_since__isnull=False), name="invoice_request_due"),
         ]
 
     def __str__(self) -> str:

@@ -192,10 +192,11 @@ def ask_for_address(order_id: int, *, gaps: Sequence[AddressGap], candidates: Se
     timeline.record(order_id, kinds.HELD, actor, **words.data_of(hold))
 
 
-def question_about_address(order_id: int) -> str | None:
-    """What a person is asked about the order's address now, or None."""
-    hold = Hold.objects.filter(order=order_id, kind=Hold.Kind.ADDRESS, released_at=None).first()
-    return words.why(hold) if hold else None
+def questions(order_id: int) -> dict[str, str]:
+    """What a person is asked about the order's address and the codes of its goods now, by the kind of hold."""
+    asking = [Hold.Kind.ADDRESS, Hold.Kind.UNMATCHED]
+    found = Hold.objects.filter(order=order_id, kind__in=asking, released_at=None).order_by("pk")
+    return {hold.kind: words.why(hold) for hold in found}
 
 
 def open_hold(

@@ -77,13 +77,18 @@ class Keeper:
 
 
 def _accounts(bodies: Sequence[OrderBody], merchant: Merchant) -> dict[str, BalanceAccount]:
-    """The merchant's accounts that the orders name, locked, by the digest of the code or by member."""
+    """The merchant's accounts that the orders name, locked, by the digest of the code or by `_of_member`."""
     digests = {codes.digest(card.code[:_LONGEST_CODE]) for body in bodies for card in body.gift_cards}
     # What is not printable is refused, and nothing that the database could be asked for.
     members = {body.points.member for body in bodies if body.points.member.isprintable()}
     named = Q(code_digest__in=digests) | (Q(member__in=members) & ~Q(member=""))
     found = BalanceAccount.objects.visible_to(merchant).filter(named).locked()
-    return {account.code_digest or account.member: account for account in found}
+    return {account.code_digest or _of_member(account.member): account for account in found}
+
+
+def _of_member(member: str) -> str:
+    """No member's points are found by the digest of a code."""
+    return f"member {member}"
 
 
 def _check_cards(
@@ -150,7 +155,7 @@ def _check_points(
         values = {"used": points.used, "amount": fen_text(points.used)}
         wrong.add("points.amount", "points_mismatch", detail % values)
         return []
-    account = accounts.get(points.member)
+    account = accounts.get(_of_member(points.member))
     has = left[account.pk] if account and not _is_over(account) else 0
     if points.used > has:
         detail = _("Only %(left)d points are left.") % {"left": has}
@@ -170,7 +175,7 @@ def _tenders(order: StoredOrder, accounts: Mapping[str, BalanceAccount]) -> list
     for card in body.gift_cards:
         rows[accounts[codes.digest(card.code)].pk] += to_fen(card.amount)
     if body.points.member:
-        rows[accounts[body.points.member].pk] += body.points.used
+        rows[accounts[_of_member(body.points.member)].pk] += body.points.used
     return [
         OrderTender(
             order_id=order.id,

@@ -99,10 +99,6 @@ class _BalanceAdmin(KeysetAdmin):
     change_form_outer_after_template = "admin/payments/balance/act.html"
     list_select_related = ("merchant",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Those of the kind."""
-        return super().get_queryset(request).filter(kind=self.kind)
-
     @display(description=gettext_lazy("available"))
     def available_yuan(self, account: BalanceAccount) -> str:
         """What can be spent, in yuan."""

@@ -163,6 +163,7 @@ def _grant(grant: RefundGrant, chosen: Chosen, actor: Actor) -> RefundGrant:
             gifts_kept=chosen.gifts_kept,
             reference=grant.number,
             actor=actor,
+            bearer=Bearer(grant.bearer),
         )
     else:
         charging.give(

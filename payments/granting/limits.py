@@ -88,7 +88,7 @@ _GROUPS: tuple[tuple[str, Decimal | None, Decimal | None, Decimal | None], ...] 
     ("财务", None, None, Decimal(10_000)),
 )
 _REASONS = (
-    ("no_reason", GrantKind.RETURN, Bearer.PLATFORM, False),
+    ("no_reason", GrantKind.RETURN, Bearer.MERCHANT, False),
     ("sellers_fault", GrantKind.RETURN, Bearer.MERCHANT, True),
     ("late", GrantKind.GOODWILL, Bearer.PLATFORM, False),
     ("buyer_complaint", GrantKind.GOODWILL, Bearer.PLATFORM, False),

@@ -15,11 +15,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 
+from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from orders.admin.actions import check_part_of, posted, staff_actor
 from orders.models import Order, OrderLine
 from orders.models.amounts import Bearer
+from payments import exporting
 from payments.granting import deciding, previewing
 from payments.granting.deciding import Seen
 from payments.granting.previewing import Calculation, Wanted
@@ -196,7 +199,7 @@ def decline_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> s
 
 
 @admin.register(RefundGrant)
-class RefundGrantAdmin(RowColumns, KeysetAdmin):
+class RefundGrantAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What was asked to be given back, granted or declined. It is decided on the order's page."""
 
     search_fields = ("number", "order__number")
@@ -213,6 +216,8 @@ class RefundGrantAdmin(RowColumns, KeysetAdmin):
         ("bearer", ChoicesDropdownFilter),
         ("proposed_at", RangeDateFilter),
     )
+    summed = ("amount", "granted_amount")
+    export = exporting.GRANTS
     readonly_fields = fields = (
         *("number", "order_link", "state_label", "kind", "reason", "note", "bearer", "line", "amount", "cash_amount"),
         *("gift_card_amount", "points_amount", "granted_amount", "needs_second", "proposed_by", "proposed_at"),

@@ -49,7 +49,7 @@ GRANT = {
     "state": "proposed",
     "reason": "no_reason",
     "note": "The buyer does not like it",
-    "bearer": "platform",
+    "bearer": "merchant",
     "amount": "70.00",
     "cash_amount": "70.00",
     "gift_card_amount": "0.00",

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
+from orders.changing import charging
 from orders.models import ChargeCause, OrderCharge, OrderPaymentState
 from orders.models.charge import BILLED
 from payments.models import Payment, Refund, RefundState
@@ -53,6 +54,9 @@ def account_of(
     """The order's account from its rows, oldest first; the charges with their lines and sub-orders."""
     placed = [charge for charge in charges if charge.cause == ChargeCause.PLACED]
     later = [charge for charge in charges if charge.cause != ChargeCause.PLACED]
+    # What a sub-order took over at the split was taken back before: it stands where it happened.
+    moved = {charge.created_at for charge in later if charge.reference == charging.MOVED}
+    later = [charge for charge in later if charge.cause != ChargeCause.CANCELLED or charge.created_at not in moved]
     items = [*_charged(later), *_received(payments), *_returned(refunds)]
     # What was ordered stands first, whatever a provider's clock says.
     items = [*_charged(placed), *sorted(items, key=lambda item: (item.at, not item.charged))]

@@ -14,11 +14,13 @@ class Code(StrEnum):
     CARRIERS = "1004"
     MERCHANTS_OWN = "1005"
     OTHER_PROVIDERS = "1006"
+    DISPUTED = "1007"
     RECEIVABLE = "1101"
     PREPAID = "2001"
     GIFT_CARDS = "2101"
     POINTS = "2102"
     MERCHANTS = "2201"
+    DEPOSITS = "2202"
     TO_REFUND = "2301"
     REFUNDS_UNDER_WAY = "2302"
     UNEXPLAINED = "2901"
@@ -26,6 +28,7 @@ class Code(StrEnum):
     COMMISSION = "4002"
     FREIGHT = "4003"
     OTHER_INCOME = "4004"
+    SERVICES = "4005"
     PLATFORM_OFFERS = "5001"
     POINTS_GRANTED = "5002"
     PROVIDER_FEES = "5003"
@@ -42,11 +45,13 @@ _ACCOUNTS = (
     (Code.CARRIERS, "承运商代收款", "Cash with carriers", Side.DEBIT),
     (Code.MERCHANTS_OWN, "商家自收", "Taken by merchants", Side.DEBIT),
     (Code.OTHER_PROVIDERS, "其他渠道待结算", "Other providers, to settle", Side.DEBIT),
+    (Code.DISPUTED, "争议冻结款", "Held in disputes", Side.DEBIT),
     (Code.RECEIVABLE, "应收买家", "Receivable from buyers", Side.DEBIT),
     (Code.PREPAID, "预收货款", "Received before completion", Side.CREDIT),
     (Code.GIFT_CARDS, "礼品卡余额", "Gift card balances", Side.CREDIT),
     (Code.POINTS, "积分负债", "Points owed", Side.CREDIT),
     (Code.MERCHANTS, "应付商家", "Payable to merchants", Side.CREDIT),
+    (Code.DEPOSITS, "商家保证金", "Deposits of merchants", Side.CREDIT),
     (Code.TO_REFUND, "应退买家", "To refund to buyers", Side.CREDIT),
     (Code.REFUNDS_UNDER_WAY, "退款在途", "Refunds under way", Side.CREDIT),
     (Code.UNEXPLAINED, "待查款项", "Unexplained", Side.CREDIT),
@@ -54,6 +59,7 @@ _ACCOUNTS = (
     (Code.COMMISSION, "佣金收入", "Commission", Side.CREDIT),
     (Code.FREIGHT, "运费收入", "Freight charged", Side.CREDIT),
     (Code.OTHER_INCOME, "其他收入", "Other income", Side.CREDIT),
+    (Code.SERVICES, "仓配服务收入", "Services of our warehouses", Side.CREDIT),
     (Code.PLATFORM_OFFERS, "平台优惠承担", "Offers borne by the platform", Side.DEBIT),
     (Code.POINTS_GRANTED, "积分抵扣", "Points granted", Side.DEBIT),
     (Code.PROVIDER_FEES, "支付手续费", "Provider fees", Side.DEBIT),

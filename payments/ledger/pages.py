@@ -1,11 +1,14 @@
 """Finance's pages of the ledger: accounts with balances, entries with debit and credit, the trial balance of a day."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -14,15 +17,18 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
-from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.job_pages import ExportMixin
+from oms.common.desk.lists import KeysetAdmin, KeysetChangeList, RowColumns, capped_count
+from oms.common.desk.sums import MOST_ROWS
 from oms.common.files.tables import writer
 from oms.common.money import yuan
 from oms.common.templatetags.staff import yuan as shown
+from payments import exporting
 from payments.ledger.balances import VOUCHER_HEADERS, balances_of, trial_balance, vouchers
-from payments.models import Account, LedgerEntry
+from payments.models import Account, LedgerEntry, LedgerLine
 
 # What entries are about, by the first word of their subject.
 SUBJECTS = {
@@ -38,6 +44,10 @@ SUBJECTS = {
     "earned": gettext_lazy("Points earned by the order"),
     "balance": gettext_lazy("Gift card or points"),
     "settlement": gettext_lazy("Settlement row"),
+    "returned": gettext_lazy("Came back after completion"),
+    "withheld": gettext_lazy("Not given back to the buyer"),
+    "service": gettext_lazy("Service of our warehouse"),
+    "deposit": gettext_lazy("Deposit"),
 }
 
 
@@ -64,15 +74,54 @@ class AccountAdmin(KeysetAdmin):
         return shown(account.balance_amount) or "0.00"  # type: ignore[attr-defined]
 
 
+class AccountFilter(DropdownFilter):
+    """Entries with a line on an account."""
+
+    title = gettext_lazy("account")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The accounts."""
+        return [(account.code, str(account)) for account in Account.objects.order_by("code")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+        """Those of the account."""
+        if not self.value():
+            return queryset
+        return queryset.filter(Exists(LedgerLine.objects.filter(entry=OuterRef("pk"), account=self.value())))
+
+
+class _LedgerList(KeysetChangeList):
+    """The list of entries, with what moved on each account."""
+
+    def moved(self) -> list[tuple[Account, Decimal, Decimal]] | None:
+        """Each account with its debit and credit (yuan) in the filtered entries; None where they are too many."""
+        entries = self.queryset.order_by().prefetch_related(None)
+        if capped_count(entries, MOST_ROWS) > MOST_ROWS:
+            return None
+        lines = LedgerLine.objects.filter(entry__in=entries.values("pk")).order_by()
+        sums = {
+            row["account"]: (yuan(row["debit"]), yuan(row["credit"]))
+            for row in lines.values("account").annotate(debit=Sum("debit_fen"), credit=Sum("credit_fen"))
+        }
+        return [(account, *sums[account.code]) for account in Account.objects.order_by("code") if account.code in sums]
+
+
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(RowColumns, KeysetAdmin):
+class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
     """Entries, with debit and credit; never changed by anybody."""
 
     search_fields = ("order__number", "key", "subject")
     search_help_text = gettext_lazy("Order number, key or subject")
     list_display = ("occurred_at", "kind", "order_link", "about", "sides", "reason", "actor")
     list_select_related = ("order",)
-    list_filter = (("kind", ChoicesDropdownFilter), ("occurred_at", RangeDateFilter))
+    list_filter = (("kind", ChoicesDropdownFilter), AccountFilter, ("occurred_at", RangeDateFilter))
+    list_before_template = "admin/payments/ledger_sums.html"
+    export = exporting.LEDGER
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        """A list with sums."""
+        return _LedgerList
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With their lines."""

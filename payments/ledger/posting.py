@@ -25,11 +25,14 @@ _FACTS = " UNION ALL ".join(
     (
         sources.CAPTURED,
         sources.REFUNDS,
+        sources.DISPUTED,
         sources.COMPLETED,
         sources.SETTLED,
         sources.KEPT,
         sources.GIVEN_BESIDE,
         sources.CHANGED,
+        sources.WITHHELD,
+        sources.SERVICE,
         sources.BALANCES,
     )
 )

@@ -61,6 +61,17 @@ REFUNDS = f"""
     WHERE r.order_id {_ORDERS}
 """
 
+# What a provider keeps back of a payment while it is disputed.
+DISPUTED = f"""
+    SELECT d.order_id, 'dispute:' || d.id, '{EntryKind.DISPUTED}', x.account, x.party, x.fen
+    FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id
+    LEFT JOIN common_connection c ON c.id = p.connection_id
+    CROSS JOIN LATERAL (VALUES
+        ('{Code.DISPUTED}', 'connection:' || d.connection_id, {_fen("d.held_amount")}),
+        ({_HELD}, {_HOLDER}, -{_fen("d.held_amount")})) AS x(account, party, fen)
+    WHERE d.order_id {_ORDERS}
+"""
+
 # What gift cards and points of ours paid is prepaid money once it was spent, until it went back; points that orders
 # earned, less those that were taken back, are owed to their members.
 BALANCES = f"""
@@ -91,6 +102,20 @@ def _account_of(kind: BalanceKind, otherwise: Code) -> str:
 _CARD = _account_of(BalanceKind.GIFT_CARD, Code.GIFT_CARDS)
 _POINTS = _account_of(BalanceKind.POINTS, Code.POINTS)
 
+
+def _of_channel(account: str, order: str) -> str:
+    """SQL of the account where what a tender paid of a marketplace merchant's goods stands: those of the platform of
+    the merchant's own channel paid the merchant."""
+    outside = f"(SELECT f.deductions_are_outside FROM orders_order f WHERE f.id = {order})"
+    return f"CASE WHEN {outside} THEN '{Code.MERCHANTS_OWN}' ELSE {account.format(order)} END"
+
+
+def _channel(order: str) -> str:
+    """SQL of the party of that account."""
+    return f"""(SELECT CASE WHEN f.deductions_are_outside THEN 'merchant:' || h.merchant_id ELSE '' END
+        FROM orders_order f JOIN merchants_channel h ON h.id = f.channel_id WHERE f.id = {order})"""
+
+
 # What the buyer gave for a completed sub-order is our own revenue, …
 COMPLETED = f"""
     SELECT s.order_id, 'sub_order:' || s.id, '{EntryKind.COMPLETED}', x.account, '', x.fen
@@ -106,30 +131,44 @@ COMPLETED = f"""
     WHERE s.order_id {_ORDERS} AND s.state = '{SubOrderState.COMPLETED}'
 """
 
-# … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes all
-# of it back; what the merchant took itself it has already.
+# … or is owed to the marketplace merchant less the commission, with what the platform bears. What came back takes its
+# part of it back, as facts of its own; what the merchant took itself it has already, as what its channel's own gift
+# cards and points paid.
 _SOLD = f"""
-    SELECT r.order_id, r.sub_order_id, r.merchant_id, sum(r.goods_amount + r.freight_amount) AS given,
-        sum(r.platform_amount) AS platform, sum(r.commission_amount) AS commission, sum(r.net_amount) AS net
+    SELECT r.order_id, r.sub_order_id, r.merchant_id, r.kind = '{RowKind.REFUND}' AS is_back,
+        sum(r.goods_amount + r.freight_amount) AS given, sum(r.platform_amount) AS platform,
+        sum(r.commission_amount) AS commission, sum(r.net_amount) AS net
     FROM payments_settlementrow r LEFT JOIN payments_settlementrow f ON f.id = r.corrects_id
     WHERE r.order_id {_ORDERS} AND r.sub_order_id IS NOT NULL AND coalesce(f.kind, r.kind) = '{RowKind.SALE}'
-    GROUP BY r.order_id, r.sub_order_id, r.merchant_id
+    GROUP BY r.order_id, r.sub_order_id, r.merchant_id, is_back
 """
+
+
+def _came_back(component: ChargeComponent) -> str:
+    """What of a tender the units of the sub-order `s` that its merchant bears had paid; below 0."""
+    return f"""(SELECT -coalesce(sum(c.amount), 0) FROM orders_ordercharge c
+        WHERE c.order_id = s.order_id AND c.sub_order_id = s.id AND c.cause = '{ChargeCause.RETURNED}'
+          AND c.component = '{component}'
+          AND (s.state = '{SubOrderState.RETURNED}' OR (c.reference <> '' AND c.bearer = '{Bearer.MERCHANT}')))"""
+
+
 SETTLED = f"""
-    SELECT t.order_id, 'sub_order:' || t.sub_order_id, '{EntryKind.COMPLETED}', x.account, x.party, x.fen
+    SELECT t.order_id, CASE WHEN t.is_back THEN 'returned:' ELSE 'sub_order:' END || t.sub_order_id,
+        CASE WHEN t.is_back THEN '{EntryKind.CAME_BACK}' ELSE '{EntryKind.COMPLETED}' END, x.account, x.party, x.fen
     FROM ({_SOLD}) AS t JOIN orders_suborder s ON s.id = t.sub_order_id
-    CROSS JOIN LATERAL (SELECT CASE s.state WHEN '{SubOrderState.COMPLETED}' THEN s.gift_card_share ELSE 0 END AS card,
-        CASE s.state WHEN '{SubOrderState.COMPLETED}' THEN s.points_share ELSE 0 END AS points) AS v
+    CROSS JOIN LATERAL (SELECT
+        CASE WHEN t.is_back THEN {_came_back(ChargeComponent.GIFT_CARD)} ELSE s.gift_card_share END AS card,
+        CASE WHEN t.is_back THEN {_came_back(ChargeComponent.POINTS)} ELSE s.points_share END AS points) AS v
     CROSS JOIN LATERAL (VALUES
         ('{Code.PREPAID}', '', {_fen("t.given - v.card - v.points")}),
-        ({_CARD.format("t.order_id")}, '', {_fen("v.card")}),
-        ({_POINTS.format("t.order_id")}, '', {_fen("v.points")}),
+        ({_of_channel(_CARD, "t.order_id")}, {_channel("t.order_id")}, {_fen("v.card")}),
+        ({_of_channel(_POINTS, "t.order_id")}, {_channel("t.order_id")}, {_fen("v.points")}),
         ('{Code.PLATFORM_OFFERS}', '', {_fen("t.platform")}),
         ('{Code.MERCHANTS}', 'merchant:' || t.merchant_id, -{_fen("t.net")}),
         ('{Code.COMMISSION}', '', {_fen("t.commission")})) AS x(account, party, fen)
 """
 KEPT = f"""
-    SELECT r.order_id, 'kept:' || r.sub_order_id, '{EntryKind.KEPT_BY_MERCHANT}', x.account,
+    SELECT r.order_id, 'kept:' || coalesce(r.sub_order_id::text, 'order'), '{EntryKind.KEPT_BY_MERCHANT}', x.account,
         'merchant:' || r.merchant_id, x.fen
     FROM payments_settlementrow r LEFT JOIN payments_settlementrow f ON f.id = r.corrects_id
     CROSS JOIN LATERAL (VALUES ('{Code.MERCHANTS}', -{_fen("r.net_amount")}),
@@ -165,23 +204,49 @@ GIVEN_BESIDE = f"""
         ('{Code.PREPAID}', '', -{_fen("m.platform + m.merchant")})) AS x(account, party, fen)
 """
 
-# Units of completed sub-orders that came back by themselves, and what of the money of units that are gone does not go
-# back. Rows of settlement know neither yet, so the platform bears and gets them for marketplace merchants too.
+# Units of completed sub-orders that came back by themselves: our own revenue falls, or the platform bears what the
+# marketplace merchant keeps; where the merchant bears it, rows of settlement say so. And what of the money of units
+# that are gone does not go back.
 _CHANGED = f"""
-    SELECT c.order_id, sum(c.amount) AS cash,
+    SELECT c.order_id, CASE WHEN m.kind = '{Merchant.Kind.MARKETPLACE}' AND c.cause = '{ChargeCause.RETURNED}'
+            THEN '{Code.COMPENSATION}' ELSE '{Code.OWN_SALES}' END AS account, sum(c.amount) AS cash,
+        coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.FREIGHT}'), 0) AS freight,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.GIFT_CARD}'), 0) AS card,
         coalesce(sum(c.amount) FILTER (WHERE c.component = '{ChargeComponent.POINTS}'), 0) AS points
     FROM orders_ordercharge c LEFT JOIN orders_suborder s ON s.id = c.sub_order_id
+    LEFT JOIN merchants_merchant m ON m.id = s.merchant_id
     WHERE c.order_id {_ORDERS} AND (c.cause IN ({listed(NOT_GIVEN_BACK)})
-        OR (c.cause = '{ChargeCause.RETURNED}' AND c.reference <> '' AND s.state = '{SubOrderState.COMPLETED}'))
-    GROUP BY c.order_id
+        OR (c.cause = '{ChargeCause.RETURNED}' AND c.reference <> '' AND s.state = '{SubOrderState.COMPLETED}'
+            AND (m.kind <> '{Merchant.Kind.MARKETPLACE}' OR c.bearer <> '{Bearer.MERCHANT}')))
+    GROUP BY c.order_id, account
 """
 CHANGED = f"""
-    SELECT g.order_id, 'changed:' || g.order_id, '{EntryKind.CAME_BACK}', x.account, '', x.fen
+    SELECT g.order_id, 'changed:' || g.order_id, '{EntryKind.CAME_BACK}', x.account, x.party, x.fen
     FROM ({_CHANGED}) AS g CROSS JOIN LATERAL (VALUES
-        ('{Code.PREPAID}', {_fen("g.cash")}), ({_CARD.format("g.order_id")}, -{_fen("g.card")}),
-        ({_POINTS.format("g.order_id")}, -{_fen("g.points")}),
-        ('{Code.OWN_SALES}', -{_fen("g.cash - g.card - g.points")})) AS x(account, fen)
+        ('{Code.PREPAID}', '', {_fen("g.cash")}),
+        ({_of_channel(_CARD, "g.order_id")}, {_channel("g.order_id")}, -{_fen("g.card")}),
+        ({_of_channel(_POINTS, "g.order_id")}, {_channel("g.order_id")}, -{_fen("g.points")}),
+        (CASE g.account WHEN '{Code.OWN_SALES}' THEN '{Code.FREIGHT}' ELSE g.account END, '', -{_fen("g.freight")}),
+        (g.account, '', -{_fen("g.cash - g.card - g.points - g.freight")})) AS x(account, party, fen)
+"""
+# What of it is the merchants'.
+WITHHELD = f"""
+    SELECT r.order_id, 'withheld:' || r.order_id || ':' || r.merchant_id, '{EntryKind.CAME_BACK}', x.account, x.party,
+        x.fen
+    FROM payments_settlementrow r CROSS JOIN LATERAL (VALUES
+        ('{Code.OWN_SALES}', '', {_fen("r.other_amount")}),
+        ('{Code.FREIGHT}', '', {_fen("r.freight_amount")}),
+        ('{Code.MERCHANTS}', 'merchant:' || r.merchant_id, -{_fen("r.net_amount")})) AS x(account, party, fen)
+    WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.KEPT}'
+"""
+
+# What a merchant pays for the service of our warehouse.
+SERVICE = f"""
+    SELECT r.order_id, 'service:' || r.sub_order_id, '{EntryKind.COMPLETED}', x.account, x.party, x.fen
+    FROM payments_settlementrow r CROSS JOIN LATERAL (VALUES
+        ('{Code.SERVICES}', '', {_fen("r.net_amount")}),
+        ('{Code.MERCHANTS}', 'merchant:' || r.merchant_id, -{_fen("r.net_amount")})) AS x(account, party, fen)
+    WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.SERVICE}'
 """
 
 # What was completed and is not paid (yet) is owed by the buyer: the order's prepaid money is below 0 by it.

@@ -27,6 +27,8 @@ from payments.models.bill import (
     Outcome,
     Resolution,
 )
+from payments.models.deposit import Deposit, DepositKind, DepositMovement
+from payments.models.dispute import OPEN_DISPUTES, Dispute, DisputeKind, DisputeState
 from payments.models.grant import (
     CAUSE_OF,
     GrantKind,
@@ -37,18 +39,45 @@ from payments.models.grant import (
     RefundGrantLine,
 )
 from payments.models.instalment import Instalment
-from payments.models.invoice import Invoice, InvoiceState
+from payments.models.invoice import (
+    DEAD_INVOICES,
+    ISSUED_INVOICES,
+    OFFSETTABLE,
+    OPEN_INVOICES,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceState,
+    InvoiceStep,
+    LineProperty,
+    RedReason,
+    StepKind,
+)
 from payments.models.ledger import Account, EntryKind, LedgerEntry, LedgerLine, Side
+from payments.models.pay_out import PayOut
 from payments.models.payment import OPEN_PAYMENTS, Means, NoticeKind, Payment, PaymentState
 from payments.models.refund import OPEN_REFUNDS, Refund, RefundReason, RefundState
-from payments.models.settlement import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
+from payments.models.settlement import (
+    CommissionTerm,
+    RowKind,
+    ServiceTerm,
+    SettlementRow,
+    Statement,
+    StatementRemark,
+    StatementState,
+)
 from payments.models.transfer import BankTransfer, TransferState
 
 __all__ = [
     "CAUSE_OF",
+    "DEAD_INVOICES",
     "FUND_FORMS",
+    "ISSUED_INVOICES",
     "MAPPED_FORMS",
+    "OFFSETTABLE",
     "OF_ORDERS",
+    "OPEN_DISPUTES",
+    "OPEN_INVOICES",
     "OPEN_PAYMENTS",
     "OPEN_REFUNDS",
     "SETTLED_OUTCOMES",
@@ -68,6 +97,12 @@ __all__ = [
     "BillRowKind",
     "BillSource",
     "CommissionTerm",
+    "Deposit",
+    "DepositKind",
+    "DepositMovement",
+    "Dispute",
+    "DisputeKind",
+    "DisputeState",
     "EntryKind",
     "GiftCard",
     "GrantKind",
@@ -76,17 +111,23 @@ __all__ = [
     "GrantState",
     "Instalment",
     "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
     "InvoiceState",
+    "InvoiceStep",
     "LedgerEntry",
     "LedgerLine",
+    "LineProperty",
     "Means",
     "MovementKind",
     "NoticeKind",
     "OrderTender",
     "Outcome",
+    "PayOut",
     "Payment",
     "PaymentState",
     "PointsAccount",
+    "RedReason",
     "Refund",
     "RefundGrant",
     "RefundGrantLine",
@@ -94,9 +135,12 @@ __all__ = [
     "RefundState",
     "Resolution",
     "RowKind",
+    "ServiceTerm",
     "SettlementRow",
     "Side",
     "Statement",
+    "StatementRemark",
     "StatementState",
+    "StepKind",
     "TransferState",
 ]

@@ -122,8 +122,22 @@ class BalanceAccount(models.Model):
         return f"{self.number} {self.masked_code or self.member}"
 
 
+class _GiftCards(models.Manager["GiftCard"]):
+    def get_queryset(self) -> models.QuerySet["GiftCard"]:
+        """Gift cards alone."""
+        return super().get_queryset().filter(kind=BalanceKind.GIFT_CARD)
+
+
+class _PointsAccounts(models.Manager["PointsAccount"]):
+    def get_queryset(self) -> models.QuerySet["PointsAccount"]:
+        """Points alone."""
+        return super().get_queryset().filter(kind=BalanceKind.POINTS)
+
+
 class GiftCard(BalanceAccount):
     """A gift card, for the pages and rights of its own."""
+
+    cards = _GiftCards()
 
     class Meta:
         proxy = True
@@ -138,6 +152,8 @@ class GiftCard(BalanceAccount):
 
 class PointsAccount(BalanceAccount):
     """The points of a member, for the pages and rights of its own."""
+
+    members = _PointsAccounts()
 
     class Meta:
         proxy = True

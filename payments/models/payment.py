@@ -25,6 +25,8 @@ class NoticeKind(models.TextChoices):
     REFUNDED = "refunded", _("Refunded")
     REFUND_FAILED = "refund_failed", _("Refund failed")
     REFUND_CHANGED = "refund_changed", _("Refund changed")
+    # A buyer complained at the provider, or went on: it is asked what there is.
+    COMPLAINED = "complained", _("Complaint")
 
 
 class Means(models.TextChoices):
@@ -152,7 +154,10 @@ class Payment(WorkItem, Versioned):
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
-        permissions = [("retry_payment", _("Can let payments and refunds be tried again"))]
+        permissions = [
+            ("retry_payment", _("Can let payments and refunds be tried again")),
+            ("export_money", _("Can export payments, refunds, settlements and the ledger")),
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -43,6 +43,7 @@ class RefundReason(models.TextChoices):
     COMPENSATION = "compensation", _("compensation")
     EDITED = "edited", _("the order was changed")
     OVERPAID = "overpaid", _("more was paid than is due")
+    CHARGED_BACK = "charged_back", _("the buyer had it charged back")
 
 
 class RefundQuerySet(models.QuerySet["Refund"]):

@@ -40,12 +40,49 @@ class CommissionTerm(models.Model):
         return f"{self.merchant_id} {self.category or '*'} {self.rate}"
 
 
+class ServiceTerm(models.Model):
+    """What a merchant pays from a moment on where a warehouse of ours sends its goods: for each sub-order, for each
+    unit, and as a share of what the goods bring. An order goes by the term that was in force when it came in; terms are
+    only ever added."""
+
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="service_terms", db_index=False
+    )
+    sub_order_fee = money(_("for each sub-order"), default=Decimal(0))
+    unit_fee = money(_("for each unit"), default=Decimal(0))
+    rate = models.DecimalField(_("share of the goods"), max_digits=5, decimal_places=4, default=Decimal(0))
+    in_force_from = models.DateTimeField(_("in force from"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("service term")
+        verbose_name_plural = _("service terms")
+        ordering = ["merchant", "-in_force_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "in_force_from"], name="service_term_is_one_at_a_time"),
+            models.CheckConstraint(
+                condition=Q(sub_order_fee__gte=0, unit_fee__gte=0, rate__gte=0, rate__lt=1),
+                name="service_term_is_a_fee",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.merchant_id} {self.sub_order_fee} + {self.unit_fee} + {self.rate}"
+
+
 class StatementState(models.TextChoices):
     """Where a statement is."""
 
     CLOSED = "closed", _("Closed")
     APPROVED = "approved", _("Approved")
     PAID = "paid", _("Paid")
+
+
+class StatementQuerySet(models.QuerySet["Statement"]):
+    """Named queries over statements."""
+
+    def visible_to(self, merchant: Merchant) -> "StatementQuerySet":
+        """The merchant's own; the one place that decides it."""
+        return self.filter(merchant=merchant)
 
 
 class Statement(Versioned):
@@ -60,7 +97,7 @@ class Statement(Versioned):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="statements", db_index=False
     )
     state = FSMField(_("state"), choices=StatementState.choices, default=StatementState.CLOSED, protected=True)
-    starts_on = models.DateField(_("from"))
+    starts_on = models.DateField(_("first day"))
     ends_on = models.DateField(_("until (not including)"))
     opening_amount = money(_("carried over"), help_text=_("From the statement before; never above 0."))
     rows_amount = money(_("sum of rows"))
@@ -73,6 +110,8 @@ class Statement(Versioned):
     approved_at = models.DateTimeField(_("approved at"), null=True, blank=True)
     bank_serial = models.CharField(_("bank serial"), max_length=64, blank=True, db_default="")
     paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+
+    objects = StatementQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("statement")
@@ -134,6 +173,9 @@ class RowKind(models.TextChoices):
     REFUND = "refund", _("Refund")
     COLLECTED = "collected", _("Taken by the merchant itself")
     COMPENSATION = "compensation", _("Compensation borne by the merchant")
+    KEPT = "kept", _("Not given back to the buyer")
+    SERVICE = "service", _("Service of our warehouse")
+    DEPOSIT = "deposit", _("Kept back for the deposit")
     FEE = "fee", _("Service fee")
     FINE = "fine", _("Fine")
     CORRECTION = "correction", _("Correction")
@@ -141,6 +183,14 @@ class RowKind(models.TextChoices):
 
 # Rows that staff add by hand, each with a reason.
 BY_HAND = (RowKind.FEE, RowKind.FINE, RowKind.CORRECTION)
+
+
+class SettlementRowQuerySet(models.QuerySet["SettlementRow"]):
+    """Named queries over settlement rows."""
+
+    def visible_to(self, merchant: Merchant) -> "SettlementRowQuerySet":
+        """The merchant's own; the one place that decides it."""
+        return self.filter(merchant=merchant)
 
 
 class SettlementRow(models.Model):
@@ -216,6 +266,8 @@ class SettlementRow(models.Model):
     actor = models.CharField(_("actor"), max_length=80, blank=True, db_default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
+    objects = SettlementRowQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("settlement row")
         verbose_name_plural = _("settlement rows")
@@ -252,3 +304,25 @@ class SettlementRow(models.Model):
     def gross_amount(self) -> Decimal:
         """What it is worth before the commission (yuan)."""
         return self.net_amount - self.commission_amount
+
+
+class StatementRemark(models.Model):
+    """What a merchant says about a statement of its, or staff answer. Rows are only ever added."""
+
+    statement = models.ForeignKey(
+        Statement, verbose_name=_("statement"), on_delete=models.PROTECT, related_name="remarks"
+    )
+    text = models.CharField(_("text"), max_length=1000)
+    is_answer = models.BooleanField(_("answer"), db_default=False, default=False)
+    actor = models.CharField(_("by"), max_length=80)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("remark on a statement")
+        verbose_name_plural = _("remarks on statements")
+        ordering = ["id"]
+        permissions = [("answer_statement", _("Can answer what merchants say about statements"))]
+        constraints = [models.CheckConstraint(condition=~Q(text=""), name="statement_remark_says_something")]
+
+    def __str__(self) -> str:
+        return self.text[:60]

@@ -12,6 +12,7 @@ from django.db import connection
 from oms.common.work.claiming import Stage
 from orders import isolating
 from payments.balances import following
+from payments.invoicing import planning
 from payments.owing import collecting, derived, refunding, settling
 from payments.taking import dropping
 
@@ -51,7 +52,8 @@ def _put_right(order_ids: Sequence[int]) -> int:
         following.follow(due)
         settling.settle(due)
         derived.refresh(due)
+        planning.mark(due)
     return len(due)
 
 
-STAGE = Stage("owing", run, wakes=("send_refund",), backlog=backlog)
+STAGE = Stage("owing", run, wakes=("send_refund", "invoice"), backlog=backlog)

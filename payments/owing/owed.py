@@ -48,8 +48,12 @@ REFUNDED = "(SELECT coalesce(sum(r.refunded_amount), 0) FROM payments_refund r W
 RESERVED = f"""(CASE WHEN r.state = '{RefundState.SUCCEEDED}' AND r.needs_person_since IS NULL THEN r.refunded_amount
     ELSE greatest(r.amount, r.refunded_amount) END)"""
 
-# What came in and is neither back nor on its way.
-HELD = f"""({CAPTURED} - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id))"""
+# What providers keep back until a dispute is decided: it must not be sent back besides.
+DISPUTED = "(SELECT coalesce(sum(d.held_amount), 0) FROM payments_dispute d WHERE d.order_id = o.id)"
+
+# What came in and is neither back, nor on its way, nor disputed.
+HELD = f"""({CAPTURED} - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id)
+    - {DISPUTED})"""
 
 # What of it is beyond what is owed.
 TOO_MUCH = f"({HELD} - {OWED})"

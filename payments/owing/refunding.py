@@ -17,6 +17,7 @@ from orders.models import ChargeCause, Order, OrderCharge, OrderState
 from orders.models.charge import KEPT, OF_GONE_UNITS
 from payments import kinds, troubles
 from payments.models import (
+    Dispute,
     GrantKind,
     GrantState,
     Payment,
@@ -210,9 +211,15 @@ def _refunded_before(due: Iterable[int]) -> list[tuple[int, RefundReason, Decima
 def _open_payments(due: Iterable[int]) -> dict[int, list[Paid]]:
     """The captured payments of each order that have something left to give back, oldest first."""
     reserved = _reserved_by("payment_id", due)
+    disputed = dict(
+        Dispute.objects.filter(order__in=due, held_amount__gt=0)
+        .order_by()
+        .values_list("payment_id")
+        .annotate(held=Sum("held_amount"))
+    )
     payments: dict[int, list[Paid]] = {}
     for payment in Payment.objects.filter(order__in=due, state=PaymentState.CAPTURED).order_by("pk"):
-        left = payment.captured_amount - reserved.get(payment.pk, Decimal(0))
+        left = payment.captured_amount - reserved.get(payment.pk, Decimal(0)) - disputed.get(payment.pk, Decimal(0))
         if left > 0:
             payments.setdefault(payment.order_id, []).append(Paid(payment, left))
     return payments

@@ -70,6 +70,21 @@ class Found:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A complaint of a buyer's at the provider: about which payment (our number), of how much (yuan), in the buyer's
+    words, and how it stands. An answer like any other: always taken."""
+
+    payment: str
+    amount: Decimal
+    text: str
+    complained_at: datetime
+    is_answered: bool
+    is_over: bool
+    taken: bool = True
+    reason: str = ""
+
+
 class Provider(Protocol):
     """What the OMS needs of a payment provider. The result of a charge comes later, as a fact.
 
@@ -97,6 +112,9 @@ class AnsweringProvider(Provider, Protocol):
 
     def close(self, question: Question, link: Connection) -> None:
         """Let the buyer pay no more, if that is still possible: ask again afterwards."""
+
+    def complaint(self, question: Question, link: Connection) -> Complaint:
+        """How a complaint stands; `reference` of the question is the provider's number of it."""
 
 
 class BillingProvider(Protocol):

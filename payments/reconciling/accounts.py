@@ -48,7 +48,7 @@ class _Known:
     """Everything that the texts of a statement may name, by number."""
 
     payments: Mapping[str, list[Held]]
-    refunds: Mapping[str, Held]
+    refunds: Mapping[str, list[Held]]
     batches: Mapping[str, _Counterpart]
     withdrawals: Mapping[str, _Counterpart]
 
@@ -84,7 +84,10 @@ def _known(source: BillSource, numbers: Collection[str]) -> _Known:
     which = f"({books.over(link)} OR {books.BY_TRANSFER})"
     for number, of_order in books.of_orders(which, numbers).items():
         payments.setdefault(number, []).extend(of_order)
-    refunds = books.refunds_by_number(link, numbers) | books.refunds_by_transaction(link, numbers)
+    refunds = books.paid_by_hand(numbers)
+    for by_name in (books.refunds_by_number(link, numbers), books.refunds_by_transaction(link, numbers)):
+        for number, refund in by_name.items():
+            refunds.setdefault(number, []).append(refund)
     rows = BillRow.objects.exclude(source__form=BillForm.BANK).exclude(
         match__outcome__in=[Outcome.DUPLICATE_ROW, Outcome.MALFORMED_ROW]
     )
@@ -105,7 +108,7 @@ def _taken(known: _Known) -> set[tuple[str, int]]:
     others = {other.row_id for other in (*known.batches.values(), *known.withdrawals.values())}
     tied = BillMatch.objects.filter(counterpart__in=others).values_list("counterpart", flat=True)
     payments = books.matched("payment", {held.id for found in known.payments.values() for held in found})
-    refunds = books.matched("refund", {held.id for held in known.refunds.values()})
+    refunds = books.matched("refund", {held.id for found in known.refunds.values() for held in found})
     return {
         *(("row", key) for key in tied if key),
         *(("payment", key) for key in payments),
@@ -121,25 +124,26 @@ def _bank_row(row: Fresh, numbers: Sequence[str], known: _Known, taken: set[tupl
             taken.add(("row", other.row_id))
             return _against(row, other.amount_fen, other.amount_fen, counterpart_id=other.row_id)
     if amount > 0:
-        held = _payment(amount, numbers, known, taken)
+        held = _named("payment", known.payments, amount, numbers, taken)
         if held:
             taken.add(("payment", held.id))
             return _against(row, held.asked_fen, held.moved_fen, payment_id=held.id, about_id=held.order_id)
-    refund = next((known.refunds[number] for number in numbers if number in known.refunds), None)
-    if amount < 0 and refund and ("refund", refund.id) not in taken:
+    refund = _named("refund", known.refunds, amount, numbers, taken) if amount < 0 else None
+    if refund:
         taken.add(("refund", refund.id))
         return _against(row, refund.asked_fen, refund.moved_fen, refund_id=refund.id, about_id=refund.order_id)
     return None
 
 
-def _payment(amount: int, numbers: Sequence[str], known: _Known, taken: Collection[tuple[str, int]]) -> Held | None:
-    """The payment that the numbers name: of several the one of that amount, else the only one."""
-    named = {
-        held.id: held
-        for number in numbers
-        for held in known.payments.get(number, ())
-        if ("payment", held.id) not in taken
-    }
+def _named(
+    column: str,
+    known: Mapping[str, list[Held]],
+    amount: int,
+    numbers: Sequence[str],
+    taken: Collection[tuple[str, int]],
+) -> Held | None:
+    """The payment or refund (`column`) that the numbers name: of several the one of that amount, else the only one."""
+    named = {held.id: held for number in numbers for held in known.get(number, ()) if (column, held.id) not in taken}
     fits = [held for held in named.values() if held.asked_fen == amount] or list(named.values())
     return fits[0] if len(fits) == 1 else None
 

@@ -1,7 +1,7 @@
 """What our own books have of payments and refunds, for comparing. Each function is one statement; amounts in fen."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +91,39 @@ def payments_near(connection_id: int, amounts: Collection[int], since: datetime,
             AND NOT EXISTS (SELECT FROM payments_billmatch m WHERE m.payment_id = p.id AND {_STANDS_FOR})""",
         [connection_id, array(amounts), since, until],
     )
+
+
+def paid_by_hand(numbers: Collection[str]) -> dict[str, list[Held]]:
+    """Refunds that people pay, or paid, by the numbers under which a bank's statement may show them: the bank's own as
+    it was recorded, the refund's, and those of its order. Two statements."""
+    if not numbers:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT r.id, n.number, coalesce(o.amount, r.amount),
+                CASE WHEN o.id IS NOT NULL AND r.state = '{RefundState.SUCCEEDED}' THEN o.amount
+                    ELSE r.refunded_amount END
+            FROM payments_refund r JOIN orders_order d ON d.id = r.order_id
+            LEFT JOIN LATERAL (
+                SELECT p.* FROM payments_payout p WHERE p.refund_id = r.id ORDER BY p.id DESC LIMIT 1) AS o ON true
+            CROSS JOIN LATERAL (VALUES (r.number), (o.serial), (d.number), (d.external_number)) AS n(number)
+            WHERE (r.connection_id IS NULL OR o.id IS NOT NULL) AND n.number = ANY(%(numbers)s::text[])
+              AND r.id IN (
+                SELECT id FROM payments_refund WHERE number = ANY(%(numbers)s::text[])
+                UNION SELECT refund_id FROM payments_payout WHERE serial = ANY(%(numbers)s::text[])
+                UNION SELECT f.id FROM payments_refund f JOIN orders_order w ON w.id = f.order_id
+                    WHERE w.number = ANY(%(numbers)s::text[]) OR w.external_number = ANY(%(numbers)s::text[]))
+            """,
+            {"numbers": text_array(numbers)},
+        )
+        named = cursor.fetchall()
+    held = refunds({key for key, *_rest in named})
+    found: dict[str, list[Held]] = {}
+    for key, number, asked, moved in named:
+        one = replace(held[key], asked_fen=-to_fen(asked), moved_fen=-to_fen(moved))
+        found.setdefault(number, []).append(one)
+    return found
 
 
 def payments(ids: Collection[int]) -> dict[int, Held]:

@@ -32,15 +32,16 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
     late = end - NEAR
     values = {
         "source": source.pk,
-        "link": source.connection_id,
         "start": start,
         "end": end,
         "payment": first_id_since(Payment, "created_at", start - _LONGEST),
         "refund": first_id_since(Refund, "created_at", start - _LONGEST),
     }
-    which = books.over(source.connection_id)
+    which, paid = books.over(source.connection_id), f"r.connection_id = {int(source.connection_id)}"
     if source.form == BillForm.BANK:
         which = f"({which} OR {books.BY_TRANSFER})"
+        # What finance paid by a transfer, whose number it recorded.
+        paid += " OR EXISTS (SELECT FROM payments_payout u WHERE u.refund_id = r.id AND u.serial <> '')"
     payments = _rows(
         f"""
         SELECT p.id, p.number, p.order_id, p.captured_amount, p.captured_at, p.captured_amount FROM payments_payment p
@@ -55,7 +56,7 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
         f"""
         SELECT r.id, r.number, r.order_id, -r.amount, moved.at, -r.refunded_amount FROM payments_refund r
         CROSS JOIN LATERAL (SELECT coalesce(r.succeeded_at, r.requested_at, r.created_at) AS at) AS moved
-        WHERE r.id >= %(refund)s AND r.connection_id = %(link)s
+        WHERE r.id >= %(refund)s AND ({paid})
           AND r.state IN ('{RefundState.SUCCEEDED}', '{RefundState.REQUESTED}')
           AND moved.at >= %(start)s AND moved.at < %(end)s
           AND NOT {_HAS_MATCH.format(column="refund", alias="r")} AND NOT {_IS_UNREADABLE.format(alias="r")}

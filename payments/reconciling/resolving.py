@@ -7,10 +7,11 @@ raise BillMatch.DoesNotExist, and OmsError where the difference has ended or is 
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
-from oms.common.models import Topic
+from oms.common.models import FactState, InboundFact, Topic
 from oms.common.money import yuan
 from oms.common.work import facts
 from orders.actors import Actor
@@ -29,6 +30,7 @@ from payments.models import (
     RefundReason,
     Resolution,
 )
+from payments.owing import paying_out
 from payments.reconciling import books, recording, refreshing
 from payments.reconciling.books import Held
 from payments.taking import noticing
@@ -90,16 +92,31 @@ def tie_to_order(match_id: int, number: str, *, actor: Actor) -> None:
 def tie_to_refund(match_id: int, number: str, *, actor: Actor) -> None:
     """The money that went back is this refund of ours; one that we do not know to have arrived has arrived by it."""
     match = _lock(match_id, MONEY_BACK, is_money_in=False)
-    refund = Refund.objects.filter(number=number.strip(), connection=match.source.connection).first()
+    of_ours = Q(connection=match.source.connection)
+    if match.source.form == BillForm.BANK:
+        # What nobody could be asked to send back was paid from the bank.
+        of_ours |= Q(connection=None) | Q(pay_outs__isnull=False)
+    refund = Refund.objects.filter(of_ours, number=number.strip()).first()
     if refund is None:
         raise OmsError(_("There is no refund %(number)s over this connection.") % {"number": number}, attr="number")
     if match.refund_id != refund.pk:
         _must_be_free("refund", refund.pk, number)
     lock_order(refund.order_id)
     if not books.refunds([refund.pk])[refund.pk].is_over:
-        _tell(match, NoticeKind.REFUNDED, refund.number, refund.order_id)
+        if refund.connection_id is None:
+            paying_out.confirm_paid_out(refund.pk, note=match.key, serial=match.key, actor=actor)
+            _apply_by_hand(refund)
+        else:
+            _tell(match, NoticeKind.REFUNDED, refund.number, refund.order_id)
     match.refund = refund
     _end(match, books.refunds([refund.pk])[refund.pk], actor)
+
+
+def _apply_by_hand(refund: Refund) -> None:
+    """What was recorded of the refund counts at once."""
+    pending = InboundFact.objects.filter(subject=refund.number, state=FactState.PENDING, topic=Topic.PAYMENT)
+    for link_id, key in pending.values_list("connection", "fact_key"):
+        facts.apply_now(noticing.WORK, facts.stored(link_id, [key]), [refund.order_id])
 
 
 @transaction.atomic

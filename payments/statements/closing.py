@@ -5,6 +5,7 @@ period. There is no reopening.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,6 +24,9 @@ from payments.ledger import posting
 from payments.ledger.chart import Code
 from payments.models import EntryKind, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
+from payments.statements import deposits
+
+logger = logging.getLogger(__name__)
 
 _FROZEN = "payments_settlementrow_frozen"
 # What makes a row of a statement; the hash is over these, in the order of the rows.
@@ -55,6 +59,23 @@ def close_over(merchant: Merchant, today: date, *, actor: Actor) -> list[Stateme
     """Close every period of the merchant that is over, the oldest first; returns the statements made. Raises OmsError
     where somebody else closed one meanwhile."""
     return [close(merchant.pk, span, actor=actor) for span in list(_spans_to_close(merchant, today))]
+
+
+def close_due(*, actor: Actor) -> int:
+    """Close what is over of all merchants, each by its own term; returns how many statements were made.
+
+    Safe at any time and however often: a period is closed once. After a stop of days each missing period gets a
+    statement of its own, the oldest first.
+    """
+    today, made = timezone.localdate(), 0
+    waiting = SettlementRow.objects.filter(statement=None, due_on__lt=today).order_by().values("merchant")
+    for merchant in Merchant.objects.filter(pk__in=waiting).order_by("pk"):
+        try:
+            made += len(close_over(merchant, today, actor=actor))
+        except OmsError as refusal:
+            # Somebody else closes them just now; what is left is closed the next time.
+            logger.info("periods of merchant %s were not closed: %s", merchant.code, refusal)
+    return made
 
 
 def _spans_to_close(merchant: Merchant, today: date) -> Iterator[Span]:
@@ -143,7 +164,8 @@ def approve(statement_id: int, *, actor: Actor) -> Statement:
 def pay(statement_id: int, *, bank_serial: str, actor: Actor) -> Statement:
     """Record that the bank paid the statement, and book it. One that pays nothing needs no serial.
 
-    Raises OmsError unless it is approved, and for a missing serial or one where nothing is paid.
+    Raises OmsError unless it is approved, for a missing serial or one where nothing is paid, and where something is
+    missing of the merchant's deposit.
     """
     statement = Statement.objects.select_for_update(no_key=True).get(pk=statement_id)
     serial = bank_serial.strip()
@@ -152,6 +174,12 @@ def pay(statement_id: int, *, bank_serial: str, actor: Actor) -> Statement:
     if bool(serial) != (statement.payable_amount > 0):
         text = _("Give the bank's serial number.") if not serial else _("Nothing is paid: leave the serial empty.")
         raise OmsError(text, attr="bank_serial")
+    lacking = deposits.missing(statement.merchant_id) if serial else Decimal(0)
+    if lacking:
+        detail = _(
+            "%(amount)s yuan are missing of the merchant's deposit: keep them back, or have them paid in, first."
+        )
+        raise OmsError(detail % {"amount": lacking})
     statement.pay()
     statement.bank_serial, statement.paid_at = serial, timezone.now()
     statement.save(update_fields=["state", "bank_serial", "paid_at"])

@@ -9,21 +9,25 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import action
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
 
 from oms.common.desk.acting import INPUT, RowAction, RowActions
 from oms.common.desk.bulk import run_for_each
+from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
+from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 from orders.admin.actions import staff_actor
+from payments import exporting
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
-from payments.statements import closing
-from payments.statements.workbook import workbook
+from payments.statements import closing, deposits, disputing
+from payments.statements.workbook import hash_in_groups, workbook_answer
 
 
 class _PaidForm(forms.Form):
@@ -39,6 +43,18 @@ def _record_as_paid(request: HttpRequest, row_id: int, data: dict[str, Any]) -> 
     """Record that the bank paid a statement."""
     closing.pay(row_id, bank_serial=data["bank_serial"], actor=staff_actor(request))
     return _("The statement is recorded as paid.")
+
+
+class _AnswerForm(forms.Form):
+    text = forms.CharField(
+        label=gettext_lazy("Answer"), max_length=1000, widget=forms.Textarea(attrs={**INPUT, "rows": 2})
+    )
+
+
+def _answer(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+    """Answer what the merchant said about a statement."""
+    disputing.answer(row_id, data["text"], actor=staff_actor(request))
+    return _("The merchant reads it on the statement.")
 
 
 class _RowForm(forms.ModelForm):
@@ -62,7 +78,7 @@ class _RowForm(forms.ModelForm):
 
 
 @admin.register(SettlementRow)
-class SettlementRowAdmin(RowColumns, KeysetAdmin):
+class SettlementRowAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
     """What merchants are owed, row by row; fees, fines and corrections are added here."""
 
     form = _RowForm
@@ -77,7 +93,10 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
         ("merchant", RelatedDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("statement", admin.EmptyFieldListFilter),
+        ("due_on", RangeDateFilter),
     )
+    summed = ("goods_amount", "platform_amount", "freight_amount", "commission_amount", "other_amount", "net_amount")
+    export = exporting.SETTLEMENT_ROWS
     autocomplete_fields = ("merchant",)
     actions = ("close_periods",)
 
@@ -128,7 +147,7 @@ class SettlementRowAdmin(RowColumns, KeysetAdmin):
 
 
 @admin.register(Statement)
-class StatementAdmin(RowColumns, RowActions):
+class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
     """What merchants are paid, period by period."""
 
     search_fields = ("number",)
@@ -138,14 +157,27 @@ class StatementAdmin(RowColumns, RowActions):
         *("total_amount", "row_count", "approved_by", "bank_serial"),
     )
     list_select_related = ("merchant",)
-    list_filter = (("merchant", RelatedDropdownFilter), ("state", ChoicesDropdownFilter))
+    list_filter = (
+        ("merchant", RelatedDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("ends_on", RangeDateFilter),
+    )
+    summed = ("rows_amount", "total_amount")
+    shown_by = {"row_hash": "hash_shown"}
+    export = exporting.STATEMENTS
     row_actions = (
         RowAction(
             "paid", "payments.pay_statement", gettext_lazy("Record as paid"), _record_as_paid, _PaidForm, tone="primary"
         ),
+        RowAction("answer", "payments.answer_statement", gettext_lazy("Answer the merchant"), _answer, _AnswerForm),
     )
     change_form_outer_after_template = "admin/payments/statement/act.html"
     actions = ("approve_selected",)
+
+    @display(description=gettext_lazy("hash of the rows"))
+    def hash_shown(self, statement: Statement) -> SafeString:
+        """In groups, so that it fits the page."""
+        return hash_in_groups(statement)
 
     def has_approve_permission(self, request: HttpRequest) -> bool:
         """Its own right."""
@@ -163,8 +195,8 @@ class StatementAdmin(RowColumns, RowActions):
         return [path("<int:row_id>/workbook/", view, name="payments_statement_workbook"), *super().get_urls()]
 
     def fitting_actions(self, row: Statement) -> Collection[str]:
-        """What is approved is paid."""
-        return ("paid",) if row.state == StatementState.APPROVED else ()
+        """What is approved is paid; the merchant can always be answered."""
+        return ("paid", "answer") if row.state == StatementState.APPROVED else ("answer",)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -177,6 +209,8 @@ class StatementAdmin(RowColumns, RowActions):
                 "statement": statement,
                 "is_whole": closing.rederived(statement),
                 "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
+                "remarks": statement.remarks.all(),
+                "lacking": deposits.missing(statement.merchant_id),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -185,11 +219,7 @@ class StatementAdmin(RowColumns, RowActions):
         statement = self.get_object(request, str(row_id))
         if statement is None or not self.has_view_permission(request, statement):
             raise Http404
-        answer = HttpResponse(
-            workbook(statement), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        )
-        answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
-        return answer
+        return workbook_answer(statement)
 
 
 @admin.register(CommissionTerm)

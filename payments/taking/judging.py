@@ -21,6 +21,8 @@ from payments.models import OPEN_PAYMENTS, OPEN_REFUNDS, NoticeKind, Payment, Pa
 
 # Stands for a transaction number where a person paid.
 PAID_BY_HAND = "by hand"
+# And where the channel gave back money that it had taken itself.
+PAID_AT_CHANNEL = "at the channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def _rule_on_more(refund: Refund, told: Told, amount: Decimal, is_by_hand: bool,
         refund.refunded_amount += amount
         refund.needs_person_since = None
         return Ruling(APPLIED, kinds.REFUNDED)
-    was_by_hand = refund.transaction_number == PAID_BY_HAND
+    was_by_hand = refund.transaction_number in (PAID_BY_HAND, PAID_AT_CHANNEL)
     is_same = told.transaction == refund.transaction_number or not (told.transaction and refund.transaction_number)
     if is_by_hand == was_by_hand and is_same and amount == refund.refunded_amount:
         return Ruling(NO_EFFECT)

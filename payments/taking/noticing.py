@@ -25,6 +25,7 @@ from orders.locking import lock_orders
 from orders.models import ActorKind, OrderState
 from payments import kinds, troubles
 from payments.balances import following
+from payments.disputing import asking as asking_about
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
@@ -33,6 +34,8 @@ from payments.taking.judging import Ruling, Told
 
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED, NoticeKind.CHANGED)
 _OF_REFUNDS = (NoticeKind.REFUNDED, NoticeKind.REFUND_FAILED, NoticeKind.REFUND_CHANGED)
+# Stands for the order of what is about none (yet).
+_NO_ORDER = 0
 # What facts change.
 _COLUMNS = ("state", "transaction_number", "fact_id", "ready_at", "lease_until", "needs_person_since")
 _PAYMENT_COLUMNS = (*_COLUMNS, "captured_amount", "captured_at")
@@ -49,7 +52,8 @@ class _Ruled:
 
 
 def locate(found: Sequence[Fact]) -> Mapping[int, int]:
-    """The order of each fact whose payment or refund we know, by fact id."""
+    """The order of each fact whose payment or refund we know, by fact id. Complaints name none: who complains of what
+    the provider is asked first."""
     payments = Payment.objects.filter(number__in={fact.subject for fact in found if fact.kind in _OF_PAYMENTS})
     refunds = Refund.objects.filter(number__in={fact.subject for fact in found if fact.kind in _OF_REFUNDS})
     of_payments = dict(payments.order_by().values_list("number", "order_id"))
@@ -57,14 +61,25 @@ def locate(found: Sequence[Fact]) -> Mapping[int, int]:
     located = {}
     for fact in found:
         orders = of_payments if fact.kind in _OF_PAYMENTS else of_refunds if fact.kind in _OF_REFUNDS else {}
-        if fact.subject in orders:
+        if fact.kind == NoticeKind.COMPLAINED:
+            located[fact.id] = _NO_ORDER
+        elif fact.subject in orders:
             located[fact.id] = orders[fact.subject]
     return located
+
+
+def _lock(order_ids: Iterable[int]) -> list[int]:
+    """The orders that could be locked; what is about none needs no lock."""
+    wanted = set(order_ids)
+    return [*(wanted & {_NO_ORDER}), *lock_orders(wanted - {_NO_ORDER})]
 
 
 def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verdict]:
     """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
     must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
+    complaints = [fact for fact in fresh if fact.kind == NoticeKind.COMPLAINED]
+    verdicts = dict(asking_about.note_complaints(complaints)) if complaints else {}
+    fresh = [fact for fact in fresh if fact.kind != NoticeKind.COMPLAINED]
     tellers = Q(pk__in={fact.connection_id for fact in fresh})
     links = {link.pk: link for link in Connection.objects.filter(tellers | Q(kind=SystemKind.PAYMENT))}
     told = sorted(
@@ -80,7 +95,7 @@ def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verd
     instalments.ask_for_next(touched)
     following.follow(touched)
     dropping.drop_needless(touched)
-    return {one.told.fact_id: one.ruling.verdict for one in ruled}
+    return verdicts | {one.told.fact_id: one.ruling.verdict for one in ruled}
 
 
 def _rule_on_payments(told: Sequence[Told], links: Mapping[int, Connection]) -> list[_Ruled]:
@@ -208,8 +223,8 @@ def _start_review(order_ids: Sequence[int]) -> None:
         )
 
 
-WORK = FactWork(Topic.PAYMENT, locate, lock_orders, apply)
-STAGE = facts.fact_stage(WORK, wakes=("review", "owing", "ask_payments", "ask_refunds"))
+WORK = FactWork(Topic.PAYMENT, locate, _lock, apply)
+STAGE = facts.fact_stage(WORK, wakes=("review", "owing", "ask_payments", "ask_refunds", "ask_disputes"))
 
 
 def run(limit: int) -> int:

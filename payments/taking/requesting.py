@@ -28,8 +28,9 @@ INTENT_QUEUE = Queue(
     Order,
     f"q.state = '{OrderState.AWAITING_PAYMENT}' AND q.payment_state = '{OrderPaymentState.UNPAID}'"
     " AND q.collected_at IS NULL",
-    # What is not paid in time is cancelled; nobody is asked anew.
-    unless="coalesce(q.pay_by < now(), false)",
+    # What is not paid in time is cancelled; nobody is asked anew. What has no price yet waits for that.
+    unless="coalesce(q.pay_by < now(), false) OR q.open_holds > 0"
+    " AND EXISTS (SELECT FROM orders_matchwait w WHERE w.order_id = q.id AND w.is_unpriced)",
 )
 PAYMENT_QUEUE = Queue(Payment, f"q.state = '{PaymentState.INTENDED}'")
 REFUND_QUEUE = Queue(Refund, f"q.state = '{RefundState.INTENDED}'")

@@ -48,12 +48,25 @@ from orders.reviewing import holds
 from payments.balances import adjusting
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BillForm, BillSource, CommissionTerm, GrantKind, Invoice, Payment, Refund, RowKind
-from payments.statements import closing
+from payments.models import (
+    BillForm,
+    BillSource,
+    CommissionTerm,
+    Deposit,
+    DepositKind,
+    Dispute,
+    GrantKind,
+    Payment,
+    Refund,
+    RowKind,
+    ServiceTerm,
+)
+from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
 
@@ -114,7 +127,7 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
-    Invoice.objects.create(number="I1", order=order, title="x", amount=1)
+    invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
     DenyListEntry.objects.create(kind="phone", phone="13800009999")
     credentials.issue(shop.merchant, "test")
@@ -141,6 +154,7 @@ def world(shop: factories.Shop) -> None:
     unknown = shop.body()
     factories.place({**unknown, "lines": [{**unknown["lines"][0], "sku": "HERS"}]}, shop.merchant)
     alipay = Connection.objects.create(code="alipay", kind="payment", protocol="alipay")
+    Dispute.objects.create(number="D1", connection=alipay, kind="complaint", state="open", order=order, ready_at=None)
     form = {"form": BillForm.ALIPAY_TRADE, "account": "20880000000000010156"}
     bills.read(BillSource.objects.create(connection=alipay, **form), "alipay-trade-20261123.csv")
     CommissionTerm.objects.create(merchant=shop.merchant, rate=Decimal("0.05"))
@@ -151,6 +165,10 @@ def world(shop: factories.Shop) -> None:
     today = timezone.localdate()
     with time_machine.travel(now + timedelta(days=1)):
         closing.close(shop.merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=STAFF)
+    ServiceTerm.objects.create(merchant=shop.merchant, unit_fee=1)
+    Deposit.objects.create(merchant=shop.merchant, due_amount=1)
+    paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
+    deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
 

@@ -1,7 +1,11 @@
 """Something of everything that a merchant can reach, for tests that walk over all operations."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
+
+import time_machine
+from django.utils import timezone
 
 from inventory.models import Sku, StorageClass, Warehouse
 from logistics.models import Shipment
@@ -19,10 +23,12 @@ from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
 from payments.balances.issuing import Issued
-from payments.models import BalanceAccount, Payment, Refund
+from payments.models import BalanceAccount, Invoice, Payment, Refund, RowKind, Statement
 from payments.owing import balancing
+from payments.statements import closing
 from tests import factories, steps
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Things:
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
     match: SkuMatch
+    statement: Statement
+    invoice: Invoice
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -122,4 +130,17 @@ def populate(shop: factories.Shop) -> Things:
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
         match=match,
+        statement=_statement(shop),
+        invoice=invoices.written(order, shop.merchant),
     )
+
+
+def _statement(shop: factories.Shop) -> Statement:
+    """A statement of the day before yesterday."""
+    before = timezone.now() - timedelta(days=2)
+    with time_machine.travel(before):
+        closing.add_by_hand(
+            shop.merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=steps.STAFF, key=str(shop.merchant.pk)
+        )
+    day = timezone.localdate(before)
+    return closing.close(shop.merchant.pk, closing.Span(day, day + timedelta(days=1)), actor=steps.STAFF)

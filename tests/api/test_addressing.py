@@ -11,7 +11,7 @@ import pytest
 from inventory.models import Region
 from orders.intake.addressing import parse_address
 from orders.models import Hold, Order
-from tests.api.calls import send
+from tests.api.calls import errors_of, send
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +152,13 @@ def test_an_order_to_a_zone_goes_on_where_one_division_is_meant_and_waits_with_t
     assert (held.order_id, held.details["gaps"]) == (asked.pk, ["no_region"])
     assert [text.split()[0] for text in held.details["candidates"]] == ["510107", "510116", "510117"]
     assert (said.region_id, said.recipient_address, said.open_holds) == ("510107", "高新区天府大道1号", 0)
+
+
+@pytest.mark.parametrize("parts", [{}, {"province": "北京市", "city": "北京市"}])
+def test_a_nul_in_an_address_is_refused_and_not_dropped(regions, api, shop, parts):
+    recipient = {"name": "张华", "phone": "13800001111", "address": "北京市朝阳区\0建国路88号", **parts}
+
+    response = send(api, shop.body(recipient=recipient))
+
+    assert ("recipient.address", "control_character") in errors_of(response)
+    assert not Order.objects.exists()

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rest_framework.test import APIClient
 
 import oms.api
+from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
 from tests import factories
@@ -28,8 +29,10 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sub-orders": lambda t: {"number": t.sub_order.number},
     "payments": lambda t: {"number": t.payment.number},
     "refunds": lambda t: {"number": t.refund.number},
+    "invoices": lambda t: {"number": t.invoice.number},
     "gift-cards": lambda t: {"number": t.card.card.number},
     "points-accounts": lambda t: {"number": t.points.number},
+    "statements": lambda t: {"number": t.statement.number},
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
@@ -202,6 +205,10 @@ def test_what_is_anothers_is_not_found(route: Route, things: Things, stranger: A
 @pytest.mark.parametrize("route", LISTS, ids=str)
 def test_lists_have_nothing_of_others(route: Route, things: Things, stranger: APIClient) -> None:
     url = reverse(f"api:{route.name}")
+    if route.view.scopes[route.method.upper()] in scopes.OF_PLATFORM:
+        for caller in (stranger, factories.client_of(things.shop.merchant)):
+            assert [error["code"] for error in caller.get(url).json()["errors"]] == ["scope_missing"]
+        return
     assert stranger.get(url).json() == {"next": None, "results": []}
     assert factories.client_of(things.shop.merchant).get(url).json()["results"], "the owner's list is empty too"
 

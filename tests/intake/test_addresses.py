@@ -16,7 +16,7 @@ from orders.intake.addressing import ParsedAddress, Parts, misfit, read_parts, r
 from orders.intake.divisions import Divisions, Place, grown
 
 HERE = Path(__file__).resolve().parent
-CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt")
+CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt", "breaker.txt")
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
 

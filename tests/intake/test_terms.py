@@ -395,6 +395,16 @@ def test_goods_of_the_marketplace_are_sold_for_cash_where_their_merchants_terms_
     assert prepaid.status_code == 201
 
 
+def test_a_warehouse_of_ours_that_is_closed_makes_no_cash_possible(api, shop):
+    theirs = factories.SkuFactory(merchant=factories.MerchantFactory(accepts_cod=None))
+    closed = factories.WarehouseFactory(merchant=shop.merchant, region=shop.region, is_active=False)
+    factories.StockFactory(sku=theirs, warehouse=closed)
+
+    response = send(api, shop.body((theirs, 1, "10.00"), payment_method="cod"))
+
+    assert errors_of(response) == {("lines.0.merchant", "cod_not_accepted")}
+
+
 def test_the_self_operated_merchant_may_refuse_cash_too(api, shop):
     shop.merchant.accepts_cod = None
     shop.merchant.save()

@@ -12,7 +12,8 @@ from logistics.carriers.adapters import sandbox
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Carrier, LogisticsAlert, Shipment, WarehouseOrder
 from logistics.virtual import delivering
-from logistics.warehouses import releasing
+from logistics.warehouses import releasing, sending
+from logistics.warehouses.adapters import signed_json
 from logistics.watching import alerts, deadlines
 from oms.common.models import Connection
 from orders.changing import readdressing
@@ -63,8 +64,8 @@ def test_presale_waits_at_release_until_its_date_also_in_parts(api, shop):
     assert {datetime.fromisoformat(part["ship_not_before"]) for part in shown["sub_orders"]} == {SOON}
     assert steps.broken_invariants() == []
 
-    came = datetime.now(UTC) - timedelta(seconds=1)
-    SubOrder.objects.filter(order=order).update(ship_not_before=came, ready_at=came)
+    # Long ago: to the database it is when the test began.
+    SubOrder.objects.filter(order=order).update(ship_not_before=PAST, ready_at=PAST)
     factories.run(releasing.run)
     assert set(SubOrder.objects.filter(order=order).values_list("state", flat=True)) == {"released"}
 
@@ -344,3 +345,35 @@ def test_a_new_recipient_is_not_whom_the_token_means(shop):
     assert OrderTerms.objects.get().receiver_token == ""
     # Name and address are hidden still, and nobody tells them any more.
     assert Hold.objects.get(released_at=None).details["gaps"] == ["masked_name", "masked_address"]
+
+
+def test_a_warehouse_that_buys_the_waybill_gets_the_token_of_a_hidden_receiver(api, shop, monkeypatch):
+    Warehouse.objects.update(waybill_when=Warehouse.WaybillWhen.OWN)
+    hidden = place(shop, recipient=MASKED, receiver_token="oaid-secret")
+    place(shop, receiver_token="oaid-plain")
+    place(shop)
+    factories.run(deciding.run, splitting.run, allocating.run, releasing.run)
+    posted = []
+
+    def answering(link, path, body):
+        posted.extend(body["warehouse_orders"])
+        return {"answers": [{"number": one["number"], "taken": True} for one in body["warehouse_orders"]]}
+
+    monkeypatch.setattr(signed_json, "post", answering)
+    with fakes.warehouse(signed_json.WAREHOUSE):
+        factories.run(sending.run)
+
+    tokens = [(one["recipient"].get("token"), one["recipient"].get("channel_order")) for one in posted]
+    assert tokens == [("oaid-secret", hidden.external_number), (None, None), (None, None)]
+    part = SubOrder.objects.get(order=hidden)
+    assert told("receiver_token_given") == [{"number": part.number, "warehouse": shop.warehouse.name}]
+    assert "oaid-secret" not in str(api.get(f"/api/v1/orders/{hidden.number}").json())
+
+
+def test_a_warehouse_whose_waybills_we_buy_gets_no_token(shop):
+    place(shop, recipient=MASKED, receiver_token="oaid-secret")
+    factories.run(deciding.run, splitting.run, allocating.run, releasing.run)
+    with fakes.warehouse(fakes.FakeWarehouse()) as warehouse:
+        factories.run(sending.run)
+    assert [request.receiver_token for request in warehouse.requests] == [""]
+    assert told("receiver_token_given") == []

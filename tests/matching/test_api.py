@@ -1,12 +1,16 @@
 """SKU matching by the API: the merchant sees what its orders wait for, and says what its codes stand for."""
 
+from decimal import Decimal
+
 import pytest
+from django.db.models import Sum
 
 from oms.doors.loc import creating
 from oms.doors.loc.base import CHANNEL
-from orders.models import OrderLine, SkuMatch
+from orders.admin.searching import find
+from orders.models import Order, OrderCharge, OrderLine, SkuMatch, SubOrderLine
 from tests import factories, steps
-from tests.api.calls import idempotency
+from tests.api.calls import change, idempotency
 from tests.api.samples import goods, virtual, virtual_sku
 from tests.matching import shops
 from tests.pipeline.test_statement_counts import counting
@@ -142,3 +146,95 @@ def test_a_loc_order_names_goods_by_the_codes_of_its_channel(shop: factories.Sho
     assert [line[:4] for line in shops.lines_of(order)] == [(shop.sku.code, "A001", 6, "60.00")]
     assert OrderLine.objects.get(order=of_cards).sku_id == card.pk
     assert of_cards.number.startswith("3")
+
+
+def sold_as_bundle(shop: factories.Shop, when: str) -> Order:
+    """Three pieces, called `a`, of a bundle of two and one units at 30.00, on delivery; matched before, or after."""
+    box = {"sku": "SET", "quantity": 3, "unit_price": "30.00", "id": "a"}
+    if when == "before":
+        shops.match(shop, "SET", (shop.sku, 2), (shop.other_sku, 1))
+    order = shops.place(shop, box, (shop.sku.code, 1, "10.00"), payment_method="cod", freight_amount="0.00")
+    if when == "after":
+        shops.match(shop, "SET", (shop.sku, 2), (shop.other_sku, 1))
+        shops.release()
+    return order
+
+
+def cancelled(shop: factories.Shop, order: Order, **line: object) -> tuple[int, dict[str, object]]:
+    client = factories.client_of(shop.merchant)
+    body = {"reason": "changed mind", "lines": [line]}
+    version = steps.fresh(order).version
+    answer = change(client, "post", f"/api/v1/orders/{order.number}/cancel", body, version=version)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_bundle_is_cancelled_in_whole_pieces_by_the_callers_line(
+    shop: factories.Shop, when: str, is_split: bool
+) -> None:
+    order = sold_as_bundle(shop, when)
+    if is_split:
+        steps.approve_and_split()
+
+    assert cancelled(shop, order, id="a", quantity=1)[0] == 200
+    if not is_split:
+        steps.approve_and_split()
+
+    gone = SubOrderLine.objects.filter(sub_order__state="cancelled").order_by("order_line__position")
+    # A piece costs 30.00: 13.19 and 16.81 by 20.00 to 25.50.
+    assert list(gone.values_list("order_line__position", "quantity", "payable_amount")) == [
+        (1, 2, Decimal("13.19")),
+        (3, 1, Decimal("16.81")),
+    ]
+    left = SubOrderLine.objects.exclude(sub_order__state="cancelled").order_by("order_line__position")
+    assert list(left.values_list("order_line__position", "quantity")) == [(1, 4), (2, 1), (3, 2)]
+    status, answer = cancelled(shop, order, id="a", quantity=3)
+    assert (status, answer["errors"][0]["code"]) == (409, "cannot_cancel")
+    assert steps.broken_invariants() == []
+
+
+def test_one_part_of_a_bundle_is_cancelled_with_its_share_by_its_position(shop: factories.Shop) -> None:
+    order = sold_as_bundle(shop, "before")
+    steps.approve_and_split()
+
+    assert cancelled(shop, order, position=3, quantity=1)[0] == 200
+
+    gone = SubOrderLine.objects.filter(sub_order__state="cancelled")
+    assert list(gone.values_list("order_line__position", "quantity", "payable_amount")) == [(3, 1, Decimal("16.81"))]
+    assert OrderCharge.objects.aggregate(owed=Sum("amount"))["owed"] == Decimal("83.19")
+    assert steps.broken_invariants() == []
+
+
+def test_a_code_for_several_units_is_cancelled_in_pieces_too(shop: factories.Shop) -> None:
+    shops.match(shop, "BOX", (shop.sku, 12))
+    box = {"sku": "BOX", "quantity": 3, "unit_price": "60.00", "id": "a"}
+    order = shops.place(shop, box, payment_method="cod", freight_amount="0.00")
+    steps.approve_and_split()
+
+    assert cancelled(shop, order, id="a", quantity=1)[0] == 200
+
+    assert SubOrderLine.objects.get(sub_order__state="cancelled").quantity == 12
+
+
+def test_the_same_units_named_by_id_and_by_position_are_refused(shop: factories.Shop) -> None:
+    order = sold_as_bundle(shop, "before")
+    client = factories.client_of(shop.merchant)
+    body = {"reason": "changed mind", "lines": [{"id": "a", "quantity": 1}, {"position": 3, "quantity": 1}]}
+
+    answer = change(client, "post", f"/api/v1/orders/{order.number}/cancel", body, version=order.version)
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "repeated")
+    assert order.lines.count() == 3
+
+
+@pytest.mark.parametrize("when", ["before", "after", "never"])
+def test_orders_are_found_by_the_callers_code(shop: factories.Shop, when: str) -> None:
+    order = sold_as_bundle(shop, when)
+    shops.place(shop, (shop.sku.code, 1, "10.00"))
+    client = factories.client_of(shop.merchant)
+
+    found = client.get("/api/v1/orders", {"caller_code": "SET"}).json()["results"]
+    assert [one["number"] for one in found] == [order.number]
+    assert client.get("/api/v1/orders", {"caller_code": "OTHER"}).json()["results"] == []
+    assert find("SET").order_ids == {order.pk}

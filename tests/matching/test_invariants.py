@@ -32,6 +32,7 @@ pytestmark = pytest.mark.django_db
             "unmatched_goods_are_never_fulfilled",
         ),
         ("UPDATE orders_skumatch SET matched_at = now()", "matches_stand_for_something"),
+        ("UPDATE orders_orderline SET part_of = 7", "parts_of_bundles_have_their_line"),
     ],
 )
 def test_what_does_not_hold_is_named(statement: str, broken: str) -> None:

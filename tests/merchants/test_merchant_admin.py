@@ -1,10 +1,15 @@
 """The merchants' own pages: what is theirs and nothing else."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from inventory.models import Sku, Stock
 from oms import merchant_admin
@@ -13,11 +18,13 @@ from oms.merchants.calls import credentials
 from oms.merchants.joining import onboarding
 from oms.merchants.models import ApiCredential, MerchantUser
 from orders.models import Order, SubOrder
-from tests import factories
+from payments.models import Deposit, RowKind, SettlementRow, Statement
+from payments.statements import closing
+from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
 
-MODELS = (Order, SubOrder, Sku, Stock, ApiCredential)
+MODELS = (Order, SubOrder, Sku, Stock, SettlementRow, Statement, Deposit, ApiCredential)
 
 
 def person_of(merchant, name="li"):
@@ -36,6 +43,7 @@ def other():
     there = factories.make_shop()
     factories.allocated_order((there.sku, 1, "10.00"), merchant=there.merchant)
     credentials.issue(there.merchant, "theirs")
+    settled(there.merchant)
     return there
 
 
@@ -44,7 +52,17 @@ def own(shop):
     """The shop with a row of every kind."""
     factories.allocated_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
     credentials.issue(shop.merchant, "own")
+    settled(shop.merchant)
     return shop
+
+
+def settled(merchant):
+    """Give the merchant a row, a statement and a deposit."""
+    day = timezone.localdate() - timedelta(days=2)
+    with time_machine.travel(timezone.now() - timedelta(days=2)):
+        closing.add_by_hand(merchant.pk, RowKind.FINE, Decimal(-1), reason="x", actor=steps.STAFF, key=merchant.code)
+    closing.close(merchant.pk, closing.Span(day, day + timedelta(days=1)), actor=steps.STAFF)
+    Deposit.objects.create(merchant=merchant, due_amount=1)
 
 
 def rows_of(model, merchant):
@@ -54,6 +72,9 @@ def rows_of(model, merchant):
         SubOrder: "merchant",
         Sku: "merchant",
         Stock: "warehouse__merchant",
+        SettlementRow: "merchant",
+        Statement: "merchant",
+        Deposit: "merchant",
         ApiCredential: "merchant",
     }
     return model._default_manager.filter(**{path[model]: merchant})

@@ -29,11 +29,15 @@ from orders.changing import readdressing
 from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
-from payments.models import BillSource
+from payments.invoicing import documents
+from payments.models import BillSource, Dispute, Payment, Refund
+from payments.owing import paying_out
+from payments.providers.defaults import default_connection
 from payments.reconciling import importing
 from payments.taking import transfers
 from tests import factories, steps
 from tests.api import samples
+from tests.invoicing import world as invoices
 
 pytestmark = pytest.mark.django_db
 
@@ -47,8 +51,11 @@ SEALERS = {
     "oms/merchants/calls/credentials.py": ["merchants_credentialsecret.encrypted"],
     "oms/merchants/calls/idempotency.py": ["merchants_idempotencyrecord.body"],
     "oms/merchants/webhooks/endpoints.py": ["merchants_webhookendpoint.secret", "merchants_webhookendpoint.old_secret"],
+    "payments/invoicing/documents.py": ["payments_invoicedocument.content"],
+    "payments/disputing/asking.py": ["payments_dispute.content"],
+    "payments/owing/paying_out.py": ["payments_payout.scan"],
     "payments/taking/transfers.py": ["payments_banktransfer.scan"],
-    "orders/intake/invoices.py": ["orders_invoicerequest.sealed"],
+    "orders/intake/invoices.py": ["orders_invoicerequest.sealed", "payments_invoice.sealed"],
     "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
@@ -89,6 +96,18 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     scan = transfers.Scan(b"%PDF-1", "application/pdf")
     money = {"amount": Decimal("1.00"), "serial": "B1", "paid_on": steps.NOON.date()}
     transfers.enter(shop.place_order().pk, scan=scan, actor=steps.STAFF, **money)
+    documents.keep(invoices.written(shop.place_order(), shop.merchant), b"%PDF-1")
+    paid: dict[str, Any] = {"order": shop.place_order(), "amount": Decimal(1)}
+    payment = Payment.objects.create(
+        number="P", means="external", state="captured", captured_amount=1, captured_at=steps.NOON, **paid
+    )
+    refund = Refund.objects.create(
+        number="R", payment=payment, reason="overpaid", needs_person_since=steps.NOON, **paid
+    )
+    paying_out.confirm_paid_out(refund.pk, note="x", scan=scan, actor=steps.STAFF)
+    Dispute.objects.create(
+        number="D1", connection=default_connection(), kind="complaint", content=secrecy.seal("too late"), ready_at=None
+    )
     Client().post("/callbacks/wms-1/", "{}", content_type="application/json")
     api.post("/api/v1/orders", {"external_number": "X-1"}, format="json")
     settings.CREDENTIAL_KEYS = ["new", "old"]
@@ -126,7 +145,7 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     assert changes_of(OrderEvent.objects.get(kind="recipient_changed")) == {"name": ("张华", "李四")}
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")
     assert secrecy.unseal(OrderTerms.objects.get().receiver_token) == "oaid-1"
-    assert InvoiceRequest.objects.get().details["title"] == "个人"
+    assert {asked.details["title"] for asked in InvoiceRequest.objects.all()} == {"个人"}
     assert RejectedOrder.objects.get().opened() == '{"external_number":"X-1"}'
     plain = IdempotencyRecord.objects.get(key="plain")
     assert bytes(plain.body).startswith(b"{")

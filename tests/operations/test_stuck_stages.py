@@ -4,6 +4,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from inventory import receiving
 from logistics.warehouses import stopping
@@ -18,9 +19,11 @@ from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import Order
 from orders.reviewing import holds
+from payments.models import Invoice
 from payments.owing import balancing
 from payments.taking import requesting
 from tests import factories, fakes, steps
+from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
@@ -110,6 +113,17 @@ def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:
     age("common_sandboxjob", "due_at")
 
 
+def leave_an_invoice_to_ask_for(shop: factories.Shop) -> None:
+    shop.place_order(invoice={"title_type": "personal"})
+    age("orders_invoicerequest", "due_since")
+
+
+def leave_an_invoice_to_mail(shop: factories.Shop) -> None:
+    invoice = invoices.written(shop.place_order(), shop.merchant)
+    Invoice.objects.filter(pk=invoice.pk).update(mail_due_since=timezone.now(), ready_at=None)
+    age("payments_invoice", "mail_due_since")
+
+
 LEFT_WORK = {
     "payment_facts": leave_a_notice,
     "warehouse_facts": leave_a_warehouse_fact,
@@ -121,6 +135,8 @@ LEFT_WORK = {
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,
     "chase_refunds": leave_a_silent_refund,
+    "invoice": leave_an_invoice_to_ask_for,
+    "mail_invoice": leave_an_invoice_to_mail,
     "chase_cancellations": leave_an_unanswered_cancellation,
     "sandbox": leave_an_answer_of_the_sandbox,
 }

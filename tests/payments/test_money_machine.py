@@ -1,5 +1,7 @@
-"""Grants, cancellations, returns, and notices that come late and repeated, in random order: after every look at the
-books the charges, the refunds and what the provider holds agree to the fen; and all that is given up ends at nothing.
+"""Captures told again, cancellations before and after the split, grants that one side or the other bears, returns,
+parcels that come back, and notices that come late and repeated, in random order: after every look at the books the
+charges, the ledger, the settlement, the refunds and what the provider holds agree to the fen; and all that is given up,
+in whatever steps, ends at nothing in every tender.
 
 Each example runs in a transaction that is rolled back.
 """
@@ -14,14 +16,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from logistics.models import Shipment
 from oms.common.errors import OmsError
 from orders.changing import charging, correcting
 from orders.changing.cancelling import cancel_order
 from orders.changing.keeping import Tenders
 from orders.changing.units import cancel_units
-from orders.models import Order
+from orders.fulfilling import completing
+from orders.models import ChargeCause, Order, OrderCharge
+from orders.models.amounts import Bearer
+from orders.models.charge import ChargeComponent
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
+from payments.ledger.balances import balances_of
 from payments.models import GrantKind, Refund, RefundGrant, RefundState
 from payments.owing import balancing, owed, sending
 from payments.taking import noticing, requesting
@@ -68,28 +75,47 @@ class Money(RuleBasedStateMachine):
         rule=st.sampled_from(RULES),
         off=st.sampled_from(["30.00", "9.95"]),
         gift_card=st.sampled_from(["0.00", "50.00", "195.00"]),
+        points=st.sampled_from(["0.00", "7.77"]),
         freight=st.sampled_from(["0.00", "6.00"]),
-        is_delivered=st.booleans(),
+        borne=st.sampled_from(["0.00", "5.00"]),
+        is_marketplace=st.booleans(),
+        how_far=st.sampled_from(["paid", "split", "delivered", "completed"]),
     )
-    def an_order(self, rule: dict[str, Any], off: str, gift_card: str, freight: str, is_delivered: bool) -> None:
-        skus = [factories.SkuFactory(merchant=self.shop.merchant) for _price in PRICES]
+    def an_order(
+        self,
+        rule: dict[str, Any],
+        off: str,
+        gift_card: str,
+        points: str,
+        freight: str,
+        borne: str,
+        is_marketplace: bool,
+        how_far: str,
+    ) -> None:
+        seller = factories.MerchantFactory() if is_marketplace else self.shop.merchant
+        skus = [factories.SkuFactory(merchant=seller) for _price in PRICES]
+        warehouse = factories.WarehouseFactory(merchant=seller) if is_marketplace else self.shop.warehouse
         for sku in skus:
-            factories.StockFactory(sku=sku, warehouse=self.shop.warehouse)
+            factories.StockFactory(sku=sku, warehouse=warehouse)
         lines = [(sku, units, price) for sku, units, price in zip(skus, (1, 2, 2), PRICES, strict=True)]
         self.order = self.shop.place_order(
             *lines,
-            promotions=[{"id": "P1", "amount": off, "rule": rule}],
+            promotions=[{"id": "P1", "amount": off, "rule": rule, "platform_amount": borne}],
             gift_card_amount=gift_card,
+            points={"used": 777 if points != "0.00" else 0, "amount": points},
             freight_amount=freight,
         )
         self.freight = Decimal(freight)
-        self.is_delivered = is_delivered
-        steps.pay(self.order)
-        if is_delivered:
-            steps.scan(steps.shipped(self.order), "collected", "signed")
-        else:
-            steps.approve_and_split()
+        self.is_delivered = how_far in ("delivered", "completed")
+        self.is_split, self.is_back = how_far != "paid", False
         self.paid = self.order.payable_amount
+        steps.pay(self.order)
+        if self.is_delivered:
+            steps.scan(steps.shipped(self.order), "collected", "signed")
+        elif self.is_split:
+            steps.approve_and_split()
+        if how_far == "completed":
+            self.complete()
         self.look()
 
     # --- What people do
@@ -105,15 +131,37 @@ class Money(RuleBasedStateMachine):
         units=st.integers(1, 2),
         reason=st.sampled_from(["no_reason", "sellers_fault"]),
         alone=st.booleans(),
+        bearer=st.sampled_from([None, *Bearer]),
     )
-    def send_back(self, line: int, units: int, reason: str, alone: bool) -> None:
-        self.propose(Wanted(GrantKind.RETURN, units={line: units}), reason, alone)
+    def send_back(self, line: int, units: int, reason: str, alone: bool, bearer: Bearer | None) -> None:
+        self.propose(Wanted(GrantKind.RETURN, units={line: units}), reason, alone, bearer)
 
-    def propose(self, wanted: Wanted, reason: str, alone: bool) -> None:
+    def propose(self, wanted: Wanted, reason: str, alone: bool, bearer: Bearer | None = None) -> None:
         assert self.order
         user = self.people[0] if alone else None
+        more = {"actor": steps.STAFF, "user": user, "bearer": bearer}
         with suppress(OmsError):
-            deciding.propose(self.order.pk, wanted, reason=reason, note="x", actor=steps.STAFF, user=user)
+            deciding.propose(self.order.pk, wanted, reason=reason, note="x", **more)  # type: ignore[arg-type]
+        self.look()
+
+    @precondition(lambda self: self.is_delivered)
+    @rule()
+    def complete(self) -> None:
+        factories.run(completing.run)
+        self.look()
+
+    @precondition(lambda self: self.is_delivered and not self.is_back)
+    @rule()
+    def the_parcel_comes_back(self) -> None:
+        self.is_back = True
+        steps.scan(Shipment.objects.get(), "returned")
+        self.look()
+
+    @precondition(lambda self: not self.is_split)
+    @rule()
+    def split(self) -> None:
+        self.is_split = True
+        steps.approve_and_split()
         self.look()
 
     @rule(which=st.integers(0, 3), agrees=st.booleans())
@@ -146,6 +194,14 @@ class Money(RuleBasedStateMachine):
         factories.run(requesting.refund)
         self.look()
 
+    @rule(is_another=st.booleans())
+    def tell_of_the_payment_again(self, is_another: bool) -> None:
+        """It comes late, or is another one: a person is told, and nothing is booked twice."""
+        assert self.order
+        steps.notify(f"{self.order.number}-P1", str(self.paid), transaction="T-again" if is_another else "T1")
+        factories.run(noticing.run)
+        self.look()
+
     @rule(which=st.integers(0, 9), fails_first=st.booleans(), times=st.integers(1, 2))
     def tell(self, which: int, fails_first: bool, times: int) -> None:
         asked = self.provider.refunds
@@ -172,6 +228,8 @@ class Money(RuleBasedStateMachine):
         taken = sum((max(row.amount, row.refunded_amount) for row in Refund.objects.all()), Decimal(0))
         assert self.paid - taken == charged, (self.paid, taken, charged)
         assert self.value(owed.REFUNDED) == self.sent_back
+        assert self.value(owed.CAPTURED) == self.paid
+        assert balances_of(["1006"]).get("1006", Decimal(0)) == self.paid - self.sent_back
         found = correcting.read([self.order.pk])[self.order.pk].books.held
         assert min(found.cash, found.gift_card, found.points) >= 0
         assert steps.broken_invariants() == []
@@ -184,8 +242,8 @@ class Money(RuleBasedStateMachine):
             return found
 
     def give_up_all(self) -> None:
-        """All that is left comes back or is cancelled: the buyer has all that it paid, but for freight of goods that
-        came back for no reason."""
+        """All that is left comes back or is cancelled: the buyer has all that it paid, in every tender, but for freight
+        of goods that came back for no reason."""
         assert self.order
         for grant in RefundGrant.objects.filter(state="proposed"):
             deciding.decline(grant.pk, reason="no", actor=steps.STAFF)
@@ -201,9 +259,16 @@ class Money(RuleBasedStateMachine):
                 cancel_order(self.order.pk, reason="x", actor=steps.STAFF)
         self.look()
         held = correcting.read([self.order.pk])[self.order.pk].books.held
+        kept = OrderCharge.objects.filter(cause=ChargeCause.FREIGHT_KEPT).values_list("amount", flat=True)
+        # What was given beside the price is held against the freight.
+        given = OrderCharge.objects.filter(component=ChargeComponent.EXTRA).values_list("amount", flat=True)
         assert held.total <= self.freight * 100
-        if not self.is_delivered:
+        assert held.cash == (sum(kept) + sum(given)) * 100
+        if not kept:
             assert held == Tenders()
+            is_platforms = RefundGrant.objects.filter(kind="return", state="approved", bearer="platform").exists()
+            codes = ["2101", "4001", "4003"] if is_platforms else ["2101", "2201", "4001", "4002", "4003"]
+            assert {code: amount for code, amount in balances_of(codes).items() if amount} == {}
         self.send()
         for place in range(len(self.provider.refunds)):
             self.tell(place, False, 1)

@@ -8,7 +8,8 @@ import pytest
 from orders.changing import charging
 from orders.changing.cancelling import cancel_order
 from orders.changing.units import cancel_units
-from orders.models import ChargeCause, Order, OrderCharge
+from orders.models import ChargeCause, Order, OrderCharge, SubOrder
+from payments.ledger.account_of_order import account_of
 from payments.models import Refund
 from payments.owing import balancing
 from tests import factories, steps
@@ -74,10 +75,72 @@ def test_a_promotion_is_lost_with_the_units_that_it_needs_and_comes_back_with_th
 def test_units_cancelled_before_the_split_lose_it_too(shop):
     order = bought(shop, ["100.00", "60.00", "40.00"], splits=False, promotions=[promotion("30.00", "200.00")])
     cancel(order, 3)
-    steps.approve_and_split()
-
     assert went_back() == ["10.00"]
     assert charging.owed(order.pk) == 160
+    assert steps.broken_invariants() == []
+
+    steps.approve_and_split()
+
+    assert went_back() == []
+    assert (lost(order), charging.owed(order.pk)) == (24, 160)
+    assert steps.broken_invariants() == []
+
+
+def test_what_was_forgiven_before_the_split_is_not_asked_for_at_the_split(shop):
+    """Example 5 of the reference: 0.00 goes back and 40.10 cannot be collected; then 99.00 for the rest."""
+    order = bought(shop, ["59.90", "59.90", "79.20"], splits=False, promotions=[promotion("100.00", "199.00")])
+    cancel(order, 1)
+    assert went_back() == []
+    steps.approve_and_split()
+    assert went_back() == []
+    assert charging.owed(order.pk) == 99
+    assert steps.broken_invariants() == []
+
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+
+    assert went_back() == ["99.00"]
+    assert steps.broken_invariants() == []
+
+
+def test_units_cancelled_one_by_one_before_the_split_take_along_what_they_leave_with(shop):
+    """Three units of 33.33 less 10.00: 30.00 for one, 59.99 for two, as they part from their line."""
+    order = shop.place_order((shop.sku, 3, "33.33"), freight_amount="0.00", coupon_amount="10.00")
+    steps.pay(order)
+    cancel(order, 1)
+    assert went_back() == ["30.00"]
+    cancel(order, 1)
+    assert went_back() == ["30.00"]
+    assert charging.owed(order.pk) == Decimal("29.99")
+    assert steps.broken_invariants() == []
+
+    steps.approve_and_split()
+    factories.run(balancing.run)
+
+    assert charging.owed(order.pk) == Decimal("29.99")
+    assert {
+        state: str(amount)
+        for state, amount in SubOrder.objects.filter(order=order).values_list("state", "payable_amount")
+    } == {"cancelled": "60.00", "awaiting_allocation": "29.99"}
+    money = account_of(list(order.charges.all()), [], [], payment_state=order.payment_state)
+    assert [str(item.charged) for item in money.items] == ["89.99", "-30.00", "-30.00"]
+    assert steps.broken_invariants() == []
+
+
+def test_an_order_that_is_cancelled_before_the_split_after_a_part_of_it_gives_back_the_rest(shop):
+    order = bought(
+        shop,
+        ["100.00", "60.00", "40.00"],
+        splits=False,
+        promotions=[promotion("30.00", "200.00")],
+        gift_card_amount="50.00",
+    )
+    cancel(order, 3)
+    first = went_back()
+    cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
+
+    assert sum(map(Decimal, [*first, *went_back()])) == 120
+    assert charging.owed(order.pk) == 0
+    assert steps.broken_invariants() == []
     assert steps.broken_invariants() == []
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from inventory.models import Sku
 from logistics.models import Shipment
 from oms.common.errors import OmsError
-from oms.merchants.models import Merchant
+from oms.merchants.models import Channel, Merchant
 from orders.actors import Actor
 from orders.changing import charging
 from orders.changing.cancelling import cancel_order
@@ -22,7 +22,8 @@ from orders.fulfilling import completing
 from orders.models import ActorKind, ChargeCause, Order, SubOrder
 from orders.models.amounts import Bearer
 from payments.ledger.balances import balances_of
-from payments.models import CommissionTerm, RowKind, SettlementRow, Statement
+from payments.ledger.chart import Code
+from payments.models import CommissionTerm, LedgerLine, RowKind, SettlementRow, Statement
 from payments.owing import balancing
 from payments.statements import closing
 from payments.statements.workbook import workbook
@@ -100,6 +101,52 @@ def test_what_the_merchant_took_itself_leaves_the_commission_owed(seller):
 
     assert [(kind, net) for kind, *_rest, net in rows()] == [("sale", "190.00"), ("collected", "-200.00")]
     assert sum(SettlementRow.objects.filter(statement=None).values_list("net_amount", flat=True)) == Decimal("-10.00")
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.parametrize(
+    ("terms", "collected", "expected"),
+    [
+        # The buyer gave 60.00 to the channel, 20.00 by its gift card, 10.00 by its points: commission on 90.00.
+        (None, True, [("sale", "90.00", "0.00", "85.50"), ("collected", "-90.00", "0.00", "-90.00")]),
+        # 60.00 came over our provider: only what the channel's own card and points paid is with the merchant.
+        (None, False, [("sale", "90.00", "0.00", "85.50"), ("collected", "-30.00", "0.00", "-30.00")]),
+        # Coupon, gift card and points are ours by the channel's terms: commission on 100.00, all of it is paid out.
+        (True, False, [("sale", "90.00", "10.00", "95.00")]),
+    ],
+)
+def test_coupon_gift_card_and_points_of_a_merchants_channel_are_the_channels_unless_its_terms_say_ours(
+    seller, terms, collected, expected
+):
+    own = factories.ChannelFactory(merchant=seller, platform_may_bear=terms)
+    amounts = {"coupon_amount": "10.00", "gift_card_amount": "20.00", "points": {"used": 1000, "amount": "10.00"}}
+    sku = goods_of(seller)
+    body = factories.order_body((sku, 1, "100.00"), source=own.code, freight_amount="0.00", **amounts)
+    body["payable_amount"] = "60.00"
+    if collected:
+        body["collected"] = {"amount": "60.00", "paid_at": "2026-01-02T10:00:00+08:00", "transaction": "T1"}
+    order = factories.place(body, seller)
+    factories.run(recording.book_collected)
+    if not collected:
+        steps.pay(order)
+    # What the terms say later is of orders to come.
+    Channel.objects.filter(pk=own.pk).update(platform_may_bear=not terms)
+    steps.scan(steps.shipped(order), "collected", "signed")
+    factories.run(balancing.run, completing.run, balancing.run)
+
+    assert [(kind, goods, platform, net) for kind, goods, platform, _f, _c, net in rows()] == expected
+    booked = {
+        account: sum(line.fen for line in LedgerLine.objects.filter(entry__order=order, account=account))
+        for account in (Code.MERCHANTS, Code.MERCHANTS_OWN, Code.GIFT_CARDS, Code.POINTS, Code.PLATFORM_OFFERS)
+    }
+    owed = sum(SettlementRow.objects.values_list("net_amount", flat=True))
+    ours = [2000, 1000, 1000] if terms else [0, 0, 0]
+    assert list(booked.values()) == [-int(owed * 100), 0, *ours]
+    assert steps.broken_invariants() == []
+
+    steps.scan(Shipment.objects.get(), "returned")
+    factories.run(balancing.run)
+    assert sum(SettlementRow.objects.values_list("net_amount", flat=True)) == 0
     assert steps.broken_invariants() == []
 
 

@@ -21,9 +21,20 @@ from oms.merchants.webhooks import endpoints
 from orders.models import Order, ReturnRequest, SubOrder
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
-from payments.models import BalanceAdjustment, BankTransfer, GrantKind, Invoice, Payment, Refund, RefundGrant, Statement
+from payments.models import (
+    BalanceAdjustment,
+    BankTransfer,
+    Dispute,
+    GrantKind,
+    Payment,
+    Refund,
+    RefundGrant,
+    Statement,
+)
+from payments.providers.defaults import default_connection
 from tests import factories, steps
 from tests.balances import wallets
+from tests.invoicing import world as invoices
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +92,13 @@ def _transfer(shop: factories.Shop) -> BankTransfer:
     )
 
 
+def _dispute(shop: factories.Shop) -> Dispute:
+    link = default_connection()
+    return Dispute.objects.create(
+        number="D1", connection=link, kind="complaint", state="open", order=shop.place_order()
+    )
+
+
 def _endpoint(shop: factories.Shop) -> WebhookEndpoint:
     return WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["*"], secret=seal("whsec_c2VjcmV0")
@@ -102,11 +120,10 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Refund": _refund,
     "RefundGrant": _grant,
     "MerchantApplication": lambda shop: MerchantApplication.objects.create(company="x", wanted_code="X"),
-    "Invoice": lambda shop: Invoice.objects.create(
-        number="I", order=shop.place_order(), title="张华", amount=Decimal("26.00")
-    ),
+    "Invoice": lambda shop: invoices.written(shop.place_order(), shop.merchant),
     "Statement": _statement,
     "BankTransfer": _transfer,
+    "Dispute": _dispute,
     "BalanceAdjustment": lambda shop: BalanceAdjustment.objects.create(
         account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
     ),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from inventory.promising.calendars import Calendar
-from inventory.promising.dating import Arrival, Journey, arrival
+from inventory.promising.dating import Arrival, Journey, arrival, ready_at
 from inventory.promising.freight import Rate, Service
 from inventory.promising.tables import CutoffTime, Level, Place, Remote, Tables, Way
 from oms.common.zones import CHINA
@@ -91,6 +91,11 @@ def arrive(
 ) -> Arrival:
     """When an ambient parcel from Beijing's warehouse, paid then, arrives. Raises NoArrival."""
     return arrival(of or tables(), Journey(1, to, "ambient", moment(paid)), level, service)
+
+
+def ready(paid: str, of: Tables) -> datetime:
+    """When an ambient parcel from Beijing's warehouse, paid then, is picked."""
+    return ready_at(of, Journey(1, BEIJING, "ambient", moment(paid)))
 
 
 def latest(paid: str, *args: Any, **kwargs: Any) -> str:

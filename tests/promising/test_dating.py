@@ -23,6 +23,7 @@ from tests.promising.plans import (
     latest,
     moment,
     place,
+    ready,
     tables,
 )
 
@@ -108,7 +109,7 @@ def test_a_warehouse_that_is_closed_on_the_waves_day_sends_on_the_next_one():
     parcel = arrive("2026-11-26 09:00:00", SAME, of=closed)
 
     assert f"{parcel.latest_at:%m-%d %H:%M}" == "11-28 23:00"
-    assert parcel.ready_at == moment("2026-11-28 00:00:00")
+    assert ready("2026-11-26 09:00:00", closed) == moment("2026-11-28 00:00:00")
 
 
 def test_a_remote_county_of_a_near_province_takes_more_days_and_has_no_level_by_the_hour():
@@ -146,10 +147,10 @@ def test_three_hours_begin_when_it_is_picked_and_the_next_morning_after_the_cut_
 def test_picking_is_done_only_within_the_warehouses_hours():
     hours = place(schedules={"": Schedule(opens_at=time(8), closes_at=time(18), picking_minutes=240)})
 
-    assert arrive("2026-11-26 16:00:00", of=hours).ready_at == moment("2026-11-27 10:00:00")
-    assert arrive("2026-11-26 05:00:00", of=hours).ready_at == moment("2026-11-26 12:00:00")
+    assert ready("2026-11-26 16:00:00", hours) == moment("2026-11-27 10:00:00")
+    assert ready("2026-11-26 05:00:00", hours) == moment("2026-11-26 12:00:00")
     frozen = place(schedules={"": Schedule(picking_minutes=600), "ambient": Schedule(picking_minutes=5)})
-    assert arrive("2026-11-26 05:00:00", of=frozen).ready_at == moment("2026-11-26 05:05:00")
+    assert ready("2026-11-26 05:00:00", frozen) == moment("2026-11-26 05:05:00")
 
 
 def test_a_suspended_area_gets_its_parcels_when_it_is_over_and_weather_adds_days():
@@ -178,3 +179,15 @@ def test_a_promise_keeps_all_that_it_was_made_of():
         {"code": "lane_days", "days": 4, "half": 3},
         {"code": "extra_days", "days": 2},
     ]
+
+
+def test_what_was_worked_out_holds_for_the_same_day_and_side_of_the_cut_off_only():
+    known = tables()
+    early, again, late, other_day = (
+        arrive(paid, SAME, of=known)
+        for paid in ("2026-11-26 08:00:00", "2026-11-26 10:59:59", "2026-11-26 11:00:00", "2026-11-27 08:00:00")
+    )
+
+    assert early is again
+    assert [one.latest_at.day for one in (early, late, other_day)] == [26, 27, 27]
+    assert latest("2026-11-26 08:00:00", EXPRESS, of=known) != latest("2026-11-26 08:01:00", EXPRESS, of=known)

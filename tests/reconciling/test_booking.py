@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, transaction
 
-from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, LedgerEntry, LedgerLine
-from payments.reconciling import importing
+from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, LedgerEntry, LedgerLine, Payment
+from payments.reconciling import importing, remitting
 from tests import steps
 from tests.reconciling import world
 
@@ -113,3 +113,16 @@ def test_a_day_shows_what_its_bills_come_to(sources):
     assert BillDay.objects.values_list(*sums).get(connection__code="wechat") == (
         (143825, 16999, 651, 128262, -2087, None)
     )
+
+
+def test_cash_goes_from_the_carrier_to_the_bank(sources):
+    """The bank shows the batch of the remittance; of SO-COD-03 the carrier remitted less than it collected."""
+    cash = {payment.order.external_number: payment.pk for payment in Payment.objects.filter(means="cash")}
+    standing = remitting.standing(cash.values())
+
+    assert standing[cash["SO-COD-01"]] == "reconciled"
+    assert remitting.standing(Payment.objects.exclude(means="cash").values_list("pk", flat=True)) == {}
+    BillMatch.objects.filter(source__form="bank", counterpart__isnull=False).update(counterpart=None)
+    assert remitting.standing([cash["SO-COD-01"]]) == {cash["SO-COD-01"]: "remitted"}
+    BillMatch.objects.filter(source__form="cod", row__isnull=False).update(payment=None)
+    assert remitting.standing([cash["SO-COD-01"]]) == {cash["SO-COD-01"]: "collected"}

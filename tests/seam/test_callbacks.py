@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from logistics.warehouses import events
 from oms.common import ticketing
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Ticket, TicketState
 from oms.common.secrecy import unseal
@@ -72,6 +73,16 @@ def test_a_message_that_comes_twice_is_one_fact_and_other_words_under_its_key_ar
     assert fact.body == {"n": 1}
     ticket = Ticket.objects.get()
     assert (ticket.kind, ticket.subject_id, ticket.values) == ("fact_differs", fact.pk, {"key": "k1"})
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "1999-12-31T00:00:00Z"])
+def test_a_message_of_another_millennium_is_not_understood_and_stops_no_other(link: Connection, moment: str) -> None:
+    assert post(link, body("odd", occurred_at=moment)).status_code == 200
+    assert post(link, body("good")).status_code == 200
+
+    assert Ticket.objects.get().kind == "message_unreadable"
+    factories.run(events.run)
+    assert InboundFact.objects.get(fact_key="good").last_error == "unknown subject"
 
 
 def test_two_systems_that_count_from_one_lose_nothing(link: Connection) -> None:

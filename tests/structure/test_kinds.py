@@ -63,7 +63,7 @@ def test_every_kind_stands_in_the_file_of_its_app():
 def test_a_kind_is_refused_that_another_one_is_called_like_or_whose_news_nobody_could_be_told_of():
     with pytest.raises(ValueError, match="two kinds of events are called held"):
         event("held", "x", (), tone="info", icon="x")
-    with pytest.raises(ValueError, match="news of moon_landing must be about one of order, payment"):
+    with pytest.raises(ValueError, match="news of moon_landing must be about one of invoice, order, payment"):
         event("moon_landing", "x", (), tone="info", icon="x", news={"moon.landed": "x"})
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'public'"):
         event("moon_landing", "x")  # type: ignore[call-arg]
@@ -182,7 +182,13 @@ def test_data_that_a_kind_does_not_name_is_refused(shop):
 
 
 def test_the_documentation_says_of_every_type_of_news_whom_it_is_for_and_what_it_means():
-    told_to = {"order": "seller", "payment": "seller", "refund": "seller", "settlement": "fulfiller"}
+    told_to = {
+        "order": "seller",
+        "payment": "seller",
+        "refund": "seller",
+        "invoice": "seller",
+        "settlement": "fulfiller",
+    }
     meanings: dict[str, list[str]] = {}
     for kind in kinds.known().values():
         for news, meaning in kind.news.items():

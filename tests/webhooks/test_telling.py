@@ -35,7 +35,13 @@ def test_an_order_is_told_from_its_receipt_to_its_split(shop):
 
     order = factories.split_order((shop.sku, 2, "10.00"), merchant=shop.merchant, source=shop.channel.code)
 
-    assert types_of(endpoint) == ["order.created", "order.approved", "order.split", "sub_order.created"]
+    assert types_of(endpoint) == [
+        "order.created",
+        "order.approved",
+        "order.apportioned",
+        "order.split",
+        "sub_order.created",
+    ]
     created = WebhookEvent.objects.get(type="order.created")
     assert created.data == {
         "order": order.number,
@@ -104,7 +110,7 @@ def test_no_message_holds_personal_data(shop):
 @pytest.mark.parametrize(
     ("patterns", "wanted"),
     [
-        (["order.*"], {"order.created", "order.approved", "order.split"}),
+        (["order.*"], {"order.created", "order.approved", "order.split", "order.apportioned"}),
         (["order.split"], {"order.split"}),
         (["sub_order.*", "order.created"], {"sub_order.created", "order.created"}),
         (["shipment.*", "refund.*"], set()),

@@ -26,13 +26,19 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Request:
     """A warehouse order to be sent: its number is the reference. `waybill` and `carrier` are given where the parcel has
-    them already. An adapter that tells the warehouse more reads it by `logistics.warehouses.contents`."""
+    them already. An adapter that tells the warehouse more reads it by `logistics.warehouses.contents`.
+
+    `receiver_token` (sealed) and `channel_order` are given where the platform hides the recipient and the warehouse
+    buys the waybill, so that it must have the platform tell who it is.
+    """
 
     reference: str
     warehouse: str
     carrier: str = ""
     waybill: str = ""
     brings_waybill: bool = False
+    receiver_token: str = ""
+    channel_order: str = ""
 
 
 class WarehouseSystem(Protocol):

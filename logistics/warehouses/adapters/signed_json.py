@@ -8,7 +8,10 @@ what is to be stopped:
         "lines": [{"line": "4711", "sku": "P1", "name": "…", "quantity": 2}]}]}
     {"numbers": ["…-1-W1"]}
 
-and are answered for each number: `{"answers": [{"number": "…", "taken": true, "later": false, "reason": ""}]}`.
+(`recipient` has the `token` of the platform that hides who it is, and the `channel_order` by which it knows the order,
+where the warehouse buys the waybill) and are answered for each number:
+
+    {"answers": [{"number": "…", "taken": true, "later": false, "reason": ""}]}
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,7 @@ import msgspec
 from logistics.warehouses import contents
 from logistics.warehouses.adapters import Answer, Request
 from logistics.warehouses.contents import Contents
+from oms.common import secrecy
 from oms.common.models import Connection
 from oms.common.work.signed_json import post
 
@@ -49,19 +53,22 @@ class JsonWarehouse:
 
 
 def _body(request: Request, known: Contents) -> dict[str, Any]:
+    recipient = {
+        "name": known.recipient_name,
+        "phone": known.recipient_phone,
+        "province": known.province,
+        "city": known.city,
+        "district": known.district,
+        "address": known.address,
+    }
+    if request.receiver_token:
+        recipient |= {"token": secrecy.unseal(request.receiver_token), "channel_order": request.channel_order}
     return {
         "number": request.reference,
         "warehouse": request.warehouse,
         "carrier": request.carrier,
         "waybill": request.waybill,
-        "recipient": {
-            "name": known.recipient_name,
-            "phone": known.recipient_phone,
-            "province": known.province,
-            "city": known.city,
-            "district": known.district,
-            "address": known.address,
-        },
+        "recipient": recipient,
         "lines": [
             {"line": line.line, "sku": line.sku, "name": line.name, "quantity": line.quantity} for line in known.lines
         ],

@@ -35,6 +35,7 @@ NUMBER_IS_EXACT_BELOW = 1e15
 OUT_OF_MEMORY = 3
 HEADER_WITHIN_ROWS = 20
 SEVERAL_HEADERS = 2
+MOST_ROWS_SPANNED = 1_000
 _ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0"
 _NOISE = re.compile(r"[\s_\-*()（）【】\[\]:：./]+")
@@ -45,6 +46,11 @@ _UNIT = (
 # What stands behind a header's own words: a unit in brackets, or behind a slash or an underscore.
 _UNITS_BEHIND = re.compile(
     rf"\s*(?:[(（\[【]\s*(?:单位\s*[:：]?\s*)?(?:{_UNIT})\s*[)）\]】]|[/／_]\s*(?:{_UNIT}))\s*$", re.IGNORECASE
+)
+# A remark behind a header that changes nothing of what the column holds.
+_REMARK_BEHIND = re.compile(
+    r"\s*[(（\[【](?![^)）\]】]*(?:退|积分|原价|税|成本|折|billing|账单))[^)）\]】]{1,20}[)）\]】]\s*[*＊]?$",
+    re.IGNORECASE,
 )
 # Invisible characters that copying from web pages and chats leaves in cells.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -66,9 +72,16 @@ def header_key(header: str) -> str:
     return _NOISE.sub("", header).lower()
 
 
-def header_keys(header: str) -> tuple[str, str]:
-    """The header's key, and that of the header without a unit behind it, as in 数量(件)."""
-    return header_key(header), header_key(_UNITS_BEHIND.sub("", header))
+def header_keys(header: str) -> tuple[str, ...]:
+    """The header's key, and those of the header without a unit behind it, as in 数量(件), without any remark in
+    brackets behind it, as in 手机号(11位), and of its first words alone, as in 收货人/提货人."""
+    bare = _REMARK_BEHIND.sub("", header)
+    return (
+        header_key(header),
+        header_key(_UNITS_BEHIND.sub("", header)),
+        header_key(bare),
+        header_key(re.split(r"[/／|]", bare, maxsplit=1)[0]),
+    )
 
 
 def cleaned(text: str) -> str:
@@ -129,7 +142,7 @@ def check_archive(path: str, limits: dict[str, int]) -> None:
 
 
 def read_text(content: bytes, limits: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a text with commas, semicolons or tabs, with their numbers. Raises Refused."""
+    """The rows of a text with commas, semicolons, tabs or bars, with their numbers. Raises Refused."""
     text = decoded(content)
     if "\0" in text[:10_000]:
         raise Refused("no_table")
@@ -156,19 +169,23 @@ class _Page(HTMLParser):
         self.rows: list[list[str]] = []
         self._columns = columns
         self._cell: list[str] | None = None
-        self._span = 1
+        self._span = self._down = 1
+        # How many rows more each column is filled by a cell from above.
+        self._covered: dict[int, int] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "tr":
             self._end_cell()
+            if self.rows:
+                self._uncover(range(len(self.rows[-1]), self._columns))
             self.rows.append([])
         elif tag in ("td", "th"):
             self._end_cell()
             if not self.rows:
                 self.rows.append([])
             self._cell = []
-            span = dict(attrs).get("colspan") or "1"
-            self._span = min(int(span), self._columns) if span.isascii() and span.isdigit() else 1
+            self._span = _number_in(dict(attrs).get("colspan"), self._columns)
+            self._down = _number_in(dict(attrs).get("rowspan"), MOST_ROWS_SPANNED)
         elif tag == "br" and self._cell is not None:
             self._cell.append("\n")
 
@@ -180,11 +197,28 @@ class _Page(HTMLParser):
         if self._cell is not None:
             self._cell.append(re.sub(r"\s+", " ", data))
 
+    def _uncover(self, columns: range) -> None:
+        """The row has passed these columns."""
+        for column in columns if self._covered else ():
+            if self._covered.get(column):
+                self._covered[column] -= 1
+
     def _end_cell(self) -> None:
         if self._cell is None:
             return
-        self.rows[-1] += [cleaned("".join(self._cell)), *[""] * max(self._span - 1, 0)]
+        row = self.rows[-1]
+        while self._covered.get(len(row)):
+            self._covered[len(row)] -= 1
+            row.append("")
+        if self._down > 1:
+            self._covered |= dict.fromkeys(range(len(row), len(row) + self._span), self._down - 1)
+        row += [cleaned("".join(self._cell)), *[""] * max(self._span - 1, 0)]
         self._cell = None
+
+
+def _number_in(text: str | None, most: int) -> int:
+    """The number of columns or rows that a cell spans, as its attribute says."""
+    return min(int(text), most) if text and text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
 def read_page(text: str, limits: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
@@ -208,7 +242,7 @@ def is_page(text: str) -> bool:
 def _delimiter(text: str) -> str:
     """What stands between the cells: the first row that is no title tells."""
     for line in text[:100_000].split("\n")[:HEADER_WITHIN_ROWS]:
-        delimiter = max(",;\t", key=line.count)
+        delimiter = max(",;\t|", key=line.count)
         if line.count(delimiter) >= SEVERAL_HEADERS - 1:
             return delimiter
     return ","

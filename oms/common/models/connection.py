@@ -21,6 +21,7 @@ class SystemKind(models.TextChoices):
     CARRIER = "carrier", _("Carrier")
     PAYMENT = "payment", _("Payment provider")
     CHANNEL = "channel", _("Shop platform")
+    INVOICE = "invoice", _("Invoice service")
 
 
 # Requests to another system must be over, one by one, before others may take their rows for lost.

@@ -1,5 +1,7 @@
 """What connected systems told us."""
 
+from datetime import UTC, datetime
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -22,6 +24,8 @@ class FactState(models.TextChoices):
     DISCARDED = "discarded", _("Discarded by staff")
 
 
+# Nothing that we are told of happened outside of these: PostgreSQL keeps moments that Python cannot even read.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 SETTLED_FACTS = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED, FactState.DISCARDED)
 
 
@@ -67,6 +71,9 @@ class InboundFact(WorkItem):
             models.UniqueConstraint(fields=["connection", "fact_key"], name="inbound_fact_comes_once"),
             models.CheckConstraint(condition=Q(state__in=FactState.values), name="inbound_fact_state_is_known"),
             models.CheckConstraint(condition=Q(topic__in=Topic.values), name="inbound_fact_topic_is_known"),
+            models.CheckConstraint(
+                condition=Q(occurred_at__gte=EARLIEST, occurred_at__lt=LATEST), name="inbound_fact_is_of_our_time"
+            ),
             models.CheckConstraint(
                 condition=Q(state=FactState.PENDING, settled_at__isnull=True)
                 | Q(state__in=SETTLED_FACTS, settled_at__isnull=False),

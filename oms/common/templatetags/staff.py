@@ -22,20 +22,20 @@ TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
-        " queued running sent"
+        " queued running sent issuing answered"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied"
+        " active inspected enabled applied won"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
-        " partly_refunded on_delivery disabled granted proposed"
+        " partly_refunded on_delivery disabled granted proposed confirming partly_red reported"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
-        "cancelled closed consumed discarded draft expired no_effect red_lettered refunded removed replayed returned"
-        " submitted under_review unfulfilled withdrawn"
+        "cancelled closed consumed discarded draft expired no_effect red refunded removed replayed returned"
+        " submitted under_review unfulfilled withdrawn ended"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}

@@ -12,6 +12,7 @@ from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.masking import describe
 from oms.common.models import Connection, FactState, InboundFact, SystemKind, Topic
+from oms.common.models.fact import EARLIEST, LATEST
 from oms.common.networks import contains
 from oms.common.secrecy import unseal
 from oms.common.work import facts, protocols, refusals
@@ -57,7 +58,11 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
 def _read(link: Connection, body: str) -> list[facts.News]:
     if "\0" in body or "\\u0000" in body:
         raise protocols.Unreadable("The message has NUL characters.")
-    return list(protocols.speaker(link).read(link, body))
+    news = list(protocols.speaker(link).read(link, body))
+    for item in news:
+        if not EARLIEST <= item.occurred_at < LATEST:
+            raise protocols.Unreadable(f"{item.key} is said to be of {item.occurred_at.isoformat()}.")
+    return news
 
 
 def _check_address(link: Connection, address: str) -> None:

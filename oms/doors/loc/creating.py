@@ -1,7 +1,6 @@
 """Creating orders by the LOC interface: both of its forms. Here, because the virtual form may come with its payment."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,31 +14,32 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inventory.models import Sku, StorageClass
 from oms.common.door.api import read_json
 from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, WrongFields
-from oms.common.money import yuan
 from oms.common.work import nudging
 from oms.doors.loc.base import CHANNEL, PAID, UNPAID, Code, LocError, LocView, answer, decode, digest, moment, one_of
+from oms.doors.loc.catalogue import listed_goods
 from oms.doors.loc.models import LocOrder
+from oms.doors.loc.paying import book_paid
 from oms.doors.loc.views import enveloped
 from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.intake.addressing import parse_address
 from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
+from orders.intake.goods import UnknownGoods
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.locking import lock_order
-from orders.matching import known
-from orders.models import Order, OrderState
+from orders.matching import waiting
+from orders.models import Hold, Order, OrderState
 from orders.reviewing import holds
-from payments.taking import recording
 
 _ORDER_STATUSES = ("待支付", "已支付", "待发货")
 # What the intake calls the fields of both forms; what it calls a line's fields, in either form.
 _FIELDS = {"external_number": "order_id", "buyer.id": "user_id", "ordered_at": "order_time", "lines": "items"}
 _ITEM_FIELDS = {"sku": "item_id"}
 _PRODUCT_FIELDS = {"sku": "product_id", "name": "product_name", "unit_price": "product_price"}
+_ASKED_ABOUT = {Hold.Kind.ADDRESS: "收货信息", Hold.Kind.UNMATCHED: "商品"}
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _TIME = msgspec.Meta(extra_json_schema={"example": "2025-02-15 12:00:00"})
 
@@ -88,9 +88,13 @@ class CreatedAnswerSerializer(serializers.Serializer):
 
     order_id = serializers.CharField()
     order_number = serializers.CharField()
-    amount = serializers.DecimalField(12, 2)
+    amount = serializers.DecimalField(
+        12, 2, allow_null=True, help_text="null: known once somebody has said what the codes of the items stand for."
+    )
     waits_for_person = serializers.CharField(
-        allow_null=True, help_text="What a person is asked about the address; nothing is sent before. null: nothing."
+        allow_null=True,
+        help_text="What a person is asked about the address and the codes of the items; nothing is sent before."
+        " null: nothing.",
     )
 
 
@@ -113,7 +117,8 @@ class LocCreateView(LocView):
         description=(
             "Goods at their list prices to an address in free text, or virtual goods at the price given. An address"
             " whose region is not certain is not guessed, and without a phone number no carrier is sent: the order is"
-            " taken, and waits until a person has said what is missing (`waits_for_person`). The same"
+            " taken, and waits until a person has said what is missing (`waits_for_person`). So is one with a code that"
+            " nobody knows, where the channel's codes are matched to SKUs: it costs the list price once it is. The same"
             " `order_id` with the same content answers the same again; with other content 40901, but for one that"
             " says that an order created 待支付 is 已支付 now: it is booked."
         ),
@@ -156,9 +161,11 @@ class LocCreateView(LocView):
         body = decode(raw, LocVirtualBody) if is_virtual else decode(raw, LocGoodsBody)
         order = create(self.merchant, body, actor=self.actor)
         data: dict[str, Any] = {"order_id": order.external_number, "order_number": order.number}
-        question = holds.question_about_address(order.pk)
-        data |= {"amount": str(order.payable_amount), "waits_for_person": question}
-        return answer(data, "订单已接收，待人工确认收货信息" if question else "订单已接收")
+        asked = holds.questions(order.pk)
+        amount = None if waiting.unpriced(order.pk) else str(order.payable_amount)
+        data |= {"amount": amount, "waits_for_person": "".join(asked.values()) or None}
+        subjects = "和".join(_ASKED_ABOUT[Hold.Kind(kind)] for kind in asked)
+        return answer(data, f"订单已接收，待人工确认{subjects}" if asked else "订单已接收")
 
 
 def create(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, *, actor: Actor) -> Order:
@@ -190,7 +197,7 @@ def _pay(order: Order, body: LocGoodsBody | LocVirtualBody, *, at: datetime) -> 
     if body.payment_status == PAID and order.state == OrderState.AWAITING_PAYMENT:
         locked = lock_order(order.pk)
         if locked.state == OrderState.AWAITING_PAYMENT:
-            recording.record_external(locked, at=at)
+            book_paid(locked, at=at)
 
 
 def _known(merchant: Merchant, body: LocGoodsBody | LocVirtualBody, content: bytes) -> Order | None:
@@ -222,16 +229,18 @@ def _place(
     merchant: Merchant, intake: OrderBody, body: LocGoodsBody | LocVirtualBody, content: bytes, actor: Actor
 ) -> tuple[Order, bool]:
     """The order, and whether this call made it. Raises LocError and WrongFields."""
-    (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True)
+    is_virtual = isinstance(body, LocVirtualBody)
+    unknown = UnknownGoods(is_unpriced=not is_virtual, is_virtual=is_virtual)
+    (outcome,) = place_orders([intake], merchant, actor=actor, asks_a_person=True, unknown=unknown)
     match outcome:
         case Placed(key):
             return Order.objects.get(pk=key), True
         case Duplicate():
             # Another call with the same order_id was quicker by a moment.
-            known = _known(merchant, body, content)
-            if known is None:
+            earlier = _known(merchant, body, content)
+            if earlier is None:
                 raise LocError(Code.REFUSED, _("Somebody else changed this meanwhile."))
-            return known, False
+            return earlier, False
         case Refused(errors):
             # The buyer is the recipient: what is wrong with both is one thing.
             wrong = [FieldError(_field(error.attr, body), error.code, error.detail) for error in errors]
@@ -257,40 +266,12 @@ def _field(attr: str, body: LocGoodsBody | LocVirtualBody) -> str:
     return "items" if attr.endswith("_amount") else "delivery_address"
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """Goods that a LOC caller may name: what one piece costs by the list (yuan; 0: not known), and whether nothing of
-    it is packed."""
-
-    price: Decimal
-    is_virtual: bool
-
-
-def _listed(merchant: Merchant, codes: Iterable[str]) -> dict[str, _Listed]:
-    """The goods of these codes: what the codes of the channel stand for, where it matches SKUs, else the SKUs."""
-    codes = [code for code in codes if "\0" not in code]
-    skus = Sku.objects.visible_to(merchant).filter(code__in=codes, is_active=True)
-    listed = {sku.code: _Listed(sku.list_price, sku.storage_class == StorageClass.VIRTUAL) for sku in skus}
-    matching = list(merchant.channels.filter(code=CHANNEL, matches_skus=True).values_list("pk", flat=True))
-    for (_channel, code), parts in known.read(matching, codes).items() if matching else ():
-        is_priced = all(part.list_price for part in parts)
-        price = sum(part.list_price * part.units for part in parts) if is_priced else 0
-        listed[code] = _Listed(yuan(price), all(part.sku.is_virtual for part in parts))
-    return listed
-
-
-def _found(listed: Mapping[str, _Listed], code: str, attr: str) -> _Listed:
-    if code not in listed:
-        raise LocError(Code.ITEM_NOT_FOUND, _("There is no item %(code)s.") % {"code": code}, attr=attr)
-    return listed[code]
-
-
 def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
-    listed = _listed(merchant, (item.item_id for item in body.items))
+    listed = listed_goods(merchant, (item.item_id for item in body.items))
     lines, total = [], Decimal(0)
     for index, item in enumerate(body.items):
-        found = _found(listed, item.item_id, f"items.{index}.item_id")
-        if not found.price:
+        found = listed.find(item.item_id, f"items.{index}.item_id")
+        if found.is_known and not found.price:
             message = _("Item %(code)s has no list price; give it one, or send the order by the REST API.")
             raise LocError(Code.NO_PRICE, message % {"code": item.item_id}, attr=f"items.{index}.item_id")
         lines.append(LineBody(sku=item.item_id, quantity=item.quantity, unit_price=found.price))
@@ -311,7 +292,8 @@ def _goods(merchant: Merchant, body: LocGoodsBody) -> OrderBody:
 
 def _virtual(merchant: Merchant, body: LocVirtualBody) -> OrderBody:
     one_of(body.order_status, _ORDER_STATUSES, "order_status")
-    if not _found(_listed(merchant, [body.product_id]), body.product_id, "product_id").is_virtual:
+    found = listed_goods(merchant, [body.product_id]).find(body.product_id, "product_id")
+    if found.is_known and not found.is_virtual:
         detail = _("%(code)s is no virtual item: send it with items and delivery_address.") % {"code": body.product_id}
         raise WrongFields([FieldError("product_id", "not_virtual", detail)])
     price = body.product_price

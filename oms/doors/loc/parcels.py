@@ -17,9 +17,10 @@ from oms.common.door.api import read_json
 from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, WrongFields
 from oms.doors.loc.base import Code, LocError, LocView, answer, decode, moment, one_of, read, written
+from oms.doors.loc.paying import payment_status
 from oms.doors.loc.views import enveloped
 from oms.doors.loc.words import ORDER_STATUSES, PARCELS, PAYMENTS, order_status
-from orders.models import Order, OrderPaymentState
+from orders.models import Order
 from orders.reviewing import holds
 
 _KINDS = {
@@ -162,14 +163,14 @@ class LocStatusView(LocView):
             raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
         order = self.order(order_id)
         shipments = list(ShipmentSerializer.prepare(Shipment.objects.of_order(order.pk)))
-        question = holds.question_about_address(order.pk) if order.open_holds else None
+        asked = holds.questions(order.pk) if order.open_holds else {}
         return answer(
             {
                 "order_id": order.external_number,
                 "order_number": order.number,
                 "order_status": order_status(order, shipments),
-                "payment_status": PAYMENTS[OrderPaymentState(order.payment_state)],
-                "waits_for_person": question,
+                "payment_status": payment_status(order),
+                "waits_for_person": "".join(asked.values()) or None,
                 "tracking": [_parcel(shipment) for shipment in shipments],
             }
         )

@@ -18,7 +18,9 @@ from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.work import nudging
 from oms.doors.loc.base import PAID, UNPAID, Code, LocError, LocView, answer, moment, one_of, read
+from oms.doors.loc.catalogue import sku_of
 from oms.doors.loc.models import LocMessage
+from oms.doors.loc.paying import book_paid
 from oms.doors.loc.words import ORDER_STATUSES, order_status
 from orders import story
 from orders.changing import cancelling
@@ -29,7 +31,6 @@ from orders.models.notification import NotificationContent
 from orders.models.order import OVER
 from orders.stock import changes
 from orders.stock.changes import Change
-from payments.taking import recording
 
 _CONFIRMED, _NOT_CONFIRMED = "已确认", "未确认"
 _REPORTABLE = ("待支付", "已支付", "待发货", "已完成", "已取消")
@@ -149,10 +150,8 @@ class InventoryUpdateView(LocView):
     def post(self, request: Request) -> Response:
         """Set it."""
         body = read(request, InventoryBody)
-        sku = Sku.objects.visible_to(self.merchant).filter(code=body.item_id).first()
-        if sku is None:
-            raise LocError(Code.ITEM_NOT_FOUND, _("There is no such item."), attr="item_id")
-        change = Change(body.item_id, self._warehouse(body, sku), on_hand=body.quantity, note="LOC")
+        sku = sku_of(self.merchant, body.item_id)
+        change = Change(sku.code, self._warehouse(body, sku), on_hand=body.quantity, note="LOC")
         (outcome,) = changes.change_many(self.merchant, [change], actor=self.actor)
         if isinstance(outcome, OmsError):
             outcome.attr = _STOCK_FIELDS.get(outcome.attr or "", outcome.attr)
@@ -336,7 +335,7 @@ class UpdateStatusView(LocView):
         is_past = body.order_status == "待发货" and order.fulfilment_state != FulfilmentState.UNFULFILLED
         if order.state == OrderState.AWAITING_PAYMENT:
             if money == PAID:
-                recording.record_external(order, at=at)
+                book_paid(order, at=at)
                 nudging.nudge("review")
         elif order.state in OVER or is_past or money != PAID:
             message = _("The order is past that already: %(state)s.") % {"state": _state_shown(order)}

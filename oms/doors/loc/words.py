@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from logistics.models import MOVING, Shipment, ShipmentState
+from orders.matching import waiting
 from orders.models import FulfilmentState, Hold, Order, OrderPaymentState, OrderState, SubOrder, SubOrderState
 
 _BY_STATE = {
@@ -18,6 +19,7 @@ _BY_FULFILMENT = {
     FulfilmentState.DELIVERED: "已送达",
     FulfilmentState.RETURNED: "已退回",
 }
+_BY_HOLD = {Hold.Kind.ADDRESS: "地址待确认", Hold.Kind.UNMATCHED: "商品待匹配"}
 PAYMENTS = {
     OrderPaymentState.UNPAID: "待支付",
     OrderPaymentState.PENDING: "待支付",
@@ -44,12 +46,14 @@ PARCELS = {
     ShipmentState.CANCELLED: "已取消",
 }
 _ON_ITS_WAY = {*MOVING} - {ShipmentState.COLLECTED}
-_UNDER_WAY = ("待发货", "审核中", "已拦截", "缺货", "地址待确认", "运输中", "取消中")
+_UNDER_WAY = ("待发货", "审核中", "已拦截", "缺货", "地址待确认", "商品待匹配", "运输中", "取消中")
 ORDER_STATUSES = sorted({*_BY_STATE.values(), *_BY_FULFILMENT.values(), *_UNDER_WAY})
 
 
 def order_status(order: Order, shipments: Iterable[Shipment]) -> str:
     """The order's state in a word. At most two statements, and none once it is shipped."""
+    if order.state == OrderState.AWAITING_PAYMENT and order.open_holds and waiting.unpriced(order.pk):
+        return "商品待匹配"
     if order.state in _BY_STATE:
         return _BY_STATE[OrderState(order.state)]
     if order.cancel_requested_at:
@@ -59,8 +63,8 @@ def order_status(order: Order, shipments: Iterable[Shipment]) -> str:
     if order.fulfilment_state in _BY_FULFILMENT:
         return _BY_FULFILMENT[FulfilmentState(order.fulfilment_state)]
     if order.open_holds:
-        asks = Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None).exists()
-        return "地址待确认" if asks else "已拦截"
+        kinds = set(Hold.objects.filter(order=order, released_at=None).values_list("kind", flat=True))
+        return next((word for kind, word in _BY_HOLD.items() if kind in kinds), "已拦截")
     if order.state == OrderState.IN_REVIEW:
         return "审核中"
     if SubOrder.objects.filter(order=order, state=SubOrderState.BACKORDERED).exists():

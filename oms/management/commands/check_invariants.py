@@ -18,6 +18,7 @@ from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
+from payments.invoicing.invariants import INVARIANTS as OF_INVOICES
 from payments.reconciling.invariants import INVARIANTS as OF_BILLS
 
 ALL = (
@@ -28,6 +29,7 @@ ALL = (
     *OF_PAYMENTS,
     *OF_BALANCES,
     *OF_BILLS,
+    *OF_INVOICES,
     *OF_LOGISTICS,
     *OF_MERCHANTS,
     *OF_TICKETS,

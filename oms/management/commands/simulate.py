@@ -1,4 +1,4 @@
-"""`manage.py simulate`: Alipay and WeChat Pay, pretended, on a port of this machine."""
+"""`manage.py simulate`: Alipay, WeChat Pay and 诺诺, pretended, on a port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -13,6 +13,7 @@ from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
 from oms.simulators.connecting import keys_path
 from oms.simulators.notifying import Habits, Teller
+from oms.simulators.nuonuo import NuonuoPeer
 from oms.simulators.wechat import WechatPeer
 from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
 
@@ -42,7 +43,8 @@ class Command(BaseCommand):
             raise CommandError(f"Port {port} of {host} cannot be used: {error}") from error
         stop = Event()
         lives = [_live(at_alipay, alipay.PAUSES, stop), _live(at_wechat, wechat.PAUSES, stop)]
-        server.set_app(wsgi.application({"alipay": at_alipay, "wechat": at_wechat}))
+        at_nuonuo = NuonuoPeer(known.nuonuo, f"{address}/nuonuo", speed=settings.TIME_SPEED)
+        server.set_app(wsgi.application({"alipay": at_alipay, "wechat": at_wechat, "nuonuo": at_nuonuo}))
         self.stdout.write(f"Pretended payment providers: {address}/")
         try:
             server.serve_forever()

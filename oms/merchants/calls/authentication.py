@@ -29,6 +29,7 @@ from oms.common.door.requests import caller_address
 from oms.common.networks import contains
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.calls import credentials, nonces
+from oms.merchants.calls.scopes import PLATFORM_READ
 from oms.merchants.models import ApiCredential, Merchant
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
@@ -48,6 +49,11 @@ class ApiUser:
     merchant: Merchant
     credential: ApiCredential
     is_authenticated: bool = True
+
+    @property
+    def reads_platform(self) -> bool:
+        """Whether it may read what is everybody's: a program of the platform's own."""
+        return self.merchant.kind == Merchant.Kind.SELF_OPERATED and PLATFORM_READ in self.credential.scopes
 
 
 class SignatureAuthentication(BaseAuthentication):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from oms.common import secrecy
 from oms.common.errors import OmsError
-from oms.merchants.calls.scopes import ALL
+from oms.merchants.calls.scopes import ALL, OF_PLATFORM
 from oms.merchants.models import ApiCredential, CredentialSecret, Merchant
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,10 @@ def issue(
 ) -> Issued:
     """Make a credential with a secret, and with a bearer token where asked for.
 
-    Raises ValidationError for a scope or a network that is none, and TooManyCredentials.
+    Raises ValidationError for a scope or a network that is none, and for scopes that the merchant cannot have; and
+    TooManyCredentials.
     """
+    check_scopes_of(merchant, scopes := sorted(set(scopes)))
     token = f"oms_{secrets.token_urlsafe(32)}" if with_token else None
     credential = ApiCredential(
         merchant=merchant,
@@ -69,7 +71,7 @@ def issue(
         app_key=f"ak_{secrets.token_hex(12)}",
         prefix=token[:8] if token else "",
         token_hash=ApiCredential.hash_token(token) if token else None,
-        scopes=sorted(set(scopes)),
+        scopes=scopes,
         allowed_networks=list(allowed_networks),
         calls_per_minute=calls_per_minute,
     )
@@ -84,6 +86,13 @@ def issue(
         )
     credential.save()
     return Issued(credential, _put_secret(credential, 1), token)
+
+
+def check_scopes_of(merchant: Merchant, scopes: Iterable[str]) -> None:
+    """Raises ValidationError for scopes that only programs of the platform's own may have."""
+    if merchant.kind != Merchant.Kind.SELF_OPERATED and set(scopes) & set(OF_PLATFORM):
+        detail = _("Only credentials of the self-operated merchant can have %(scopes)s.")
+        raise ValidationError(detail % {"scopes": ", ".join(OF_PLATFORM)})
 
 
 @transaction.atomic

@@ -1,10 +1,11 @@
 """The pages on which credentials are made, changed and withdrawn; of the staff and of the merchants themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,6 +26,8 @@ from oms.merchants.models import ApiCredential, CredentialSecret
 
 class CredentialForm(forms.ModelForm):
     """What may be chosen of a credential."""
+
+    offered: ClassVar[Collection[str]] = tuple(scopes.LABELS)
 
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"),
@@ -53,8 +56,25 @@ class CredentialForm(forms.ModelForm):
         if "scopes" in self.fields:  # not on the page of a revoked one
             # In the language of the request.
             self.fields["scopes"].choices = [  # type: ignore[attr-defined]
-                (scope, f"{scope} – {label}") for scope, label in scopes.LABELS.items()
+                (scope, f"{scope} – {label}") for scope, label in scopes.LABELS.items() if scope in self.offered
             ]
+
+    def clean(self) -> dict[str, Any]:
+        """No scope that the merchant cannot have."""
+        data = super().clean() or {}
+        merchant = data.get("merchant") or (self.instance.merchant if self.instance.merchant_id else None)
+        if merchant and data.get("scopes"):
+            try:
+                credentials.check_scopes_of(merchant, data["scopes"])
+            except ValidationError as error:
+                self.add_error("scopes", error)
+        return data
+
+
+class OwnCredentialForm(CredentialForm):
+    """What merchants may choose themselves."""
+
+    offered = scopes.ALL
 
 
 class CredentialPages(KeysetAdmin):

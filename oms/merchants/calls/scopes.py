@@ -13,9 +13,13 @@ SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
+INVOICES_REQUEST = "invoices.request"
 BALANCES_READ = "balances.read"
 BALANCES_ISSUE = "balances.issue"
+SETTLEMENTS_READ = "settlements.read"
+SETTLEMENTS_DISPUTE = "settlements.dispute"
 WEBHOOKS_MANAGE = "webhooks.manage"
+PLATFORM_READ = "platform.read"
 
 LABELS = {
     ORDERS_READ: _("read orders and sub-orders"),
@@ -29,8 +33,15 @@ LABELS = {
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
+    INVOICES_REQUEST: _("ask for invoices, read and download them"),
     BALANCES_READ: _("read gift cards and points"),
     BALANCES_ISSUE: _("issue gift cards and open points"),
+    SETTLEMENTS_READ: _("read settlements and statements"),
+    SETTLEMENTS_DISPUTE: _("dispute statements"),
     WEBHOOKS_MANAGE: _("manage webhook endpoints"),
+    PLATFORM_READ: _("read the amounts of all merchants' orders"),
 }
-ALL = tuple(LABELS)
+# What programs of the platform's own may: only credentials of the self-operated merchant can have it, where staff gave
+# it to them.
+OF_PLATFORM = (PLATFORM_READ,)
+ALL = tuple(scope for scope in LABELS if scope not in OF_PLATFORM)

@@ -12,6 +12,7 @@ import oms.merchants.models.credential
 import oms.merchants.models.webhook
 from decimal import Decimal
 from django.conf import settings
+import oms.merchants.models.legal_entity
 from django.db import migrations, models
 
 
@@ -20,6 +21,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('common', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -306,7 +308,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
                 ('matches_skus', models.BooleanField(db_default=False, default=False, help_text='Its codes of goods are looked up in the SKU matches first; an order with a code that nobody knows waits until it is matched. Off: such an order is refused.', verbose_name='matches SKUs')),
-                ('platform_may_bear', models.BooleanField(blank=True, help_text='Whether its orders may say that the platform bears promotions or changes of price. Not said: only in channels of the self-operated merchant.', null=True, verbose_name='the platform may bear')),
+                ('platform_may_bear', models.BooleanField(blank=True, help_text="Whether its orders may say that the platform bears promotions or changes of price; coupons, gift cards and points of a marketplace merchant's channel are the platform's then, too, else those of the channel. Not said: only in channels of the self-operated merchant.", null=True, verbose_name='the platform may bear')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
                 ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='channels', to='merchants.merchant', verbose_name='merchant')),
             ],
@@ -440,5 +442,86 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='webhookdelivery',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'pending'), _negated=True), ('ready_at__isnull', False), _connector='OR'), name='webhook_delivery_pending_has_a_next_try'),
+        ),
+        migrations.CreateModel(
+            name='LegalEntity',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('code', models.SlugField(max_length=40, verbose_name='code')),
+                ('name', models.CharField(max_length=100, verbose_name='registered name')),
+                ('tax_number', models.CharField(max_length=18, validators=[oms.merchants.models.legal_entity.check_tax_number], verbose_name='tax number')),
+                ('address', models.CharField(blank=True, default='', max_length=200, verbose_name='address')),
+                ('phone', models.CharField(blank=True, default='', max_length=40, verbose_name='phone')),
+                ('bank_name', models.CharField(blank=True, default='', max_length=80, verbose_name='bank')),
+                ('bank_account', models.CharField(blank=True, default='', max_length=40, verbose_name='account')),
+                ('clerk', models.CharField(blank=True, default='', help_text='Who issues (开票人).', max_length=20, verbose_name='clerk')),
+                ('email', models.EmailField(blank=True, default='', help_text='Where invoices to it are sent.', max_length=120, verbose_name='e-mail')),
+                ('issue_when', models.CharField(choices=[('delivered', 'When the goods are there'), ('completed', 'When the order is completed'), ('by_hand', 'When staff say so')], db_default='delivered', default='delivered', max_length=10, verbose_name='issues')),
+                ('gift_cards', models.CharField(choices=[('at_sale', 'When the card is sold: not again when it is used'), ('at_use', 'When it is used')], default='at_sale', max_length=8, verbose_name='gift cards')),
+                ('shows_gifts', models.BooleanField(default=False, help_text='As goods with a discount of all of their value.', verbose_name='shows gifts')),
+                ('most_lines', models.PositiveIntegerField(default=2000, help_text='Longer ones are split; discounts are lines too.', verbose_name='lines an invoice')),
+                ('most_amount', models.DecimalField(blank=True, decimal_places=2, help_text='Without tax, in yuan; larger ones are split.', max_digits=12, null=True, verbose_name='amount of an invoice')),
+                ('goods_tax_code', models.CharField(blank=True, db_default='', default='', max_length=19, validators=[django.core.validators.RegexValidator('^[0-9]{19}\\Z', 'A tax class has 19 digits.')], verbose_name='goods: tax class')),
+                ('goods_tax_name', models.CharField(blank=True, default='', max_length=40, verbose_name='goods: short name')),
+                ('goods_tax_rate', models.DecimalField(blank=True, decimal_places=3, help_text='As a share: 0.13 is 13 %.', max_digits=4, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('0.5'))], verbose_name='goods: rate')),
+                ('goods_tax_mark', models.CharField(blank=True, choices=[('exempt', 'Exempt (免税)'), ('untaxed', 'Not taxed (不征税)'), ('zero', 'Zero rate (普通零税率)')], db_default='', default='', max_length=8, verbose_name='why no tax')),
+                ('freight_tax_code', models.CharField(blank=True, db_default='', default='', max_length=19, validators=[django.core.validators.RegexValidator('^[0-9]{19}\\Z', 'A tax class has 19 digits.')], verbose_name='freight: tax class')),
+                ('freight_tax_name', models.CharField(blank=True, default='', max_length=40, verbose_name='freight: short name')),
+                ('freight_tax_rate', models.DecimalField(blank=True, decimal_places=3, help_text='As a share: 0.13 is 13 %.', max_digits=4, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('0.5'))], verbose_name='freight: rate')),
+                ('freight_tax_mark', models.CharField(blank=True, choices=[('exempt', 'Exempt (免税)'), ('untaxed', 'Not taxed (不征税)'), ('zero', 'Zero rate (普通零税率)')], db_default='', default='', max_length=8, verbose_name='why no tax')),
+                ('service_tax_code', models.CharField(blank=True, db_default='', default='', max_length=19, validators=[django.core.validators.RegexValidator('^[0-9]{19}\\Z', 'A tax class has 19 digits.')], verbose_name='services to merchants: tax class')),
+                ('service_tax_name', models.CharField(blank=True, default='', max_length=40, verbose_name='services to merchants: short name')),
+                ('service_tax_rate', models.DecimalField(blank=True, decimal_places=3, help_text='As a share: 0.13 is 13 %.', max_digits=4, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(Decimal('0.5'))], verbose_name='services to merchants: rate')),
+                ('service_tax_mark', models.CharField(blank=True, choices=[('exempt', 'Exempt (免税)'), ('untaxed', 'Not taxed (不征税)'), ('zero', 'Zero rate (普通零税率)')], db_default='', default='', max_length=8, verbose_name='why no tax')),
+                ('deducts_input_tax', models.BooleanField(default=True, help_text='Invoices to it are special ones.', verbose_name='deducts input tax')),
+                ('connection', models.ForeignKey(blank=True, help_text='The invoice service; without one it issues nothing here.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='legal_entities', to='common.connection', verbose_name='connection')),
+            ],
+            options={
+                'verbose_name': 'legal entity',
+                'verbose_name_plural': 'legal entities',
+                'ordering': ['code'],
+            },
+        ),
+        migrations.AddField(
+            model_name='merchant',
+            name='legal_entity',
+            field=models.ForeignKey(blank=True, db_index=False, help_text='In whose name its goods are invoiced, and to whom its commission is.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='merchants', to='merchants.legalentity', verbose_name='legal entity'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.UniqueConstraint(fields=('code',), name='legal_entity_code_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.UniqueConstraint(fields=('tax_number',), name='legal_entity_tax_number_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(('issue_when__in', ['delivered', 'completed', 'by_hand'])), name='legal_entity_issue_when_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(('gift_cards__in', ['at_sale', 'at_use'])), name='legal_entity_gift_card_policy_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(('most_lines__gte', 2), models.Q(('most_amount', None), ('most_amount__gt', 0), _connector='OR')), name='legal_entity_limits_are_sensible'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(('tax_number', ''), _negated=True), name='legal_entity_has_a_tax_number'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('goods_tax_code', ''), ('goods_tax_mark', ''), ('goods_tax_rate__isnull', True)), models.Q(('goods_tax_code__regex', '^[0-9]{19}$'), ('goods_tax_rate__gte', 0), ('goods_tax_rate__isnull', False), ('goods_tax_rate__lt', 1), models.Q(('goods_tax_mark', ''), models.Q(('goods_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('goods_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_goods_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('freight_tax_code', ''), ('freight_tax_mark', ''), ('freight_tax_rate__isnull', True)), models.Q(('freight_tax_code__regex', '^[0-9]{19}$'), ('freight_tax_rate__gte', 0), ('freight_tax_rate__isnull', False), ('freight_tax_rate__lt', 1), models.Q(('freight_tax_mark', ''), models.Q(('freight_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('freight_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_freight_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
+        migrations.AddConstraint(
+            model_name='legalentity',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('service_tax_code', ''), ('service_tax_mark', ''), ('service_tax_rate__isnull', True)), models.Q(('service_tax_code__regex', '^[0-9]{19}$'), ('service_tax_rate__gte', 0), ('service_tax_rate__isnull', False), ('service_tax_rate__lt', 1), models.Q(('service_tax_mark', ''), models.Q(('service_tax_mark__in', ['exempt', 'untaxed', 'zero']), ('service_tax_rate', 0)), _connector='OR')), _connector='OR'), name='legal_entity_service_tax_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
         ),
     ]

@@ -8,6 +8,7 @@ from oms.merchants.models.application import (
     MerchantUser,
 )
 from oms.merchants.models.credential import ApiCredential, CredentialSecret, IdempotencyRecord, SpentNonce
+from oms.merchants.models.legal_entity import GiftCardPolicy, IssueWhen, LegalEntity
 from oms.merchants.models.merchant import Channel, Merchant
 from oms.merchants.models.webhook import (
     DeliveryState,
@@ -28,7 +29,10 @@ __all__ = [
     "DeliveryState",
     "DisabledBecause",
     "EndpointState",
+    "GiftCardPolicy",
     "IdempotencyRecord",
+    "IssueWhen",
+    "LegalEntity",
     "Merchant",
     "MerchantApplication",
     "MerchantEvent",

@@ -7,6 +7,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from oms.merchants.models.legal_entity import LegalEntity
+
 
 class Merchant(models.Model):
     """A seller: the self-operated one (自营) or one of the marketplace (POP)."""
@@ -51,6 +53,16 @@ class Merchant(models.Model):
             "Not said: goods of the self-operated merchant, and goods of the marketplace that lie in our warehouses."
         ),
     )
+    legal_entity = models.ForeignKey(
+        LegalEntity,
+        verbose_name=_("legal entity"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="merchants",
+        db_index=False,
+        help_text=_("In whose name its goods are invoiced, and to whom its commission is."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
@@ -89,8 +101,9 @@ class Channel(models.Model):
         null=True,
         blank=True,
         help_text=_(
-            "Whether its orders may say that the platform bears promotions or changes of price. Not said: only in"
-            " channels of the self-operated merchant."
+            "Whether its orders may say that the platform bears promotions or changes of price; coupons, gift cards and"
+            " points of a marketplace merchant's channel are the platform's then, too, else those of the channel. Not"
+            " said: only in channels of the self-operated merchant."
         ),
     )
     matches_skus = models.BooleanField(

@@ -9,12 +9,9 @@ from orders.models import ChargeCause, ChargeComponent, SubOrderState
 from orders.models.amounts import ApportionmentPolicy, Bearer
 
 
-class PartAmountsSerializer(serializers.Serializer):
-    """What a sub-order carries of a line."""
+class SharesSerializer(serializers.Serializer):
+    """What something carries of an order's amounts."""
 
-    sub_order = serializers.CharField()
-    state = serializers.ChoiceField(SubOrderState.choices)
-    quantity = serializers.IntegerField()
     goods_amount = money_field()
     freight_share = money_field()
     promotion_share = money_field()
@@ -24,6 +21,41 @@ class PartAmountsSerializer(serializers.Serializer):
     gift_card_share = money_field()
     merchant_borne_share = money_field()
     payable_amount = money_field()
+
+
+class UnitAmountsSerializer(SharesSerializer):
+    """What one unit takes along where they go one by one, and how many following ones take the same."""
+
+    units = serializers.IntegerField()
+
+
+class ComponentSerializer(serializers.Serializer):
+    """A signed part of what is paid: whence it comes and who bears it."""
+
+    component = serializers.ChoiceField(ChargeComponent.choices)
+    source = serializers.CharField(help_text="The promotion's id, or the reason of the adjustment.")
+    bearer = serializers.ChoiceField(Bearer.choices, allow_blank=True)
+    amount = money_field()
+
+
+class SubOrderAmountsSerializer(SharesSerializer):
+    """What a sub-order carries, and whose goods it holds."""
+
+    number = serializers.CharField()
+    merchant = serializers.CharField()
+    state = serializers.ChoiceField(SubOrderState.choices)
+
+
+class PartAmountsSerializer(SharesSerializer):
+    """What a sub-order carries of a line."""
+
+    sub_order = serializers.CharField()
+    state = serializers.ChoiceField(SubOrderState.choices)
+    quantity = serializers.IntegerField()
+    returned_quantity = serializers.IntegerField(help_text="Units of it that came back while others stayed.")
+    units = UnitAmountsSerializer(
+        many=True, help_text="Its units one by one, equal ones together; none for parts of more than 200 units."
+    )
 
 
 class PromotionShareSerializer(serializers.Serializer):
@@ -46,25 +78,18 @@ class PromotionSerializer(serializers.Serializer):
     merchant_amount = money_field()
 
 
-class LineAmountsSerializer(serializers.Serializer):
+class LineAmountsSerializer(SharesSerializer):
     """A line's price and its share of every amount of the order."""
 
     position = serializers.IntegerField()
     id = serializers.CharField(help_text="As the caller calls the line.")
     sku = serializers.CharField()
+    merchant = serializers.CharField(help_text="Whose goods they are.")
     caller_code = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_price = money_field()
     line_discount = money_field()
-    goods_amount = money_field()
-    freight_share = money_field()
-    promotion_share = money_field()
-    coupon_share = money_field()
-    adjustment_share = money_field()
-    points_share = money_field()
-    gift_card_share = money_field()
-    merchant_borne_share = money_field()
-    payable_amount = money_field()
+    components = ComponentSerializer(many=True, help_text="What `payable_amount` is made of.")
     promotions = PromotionShareSerializer(many=True, help_text="What `promotion_share` is made of.")
     parts = PartAmountsSerializer(many=True, help_text="Where the units and their money went; cancelled ones too.")
 
@@ -85,10 +110,11 @@ class ChargeSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Amounts", examples.AMOUNTS)])
-class AmountsSerializer(serializers.Serializer):
+class OrderAmountsSerializer(serializers.Serializer):
     """How each amount of an order came about, to the fen."""
 
+    number = serializers.CharField()
+    version = serializers.IntegerField()
     currency = serializers.CharField()
     goods_amount = money_field()
     freight_amount = money_field()
@@ -110,7 +136,26 @@ class AmountsSerializer(serializers.Serializer):
     apportionment_policy = serializers.ChoiceField(
         ApportionmentPolicy.choices, help_text="How the amounts were shared among the lines."
     )
-    formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
+    components = ComponentSerializer(many=True, help_text="Those of all lines added up.")
     promotions = PromotionSerializer(many=True)
+    sub_orders = SubOrderAmountsSerializer(many=True)
     lines = LineAmountsSerializer(many=True)
     charges = ChargeSerializer(many=True, help_text="Why the buyer owes what, in the order in which it came about.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Amounts", examples.AMOUNTS)])
+class AmountsSerializer(OrderAmountsSerializer):
+    """How each amount of an order came about, with the formulas."""
+
+    formulas = serializers.DictField(child=serializers.CharField(), help_text="How each amount is worked out.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("A page", {"next": None, "cursor": "01767312000000000403958221604", "results": []})]
+)
+class AmountsPageSerializer(serializers.Serializer):
+    """Orders that changed, in the order of their changes."""
+
+    next = serializers.CharField(allow_null=True, help_text="The address of the next page; null where nothing is left.")
+    cursor = serializers.CharField(help_text="Where to go on later.")
+    results = OrderAmountsSerializer(many=True)

@@ -41,7 +41,12 @@ class UnitsSerializer(serializers.Serializer):
     """Units of a line."""
 
     position = serializers.IntegerField(min_value=1, max_value=500, required=False, help_text="The order's line.")
-    id = LineField(max_length=64, required=False, help_text="The line as the caller calls it, in place of `position`.")
+    id = LineField(
+        max_length=64,
+        required=False,
+        help_text="The line as the caller calls it, in place of `position`; `quantity` are whole pieces then, of every"
+        " part of a bundle.",
+    )
     quantity = serializers.IntegerField(min_value=1, max_value=10_000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Literal
 
 from oms.common.models import Connection
-from payments.providers import Answer, Charge, Found, Question, Standing
+from payments.providers import Answer, Charge, Complaint, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
 from payments.providers.alipay import bills, facts, wire
 from payments.providers.errors import Refused, Unclear, charge_each
@@ -78,6 +78,13 @@ class Alipay:
         """Close a trade that nobody paid. There is none to close where nobody scanned its code."""
         with suppress(Refused):  # the next question tells why
             wire.call(link, "alipay.trade.close", {"out_trade_no": wire.their_number(question.reference)})
+
+    def complaint(self, question: Question, link: Connection) -> Complaint:
+        """How a complaint stands. Raises Unclear where Alipay does not know it."""
+        said = _asked(link, "alipay.merchant.tradecomplain.query", {"complain_event_id": question.reference})
+        if said is None:
+            raise Unclear("Alipay does not know the complaint")
+        return facts.complaint(said)
 
     def page(self, charge: Charge, link: Connection, kind: Literal["page", "wap"], *, return_url: str = "") -> str:
         """The address of Alipay's own page on which a buyer pays the charge: in a browser, or on a phone."""

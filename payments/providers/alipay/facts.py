@@ -3,17 +3,23 @@
 A payment is the same fact whether Alipay tells it or is asked: its key is that of the trade, not of the message.
 """
 
+import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
 from oms.common.work.facts import News
 from payments.models import NoticeKind
+from payments.providers import Complaint
 from payments.providers.alipay.wire import our_number, read_time
 
 PAID = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
 CLOSED = "TRADE_CLOSED"
+# Of complaints: we have answered, and it is over. All others wait for us, or for Alipay.
+_ANSWERED = frozenset({"MERCHANT_FEEDBACKED"})
+_OVER = frozenset({"FINISHED", "CANCELLED", "PLATFORM_FINISH", "CLOSED"})
 
 
 def captured(said: Mapping[str, Any], paid_at: str) -> News:
@@ -39,6 +45,25 @@ def refunded(said: Mapping[str, Any]) -> News:
         our_number(number),
         read_time(at) if at else timezone.now(),
         {"amount": str(said["refund_amount"]), "transaction": f"{trade}:{number}"[:64]},
+    )
+
+
+def complained(form: Mapping[str, str]) -> News:
+    """A buyer complained, or something became of it: Alipay is asked what. Raises KeyError or ValueError."""
+    number = str(json.loads(form["biz_content"])["complain_event_id"])
+    return News(f"notice:{form['notify_id']}", NoticeKind.COMPLAINED, number, timezone.now())
+
+
+def complaint(said: Mapping[str, Any]) -> Complaint:
+    """What Alipay answers about a complaint. Raises KeyError or ValueError where what must be said is missing."""
+    status = str(said["status"])
+    return Complaint(
+        payment=our_number(str(said.get("merchant_order_no") or "")),
+        amount=Decimal(str(said.get("trade_amount") or 0)),
+        text=f"{said.get('complain_reason') or ''} {said.get('content') or ''}".strip(),
+        complained_at=read_time(str(said["gmt_create"])),
+        is_answered=status in _ANSWERED,
+        is_over=status in _OVER,
     )
 
 

@@ -1,6 +1,6 @@
 """What Alipay posts to us: a form, signed over all of its fields."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from django.utils.translation import gettext as _
@@ -42,9 +42,10 @@ class AlipaySpeaker:
         form, us = _form(body), wire.account(link)
         if any("\0" in value for value in form.values()):
             raise Unreadable("The message has NUL characters.")
-        for name, ours in (("app_id", us.app_id), ("seller_id", us.seller_id)):
-            if form.get(name) != ours:
-                raise Unreadable(f"{name} {form.get(name, '')} is not ours")
+        _must_be_ours(form, "app_id", us.app_id)
+        if form.get("msg_method") == "alipay.merchant.tradecomplain.changed":
+            return [facts.complained(form)]
+        _must_be_ours(form, "seller_id", us.seller_id)
         if form.get("notify_type") != "trade_status_sync":
             raise Unreadable(f"notify_type {form.get('notify_type', '')}")
         return [facts.told(form)]
@@ -66,6 +67,11 @@ class AlipaySpeaker:
                 raise
         except Unclear as unclear:
             raise OmsError(str(unclear)) from unclear
+
+
+def _must_be_ours(form: Mapping[str, str], name: str, ours: str) -> None:
+    if form.get(name) != ours:
+        raise Unreadable(f"{name} {form.get(name, '')} is not ours")
 
 
 def _form(body: str) -> dict[str, str]:

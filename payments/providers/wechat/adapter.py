@@ -12,7 +12,7 @@ from django.utils import timezone
 from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.money import to_fen
-from payments.providers import Answer, Charge, Found, Question, Standing
+from payments.providers import Answer, Charge, Complaint, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
 from payments.providers.errors import NotSetUp, Refused, Unclear, charge_each
 from payments.providers.wechat import bills, facts, wire
@@ -20,6 +20,7 @@ from payments.providers.wechat.calls import call
 
 LONGEST_DESCRIPTION = 127
 _ORDERS, _REFUNDS = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
+_COMPLAINTS = "/v3/merchant-service/complaints-v2"
 
 
 class WechatPay:
@@ -92,6 +93,14 @@ class WechatPay:
         target = f"{_ORDERS}/out-trade-no/{quote(question.reference)}/close"
         with suppress(Refused):  # the next question tells why
             call(link, "POST", target, {"mchid": wire.account(link).mchid})
+
+    def complaint(self, question: Question, link: Connection) -> Complaint:
+        """How a complaint stands. Raises Unclear where WeChat does not know it."""
+        said = _asked(link, f"{_COMPLAINTS}/{quote(question.reference)}")
+        if said is None:
+            raise Unclear("WeChat does not know the complaint")
+        _must_be(said, complaint_id=question.reference)
+        return facts.complaint(said)
 
     def mobile_page(self, charge: Charge, link: Connection, *, buyer_address: str) -> str:
         """The address that a phone's browser opens to pay in WeChat (H5). `buyer_address` is the phone's IP address."""

@@ -6,12 +6,14 @@ message.
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
 from oms.common.work.facts import News
 from payments.models import NoticeKind
+from payments.providers import Complaint
 from payments.providers.wechat.wire import as_yuan
 
 # REFUND: paid, and some or all of it went back.
@@ -43,3 +45,22 @@ def refunded(said: Mapping[str, Any], status: str, *, attempt: str = "") -> News
     at = datetime.fromisoformat(told_at) if told_at else timezone.now()
     body = {"amount": as_yuan(said["amount"]["refund"]), "transaction": number}
     return News(f"{number}:{status.lower()}{attempt}", kind, str(said["out_refund_no"]), at, body)
+
+
+def complained(said: Mapping[str, Any], key: str) -> News:
+    """A buyer complained, or something became of it: WeChat is asked what. `key` is that of the message. Raises
+    KeyError."""
+    return News(f"notice:{key}", NoticeKind.COMPLAINED, str(said["complaint_id"]), timezone.now())
+
+
+def complaint(said: Mapping[str, Any]) -> Complaint:
+    """What WeChat answers about a complaint: of several orders the first. Raises KeyError, IndexError, ValueError."""
+    order, state = said["complaint_order_info"][0], str(said["complaint_state"])
+    return Complaint(
+        payment=str(order["out_trade_no"]),
+        amount=Decimal(as_yuan(order["amount"])),
+        text=str(said.get("complaint_detail") or ""),
+        complained_at=datetime.fromisoformat(said["complaint_time"]),
+        is_answered=state == "PROCESSING",
+        is_over=state == "PROCESSED",
+    )

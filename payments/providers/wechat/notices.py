@@ -41,6 +41,9 @@ class WechatSpeaker:
         us, told = wire.account(link), json.loads(body)
         event = str(told.get("event_type", ""))
         said: dict[str, Any] = json.loads(wire.unseal(us, told["resource"]))
+        if event.startswith("COMPLAINT."):
+            # It names no merchant: that it opens with our key says whose it is.
+            return [facts.complained(said, str(told["id"]))]
         _must_be_ours(said, "mchid", us.mchid)
         if event.startswith("TRANSACTION."):
             _must_be_ours(said, "appid", us.appid)

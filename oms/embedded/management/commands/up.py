@@ -79,6 +79,8 @@ class Command(BaseCommand):
             self.simulators = connect_simulators(self.data_dir, self.simulators_port, with_sample=with_sample)
             if with_sample:
                 load_sample(self.data_dir)
+            if self.simulators:
+                issue_invoices(self.data_dir)
             supervisor.stop_if_asked()
             make_administrator(self.data_dir)
             connections.close_all()
@@ -223,6 +225,13 @@ def connect_simulators(data_dir: Path, port: int, *, with_sample: bool) -> str:
     address = f"http://127.0.0.1:{port}"
     connecting.connect(keys.kept(connecting.keys_path(data_dir)), address)
     return address
+
+
+def issue_invoices(data_dir: Path) -> None:
+    """Let the merchants of the sample issue invoices through the pretended service."""
+    from oms.simulators import connecting, keys
+
+    connecting.issue_invoices(keys.kept(connecting.keys_path(data_dir)))
 
 
 def load_sample(data_dir: Path) -> None:

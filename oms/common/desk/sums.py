@@ -1,0 +1,41 @@
+"""Sums under a list: of the columns that a list names, over all rows that its filters let through."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib.admin.views.main import ChangeList as DjangoChangeList
+from django.db.models import Sum
+from django.http import HttpRequest
+from django.utils.text import capfirst
+
+from oms.common.desk.lists import KeysetChangeList, capped_count
+
+# Up to so many rows are added up; who wants the sum of more narrows the list, or exports it.
+MOST_ROWS = 20_000
+
+
+class SummedChangeList(KeysetChangeList):
+    """A list with sums."""
+
+    def sums(self) -> list[tuple[str, Decimal]] | None:
+        """Each summed column's name with its sum (yuan) over the filtered rows; None where they are too many."""
+        names: Sequence[str] = self.model_admin.summed
+        rows = self.queryset.order_by()
+        if capped_count(rows, MOST_ROWS) > MOST_ROWS:
+            return None
+        found = rows.model._default_manager.filter(pk__in=rows.values("pk")).order_by()
+        sums = found.aggregate(**{f"sum_{name}": Sum(name, default=Decimal(0)) for name in names})
+        labels = [capfirst(str(self.model._meta.get_field(name).verbose_name)) for name in names]
+        return list(zip(labels, sums.values(), strict=True))
+
+
+class Summed:
+    """Shows the sums of the columns `summed` above a list; mix it into a KeysetAdmin."""
+
+    summed: ClassVar[Sequence[str]] = ()
+    list_before_template = "admin/common/sums.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:
+        """A list with sums."""
+        return SummedChangeList

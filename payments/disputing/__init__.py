@@ -1,0 +1,1 @@
+"""Complaints at providers and payments that are charged back: told or entered, answered, and decided."""
