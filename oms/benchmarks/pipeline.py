@@ -14,9 +14,6 @@ from oms.benchmarks import stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
 from orders.intake.bodies import LineBody, OrderBody, decode
-from orders.models import OrderPaymentState, OrderState
-from payments.models import Means, PaymentState
-from payments.providers.defaults import default_connection
 
 TIMED = ("review", "split", "allocate", "release", "send_release")
 HOT_SKUS = 10
@@ -69,24 +66,8 @@ def _prepare(bodies: list[OrderBody]) -> None:
     """Store the orders and let them be paid, as the payment stage leaves them."""
     stage.empty_orders()
     stage.place_bodies(bodies)
+    stage.pay()
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            INSERT INTO payments_payment
-                (number, order_id, means, connection_id, state, amount, captured_amount, captured_at)
-            SELECT number || '-P1', id, '{Means.ONLINE}', %s, '{PaymentState.CAPTURED}', payable_amount, payable_amount,
-                now()
-            FROM orders_order WHERE state = '{OrderState.AWAITING_PAYMENT}'
-            """,
-            [default_connection().pk],
-        )
-        cursor.execute(
-            f"""
-            UPDATE orders_order SET state = '{OrderState.IN_REVIEW}', payment_state = '{OrderPaymentState.PAID}',
-                paid_amount = payable_amount, paid_at = now(), pay_by = NULL
-            WHERE state = '{OrderState.AWAITING_PAYMENT}'
-            """
-        )
         cursor.execute("VACUUM ANALYZE")
 
 

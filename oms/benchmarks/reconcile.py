@@ -40,7 +40,7 @@ def run(data: Path, rows: int) -> dict[str, float]:
         started = time.perf_counter()
         importing.import_bill(source.pk, content, file_name="bench.csv", by="bench")
         again = time.perf_counter() - started
-        limit = _copy_limit()
+        limit = stage.copied_again(_TABLES)
     return {
         "rows": rows,
         "seconds": round(seconds, 2),
@@ -102,20 +102,3 @@ def _bill(rows: int) -> bytes:
             "#退款合计：0笔，商家实收退款共0.00元，商家优惠退款共0.00元",
         ]
     ).encode("gb18030")
-
-
-def _copy_limit() -> float:
-    """Seconds that raw COPY takes for the same rows into tables like these, triggers and indexes included."""
-    with connection.cursor() as cursor:
-        blocks = {}
-        for table in _TABLES:
-            with cursor.copy(f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT") as copy:
-                blocks[table] = b"".join(bytes(block) for block in copy)
-        cursor.execute(f"TRUNCATE {', '.join(_TABLES)} CASCADE")
-        started = time.perf_counter()
-        cursor.execute("BEGIN")
-        for table in _TABLES:
-            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                copy.write(blocks[table])
-        cursor.execute("COMMIT")
-        return time.perf_counter() - started

@@ -19,7 +19,10 @@ from oms.merchants.models import Merchant
 from orders.actors import job
 from orders.intake.bodies import OrderBody, decode
 from orders.intake.placing import Placed, place_orders
+from orders.models import OrderPaymentState, OrderState
 from orders.reviewing.deciding import install_default_rules
+from payments.models import Means, PaymentState
+from payments.providers.defaults import default_connection
 
 INTAKE_TABLES = ("orders_order", "orders_orderline", "orders_orderevent")
 ROUNDS = 3
@@ -122,13 +125,38 @@ def _placed(outcomes: Sequence[object]) -> int:
     return len(outcomes)
 
 
+def pay(*, owing: bool = False) -> None:
+    """Let all orders that wait for it be paid, as the payment stage leaves them; with `owing`, their books are due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO payments_payment
+                (number, order_id, means, connection_id, state, amount, captured_amount, captured_at)
+            SELECT number || '-P1', id, '{Means.ONLINE}', %s, '{PaymentState.CAPTURED}', payable_amount, payable_amount,
+                now()
+            FROM orders_order WHERE state = '{OrderState.AWAITING_PAYMENT}'
+            """,
+            [default_connection().pk],
+        )
+        cursor.execute(
+            f"""
+            UPDATE orders_order SET state = '{OrderState.IN_REVIEW}', payment_state = '{OrderPaymentState.PAID}',
+                paid_amount = payable_amount, paid_at = now(), pay_by = NULL,
+                owed_changed_since = CASE WHEN %s THEN now() END
+            WHERE state = '{OrderState.AWAITING_PAYMENT}'
+            """,
+            [owing],
+        )
+
+
 def empty_orders() -> None:
     """Take everything out that came after the reference data, and all reservations."""
     with connection.cursor() as cursor:
         cursor.execute(
             "TRUNCATE orders_order, orders_orderevent, orders_suborderline, orders_stockwait, common_sandboxjob,"
             " inventory_reservation, common_inboundfact, logistics_warehouseorder, logistics_warehouseorderline,"
-            " logistics_shipmentline, orders_deliverypromise"
+            " logistics_shipmentline, orders_deliverypromise, orders_ordercharge, payments_ledgerentry,"
+            " payments_ledgerline, payments_settlementrow"
             " RESTART IDENTITY CASCADE"
         )
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")
@@ -138,12 +166,18 @@ def empty_orders() -> None:
 
 def copy_limit() -> float:
     """L: seconds that raw COPY takes for the finished rows that intake left in its tables, which are emptied first."""
+    return copied_again(INTAKE_TABLES)
+
+
+def copied_again(tables: Sequence[str]) -> float:
+    """Seconds that raw COPY takes for the rows that these tables have, with triggers and indexes; they are emptied
+    first."""
     with connection.cursor() as cursor:
         rows = {}
-        for table in INTAKE_TABLES:
+        for table in tables:
             with cursor.copy(f"COPY (SELECT * FROM {table} ORDER BY id) TO STDOUT") as copy:
                 rows[table] = [bytes(block) for block in copy]
-        cursor.execute(f"TRUNCATE {', '.join(INTAKE_TABLES)} RESTART IDENTITY CASCADE")
+        cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         started = time.perf_counter()
         cursor.execute("BEGIN")
         for table, blocks in rows.items():

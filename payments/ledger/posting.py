@@ -19,7 +19,8 @@ from payments.ledger import sources
 from payments.ledger.chart import Code
 from payments.models import EntryKind, LedgerEntry
 
-_BALANCES = "payments_ledger_balances"
+# The constraint trigger that looks, when a transaction ends, whether its entries add up.
+BALANCES = "payments_ledger_balances"
 _FACTS = " UNION ALL ".join(
     (
         sources.CAPTURED,
@@ -144,18 +145,18 @@ def post(entries: Sequence[Entry]) -> int:
 def trigger_sql() -> str:
     """The SQL that (re)creates the triggers: entries add up to 0 when their transaction ends, and are never changed."""
     return f"""
-        CREATE OR REPLACE FUNCTION {_BALANCES}() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE OR REPLACE FUNCTION {BALANCES}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF (SELECT sum(debit_fen - credit_fen) FROM payments_ledgerline WHERE entry_id = NEW.entry_id) <> 0 THEN
                 RAISE EXCEPTION 'ledger entry % does not add up', NEW.entry_id
-                    USING ERRCODE = 'check_violation', CONSTRAINT = '{_BALANCES}', TABLE = TG_TABLE_NAME,
+                    USING ERRCODE = 'check_violation', CONSTRAINT = '{BALANCES}', TABLE = TG_TABLE_NAME,
                         HINT = 'Debit and credit of an entry must be equal.';
             END IF;
             RETURN NULL;
         END $$;
-        DROP TRIGGER IF EXISTS {_BALANCES} ON payments_ledgerline;
-        CREATE CONSTRAINT TRIGGER {_BALANCES} AFTER INSERT ON payments_ledgerline
-            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {_BALANCES}();
+        DROP TRIGGER IF EXISTS {BALANCES} ON payments_ledgerline;
+        CREATE CONSTRAINT TRIGGER {BALANCES} AFTER INSERT ON payments_ledgerline
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {BALANCES}();
         {append_only("payments_ledgerentry")}
         {append_only("payments_ledgerline")}
     """

@@ -20,7 +20,9 @@ class Command(BaseCommand):
     help = "Measure one of these; prints ratios to limits measured in the same run."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["intake", "pipeline", "list", "api", "seam", "reconcile", "promise"])
+        parser.add_argument(
+            "what", choices=["intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "money"]
+        )
         parser.add_argument(
             "--orders", type=int, default=20_000, help="How many orders (list, seam: many), or rows of a bill."
         )
