@@ -14,6 +14,7 @@ from oms.merchants.webhooks import serving
 from orders.changing import chasing
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.matching import releasing as releasing_matched
+from orders.promising import keeping
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
 from payments.disputing import asking as asking_about_disputes
@@ -49,6 +50,7 @@ PIPELINE = (
     splitting.STAGE,
     waking.STAGE,
     allocating.STAGE,
+    keeping.STAGE,
     releasing.STAGE,
     sending.STAGE,
     delivering.STAGE,

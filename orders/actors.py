@@ -38,6 +38,7 @@ name_actors(
         # Where nothing more is known of who did it than what kind of actor it is.
         **dict(ActorKind.choices),
         "match": _("Let matched orders go on"),
+        "promise": _("Make promises"),
         "review": _("Review"),
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),

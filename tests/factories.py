@@ -28,6 +28,7 @@ from orders.fulfilling import allocating, splitting
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
 from orders.models import ActorKind, Order
+from orders.promising import keeping
 from orders.reviewing import deciding
 
 _numbers = count(1)
@@ -250,9 +251,10 @@ def split_order(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> Order:
 
 
 def allocated_order(*lines: Sku | tuple[Sku, int, str], **changes: Any) -> Order:
-    """An order, paid on delivery, whose sub-orders went through sourcing; give SKUs that are in stock."""
+    """An order, paid on delivery, whose sub-orders went through sourcing, promised where levels are sold; give SKUs
+    that are in stock."""
     order = split_order(*lines, **changes)
-    run(allocating.run)
+    run(allocating.run, keeping.run)
     return order
 
 

@@ -155,8 +155,8 @@ def empty_orders() -> None:
         cursor.execute(
             "TRUNCATE orders_order, orders_orderevent, orders_suborderline, orders_stockwait, common_sandboxjob,"
             " inventory_reservation, common_inboundfact, logistics_warehouseorder, logistics_warehouseorderline,"
-            " logistics_shipmentline, orders_deliverypromise, orders_ordercharge, payments_ledgerentry,"
-            " payments_ledgerline, payments_settlementrow"
+            " logistics_shipmentline, orders_deliverypromise, orders_promisetomake, orders_ordercharge,"
+            " payments_ledgerentry, payments_ledgerline, payments_settlementrow"
             " RESTART IDENTITY CASCADE"
         )
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")

@@ -69,7 +69,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
-    keeping.keep([one for plan in done for one in _allocated(plan, parts)])
+    keeping.ask([one for plan in done for one in _allocated(plan, parts)])
 
 
 def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:
@@ -78,11 +78,11 @@ def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:
         return
     expected = plan.candidates[0].warehouse_id
     if plan.is_whole:
-        yield keeping.Allocated(plan.id, expected)
+        yield keeping.Allocated(plan.id, plan.order_id, expected)
         return
     for sent in parts.by_sub_order[plan.id]:
         if sent.warehouse_id != parting.NOBODY:
-            yield keeping.Allocated(sent.part.id, expected)
+            yield keeping.Allocated(sent.part.id, plan.order_id, expected)
 
 
 def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
@@ -280,4 +280,4 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         )
 
 
-STAGE = Stage("allocate", run, wakes=("release", "deliver_virtual"), queue=QUEUE)
+STAGE = Stage("allocate", run, wakes=("release", "deliver_virtual", "promise"), queue=QUEUE)

@@ -663,4 +663,19 @@ class Migration(migrations.Migration):
             model_name='invoicerequest',
             index=models.Index(condition=models.Q(('due_since__isnull', False)), fields=['due_since'], name='invoice_request_due'),
         ),
+        migrations.CreateModel(
+            name='PromiseToMake',
+            fields=[
+                ('sub_order', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='orders.suborder', verbose_name='sub-order')),
+                ('since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+                ('expected_warehouse', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='expected warehouse')),
+                ('order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.order', verbose_name='order')),
+            ],
+            options={
+                'verbose_name': 'promise to make',
+                'verbose_name_plural': 'promises to make',
+                'default_permissions': (),
+                'indexes': [models.Index(fields=['since'], name='promise_to_make_queue')],
+            },
+        ),
     ]

@@ -6,7 +6,7 @@ from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
-from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource
+from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
@@ -41,6 +41,7 @@ __all__ = [
     "PaymentMethod",
     "PromiseOutcome",
     "PromiseSource",
+    "PromiseToMake",
     "PromotionShare",
     "RejectedOrder",
     "ReturnLine",

@@ -42,6 +42,49 @@ class LateRisk(models.TextChoices):
     CARRIER_LATE = "carrier_late", _("Left in time, but the carrier was late")
 
 
+class PromiseToMake(models.Model):
+    """A sub-order whose warehouse was chosen and for which the promise is still to be made; gone once it is.
+
+    It is the queue between allocating, which holds stock, and promising, which takes its time.
+    """
+
+    # Written by the statement that read the rows which they name, and gone in a moment.
+    sub_order = models.OneToOneField(
+        SubOrder,
+        verbose_name=_("sub-order"),
+        on_delete=models.PROTECT,
+        primary_key=True,
+        related_name="+",
+        db_constraint=False,
+    )
+    order = models.ForeignKey(
+        Order,
+        verbose_name=_("order"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    expected_warehouse = models.ForeignKey(
+        Warehouse,
+        verbose_name=_("expected warehouse"),
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    since = models.DateTimeField(_("since"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("promise to make")
+        verbose_name_plural = _("promises to make")
+        default_permissions = ()
+        indexes = [models.Index(fields=["since"], name="promise_to_make_queue")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
 class DeliveryPromise(WorkItem):
     """By when a sub-order is promised, made when its warehouse was chosen. Never computed again: a new choice of the
     warehouse makes the next one, and the old one is still measured unless the buyer gets it elsewhere (void).

@@ -1,4 +1,5 @@
-"""Keeping what is promised for sub-orders whose warehouse was chosen, with everything that it was made of. In bulk.
+"""The promise stage: keeping what is promised for sub-orders whose warehouse was chosen, with everything that it was
+made of. In bulk, and apart from the choice: that holds stock, for which others wait.
 
 A promise takes room of the warehouse's day on which it leaves, and of the appointment that was wished for; where a day
 is full, it leaves on a later one. What was taken before is given back first.
@@ -21,14 +22,19 @@ from inventory.promising.offering import Carriage, Parcel, first_carriage
 from inventory.promising.tables import Tables
 from oms.common.copying import array, copy_rows
 from oms.common.money import yuan
+from oms.common.states import listed
+from oms.common.work.claiming import Stage
 from oms.common.zones import CHINA
+from orders import isolating
 from orders.intake.terms import carriers_in_use
-from orders.models import PromiseOutcome, PromiseSource, SubOrderState
+from orders.models import PromiseOutcome, PromiseSource
 from orders.models.order import Promise
+from orders.models.sub_order import UNDONE
 
 # A parcel that goes with a cut-off should have left so much later; before, nobody looks.
 LEAVES_WITHIN = timedelta(hours=2)
 _DEMAND = CapacityDemand.SUB_ORDER
+NAME = "promise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Allocated:
     """A sub-order whose warehouse was chosen, and the warehouse that the buyer could expect: the nearest one."""
 
     sub_order_id: int
+    order_id: int
     expected_warehouse_id: int
 
 
@@ -127,14 +134,59 @@ class _Makers:
         return None
 
 
-def keep(allocated: Sequence[Allocated]) -> None:
-    """Make a promise for each, in the running transaction; one statement where no level is sold."""
-    if not allocated:
+def ask(allocated: Sequence[Allocated]) -> None:
+    """Have a promise made for each, in the running transaction; nothing where no level is sold."""
+    if not allocated or not tables.current().levels:
         return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO orders_promisetomake (sub_order_id, order_id, expected_warehouse_id)
+            SELECT a.sub_order_id, a.order_id, a.warehouse_id
+            FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS a(sub_order_id, order_id, warehouse_id)
+            ORDER BY 1
+            ON CONFLICT (sub_order_id) DO UPDATE SET expected_warehouse_id = excluded.expected_warehouse_id
+            """,
+            [
+                array(one.sub_order_id for one in allocated),
+                array(one.order_id for one in allocated),
+                array(one.expected_warehouse_id for one in allocated),
+            ],
+        )
+
+
+def run(limit: int) -> int:
+    """Make up to `limit` promises that were asked for; returns how many askings are done with."""
+    with connection.cursor() as cursor:
+        # The order is locked before what belongs to it, so this only reads.
+        cursor.execute("SELECT sub_order_id, order_id FROM orders_promisetomake ORDER BY since, 1 LIMIT %s", [limit])
+        found = cursor.fetchall()
+    return isolating.work_on(NAME, found, _make)
+
+
+def backlog() -> str:
+    """Promises that were asked for."""
+    return f"SELECT q.since AS due, {isolating.needs_person('q.order_id')} AS needs_person FROM orders_promisetomake q"
+
+
+def _make(sub_order_ids: list[int], _order_ids: list[int]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            DELETE FROM orders_promisetomake WHERE sub_order_id = ANY(%s::bigint[])
+            RETURNING sub_order_id, expected_warehouse_id
+            """,
+            [array(sub_order_ids)],
+        )
+        expected = dict(cursor.fetchall())
     known = tables.current()
-    if not known.levels:
-        return
-    expected = {one.sub_order_id: one.expected_warehouse_id for one in allocated}
+    if expected and known.levels:
+        _keep(known, expected)
+    return len(sub_order_ids)
+
+
+def _keep(known: Tables, expected: Mapping[int, int]) -> None:
+    """Make a promise for each sub-order of which the warehouse that the buyer could expect is given."""
     facts = _read(list(expected))
     _supersede([one for one in facts if one.promises_before])
     makers = _Makers(known, facts, expected)
@@ -156,7 +208,7 @@ def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) AND s.storage_class <> '{StorageClass.VIRTUAL}'
-                AND s.state = '{SubOrderState.ALLOCATED}' AND o.region_id IS NOT NULL
+                AND s.warehouse_id IS NOT NULL AND s.state NOT IN ({listed(UNDONE)}) AND o.region_id IS NOT NULL
             ORDER BY s.id
             """,
             [array(sub_order_ids)],
@@ -246,3 +298,6 @@ def _promise(facts: _Facts, expected: Carriage | Reason) -> tuple[PromiseSource,
     if facts.deliver_by is not None:
         return PromiseSource.APPOINTMENT, facts.deliver_by
     return PromiseSource.OURS, expected.arrival.latest_at if isinstance(expected, Carriage) else None
+
+
+STAGE = Stage(NAME, run, wakes=("watch_promises",), backlog=backlog)

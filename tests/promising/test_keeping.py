@@ -12,7 +12,8 @@ from oms.common.models import Ticket
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
 from orders.fulfilling import allocating
-from orders.models import ActorKind, DeliveryPromise, OrderTerms, SubOrder
+from orders.models import ActorKind, DeliveryPromise, OrderTerms, PromiseToMake, SubOrder
+from orders.promising import keeping
 from tests import factories, steps
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -97,6 +98,21 @@ def test_a_promise_is_kept_with_its_inputs_when_the_warehouse_is_chosen(promised
 
 
 @pytest.mark.django_db
+def test_what_was_cancelled_meanwhile_is_promised_to_nobody(sample, shop):
+    cancelled, left = (shop.place_order(payment_method="cod") for _order in range(2))
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    assert not DeliveryPromise.objects.exists()
+
+    cancelling.cancel_order(cancelled.pk, reason="x", actor=STAFF)
+    factories.run(keeping.run)
+    assert [promise.order_id for promise in DeliveryPromise.objects.all()] == [left.pk]
+    assert CapacityBucket.objects.get().taken == 1
+    assert not PromiseToMake.objects.exists()
+    assert steps.broken_invariants() == []
+
+
+@pytest.mark.django_db
 def test_without_levels_nothing_is_promised(shop):
     factories.allocated_order(shop.sku, merchant=shop.merchant)
 
@@ -127,7 +143,7 @@ def test_a_platforms_deadline_counts_before_ours(sample, shop):
     body = factories.order_body(shop.sku, payment_method="cod", sign_by="2026-11-27T20:00:00+08:00")
     factories.place(body, shop.merchant)
     steps.approve_and_split()
-    factories.run(allocating.run)
+    factories.run(allocating.run, keeping.run)
     promise = DeliveryPromise.objects.get()
 
     assert OrderTerms.objects.get().sign_by == promise.promised_by
@@ -174,7 +190,7 @@ def test_another_address_makes_another_promise_and_nobody_waits_for_the_first(pr
     version = promised.order.version
     new = readdressing.Recipient(region_code="540121", address="某路1号")
     readdressing.change_recipient(order_id, new, actor=STAFF, version=version)
-    factories.run(allocating.run)
+    factories.run(allocating.run, keeping.run)
 
     first, second = DeliveryPromise.objects.order_by("number")
     assert (first.outcome, second.outcome) == ("void", "open")
@@ -208,7 +224,7 @@ def test_of_one_batch_as_many_leave_a_day_as_there_is_room_for(sample, shop):
     for _number in range(5):
         shop.place_order(payment_method="cod")
     steps.approve_and_split()
-    factories.run(allocating.run)
+    factories.run(allocating.run, keeping.run)
 
     days = sorted(DeliveryPromise.objects.values_list("cutoff_at", flat=True))
     assert [(day - days[0]).days for day in days] == [0, 0, 1, 1, 2]
