@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from oms.common import stuck
 from oms.common.errors import OmsError
 from oms.simulators.mischief import Trick
 from oms.simulators.nuonuo import CONFIRM_WITHIN_SECONDS
@@ -121,6 +122,8 @@ class Invoices(RuleBasedStateMachine):
             self.answer_a_red_letter(to=True)
             for invoice in Invoice.objects.filter(state=InvoiceState.FAILED):
                 asking.send_again(invoice.pk, actor=steps.STAFF)
+            for invoice in Invoice.objects.filter(needs_person_since__isnull=False):
+                stuck.give_back(Invoice, invoice.pk, by="li")
             world.later(self.peer)
         assert not Invoice.objects.filter(ready_at__isnull=False).exists()
         owed = charging.owed(self.order.pk)
@@ -133,6 +136,6 @@ def test_what_is_invoiced_in_the_end_is_what_was_paid_and_not_given_back() -> No
     run_state_machine_as_test(
         Invoices,
         settings=settings(
-            max_examples=3, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=8, stateful_step_count=9, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -96,7 +96,9 @@ def later(peer: NuonuoPeer, seconds: float = ISSUES_AFTER_SECONDS + 1) -> None:
     """Time passes, here and at the peer, and what is then due is done."""
     peer.turn(seconds)
     # One test is one transaction, in which now() stands still.
-    Invoice.objects.filter(ready_at__isnull=False).update(ready_at=timezone.now() - timedelta(hours=1))
+    before = timezone.now() - timedelta(hours=1)
+    Invoice.objects.filter(ready_at__isnull=False).update(ready_at=before)
+    Connection.objects.filter(paused_until__isnull=False).update(paused_until=before)
     work()
 
 
