@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory.models import Lane
+from inventory.models import Lane, ServiceKind
 from inventory.promising.words import sentence
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.zones import CHINA
@@ -44,7 +44,11 @@ class DeliveryPromiseAdmin(RowColumns, KeysetAdmin):
         ("risk", ChoicesDropdownFilter),
         ("warehouse", RelatedDropdownFilter),
     )
-    shown_by: ClassVar[Mapping[str, str]] = {"reasons": "reason_words", "lane_id": "lane_words"}
+    shown_by: ClassVar[Mapping[str, str]] = {
+        "reasons": "reason_words",
+        "lane_id": "lane_words",
+        "service": "service_words",
+    }
 
     @display(description=gettext_lazy("outcome"))
     def outcome_words(self, promise: DeliveryPromise) -> str:
@@ -55,6 +59,11 @@ class DeliveryPromiseAdmin(RowColumns, KeysetAdmin):
     def reason_words(self, promise: DeliveryPromise) -> str:
         """Why the date is what it is, in sentences."""
         return " ".join(map(sentence, promise.reasons.get("of", []))) or "–"
+
+    @display(description=gettext_lazy("service"))
+    def service_words(self, promise: DeliveryPromise) -> str:
+        """The carrier's service that it goes with."""
+        return str(dict(ServiceKind.choices).get(promise.service, "–"))
 
     @display(description=gettext_lazy("lane"))
     def lane_words(self, promise: DeliveryPromise) -> str:

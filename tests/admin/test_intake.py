@@ -169,7 +169,7 @@ def test_several_rows_are_replayed_each_with_its_own_message(boss: Client, shop:
     texts = said(boss.post(LIST, form))
     assert len(texts) == 2
     assert texts[0] == f"It is order {Order.objects.get().number} now."
-    assert texts[1].startswith("Refused again")
+    assert texts[1].startswith("X-2: Refused again")
 
 
 def test_a_discarded_row_has_no_body_any_more(boss: Client, shop: factories.Shop) -> None:
@@ -244,4 +244,4 @@ def test_pages_take_as_many_statements_for_one_row_as_for_four(
         values = {"merchant": shop.merchant, "buyer_reference": order.buyer_reference, "kind": "x"}
         BuyerNotification.sealed(NotificationContent("x"), **values).save()
     pages = (LIST, MESSAGES, f"/admin/orders/order/{order.pk}/change/")
-    assert [statements(boss, page) for page in pages] == [6, 6, 23]
+    assert [statements(boss, page) for page in pages] == [6, 6, 28]

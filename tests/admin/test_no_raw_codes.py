@@ -44,6 +44,10 @@ MOST = 30
 _WORD = re.compile(r"(?<![\w./:@+-])[a-z][a-z_]{2,}(?![\w./:@+-])", re.ASCII)
 
 
+# A field's name in a message about it, and the codes by which merchants give a reason.
+AS_WRITTEN = {"/admin/orders/rejectedorder": {"order"}, "/admin/payments/grantreason": {"late"}}
+
+
 def codes() -> set[str]:
     """Every value of every choice, the names of stages, and the kinds of events and tickets."""
     found = {
@@ -177,6 +181,7 @@ def test_no_page_shows_a_code_where_a_word_belongs(all_sorts: None, boss: Client
         answer = boss.get(path, headers={"accept-language": "zh-hans"})
         assert answer.status_code == 200, path
         shown = set(_WORD.findall(visible(answer.content.decode())))
-        raw += [f"{path}: {code}" for code in sorted(shown & known)]
+        kept = {code for begin, some in AS_WRITTEN.items() if path.startswith(begin) for code in some}
+        raw += [f"{path}: {code}" for code in sorted((shown & known) - kept)]
 
     assert not raw, "\n".join(raw)

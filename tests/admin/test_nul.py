@@ -59,6 +59,9 @@ def test_nul_in_the_apis_filters_finds_nothing_or_is_a_field_error(api: Any, sho
         names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         for name in names if "{" not in path else ():
             answer = api.get(f"{path}?{name}=%00")
+            if answer.status_code == 403:  # the platform's own lists are closed to merchants, whatever they ask
+                assert path == "/api/v1/amounts"
+                continue
             assert answer.status_code in (200, 400, 404), (path, name, answer.content)
             assert answer.status_code != 200 or answer.json().get("results", []) == [], (path, name)
             asked += 1

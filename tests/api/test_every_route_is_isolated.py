@@ -197,6 +197,8 @@ def test_what_is_anothers_is_not_found(route: Route, things: Things, stranger: A
     response = _call(stranger, route, url, {})
     assert response.status_code == 404, (url, response.content)
     assert [error["code"] for error in response.json()["errors"]] == ["not_found"]
+    if str(route) == "get invoice-document":
+        return  # nobody gets it before it is issued; tests/invoicing knows what its owner gets then
     # The owner is answered otherwise, so the address is one that is found.
     own = _call(factories.client_of(things.shop.merchant), route, url, {})
     assert own.status_code not in (401, 403, 404, 405, 500), own.content

@@ -230,6 +230,10 @@ def test_schema_and_documentation_are_public_and_local():
         assert b"".join(client.get(guide).streaming_content), guide
 
 
+# Questions whose answer takes a body: asked twice they do no harm.
+CHANGES_NOTHING = {"post /api/v1/gift-cards/look-up", "post /api/v1/promise"}
+
+
 def test_the_schema_describes_every_operation_with_an_example():
     schema = schema_of(APIClient())
     operations = {
@@ -242,12 +246,14 @@ def test_the_schema_describes_every_operation_with_an_example():
         assert operation["summary"], name
         assert operation["security"] == [{"signature": []}, {"token": []}], name
         success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
-        assert "content" not in success or success["content"]["application/json"].get("examples"), name
+        told = success.get("content", {})
+        assert told.keys() <= {"application/json"} or told.keys() == {"application/pdf"}, name
+        assert "application/json" not in told or told["application/json"].get("examples"), name
         assert {"400", "401", "403", "429", "500"} <= operation["responses"].keys(), name
         keys = [p for p in operation.get("parameters", []) if p["name"] == "Idempotency-Key"]
         is_change = any(p["name"] == "If-Match" for p in operation.get("parameters", []))
         asked = [p["in"] for p in keys if p["required"]] == ["header"]
-        assert asked or is_change or not name.startswith("post /api/v1/"), name
+        assert asked or is_change or name in CHANGES_NOTHING or not name.startswith("post /api/v1/"), name
         if asked:
             assert {"409", "413", "415", "422"} <= operation["responses"].keys(), name
             taken = operation["responses"]["409"]["content"]["application/json"]["schema"]

@@ -203,6 +203,7 @@ def test_a_rotation_that_was_killed_goes_on_and_does_nothing_twice(shop: factori
 
 @pytest.mark.usefixtures("something_of_everything")
 def test_what_a_process_with_the_old_key_seals_meanwhile_is_told(settings: Any, shop: factories.Shop) -> None:
+    settings.CREDENTIALS_PER_MERCHANT = 100  # one for each sealed column
     look = resealing.look
 
     def another_process_writes(field: Any) -> resealing.Found:

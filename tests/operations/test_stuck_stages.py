@@ -12,17 +12,18 @@ from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
 from oms.common.models import InboundFact
 from oms.common.work import heartbeat
-from oms.merchants.models import Channel
+from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import Order
+from orders.models import Order, PromiseToMake, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
 from payments.taking import requesting
 from tests import factories, fakes, steps
+from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 
@@ -124,7 +125,22 @@ def leave_an_invoice_to_mail(shop: factories.Shop) -> None:
     age("payments_invoice", "mail_due_since")
 
 
+def leave_a_promise_to_make(shop: factories.Shop) -> None:
+    part = SubOrder.objects.get(order=factories.split_order(shop.sku, merchant=shop.merchant))
+    PromiseToMake.objects.create(sub_order=part, order=part.order, expected_warehouse=shop.warehouse)
+    age("orders_promisetomake", "since")
+
+
+def leave_an_expired_card(shop: factories.Shop) -> None:
+    shop.merchant.kind = Merchant.Kind.SELF_OPERATED
+    shop.merchant.save()
+    wallets.card(shop.merchant)
+    age("payments_balanceaccount", "expires_at")
+
+
 LEFT_WORK = {
+    "promise": leave_a_promise_to_make,
+    "expire_balances": leave_an_expired_card,
     "payment_facts": leave_a_notice,
     "warehouse_facts": leave_a_warehouse_fact,
     "carrier_facts": leave_a_scan,

@@ -328,6 +328,7 @@ def test_every_ticket_about_money_says_what_is_wrong_and_what_may_be_done():
             "by",
             "serial",
             "due",
+            "text",
         ),
         "x",
     )

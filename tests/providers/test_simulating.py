@@ -45,7 +45,11 @@ def test_a_start_on_another_port_finds_the_peers_again(db: None, known: keys.Key
     connecting.connect(known, "http://127.0.0.1:9001")
 
     addresses = Connection.objects.order_by("code").values_list("base_url", flat=True)
-    assert list(addresses) == ["http://127.0.0.1:9001/alipay/gateway.do", "http://127.0.0.1:9001/wechat"]
+    assert list(addresses) == [
+        "http://127.0.0.1:9001/alipay/gateway.do",
+        "http://127.0.0.1:9001/nuonuo/open/v1/services",
+        "http://127.0.0.1:9001/wechat",
+    ]
 
 
 def test_a_place_that_pays_in_another_way_is_left_alone(db: None) -> None:

@@ -13,7 +13,8 @@ from django.db import connection
 # time when that began. What comes later gets a later time. The database user must see the others' activity: the OMS'
 # processes share one.
 _OPEN = """
-    SELECT min(CASE WHEN a.backend_xid IS NOT NULL THEN a.xact_start WHEN a.state = 'active' THEN a.query_start END)
+    SELECT min(CASE WHEN a.backend_xid IS NOT NULL THEN a.xact_start
+        WHEN a.state NOT LIKE 'idle%%' THEN a.query_start END)
     FROM pg_stat_activity a
     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
 """

@@ -53,9 +53,11 @@ def statement(news: str) -> str:
         wanted AS MATERIALIZED (
             SELECT nextval(pg_get_serial_sequence('merchants_webhookevent', 'id')) AS id,
                 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id, n.*
-            FROM (SELECT * FROM n ORDER BY position) AS n
-            WHERE EXISTS (SELECT FROM merchants_webhookendpoint e
-                          WHERE e.merchant_id = n.merchant_id AND e.state = '{EndpointState.ENABLED}' AND {_WANTS})
+            FROM (SELECT * FROM n
+                  WHERE EXISTS (
+                      SELECT FROM merchants_webhookendpoint e
+                      WHERE e.merchant_id = n.merchant_id AND e.state = '{EndpointState.ENABLED}' AND {_WANTS})
+                  ORDER BY position) AS n
         ), event AS (
             INSERT INTO merchants_webhookevent (id, message_id, merchant_id, type, occurred_at, data)
             SELECT id, message_id, merchant_id, type, occurred_at, data FROM wanted

@@ -130,6 +130,52 @@ class PossibilitySerializer(serializers.Serializer):
     reason = ReasonSerializer(allow_null=True)
 
 
+_QUOTE = {
+    "region_code": "110101",
+    "quoted_at": "2026-11-26T02:00:00Z",
+    "parcels": [
+        {
+            "warehouse": "WH-BJ",
+            "merchant": "M1",
+            "storage_class": "normal",
+            "weight_g": 800,
+            "lines": [{"line": 0, "sku": "A001", "quantity": 2}],
+            "why": None,
+        }
+    ],
+    "levels": [
+        {
+            "code": "NEXT_DAY",
+            "name": "次日达",
+            "is_possible": True,
+            "latest_at": "2026-11-27T15:00:00Z",
+            "is_provisional": False,
+            "fee": "0.00",
+            "freight": "6.00",
+            "refusals": [],
+            "parcels": [
+                {
+                    "parcel": 0,
+                    "carrier": "SF",
+                    "service": "premium",
+                    "leaves_at": "2026-11-26T10:00:00Z",
+                    "planned_on": "2026-11-27",
+                    "latest_at": "2026-11-27T15:00:00Z",
+                    "freight": "6.00",
+                    "reasons": [],
+                }
+            ],
+        }
+    ],
+    "short": [],
+    "virtual": [],
+    "cash_on_delivery": {"is_possible": True, "reason": None},
+    "invoice": {"is_possible": True, "reason": None},
+    "appointments": [],
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A quote", _QUOTE, response_only=True)])
 class QuoteSerializer(serializers.Serializer):
     """The answer to a basket. Nothing is reserved by it."""
 
