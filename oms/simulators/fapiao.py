@@ -3,7 +3,7 @@
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
@@ -13,9 +13,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 import oms.common.files as files
-
-if TYPE_CHECKING:
-    from oms.simulators.nuonuo import Fapiao
+from oms.simulators.bureau import Fapiao
 
 FONT = "NotoSansSC"
 TITLE = "发票（示例，非税务凭证）"
@@ -30,7 +28,7 @@ def _font() -> str:
     return FONT
 
 
-def draw(invoice: "Fapiao") -> bytes:
+def draw(invoice: Fapiao) -> bytes:
     """The PDF of an issued invoice."""
     font, order = _font(), invoice.order
     text = ParagraphStyle("text", fontName=font, fontSize=9, leading=13)
@@ -71,6 +69,6 @@ def _row(line: dict[str, Any], text: ParagraphStyle) -> list[Any]:
     ]
 
 
-def _total(invoice: "Fapiao") -> list[str]:
+def _total(invoice: Fapiao) -> list[str]:
     sums = [str(invoice.sum(name)) for name in ("taxExcludedAmount", "tax", "taxIncludedAmount")]
     return ["合计", "", "", sums[0], "", sums[1], sums[2]]

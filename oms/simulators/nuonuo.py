@@ -11,17 +11,16 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from oms.simulators import fapiao
+from oms.simulators.bureau import Bureau, Confirmation, Content, Fapiao
 from oms.simulators.keys import NuonuoKeys
 from oms.simulators.mischief import Mischief, Trick
 from oms.simulators.wsgi import Request, Response, page, tricked
 
-_Content = dict[str, Any]
 ISSUES_AFTER_SECONDS = 8.0
 CONFIRM_WITHIN_SECONDS = 72 * 3600.0
 SUCCESS, DUPLICATE, NOT_FOUND, INVALID, DISCOUNT = "E0000", "E9106", "E9500", "E9101", "E9105"
@@ -37,60 +36,6 @@ class _Refusal(Exception):
         self.answer = {"code": code, "describe": text}
 
 
-@dataclass
-class Fapiao:
-    """An invoice, blue or red (`of` is the blue one)."""
-
-    number: str
-    order: _Content
-    created_at: float
-    due_at: float
-    serial: str
-    of: "Fapiao | None" = None
-    status: str = "20"
-    official: str = ""
-    issued_at: float = 0.0
-    cause: str = ""
-
-    @property
-    def lines(self) -> list[_Content]:
-        """Its lines."""
-        return list(self.order["invoiceDetail"])
-
-    def sum(self, name: str) -> Decimal:
-        """What its lines come to."""
-        return sum((Decimal(line[name]) for line in self.lines), Decimal(0))
-
-
-@dataclass
-class Confirmation:
-    """A confirmation of a red letter; `status` by the bureau's codes."""
-
-    number: str
-    blue: Fapiao
-    order: _Content
-    entered_at: float
-    status: str
-    red: Fapiao | None = None
-
-
-@dataclass
-class Bureau:
-    """What was issued, by our numbers and by official ones; nothing is forgotten."""
-
-    by_number: dict[str, Fapiao] = field(default_factory=dict)
-    confirmations: dict[str, Confirmation] = field(default_factory=dict)
-
-    def official(self, number: str) -> Fapiao | None:
-        """The invoice of that official number."""
-        return next((one for one in self.by_number.values() if one.official == number), None)
-
-    def net_issued(self) -> Decimal:
-        """What all issued invoices come to, red ones taken off."""
-        issued = [one for one in self.by_number.values() if one.status == "2"]
-        return sum((one.sum("taxIncludedAmount") for one in issued), Decimal(0))
-
-
 class NuonuoPeer:
     """诺诺, as seen by the one who is registered with it."""
 
@@ -102,7 +47,7 @@ class NuonuoPeer:
         self.turned = 0.0  # by how many seconds its clock was turned
         self._started = time.time()
         self._lock = threading.RLock()
-        self._methods: dict[str, Callable[[_Content], Any]] = {
+        self._methods: dict[str, Callable[[Content], Any]] = {
             "nuonuo.OpeMplatform.requestBillingNew": self._request,
             "nuonuo.OpeMplatform.queryInvoiceResult": self._query,
             "nuonuo.OpeMplatform.reInvoice": self._seal_again,
@@ -169,7 +114,7 @@ class NuonuoPeer:
 
     # --- What it does
 
-    def _request(self, content: _Content) -> _Content:
+    def _request(self, content: Content) -> Content:
         order = content["order"]
         number = str(order["orderNo"])
         if not number or len(number) > 64:
@@ -184,7 +129,7 @@ class NuonuoPeer:
         made = self._make(number, order)
         return {"invoiceSerialNum": made.serial}
 
-    def _make(self, number: str, order: _Content, of: Fapiao | None = None) -> Fapiao:
+    def _make(self, number: str, order: Content, of: Fapiao | None = None) -> Fapiao:
         now = self.now()
         made = Fapiao(number, order, now, now + ISSUES_AFTER_SECONDS, secrets.token_hex(10), of)
         self.bureau.by_number[number] = made
@@ -214,14 +159,14 @@ class NuonuoPeer:
         """The buyer confirms a red letter, or refuses it."""
         self.bureau.confirmations[number].status = "04" if to else "05"
 
-    def _query(self, content: _Content) -> list[_Content]:
+    def _query(self, content: Content) -> list[Content]:
         found = [self.bureau.by_number.get(str(number)) for number in content["orderNos"]]
         if not any(found):
             raise _Refusal(NOT_FOUND, "未查询到开票结果")
         return [self._shown(one) for one in found if one]
 
-    def _shown(self, one: Fapiao) -> _Content:
-        shown: _Content = {
+    def _shown(self, one: Fapiao) -> Content:
+        shown: Content = {
             "serialNo": one.serial,
             "orderNo": one.number,
             "status": one.status,
@@ -239,14 +184,14 @@ class NuonuoPeer:
             }
         return shown
 
-    def _seal_again(self, content: _Content) -> str:
+    def _seal_again(self, content: Content) -> str:
         one = self.bureau.by_number.get(str(content.get("orderno")))
         if one is None or one.status != "24":
             raise _Refusal(NOT_FOUND, "没有可重试的发票")
         one.status, one.due_at = "20", self.now()
         return ""
 
-    def _confirm(self, content: _Content) -> str:
+    def _confirm(self, content: Content) -> str:
         number = str(content["billId"])
         if not number or len(number) > 32 or len(str(content.get("orderNo", ""))) > 20:
             raise _Refusal(INVALID, "红字确认单申请号")
@@ -259,7 +204,7 @@ class NuonuoPeer:
         self.bureau.confirmations[number] = Confirmation(number, blue, content, self.now(), "15")
         return number
 
-    def _check_red(self, blue: Fapiao, content: _Content) -> None:
+    def _check_red(self, blue: Fapiao, content: Content) -> None:
         """No line goes below what is left of it; one made out wrongly is taken back whole."""
         if content["redReason"] not in ("1", "2", "3", "4"):
             raise _Refusal(INVALID, "冲红原因")
@@ -289,7 +234,7 @@ class NuonuoPeer:
                 taken[line["place"]] = net + Decimal(line["taxExcludedAmount"]), tax + Decimal(line["tax"])
         return taken
 
-    def _query_confirmation(self, content: _Content) -> _Content:
+    def _query_confirmation(self, content: Content) -> Content:
         found = self.bureau.confirmations.get(str(content["billId"]))
         if found is None:
             return {"total": 0, "list": []}
@@ -321,7 +266,7 @@ class NuonuoPeer:
         return page("诺诺 (模拟) · Nuonuo (simulated)", f"<table>{head}{rows}</table>")
 
 
-def _check(lines: list[_Content]) -> None:
+def _check(lines: list[Content]) -> None:
     """The bureau's rules of lines: sums, tax by rate, discounts next to their goods."""
     if not lines or len(lines) > 2000:
         raise _Refusal(INVALID, "明细行数")
@@ -360,7 +305,7 @@ def _pair(blue: Fapiao, place: int) -> tuple[Decimal, Decimal]:
     return net, tax
 
 
-def _red_order(confirmation: Confirmation) -> _Content:
+def _red_order(confirmation: Confirmation) -> Content:
     """The red invoice of a confirmation: whole lines of the blue one, or those that it names."""
     blue = confirmation.blue
     details = confirmation.order.get("detail")
@@ -392,7 +337,7 @@ def _busy(_response: Response) -> Response:
     return _json({"code": "070001", "describe": "系统繁忙"})
 
 
-def _json(content: _Content, status: int = 200) -> Response:
+def _json(content: Content, status: int = 200) -> Response:
     body = json.dumps(content, ensure_ascii=False).encode()
     return Response(body, status, {"content-type": "application/json; charset=utf-8"})
 
