@@ -1,8 +1,10 @@
 """Locking an order for a change: always the order first, then its sub-orders by id."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from oms.common.errors import ChangedMeanwhile
@@ -47,3 +49,10 @@ def lock_orders(order_ids: Iterable[int]) -> list[int]:
             [list(order_ids)],
         )
         return [key for (key,) in cursor.fetchall()]
+
+
+def lock_orders_of(rows: QuerySet[Any]) -> None:
+    """Lock the orders of these rows by id, waiting for whoever holds them. Needs an open transaction."""
+    require_transaction("lock_orders_of")
+    orders = Order.objects.filter(pk__in=rows.order_by().values("order")).order_by("pk")
+    list(orders.select_for_update(no_key=True, of=("self",)).values_list("pk"))

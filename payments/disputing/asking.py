@@ -15,8 +15,7 @@ from oms.common.secrecy import seal
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
 from oms.common.work.facts import APPLIED, Fact, Verdict
-from orders.locking import lock_order
-from orders.models import Order
+from orders.locking import lock_order, lock_orders_of
 from payments import providers
 from payments.disputing import telling
 from payments.models import Dispute, DisputeKind, DisputeState, Payment
@@ -61,8 +60,7 @@ def _ask(link: Connection, questions: Sequence[Question]) -> Mapping[str, Compla
 
 
 def _lock_above(keys: Collection[int]) -> None:
-    orders = Order.objects.filter(disputes__in=keys).order_by("pk")
-    list(orders.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+    lock_orders_of(Dispute.objects.filter(pk__in=keys))
 
 
 def _note(outcomes: Outcomes[Complaint]) -> None:

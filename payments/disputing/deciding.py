@@ -32,7 +32,7 @@ from payments.models import (
     Refund,
     RefundReason,
 )
-from payments.owing import derived
+from payments.owing import derived, refunding
 from payments.taking import noticing
 
 DECISIONS = {
@@ -145,7 +145,7 @@ def _went_back(dispute: Dispute, amount: Decimal) -> None:
     payment = dispute.payment
     assert payment is not None  # noqa: S101 - a chargeback has one
     refund = Refund.objects.create(
-        number=f"{payment.order.number}-R{Refund.objects.filter(order_id=payment.order_id).count() + 1}",
+        number=refunding.next_number(payment.order),
         order_id=payment.order_id,
         payment=payment,
         connection_id=payment.connection_id,

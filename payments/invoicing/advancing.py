@@ -18,7 +18,7 @@ from oms.common.tickets import Trouble
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
 from orders import actors, timeline
-from orders.models import Order
+from orders.locking import lock_orders_of
 from orders.models.terms import InvoiceKind
 from payments import kinds
 from payments.invoicing import documents, planning, services, troubles
@@ -134,8 +134,7 @@ def _next_step(service: InvoiceService, task: Task, link: Connection) -> Said:
 
 
 def _lock_above(keys: Collection[int]) -> None:
-    orders = Order.objects.filter(invoices__in=keys).order_by("pk")
-    list(orders.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+    lock_orders_of(Invoice.objects.filter(pk__in=keys))
 
 
 def _finish(outcomes: Outcomes[Said]) -> None:

@@ -67,6 +67,11 @@ def share_out(amount: Decimal, causes: Mapping[RefundReason, Decimal], payments:
     return shares
 
 
+def next_number(order: Order) -> str:
+    """The number of the next refund of a locked order."""
+    return f"{order.number}-R{Refund.objects.filter(order=order).count() + 1}"
+
+
 def intend_refunds(order_ids: Iterable[int]) -> None:
     """Intend refunds of captured money beyond what is owed. The orders must be locked.
 

@@ -30,7 +30,7 @@ from payments.models import (
     RefundReason,
     Resolution,
 )
-from payments.owing import paying_out
+from payments.owing import paying_out, refunding
 from payments.reconciling import books, recording, refreshing
 from payments.reconciling.books import Held
 from payments.taking import noticing
@@ -140,7 +140,7 @@ def tie_as_goodwill(match_id: int, number: str, *, reason: str, actor: Actor) ->
 def _refund(match: BillMatch, payment: Payment, amount: Decimal) -> Refund:
     name = match.row.own_number if match.row else ""
     if not name or len(name) > 32 or Refund.objects.filter(number=name).exists():
-        name = f"{payment.order.number}-R{Refund.objects.filter(order_id=payment.order_id).count() + 1}"
+        name = refunding.next_number(payment.order)
     return Refund.objects.create(
         number=name,
         order_id=payment.order_id,

@@ -11,7 +11,7 @@ from django.db import connection
 from oms.common.models import Connection
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
-from orders.models import Order
+from orders.locking import lock_orders_of
 from payments import providers
 from payments.models import Payment, PaymentState
 from payments.owing import derived
@@ -42,8 +42,7 @@ def _close_one(provider: AnsweringProvider, question: Question, link: Connection
 
 
 def _lock_above(keys: Collection[int]) -> None:
-    orders = Order.objects.filter(payments__in=keys).order_by("pk")
-    list(orders.select_for_update(no_key=True, of=("self",)).values_list("pk"))
+    lock_orders_of(Payment.objects.filter(pk__in=keys))
 
 
 def _note(outcomes: Outcomes[Found]) -> None:

@@ -17,6 +17,7 @@ from oms.common.models import Connection
 from oms.common.tickets import Trouble
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
+from orders.locking import lock_orders_of
 from orders.models import ActorKind, Order, OrderPaymentState, OrderState
 from payments import kinds, providers, troubles
 from payments.ledger import posting
@@ -139,14 +140,7 @@ def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, A
 
 def _lock_orders(keys: Iterable[int]) -> None:
     """The orders of the refunds, before the refunds: the ledger books by order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT FROM orders_order WHERE id IN (SELECT order_id FROM payments_refund WHERE id = ANY(%s))
-            ORDER BY id FOR NO KEY UPDATE
-            """,
-            [list(keys)],
-        )
+    lock_orders_of(Refund.objects.filter(pk__in=keys))
 
 
 def _note_refunds(outcomes: Outcomes[Answer]) -> None:
