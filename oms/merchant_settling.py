@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -13,15 +11,16 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
+from oms.common.desk.acting import act
 from oms.common.desk.sums import Summed
-from oms.common.errors import OmsError
 from oms.merchant_admin import OwnPages, merchant_of, site
 from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.models import ActorKind
 from payments.models import Deposit, SettlementRow, Statement
 from payments.statements import disputing
-from payments.statements.workbook import hash_in_groups, workbook_answer
+from payments.statements.showing import hash_in_groups, shown_of
+from payments.statements.workbook import workbook_answer
 
 
 class OwnSettlementRows(Summed, OwnPages):
@@ -103,11 +102,7 @@ class OwnStatements(OwnPages):
         statement = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if statement:
-            context = {
-                "statement": statement,
-                "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
-                "remarks": statement.remarks.all(),
-            }
+            context = shown_of(statement)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def _own_or_404(self, request: HttpRequest, row_id: int) -> Statement:
@@ -122,17 +117,16 @@ class OwnStatements(OwnPages):
 
     def dispute_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """Say what is wrong with it."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        statement = self._own_or_404(request, row_id)
-        merchant = merchant_of(request)
-        name = f"{merchant.code} {request.user.get_username()}" if merchant else ""
-        try:
+
+        def do(_data: dict[str, Any]) -> str:
+            statement = self._own_or_404(request, row_id)
+            merchant = merchant_of(request)
+            name = f"{merchant.code} {request.user.get_username()}" if merchant else ""
             disputing.dispute(statement.pk, request.POST.get("text", ""), actor=Actor(ActorKind.MERCHANT, name[:80]))
-            messages.success(request, _("Finance is told and answers here."))
-        except OmsError as refusal:
-            messages.error(request, str(refusal))
-        return redirect(reverse("merchant:payments_statement_change", args=[row_id]))
+            return _("Finance is told and answers here.")
+
+        # Whoever may see the statement may say so; `do` looks whether it is there for him.
+        return act(request, do, may=True, page=reverse("merchant:payments_statement_change", args=[row_id]))
 
 
 class OwnDeposit(OwnPages):

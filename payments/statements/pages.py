@@ -27,7 +27,8 @@ from payments import exporting
 from payments.models import CommissionTerm, RowKind, SettlementRow, Statement, StatementState
 from payments.models.settlement import BY_HAND
 from payments.statements import closing, deposits, disputing
-from payments.statements.workbook import hash_in_groups, workbook_answer
+from payments.statements.showing import hash_in_groups, shown_of
+from payments.statements.workbook import workbook_answer
 
 
 class _PaidForm(forms.Form):
@@ -206,10 +207,8 @@ class StatementAdmin(Summed, ExportMixin, RowColumns, RowActions):
         context: dict[str, Any] = {}
         if statement:
             context = {
-                "statement": statement,
+                **shown_of(statement),
                 "is_whole": closing.rederived(statement),
-                "rows": statement.rows.select_related("order", "sub_order").order_by("id")[:200],
-                "remarks": statement.remarks.all(),
                 "lacking": deposits.missing(statement.merchant_id),
             }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

@@ -6,8 +6,6 @@ from decimal import Decimal
 from io import BytesIO
 
 from django.http import HttpResponse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from oms.common.files.tables import XlsxWriter
@@ -70,12 +68,6 @@ def workbook_answer(statement: Statement) -> HttpResponse:
     )
     answer["Content-Disposition"] = f'attachment; filename="{statement.number}.xlsx"'
     return answer
-
-
-def hash_in_groups(statement: Statement) -> SafeString:
-    """The statement's hash for a page: a line may break after each eighth digit."""
-    groups = ((statement.row_hash[place : place + 8],) for place in range(0, 64, 8))
-    return format_html_join(" ", "{}", groups)
 
 
 def _summary(statement: Statement, rows: Iterable[SettlementRow]) -> Iterable[list[object]]:
