@@ -235,6 +235,18 @@ SUMMARY: dict[str, Any] = {
     "cancel_reason": "",
 }
 
+INVOICE = {
+    "kind": "ordinary",
+    "title_type": "company",
+    "title": "示例科技有限公司",
+    "tax_number": "91110000600037341L",
+    "bank_name": "",
+    "bank_account": "",
+    "address": "",
+    "phone": "",
+    "email": "invoice@example.com",
+}
+
 ORDER = {
     **SUMMARY,
     "lines": [
@@ -253,17 +265,7 @@ ORDER = {
             **_SHARES,
         }
     ],
-    "invoice": {
-        "kind": "ordinary",
-        "title_type": "company",
-        "title": "示例科技有限公司",
-        "tax_number": "91110000600037341L",
-        "bank_name": "",
-        "bank_account": "",
-        "address": "",
-        "phone": "",
-        "email": "invoice@example.com",
-    },
+    "invoice": INVOICE,
     "sub_orders": [{"number": f"{_NUMBER}-1", **_PART}],
     "holds": [],
     "timeline": EVENTS,

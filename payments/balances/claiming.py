@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common.errors import FieldError
@@ -95,7 +94,7 @@ def _check_cards(
     order: CheckedOrder, accounts: Mapping[str, BalanceAccount], left: Mapping[int, int], wrong: Refusals
 ) -> list[tuple[int, int]]:
     """What the order takes of which card."""
-    cards, wanted, now = order.body.gift_cards, [], timezone.now()
+    cards, wanted = order.body.gift_cards, []
     if not cards:
         return []
     if len(cards) > MOST_CARDS_OF_AN_ORDER:
@@ -116,7 +115,7 @@ def _check_cards(
             wrong.add(f"{attr}.code", "unknown_gift_card", _("There is no such gift card."))
         elif account.is_blocked:
             wrong.add(f"{attr}.code", "gift_card_blocked", _("This gift card is blocked."))
-        elif account.expires_at and account.expires_at <= now:
+        elif account.is_over:
             wrong.add(f"{attr}.code", "gift_card_expired", _("This gift card has expired."))
         elif not fen:
             wrong.add(f"{attr}.amount", "invalid_amount", _("Give an amount of more than 0."))
@@ -156,16 +155,12 @@ def _check_points(
         wrong.add("points.amount", "points_mismatch", detail % values)
         return []
     account = accounts.get(_of_member(points.member))
-    has = left[account.pk] if account and not _is_over(account) else 0
+    has = left[account.pk] if account and not account.is_over else 0
     if points.used > has:
         detail = _("Only %(left)d points are left.") % {"left": has}
         wrong.add("points.used", "too_few_points", detail)
         return []
     return [(account.pk, points.used)] if account and points.used else []
-
-
-def _is_over(account: BalanceAccount) -> bool:
-    return account.expires_at is not None and account.expires_at <= timezone.now()
 
 
 def _tenders(order: StoredOrder, accounts: Mapping[str, BalanceAccount]) -> list[OrderTender]:

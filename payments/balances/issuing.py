@@ -121,7 +121,7 @@ def top_up(account_id: int, amount: Decimal, *, is_sold: bool, key: str, actor: 
     card = BalanceAccount.objects.locked().select_related("merchant").get(pk=account_id)
     if card.kind != BalanceKind.GIFT_CARD:
         raise OmsError(_("Only gift cards are topped up."))
-    if card.is_blocked or (card.expires_at and card.expires_at <= timezone.now()):
+    if card.is_blocked or card.is_over:
         raise OmsError(_("This gift card is blocked or has expired."))
     try:
         fen = to_fen(amount)

@@ -81,10 +81,9 @@ def read(order_ids: Collection[int]) -> tuple[dict[int, Book], dict[int, LegalEn
     rows = Invoice.objects.filter(order__in=books).order_by("pk").select_for_update(no_key=True, of=("self",))
     for invoice in rows.select_related("issuer"):
         books[invoice.order_id or 0].invoices.append(invoice)
-    ids = [invoice.pk for book in books.values() for invoice in book.invoices if not invoice.is_red]
-    for invoice_id, left in left_of(ids).items():
-        (book,) = (book for book in books.values() if any(invoice.pk == invoice_id for invoice in book.invoices))
-        book.left[invoice_id] = left
+    book_of = {invoice.pk: book for book in books.values() for invoice in book.invoices if not invoice.is_red}
+    for invoice_id, left in left_of(book_of).items():
+        book_of[invoice_id].left[invoice_id] = left
     return books, issuers
 
 

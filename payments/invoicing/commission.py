@@ -35,14 +35,16 @@ from payments.models import (
 APPROVED = (StatementState.APPROVED, StatementState.PAID)
 
 
-def issuer() -> LegalEntity:
-    """The legal entity of the self-operated merchant, in whose name merchants are charged. Raises OmsError."""
+def issuer() -> tuple[LegalEntity, TaxClass]:
+    """The legal entity of the self-operated merchant, in whose name merchants are charged, and how its services are
+    taxed. Raises OmsError."""
     found = LegalEntity.objects.filter(merchants__kind=Merchant.Kind.SELF_OPERATED).order_by("code").first()
     if found is None or found.connection_id is None:
         raise OmsError(_("The self-operated merchant names no legal entity that issues invoices."))
-    if not found.service_tax_code:
+    tax = found.tax_of("service")
+    if tax is None:
         raise OmsError(_("%(name)s does not say how its services to merchants are taxed.") % {"name": found.name})
-    return found
+    return found, tax
 
 
 def charged_fen(merchant_id: int) -> int:
@@ -93,10 +95,7 @@ def invoice_all(*, by: str) -> list[Invoice]:
 
 
 def _charge(statement: Statement, buyer: LegalEntity, fen: int, by: str) -> list[Invoice]:
-    seller = issuer()
-    tax = TaxClass(
-        seller.service_tax_code, seller.service_tax_name, seller.service_tax_rate or Decimal(0), seller.service_tax_mark
-    )
+    seller, tax = issuer()
     details = {
         "title": buyer.name,
         "tax_number": buyer.tax_number,

@@ -13,7 +13,6 @@ from django.db import connection
 
 from oms.common import tickets
 from oms.common.models import TicketResult
-from oms.common.tax import TaxClass
 from oms.common.tickets import Trouble
 from oms.common.work.claiming import Stage
 from oms.merchants.models import LegalEntity
@@ -242,11 +241,11 @@ class _OfIssuer:
     def _goods(self, key: Bucket, target: Target, missing: int, *, is_first: bool) -> Goods | None:
         issuer = self.issuer
         if key.line is None:
-            tax = _tax(issuer, "freight")
+            tax = issuer.tax_of("freight")
             name, stated = str(issuer.freight_tax_name or "运费"), 0
         else:
             article = self.book.articles[key.line]
-            tax = article.tax or _tax(issuer, "goods")
+            tax = article.tax or issuer.tax_of("goods")
             name, stated = article.name, article.stated_fen
         listed = target.listed
         if missing == 0 and issuer.shows_gifts and is_first and target.units:
@@ -269,12 +268,6 @@ class _OfIssuer:
 
 def _bucket(blue: Invoice, left: Left) -> Bucket:
     return Bucket(blue.issuer_id, left.order_line)
-
-
-def _tax(issuer: LegalEntity, what: str) -> TaxClass | None:
-    """How the issuer says that `what` (goods, freight, service) is taxed; None where it does not."""
-    code, name, rate, mark = (getattr(issuer, f"{what}_tax_{part}") for part in ("code", "name", "rate", "mark"))
-    return TaxClass(code, name, rate, mark) if code else None
 
 
 STAGE = Stage("invoice", run, wakes=("send_invoice",), backlog=backlog)

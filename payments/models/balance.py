@@ -5,6 +5,7 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
@@ -100,6 +101,11 @@ class BalanceAccount(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over in which it can be spent."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
     def available_amount(self) -> Decimal:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from stdnum.cn import uscc
 
 from oms.common.models import Connection, Versioned, money
-from oms.common.tax import TaxMark
+from oms.common.tax import TaxClass, TaxMark
 
 
 def check_tax_number(number: str) -> None:
@@ -162,3 +162,8 @@ class LegalEntity(Versioned):
 
     def __str__(self) -> str:
         return self.name
+
+    def tax_of(self, what: str) -> TaxClass | None:
+        """How it says that `what` (goods, freight, service) is taxed; None where it does not."""
+        code, name, rate, mark = (getattr(self, f"{what}_tax_{part}") for part in ("code", "name", "rate", "mark"))
+        return TaxClass(code, name, rate, mark) if code else None

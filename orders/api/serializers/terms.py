@@ -7,6 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from orders.api.examples import INVOICE
 from orders.intake.checking import CheckedOrder
 from orders.intake.terms import MOMENTS
 from orders.models import InvoiceRequest, Order, OrderTerms
@@ -23,20 +24,7 @@ _CARRIER_UNMET = "Why a parcel of the order goes by another carrier than wished;
 _LATE = "Which of the platform's deadlines passed: the order is not shipped, or not signed for, yet."
 
 
-_INVOICE = {
-    "kind": "ordinary",
-    "title_type": "company",
-    "title": "示例科技有限公司",
-    "tax_number": "91110000600037341L",
-    "bank_name": "",
-    "bank_account": "",
-    "address": "",
-    "phone": "",
-    "email": "books@example.com",
-}
-
-
-@extend_schema_serializer(examples=[OpenApiExample("For a company", _INVOICE, response_only=True)])
+@extend_schema_serializer(examples=[OpenApiExample("For a company", INVOICE, response_only=True)])
 class InvoiceRequestSerializer(serializers.Serializer):
     """The invoice that the buyer asks for."""
 
