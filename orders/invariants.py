@@ -1,10 +1,10 @@
 """What must always hold of orders; see design.md §5 on money."""
 
 from inventory.models import DemandKind, Reservation, StockMovement
+from inventory.sourcing.asking import Verdict
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
-from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.order import ONCE_SPLIT
@@ -219,7 +219,8 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing->'of') AS candidate
+                      WHERE candidate->>2 <> '{Verdict.REFUSED}')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
         """,
     ),

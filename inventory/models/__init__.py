@@ -14,6 +14,7 @@ from inventory.models.promising import (
     Suspension,
     WorkSchedule,
 )
+from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "FreightSurcharge",
     "Lane",
     "MovementNote",
+    "Need",
+    "OnNone",
+    "OnPartial",
     "PromiseTables",
     "Region",
     "RemoteArea",
@@ -37,7 +41,11 @@ __all__ = [
     "ServiceKind",
     "ServiceLevel",
     "Sku",
+    "Sort",
+    "SourcingRule",
+    "SourcingRuleSet",
     "Speed",
+    "SplitRule",
     "Stock",
     "StockMovement",
     "StorageClass",

@@ -5,20 +5,22 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from django.db import connection, transaction
 
 from inventory import reserving
-from inventory.sourcing import Routes, Want, choose
+from inventory.sourcing import rulebook
+from inventory.sourcing.rules import Want
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.fulfilling import parting, presale, waiting, waking
-from orders.fulfilling.plans import HAS_REFUSED, Plan
+from orders.fulfilling import parting, presale, sourcing, waiting, waking
+from orders.fulfilling.plans import Plan
+from orders.fulfilling.sourcing import Stock
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
@@ -43,17 +45,9 @@ def run(limit: int) -> int:
 
 def _allocate(sub_order_ids: list[int]) -> None:
     plans = _read(sub_order_ids)
-    routes = Routes()
-    routes.prepare({plan.region_code for plan in plans})
-    for plan in plans:
-        plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
-        if plan.refused_by:
-            plan.refusing = [one for one in plan.candidates if one.warehouse_id in plan.refused_by]
-            plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
-    stock = _read_stock(plans)
-    available = {key: units for key, (_stock_id, units) in stock.items()}
-    for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
+    book = rulebook.current()
+    stock = sourcing.choose(book, plans)
+    plans = [plan for plan in plans if not plan.is_overtaken]
     _name_shortages(plans)
 
     parted = [plan for plan in plans if plan.choice.parts and not plan.is_whole]
@@ -69,7 +63,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
-    keeping.ask([one for plan in done for one in _allocated(plan, parts)])
+    keeping.ask([one for plan in done for one in _allocated(plan, parts)], version=book.version)
 
 
 def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:
@@ -91,25 +85,14 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, o.channel_id,
+                s.refused_by
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
-        plans = {
-            key: Plan(
-                id=key,
-                order_id=order_id,
-                number=number,
-                state=state,
-                merchant_id=merchant_id,
-                storage_class=storage_class,
-                region_code=region_code,
-                refused_by=refused_by,
-            )
-            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by in cursor.fetchall()
-        }
+        plans = {row[0]: Plan(*row) for row in cursor.fetchall()}
         cursor.execute(
             """
             SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity
@@ -135,31 +118,7 @@ def _name_shortages(plans: Sequence[Plan]) -> None:
         plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
 
 
-def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]:
-    """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
-    pairs = {
-        (warehouse_id, sku_id)
-        for plan in plans
-        for warehouse_id, _code, _km in plan.candidates
-        for _line_id, sku_id, _quantity in plan.wants
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
-            FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
-            -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
-            CROSS JOIN LATERAL (
-                SELECT * FROM inventory_stock s
-                WHERE s.sku_id = wanted.sku_id AND s.warehouse_id = wanted.warehouse_id LIMIT 1
-            ) AS s
-            """,
-            [array([warehouse for warehouse, _sku in pairs]), array([sku for _warehouse, sku in pairs])],
-        )
-        return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
-
-
-def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Demand]:
+def _demands(plan: Plan, parts: parting.Parts, stock: Stock) -> list[reserving.Demand]:
     return [
         reserving.Demand(
             plan.id,
@@ -172,7 +131,7 @@ def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tupl
     ]
 
 
-def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:
+def _shortages(plan: Plan, stock: Stock) -> list[reserving.Shortage]:
     """The stock rows that hold too little, as they were seen: should goods arrive meanwhile, the plan is void."""
     return [
         reserving.Shortage(plan.id, stock_id, seen)
@@ -183,7 +142,7 @@ def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> lis
     ]
 
 
-def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
     """What is short waits at every warehouse that may send it; what waited before was tried now."""
     tried = [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED]
     if tried:

@@ -134,9 +134,10 @@ class _Makers:
         return None
 
 
-def ask(allocated: Sequence[Allocated]) -> None:
-    """Have a promise made for each, in the running transaction; nothing where no level is sold."""
-    if not allocated or not tables.current().levels:
+def ask(allocated: Sequence[Allocated], *, version: int | None = None) -> None:
+    """Have a promise made for each, in the running transaction; nothing where no level is sold. `version`: see
+    `tables.current`."""
+    if not allocated or not tables.current(version).levels:
         return
     with connection.cursor() as cursor:
         cursor.execute(
