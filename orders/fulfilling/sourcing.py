@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connection
 
+from inventory.availability import available_sql
 from inventory.sourcing import choosing
 from inventory.sourcing.choosing import Available
 from inventory.sourcing.rulebook import Book
@@ -84,8 +85,8 @@ def read_stock(pairs: _Pairs) -> Stock:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
+            f"""
+            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
             FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
             -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
             CROSS JOIN LATERAL (
