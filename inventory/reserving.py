@@ -3,7 +3,7 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.db import connection
@@ -58,9 +58,10 @@ def reserve(
     kind: DemandKind = DemandKind.SUB_ORDER_LINE,
     shortages: Sequence[Shortage] = (),
     actor: str,
+    also: Callable[[set[int]], set[int]] = lambda served: served,
 ) -> set[int]:
     """Promise units to as many groups as the stock allows, first come first served; returns the groups served. All
-    demands are of one kind.
+    demands are of one kind. `also` is asked under the stock's locks which of those groups get whatever else they need.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
     made on old figures. Two statements, whatever the number of demands.
@@ -88,6 +89,8 @@ def reserve(
         else:
             served.add(group)
             granted += wanted
+    served = also(served)
+    granted = [demand for demand in granted if demand.group in served]
     if granted:
         _write_reservations(granted, kind, actor)
     return served

@@ -134,6 +134,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Stock"), "inventory_2", "inventory.stock"),
                     _list(_("Stock movements"), "swap_vert", "inventory.stockmovement"),
                     _list(_("Warehouses"), "warehouse", "inventory.warehouse"),
+                    _list(_("Sourcing rules"), "alt_route", "inventory.sourcingruleset"),
                     _list(_("Regions"), "map", "inventory.region"),
                 ],
             },

@@ -159,11 +159,12 @@ class StockFactory(DjangoModelFactory[Stock]):
 def activate_rules(*rules: dict[str, Any], splits: tuple[dict[str, Any], ...] = (), **scope: Any) -> SourcingRuleSet:
     """A rule set of these rules (fields of `SourcingRule`), in their order, active; `scope` may name merchant and
     channel, `splits` has fields of `SplitRule`."""
-    found = SourcingRuleSet.objects.create(name="test", state="active", activated_at=timezone.now(), **scope)
+    found = SourcingRuleSet.objects.create(name="test", **scope)
     for position, fields in enumerate(rules, 1):
         SourcingRule.objects.create(rule_set=found, position=position, name=f"rule {position}", **fields)
     for fields in splits:
         SplitRule.objects.create(rule_set=found, **fields)
+    SourcingRuleSet.objects.filter(pk=found.pk).update(state="active", activated_at=timezone.now())
     return found
 
 

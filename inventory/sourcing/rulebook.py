@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -12,19 +13,29 @@ from django.db import connection
 from inventory.models import StorageClass
 from inventory.models.sourcing import SourcingRule, SourcingRuleSet
 from inventory.sourcing.asking import PASSING, Step, ask
+from inventory.sourcing.bundling import Splits, splits_of
 from inventory.sourcing.routes import MOST_KEPT, Routes
 from inventory.sourcing.rules import REGION_FIRST, USUAL_SORTS, WHOLE_COUNTRY, Candidate, Rule, Rules, Standing, Way
 from oms.common.money import to_fen
 
 Scope = tuple[int | None, int | None]
+NO_SPLITS = Splits()
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What is in force for a scope."""
+
+    rules: Rules
+    splits: Splits = NO_SPLITS
 
 
 class Book:
     """Rules by scope (merchant and channel ids, None for all), routes, and what was worked out by both."""
 
-    def __init__(self, version: int, routes: Routes, rules: Mapping[Scope, Rules]) -> None:
+    def __init__(self, version: int, routes: Routes, active: Mapping[Scope, Active]) -> None:
         self.version, self.routes = version, routes
-        self._rules = rules
+        self._active = active
         self._asked: dict[tuple[int, int, int, str, str | None], AskedByAll] = {}
 
     def rules_for(self, merchant_id: int, channel_id: int | None, storage_class: str) -> Rules:
@@ -32,17 +43,30 @@ class Book:
         merchant, else of the channel, else of all, else the built-in ones."""
         if storage_class == StorageClass.VIRTUAL:
             return WHOLE_COUNTRY
-        if not self._rules:
-            return REGION_FIRST
-        for scope in ((merchant_id, channel_id), (merchant_id, None), (None, channel_id), (None, None)):
-            if scope in self._rules:
-                return self._rules[scope]
-        return REGION_FIRST
+        found = self._active_for(merchant_id, channel_id)
+        return found.rules if found is not None else REGION_FIRST
+
+    def splits_for(self, merchant_id: int, channel_id: int | None) -> Splits:
+        """The split rules for goods that the merchant fulfils of an order of the channel."""
+        found = self._active_for(merchant_id, channel_id)
+        return found.splits if found is not None else NO_SPLITS
+
+    def _active_for(self, merchant_id: int, channel_id: int | None) -> Active | None:
+        if self._active:
+            for scope in ((merchant_id, channel_id), (merchant_id, None), (None, channel_id), (None, None)):
+                if scope in self._active:
+                    return self._active[scope]
+        return None
 
     @property
-    def asks_for_values(self) -> bool:
-        """Whether any rule looks at what goods are worth."""
-        return any(rules.asks_for_values for rules in self._rules.values())
+    def splits(self) -> bool:
+        """Whether any split rule is in force."""
+        return any(one.splits != NO_SPLITS for one in self._active.values())
+
+    @property
+    def takes_room(self) -> bool:
+        """Whether any rule takes a place of the warehouse's day."""
+        return any(one.rules.takes_room for one in self._active.values())
 
     def asked(self, rules: Rules, merchant_id: int, storage_class: str, region_code: str | None) -> "AskedByAll":
         """Whom each rule asks, where that depends on nothing else. The region must have been prepared."""
@@ -133,10 +157,13 @@ def current() -> Book:
     return _kept
 
 
-def active_rules() -> dict[Scope, Rules]:
+def active_rules() -> dict[Scope, Active]:
     """The active rules, by scope."""
-    sets = SourcingRuleSet.objects.filter(state=SourcingRuleSet.State.ACTIVE).prefetch_related("rules")
-    return {(one.merchant_id, one.channel_id): rules_of(one) for one in sets}
+    active = SourcingRuleSet.objects.filter(state=SourcingRuleSet.State.ACTIVE)
+    return {
+        (one.merchant_id, one.channel_id): Active(rules_of(one), splits_of(list(one.split_rules.all())))
+        for one in active.prefetch_related("rules", "split_rules")
+    }
 
 
 def rules_of(rule_set: SourcingRuleSet) -> Rules:

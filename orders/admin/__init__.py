@@ -11,6 +11,7 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.admin.sourcing_rules import SourcingRuleSetAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
@@ -22,6 +23,7 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "SourcingRuleSetAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

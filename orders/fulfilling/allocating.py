@@ -9,14 +9,20 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from inventory import reserving
+from inventory.models import CapacityDemand
+from inventory.promising import capacity, tables
+from inventory.promising.capacity import Place, Room
 from inventory.sourcing import rulebook
+from inventory.sourcing.rulebook import Book
 from inventory.sourcing.rules import Want
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from oms.common.zones import CHINA
 from orders import kinds
 from orders.fulfilling import parting, presale, sourcing, waiting, waking
 from orders.fulfilling.plans import Plan
@@ -54,7 +60,9 @@ def _allocate(sub_order_ids: list[int]) -> None:
     parts = parting.part_lines(parted)
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
-    served = reserving.reserve(demands, shortages=shortages, actor="allocate")
+    served = reserving.reserve(
+        demands, shortages=shortages, actor="allocate", also=partial(_take_room, book, plans, parts)
+    )
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
     done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
 
@@ -64,6 +72,29 @@ def _allocate(sub_order_ids: list[int]) -> None:
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
     keeping.ask([one for plan in done for one in _allocated(plan, parts)], version=book.version)
+
+
+def _take_room(book: Book, plans: Sequence[Plan], parts: parting.Parts, served: set[int]) -> set[int]:
+    """Take a place of today for what may only be sent by who has one; returns the plans (ids) that go on."""
+    wanted = {
+        part_id: (plan.id, warehouse_id)
+        for plan in plans
+        if plan.id in served and plan.choice.needs_room
+        for part_id, warehouse_id in parts.sent(plan)
+        if warehouse_id in plan.choice.needs_room
+    }
+    if not wanted:
+        return served
+    # What was taken where it came from is not needed any more.
+    capacity.give_back(wanted, kind=CapacityDemand.SUB_ORDER)
+    places, today = tables.current(book.version).places, timezone.now().astimezone(CHINA).date()
+    granted = capacity.take(
+        [Place(key, Room(one, today, places[one].daily_capacity)) for key, (_plan, one) in wanted.items()],
+        kind=CapacityDemand.SUB_ORDER,
+    )
+    without = {wanted[key][0] for key in wanted.keys() - granted}
+    capacity.give_back([key for key in granted if wanted[key][0] in without], kind=CapacityDemand.SUB_ORDER)
+    return served - without
 
 
 def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:

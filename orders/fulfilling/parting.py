@@ -51,6 +51,12 @@ class Parts:
         """The id of the line that holds the units a warehouse sends; the line itself where nothing was split."""
         return self.line_ids.get((sub_order_id, warehouse_id, line_id), line_id)
 
+    def sent(self, plan: Plan) -> list[tuple[int, int]]:
+        """Id and warehouse of each part that is sent; the sub-order itself where nothing was split."""
+        if plan.id not in self.by_sub_order:
+            return [(plan.id, candidate.warehouse_id) for candidate, _takes in plan.choice.parts]
+        return [(one.part.id, one.warehouse_id) for one in self.by_sub_order[plan.id] if one.warehouse_id != NOBODY]
+
     def short(self, plan: Plan) -> tuple[int, str]:
         """Id and number of the part that holds what is short; the sub-order itself where nothing was split."""
         sent = self.by_sub_order.get(plan.id, [])

@@ -5,16 +5,24 @@ everything, of those that the other rules ask. Read without locks; see `allocati
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from django.db import connection
+from django.utils import timezone
 
 from inventory.availability import available_sql
-from inventory.sourcing import choosing
+from inventory.promising import tables
+from inventory.promising.freight import Measures
+from inventory.promising.offering import Parcel
+from inventory.sourcing import choosing, today
 from inventory.sourcing.choosing import Available
 from inventory.sourcing.rulebook import Book
+from inventory.sourcing.rules import Standing
+from inventory.sourcing.today import Trip
 from oms.common.copying import array
 from oms.common.money import to_fen
 from orders.fulfilling.plans import Plan
+from orders.intake.terms import carriers_in_use
 
 # Stock id and units available, by warehouse and SKU id.
 Stock = Mapping[tuple[int, int], tuple[int, int]]
@@ -27,8 +35,9 @@ def choose(book: Book, plans: Sequence[Plan]) -> Stock:
     A plan that counted on what one before it took `is_overtaken`, and without a choice.
     """
     book.routes.prepare(plan.region_code for plan in plans)
+    asking = _Asking(book, plans)
     for plan in plans:
-        _ask(book, plan)
+        asking.ask(plan)
     near = set[tuple[int, int]]().union(*(_pairs(plan, first_only=True) for plan in plans))
     stock = dict(read_stock(near))
     unread = _read_farther(plans, near, stock)
@@ -46,14 +55,64 @@ def choose(book: Book, plans: Sequence[Plan]) -> Stock:
     return stock
 
 
-def _ask(book: Book, plan: Plan) -> None:
-    goods = (plan.merchant_id, plan.storage_class, plan.region_code)
-    plan.rules = book.rules_for(plan.merchant_id, plan.channel_id, plan.storage_class)
-    if plan.refused_by:
-        plan.steps, plan.candidates = book.ask(plan.rules, *goods, refused=plan.refused_by)
-        plan.refusing = [one for one in book.routes.candidates(*goods) if one.warehouse_id in plan.refused_by]
-    else:
-        plan.steps, plan.candidates = book.asked(plan.rules, *goods)
+class _Asking:
+    """Whom rules ask for the plans of a batch; how things stand today is read only where a rule wants to know."""
+
+    def __init__(self, book: Book, plans: Sequence[Plan]) -> None:
+        for plan in plans:
+            plan.rules = book.rules_for(plan.merchant_id, plan.channel_id, plan.storage_class)
+        self.book = book
+        self.standings: Mapping[str, Mapping[int, Standing]] = {}
+        self.trips: Mapping[int, Trip] = {}
+        by_day = [plan for plan in plans if plan.rules.asks_about_the_day]
+        by_way = [plan for plan in plans if plan.rules.asks_about_the_way]
+        if by_day or by_way:
+            self.known, self.now = tables.current(book.version), timezone.now()
+        if by_day:
+            classes = {plan.storage_class for plan in by_day}
+            self.standings = today.standings(self.known, book.routes.standings, classes, self.now)
+        if by_way:
+            self.carriers = carriers_in_use()
+            self.trips = _read_trips(by_way, self.now)
+
+    def ask(self, plan: Plan) -> None:
+        """Put to the plan whom its rules ask."""
+        goods = (plan.merchant_id, plan.storage_class, plan.region_code)
+        standings, trip = self.standings.get(plan.storage_class), self.trips.get(plan.id)
+        refused = plan.refused_by or ()
+        if not refused and not (plan.rules.asks_about_the_day or trip):
+            plan.steps, plan.candidates = self.book.asked(plan.rules, *goods)
+            return
+        candidates = self.book.routes.candidates(*goods)
+        ways = today.ways(self.known, trip, candidates, self.carriers, self.now) if trip else None
+        plan.steps, plan.candidates = self.book.ask(plan.rules, *goods, standings=standings, ways=ways, refused=refused)
+        plan.refusing = [one for one in candidates if one.warehouse_id in refused]
+
+
+def _read_trips(plans: Sequence[Plan], now: datetime) -> dict[int, Trip]:
+    """What is to be brought where for each plan that goes to a region, by its id."""
+    by_id = {plan.id: plan for plan in plans if plan.region_code is not None}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.id, s.weight_g, o.promise, greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at),
+                s.ship_not_before), coalesce(t.sign_by, t.delivery_until)
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            WHERE s.id = ANY(%s::bigint[])
+            """,
+            [array(by_id)],
+        )
+        return {
+            key: Trip(
+                Parcel(0, by_id[key].storage_class, Measures(weight_g)),
+                by_id[key].region_code or "",
+                wish,
+                max(starts_at, now),
+                promised_by,
+            )
+            for key, weight_g, wish, starts_at, promised_by in cursor.fetchall()
+        }
 
 
 def _pairs(plan: Plan, *, first_only: bool = False) -> _Pairs:

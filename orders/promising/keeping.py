@@ -14,12 +14,13 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import CapacityDemand, StorageClass
-from inventory.promising import capacity, tables
+from inventory.promising import capacity, offering, tables
 from inventory.promising.capacity import Place, Room
 from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures
-from inventory.promising.offering import Carriage, Parcel, first_carriage
+from inventory.promising.offering import Carriage, Parcel
 from inventory.promising.tables import Tables
+from inventory.sourcing import rulebook
 from oms.common.copying import array, copy_rows
 from oms.common.money import yuan
 from oms.common.states import listed
@@ -28,7 +29,6 @@ from oms.common.zones import CHINA
 from orders import isolating
 from orders.intake.terms import carriers_in_use
 from orders.models import PromiseOutcome, PromiseSource
-from orders.models.order import Promise
 from orders.models.sub_order import UNDONE
 
 # A parcel that goes with a cut-off should have left so much later; before, nobody looks.
@@ -79,18 +79,7 @@ class _Makers:
         """How it goes from the warehouse: with the earliest of the levels wished for, else with the standard."""
         full_days = self.full.get(warehouse_id, frozenset())
         parcel = Parcel(warehouse_id, facts.storage_class, Measures(facts.weight_g), full_days=full_days)
-        why: Carriage | Reason = Reason("no_level", {})
-        for wish in dict.fromkeys((facts.wish, Promise.STANDARD.value)):
-            best: Carriage | None = None
-            for level in self.known.levels_of(wish):
-                found = first_carriage(self.known, parcel, facts.region_code, facts.starts_at, level, self.carriers)
-                if isinstance(found, Reason):
-                    why = found
-                elif best is None or found.arrival.latest_at < best.arrival.latest_at:
-                    best = found
-            if best is not None:
-                return best
-        return why
+        return offering.earliest(self.known, parcel, facts.region_code, facts.starts_at, facts.wish, self.carriers)
 
     def take_room(self, facts: Sequence[_Facts]) -> dict[int, Carriage | Reason]:
         """How each sub-order goes, with room taken on the day on which it leaves; by its id."""
@@ -190,6 +179,9 @@ def _keep(known: Tables, expected: Mapping[int, int]) -> None:
     """Make a promise for each sub-order of which the warehouse that the buyer could expect is given."""
     facts = _read(list(expected))
     _supersede([one for one in facts if one.promises_before])
+    if rulebook.current().takes_room:
+        # Who was chosen for its room of today gives that back first: the promise says on which day it leaves.
+        capacity.give_back([one.sub_order_id for one in facts], kind=_DEMAND)
     makers = _Makers(known, facts, expected)
     real = makers.take_room(facts)
     without_slot = makers.without_slot(facts)
