@@ -565,4 +565,9 @@ class Migration(migrations.Migration):
             model_name='splitrule',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['weight', 'volume']), ('most__gt', 0)), models.Q(('kind', 'alone'), models.Q(('category', ''), ('storage_class', ''), _negated=True)), models.Q(('kind', 'apart'), models.Q(('category', ''), _negated=True), models.Q(('other_category', ''), _negated=True)), _connector='OR'), name='split_rule_has_what_its_kind_needs'),
         ),
+        migrations.AddField(
+            model_name='sourcingruleset',
+            name='moves_after_cutoff',
+            field=models.BooleanField(db_default=False, default=False, help_text='What its warehouse did not accept by the cut-off goes to another one, if that one keeps the promise.', verbose_name='moves what missed its cut-off'),
+        ),
     ]

@@ -89,6 +89,14 @@ class SourcingRuleSet(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=State.choices, default=State.DRAFT, db_default=State.DRAFT, editable=False
     )
+    moves_after_cutoff = models.BooleanField(
+        _("moves what missed its cut-off"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "What its warehouse did not accept by the cut-off goes to another one, if that one keeps the promise."
+        ),
+    )
     former = models.ForeignKey(
         "self",
         verbose_name=_("made from"),

@@ -6,6 +6,7 @@ order and grants what is still there. A plan that somebody else overtook is simp
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from django.db import connection, transaction
@@ -16,18 +17,20 @@ from inventory.models import CapacityDemand
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
 from inventory.sourcing import rulebook
+from inventory.sourcing.choosing import After
 from inventory.sourcing.rulebook import Book
 from inventory.sourcing.rules import Want
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
+from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from oms.common.zones import CHINA
 from orders import kinds
 from orders.fulfilling import parting, presale, sourcing, waiting, waking
 from orders.fulfilling.plans import Plan
 from orders.fulfilling.sourcing import Stock
-from orders.fulfilling.trouble import NOBODY_ELSE
+from orders.fulfilling.trouble import NOBODY_ELSE, RULE_HOLDS
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
 from orders.promising import keeping
@@ -70,7 +73,7 @@ def _allocate(sub_order_ids: list[int]) -> None:
     parting.write([plan for plan in parted if plan.id in served], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
-    _write_tickets([plan for plan in done if plan.refusing], parts)
+    _write_tickets(done, parts)
     keeping.ask([one for plan in done for one in _allocated(plan, parts)], version=book.version)
 
 
@@ -117,7 +120,7 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
         cursor.execute(
             """
             SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, o.channel_id,
-                s.refused_by
+                s.refused_by, s.avoids, s.wished_warehouse_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
@@ -192,7 +195,13 @@ def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Stock) -> N
 
 
 def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
-    """Tell a person of what warehouses refused and no other one can send now; what found one needs nobody any more."""
+    """Tell a person of what rules hold, and of what warehouses refused and no other one can send now; what found one
+    needs nobody any more."""
+    held = [plan for plan in plans if plan.choice.after == After.HELD]
+    tickets.close_tickets([RULE_HOLDS], [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED])
+    told = [_rule_holds(plan) for plan in held]
+    tickets.open_tickets(RULE_HOLDS, told, opened_by="allocate")
+    plans = [plan for plan in plans if plan.refusing]
     if not plans:
         return
     troubles = []
@@ -211,6 +220,11 @@ def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
     tickets.open_tickets(NOBODY_ELSE, troubles, opened_by="allocate")
 
 
+def _rule_holds(plan: Plan) -> tickets.Trouble:
+    short = ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items())
+    return tickets.Trouble(plan.id, "", {"number": plan.number, "short": short}, about_id=plan.order_id)
+
+
 def _write_allocated(plans: Sequence[Plan]) -> None:
     if not plans:
         return
@@ -223,7 +237,7 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
                     sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
-                    attempts = 0, last_error = ''
+                    attempts = 0, last_error = '', wished_warehouse_id = NULL, cancel_short_at = NULL
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
@@ -248,11 +262,15 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         cursor.execute(
             f"""
             WITH plan AS (
-                SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
-                    AS p(id, from_state, why, short)
+                SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[],
+                    %(held)s::boolean[], %(hours)s::float[]) AS p(id, from_state, why, short, is_held, cancel_after)
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
-                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = ''
+                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = '',
+                    needs_person_since = CASE WHEN p.is_held THEN now() END,
+                    -- It counts from when it first waited.
+                    cancel_short_at = CASE WHEN p.cancel_after IS NOT NULL THEN
+                        coalesce(s.cancel_short_at, now() + make_interval(secs => p.cancel_after)) END
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
@@ -266,8 +284,14 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 "from_states": text_array(plan.state for plan in plans),
                 "why": text_array(plan.choice.why_text for plan in plans),
                 "short": text_array(json.dumps(plan.shortage) for plan in plans),
+                "held": text_array(str(plan.choice.after == After.HELD) for plan in plans),
+                "hours": array(_seconds(plan.choice.cancel_after) for plan in plans),
             },
         )
+
+
+def _seconds(after: timedelta | None) -> float | None:
+    return None if after is None else clock.scaled(after).total_seconds()
 
 
 STAGE = Stage("allocate", run, wakes=("release", "deliver_virtual", "promise"), queue=QUEUE)

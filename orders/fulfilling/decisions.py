@@ -89,7 +89,9 @@ def word(verdict: str, figures: Sequence[int] = (), *, is_sending: bool = True) 
 def _sentences(told: Mapping[str, Any], names: Mapping[tuple[int, int], tuple[str, str]]) -> Iterator[str]:
     rule_set = told.get("set", 0)
     for position in told.get("rules", ()):
-        if not rule_set:
+        if not position:
+            yield _("A person chose the warehouse.")
+        elif not rule_set:
             yield _built_in(position, is_only=len(told["rules"]) == 1)
         elif (rule_set, position) in names:
             values = dict(zip(("rules", "rule"), names[rule_set, position], strict=True))

@@ -154,7 +154,8 @@ def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> Non
             f"""
             UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
                 sourcing = p.sourcing, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
-                attempts = 0, last_error = '', part_count = s.part_count + p.part_count, {SET_TOTALS}
+                attempts = 0, last_error = '', wished_warehouse_id = NULL, cancel_short_at = NULL,
+                part_count = s.part_count + p.part_count, {SET_TOTALS}
             FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p WHERE s.id = p.id
             """,
             [

@@ -4,20 +4,23 @@ Stock is read twice at most: of the warehouses that the first rule of each plan 
 everything, of those that the other rules ask. Read without locks; see `allocating`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import connection
 from django.utils import timezone
 
 from inventory.availability import available_sql
+from inventory.models import OnNone, OnPartial
 from inventory.promising import tables
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Parcel
 from inventory.sourcing import choosing, today
+from inventory.sourcing.asking import Step, ask
 from inventory.sourcing.choosing import Available
 from inventory.sourcing.rulebook import Book
-from inventory.sourcing.rules import Standing
+from inventory.sourcing.rules import Candidate, Rule, Standing
 from inventory.sourcing.today import Trip
 from oms.common.copying import array
 from oms.common.money import to_fen
@@ -80,13 +83,33 @@ class _Asking:
         goods = (plan.merchant_id, plan.storage_class, plan.region_code)
         standings, trip = self.standings.get(plan.storage_class), self.trips.get(plan.id)
         refused = plan.refused_by or ()
-        if not refused and not (plan.rules.asks_about_the_day or trip):
+        moved = plan.avoids or plan.wished_id is not None
+        if not refused and not moved and not (plan.rules.asks_about_the_day or trip):
             plan.steps, plan.candidates = self.book.asked(plan.rules, *goods)
             return
         candidates = self.book.routes.candidates(*goods)
         ways = today.ways(self.known, trip, candidates, self.carriers, self.now) if trip else None
         plan.steps, plan.candidates = self.book.ask(plan.rules, *goods, standings=standings, ways=ways, refused=refused)
         plan.refusing = [one for one in candidates if one.warehouse_id in refused]
+        if moved:
+            avoiding = self.book.ask(
+                plan.rules, *goods, standings=standings, ways=ways, refused=refused, avoided=plan.avoids or ()
+            )
+            plan.steps = [*_wished(plan, candidates), *_whole_only(avoiding.steps), *plan.steps]
+
+
+def _wished(plan: Plan, candidates: Sequence[Candidate]) -> Iterator[Step]:
+    """The warehouse that a person chose comes before all rules, where it has everything."""
+    chosen = [one for one in candidates if one.warehouse_id == plan.wished_id]
+    if chosen:
+        rule = Rule(0, on_partial=OnPartial.NEXT)
+        yield rule, ask(rule, chosen, province="", standings={}, refused=plan.refused_by or ())
+
+
+def _whole_only(steps: Iterable[Step]) -> Iterator[Step]:
+    """The same, but only for who has everything."""
+    for rule, asked in steps:
+        yield replace(rule, max_parcels=1, on_partial=OnPartial.NEXT, on_none=OnNone.NEXT), asked
 
 
 def _read_trips(plans: Sequence[Plan], now: datetime) -> dict[int, Trip]:
