@@ -5,7 +5,7 @@ from functools import partial
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses import events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
@@ -55,6 +55,7 @@ PIPELINE = (
     releasing.STAGE,
     sending.STAGE,
     delivering.STAGE,
+    moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,

@@ -43,6 +43,8 @@ name_actors(
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),
         "allocate": _("Choose warehouse, reserve stock"),
+        "cancel_short": _("Cancel what waited too long"),
+        "move_late": _("Move what missed its cut-off"),
         "complete": _("Complete"),
         "chase_cancellations": _("Ask after cancellations"),
         "fulfilment": _("Follow the sub-orders"),

@@ -122,6 +122,13 @@ def _needs_room(rule: Rule, senders: Iterable[Candidate]) -> tuple[int, ...]:
     return tuple(one.warehouse_id for one in senders) if Need.ROOM_TODAY in rule.needs else ()
 
 
+def put_back(available: Available, choice: Choice) -> None:
+    """Take nothing after all: it was only to be known."""
+    for candidate, takes in choice.parts:
+        for take in takes:
+            available[candidate.warehouse_id, take.sku_id] += take.quantity
+
+
 def _has_all(candidate: Candidate, wants: Sequence[Want], available: Mapping[tuple[int, int], int]) -> bool:
     warehouse = candidate.warehouse_id
     needed: dict[int, int] = {}

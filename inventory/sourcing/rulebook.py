@@ -168,7 +168,8 @@ def active_rules() -> dict[Scope, Active]:
 
 def rules_of(rule_set: SourcingRuleSet) -> Rules:
     """The rule set as the engine takes it, be it a draft."""
-    return Rules(rule_set.pk, tuple(_rule(row) for row in sorted(rule_set.rules.all(), key=lambda row: row.position)))
+    rows = sorted(rule_set.rules.all(), key=lambda row: row.position)
+    return Rules(rule_set.pk, tuple(_rule(row) for row in rows), rule_set.moves_after_cutoff)
 
 
 def _rule(row: SourcingRule) -> Rule:

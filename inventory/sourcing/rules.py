@@ -88,6 +88,7 @@ class Rules:
 
     set_id: int
     rules: tuple[Rule, ...]
+    moves_after_cutoff: bool = False
 
     @property
     def asks_about_the_day(self) -> bool:

@@ -45,6 +45,10 @@ class Trip:
     starts_at: datetime
     promised_by: datetime | None
 
+    def to(self, warehouse_id: int) -> "Trip":
+        """The same from this warehouse."""
+        return replace(self, parcel=replace(self.parcel, warehouse_id=warehouse_id))
+
 
 def ways(
     known: Tables, trip: Trip, candidates: Sequence[Candidate], carriers: Sequence[str], now: datetime
@@ -57,7 +61,7 @@ def ways(
     promised_by = trip.promised_by
     found: dict[int, Way] = {}
     for one in candidates:
-        parcel = replace(trip.parcel, warehouse_id=one.warehouse_id)
+        parcel = trip.to(one.warehouse_id).parcel
         way = offering.earliest(known, parcel, trip.region_code, trip.starts_at, trip.wish, carriers)
         if isinstance(way, Reason):
             found[one.warehouse_id] = Way(meets_cutoff=False, keeps_promise=False, freight_fen=None)

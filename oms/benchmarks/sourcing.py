@@ -211,13 +211,7 @@ def _by(rules: Rules) -> _Way:
 
     def way(book: Book, goods: Goods, available: Available) -> Sent:
         choice = choosing.choose(goods.wants, steps(book, goods), available, set_id=rules.set_id)
-        _put_back(available, choice)
+        choosing.put_back(available, choice)
         return Sent([one for one, _takes in choice.parts], len(choice.short), '"unproven"' not in choice.why_text)
 
     return way
-
-
-def _put_back(available: Available, choice: choosing.Choice) -> None:
-    for candidate, takes in choice.parts:
-        for take in takes:
-            available[candidate.warehouse_id, take.sku_id] += take.quantity

@@ -18,6 +18,8 @@ from inventory.models import Need, Sort, SourcingRule, SourcingRuleSet, SplitRul
 from inventory.sourcing import checking, versions
 from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import staff_actor_name
+from orders.admin import rehearsals
+from orders.admin.rehearsals import RehearsalPages
 
 _State = SourcingRuleSet.State
 # So many sorts can be named.
@@ -198,6 +200,7 @@ def _switch_off(request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str
 
 _RIGHT = "inventory.activate_sourcingruleset"
 ACTIONS = (
+    rehearsals.ACTION,
     RowAction("activate", _RIGHT, gettext_lazy("Switch on"), _activate, tone="primary", icon="toggle_on"),
     RowAction("copy", "inventory.add_sourcingruleset", gettext_lazy("Make a draft of it"), _copy, icon="content_copy"),
     RowAction("go_back", _RIGHT, gettext_lazy("Go back to it"), _go_back, icon="undo"),
@@ -211,7 +214,7 @@ _FITTING = {
 
 
 @admin.register(SourcingRuleSet)
-class SourcingRuleSetAdmin(RowActions):
+class SourcingRuleSetAdmin(RehearsalPages, RowActions):
     """Versions of rules; only drafts are changed."""
 
     may_add = may_change = may_delete = True
@@ -220,6 +223,7 @@ class SourcingRuleSetAdmin(RowActions):
     fields = (
         ("name", "state"),
         ("merchant", "channel"),
+        "moves_after_cutoff",
         ("created_at", "created_by"),
         ("activated_at", "activated_by", "replaced_at"),
         "former",

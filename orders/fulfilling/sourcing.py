@@ -76,7 +76,7 @@ class _Asking:
             self.standings = today.standings(self.known, book.routes.standings, classes, self.now)
         if by_way:
             self.carriers = carriers_in_use()
-            self.trips = _read_trips(by_way, self.now)
+            self.trips = read_trips(by_way, self.now)
 
     def ask(self, plan: Plan) -> None:
         """Put to the plan whom its rules ask."""
@@ -112,7 +112,7 @@ def _whole_only(steps: Iterable[Step]) -> Iterator[Step]:
         yield replace(rule, max_parcels=1, on_partial=OnPartial.NEXT, on_none=OnNone.NEXT), asked
 
 
-def _read_trips(plans: Sequence[Plan], now: datetime) -> dict[int, Trip]:
+def read_trips(plans: Sequence[Plan], now: datetime) -> dict[int, Trip]:
     """What is to be brought where for each plan that goes to a region, by its id."""
     by_id = {plan.id: plan for plan in plans if plan.region_code is not None}
     with connection.cursor() as cursor:

@@ -706,4 +706,8 @@ class Migration(migrations.Migration):
             model_name='suborder',
             constraint=models.CheckConstraint(condition=models.Q(('cancel_short_at__isnull', True), ('state', 'backordered'), _connector='OR'), name='sub_order_cancelled_short_while_it_waits'),
         ),
+        migrations.AlterModelOptions(
+            name='suborder',
+            options={'ordering': ['-id'], 'permissions': [('move_suborder', 'Can move sub-orders to other warehouses')], 'verbose_name': 'sub-order', 'verbose_name_plural': 'sub-orders'},
+        ),
     ]

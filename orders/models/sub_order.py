@@ -207,6 +207,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
         verbose_name = _("sub-order")
         verbose_name_plural = _("sub-orders")
         ordering = ["-id"]
+        permissions = [("move_suborder", _("Can move sub-orders to other warehouses"))]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
             models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
