@@ -25,12 +25,14 @@ def standings(
         found[storage_class] = {}
         for key, standing in usual.items():
             place = known.places[key]
+            # Without a daily capacity there is no limit; of a day, staff may say that there is no room at all.
+            is_limited = place.daily_capacity > 0
             units, capacity = taken.get(key, (0, place.daily_capacity))
             found[storage_class][key] = replace(
                 standing,
                 is_open_today=dating.works(known, place, place.schedule(storage_class), today),
-                has_room_today=not capacity or units < capacity,
-                taken_permille=1000 * units // capacity if capacity else 0,
+                has_room_today=not is_limited or units < capacity,
+                taken_permille=1000 * units // max(capacity, 1) if is_limited else 0,
             )
     return found
 
