@@ -64,25 +64,32 @@ def _take_away(part: SubOrder, to: int | None, actor: Actor) -> None:
     nudging.nudge("allocate")
 
 
+def _missed() -> str:
+    """SQL for the sub-orders `s` with their promises `p` that missed their cut-off; none where no rules ask for it."""
+    return f"""
+        orders_deliverypromise p JOIN orders_suborder s ON s.id = p.sub_order_id AND s.order_id = p.order_id
+        WHERE EXISTS (SELECT FROM inventory_sourcingruleset
+                      WHERE state = '{SourcingRuleSet.State.ACTIVE}' AND moves_after_cutoff)
+          AND p.superseded_at IS NULL AND p.outcome = '{PromiseOutcome.OPEN}' AND p.warehouse_id = s.warehouse_id
+          AND p.cutoff_at < now() - make_interval(secs => {clock.scaled(PATIENCE).total_seconds()})
+          AND s.state IN ({listed(_LATE)}) AND s.moving_since IS NULL AND s.cancel_requested_at IS NULL
+          AND NOT s.is_held AND coalesce(s.ship_not_before, '-infinity') <= now()
+          -- Once from each warehouse.
+          AND s.warehouse_id <> ALL (coalesce(s.avoids, '{{}}'))
+    """
+
+
+def backlog() -> str:
+    """What missed its cut-off."""
+    return f"SELECT p.cutoff_at AS due, {isolating.needs_person('s.order_id')} AS needs_person FROM {_missed()}"
+
+
 def run(limit: int) -> int:
     """Move up to `limit` sub-orders that missed their cut-off, where rules say so and another warehouse keeps the
     promise; returns how many."""
-    if not SourcingRuleSet.objects.filter(state=SourcingRuleSet.State.ACTIVE, moves_after_cutoff=True).exists():
-        return 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT s.id, s.order_id FROM orders_deliverypromise p JOIN orders_suborder s ON s.id = p.sub_order_id
-            WHERE p.superseded_at IS NULL AND p.outcome = '{PromiseOutcome.OPEN}' AND p.order_id = s.order_id
-              AND p.cutoff_at < now() - make_interval(secs => %s) AND p.warehouse_id = s.warehouse_id
-              AND s.state IN ({listed(_LATE)}) AND s.moving_since IS NULL AND s.cancel_requested_at IS NULL
-              AND NOT s.is_held AND coalesce(s.ship_not_before, '-infinity') <= now()
-              -- Once from each warehouse.
-              AND s.warehouse_id <> ALL (coalesce(s.avoids, '{{}}'))
-            ORDER BY p.cutoff_at LIMIT %s
-            """,
-            [clock.scaled(PATIENCE).total_seconds(), limit],
-        )
+        # The order is locked before its sub-orders, so this only reads.
+        cursor.execute(f"SELECT s.id, s.order_id FROM {_missed()} ORDER BY p.cutoff_at LIMIT %s", [limit])
         found = cursor.fetchall()
     return isolating.work_on(NAME, found, _move_late)
 
@@ -107,4 +114,4 @@ def _move_late(sub_order_ids: list[int], _order_ids: list[int]) -> int:
     return moved
 
 
-STAGE = Stage(NAME, run, wakes=("allocate", "send_stop"))
+STAGE = Stage(NAME, run, wakes=("allocate", "send_stop"), backlog=backlog)
