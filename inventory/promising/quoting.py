@@ -10,7 +10,8 @@ from datetime import date, datetime
 
 from django.db import connection
 
-from inventory.models import Sku, StorageClass, Warehouse
+from inventory.cod import refusing_cod
+from inventory.models import Sku, StorageClass
 from inventory.promising import capacity, offering, tables
 from inventory.promising.capacity import Room
 from inventory.promising.dating import Reason
@@ -20,7 +21,6 @@ from inventory.promising.tables import Tables
 from inventory.sourcing import Candidate, Routes, Want, choose
 from oms.common.copying import array
 from oms.common.zones import CHINA
-from oms.merchants.models import Merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,10 @@ def _no_cod(known: Tables, lines: Sequence[BasketLine], parcels: Sequence[Parcel
     """Why cash cannot be collected for the basket: a merchant does not, no service does, or nothing is brought."""
     if not parcels:
         return Reason("nothing_to_deliver", {})
-    senders = Warehouse.objects.filter(pk__in={one.warehouse_id for one in parcels})
-    lies_with_us = not senders.exclude(merchant__kind=Merchant.Kind.SELF_OPERATED).exists()
+    refusing = refusing_cod({line.sku.pk for line in lines})
     for line in lines:
-        merchant = line.sku.merchant
-        said = merchant.accepts_cod
-        if said is None:
-            said = merchant.kind == Merchant.Kind.SELF_OPERATED or lies_with_us
-        if not said:
-            return Reason("merchant_takes_no_cod", {"merchant": merchant.code})
+        if line.sku.pk in refusing:
+            return Reason("merchant_takes_no_cod", {"merchant": line.sku.merchant.code})
     for parcel in parcels:
         if not any(one.takes_cod for one in services_for(known.services, parcel.storage_class)):
             return Reason("no_cod", {"storage_class": parcel.storage_class})
