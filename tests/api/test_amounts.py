@@ -88,6 +88,21 @@ def test_every_yuan_says_where_it_comes_from_and_who_bears_it(shop, api, setting
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("terms", "bearer"), [(None, "channel"), (True, "platform")])
+def test_the_coupon_of_a_marketplace_channel_is_its_platforms_unless_its_terms_say_ours(shop, terms, bearer):
+    seller = factories.MerchantFactory()
+    own = factories.ChannelFactory(merchant=seller, platform_may_bear=terms)
+    sku = factories.StockFactory(sku__merchant=seller).sku
+    body = factories.order_body((sku, 1, "100.00"), source=own.code, freight_amount="0.00", coupon_amount="10.00")
+    order = factories.place(body, seller)
+    told = factories.client_of(seller).get(f"/api/v1/orders/{order.number}/amounts").json()
+
+    (line,) = told["lines"]
+    for rows in (told["components"], line["components"]):
+        assert [(row["bearer"], row["amount"]) for row in rows if row["component"] == "coupon"] == [(bearer, "-10.00")]
+
+
+@pytest.mark.django_db
 def test_the_finished_apportionment_is_told_with_the_shares_of_every_line(shop):
     WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["order.apportioned"], secret=seal("whsec_c2VjcmV0")
