@@ -19,7 +19,7 @@ from oms.merchants.models import LegalEntity, Merchant
 from orders.intake.invoices import CheckedInvoice
 from orders.models.terms import InvoiceKind, TitleType
 from payments.invoicing import books
-from payments.invoicing.lines import Goods, lines_of, take_back
+from payments.invoicing.lines import Goods, take_back
 from payments.invoicing.writing import Draft, write_blue, write_red
 from payments.models import (
     DEAD_INVOICES,
@@ -113,7 +113,7 @@ def _charge(statement: Statement, buyer: LegalEntity, fen: int, by: str) -> list
     title = CheckedInvoice(kind, TitleType.COMPANY, details).columns()
     draft = Draft(seller, kind, TitleType.COMPANY, str(title["sealed"]), statement_id=statement.pk)
     goods = Goods(f"平台服务费 {statement.number}", tax, fen, fen)
-    return list(write_blue(draft, [lines_of(goods)], lambda: _next_number(statement), by=by))
+    return list(write_blue(draft, [goods], lambda: _next_number(statement), by=by))
 
 
 def _give_back(blues: list[Invoice], fen: int, by: str) -> list[Invoice]:
