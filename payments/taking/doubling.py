@@ -41,10 +41,13 @@ def send_back(payment_id: int, *, actor: Actor) -> list[Payment]:
     """The payment was really captured more than once: book what its open ticket told of, so that what is too much goes
     back. Returns the payments that were booked.
 
-    Raises OmsError where no such ticket is open (a second click, too), and where only the same transaction was told.
+    Raises OmsError where no such ticket is open (a second click, too), where only the same transaction was told, and
+    for cash.
     """
     lock_order(Payment.objects.values_list("order_id", flat=True).get(pk=payment_id))
     payment = Payment.objects.select_for_update(no_key=True, of=("self",)).get(pk=payment_id)
+    if payment.sub_order_id is not None:
+        raise OmsError(_("Cash at the door is not paid twice: look into the carrier's bill."))
     ticket = open_ticket(payment_id)
     if ticket is None:
         raise OmsError(_("This was settled before: nothing more is sent back."))

@@ -12,6 +12,7 @@ from orders.changing import cancelling
 from orders.locking import lock_orders
 from orders.models import Order, OrderState
 from payments.models import NoticeKind, PaymentState
+from payments.owing import owed
 from payments.taking import dropping, forfeiting
 
 # A fact that is stored but not applied yet is money: the order stays until it is applied. What was applied and did not
@@ -37,12 +38,13 @@ def run(limit: int) -> int:
         # Looked at once more under the lock: the money may have come in between, and some are being closed first.
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])
         unpaid = [key for (key,) in cursor.fetchall()]
-        paid = dict(Order.objects.filter(pk__in=unpaid, paid_amount__gt=0).values_list("pk", "paid_amount"))
+        paying = Order.objects.filter(pk__in=unpaid, paid_amount__gt=0).values_list("pk", flat=True)
+        held = {order_id: owed.held(order_id) for order_id in paying}
         actor = actors.job("expire_unpaid")
         for order_id in unpaid:
             cancelling.cancel_order(order_id, reason=story.NOT_PAID_IN_TIME, actor=actor)
-            if order_id in paid:
-                forfeiting.keep(order_id, paid[order_id], actor=actor)
+            if order_id in held:
+                forfeiting.keep(order_id, held[order_id], actor=actor)
     return len(locked)
 
 

@@ -35,15 +35,15 @@ def terms_of(channel: str) -> DepositTerms:
     return DepositTerms(settings.DEPOSIT_TERMS.get(channel) or settings.DEPOSIT_TERMS.get("") or DepositTerms.ASK)
 
 
-def keep(order_id: int, paid: Decimal, *, actor: Actor) -> None:
-    """Charge what is not given back of a locked order that was cancelled because a part was not paid in time; `paid`
-    (yuan) is what had come in by then."""
+def keep(order_id: int, there: Decimal, *, actor: Actor) -> None:
+    """Charge what is not given back of a locked order that was cancelled because a part was not paid in time; `there`
+    (yuan) is what had come in by then, and was neither given back nor disputed: no more is kept."""
     before = Decimal(0)
     held = Decimal(0)
     for part in Instalment.objects.filter(order=order_id).order_by("position"):
         before += part.amount
         terms = DepositTerms(part.if_missed)
-        if before > paid or terms == DepositTerms.RETURN:
+        if before > there or terms == DepositTerms.RETURN:
             continue
         _charge(order_id, [(_CHARGED_AS[terms], part.amount)], actor)
         if terms == DepositTerms.FORFEIT:
