@@ -244,7 +244,8 @@ def load_sample(data_dir: Path) -> None:
     say("oms", f"first start: loading the sample of {sample} (--no-sample leaves the database empty)")
     unfinished.touch()
     call_command("load_data", str(sample))
-    call_command("import_orders", str(sample / "orders.jsonl.gz"))
+    for name in ("orders.jsonl.gz", "orders-mall.jsonl"):
+        call_command("import_orders", str(sample / name))
     unfinished.unlink()
 
 
