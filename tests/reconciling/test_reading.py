@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from logistics.models import Shipment
 from payments import providers
 from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, LedgerEntry
 from payments.reconciling import downloading, importing
@@ -230,3 +231,18 @@ def test_bills_are_fetched_once_from_providers_that_can(sources, monkeypatch, ti
     asked.clear()
     assert downloading.download_due() == 0
     assert [day.day for _link, day in asked] == [20, 21, 22]
+
+
+def test_cash_whose_row_cannot_be_read_is_not_missed_besides(sources):
+    source, whole = sources[BillForm.COD], (world.BILLS / COD).read_text(encoding="utf-8-sig")
+    Shipment.objects.update(connection=source.connection)
+    assert "2026-11-20 11:02:00,239.00," in whole
+    cut = whole.replace("2026-11-20 11:02:00,239.00,", "2026-11-20 11:02:00,?,")
+    importing.import_bill(source.pk, cut.encode(), file_name="x.csv", by="li")
+    nothing = f"{whole.splitlines()[0]}\r\n合计,,,,,0.00,0.00,0.00,0笔,\r\n"
+
+    importing.import_bill(source.pk, nothing.encode(), file_name="y.csv", by="li", day=date(2026, 12, 15))
+
+    found = BillMatch.objects.filter(source=source, key="JDVB00000000001").values_list("outcome", flat=True)
+    assert list(found) == ["malformed_row"]
+    assert world.broken() == []
