@@ -140,13 +140,19 @@ def _lock(warehouse_ids: Iterable[int]) -> set[int]:
     return set(rows.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
 
 
+def _understand(fact: Fact) -> StockReport:
+    """What it says. Raises ValueError for another kind, msgspec.ValidationError for a wrong body."""
+    if fact.kind != STOCK_REPORT:
+        raise ValueError(f"{fact.kind} is no report of stock")
+    return msgspec.convert(fact.body, StockReport)
+
+
 @transaction.atomic
 def _apply(found: Sequence[Fact], warehouse_ids: Sequence[int]) -> dict[int, Verdict]:
     places = {(one.code, one.connection_id): one for one in Warehouse.objects.filter(pk__in=warehouse_ids)}
     verdicts = {}
     for fact in sorted(found, key=lambda fact: (fact.occurred_at, fact.id)):
-        report = msgspec.convert(fact.body, StockReport)
-        differs = compare(places[fact.subject, fact.connection_id], report, fact.occurred_at)
+        differs = compare(places[fact.subject, fact.connection_id], _understand(fact), fact.occurred_at)
         state = FactState.CONTRADICTED if differs else FactState.APPLIED
         verdicts[fact.id] = Verdict(state, "stock_differs" if differs else "")
     return verdicts
@@ -237,6 +243,6 @@ def pretended(link: Connection, warehouse: str) -> dict[str, object]:
     return {"complete": True, "items": items}
 
 
-WORK = FactWork(Topic.STOCK, _locate, _lock, _apply)
+WORK = FactWork(Topic.STOCK, _locate, _lock, _apply, _understand)
 STAGE = fact_stage(WORK)
 run = STAGE.run
