@@ -395,6 +395,8 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
+    "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
+    "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }
