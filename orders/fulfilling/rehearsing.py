@@ -220,7 +220,8 @@ def _read(order_ids: Iterable[int]) -> list[_Goods]:
             f"""
             SELECT o.number, o.channel_id, o.region_id, coalesce(o.paid_at, o.reviewed_at, o.created_at),
                 coalesce(t.sign_by, t.delivery_until), o.promise, k.merchant_id, k.storage_class,
-                l.id, l.sku_id, l.quantity, k.category, k.weight_g, l.goods_amount
+                l.id, l.sku_id, l.quantity, k.category, k.weight_g, l.goods_amount,
+                coalesce(k.length_mm::bigint * k.width_mm * k.height_mm * l.quantity / 1000, 0)
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id JOIN inventory_sku k ON k.id = l.sku_id
             LEFT JOIN orders_orderterms t ON t.order_id = o.id
             WHERE o.id = ANY(%s::bigint[]) AND k.storage_class <> '{StorageClass.VIRTUAL}' AND o.region_id IS NOT NULL
@@ -228,11 +229,11 @@ def _read(order_ids: Iterable[int]) -> list[_Goods]:
             """,
             [array(order_ids)],
         )
-        for *head, line_id, sku_id, quantity, category, weight_g, amount in cursor.fetchall():
+        for *head, line_id, sku_id, quantity, category, weight_g, amount, volume in cursor.fetchall():
             goods = _Goods(*head)
             goods = found.setdefault((goods.number, goods.merchant_id, goods.storage_class), goods)
             goods.wants.append(Want(line_id, sku_id, quantity))
-            goods.lines.append(Line(line_id, goods.storage_class, category, weight_g * quantity))
+            goods.lines.append(Line(line_id, goods.storage_class, category, weight_g * quantity, volume))
             goods.values_fen[line_id] = to_fen(amount)
     return list(found.values())
 

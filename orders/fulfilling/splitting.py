@@ -92,7 +92,8 @@ def _bundles(order_ids: list[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT l.order_id, o.channel_id, k.merchant_id, l.id, k.storage_class, k.category, l.quantity * k.weight_g
+            SELECT l.order_id, o.channel_id, k.merchant_id, l.id, k.storage_class, k.category, l.quantity * k.weight_g,
+                coalesce(k.length_mm::bigint * k.width_mm * k.height_mm * l.quantity / 1000, 0)
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id JOIN inventory_sku k ON k.id = l.sku_id
             WHERE l.order_id = ANY(%s::bigint[]) ORDER BY l.order_id, l.position
             """,

@@ -573,7 +573,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('component', models.CharField(choices=[('goods', 'Goods'), ('freight', 'Freight'), ('promotion', 'Promotions'), ('coupon', 'Coupon'), ('adjustment', 'Adjustment'), ('points', 'Points'), ('gift_card', 'Gift card'), ('extra', 'Extra')], max_length=10, verbose_name='component')),
-                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('freight_kept', 'Freight not given back'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before')], max_length=20, verbose_name='cause')),
+                ('cause', models.CharField(choices=[('placed', 'Ordered'), ('cancelled', 'Cancelled'), ('refused', 'Refused at the door'), ('returned', 'Came back'), ('promotion_lost', 'Promotion lost by a return'), ('gift_kept', 'Gift not returned'), ('freight_kept', 'Freight not given back'), ('goodwill', 'Goodwill'), ('price_protection', 'Price protection'), ('compensation', 'Compensation'), ('edit', 'Order changed'), ('fee', 'Fee'), ('netted', 'Given back before'), ('deposit_held', 'Deposit held until it is decided'), ('forfeited', 'Deposit forfeited')], max_length=20, verbose_name='cause')),
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('reference', models.CharField(blank=True, db_default='', help_text='The number of what caused it.', max_length=64, verbose_name='reference')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
@@ -589,7 +589,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'charge',
                 'verbose_name_plural': 'charges',
                 'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'freight_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('cause__in', ('cancelled', 'refused', 'returned'))), fields=('order', 'sub_order', 'line', 'component', 'cause', 'reference'), name='charge_takes_units_back_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_is_not_nothing'), models.CheckConstraint(condition=models.Q(('cause__in', ['placed', 'cancelled', 'refused', 'returned', 'promotion_lost', 'gift_kept', 'freight_kept', 'goodwill', 'price_protection', 'compensation', 'edit', 'fee', 'netted', 'deposit_held', 'forfeited'])), name='charge_cause_is_known'), models.CheckConstraint(condition=models.Q(('component__in', ['goods', 'freight', 'promotion', 'coupon', 'adjustment', 'points', 'gift_card', 'extra'])), name='charge_component_is_known'), models.CheckConstraint(condition=models.Q(('bearer__in', ['', 'platform', 'merchant'])), name='charge_bearer_is_known')],
             },
         ),
         migrations.CreateModel(
@@ -678,6 +678,10 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['since'], name='promise_to_make_queue')],
             },
         ),
+        migrations.AlterModelOptions(
+            name='suborder',
+            options={'ordering': ['-id'], 'permissions': [('move_suborder', 'Can move sub-orders to other warehouses')], 'verbose_name': 'sub-order', 'verbose_name_plural': 'sub-orders'},
+        ),
         migrations.AddField(
             model_name='suborder',
             name='avoids',
@@ -705,9 +709,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='suborder',
             constraint=models.CheckConstraint(condition=models.Q(('cancel_short_at__isnull', True), ('state', 'backordered'), _connector='OR'), name='sub_order_cancelled_short_while_it_waits'),
-        ),
-        migrations.AlterModelOptions(
-            name='suborder',
-            options={'ordering': ['-id'], 'permissions': [('move_suborder', 'Can move sub-orders to other warehouses')], 'verbose_name': 'sub-order', 'verbose_name_plural': 'sub-orders'},
         ),
     ]

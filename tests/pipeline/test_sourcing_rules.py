@@ -152,6 +152,17 @@ def test_no_part_is_heavier_than_the_cap_and_money_goes_along(shop):
     assert steps.broken_invariants() == []
 
 
+def test_no_part_is_larger_than_the_cap_and_a_size_that_nobody_knows_fills_nothing(shop):
+    large = factories.SkuFactory(merchant=shop.merchant, length_mm=300, width_mm=200, height_mm=100)
+    factories.activate_rules(LAST, splits=({"kind": "volume", "most": 13},))
+
+    order = factories.split_order((large, 2, "1.00"), (large, 1, "2.00"), (shop.sku, 9, "1.00"), merchant=shop.merchant)
+
+    # 12 and 6 litres.
+    assert parts_of(order) == [("-1", [1, 3]), ("-2", [2])]
+    assert steps.broken_invariants() == []
+
+
 def test_goods_that_never_travel_together_come_apart_and_bulky_ones_go_alone(shop):
     food = factories.SkuFactory(merchant=shop.merchant, category="食品/大米")
     soap = factories.SkuFactory(merchant=shop.merchant, category="日化/洗衣液")
