@@ -11,6 +11,7 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
@@ -22,6 +23,7 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "StockCountAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from oms.common.desk.lists import first_id_since
+from oms.common.desk.counting import first_id_since
 from oms.common.money import to_fen
 from oms.common.zones import CHINA
 from orders import parcels

@@ -7,7 +7,8 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory.models import Sku, StorageClass, Warehouse
+from inventory import purchasing
+from inventory.models import PurchaseOrder, Sku, StorageClass, Warehouse
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -50,6 +51,7 @@ class Things:
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
     match: SkuMatch
+    purchase: PurchaseOrder
     statement: Statement
     invoice: Invoice
 
@@ -130,6 +132,9 @@ def populate(shop: factories.Shop) -> Things:
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
         match=match,
+        purchase=purchasing.order(
+            shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 5)], actor="test"
+        ),
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
     )
