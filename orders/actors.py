@@ -43,6 +43,7 @@ name_actors(
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),
         "allocate": _("Choose warehouse, reserve stock"),
+        "expire_stock": _("Take expired batches from sale"),
         "complete": _("Complete"),
         "chase_cancellations": _("Ask after cancellations"),
         "fulfilment": _("Follow the sub-orders"),

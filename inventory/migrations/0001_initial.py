@@ -508,6 +508,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'purchase order',
                 'verbose_name_plural': 'purchase orders',
                 'ordering': ['-id'],
+                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off')],
             },
         ),
         migrations.CreateModel(
@@ -573,7 +574,7 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(max_length=12, verbose_name='what was done')),
                 ('units', models.IntegerField(verbose_name='units')),
                 ('reason', models.CharField(choices=[('damaged', 'Damaged'), ('lost', 'Lost'), ('found', 'Found'), ('sample', 'Taken as a sample'), ('scrapped', 'Scrapped'), ('recall', 'Held back by law or recall'), ('inspected', 'Inspected'), ('correction', 'Wrong entry put right')], max_length=12, verbose_name='reason')),
-                ('remark', models.CharField(blank=True, default='', max_length=200, verbose_name='remark')),
+                ('remark', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
                 ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
             ],
