@@ -3,6 +3,7 @@
 from inventory.models.capacity import AppointmentSlot, CapacityBucket, CapacityDemand, CapacityTake
 from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, StorageClass, Warehouse
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
 from inventory.models.promising import (
     CalendarDay,
     Cutoff,
@@ -14,9 +15,11 @@ from inventory.models.promising import (
     Suspension,
     WorkSchedule,
 )
+from inventory.models.shares import ChannelShare
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
+    "OPEN_HOLDS",
     "UNKNOWN_GOODS",
     "AppointmentSlot",
     "CalendarDay",
@@ -24,10 +27,12 @@ __all__ = [
     "CapacityDemand",
     "CapacityTake",
     "CarrierService",
+    "ChannelShare",
     "Cutoff",
     "DemandKind",
     "FreightRate",
     "FreightSurcharge",
+    "HoldPurpose",
     "Lane",
     "MovementNote",
     "PromiseTables",
@@ -39,6 +44,9 @@ __all__ = [
     "Sku",
     "Speed",
     "Stock",
+    "StockHold",
+    "StockHoldLine",
+    "StockHoldState",
     "StockMovement",
     "StorageClass",
     "Suspension",

@@ -17,7 +17,7 @@ from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.fulfilling import parting, presale, waiting, waking
+from orders.fulfilling import parting, presale, set_aside, waiting, waking
 from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
@@ -52,15 +52,20 @@ def _allocate(sub_order_ids: list[int]) -> None:
             plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
+    own = set_aside.of(plans)
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
+        pieces = own.get(plan.id, ())
+        set_aside.offer(pieces, available)
+        choice = choose(plan.wants, plan.candidates, available)
+        set_aside.take_back(pieces, choice, available)
+        plan.choice = choice.with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
     parted = [plan for plan in plans if plan.choice.parts and not plan.is_whole]
     parts = parting.part_lines(parted)
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
-    served = reserving.reserve(demands, shortages=shortages, actor="allocate")
+    served = reserving.reserve(demands, shortages=shortages, set_aside=set_aside.claims(own), actor="allocate")
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
     done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
 
@@ -91,7 +96,8 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by,
+                o.stock_hold_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
@@ -107,8 +113,9 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
                 storage_class=storage_class,
                 region_code=region_code,
                 refused_by=refused_by,
+                stock_hold_id=hold_id,
             )
-            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by in cursor.fetchall()
+            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by, hold_id in cursor
         }
         cursor.execute(
             """

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from inventory import counting, reserving
+from inventory import counting, holding, reserving
 from inventory.models import DemandKind, MovementNote, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
@@ -50,6 +50,8 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
     if counted > counting.MOST_UNITS:
         raise OmsError(_("A count has at most %(most)d units.") % {"most": counting.MOST_UNITS}, attr="counted")
     excess = stock.reserved - counted
+    if excess > 0:  # carts and quotes lose theirs first
+        excess -= holding.give_way(stock_id, excess, actor=actor.name)
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
         if excess <= 0:

@@ -7,7 +7,8 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory.models import Sku, StorageClass, Warehouse
+from inventory import holding
+from inventory.models import HoldPurpose, Sku, StockHold, StorageClass, Warehouse
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -52,6 +53,7 @@ class Things:
     match: SkuMatch
     statement: Statement
     invoice: Invoice
+    cart: StockHold
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -132,7 +134,16 @@ def populate(shop: factories.Shop) -> Things:
         match=match,
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
+        cart=_cart(shop),
     )
+
+
+def _cart(shop: factories.Shop) -> StockHold:
+    """A unit of the shop's, set aside for a while."""
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)
+    hold_id = holding.set_aside(new, actor="test").hold_id
+    return StockHold.objects.get(pk=hold_id)
 
 
 def _statement(shop: factories.Shop) -> Statement:

@@ -39,6 +39,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
     "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
+    "reservations": lambda t: {"number": t.cart.number},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 
@@ -48,6 +49,7 @@ _TIME = "2026-01-02 12:00:00"
 BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
+    ("reservations", "post"): lambda t: {"lines": [{"sku": t.shop.sku.code, "quantity": 1}]},
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
     },
@@ -102,6 +104,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
+    ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
