@@ -5,6 +5,7 @@ The workers are processes, and each does what a worker does: it runs the stage u
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from orders.models import Order, SubOrder, SubOrderState
 
 WORKERS = 4
 TARGET = 0.8
-_PRICE = "9.90"
+_PRICE = Decimal("9.90")
 
 
 def run(folder: Path, orders: int) -> dict[str, float]:
