@@ -30,16 +30,13 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
         cursor.execute(
             f"""
             WITH counted AS (
-                SELECT c.id, c.on_hand, c.on_hand - s.on_hand AS change, c.note
+                SELECT c.id, c.on_hand - s.on_hand AS change, c.note
                 FROM unnest(%(ids)s::bigint[], %(units)s::int[], %(notes)s::text[]) AS c(id, on_hand, note)
                 JOIN inventory_stock s USING (id)
                 WHERE c.on_hand <> s.on_hand
-            ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
-                SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM counted
             )
-            UPDATE inventory_stock s SET on_hand = c.on_hand, wakes_backorders_since = clock_timestamp()
-            FROM counted c WHERE s.id = c.id
+            INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
+            SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM counted
             """,
             {
                 "ids": array(count.stock_id for count in counts),

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory import reserving, sharing
+from inventory.availability import available_sql
 from inventory.models import (
     DemandKind,
     HoldPurpose,
@@ -125,7 +126,7 @@ def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.warehouse_id, s.sku_id, s.id, {sharing.promisable_sql("s")}
+            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
             FROM inventory_stock s JOIN inventory_warehouse h ON h.id = s.warehouse_id AND h.is_active
             WHERE s.sku_id = ANY(%s::bigint[])
             """,

@@ -25,12 +25,15 @@ INVARIANTS = (
         "ledger_explains_stock",
         "The sums of the movements are the stock's figures.",
         """
-        SELECT w.code, k.code, s.on_hand, s.reserved, coalesce(m.on_hand, 0), coalesce(m.reserved, 0)
+        SELECT w.code, k.code, s.on_hand, s.reserved, s.frozen,
+               coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0)
         FROM inventory_stock s
         JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
-        LEFT JOIN (SELECT stock_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved
+        LEFT JOIN (SELECT stock_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved,
+                          sum(frozen_change) AS frozen
                    FROM inventory_stockmovement GROUP BY stock_id) AS m ON m.stock_id = s.id
-        WHERE (s.on_hand, s.reserved) <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0))
+        WHERE (s.on_hand, s.reserved, s.frozen)
+              <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0))
         """,
     ),
     Invariant(

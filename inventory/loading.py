@@ -305,25 +305,27 @@ def _load_stock(path: Path, progress: Progress) -> Loaded:
 
 
 def _store_stock(rows: list[tuple[int, ...]]) -> None:
-    columns = ("warehouse_id", "sku_id", "on_hand", "safety_stock", "reorder_point", "reorder_quantity")
+    described = ("warehouse_id", "sku_id", "safety_stock", "reorder_point", "reorder_quantity")
+    columns = ("warehouse_id", "sku_id", "on_hand", *described[2:])
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE new_stock (LIKE inventory_stock) ON COMMIT DROP")
-        cursor.execute("ALTER TABLE new_stock ALTER id DROP NOT NULL, ALTER reserved DROP NOT NULL")
-        cursor.execute("ALTER TABLE new_stock ALTER version DROP NOT NULL")
+        for column in ("id", "version", "reserved", "frozen"):
+            cursor.execute(f"ALTER TABLE new_stock ALTER {column} DROP NOT NULL")
         copy_rows("new_stock", columns, rows)
         cursor.execute(
             f"""
             WITH stored AS (
-                INSERT INTO inventory_stock ({", ".join(columns)})
-                SELECT {", ".join(columns)} FROM new_stock ORDER BY sku_id, warehouse_id
+                INSERT INTO inventory_stock ({", ".join(described)})
+                SELECT {", ".join(described)} FROM new_stock ORDER BY sku_id, warehouse_id
                 ON CONFLICT (sku_id, warehouse_id) DO UPDATE SET
                     safety_stock = EXCLUDED.safety_stock,
                     reorder_point = EXCLUDED.reorder_point,
                     reorder_quantity = EXCLUDED.reorder_quantity
-                RETURNING id, on_hand, xmax = 0 AS is_new
+                RETURNING id, sku_id, warehouse_id, xmax = 0 AS is_new
             )
             INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)
-            SELECT id, '{StockMovement.Kind.OPENING}', on_hand, 'load_data' FROM stored WHERE is_new AND on_hand > 0
+            SELECT s.id, '{StockMovement.Kind.OPENING}', n.on_hand, 'load_data'
+            FROM stored s JOIN new_stock n USING (sku_id, warehouse_id) WHERE s.is_new AND n.on_hand > 0
             """
         )
 

@@ -1,11 +1,39 @@
 """Goods that come in."""
 
+from collections.abc import Collection
+
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from inventory.models import StockMovement
+from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
+
+
+def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The stock row (id) of each (warehouse id, SKU id), made with nothing in it where there is none."""
+    if not places:
+        return {}
+    wanted = [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO inventory_stock (warehouse_id, sku_id)
+            SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
+            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
+            """,
+            wanted,
+        )
+        # A statement of its own: the one above does not see what another call made while it waited.
+        cursor.execute(
+            """
+            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s
+            JOIN unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id) USING (warehouse_id, sku_id)
+            """,
+            wanted,
+        )
+        return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
 
 
 @transaction.atomic
@@ -25,23 +53,13 @@ def receive(
     if units <= 0:
         raise OmsError(_("Give the number of units that came in, at least 1."), attr="units")
     with connection.cursor() as cursor:
+        stock_id = rows_of([(warehouse_id, sku_id)])[warehouse_id, sku_id]
         cursor.execute(
-            """
-            WITH stored AS (
-                INSERT INTO inventory_stock AS s (warehouse_id, sku_id, on_hand, wakes_backorders_since)
-                VALUES (%(warehouse)s, %(sku)s, %(units)s, clock_timestamp())
-                ON CONFLICT (sku_id, warehouse_id) DO UPDATE
-                    SET on_hand = s.on_hand + EXCLUDED.on_hand,
-                        wakes_backorders_since = clock_timestamp()
-                RETURNING id, on_hand
-            ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
-                SELECT id, %(kind)s, %(units)s, %(actor)s, %(note)s FROM stored
-            )
-            SELECT on_hand FROM stored
-            """,
-            {"warehouse": warehouse_id, "sku": sku_id, "units": units, "kind": kind, "actor": actor, "note": note},
+            "INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            [stock_id, kind, units, actor, note],
         )
+        cursor.execute("SELECT on_hand FROM inventory_stock WHERE id = %s", [stock_id])
         on_hand = cursor.fetchone()[0]
     nudging.nudge("wake")
     return on_hand

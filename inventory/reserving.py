@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from inventory.availability import available_sql, free_sql
 from inventory.models import DemandKind, MovementNote, Reservation, StockMovement
 from oms.common.copying import array
 from oms.common.transactions import require_transaction
@@ -43,16 +44,20 @@ NOTHING_SET_ASIDE: Mapping[int, Sequence[SetAside]] = MappingProxyType({})
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available.
+    """Lock the rows, waiting in the one order, and return how many units of each can be promised.
 
     Needs an open transaction.
     """
+    return _lock(stock_ids, available_sql("s"))
+
+
+def _lock(stock_ids: Iterable[int], units: str) -> dict[int, int]:
     require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT id, on_hand - reserved FROM inventory_stock WHERE id = ANY(%s::bigint[])
-            ORDER BY warehouse_id, sku_id FOR NO KEY UPDATE
+            f"""
+            SELECT s.id, {units} FROM inventory_stock s WHERE s.id = ANY(%s::bigint[])
+            ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [array(stock_ids)],
         )
@@ -72,7 +77,7 @@ def reserve(
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
     made on old figures. What is `set_aside` for a group, by group, it alone may use; once it is served, all of that is
-    given up, and until then nobody else gets it. Four statements, whatever the number of demands; three more where
+    given up, and until then nobody else gets it. Two statements, whatever the number of demands; three more where
     something is set aside.
     """
     available = lock_stock(
@@ -150,13 +155,9 @@ def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str)
             ), promised AS (
                 INSERT INTO inventory_reservation (stock_id, demand_kind, demand_id, quantity)
                 SELECT stock_id, %(kind)s, demand_id, quantity FROM wanted
-            ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
-                SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             )
-            UPDATE inventory_stock s SET reserved = s.reserved + w.units
-            FROM (SELECT stock_id, sum(quantity) AS units FROM wanted GROUP BY stock_id) AS w
-            WHERE s.id = w.stock_id
+            INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
+            SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             """,
             {
                 "stock": array(stock_ids),
@@ -209,9 +210,9 @@ def withdraw(
     actor: str,
     note: str = "",
 ) -> dict[int, int]:
-    """Take units that left out of the stock, as far as they are not promised to others; returns how many are missing,
-    by demand. Three statements."""
-    available = lock_stock({one.stock_id for one in withdrawals})
+    """Take units that left out of the stock, as far as they are not promised to others or frozen; returns how many are
+    missing, by demand. Two statements."""
+    available = _lock({one.stock_id for one in withdrawals}, free_sql("s"))
     missing: dict[int, int] = {}
     taken: list[Withdrawal] = []
     for one in withdrawals:
@@ -225,18 +226,11 @@ def withdraw(
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                WITH gone AS (
-                    SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
-                        AS g(stock_id, demand_id, quantity)
-                ), booked AS (
-                    INSERT INTO inventory_stockmovement
-                        (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
-                    SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
-                    FROM gone
-                )
-                UPDATE inventory_stock s SET on_hand = s.on_hand - g.units
-                FROM (SELECT stock_id, sum(quantity) AS units FROM gone GROUP BY stock_id) AS g
-                WHERE s.id = g.stock_id
+                INSERT INTO inventory_stockmovement
+                    (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
+                SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
+                FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
+                    AS gone(stock_id, demand_id, quantity)
                 """,
                 {
                     "stock": array(one.stock_id for one in taken),
@@ -288,14 +282,6 @@ def _close(
                 SELECT stock_id, %(movement)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, %(kind)s,
                        demand_id, %(actor)s, %(note)s
                 FROM closed
-            ), freed AS (
-                UPDATE inventory_stock s SET
-                    reserved = s.reserved - c.units,
-                    on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
-                    wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
-                                                  ELSE clock_timestamp() END
-                FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
-                WHERE s.id = c.stock_id
             )
             SELECT coalesce(sum(quantity), 0) FROM closed
             """,

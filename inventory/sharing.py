@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.db.models import Q
 
+from inventory.availability import available_sql
 from inventory.models import ChannelShare
 from oms.common.copying import array
 
@@ -40,11 +41,6 @@ def sellable_sql(units: str, share: str) -> str:
     that the statement calls `share`, which may be missing; the twin of `sellable`."""
     seen = f"(greatest({units}, 0) * coalesce({share}.percent, 100) / 100 - coalesce({share}.kept_back, 0))"
     return f"greatest(least({seen}, {share}.cap), 0)"
-
-
-def promisable_sql(stock: str) -> str:
-    """SQL for the units of a stock row that can be promised; never below 0, so that no warehouse takes from another."""
-    return f"greatest({stock}.on_hand - {stock}.reserved - {stock}.safety_stock, 0)"
 
 
 def share_of(channel: str, sku: str) -> str:
@@ -120,7 +116,7 @@ def sellable_units(pairs: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], 
             SELECT w.channel_id, w.sku_id, {sellable_sql("s.units", "share")}
             FROM unnest(%s::bigint[], %s::bigint[]) AS w(channel_id, sku_id)
             CROSS JOIN LATERAL (
-                SELECT coalesce(sum({promisable_sql("s")}), 0)::bigint AS units
+                SELECT coalesce(sum({available_sql("s")}), 0)::bigint AS units
                 FROM inventory_stock s JOIN inventory_warehouse h ON h.id = s.warehouse_id AND h.is_active
                 WHERE s.sku_id = w.sku_id
             ) AS s

@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('on_hand', models.IntegerField(db_default=0, default=0, verbose_name='on hand')),
                 ('reserved', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='reserved')),
+                ('frozen', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='frozen')),
                 ('safety_stock', models.PositiveIntegerField(db_default=0, default=0, verbose_name='safety stock')),
                 ('reorder_point', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder point')),
                 ('reorder_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder quantity')),
@@ -82,7 +83,7 @@ class Migration(migrations.Migration):
                 'ordering': ['-id'],
                 'permissions': [('import_stock', 'Can import counted stock from files')],
                 'indexes': [models.Index(condition=models.Q(('wakes_backorders_since__isnull', False)), fields=['wakes_backorders_since'], name='stock_wakes_backorders')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_reserved_within_on_hand')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_reserved_within_on_hand'), models.CheckConstraint(condition=models.Q(('frozen__gte', 0)), name='stock_frozen_is_not_negative')],
             },
         ),
         migrations.CreateModel(
@@ -109,9 +110,10 @@ class Migration(migrations.Migration):
             name='StockMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
+                ('frozen_change', models.IntegerField(db_default=0, verbose_name='change of frozen')),
                 ('demand_kind', models.CharField(blank=True, choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], db_default='', max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(blank=True, null=True, verbose_name='demand')),
                 ('note', models.CharField(blank=True, db_default='', max_length=200, verbose_name='note')),
@@ -124,7 +126,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'stock movements',
                 'ordering': ['-id'],
                 'indexes': [models.Index(fields=['stock', 'id'], name='stock_movement_of_stock')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'), models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('frozen_change', 0), ('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'), models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand')],
             },
         ),
         migrations.CreateModel(

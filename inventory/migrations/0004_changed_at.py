@@ -6,13 +6,13 @@ _STAMP = """
         NEW.changed_at := clock_timestamp();
         RETURN NEW;
     END $$;
-    CREATE TRIGGER stock_changed_at BEFORE UPDATE ON inventory_stock
+    CREATE TRIGGER stock_changed_at BEFORE UPDATE OF safety_stock ON inventory_stock
         FOR EACH ROW EXECUTE FUNCTION inventory_stamp_change();
 """
 
 
 class Migration(migrations.Migration):
-    """Whoever changes stock, the row says when: readers that ask what changed miss nothing."""
+    """What can be promised changes with the safety stock, too: the row says when. The ledger says it of the rest."""
 
     dependencies = [("inventory", "0003_promise_version")]
     operations = [

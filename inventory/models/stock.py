@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from inventory import availability
 from inventory.models.catalogue import Sku, Warehouse
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
@@ -30,11 +31,13 @@ class StockQuerySet(models.QuerySet["Stock"]):
 class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
-    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is when units last
-    became available (read off the clock once the row is locked), until everybody who waits for them had a chance; see
-    `orders.fulfilling.waking`. `version` counts the changes of
-    `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile. `changed_at` is kept
-    by a trigger, for readers that ask what changed; no index has it, or every promise would write one.
+    What can be promised of it is said by `inventory.availability`. `on_hand` and `frozen` (held back for their quality
+    or by law) count units of good quality. `on_hand`, `reserved` and `frozen` are written by the ledger alone, which
+    the database sees to (`inventory.ledger`). `wakes_backorders_since` is when units last became free (read off the
+    clock once the row is locked), until everybody who waits for them had a chance; see `orders.fulfilling.waking`.
+    `version` counts the changes of `on_hand`, not those of promises: who counts goods does not mind that orders come
+    in meanwhile. `changed_at` is kept by the ledger and a trigger, for readers that ask what changed; no index has it,
+    or every promise would write one.
     """
 
     version_counts = ("on_hand",)
@@ -45,6 +48,7 @@ class Stock(Versioned):
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="stock", db_index=False)
     on_hand = models.IntegerField(_("on hand"), db_default=0, default=0)
     reserved = models.IntegerField(_("reserved"), db_default=0, default=0, editable=False)
+    frozen = models.IntegerField(_("frozen"), db_default=0, default=0, editable=False)
     safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
@@ -64,6 +68,8 @@ class Stock(Versioned):
             models.CheckConstraint(
                 condition=Q(reserved__gte=0, reserved__lte=F("on_hand")), name="stock_reserved_within_on_hand"
             ),
+            # More may be frozen than is there: what a count missed but a warehouse still has orders for.
+            models.CheckConstraint(condition=Q(frozen__gte=0), name="stock_frozen_is_not_negative"),
         ]
         indexes = [
             models.Index(
@@ -80,7 +86,9 @@ class Stock(Versioned):
     @property
     def available(self) -> int:
         """Units that can still be promised."""
-        return self.on_hand - self.reserved
+        return availability.available(
+            on_hand=self.on_hand, reserved=self.reserved, frozen=self.frozen, safety_stock=self.safety_stock
+        )
 
 
 class DemandKind(models.TextChoices):
@@ -175,9 +183,9 @@ class MovementNote(models.TextChoices):
 
 
 class StockMovement(models.Model):
-    """One line of the ledger: why `on_hand` and `reserved` of a stock row are what they are. Never changed.
+    """One line of the ledger: why `on_hand`, `reserved` and `frozen` of a stock row are what they are. Never changed.
 
-    The sums of both columns over a stock row are the row's figures; `check_invariants` proves it.
+    Adding it changes the row (`inventory.ledger`); the sums of its columns over a stock row are the row's figures.
     """
 
     class Kind(models.TextChoices):
@@ -188,6 +196,9 @@ class StockMovement(models.Model):
         RELEASE = "release", _("Reservation released")
         SHIP = "ship", _("Shipped")
         RETURN = "return", _("Returned")
+        ADJUSTMENT = "adjustment", _("Adjusted")
+        QUALITY = "quality", _("Quality changed")
+        EXPIRY = "expiry", _("Expired")
 
     # Written only by statements that read or change the stock row itself; checked by `check_invariants`.
     stock = models.ForeignKey(
@@ -201,6 +212,7 @@ class StockMovement(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)
     reserved_change = models.IntegerField(_("change of reserved"), db_default=0)
+    frozen_change = models.IntegerField(_("change of frozen"), db_default=0)
     demand_kind = models.CharField(
         _("kind of demand"), max_length=16, choices=DemandKind.choices, db_default="", blank=True
     )
@@ -215,7 +227,8 @@ class StockMovement(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=~Q(on_hand_change=0, reserved_change=0), name="stock_movement_changes_something"
+                condition=~Q(on_hand_change=0, reserved_change=0, frozen_change=0),
+                name="stock_movement_changes_something",
             ),
             models.CheckConstraint(
                 condition=Q(demand_kind="", demand_id__isnull=True)

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from django.db import connection
 
+from inventory.availability import available_sql
 from inventory.models import Sku, StorageClass, Warehouse
 from inventory.promising import capacity, offering, tables
 from inventory.promising.capacity import Room
@@ -121,7 +122,7 @@ def _available(
     skus = {want.sku_id for wants in groups.values() for want in wants}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT warehouse_id, sku_id, on_hand - reserved FROM inventory_stock"
+            f"SELECT warehouse_id, sku_id, {available_sql('s')} FROM inventory_stock s"
             " WHERE sku_id = ANY(%s::bigint[]) AND warehouse_id = ANY(%s::bigint[])",
             [array(skus), array(warehouses)],
         )

@@ -39,7 +39,9 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     lines = stage.order_lines(folder, orders)
     real = [body for body in map(decode, lines) if isinstance(body, OrderBody)]
     units = orders // 2
-    hot, many, sold = [], [], []
+    hot: list[float] = []
+    many: list[float] = []
+    sold: list[int] = []
     with stage.own_database("oms_bench_flash_sale"), override_settings(GRACE_PERIOD_SECONDS=0):
         load_folder(folder, progress=lambda rows, _name: rows, with_stock=False)
         Merchant.objects.update(status=Merchant.Status.ACTIVE, accepts_cod=True)

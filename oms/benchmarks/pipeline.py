@@ -9,7 +9,7 @@ from django.db import connection, connections
 from django.db.models import Sum
 from django.test import override_settings
 
-from inventory.models import Sku
+from inventory.models import Sku, StockMovement
 from oms.benchmarks import stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
@@ -94,7 +94,9 @@ def _with_hot_skus(bodies: list[OrderBody]) -> list[OrderBody]:
     skus = list(most.annotate(units=Sum("stock__on_hand")).order_by("-units", "id")[:HOT_SKUS])
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_stock SET on_hand = on_hand + 1000000 WHERE sku_id = ANY(%s)", [[sku.pk for sku in skus]]
+            "INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)"
+            f" SELECT id, '{StockMovement.Kind.OPENING}', 1000000, 'bench' FROM inventory_stock WHERE sku_id = ANY(%s)",
+            [[sku.pk for sku in skus]],
         )
     lines = [LineBody(sku=sku.code, merchant="SELF", quantity=1, unit_price=sku.list_price) for sku in skus]
     payable = sum(line.unit_price for line in lines)

@@ -11,6 +11,7 @@ from functools import partial
 from django.db import connection, transaction
 
 from inventory import reserving
+from inventory.availability import available_sql
 from inventory.sourcing import Routes, Want, choose
 from oms.common import tickets
 from oms.common.copying import array, text_array
@@ -152,8 +153,8 @@ def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
+            f"""
+            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
             FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
             -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
             CROSS JOIN LATERAL (

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
-from inventory.models import StockHold
+from inventory.models import StockHold, StockMovement
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -389,4 +389,4 @@ def test_stock_cannot_be_promised_beyond_what_is_on_hand(shop):
 
     for reserved in (101, -1):
         with pytest.raises(IntegrityError, match="stock_reserved_within_on_hand"), transaction.atomic():
-            type(stock).objects.filter(pk=stock.pk).update(reserved=reserved)
+            StockMovement.objects.create(stock=stock, kind="reserve", reserved_change=reserved)
