@@ -8,6 +8,7 @@ writing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -43,13 +44,21 @@ def sellable_sql(units: str, share: str) -> str:
     return f"greatest(least({seen}, {share}.cap), 0)"
 
 
-def share_of(channel: str, sku: str) -> str:
-    """SQL for the row of `inventory_channelshare` that counts for a channel and a SKU (SQL expressions of their ids):
-    that of the SKU, else that of all."""
-    return f"""
-        SELECT * FROM inventory_channelshare c WHERE c.channel_id = {channel} AND (c.sku_id = {sku} OR c.sku_id IS NULL)
-        ORDER BY c.sku_id NULLS LAST LIMIT 1
-    """
+def sellable_units_sql(channel: str, sku: str) -> str:
+    """SQL for the units that a channel may sell of a SKU now (SQL expressions of their ids), by the SKU's own share,
+    else by that of all."""
+    return f"""(
+        SELECT {sellable_sql("promisable.units", "share")} FROM (
+            SELECT coalesce(sum({available_sql("s")}), 0)::bigint AS units
+            FROM inventory_stock s JOIN inventory_warehouse h ON h.id = s.warehouse_id AND h.is_active
+            WHERE s.sku_id = {sku}
+        ) AS promisable
+        LEFT JOIN LATERAL (
+            SELECT * FROM inventory_channelshare c
+            WHERE c.channel_id = {channel} AND (c.sku_id = {sku} OR c.sku_id IS NULL)
+            ORDER BY c.sku_id NULLS LAST LIMIT 1
+        ) AS share ON true
+    )"""
 
 
 def shares(channel_id: int, sku_ids: Iterable[int]) -> dict[int, Share]:
@@ -113,15 +122,56 @@ def sellable_units(pairs: Mapping[int, Iterable[int]]) -> dict[tuple[int, int], 
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT w.channel_id, w.sku_id, {sellable_sql("s.units", "share")}
+            SELECT w.channel_id, w.sku_id, {sellable_units_sql("w.channel_id", "w.sku_id")}
             FROM unnest(%s::bigint[], %s::bigint[]) AS w(channel_id, sku_id)
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum({available_sql("s")}), 0)::bigint AS units
-                FROM inventory_stock s JOIN inventory_warehouse h ON h.id = s.warehouse_id AND h.is_active
-                WHERE s.sku_id = w.sku_id
-            ) AS s
-            LEFT JOIN LATERAL ({share_of("w.channel_id", "w.sku_id")}) AS share ON true
             """,
             [array(channel for channel, _sku in flat), array(sku for _channel, sku in flat)],
         )
         return {(channel, sku): units for channel, sku, units in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class SkuStock:
+    """Units of a SKU in all warehouses; `available` is what can be promised at those in use. `changed_at`: when any of
+    it, or what channels may sell of it, last changed."""
+
+    sku_id: int
+    code: str
+    on_hand: int
+    reserved: int
+    frozen: int
+    safety_stock: int
+    available: int
+    changed_at: datetime
+
+
+def changed(merchant_id: int, after: tuple[datetime, int], until: datetime, limit: int) -> list[SkuStock]:
+    """Up to `limit` of the merchant's SKUs that have stock and changed after the place (time and id of a SKU) and
+    before `until`, in the order of their changes. One statement, over all stock of the merchant."""
+    at, sku_id = after
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH said AS (
+                SELECT c.sku_id, max(c.changed_at) AS changed_at FROM inventory_channelshare c
+                JOIN merchants_channel h ON h.id = c.channel_id WHERE h.merchant_id = %(merchant)s GROUP BY c.sku_id
+            )
+            SELECT found.* FROM (
+                SELECT k.id, k.code, sum(s.on_hand)::bigint, sum(s.reserved)::bigint, sum(s.frozen)::bigint,
+                    sum(s.safety_stock)::bigint,
+                    coalesce(sum({available_sql("s")}) FILTER (WHERE w.is_active), 0)::bigint,
+                    greatest(max(s.changed_at), max(own.changed_at),
+                        (SELECT changed_at FROM said WHERE sku_id IS NULL)) AS changed_at
+                FROM inventory_sku k
+                JOIN inventory_stock s ON s.sku_id = k.id JOIN inventory_warehouse w ON w.id = s.warehouse_id
+                LEFT JOIN said own ON own.sku_id = k.id
+                WHERE k.merchant_id = %(merchant)s GROUP BY k.id
+            ) AS found
+            WHERE (changed_at, id) > (%(at)s, %(id)s) AND changed_at < %(until)s ORDER BY changed_at, id LIMIT %(limit)s
+            """,
+            {"merchant": merchant_id, "at": at, "id": sku_id, "until": until, "limit": limit},
+        )
+        return [
+            SkuStock(key, code, on_hand, reserved, frozen, safety, units, changed_at)
+            for key, code, on_hand, reserved, frozen, safety, units, changed_at in cursor.fetchall()
+        ]

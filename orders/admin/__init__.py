@@ -11,9 +11,11 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
@@ -22,6 +24,7 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "StockHoldAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

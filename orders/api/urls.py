@@ -2,7 +2,19 @@
 
 from django.urls import path, re_path
 
-from orders.api import actions, amounts, bulk, matching, orders, promise, rejected, reservations, stock, sub_orders
+from orders.api import (
+    actions,
+    amounts,
+    bulk,
+    matching,
+    orders,
+    promise,
+    rejected,
+    reservations,
+    sellable,
+    stock,
+    sub_orders,
+)
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -28,6 +40,8 @@ urlpatterns = [
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
     ),
+    path("stock", sellable.ChannelStockView.as_view(), name="channel-stock"),
+    path("stock/shares", sellable.SharesView.as_view(), name="channel-shares"),
     path("unmatched-codes", matching.UnmatchedCodesView.as_view(), name="unmatched-codes"),
     path("sku-matches", matching.SkuMatchesView.as_view(), name="sku-matches"),
     # The code comes last: it may hold anything.
