@@ -262,7 +262,8 @@ def expire(limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM inventory_stockhold WHERE state = '{StockHoldState.HELD}' AND expires_at <= now()
+            SELECT id FROM inventory_stockhold
+            WHERE state = '{StockHoldState.HELD}' AND expires_at <= statement_timestamp()
             ORDER BY expires_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             """,
             [limit],

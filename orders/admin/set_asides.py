@@ -154,8 +154,12 @@ class ShareForm(forms.ModelForm):
         """Refuse a SKU of somebody else's."""
         given = super().clean() or self.cleaned_data
         channel, sku = given.get("channel"), given.get("sku")
-        is_of_market = channel is not None and channel.merchant.kind == Merchant.Kind.MARKETPLACE
-        if is_of_market and sku is not None and sku.merchant_id != channel.merchant_id:
+        if (
+            channel is not None
+            and sku is not None
+            and channel.merchant.kind == Merchant.Kind.MARKETPLACE
+            and sku.merchant_id != channel.merchant_id
+        ):
             raise ValidationError({"sku": _("The channel does not sell this SKU.")})
         return given
 

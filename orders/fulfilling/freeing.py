@@ -48,7 +48,7 @@ def backlog() -> str:
     """Set-aside units whose time is over, and those of orders that need them no more."""
     return f"""
         SELECT expires_at AS due, false AS needs_person FROM inventory_stockhold
-        WHERE state = '{StockHoldState.HELD}' AND expires_at <= now()
+        WHERE state = '{StockHoldState.HELD}' AND expires_at <= statement_timestamp()
         UNION ALL
         SELECT coalesce(o.cancelled_at, o.completed_at, o.split_at), false
         FROM inventory_stockhold h JOIN orders_order o ON o.stock_hold_id = h.id
