@@ -1,18 +1,16 @@
 """How the admin looks and what its menu offers."""
 
-from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 
-def _viewers_of(model: str) -> Callable[[HttpRequest], bool]:
-    """Whether the menu shows the model's list: to those who may see it."""
+def _viewing(model: str) -> str:
+    """The permission that the menu asks for before it shows the model's list."""
     app, name = model.split(".")
-    return lambda request: request.user.has_perm(f"{app}.view_{name}")
+    return f"{app}.view_{name}"
 
 
 def _list(title: Any, icon: str, model: str) -> dict[str, Any]:
@@ -21,7 +19,7 @@ def _list(title: Any, icon: str, model: str) -> dict[str, Any]:
         "title": title,
         "icon": icon,
         "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist"),
-        "permission": _viewers_of(model),
+        "permission": _viewing(model),
     }
 
 
@@ -118,7 +116,7 @@ UNFOLD: dict[str, Any] = {
                         "title": _("Trial balance"),
                         "icon": "balance",
                         "link": reverse_lazy("admin:payments_trial_balance"),
-                        "permission": _viewers_of("payments.ledgerentry"),
+                        "permission": _viewing("payments.ledgerentry"),
                     },
                     _list(_("Accounts"), "account_tree", "payments.account"),
                     _list(_("Reconciliation"), "balance", "payments.billday"),
@@ -147,13 +145,13 @@ UNFOLD: dict[str, Any] = {
                         "title": _("Cut-offs and capacity today"),
                         "icon": "schedule",
                         "link": reverse_lazy("admin:inventory_capacity_today"),
-                        "permission": _viewers_of("inventory.capacitybucket"),
+                        "permission": _viewing("inventory.capacitybucket"),
                     },
                     {
                         "title": _("Hit rates"),
                         "icon": "target",
                         "link": reverse_lazy("admin:orders_promise_rates"),
-                        "permission": _viewers_of("orders.deliverypromise"),
+                        "permission": _viewing("orders.deliverypromise"),
                     },
                     _list(_("Delivery promises"), "event_available", "orders.deliverypromise"),
                     _list(_("Service levels"), "speed", "inventory.servicelevel"),

@@ -138,6 +138,11 @@ class _Parcel:
     has_left: bool
 
 
+def _understand(fact: Fact) -> tuple[ShipmentState, scans.Scan]:
+    """What the carrier says. Raises ValueError for a state that is none, msgspec.ValidationError for a wrong body."""
+    return ShipmentState(fact.kind), scans.read(fact.body)
+
+
 def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict]:
     held = _hold(locked)
     fresh = _store(facts, _locate(facts))
@@ -183,7 +188,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
 
     A scan dated into the future counts from when it was received: it must not outlast all that follow.
     """
-    rows = [(fact, scans.read(fact.body)) for fact in facts]
+    rows = [(fact, *_understand(fact)) for fact in facts]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -202,7 +207,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                         "shipment_id": parcels[fact.id],
                         "connection_id": fact.connection_id,
                         "event_key": fact.key,
-                        "state": ShipmentState(fact.kind).value,
+                        "state": state.value,
                         "carrier_code": scan.code[:20],
                         "text": scan.text[:300],
                         "location": scan.location[:60],
@@ -210,7 +215,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                         "said_at": fact.occurred_at if fact.occurred_at > fact.received_at else None,
                         "received_at": fact.received_at,
                     }
-                    for fact, scan in rows
+                    for fact, state, scan in rows
                 )
             ],
         )
@@ -322,6 +327,6 @@ def _leave(held: _Held) -> None:
     events.follow(list(courses.values()), departure)
 
 
-WORK = FactWork(Topic.CARRIER, _locate, _lock, _apply)
+WORK = FactWork(Topic.CARRIER, _locate, _lock, _apply, _understand)
 STAGE = fact_stage(WORK, wakes=("owing", "complete"))
 run = STAGE.run

@@ -52,11 +52,14 @@ def _locate(facts: Sequence[Fact]) -> Mapping[int, int]:
         return dict(cursor.fetchall())
 
 
+def _understand(fact: Fact) -> tuple[notices.Notice, notices.Report]:
+    """What the warehouse says. Raises ValueError for a kind that is none, msgspec.ValidationError for a wrong body."""
+    return notices.Notice(fact.kind), notices.read(fact.body)
+
+
 def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict]:
     courses = {work.number: Course.of(work) for work in works.lock(locked).values()}
-    verdicts = {
-        fact.id: courses[fact.subject].hear(notices.Notice(fact.kind), notices.read(fact.body)) for fact in facts
-    }
+    verdicts = {fact.id: courses[fact.subject].hear(*_understand(fact)) for fact in facts}
     _carry_out(list(courses.values()))
     return verdicts
 
@@ -292,6 +295,6 @@ def _tell_troubles(courses: Iterable[Course], departure: Departure) -> None:
     tickets.open_tickets(UNBOOKED, unbooked, opened_by=STAGE.name)
 
 
-WORK = FactWork(Topic.WAREHOUSE, _locate, works.lock_orders_of, _apply)
+WORK = FactWork(Topic.WAREHOUSE, _locate, works.lock_orders_of, _apply, _understand)
 STAGE = fact_stage(WORK, wakes=("dispatch", "wake", "owing", "allocate"))
 run = STAGE.run

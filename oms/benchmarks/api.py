@@ -210,7 +210,14 @@ def _web_server() -> Iterator[_Server]:
         "ALLOWED_HOSTS": HOST,
     }
     command = [sys.executable, "-m", "gunicorn", "oms.wsgi:application", "--bind", f"{HOST}:{port}"]
-    command += ["--worker-class", "gthread", "--workers", str(WEB_WORKERS), "--threads", str(THREADS_A_WORKER)]
+    command += [
+        "--worker-class",
+        "oms.web_worker.Worker",
+        "--workers",
+        str(WEB_WORKERS),
+        "--threads",
+        str(THREADS_A_WORKER),
+    ]
     command += ["--keep-alive", "30", "--log-level", "error", "--no-control-socket"]
     process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR)  # noqa: S603 - our own command
     try:

@@ -24,6 +24,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -32,6 +33,7 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from oms.common import typed
+from oms.common.desk.menu import menu
 from oms.common.door.requests import caller_address
 from oms.common.models import OneTimePassword
 
@@ -138,6 +140,14 @@ class GuardedSite(UnfoldAdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page has, also what somebody typed before something went wrong."""
         return {**super().each_context(request), "typed": typed.take(request)}
+
+    def get_sidebar_list(self, request: HttpRequest) -> Any:
+        """The menu, drawn: the template that Unfold gives it to only puts it in its place."""
+        return menu(self.settings_name, request)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Every list of the site, worked out where a page shows it: most pages have the menu alone."""
+        return SimpleLazyObject(lambda: super(GuardedSite, self).get_app_list(request, app_label))
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
         """The view, for those who may see it; with a password made by somebody else, only the page to change it.

@@ -11,6 +11,8 @@ _LANDLINE = re.compile(r"(?<![0-9])(?:0[0-9]{2,3}-[2-9][0-9]{6,7}|400-?[0-9]{3}-
 _STARS = "*＊✱●•"
 _STARRED = frozenset(_STARS)
 _MASK = re.compile(rf"[{_STARS}]{{2,}}|^[^\W\d]{{0,3}}[{_STARS}][^\W\d]{{0,3}}$|^\+?\d+[{_STARS}]\d*$")
+# Some write letters in place of a phone's digits: 138XXXX8000. In an address they stand for a name (XX街道).
+_CROSSED_OUT = re.compile(r"\+?[0-9][0-9 -]*[xX×Ｘｘ]{3,}[0-9 -]*")
 # What PostgreSQL adds to a refusal: the values of the row.
 _KEY = re.compile(r"(Key \([^)]*\)=)\(.*?\)(?= |\.|$)", re.DOTALL)
 _ROW = re.compile(r"(Failing row contains )\(.*\)\.?", re.DOTALL)
@@ -75,8 +77,10 @@ def mask_text(text: str) -> str:
 
 
 def is_masked(text: str) -> bool:
-    """Whether a platform has hidden the name, phone or address, or a part of it: 王**, 138****1111, ****."""
-    return not _STARRED.isdisjoint(text) and _MASK.search(text.strip()) is not None
+    """Whether a platform has hidden the name, phone or address, or a part of it: 王**, 138****1111, 138XXXX1111."""
+    text = text.strip()
+    is_starred = not _STARRED.isdisjoint(text) and _MASK.search(text) is not None
+    return is_starred or _CROSSED_OUT.fullmatch(text) is not None
 
 
 def mask_name(name: str) -> str:

@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from oms.common.door.forms import wrong_json
+
 MOST_NESTED = 50  # levels of a body; nothing here has ten
 
 
@@ -38,5 +40,7 @@ class JsonParser(JSONParser):
             value = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise nested_too_deeply() from error
+        except ParseError as error:
+            raise ParseError(wrong_json(error.__context__ or error)) from error
         check_nesting(value)
         return value

@@ -36,10 +36,11 @@ SHOWN_GOOD = 20
 
 
 class UploadForm(forms.Form):
-    """A file and whose orders or goods it tells of."""
+    """A file, or two that belong together, and whose orders or goods they tell of."""
 
     merchant = forms.ModelChoiceField(Merchant.objects.filter(status=Merchant.Status.ACTIVE))
     file = forms.FileField()
+    second = forms.FileField(required=False)
 
 
 class Wizard:
@@ -71,7 +72,8 @@ class Wizard:
         if request.method == "POST" and form.is_valid():
             file, merchant = form.cleaned_data["file"], form.cleaned_data["merchant"]
             try:
-                job = importing.prepare(self.kind, file, merchant, request.user)
+                second = form.cleaned_data["second"]
+                job = importing.prepare(self.kind, file, merchant, request.user, second)
             except tables.UnreadableFile as refusal:
                 error = str(refusal)
             else:
@@ -81,6 +83,7 @@ class Wizard:
             request,
             form=form,
             error=error,
+            joined_by=self.kind.joined_by,
             template_link=reverse(f"admin:{self.name}_template"),
             list_link=reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"),
         )
@@ -100,7 +103,7 @@ class Wizard:
             names = {column.name for column in kind.columns}
             posted = [request.POST.get(f"column-{i}", "") for i in range(len(table.headers))]
             fields = [name if name in names else "" for name in posted]
-        wrong = importing.mapping_errors(kind, fields)
+        wrong = importing.mapping_errors(kind, table.headers, fields)
         if request.method == "POST":
             starts = "start" in request.POST and not wrong
             if starts:
@@ -186,7 +189,7 @@ class Wizard:
         job = self._draft(request, job_id)
         fields = job.params["fields"]
         table = table_of(job)
-        if job.state != JobState.DRAFT or importing.mapping_errors(self.kind, fields):
+        if job.state != JobState.DRAFT or importing.mapping_errors(self.kind, table.headers, fields):
             raise Http404(_("There is no such job."))
         merchant = Merchant.objects.get(code=job.merchant_code)
         entries = self.kind.read(table, fields)

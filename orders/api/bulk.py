@@ -14,6 +14,7 @@ from rest_framework.reverse import reverse
 
 from oms.common.door.api import read_json
 from oms.common.door.errors import InvalidInput
+from oms.common.door.forms import wrong_json
 from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError
 from orders.api import examples
@@ -120,8 +121,7 @@ def _rows(raw: bytes) -> list[bytes]:
     except msgspec.ValidationError as error:
         raise InvalidInput([field_error(error)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = _("This is not valid JSON: %(reason)s") % {"reason": error}
-        raise InvalidInput([FieldError("", "parse_error", detail)]) from error
+        raise InvalidInput([FieldError("", "parse_error", wrong_json(error))]) from error
     if raw.count(b'"orders"') > 1 and _repeats_orders(raw):
         raise InvalidInput([FieldError("orders", "repeated_key", _("This object has the key twice."))])
     if not rows:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from django.utils.translation import gettext as _
 
+from oms.common.door.forms import wrong_form, wrong_json
 from oms.common.errors import FieldError, unknown_field
 from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod, Promise
@@ -193,12 +194,10 @@ def decode(raw: bytes | str, kind: type[OrderBody] = OrderBody) -> OrderBody | F
         return _decoders[kind].decode(raw)
     except msgspec.ValidationError as error:
         return field_error(error)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if isinstance(raw, bytes) and raw.startswith(BOM_UTF8):  # some editors put it before a file's first line
             return decode(raw.removeprefix(BOM_UTF8), kind)
-        return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
-    except RecursionError:
-        return FieldError("", "parse_error", _("This JSON is nested too deeply."))
+        return FieldError("", "parse_error", wrong_json(error))
 
 
 def decode_strictly(raw: bytes, kind: type[OrderBody] = OrderBody) -> OrderBody | list[FieldError]:
@@ -230,7 +229,7 @@ def _repeated_key(raw: bytes) -> FieldError | None:
         json.loads(raw.decode("utf-8-sig"), object_pairs_hook=objects.append, parse_int=len, parse_float=len)
     except (ValueError, RecursionError) as error:
         # In a part that OrderBody has no field for, so that the decoder stepped over it.
-        return FieldError("", "parse_error", _("This is not valid JSON: %(reason)s") % {"reason": error})
+        return FieldError("", "parse_error", wrong_json(error))
     for pairs in objects:
         if len(dict(pairs)) < len(pairs):
             keys = [key for key, _value in pairs]
@@ -282,7 +281,7 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
     """msgspec's message in our form: `lines.0.quantity` instead of `$.lines[0].quantity`."""
     match = _PATH.match(str(error))
     if match is None:
-        return FieldError("", "invalid", str(error))
+        return FieldError("", "invalid", wrong_form(str(error)))
     reason = match["reason"]
     path = (match["path"] or "").replace("[", ".").replace("]", "").strip(".")
     unknown = _UNKNOWN.search(reason)
@@ -292,4 +291,4 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
     if missing:
         attr = f"{path}.{missing[1]}".strip(".")
         return FieldError(attr, "required", _("This field is required."))
-    return FieldError(path, "invalid", _("Wrong form: %(reason)s.") % {"reason": reason.rstrip(".")})
+    return FieldError(path, "invalid", wrong_form(reason))

@@ -1,10 +1,10 @@
 """The columns that a sheet of orders may have, and the headers of shops' exports that mean them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
-from oms.common.files.reader import header_key
+from oms.common.files.reader import header_key, header_keys
 from orders.intake.import_kinds import Column
 
 
@@ -12,6 +12,21 @@ def _of_recipient(*words: str) -> str:
     """Headers of these words with what stands before them where they are the recipient's."""
     before = ("收货人", "收件人", "收货", "收件", "收方", "买家收货", "配送")
     return " ".join(f"{who}{word}" for word in words for who in before)
+
+
+def _of_billing() -> Iterator[Column]:
+    """Who pays and where from: that is who gets the goods where the columns of shipping are empty."""
+    for name, label, words, attr in (
+        ("first_name", gettext_lazy("Billing: given name"), "firstname", "recipient.name"),
+        ("last_name", gettext_lazy("Billing: family name"), "lastname", "recipient.name"),
+        ("phone", gettext_lazy("Billing: phone"), "phone", "recipient.phone"),
+        ("province", gettext_lazy("Billing: province"), "state statename statecode", "recipient.province"),
+        ("city", gettext_lazy("Billing: city"), "city", "recipient.city"),
+        ("address", gettext_lazy("Billing: address"), "address1&2 address address1", "recipient.address"),
+        ("address_2", gettext_lazy("Billing: address, second line"), "address2", "recipient.address"),
+    ):
+        headers = " ".join(f"{word}billing billing{word}" for word in words.split())
+        yield Column(f"billing_{name}", label, headers, attr)
 
 
 COLUMNS = (
@@ -28,7 +43,7 @@ COLUMNS = (
         "ordered_at",
         gettext_lazy("Ordered at"),
         "下单时间 订单时间 创建时间 订单创建时间 拍下时间 订单提交时间 订单成交时间 成交时间 下单日期"
-        " 订单日期 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date",
+        " 订单日期 订购日期 订购时间 拼单成功时间 创建日期 orderedat ordertime orderdate createdat datecreated date",
         "ordered_at",
     ),
     Column(
@@ -38,10 +53,11 @@ COLUMNS = (
         "recipient_name",
         gettext_lazy("Recipient"),
         "收货人 收件人 收货人姓名 收件人姓名 收货姓名 姓名 客户姓名 收件姓名 recipient recipientname"
-        " consignee name receiver receivername shiptoname shippingname 收货联系人 收件联系人"
+        " consignee name receiver receivername shiptoname shippingname 收货联系人 收件联系人 收件者 收货者"
         f" {_of_recipient('名称')}",
         "recipient.name",
         is_required=True,
+        instead=("first_name", "last_name", "billing_first_name", "billing_last_name"),
     ),
     Column(
         "recipient_phone",
@@ -51,9 +67,10 @@ COLUMNS = (
         " 移动电话 固话"
         f" {_of_recipient('手机', '手机号', '手机号码', '电话', '电话号码', '联系电话', '联系方式', '固话', '座机')}"
         " recipientphone receiverphone receivermobile phone mobile mobilephone tel telephone"
-        " shippingphone",
+        " shippingphone phoneshipping 行动电话",
         "recipient.phone",
         is_required=True,
+        instead=("billing_phone",),
         takes_several=True,
     ),
     Column(
@@ -66,13 +83,14 @@ COLUMNS = (
         "province",
         gettext_lazy("Province"),
         f"省 省份 {_of_recipient('省', '省份', '省市')} 所在省 所在省份 province state shippingprovincename"
-        " shippingprovince",
+        " shippingprovince statenameshipping shippingstatename stateshipping shippingstate statecodeshipping"
+        " shippingstatecode",
         "recipient.province",
     ),
     Column(
         "city",
         gettext_lazy("City"),
-        f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 city shippingcity",
+        f"市 城市 {_of_recipient('市', '城市')} 地市 地级市 所在市 所在城市 city shippingcity cityshipping",
         "recipient.city",
     ),
     Column(
@@ -87,10 +105,11 @@ COLUMNS = (
         gettext_lazy("Address"),
         "地址 详细地址 收货地址 收件地址 收货详细地址 收件详细地址 街道地址 客户地址 收货人地址 收件人地址"
         f" 配送地址 完整地址 送货地址 {_of_recipient('详细地址', '地址', '街道地址', '详址')} address street"
-        " addressline shippingaddress shippingstreet shippingaddress1"
-        " recipientaddress receiveraddress",
+        " addressline shippingaddress shippingstreet shippingaddress1 address1&2shipping shippingaddress1&2"
+        " address1shipping address1 addressshipping recipientaddress receiveraddress",
         "recipient.address",
         is_required=True,
+        instead=("billing_address",),
     ),
     Column(
         "town",
@@ -99,6 +118,25 @@ COLUMNS = (
         "recipient.town",
     ),
     Column(
+        "address_2",
+        gettext_lazy("Address, second line"),
+        "门牌号 楼号门牌 shippingaddress2 address2shipping addressline2 address2",
+        "recipient.address",
+    ),
+    Column(
+        "first_name",
+        gettext_lazy("Recipient's given name"),
+        "firstnameshipping shippingfirstname recipientfirstname firstname givenname",
+        "recipient.name",
+    ),
+    Column(
+        "last_name",
+        gettext_lazy("Recipient's family name"),
+        "lastnameshipping shippinglastname recipientlastname lastname familyname surname",
+        "recipient.name",
+    ),
+    *_of_billing(),
+    Column(
         "sku",
         gettext_lazy("SKU"),
         "商品编码 商家编码 货号 商品货号 规格编码 sku编码 skuid sku skucode 商家sku 商家skuid 商家sku编码"
@@ -106,11 +144,20 @@ COLUMNS = (
         "lines.sku",
         is_required=True,
         is_of_line=True,
+        instead=("product_code",),
+    ),
+    Column(
+        "product_code",
+        gettext_lazy("SKU, where the column for it is empty"),
+        "商家编码商品维度 外部系统编号",
+        "lines.sku",
+        is_of_line=True,
     ),
     Column(
         "name",
         gettext_lazy("Product name"),
-        "商品名称 商品 品名 宝贝标题 商品标题 选购商品 货品名称 productname product title itemname lineitemname",
+        "商品名称 商品 品名 宝贝标题 标题 商品标题 选购商品 货品名称 品项 productname product title itemname"
+        " lineitemname",
         "lines.name",
         is_of_line=True,
     ),
@@ -131,6 +178,15 @@ COLUMNS = (
         "lines.unit_price",
         is_required=True,
         is_of_line=True,
+        instead=("line_total", "payable_amount"),
+    ),
+    Column(
+        "line_total",
+        gettext_lazy("Total of the line"),
+        "商品总价 商品总额 货品总价 宝贝总价 商品小计 行总价 小计 orderlinesubtotal lineitemsubtotal linesubtotal"
+        " linetotal itemtotal",
+        "lines.line_total",
+        is_of_line=True,
     ),
     Column(
         "line_discount",
@@ -149,14 +205,16 @@ COLUMNS = (
     Column(
         "freight_amount",
         gettext_lazy("Freight"),
-        "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost",
+        "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost"
+        " ordershippingamount 上门安装费 送货入户费 送货入户并安装费",
         "freight_amount",
+        takes_several=True,
     ),
     Column(
         "coupon_amount",
         gettext_lazy("Coupon"),
         "优惠券 优惠券金额 优惠金额 订单优惠 店铺优惠 店铺优惠折扣 商家优惠 coupon couponamount promotion"
-        " discountamount",
+        " cartdiscountamount discountamount",
         "coupon_amount",
     ),
     Column("points_used", gettext_lazy("Points used"), "使用积分 积分 points pointsused", "points"),
@@ -173,7 +231,7 @@ COLUMNS = (
     Column(
         "payment_method",
         gettext_lazy("Payment method"),
-        "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype",
+        "支付方式 付款方式 支付类型 付款类型 支付渠道 结算方式 paymentmethod payment paymenttype paymentmethodtitle",
         "payment_method",
     ),
     Column("promise", gettext_lazy("Delivery promise"), "时效 配送时效 配送方式 promise delivery", "promise"),
@@ -181,7 +239,7 @@ COLUMNS = (
         "buyer_id",
         gettext_lazy("Buyer's id"),
         "买家id 客户网名 网名 买家网名 会员id 用户id 买家账号 买家会员名 会员名 买家昵称 下单帐号 下单账号"
-        " 用户昵称 buyerid userid customerid",
+        " 用户昵称 buyerid userid customerid emailbilling billingemail",
         "buyer.id",
     ),
     Column("buyer_name", gettext_lazy("Buyer"), "买家 买家姓名 下单人 buyer buyername customer", "buyer.name"),
@@ -198,7 +256,7 @@ COLUMNS = (
         gettext_lazy("Paid at (taken by the channel)"),
         "付款时间 支付时间 买家付款时间 买家支付时间 订单付款时间 订单支付时间 支付完成时间 付款确认时间"
         " 付款日期 支付日期 paidat"
-        " paymenttime paytime datepaid",
+        " paymenttime paytime datepaid paiddate",
         "paid_at",
     ),
     Column(
@@ -240,10 +298,17 @@ COLUMNS = (
     Column(
         "adjustment",
         gettext_lazy("Change of price"),
-        "抹零 抹零金额 改价 改价金额 手工改价 卖家改价 价格调整 调整金额 调价 优惠调整 涨价或减价 平台补贴"
-        " 平台优惠 平台优惠折扣 平台优惠金额 adjustment adjustmentamount priceadjustment rounding subsidy"
-        " platformsubsidy",
+        "抹零 抹零金额 改价 改价金额 手工改价 卖家改价 价格调整 调整金额 调价 优惠调整 涨价或减价"
+        " adjustment adjustmentamount priceadjustment rounding",
         "adjustment_amount",
+        takes_several=True,
+    ),
+    Column(
+        "subsidy",
+        gettext_lazy("Discount that the channel gave"),
+        "平台补贴 平台优惠 平台优惠折扣 平台优惠金额 平台优惠券 平台立减 多多支付立减 多多支付立减金额 支付立减"
+        " 支付优惠 subsidy platformsubsidy platformdiscount",
+        "channel_discount",
         takes_several=True,
     ),
     Column("currency", gettext_lazy("Currency"), "币种 货币 currency currencycode", "currency"),
@@ -262,9 +327,57 @@ _OF_SHOPIFY = {
     "source": "",
     "fulfillmentstatus": "order_status",
     "lineitemfulfillmentstatus": "",
+    # Its streets hold both lines of the address already, and its orders have a name of the recipient in one column.
+    "shippingaddress2": "",
 }
+# In Taiwan 縣市 is a city, of which 鄉鎮市區 is the district.
+_OF_TAIWAN = {"县市": "city", "乡镇市区": "district", "乡镇区": "district"}
 
 
 def dialect(headers: Sequence[str]) -> dict[str, str]:
     """What headers mean in a file with these headers, where that differs from what they mean elsewhere."""
-    return _OF_SHOPIFY if any(header_key(header).startswith("lineitem") for header in headers) else {}
+    keys = {key for header in headers for key in header_keys(header)}
+    if any(key.startswith("lineitem") for key in keys):
+        streets = "shippingstreet" in keys
+        return {key: name for key, name in _OF_SHOPIFY.items() if streets or key != "shippingaddress2"}
+    meanings: dict[str, str] = {}
+    if keys & {"乡镇市区", "乡镇区"}:
+        meanings |= _OF_TAIWAN
+    if keys.isdisjoint(_headers("address")):
+        # Pinduoduo writes the whole address below the word for a street district.
+        meanings |= dict.fromkeys(_headers("town"), "address")
+    return meanings
+
+
+def _headers(*names: str) -> set[str]:
+    return {header for name in names for header in BY_NAME[name].headers.split()}
+
+
+# What the exports that hold orders and no goods have in common, and those that hold goods and nobody to send them to.
+_GOODS = ("sku", "quantity")
+_RECIPIENT = ("recipient_name", "first_name", "address", "billing_address")
+
+
+def advice(headers: Sequence[str], fields: Collection[str]) -> str:
+    """What to export instead of a file that holds only half of what an order is; "" where both halves are there."""
+    has_goods = all(name in fields for name in _GOODS)
+    has_recipient = any(name in fields for name in _RECIPIENT)
+    if has_recipient and not has_goods and _is_of_taobao(headers):
+        return gettext(
+            "This is Taobao's report of orders, which does not say what goods they are. Upload its report of items"
+            " (宝贝报表) of the same time beside it, as the second file; or have the export made with the item's"
+            " merchant code, quantity and price in the same file."
+        )
+    if has_recipient and not has_goods:
+        return gettext("The file names orders and no goods. Upload the file that lists their goods beside it.")
+    if has_goods and not has_recipient:
+        return gettext(
+            "The file names goods and nobody to send them to. Upload the file of the orders, and this one as the"
+            " second."
+        )
+    return ""
+
+
+def _is_of_taobao(headers: Sequence[str]) -> bool:
+    keys = {header_key(header) for header in headers}
+    return "买家会员名" in keys and bool(keys & {"宝贝总数量", "宝贝种类", "买家应付货款"})

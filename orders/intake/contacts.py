@@ -78,6 +78,16 @@ _PERSON = re.compile(
 _GLUED_PERSON = re.compile(
     rf"(?<=[号室楼栋座层户元幢\d)）])((?:{_COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})$"
 )
+# John Smith, next to a phone; words of firms and places are no person's.
+_LATIN_PERSON = r"[A-Z][A-Za-z'-]+(?: [A-Z]\.)?(?: [A-Z][A-Za-z'-]+){1,2}"
+_LATIN_BEFORE = re.compile(rf"(?:^|(?<=[,，;；\n])|(?<=[\u4e00-\u9fff\d])\s)\s*({_LATIN_PERSON})$")
+_LATIN_AFTER = re.compile(rf"({_LATIN_PERSON})(?=\s*[,，;；\n]|\s*$|\s*[\u4e00-\u9fff])")
+_NO_LATIN_PERSON = re.compile(
+    r"\b(?:store|shop|mall|plaza|cent(?:er|re)|tower|building|block|room|floor|unit|hotel|road|street|avenue|lane|district"
+    r"|city|county|town|village|province|china|company|co|ltd|inc|group|university|school|college|hospital|park|square"
+    r"|gardens?|court|house|office|bank|north|south|east|west|middle)\b",
+    re.IGNORECASE,
+)
 # Words that end places, shops and posts rather than names.
 _NO_PERSON = re.compile(
     r"(?:[省市区县镇乡村路街道巷弄号室楼栋座园院里场厦店站所部厅馆城苑庭寓堂坊库房户层门口]|花园|小区|中心|超市|门卫|驿站|前台|保安|快递柜|丰巢|代收|自提|公寓"
@@ -188,6 +198,10 @@ def _beside(before: str, after: str, is_place: Callable[[str], bool]) -> tuple[s
         return before, after.removeprefix(first).lstrip(_EDGE), _called(first)
     if glued := _GLUED_PERSON.search(_called(last)):
         return before.removesuffix(last) + _called(last)[: glued.start()], after, glued[0]
+    if (latin := _LATIN_BEFORE.search(before)) and _is_latin_person(latin[1], is_place):
+        return before[: latin.start()].rstrip(_EDGE), after, latin[1]
+    if (latin := _LATIN_AFTER.match(after)) and _is_latin_person(latin[1], is_place):
+        return before, after[latin.end() :].lstrip(_EDGE), latin[1]
     if head != before and _is_person(head, is_place):
         return before.removeprefix(head).lstrip(_EDGE), after, _called(head)
     if end != after and _is_person(end, is_place):
@@ -215,6 +229,10 @@ def name_before(text: str, is_division_at: Callable[[int], bool]) -> str:
 def _called(token: str) -> str:
     """The token without (收)."""
     return _RECEIVES.sub("", _IN_BRACKETS.sub("", token)).strip("()（） ")
+
+
+def _is_latin_person(name: str, is_place: Callable[[str], bool]) -> bool:
+    return not _NO_LATIN_PERSON.search(name) and not any(map(is_place, name.split()))
 
 
 def _is_person(token: str, is_place: Callable[[str], bool]) -> bool:

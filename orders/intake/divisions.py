@@ -44,7 +44,22 @@ _EVERYDAY = {
     "塔什库尔干塔吉克自治县": ("塔县",),
     "察布查尔锡伯自治县": ("察县",),
     "浦东新区": ("浦东区",),
+    "哈尔滨市": ("哈市",),
+    "呼和浩特市": ("呼市",),
+    "齐齐哈尔市": ("齐市",),
+    "乌鲁木齐市": ("乌市",),
 }
+# What stands before a city or district in place of a province (粤深圳市). Not 港, 澳 and 台: 港北区 is a district.
+_ONE_CHARACTER = {
+    "京": "北京", "津": "天津", "冀": "河北", "晋": "山西", "蒙": "内蒙古", "辽": "辽宁", "吉": "吉林", "黑": "黑龙江",
+    "沪": "上海", "苏": "江苏", "浙": "浙江", "皖": "安徽", "闽": "福建", "赣": "江西", "鲁": "山东", "豫": "河南",
+    "鄂": "湖北", "湘": "湖南", "粤": "广东", "桂": "广西", "琼": "海南", "渝": "重庆", "川": "四川", "黔": "贵州",
+    "滇": "云南", "藏": "西藏", "陕": "陕西", "甘": "甘肃", "青": "青海", "宁": "宁夏", "新": "新疆",
+}  # fmt: skip
+# Counties that became a district of another name with all that was in them.
+_RENAMED = frozenset(["九江县", "长治县", "许昌县", "株洲县", "上饶县", "户县", "苍山县", "潞西市", "元坝区"])
+# Of these, which became one of a longer name (达州 达川区), a part went elsewhere.
+_PARTLY = frozenset({"达县"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,10 @@ class Divisions:
     by_code: dict[str, Place]
     abolished: dict[str, Named]
     longest: int
+
+    def abbreviated(self, character: str) -> Scope | None:
+        """The province that the one character stands for before a city or district."""
+        return self.provinces.get(_ONE_CHARACTER.get(character, ""))
 
     def is_name(self, word: str) -> bool:
         """Whether the word is the name of a division."""
@@ -168,8 +187,7 @@ def _with_abolished(
         gone = Named(None, name, successors)
         if row["code"] not in by_code:
             codes[row["code"]] = gone
-        # Where only the suffix changed, the old name still means the same place.
-        is_same = len(successors) == 1 and short_form(first.district) == short_form(name)
+        is_same = len(successors) == 1 and _is_the_same(name, first.district)
         scopes = [country, provinces[first.province], cities[first.province, first.city]]
         if former := cities.get((first.province, row["city"])):
             scopes.append(former)
@@ -180,6 +198,14 @@ def _with_abolished(
             if meaning not in known and not any(_is_near(other.place, row["city"], successors) for other in known):
                 known.append(meaning)
     return codes
+
+
+def _is_the_same(former: str, name: str) -> bool:
+    """Whether a division that is no more, all of which lies in the one of that name, means that one: only the suffix
+    changed, or a character was added to a name of one (任县, 任泽区), or it was renamed as a whole."""
+    if short_form(former) == short_form(name) or former in _RENAMED:
+        return True
+    return len(former) == 2 and name.startswith(former[0]) and former not in _PARTLY
 
 
 def _with_zones(

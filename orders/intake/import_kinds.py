@@ -3,7 +3,7 @@
 The wizard (`importing`), the work (`running`) and the report (`reporting`) stand on it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from oms.common.files import tables
 from oms.common.models import Job, JobResult
 from oms.merchants.models import Merchant
 from orders.actors import Actor
+from orders.intake.joining import JoinedBy
 
 # Codes of notes on what was imported all the same.
 HELD, ROW_LEFT_OUT = "held", "row_left_out"
@@ -26,7 +27,8 @@ class Column:
     """A field that a column may hold: its label, the headers that mean it, the path of its errors.
 
     The rows of an order agree in it unless it `is_of_line` or only `is_of_row`. Where several columns hold a field that
-    `takes_several`, the first that is filled counts, or all of them where it is a sum.
+    `takes_several`, the first that is filled counts, or all of them where it is a sum. Of a required field any of those
+    `instead` may be filled in its place.
     """
 
     name: str
@@ -37,6 +39,11 @@ class Column:
     is_of_line: bool = False
     is_of_row: bool = False
     takes_several: bool = False
+    instead: tuple[str, ...] = ()
+
+    def is_missing_in(self, filled: Container[str]) -> bool:
+        """Whether it is required, and neither it nor anything in its place is among these fields."""
+        return self.is_required and not any(name in filled for name in (self.name, *self.instead))
 
 
 @dataclass(slots=True)
@@ -87,7 +94,8 @@ class ImportKind:
 
     `read(table, fields)` returns the table's entries, quickly; `understand(entries, now)` makes bodies of their cells;
     `do(entries, merchant, actor)` imports them and returns a result for each, in order. `dialect(headers)` says which
-    headers mean something else in a file with these headers.
+    headers mean something else in a file with these headers, `advice(headers, fields)` what file to give instead of one
+    whose columns hold these fields, or "". A second file may be given where the kind says what they are `joined_by`.
     """
 
     name: str
@@ -98,6 +106,8 @@ class ImportKind:
     do: Callable[[Sequence[Entry], Merchant, Actor], list[JobResult]]
     texts: Texts
     dialect: Callable[[Sequence[str]], dict[str, str]] = lambda _headers: {}
+    advice: Callable[[Sequence[str], Collection[str]], str] = lambda _headers, _fields: ""
+    joined_by: JoinedBy | None = None
 
     @property
     def check_name(self) -> str:

@@ -22,6 +22,7 @@ from oms.merchants.models import Merchant
 from orders.intake import reporting, running
 from orders.intake.cells import one_line
 from orders.intake.import_kinds import KINDS, ImportKind
+from orders.intake.joining import joined
 from orders.models import ImportMapping
 
 # What exports write where there is nothing.
@@ -82,12 +83,14 @@ def remember(kind: ImportKind, headers: Sequence[str], fields: Sequence[str], me
     mapping.save(update_fields=["fields"])
 
 
-def mapping_errors(kind: ImportKind, fields: Sequence[str]) -> list[str]:
-    """What is wrong with the choice of fields: required ones that no column holds, and fields named twice."""
+def mapping_errors(kind: ImportKind, headers: Sequence[str], fields: Sequence[str]) -> list[str]:
+    """What is wrong with the choice of fields for these columns: required ones that no column holds, with what file to
+    give instead where that is known, and fields named twice."""
     wrong = []
-    missing = [str(column.label) for column in kind.columns if column.is_required and column.name not in fields]
+    missing = [str(column.label) for column in kind.columns if column.is_missing_in(fields)]
     if missing:
         wrong.append(_("No column holds: %(fields)s.") % {"fields": ", ".join(missing)})
+        wrong += filter(None, [kind.advice(headers, fields)])
     once = [column for column in kind.columns if not column.takes_several]
     twice = [str(column.label) for column in once if list(fields).count(column.name) > 1]
     if twice:
@@ -112,11 +115,16 @@ def filled(
         yield number, values
 
 
-def prepare(kind: ImportKind, file: UploadedFile, merchant: Merchant, owner: Any) -> Job:
-    """Keep an uploaded file as a draft. Raises tables.UnreadableFile."""
+def prepare(
+    kind: ImportKind, file: UploadedFile, merchant: Merchant, owner: Any, second: UploadedFile | None = None
+) -> Job:
+    """Keep an uploaded file as a draft, or two that are `joined_by` a key as one. Raises tables.UnreadableFile."""
     said = [header for header, name in sorted(_said(kind, merchant).items()) if name]
     known = {*_meanings(kind), *said[:MOST_SAID]}
     table = reporting.without_reasons(tables.read_upload(file, known))
+    if second and kind.joined_by:
+        tables_ = [table, tables.read_upload(second, known)]
+        table = joined(kind.joined_by, tables_, lambda headers: suggest(kind, headers, merchant))
     return jobs.create(
         jobs.KINDS[kind.name],
         owner,

@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 
 from oms.common import phones
 from oms.common.errors import FieldError
-from orders.intake.addressing import Parts, is_empty_city, misfit, read_parts, read_text
+from orders.intake.addressing import Parts, is_empty_city, misfit, read_latin_within, read_parts, read_text
 from orders.intake.bodies import BuyerBody, OrderBody, RecipientBody
 from orders.intake.divisions import Divisions, Place, divisions
+from orders.intake.latin import is_latin
 
 
 class Atlas:
@@ -84,7 +85,10 @@ def _by_parts(
     if not parts.district.strip() and not read.gone and "\0" not in recipient.address:
         # The address may go on where the parts end.
         names = [name for name in (parts.province, parts.city) if not is_empty_city(name)]
-        text = read_text(" ".join([*names, recipient.address]), known)
+        if is_latin(recipient.address):
+            text = read_latin_within(parts, recipient.address, known)
+        else:
+            text = read_text(" ".join([*names, recipient.address]), known)
         if text.region_code:
             return at(msgspec.structs.replace(recipient, address=text.rest), text.region_code), (), ()
         if text.candidates:

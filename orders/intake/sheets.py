@@ -3,12 +3,13 @@
 Orders go in by the same service as the API's, so the checks are the same ones, and an external number that is there
 already is skipped: importing a file twice adds nothing. Rows that the channel closed, refunded or sent already are left
 out and counted. What the channel was paid is noted with the order, so that nobody asks for it again. Where no column
-holds the region, the address is read; one that is not certain holds the order.
+holds the region, the address is read; one that is not certain holds the order. How lines without a unit price are
+priced says `line_prices`: their totals are exact.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -26,12 +27,15 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.bodies import OrderBody, convert
 from orders.intake.cells import NoValue, Standing
-from orders.intake.columns import BY_NAME, COLUMNS, dialect
+from orders.intake.columns import BY_NAME, COLUMNS, advice, dialect
 from orders.intake.import_kinds import HELD, Entry, ImportKind, Texts
+from orders.intake.joining import JoinedBy
 from orders.intake.leaving_out import leave_out
+from orders.intake.line_prices import LinePrice, of_total
 from orders.intake.placing import Duplicate, Placed, Refused, place_orders
 from orders.intake.pricing import LONGEST_TRANSACTION
 from orders.intake.refusals import EARLIEST
+from orders.intake.sheet_recipients import recipient_of
 from orders.intake.storing import StoredOrder, holds_of
 from orders.models import Hold, PaymentMethod
 from orders.models.order import Promise
@@ -42,7 +46,8 @@ _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
 _NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
 Value = TypeVar("Value")
-_DIVISION = ("region_code", "province", "city", "district")
+# What every column of the field adds to.
+_SUMS = ("adjustment", "subsidy", "freight_amount")
 # Excel's errors; a `#` before anything else is no part of a number.
 _EXCEL_ERROR = re.compile(r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!)", re.IGNORECASE)
 _EXCEL_NUMBER = re.compile(rf"^(?!{_EXCEL_ERROR.pattern})#+", re.IGNORECASE)
@@ -61,7 +66,7 @@ def read_orders(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     """The orders of the table, in the order of their first rows."""
     entries: dict[tuple[str, str], Entry] = {}
     entry: Entry | None = None
-    for number, values in importing.filled(table, fields, sums=["adjustment"]):
+    for number, values in importing.filled(table, fields, sums=_SUMS):
         external = _EXCEL_NUMBER.sub("", cells.plain(values.get("external_number", "")))
         if external:
             values["external_number"] = external
@@ -158,6 +163,10 @@ class _Values:
         """The amount in yuan, 0 where there is none."""
         return self.read(name, cells.amount, _amount_detail, row) or Decimal(0)
 
+    def total(self, name: str) -> Decimal:
+        """What the columns of the field add up to, in yuan."""
+        return self.read(name, _sum, _amount_detail) or Decimal(0)
+
 
 def _amount_detail() -> str:
     return _("Give a number such as 12.34. A comma may only group thousands, as in 1,234.50.")
@@ -212,7 +221,7 @@ def _check_formulas(entry: Entry) -> None:
 def _check_filled(entry: Entry, head: Mapping[str, str]) -> None:
     for column in COLUMNS:
         for index, values in enumerate(entry.cells if column.is_of_line else [head]):
-            if column.is_required and not values.get(column.name):
+            if column.is_missing_in({**head, **values}):
                 attr = column.attr.replace("lines.", f"lines.{index}.")
                 entry.errors.append(FieldError(attr, "required", _("This field is required.")))
 
@@ -227,28 +236,15 @@ def _check_currency(of: _Values) -> None:
 def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> OrderBody | FieldError:
     """The order as the sheet tells it; `paid_at` where the channel took the money already."""
     head = of.head
-    names = ("freight_amount", "coupon_amount", "points_amount", "gift_card_amount")
-    amounts = {name: of.amount(name) for name in names}
-    adjustment = of.read("adjustment", _sum, _amount_detail) or Decimal(0)
-    lines, goods = [], Decimal(0)
-    for row, values in enumerate(of.entry.cells):
-        quantity = of.read("quantity", cells.units, _units_detail, row) or 0
-        unit_price, line_discount = of.amount("unit_price", row), of.amount("line_discount", row)
-        goods += unit_price * quantity - line_discount
-        lines.append(
-            {
-                "sku": values.get("sku", ""),
-                "quantity": quantity,
-                "unit_price": unit_price,
-                "line_discount": line_discount,
-                "merchant": values.get("merchant", ""),
-                "name": values.get("name", ""),
-            }
-        )
-    due = goods + amounts["freight_amount"] + adjustment
-    due -= amounts["coupon_amount"] + amounts["points_amount"] + amounts["gift_card_amount"]
-    payable = of.amount("payable_amount") if head.get("payable_amount") else due
-    name, phone = head.get("recipient_name", ""), head.get("recipient_phone", "")
+    deducted = {name: of.amount(name) for name in ("coupon_amount", "points_amount", "gift_card_amount")}
+    freight = of.total("freight_amount")
+    # A discount lowers the price whether the channel writes it with a minus or without.
+    deducted["coupon_amount"] = abs(deducted["coupon_amount"])
+    adjustment = of.total("adjustment") - abs(of.total("subsidy"))
+    beside_goods = freight + adjustment - sum(deducted.values())
+    lines, goods = _lines(of, beside_goods)
+    payable = of.amount("payable_amount") if head.get("payable_amount") else goods + beside_goods
+    recipient = recipient_of(head)
     # How it was paid, where it was, needs no name that is known.
     method = "prepaid" if paid_at else cells.payment_method(head.get("payment_method", ""))
     return convert(
@@ -257,26 +253,21 @@ def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> Ord
             "ordered_at": ordered_at,
             "source": head.get("source", ""),
             "buyer": {
-                "id": head.get("buyer_id") or head.get("buyer_phone") or phone,
-                "name": head.get("buyer_name") or name,
-                "phone": head.get("buyer_phone") or phone,
+                "id": head.get("buyer_id") or head.get("buyer_phone") or recipient.phone,
+                "name": head.get("buyer_name") or recipient.name,
+                "phone": head.get("buyer_phone") or recipient.phone,
             },
-            "recipient": {
-                "name": name,
-                "phone": phone,
-                "address": _address(head),
-                **{part: head.get(part, "") for part in _DIVISION},
-            },
+            "recipient": asdict(recipient),
             "lines": lines,
             "payment_method": _choice(method, PaymentMethod.choices) or "prepaid",
             "promise": _choice(head.get("promise", ""), Promise.choices) or "standard",
-            "freight_amount": amounts["freight_amount"],
-            "coupon_amount": amounts["coupon_amount"],
+            "freight_amount": freight,
+            "coupon_amount": deducted["coupon_amount"],
             "points": {
                 "used": of.read("points_used", cells.units, _units_detail) or 0,
-                "amount": amounts["points_amount"],
+                "amount": deducted["points_amount"],
             },
-            "gift_card_amount": amounts["gift_card_amount"],
+            "gift_card_amount": deducted["gift_card_amount"],
             "payable_amount": payable,
             "remark": head.get("remark", ""),
             "adjustment_amount": adjustment,
@@ -289,10 +280,39 @@ def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> Ord
     )
 
 
-def _address(head: Mapping[str, str]) -> str:
-    """The address, with the town before it where a column of its own has that."""
-    town, address = head.get("town", ""), head.get("address", "")
-    return address if town in address else f"{town}{address}"
+def _lines(of: _Values, beside_goods: Decimal) -> tuple[list[dict[str, Any]], Decimal]:
+    """The order's lines and what they cost together; `beside_goods` is what the order costs beyond them."""
+    lines, goods = [], Decimal(0)
+    for row, values in enumerate(of.entry.cells):
+        quantity = of.read("quantity", cells.units, _units_detail, row) or 0
+        price = _price(of, row, quantity, beside_goods)
+        goods += price.of(quantity)
+        lines.append(
+            {
+                "sku": values.get("sku") or values.get("product_code", ""),
+                "quantity": quantity,
+                "unit_price": price.unit_price,
+                "line_discount": price.discount,
+                "merchant": values.get("merchant", ""),
+                "name": values.get("name", ""),
+            }
+        )
+    return lines, goods
+
+
+def _price(of: _Values, row: int, units: int, beside_goods: Decimal) -> LinePrice:
+    """What the line costs, by the first of its unit price, its total and what the order costs."""
+    values, discount = of.entry.cells[row], of.amount("line_discount", row)
+    if values.get("unit_price"):
+        return LinePrice(of.amount("unit_price", row), discount)
+    if values.get("line_total"):
+        return of_total(of.amount("line_total", row), units, discount)
+    if not of.head.get("payable_amount"):
+        return LinePrice(Decimal(0), discount)
+    if len(of.entry.cells) > 1:
+        detail = _("The order has several lines, and only a sum for all of them. Give each line's price or total.")
+        of.wrong("unit_price", "required", detail, row)
+    return of_total(of.amount("payable_amount") - beside_goods + discount, units, discount)
 
 
 def _sum(text: str) -> Decimal:
@@ -376,6 +396,10 @@ KIND = importing.register(
         understand=understand,
         do=place,
         dialect=dialect,
+        advice=advice,
+        joined_by=JoinedBy(
+            gettext_lazy("Second file, where the goods stand in one of their own"), "external_number", "quantity"
+        ),
         texts=Texts(
             job=gettext_lazy("Import of orders"),
             title=gettext_lazy("Import orders"),

@@ -74,6 +74,12 @@ def _lock(order_ids: Iterable[int]) -> list[int]:
     return [*(wanted & {_NO_ORDER}), *lock_orders(wanted - {_NO_ORDER})]
 
 
+def _understand(fact: Fact) -> object:
+    """What the provider says; what is to be known of a complaint it is asked for. Raises ValueError for what it cannot
+    say."""
+    return None if fact.kind == NoticeKind.COMPLAINED else judging.understand(fact, "")
+
+
 def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verdict]:
     """Do what the facts say about payments and refunds of locked orders, tell the timeline, call a person where one
     must look, and let orders whose money is all there go on. Returns a verdict for each fact."""
@@ -223,7 +229,7 @@ def _start_review(order_ids: Sequence[int]) -> None:
         )
 
 
-WORK = FactWork(Topic.PAYMENT, locate, _lock, apply)
+WORK = FactWork(Topic.PAYMENT, locate, _lock, apply, _understand)
 STAGE = facts.fact_stage(WORK, wakes=("review", "owing", "ask_payments", "ask_refunds", "ask_disputes"))
 
 

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
@@ -40,7 +40,8 @@ def site(folder: Any, run: Callable[..., Any], run_user: Callable[..., Any]) -> 
     user.wait_for("attached")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    web = ["-m", "gunicorn", "oms.wsgi:application", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
+    web = ["-m", "gunicorn", "oms.wsgi:application", "--bind", f"127.0.0.1:{port}", "--worker-class"]
+    web += ["oms.web_worker.Worker"]
     run(
         *web,
         "--threads",
@@ -57,6 +58,17 @@ def site(folder: Any, run: Callable[..., Any], run_user: Callable[..., Any]) -> 
 def answers(address: str) -> bool:
     try:
         return ask(address)[0] == 200
+    except OSError:
+        return False
+
+
+def has_a_thread(site: str) -> bool:
+    """Whether anything but a probe is answered; given up after seconds."""
+    try:
+        with urllib.request.urlopen(f"{site}/api/v1/nothing", timeout=3):  # noqa: S310 - our own server
+            return True
+    except urllib.error.HTTPError:
+        return True
     except OSError:
         return False
 
@@ -116,7 +128,7 @@ def refusals(address: str) -> list[str]:
 
 
 def test_while_postgresql_hangs_live_answers_and_ready_says_503_however_many_ask(folder: Any, site: str) -> None:
-    assert ask(f"{site}/health/ready")[0] == 200
+    assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
 
     with ThreadPoolExecutor(2 * READERS) as readers, stopped(*whole(folder.server_pid())):
         ready = [readers.submit(refusals, f"{site}/health/ready") for _ in range(READERS)]
@@ -145,6 +157,44 @@ def test_requests_with_a_statement_under_way_end_with_503_and_give_their_threads
 
     assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
     assert what_came_of(site) == before
+
+
+@contextmanager
+def unfinished_requests(site: str) -> Iterator[None]:
+    """Within it every thread of the web server reads a request that does not end."""
+    host, port = site.removeprefix("http://").split(":")
+    sockets = [socket.create_connection((host, int(port)), timeout=30) for _ in range(THREADS)]
+    try:
+        for one in sockets:
+            one.sendall(b"POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le")
+        yield
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_probes_are_answered_while_every_thread_is_taken(folder: Any, site: str) -> None:
+    assert wait_until(lambda: answers(f"{site}/health/ready"), 30)
+
+    with unfinished_requests(site):
+        assert not has_a_thread(site)
+        assert ask(f"{site}/health/live") == (200, '{"status": "ok"}')
+        assert ask(f"{site}/health/ready")[0] == 200
+        with stopped(*whole(folder.server_pid())):
+            assert {json.loads(body)["checks"]["database"] for body in refusals(f"{site}/health/ready")} == {
+                "does not answer"
+            }
+            assert ask(f"{site}/health/live") == (200, '{"status": "ok"}')
+
+    assert wait_until(lambda: has_a_thread(site), 30)
+
+
+def test_a_connection_that_asks_nothing_takes_no_thread(site: str) -> None:
+    host, port = site.removeprefix("http://").split(":")
+    with ExitStack() as silent:
+        for _ in range(2 * THREADS):
+            silent.enter_context(socket.create_connection((host, int(port)), timeout=30))
+        assert has_a_thread(site)
 
 
 def test_no_probe_waits_for_longer_than_two_seconds() -> None:

@@ -12,11 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from oms.common.masking import is_masked
-from orders.intake.addressing import ParsedAddress, Parts, misfit, read_parts, read_text
+from orders.intake.addressing import ParsedAddress, Parts, misfit, read_latin_within, read_parts, read_text
 from orders.intake.divisions import Divisions, Place, grown
 
 HERE = Path(__file__).resolve().parent
-CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt", "breaker.txt")
+CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt", "breaker.txt", "second.txt")
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
 
@@ -118,6 +118,17 @@ CONTACTS = [
     ("上海市静安区南京西路1266号 徐志 021-22233334", "南京西路1266号", "徐志", "021-22233334"),
     ("上海市静安区南京西路1266号 路遥 139 0000 2222", "南京西路1266号", "路遥", "13900002222"),
     ("上海市静安区南京西路1266号 13900001111 江一燕(收)", "南京西路1266号", "江一燕", "13900001111"),
+    ("上海市静安区南京西路1266号 John Smith 13900001111", "南京西路1266号", "John Smith", "13900001111"),
+    ("13900001111 Mary-Ann O'Neil 上海市静安区南京西路1266号", "南京西路1266号", "Mary-Ann O'Neil", "13900001111"),
+    (
+        "Li Lei, 13900001111, Room 5, 88 Keyuan Road, Nanshan District, Shenzhen",
+        *("Room 5, 88 Keyuan Road, Nanshan District, Shenzhen", "Li Lei", "13900001111"),
+    ),
+    ("上海市静安区南京西路1266号 Apple Store 13900001111", "南京西路1266号 Apple Store", "", "13900001111"),
+    (
+        "山东大学中心校区 山东省济南市历城区山大南路27号 王五 13900001111",
+        *("山大南路27号山东大学中心校区", "王五", "13900001111"),
+    ),
 ]
 
 
@@ -126,6 +137,20 @@ def test_name_and_phone_in_one_text_with_the_address_are_read(text, rest, name, 
     parsed = read(text)
     assert (parsed.rest, parsed.name, parsed.phone) == (rest, name, phone)
     assert parsed.region_code
+
+
+@pytest.mark.parametrize(
+    ("parts", "text", "code"),
+    [
+        (("Guangdong", "Shenzhen", ""), "Room 5, 88 Keyuan Road, Nanshan District", "440305"),
+        (("广东", "", ""), "88 Keyuan Road, Nanshan District, Shenzhen", "440305"),
+        (("Guangdong", "Shenzhen", ""), "88 Keyuan Road", None),
+        (("Guangdong", "Guangzhou", ""), "88 Keyuan Road, Nanshan District", None),
+    ],
+)
+def test_a_latin_address_goes_on_where_its_columns_end(parts, text, code):
+    read = read_latin_within(Parts(*parts), text, KNOWN)
+    assert (read.region_code, read.rest) == (code, text)
 
 
 def test_who_asks_for_an_abolished_district_is_shown_its_successors():
@@ -159,6 +184,11 @@ PARTS = [
     (("江苏省", "昆山市", "鼓楼区"), None, ""),
     (("江苏省", "苏州市", ""), None, ""),
     (("江苏省", "没有市", "姑苏区"), None, ""),
+    (("Guangdong", "Shenzhen", "Nanshan District"), "440305", ""),
+    (("广东省", "Shenzhen City", "Nanshan"), "440305", ""),
+    (("Jiangsu", "Suzhou", "Gulou"), None, ""),
+    (("Hong Kong", "Kowloon", "Kwun Tong"), "810009", ""),
+    (("廣東省", "深圳市", "南山區"), "440305", ""),
 ]
 
 
@@ -180,6 +210,8 @@ MISFITS = [
     ("110105", ("上海市", "", ""), "province"),
     ("130702", ("河北省", "石家庄市", "桥东区"), "city"),
     ("430802", ("湖南省", "张家口市", ""), "city"),
+    ("440305", ("Guangdong", "Shenzhen", "Nanshan District"), ""),
+    ("440305", ("Guangdong", "Guangzhou", ""), "city"),
 ]
 
 

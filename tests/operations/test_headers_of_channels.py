@@ -74,7 +74,7 @@ EXPORTS = {
         "数量(退货)": "",
         "单价(原价)": "",
         "金额(积分)": "",
-        "Phone (Billing)": "",
+        "Phone (Billing)": "billing_phone",
     },
     "the plainer header counts": {
         "订单号": "external_number",

@@ -258,9 +258,11 @@ def test_a_period_is_closed_once_when_it_is_over_and_has_rows(seller, starts_on,
     with time_machine.travel("2026-01-10T10:00:00+08:00"):
         by_hand(seller, "1.00")
     with time_machine.travel("2026-04-01T10:00:00+08:00"):
-        closing.close(seller.pk, JANUARY, actor=ANNA)
+        statement = closing.close(seller.pk, JANUARY, actor=ANNA)
         with pytest.raises(OmsError):
             closing.close(seller.pk, closing.Span(starts_on, ends_on), actor=ANNA)
+    assert Statement.objects.get() == statement
+    assert closing.rederived(statement)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from oms.simulators.mischief import Trick, Twist
 from oms.simulators.wechat import WechatPeer
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
-from payments.models import Payment, Refund
+from payments.models import LedgerEntry, Payment, Refund
 from payments.owing import balancing
 from payments.taking import asking, closing, expiring, noticing, requesting
 from tests import factories, steps
@@ -109,6 +109,25 @@ def test_what_is_told_and_what_is_asked_for_is_one_fact(order: Order, peer: Alip
 
     assert InboundFact.objects.get().state == FactState.APPLIED
     assert (steps.state_of(order), Ticket.objects.count()) == ("in_review", 0)
+
+
+def test_a_notification_that_is_replayed_byte_by_byte_changes_nothing(
+    order: Order, peer: AlipayPeer | WechatPeer
+) -> None:
+    peer.book.pay(theirs(order, peer))
+    posted = peer.write(peer.book.notices()[0])
+    assert posted
+    peers.post(posted)
+    factories.run(noticing.run)
+    before = Payment.objects.values().get()
+
+    status, text = peers.post(posted)
+    factories.run(noticing.run)
+
+    assert peer.is_heard(status, text)
+    assert InboundFact.objects.get().state == FactState.APPLIED
+    assert Payment.objects.values().get() == before
+    assert (LedgerEntry.objects.filter(kind="captured").count(), Ticket.objects.count()) == (1, 0)
 
 
 def test_a_lost_notification_is_asked_for(order: Order, peer: AlipayPeer | WechatPeer) -> None:

@@ -22,12 +22,14 @@ def link() -> Connection:
 
 
 class Groups:
-    """What the facts are about: subjects by group, which others may hold; those in `poison` make their batch fail."""
+    """What the facts are about: subjects by group, which others may hold; those in `poison` make their batch fail, and
+    those in `nonsense` are understood by nobody."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
         self.locked_by_others: set[int] = set()
         self.poison: set[str] = set()
+        self.nonsense: set[str] = set()
         self.applied: list[str] = []
         self.batches: list[int] = []
 
@@ -39,11 +41,17 @@ class Groups:
 
     def apply(self, found: Sequence[facts.Fact], groups: Sequence[int]) -> Mapping[int, facts.Verdict]:
         self.batches.append(len(found))
+        for fact in found:
+            self.understand(fact)
         if any(fact.subject in self.poison for fact in found):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1 / 0")
         self.applied += [fact.subject for fact in found]
         return {fact.id: facts.APPLIED for fact in found}
+
+    def understand(self, fact: facts.Fact) -> None:
+        if fact.subject in self.nonsense:
+            raise ValueError(f"{fact.subject} is nonsense")
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ def groups() -> Groups:
 
 @pytest.fixture
 def work(groups: Groups) -> facts.FactWork:
-    return facts.FactWork(Topic.WAREHOUSE, groups.locate, groups.lock, groups.apply)
+    return facts.FactWork(Topic.WAREHOUSE, groups.locate, groups.lock, groups.apply, groups.understand)
 
 
 @pytest.fixture
@@ -165,6 +173,28 @@ def test_many_bad_ones_in_front_cost_those_behind_them_a_few_tries_only(tell: An
 
     # Two batches of nothing but bad ones, each given up after some tries; then three that are good.
     assert len(groups.batches) <= 2 * facts.PATIENCE + 3
+
+
+def test_what_nobody_understands_costs_the_good_ones_beside_it_no_try(tell: Any, work: Any, groups: Groups) -> None:
+    nonsense, good = [f"bad{i}" for i in range(40)], [f"good{i}" for i in range(60)]
+    tell(*nonsense, *good)
+    groups.nonsense = set(nonsense)
+
+    assert facts.run(work, 60) == 100
+
+    assert groups.batches == [60]
+    assert groups.applied == good
+    assert (state_of("bad7").attempts, state_of("bad7").last_error) == (1, "ValueError: bad7 is nonsense")
+
+
+def test_what_fails_beside_what_nobody_understands_is_put_off_alone_too(tell: Any, work: Any, groups: Groups) -> None:
+    tell(*(f"s{i}" for i in range(20)))
+    groups.nonsense, groups.poison = {"s3"}, {"s12"}
+
+    facts.run(work, 100)
+
+    assert set(groups.applied) == {f"s{i}" for i in range(20)} - {"s3", "s12"}
+    assert sorted(InboundFact.objects.exclude(attempts=0).values_list("subject", flat=True)) == ["s12", "s3"]
 
 
 def test_a_good_one_between_many_bad_ones_is_applied_and_only_those_go_to_a_person(

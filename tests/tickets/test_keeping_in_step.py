@@ -210,7 +210,7 @@ def work(group: dict[int, int], verdict: facts.Verdict | None = None) -> facts.F
             raise ValueError("no")
         return {item.id: verdict for item in given}
 
-    return facts.FactWork(Topic.WAREHOUSE, lambda found: group, list, apply)
+    return facts.FactWork(Topic.WAREHOUSE, lambda found: group, list, apply, lambda fact: None)
 
 
 def test_a_fact_that_cannot_be_applied_has_one_ticket_until_it_is(shop: Shop) -> None:

@@ -159,6 +159,8 @@ _Body = TypeVar("_Body", bound=serializers.Serializer)
 
 def read_body(form: type[_Body], request: Request) -> _Body:
     """The body, checked by the serializer. Raises ValidationError, and InvalidInput for a field that it has not."""
+    if request.data is None:  # which the serializers refuse in English, whatever the language
+        raise InvalidInput([FieldError("", "null", _("Give %(kind)s here.") % {"kind": _("an object")})])
     body = form(data=request.data)
     body.is_valid(raise_exception=True)
     unknown = sorted(request.data.keys() - body.fields.keys())

@@ -52,6 +52,13 @@ _REMARK_BEHIND = re.compile(
     r"\s*[(（\[【](?![^)）\]】]*(?:退|积分|原价|税|成本|折|billing|账单))[^)）\]】]{1,20}[)）\]】]\s*[*＊]?$",
     re.IGNORECASE,
 )
+# Characters of headers as they are written in Taiwan and Hong Kong, by those of the mainland.
+_SIMPLIFIED = str.maketrans(
+    "單號訂編碼貨電話聯繫縣區鎮鄉詳細郵運費優惠積禮購實應總價額狀態時間備註註買賣會員網暱帳戶門幣種類關閉發後數規標題產項"
+    "稱顧單條碼遞寄處務機動點選擇組統計當庫倉儲際響應給開",
+    "单号订编码货电话联系县区镇乡详细邮运费优惠积礼购实应总价额状态时间备注注买卖会员网昵账户门币种类关闭发后数规标题产项"
+    "称顾单条码递寄处务机动点选择组统计当库仓储际响应给开",
+)
 # Invisible characters that copying from web pages and chats leaves in cells.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 # What people put around a number so that Excel leaves its digits alone: ="…", and an apostrophe before it.
@@ -68,8 +75,8 @@ class Refused(Exception):
 
 
 def header_key(header: str) -> str:
-    """The header without case, spaces and punctuation."""
-    return _NOISE.sub("", header).lower()
+    """The header without case, spaces and punctuation, in simplified characters."""
+    return _NOISE.sub("", header).lower().translate(_SIMPLIFIED)
 
 
 def header_keys(header: str) -> tuple[str, ...]:

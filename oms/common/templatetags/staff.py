@@ -2,9 +2,11 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
+from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -57,9 +59,16 @@ def badge(label: object, kind: str = "muted", icon: str = "") -> SafeString:
 
 
 @register.simple_tag
-def state_badge(row: Any, field: str = "state") -> SafeString:
+def state_badge(row: Model, field: str = "state") -> SafeString:
     """The label of a row's state in the state's colour."""
-    return badge(getattr(row, f"get_{field}_display")(), tone(getattr(row, field)))
+    state = getattr(row, field)
+    return badge(_labels(type(row), field).get(state, state), tone(state))
+
+
+@cache
+def _labels(model: type[Model], field: str) -> dict[object, object]:
+    """The words of a field's values; Django's own get_…_display makes this table anew for each row."""
+    return dict(model._meta.get_field(field).flatchoices)  # type: ignore[union-attr]
 
 
 @register.simple_tag(takes_context=True)

@@ -190,13 +190,15 @@ class FactWork:
 
     `locate` says to which group (the order's id) each fact belongs, by fact id, leaving out those whose subject is not
     known. `lock` locks groups by id, skipping those that others hold, and returns the ids locked. `apply` does what the
-    facts say, in one transaction, and returns a verdict for each.
+    facts say, in one transaction, and returns a verdict for each. `understand` reads a fact, without the database; it
+    raises ValueError where nobody understands what it says.
     """
 
     topic: Topic
     locate: Callable[[Sequence[Fact]], Mapping[int, int]]
     lock: Callable[[Iterable[int]], Collection[int]]
     apply: Callable[[Sequence[Fact], Sequence[int]], Mapping[int, Verdict]]
+    understand: Callable[[Fact], object]
 
 
 def _read(row: Sequence[Any]) -> Fact:
@@ -221,18 +223,36 @@ def run(work: FactWork, limit: int) -> int:
     """Work on up to `limit` facts, those due longest first, and on some that failed before; returns how many were
     settled or put off.
 
-    What failed before is worked on apart and a few at a time, so that it neither makes others fail again nor keeps them
-    waiting.
+    What nobody understands is put off before, and others take its places. What failed before is worked on apart and a
+    few at a time, so that it neither makes others fail again nor keeps them waiting.
     """
     fresh, tried = _due(work, limit)
+    wrong = _not_understood([*fresh, *tried], work)
+    if wrong:
+        _put_off(wrong, FACT_FAILED)
+        fresh, tried = _due(work, limit)
+        left_for_later = _not_understood([*fresh, *tried], work)
+        fresh = [fact for fact in fresh if fact.id not in left_for_later]
+        tried = [fact for fact in tried if fact.id not in left_for_later]
     if not fresh and not tried:
-        return 0
+        return len(wrong)
     groups = work.locate([*fresh, *tried])
     unknown = {fact.id: "unknown subject" for fact in (*fresh, *tried) if fact.id not in groups}
     _put_off(unknown, UNKNOWN_SUBJECT)
     fresh = [fact for fact in fresh if fact.id in groups]
     tried = [fact for fact in tried if fact.id in groups]
-    return len(unknown) + _work_on(fresh, groups, work, patience=PATIENCE) + _work_on(tried, groups, work)
+    return len(wrong) + len(unknown) + _work_on(fresh, groups, work, patience=PATIENCE) + _work_on(tried, groups, work)
+
+
+def _not_understood(facts: Sequence[Fact], work: FactWork) -> dict[int, str]:
+    """What is wrong with those of the facts that nobody understands, by id."""
+    wrong = {}
+    for fact in facts:
+        try:
+            work.understand(fact)
+        except ValueError as error:
+            wrong[fact.id] = describe(error)
+    return wrong
 
 
 def _due(work: FactWork, limit: int) -> tuple[list[Fact], list[Fact]]:

@@ -1,7 +1,6 @@
 """What every call of the LOC interface has in common: the form of answers, error codes, words and times."""
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -11,7 +10,6 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -19,6 +17,7 @@ from rest_framework.response import Response
 
 from oms.common.door import errors as api_errors
 from oms.common.door.api import read_json
+from oms.common.door.forms import wrong_json
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.common.nesting import check_nesting, nested_too_deeply
 from oms.common.zones import CHINA
@@ -230,28 +229,14 @@ def _handle(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
-_PLACE = re.compile(r"\(byte (\d+)\)")
-_WANTED = re.compile(r"Expected `([^`]+)`, got")
-_BOUND = re.compile(r"Expected `(?P<kind>\w+)`(?P<what> of length)? (?P<sign>>=|<=) (?P<bound>[\d.]+)")
-_KINDS = {
-    "str": gettext_lazy("a text"),
-    "int": gettext_lazy("a whole number"),
-    "decimal": gettext_lazy("a number"),
-    "array": gettext_lazy("a list"),
-    "object": gettext_lazy("an object"),
-}
-
-
 def decode(raw: bytes, kind: type[Body]) -> Body:
     """The body. Raises LocError, WrongFields or ParseError."""
     try:
         body = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        raise WrongFields([_problem(error)]) from error
+        raise WrongFields([field_error(error)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        place = _PLACE.search(str(error))
-        message = _("This is not valid JSON; look at byte %(place)s.") if place else _("This is not valid JSON.")
-        raise LocError(Code.NO_JSON, message % {"place": place and place[1]}) from error
+        raise LocError(Code.NO_JSON, wrong_json(error)) from error
     try:
         value = msgspec.to_builtins(body)
     except RecursionError as error:
@@ -261,27 +246,6 @@ def decode(raw: bytes, kind: type[Body]) -> Body:
         if any((ord(char) < 32 and char not in "\n\t") or 0xD800 <= ord(char) <= 0xDFFF for char in text):
             raise WrongFields([FieldError("", "control_character", _("Remove the control characters."))])
     return body
-
-
-def _problem(error: msgspec.ValidationError) -> FieldError:
-    """What msgspec found wrong, without its English."""
-    found = field_error(error)
-    if found.code != "invalid":
-        return found
-    bound = _BOUND.search(str(error))
-    if bound is None:
-        wanted = _WANTED.search(str(error))
-        kinds = [str(_KINDS[name]) for name in (wanted[1] if wanted else "").split(" | ") if name in _KINDS]
-        detail = _("Give %(kind)s here.") % {"kind": _(" or ").join(kinds)} if kinds else _("This has the wrong form.")
-    elif bound["what"]:
-        least, most = _("Give at least %(bound)s of them."), _("Give at most %(bound)s of them.")
-        if bound["kind"] == "str":
-            least, most = _("Give at least %(bound)s characters."), _("Give at most %(bound)s characters.")
-        detail = (least if bound["sign"] == ">=" else most) % {"bound": bound["bound"]}
-    else:
-        least, most = _("Give at least %(bound)s."), _("Give at most %(bound)s.")
-        detail = (least if bound["sign"] == ">=" else most) % {"bound": bound["bound"]}
-    return FieldError(found.attr, found.code, detail)
 
 
 def read(request: Request, kind: type[Body]) -> Body:

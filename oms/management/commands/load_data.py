@@ -11,15 +11,20 @@ from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
 from logistics.warehouses.defaults import connect_warehouses
 from orders.fulfilling.waking import wake_all
+from orders.matching import loading as channels
 from orders.reviewing.deciding import install_default_rules
 from payments.granting import limits
 from payments.providers.defaults import install_default_connections
 
 
 class Command(BaseCommand):
-    """Loads merchants, regions, warehouses, catalogue and opening stock from CSV files."""
+    """Loads merchants, regions, warehouses, catalogue and opening stock from CSV files, and channels with what their
+    codes of goods stand for."""
 
-    help = "Load merchants*.csv, regions*.csv, warehouses*.csv, catalogue*.csv and stock*.csv (or .csv.gz) of a folder."
+    help = (
+        "Load merchants*.csv, regions*.csv, warehouses*.csv, catalogue*.csv and stock*.csv (or .csv.gz)"
+        " of a folder, and channels.csv and matches.csv where they are there."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path)
@@ -31,7 +36,7 @@ class Command(BaseCommand):
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
         try:
-            results = load_folder(folder, progress=progress)
+            results = [*load_folder(folder, progress=progress), *channels.load_folder(folder)]
         except MissingFile as error:
             raise CommandError(str(error)) from error
         install_default_rules()

@@ -122,7 +122,8 @@ class Command(BaseCommand):
         level = os.environ.get("LOG_LEVEL", "WARNING")  # each of beat's ticks is two lines at INFO
         schedule = self.data_dir / "celerybeat-schedule"
         bind = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        web = [sys.executable, "-m", "gunicorn", "oms.wsgi:application", "--bind", bind, "--worker-class", "gthread"]
+        web = [sys.executable, "-m", "gunicorn", "oms.wsgi:application", "--bind", bind, "--worker-class"]
+        web += ["oms.web_worker.Worker"]
         web += ["--workers", str(self.workers), "--threads", "4", "--graceful-timeout", "10", "--no-control-socket"]
         simulate = [sys.executable, "manage.py", "simulate", "--port", str(self.simulators_port)]
         return [
@@ -243,7 +244,8 @@ def load_sample(data_dir: Path) -> None:
     say("oms", f"first start: loading the sample of {sample} (--no-sample leaves the database empty)")
     unfinished.touch()
     call_command("load_data", str(sample))
-    call_command("import_orders", str(sample / "orders.jsonl.gz"))
+    for name in ("orders.jsonl.gz", "orders-mall.jsonl"):
+        call_command("import_orders", str(sample / name))
     unfinished.unlink()
 
 
