@@ -47,15 +47,15 @@ def run(folder: Path, orders: int) -> dict[str, float]:
         Merchant.objects.update(status=Merchant.Status.ACTIVE, accepts_cod=True)
         connect_warehouses()
         skus = _skus(units)
-        seen = broken = 0
+        seen = 0
         for _round in range(stage.ROUNDS):
             for chosen, times in ((skus[:1], hot), (skus, many)):
                 _prepare(real, chosen, units)
                 before = stage.deadlocks()
                 times.append(stage.timed(_work))
                 seen += stage.deadlocks() - before
-                broken += len(check(ALL))
                 sold.append(SubOrder.objects.filter(state=SubOrderState.ALLOCATED).count())
+        broken = len(check(ALL))
     return {
         "orders": orders,
         "workers": WORKERS,

@@ -134,11 +134,11 @@ def populate(shop: factories.Shop) -> Things:
         match=match,
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
-        cart=_cart(shop),
+        cart=cart_of(shop),
     )
 
 
-def _cart(shop: factories.Shop) -> StockHold:
+def cart_of(shop: factories.Shop) -> StockHold:
     """A unit of the shop's, set aside for a while."""
     goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
     new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)

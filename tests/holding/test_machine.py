@@ -260,5 +260,5 @@ def test_whatever_happens_in_whatever_order_every_promised_unit_is_somebodys() -
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         Counter,
-        settings=settings(max_examples=20, stateful_step_count=18, deadline=None, suppress_health_check=checks),
+        settings=settings(max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=checks),
     )

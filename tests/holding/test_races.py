@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from unittest import mock
 
 import pytest
 from django.db import connection, transaction
 
-from inventory import holding
+from inventory import holding, reserving
 from inventory.holding import Item, NewHold
 from inventory.models import HoldPurpose, Stock, StockHold
 from oms.common.work.claiming import run_until_empty
 from orders.fulfilling import allocating, freeing, splitting
 from orders.models import SubOrder
 from orders.reviewing import deciding
+from orders.stock.stocktaking import count_stock
 from tests import factories, steps
 from tests.holding import carts
 
@@ -70,7 +72,8 @@ def test_of_two_hundred_carts_fifty_get_the_last_fifty_units():
     assert steps.broken_invariants() == []
 
 
-def test_of_two_hundred_orders_fifty_get_the_last_fifty_units():
+@pytest.mark.parametrize("batch", [20, allocating.HOT + 10])
+def test_of_two_hundred_orders_fifty_get_the_last_fifty_units(batch):
     shop = factories.make_shop()
     scarce = factories.SkuFactory(merchant=shop.merchant)
     factories.StockFactory(sku=scarce, warehouse=shop.warehouse, on_hand=50)
@@ -81,7 +84,7 @@ def test_of_two_hundred_orders_fifty_get_the_last_fifty_units():
 
     errors = [
         one
-        for one in at_once([partial(run_until_empty, allocating.STAGE, 20)] * 4, threads=4)
+        for one in at_once([partial(run_until_empty, allocating.STAGE, batch)] * 4, threads=4)
         if not isinstance(one, int)
     ]
 
@@ -91,6 +94,32 @@ def test_of_two_hundred_orders_fifty_get_the_last_fifty_units():
     assert SubOrder.objects.filter(state="backordered").count() == 150
     assert carts.figures(scarce) == [(50, 50)]
     assert deadlocks() == before
+    assert steps.broken_invariants() == []
+
+
+def test_a_hot_batch_that_somebody_overtook_is_taken_back_and_gets_what_is_left():
+    """Its plans were written already when it saw that a rival had taken ten units."""
+    shop = factories.make_shop()
+    for _order in range(allocating.HOT + 5):
+        shop.place_order((shop.sku, 1, "1.00"), payment_method="cod")
+    factories.run(deciding.run, splitting.run)
+    count_stock(shop.sku.stock.get().pk, allocating.HOT, actor=steps.STAFF)
+    reserve = reserving.reserve
+
+    rivals: list[Callable[[], object]] = [partial(holding.set_aside, wanted(shop, 10), actor="rival")]
+
+    def reserve_late(*args: object, **options: object) -> set[int]:
+        if rivals:
+            at_once([rivals.pop()], threads=1)
+        return reserve(*args, **options)  # type: ignore[arg-type]
+
+    with mock.patch("inventory.reserving.reserve", reserve_late):
+        steps.once(allocating.run)
+    factories.run(allocating.run)
+
+    assert SubOrder.objects.filter(state="allocated").count() == allocating.HOT - 10
+    assert SubOrder.objects.filter(state="backordered").count() == 15
+    assert carts.figures(shop.sku) == [(50, 50)]
     assert steps.broken_invariants() == []
 
 
