@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from inventory import reserving, sharing
+from inventory import lots, reserving, sharing
 from inventory.availability import available_sql
 from inventory.models import (
     DemandKind,
@@ -112,6 +112,8 @@ def set_aside(new: NewHold, *, actor: str) -> Outcome:
         ]
         if reserving.reserve(demands, kind=DemandKind.HOLD, actor=actor):
             return Outcome(_write(new, plan, line_ids, actor), plan.lacking)
+        if is_locked:
+            raise RuntimeError("stock that was locked and read had fewer units when it was to be promised")
         is_locked = True
 
 
@@ -126,13 +128,17 @@ def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
+            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}, s.keeps_lots
             FROM inventory_stock s JOIN inventory_warehouse h ON h.id = s.warehouse_id AND h.is_active
             WHERE s.sku_id = ANY(%s::bigint[])
             """,
             [array(sku_ids)],
         )
-        return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
+        rows = cursor.fetchall()
+    with_lots = [stock for _warehouse, _sku, stock, _units, keeps_lots in rows if keeps_lots]
+    # Of what is in batches only those count that may still be sold.
+    least = lots.sellable(with_lots) if with_lots else {}
+    return {(place, sku): (stock, min(units, least.get(stock, units))) for place, sku, stock, units, _keeps in rows}
 
 
 _Find = Callable[[int, str], Sequence[Candidate]]

@@ -4,15 +4,60 @@ The triggers act once a statement, not once a row, and lock the rows that they c
 rows has locked these before, in the one order (see `inventory.reserving.lock_stock`).
 """
 
-from inventory.models import StockMovement
+from inventory.models import Quality, StockMovement
 from oms.common.postgresql.appending import append_only
 
 _COLUMNS = ("on_hand", "reserved", "frozen")
 
 
 def trigger_sql() -> str:
-    """The SQL that (re)creates the triggers of the ledger of stock."""
-    return _ledger("inventory_stock", "inventory_stockmovement", "stock_id", also=_WAKES, sums=_BECAME_FREE)
+    """The SQL that (re)creates the triggers of the ledgers of stock and of batches."""
+    return f"""
+        {_ledger("inventory_stock", "inventory_stockmovement", "stock_id", also=_WAKES, sums=_BECAME_FREE)}
+        {_ledger("inventory_stocklot", "inventory_lotmovement", "lot_id")}
+        {_KEEPS_LOTS}
+        {_LOTS_ADD_UP}
+    """
+
+
+# A stock row keeps batches where its SKU wants them.
+_KEEPS_LOTS = """
+        CREATE OR REPLACE FUNCTION inventory_stock_keeps_lots() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.keeps_lots := coalesce((SELECT k.wants_batches FROM inventory_sku k WHERE k.id = NEW.sku_id), false);
+            RETURN NEW;
+        END $$;
+        CREATE OR REPLACE TRIGGER inventory_stock_keeps_lots BEFORE INSERT ON inventory_stock
+            FOR EACH ROW EXECUTE FUNCTION inventory_stock_keeps_lots();
+"""
+
+# At the end of a transaction the batches of a row that keeps them add up to it. Others are not asked.
+_LOTS_ADD_UP = f"""
+        CREATE OR REPLACE FUNCTION inventory_lots_add_up() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            row_id bigint := CASE WHEN TG_TABLE_NAME = 'inventory_stock' THEN NEW.id
+                                  ELSE (to_jsonb(NEW) ->> 'stock_id')::bigint END;
+        BEGIN
+            IF EXISTS (
+                SELECT FROM inventory_stock s WHERE s.id = row_id AND s.keeps_lots
+                AND (s.on_hand, s.reserved, s.frozen) <> (
+                    SELECT coalesce(sum(l.on_hand), 0), coalesce(sum(l.reserved), 0), coalesce(sum(l.frozen), 0)
+                    FROM inventory_stocklot l WHERE l.stock_id = s.id AND l.quality = '{Quality.GOOD}'
+                )
+            ) THEN
+                RAISE EXCEPTION 'the batches of stock % do not add up to it', row_id
+                    USING ERRCODE = 'check_violation', CONSTRAINT = 'inventory_lots_add_up', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        END $$;
+        DROP TRIGGER IF EXISTS inventory_lots_add_up ON inventory_stock;
+        CREATE CONSTRAINT TRIGGER inventory_lots_add_up AFTER UPDATE ON inventory_stock
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.keeps_lots) EXECUTE FUNCTION inventory_lots_add_up();
+        DROP TRIGGER IF EXISTS inventory_lots_add_up ON inventory_stocklot;
+        CREATE CONSTRAINT TRIGGER inventory_lots_add_up AFTER UPDATE ON inventory_stocklot
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+            WHEN (NEW.quality = '{Quality.GOOD}') EXECUTE FUNCTION inventory_lots_add_up();
+"""
 
 
 # Units became free: who waits for them is to be looked at. Nobody can wait for what was there from the beginning.

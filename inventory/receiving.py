@@ -1,14 +1,29 @@
 """Goods that come in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from inventory.models import StockMovement
+from inventory import lots, reserving
+from inventory.lots import LotKey, LotMove
+from inventory.models import Quality, Stock, StockMovement
 from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Units of a SKU that came, of one quality and batch; batches count only where the SKU wants them."""
+
+    sku_id: int
+    units: int
+    quality: str = Quality.GOOD
+    lot: str = ""
+    best_before: date | None = None
 
 
 def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
@@ -36,7 +51,6 @@ def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
         return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
 
 
-@transaction.atomic
 def receive(
     warehouse_id: int,
     sku_id: int,
@@ -46,20 +60,46 @@ def receive(
     note: str = "",
     kind: StockMovement.Kind = StockMovement.Kind.RECEIPT,
 ) -> int:
-    """Book units into a warehouse and wake the sub-orders that wait for them; returns the units on hand now.
+    """Book good units of one SKU into a warehouse and wake the sub-orders that wait for them; returns the units on hand
+    now. Raises as `receive_all` does."""
+    receive_all(warehouse_id, [Arrived(sku_id, units)], actor=actor, note=note, kind=kind)
+    return Stock.objects.get(warehouse_id=warehouse_id, sku_id=sku_id).on_hand
 
-    Raises OmsError if `units` is not positive.
+
+@transaction.atomic
+def receive_all(
+    warehouse_id: int,
+    arrived: Sequence[Arrived],
+    *,
+    actor: str,
+    note: str = "",
+    kind: StockMovement.Kind = StockMovement.Kind.RECEIPT,
+) -> None:
+    """Book units into a warehouse and wake the sub-orders that wait for them.
+
+    Raises OmsError if units of one are not positive.
     """
-    if units <= 0:
+    if any(one.units <= 0 for one in arrived):
         raise OmsError(_("Give the number of units that came in, at least 1."), attr="units")
-    with connection.cursor() as cursor:
-        stock_id = rows_of([(warehouse_id, sku_id)])[warehouse_id, sku_id]
-        cursor.execute(
-            "INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            [stock_id, kind, units, actor, note],
-        )
-        cursor.execute("SELECT on_hand FROM inventory_stock WHERE id = %s", [stock_id])
-        on_hand = cursor.fetchone()[0]
+    rows = rows_of({(warehouse_id, one.sku_id) for one in arrived})
+    reserving.lock_stock(rows.values())
+    stock = Stock.objects.in_bulk(list(rows.values()))
+    moves: list[tuple[LotKey, int]] = []
+    good: dict[int, int] = {}
+    for one in arrived:
+        row = stock[rows[warehouse_id, one.sku_id]]
+        if one.quality == Quality.GOOD:
+            good[row.pk] = good.get(row.pk, 0) + one.units
+        if row.keeps_lots:
+            moves.append((LotKey(row.pk, one.quality, one.lot, one.best_before), one.units))
+        elif one.quality != Quality.GOOD:
+            moves.append((LotKey(row.pk, one.quality), one.units))
+    StockMovement.objects.bulk_create(
+        [
+            StockMovement(stock_id=key, kind=kind, on_hand_change=units, actor=actor, note=note[:200])
+            for key, units in good.items()
+        ]
+    )
+    batches = lots.rows_of({key for key, _units in moves})
+    lots.book([LotMove(batches[key], units) for key, units in moves], kind, actor=actor, note=note)
     nudging.nudge("wake")
-    return on_hand

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from inventory import lots
 from inventory.availability import available_sql, free_sql
+from inventory.lots import Promised
 from inventory.models import DemandKind, MovementNote, Reservation, StockMovement
 from oms.common.copying import array
 from oms.common.transactions import require_transaction
@@ -48,20 +50,30 @@ def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
 
     Needs an open transaction.
     """
-    return _lock(stock_ids, available_sql("s"))
+    return _lock(stock_ids, available_sql("s")).units
 
 
-def _lock(stock_ids: Iterable[int], units: str) -> dict[int, int]:
+class _Locked(NamedTuple):
+    """Units by locked stock row, and the rows among them that keep batches."""
+
+    units: dict[int, int]
+    with_lots: frozenset[int]
+
+
+def _lock(stock_ids: Iterable[int], units: str) -> _Locked:
     require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id, {units} FROM inventory_stock s WHERE s.id = ANY(%s::bigint[])
+            SELECT s.id, {units}, s.keeps_lots FROM inventory_stock s WHERE s.id = ANY(%s::bigint[])
             ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [array(stock_ids)],
         )
-        return dict(cursor.fetchall())
+        rows = cursor.fetchall()
+    return _Locked(
+        {key: units for key, units, _keeps in rows}, frozenset([key for key, _units, keeps in rows if keeps])
+    )
 
 
 def reserve(
@@ -80,11 +92,15 @@ def reserve(
     given up, and until then nobody else gets it. Two statements, whatever the number of demands; three more where
     something is set aside.
     """
-    available = lock_stock(
+    available, with_lots = _lock(
         {demand.stock_id for demand in demands}
         | {short.stock_id for short in shortages}
-        | {one.stock_id for own in set_aside.values() for one in own}
+        | {one.stock_id for own in set_aside.values() for one in own},
+        available_sql("s"),
     )
+    if with_lots:
+        for key, units in lots.sellable(with_lots).items():
+            available[key] = min(available[key], units)
     outdated = {short.group for short in shortages if available.get(short.stock_id, 0) > short.seen}
     by_group: dict[int, list[Demand]] = {}
     for short in shortages:
@@ -110,10 +126,13 @@ def reserve(
             still[one.demand_id] -= one.quantity
             given_up[one.demand_id] = (given_up.get(one.demand_id) or 0) + one.quantity
     if given_up:
-        units = {demand: quantity for demand, quantity in given_up.items() if quantity}
-        release_units(units, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
+        left = {demand: quantity for demand, quantity in given_up.items() if quantity}
+        release_units(left, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
     if granted:
         _write_reservations(granted, kind, actor)
+    if with_lots:
+        kept = [Promised(d.stock_id, d.demand_id, d.quantity) for d in granted if d.stock_id in with_lots]
+        lots.promise(kept, kind, actor=actor)
     return served
 
 
@@ -212,7 +231,7 @@ def withdraw(
 ) -> dict[int, int]:
     """Take units that left out of the stock, as far as they are not promised to others or frozen; returns how many are
     missing, by demand. Two statements."""
-    available = _lock({one.stock_id for one in withdrawals}, free_sql("s"))
+    available, with_lots = _lock({one.stock_id for one in withdrawals}, free_sql("s"))
     missing: dict[int, int] = {}
     taken: list[Withdrawal] = []
     for one in withdrawals:
@@ -241,6 +260,9 @@ def withdraw(
                     "note": note,
                 },
             )
+    if with_lots:
+        kept = [Promised(one.stock_id, one.demand_id, one.quantity) for one in taken if one.stock_id in with_lots]
+        lots.withdraw(kept, kind, actor=actor, note=note)
     return missing
 
 
@@ -259,13 +281,14 @@ def _close(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id FROM inventory_stock s WHERE s.id IN (
+            SELECT s.keeps_lots FROM inventory_stock s WHERE s.id IN (
                 SELECT r.stock_id FROM inventory_reservation r
                 WHERE r.demand_id = ANY(%s::bigint[]) AND r.demand_kind = %s AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [array(units), kind.value],
         )
+        keeps_lots = any(keeps for (keeps,) in cursor.fetchall())
         cursor.execute(
             f"""
             WITH closed AS (
@@ -296,4 +319,7 @@ def _close(
                 "note": note,
             },
         )
-        return int(cursor.fetchone()[0])
+        closed = int(cursor.fetchone()[0])
+    if keeps_lots:
+        lots.end_promises(units, kind, movement, actor=actor, note=note)
+    return closed

@@ -5,7 +5,7 @@ from functools import partial
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses import comparing, events, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
@@ -58,6 +58,7 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
+    comparing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,

@@ -298,6 +298,11 @@ if APPORTIONMENT_POLICY not in ("whole_yuan", "fen"):
 # What refunds leave to the operator, by channel ("" for all): `rechecks_coupon`, whether a coupon is lost below its
 # threshold, and `charges_lost_free_shipping`, whether the freight is charged that free shipping saved.
 RETURN_POLICIES: dict[str, dict[str, bool]] = env.json("OMS_RETURN_POLICIES", default={})
+# What becomes of a paid deposit whose balance is not paid in time, by channel ("" for all), of orders that say nothing
+# themselves: `forfeit`, `return`, or `ask`, where a person decides.
+DEPOSIT_TERMS: dict[str, str] = env.json("OMS_DEPOSIT_TERMS", default={})
+if wrong_terms := set(DEPOSIT_TERMS.values()) - {"forfeit", "return", "ask"}:
+    raise ImproperlyConfigured(f"OMS_DEPOSIT_TERMS: {wrong_terms} is none of forfeit, return, ask.")
 # Refunds that come of grants go to their providers by themselves up to so much (yuan); above it finance sends them.
 REFUNDS_SENT_BY_RULE_UP_TO = Decimal(env.str("OMS_REFUNDS_SENT_BY_RULE_UP_TO", default="500.00"))
 # The buyer is to have its money after so many days; then a person is called.
@@ -399,6 +404,8 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
+    "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
+    "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

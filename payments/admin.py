@@ -63,7 +63,7 @@ from payments.reconciling import (
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
 from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
-from payments.taking import links
+from payments.taking import doubling, forfeiting, links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -88,6 +88,14 @@ def _retry(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     return _("It goes on.")
 
 
+@posted("payments.return_payment", pages.RowForm)
+def _send_back(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Send back what was paid once more for a payment of the order."""
+    check_part_of(order_id, Payment, data["row"])
+    amount = sum(double.captured_amount for double in doubling.send_back(data["row"], actor=staff_actor(request)))
+    return _("%(amount)s yuan are booked; what is too much goes back now.") % {"amount": f"{amount:,.2f}"}
+
+
 @posted("payments.pay_out_refund", _PaidOutForm)
 def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Record that a refund of the order was paid by hand."""
@@ -96,6 +104,20 @@ def _paid_out(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     proof = {"note": data["note"], "serial": data["serial"], "scan": scan}
     paying_out.confirm_paid_out(data["row"], **proof, actor=staff_actor(request))
     return _("The refund is recorded as paid.")
+
+
+class _DepositForm(forms.Form):
+    decision = forms.ChoiceField(choices=[("return", "return"), ("forfeit", "forfeit")])
+
+
+@posted("payments.decide_deposit", _DepositForm)
+def _decide_deposit(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Keep the held deposit of the order, or give it back."""
+    is_forfeited = data["decision"] == "forfeit"
+    amount = forfeiting.decide(order_id, is_forfeited=is_forfeited, actor=staff_actor(request))
+    if is_forfeited:
+        return _("The deposit of %(amount)s yuan is forfeited.") % {"amount": f"{amount:,.2f}"}
+    return _("The deposit of %(amount)s yuan goes back.") % {"amount": f"{amount:,.2f}"}
 
 
 @posted("payments.send_refund", pages.RowForm)
@@ -163,6 +185,8 @@ class PaymentAdmin(Summed, ExportMixin, RowColumns, KeysetAdmin):
         site = self.admin_site
         return [
             path("of/<int:order_id>/retry/", site.admin_view(_retry), name="payments_retry"),
+            path("of/<int:order_id>/send-back/", site.admin_view(_send_back), name="payments_send_back"),
+            path("of/<int:order_id>/deposit/", site.admin_view(_decide_deposit), name="payments_deposit_decide"),
             path("of/<int:order_id>/send/", site.admin_view(_send), name="payments_send"),
             path("of/<int:order_id>/paid-out/", site.admin_view(_paid_out), name="payments_paid_out"),
             *super().get_urls(),
@@ -258,6 +282,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
                 "row": payment,
                 "through": through(payment),
                 "standing": cash[payment.pk].label if payment.pk in cash else "",
+                "is_paid_twice": payment.needs_person_since and doubling.open_ticket(payment.pk) is not None,
             }
             for payment in payments
         ],

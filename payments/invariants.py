@@ -376,13 +376,14 @@ INVARIANTS = (
     Invariant(
         "nothing_prepaid_is_left_of_orders_that_are_over",
         "Of an order that is over, whose books are not due, no money is left as received before completion, but for"
-        " what a provider keeps in a dispute.",
+        " what a provider keeps in a dispute, and a deposit that waits for a decision.",
         f"""
         SELECT o.number, o.state, sum(l.credit_fen - l.debit_fen) AS fen FROM orders_order o
         JOIN payments_ledgerentry e ON e.order_id = o.id
         JOIN payments_ledgerline l ON l.entry_id = e.id AND l.account_id = '{Code.PREPAID}'
         WHERE o.state IN ({listed(OVER)}) AND o.owed_changed_since IS NULL
-        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) NOT BETWEEN 0 AND {owed.DISPUTED} * 100
+        GROUP BY o.id HAVING sum(l.credit_fen - l.debit_fen) 
+            NOT BETWEEN 0 AND ({owed.DISPUTED} + {owed.DEPOSIT_HELD}) * 100
         """,
     ),
     Invariant(

@@ -82,6 +82,16 @@ CAPTURED_TWICE = event(
     tone="danger",
     icon="content_copy",
 )
+PAID_TWICE = event(
+    "paid_twice",
+    _(
+        "%(amount)s yuan were paid once more for payment %(of)s; they are booked as %(number)s, and what is too much"
+        " goes back."
+    ),
+    ("number", "amount", "of"),
+    tone="warning",
+    icon="content_copy",
+)
 PAYMENT_FAILED = event(
     "payment_failed",
     _of_money(_("The payment of %(amount)s yuan through %(provider)s failed.")),
@@ -105,6 +115,29 @@ REFUND_INTENDED = event(
     news={"refund.created": "Money is to go back to the buyer."},
     tone="warning",
     icon="currency_exchange",
+)
+REFUND_ASKED_FOR_NEWS = "refund.asked_for"
+REFUND_ASKED_FOR = event(
+    "refund_asked_for",
+    _("The channel's system is asked to send %(amount)s yuan back, refund %(number)s."),
+    ("number", "amount", "reason"),
+    news={REFUND_ASKED_FOR_NEWS: "Your channel has the money: send it back, and confirm or refuse it by the API."},
+    tone="info",
+    icon="outgoing_mail",
+)
+REFUND_CONFIRMED = event(
+    "refund_confirmed",
+    _("The channel's system says that %(amount)s yuan of refund %(number)s went back, its number %(transaction)s."),
+    ("number", "amount", "transaction"),
+    tone="info",
+    icon="mark_email_read",
+)
+REFUND_REFUSED = event(
+    "refund_refused",
+    _("The channel's system does not send refund %(number)s back: %(why)s"),
+    ("number", "why"),
+    tone="danger",
+    icon="unsubscribe",
 )
 REFUNDED = event(
     "refunded",
@@ -307,6 +340,30 @@ INVOICE_FAILED = event(
     icon="error",
 )
 
+DEPOSIT_HELD = event(
+    "deposit_held",
+    _("The balance was not paid in time: %(amount)s yuan of deposit are held until it is decided."),
+    ("amount",),
+    tone="warning",
+    icon="savings",
+)
+DEPOSIT_FORFEITED = event(
+    "deposit_forfeited",
+    _("The deposit of %(amount)s yuan is forfeited."),
+    ("amount",),
+    news={"order.deposit_forfeited": "The balance was not paid in time: the deposit is kept."},
+    tone="warning",
+    icon="savings",
+    for_buyer=True,
+)
+DEPOSIT_RETURNED = event(
+    "deposit_returned",
+    _("The deposit of %(amount)s yuan goes back."),
+    ("amount",),
+    tone="info",
+    icon="savings",
+)
+
 name_actors(
     {
         "book_collected": _("Book what channels took"),
@@ -329,6 +386,10 @@ name_actors(
         "mail_invoice": _("Mail invoices"),
         "expire_balances": _("Let gift cards and points expire"),
         **dict(Means.choices),
+        # The pretended providers of `make run`.
+        "alipay-sim": _("Alipay (simulated)"),
+        "wechat-sim": _("WeChat Pay (simulated)"),
+        "nuonuo-sim": _("Nuonuo (simulated)"),
         # The connection, and its protocol.
         **dict.fromkeys(("by-hand", "by_hand"), _("Recorded by hand")),
     }

@@ -1,12 +1,15 @@
 """What the API shows of payments and refunds."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from oms.common.door.api import LineField
 from orders.api.serializers.money import money_field
 from payments.balances.serializers import InstalmentSerializer, TenderSerializer
 from payments.models import Payment, Refund
@@ -89,6 +92,30 @@ class RefundSerializer(serializers.ModelSerializer):
         return refunds.select_related("order", "payment").only(
             *(name for name in REFUND if name not in ("order", "payment")), "order__number", "payment__number"
         )
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Sent back", {"result": "refunded", "amount": "11.50", "transaction": "4200009876"}),
+        OpenApiExample("Not sent back", {"result": "refused", "reason": "The account is closed."}),
+    ]
+)
+class ChannelAnswerSerializer(serializers.Serializer):
+    """What became of a refund that the channel was asked for."""
+
+    result = serializers.ChoiceField(["refunded", "refused"])
+    amount = money_field(
+        required=False, min_value=Decimal("0.01"), help_text="How much went back, in yuan; needed with `refunded`."
+    )
+    transaction = LineField(max_length=64, default="", allow_blank=True, help_text="The channel's own number for it.")
+    reason = LineField(max_length=200, default="", allow_blank=True, help_text="Why not; needed with `refused`.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Each result with what it needs."""
+        needed = "amount" if attrs["result"] == "refunded" else "reason"
+        if not attrs.get(needed):
+            raise serializers.ValidationError({needed: [_("This is needed for that result.")]}, code="required")
+        return attrs
 
 
 class OrderMoneySerializer(serializers.Serializer):

@@ -15,6 +15,7 @@ from payments.models import (
     BankTransfer,
     Dispute,
     DisputeKind,
+    Means,
     NoticeKind,
     Payment,
     Refund,
@@ -57,7 +58,11 @@ PAYMENT_CAPTURED_AGAIN = register_kind(
                 " %(held)s yuan are booked."
             )
         },
-        remedies=_("Find out whether the buyer paid twice, and have what is too much sent back at the provider."),
+        remedies=_(
+            "Where the buyer paid twice, send it back by the button on the order's page; where the same money was told"
+            " once more, say that you looked at it."
+        ),
+        retry_title=_("I looked at it"),
     )
 )
 PAYMENT_TOLD_BY_ANOTHER = register_kind(
@@ -142,7 +147,10 @@ REFUND_FAILED = register_kind(
         REFUND,
         TEAM,
         _DAY,
-        reasons={"": _("Refund %(number)s of %(expected)s yuan through %(provider)s failed: the money is still ours.")},
+        reasons={
+            "": _("Refund %(number)s of %(expected)s yuan through %(provider)s failed: the money is still ours."),
+            Means.EXTERNAL: _("Refund %(number)s of %(expected)s yuan: the channel's system does not send it back."),
+        },
         remedies=_("Send it once more, or pay it by hand and record how, on the order's page."),
     )
 )
@@ -242,6 +250,18 @@ ADJUSTMENT_TO_APPROVE = register_kind(
         _DAY,
         reasons={"": _("%(number)s is to change by %(amount)s yuan.")},
         remedies=_("Approve it or decline it in the list of adjustments: not who proposed it."),
+        can_retry=False,
+    )
+)
+DEPOSIT_TO_DECIDE = register_kind(
+    TicketKind(
+        "deposit_to_decide",
+        _("A deposit is kept or given back"),
+        "order",
+        TEAM,
+        2 * _DAY,
+        reasons={"": _("The balance was not paid in time; %(amount)s yuan of deposit are held.")},
+        remedies=_("Keep it or give it back on the order's page, as was agreed with the buyer."),
         can_retry=False,
     )
 )

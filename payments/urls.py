@@ -45,4 +45,5 @@ urlpatterns = [
     ),
     path("refunds", views.RefundsView.as_view(), name="refunds"),
     re_path("^refunds/(?P<number>[0-9A-Z-]{18,32})$", views.RefundView.as_view(), name="refund"),
+    re_path("^refunds/(?P<number>[0-9A-Z-]{18,32})/answer$", views.RefundAnswerView.as_view(), name="refund-answer"),
 ]

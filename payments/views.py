@@ -4,17 +4,20 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, represent
+from oms.common.door.api import NewestFirst, read_body, represent
+from oms.merchants.calls.scopes import REFUNDS_CONFIRM
 from orders.api.scoping import OrderScopedView
 from payments import serializers
 from payments.balances import serializers as balances
 from payments.filters import PaymentFilter, RefundFilter
 from payments.models import Instalment, OrderTender, Payment, Refund
-from payments.serializers import OrderMoneySerializer, PaymentSerializer, RefundSerializer
+from payments.owing import at_channel
+from payments.serializers import ChannelAnswerSerializer, OrderMoneySerializer, PaymentSerializer, RefundSerializer
 
 
 class MoneyScopedView(OrderScopedView):
@@ -116,6 +119,38 @@ class RefundView(MoneyScopedView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The refund."""
         return self.one()
+
+
+class RefundAnswerView(OrderScopedView):
+    """What a channel says of a refund that it was asked for."""
+
+    scopes = {"POST": REFUNDS_CONFIRM}
+    serializer_class = RefundSerializer
+
+    @extend_schema(
+        operation_id="answer_refund",
+        summary="Confirm or refuse a refund",
+        description=(
+            "Of money that your channel took itself (the payment's `provider` is `external`). `refund.asked_for` tells"
+            " what is to be sent back. Said twice, it counts once; another answer than before is refused"
+            " (`answered_before`). Another `amount` than was asked for is booked, and a person looks at it."
+        ),
+        tags=["payments"],
+        request=ChannelAnswerSerializer,
+        responses=OpenApiResponse(RefundSerializer, "The refund as it stands now."),
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Take the answer."""
+        data = read_body(ChannelAnswerSerializer, request).validated_data
+        refund_id = get_object_or_404(Refund.objects.visible_to(self.merchant).only("pk"), number=number).pk
+        if data["result"] == "refunded":
+            at_channel.confirm(
+                refund_id, amount=data["amount"], transaction_number=data["transaction"], actor=self.actor
+            )
+        else:
+            at_channel.refuse(refund_id, reason=data["reason"], actor=self.actor)
+        refund = RefundSerializer.prepare(Refund.objects.all()).get(pk=refund_id)
+        return Response(represent(RefundSerializer, refund, request))
 
 
 class OrderMoneyView(MoneyScopedView):

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from django.db import connection
 
 from inventory.availability import available_sql
-from inventory.models import Sku, StorageClass, Warehouse
+from inventory.cod import refusing_cod
+from inventory.models import Sku, StorageClass
 from inventory.promising import capacity, offering, tables
 from inventory.promising.capacity import Room
 from inventory.promising.dating import Reason
@@ -21,7 +22,8 @@ from inventory.promising.tables import Tables
 from inventory.sourcing import Candidate, Routes, Want, choose
 from oms.common.copying import array
 from oms.common.zones import CHINA
-from oms.merchants.models import Merchant
+
+MM3_OF_A_CM3, MM_OF_A_CM = 1000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,24 @@ def _parcel(
     is_cod: bool,
 ) -> PlannedParcel:
     sku = lines[contents[0][0]].sku
-    weight_g = sum(lines[place].sku.weight_g * units for place, units in contents)
+    measures = measured([(lines[place].sku, units) for place, units in contents])
     cod_fen = sum(lines[place].price_fen * units for place, units in contents) if is_cod else 0
     full_days = full.get(candidate.warehouse_id, frozenset())
-    parcel = Parcel(candidate.warehouse_id, sku.storage_class, Measures(weight_g), cod_fen, full_days)
+    parcel = Parcel(candidate.warehouse_id, sku.storage_class, measures, cod_fen, full_days)
     return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
+
+
+def measured(contents: Sequence[tuple[Sku, int]]) -> Measures:
+    """A parcel of these units. Volume and longest side are None where the size of one is not known: then mass alone
+    counts. Units are taken to lie side by side without loss."""
+    weight_g = sum(sku.weight_g * units for sku, units in contents)
+    volumes = [(sku.volume_mm3, units) for sku, units in contents]
+    sides = [sku.longest_side_mm for sku, _units in contents]
+    if any(volume is None for volume, _units in volumes):
+        return Measures(weight_g)
+    volume_mm3 = sum((volume or 0) * units for volume, units in volumes)
+    longest_mm = max((side or 0 for side in sides), default=0)
+    return Measures(weight_g, -(-volume_mm3 // MM3_OF_A_CM3), -(-longest_mm // MM_OF_A_CM))
 
 
 def _why_apart(sku: Sku, candidate: Candidate, before: Sequence[PlannedParcel]) -> Reason | None:
@@ -162,15 +177,10 @@ def _no_cod(known: Tables, lines: Sequence[BasketLine], parcels: Sequence[Parcel
     """Why cash cannot be collected for the basket: a merchant does not, no service does, or nothing is brought."""
     if not parcels:
         return Reason("nothing_to_deliver", {})
-    senders = Warehouse.objects.filter(pk__in={one.warehouse_id for one in parcels})
-    lies_with_us = not senders.exclude(merchant__kind=Merchant.Kind.SELF_OPERATED).exists()
+    refusing = refusing_cod({line.sku.pk for line in lines})
     for line in lines:
-        merchant = line.sku.merchant
-        said = merchant.accepts_cod
-        if said is None:
-            said = merchant.kind == Merchant.Kind.SELF_OPERATED or lies_with_us
-        if not said:
-            return Reason("merchant_takes_no_cod", {"merchant": merchant.code})
+        if line.sku.pk in refusing:
+            return Reason("merchant_takes_no_cod", {"merchant": line.sku.merchant.code})
     for parcel in parcels:
         if not any(one.takes_cod for one in services_for(known.services, parcel.storage_class)):
             return Reason("no_cod", {"storage_class": parcel.storage_class})

@@ -9,6 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.models import Connection, SystemKind
+from oms.merchants.calls import scopes
 from oms.merchants.calls.pages import CredentialPages
 from oms.merchants.joining.pages import StandingPages
 from oms.merchants.models import ApiCredential, Channel, LegalEntity, Merchant, MerchantUser
@@ -61,6 +62,8 @@ class LegalEntityAdmin(KeysetAdmin):
         ("freight_tax_rate", "freight_tax_mark"),
         ("service_tax_code", "service_tax_name"),
         ("service_tax_rate", "service_tax_mark"),
+        ("card_tax_code", "card_tax_name"),
+        ("card_tax_rate", "card_tax_mark"),
     )
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -111,5 +114,18 @@ class ApiCredentialAdmin(CredentialPages):
 
     list_display = ("name", "merchant", "app_key", "prefix", "works", "created_at", "last_used_at")
     list_filter = (("merchant", RelatedDropdownFilter),)
+    grants_platform = "merchants.grant_platform_scopes"
     add_fields = ("merchant", "name", "scopes", "allowed_networks", "calls_per_minute", "with_token")
     change_fields = ("merchant", "name", "app_key", "prefix", "scopes", "allowed_networks", "calls_per_minute")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The platform's own scopes are offered by a right of its own."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.offered = tuple(scopes.LABELS) if request.user.has_perm(self.grants_platform) else scopes.ALL
+        return form
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may not give the platform's scopes may not get at a credential that has them either."""
+        may = super().has_change_permission(request, obj)
+        has_platform = obj is not None and not set(scopes.OF_PLATFORM).isdisjoint(obj.scopes)
+        return may and (not has_platform or request.user.has_perm(self.grants_platform))

@@ -1,7 +1,13 @@
-"""The books of a pretended tax bureau: what was issued, and the confirmations of red letters."""
+"""The books of a pretended tax bureau: what was issued, and the confirmations of red letters.
 
-from dataclasses import dataclass, field
+Kept in SQLite, in a file or in memory, as the books of payment providers are.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 Content = dict[str, Any]
@@ -44,12 +50,52 @@ class Confirmation:
     red: Fapiao | None = None
 
 
-@dataclass
-class Bureau:
-    """What was issued, by our numbers and by official ones; nothing is forgotten."""
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS invoice (id INTEGER PRIMARY KEY, number TEXT UNIQUE NOT NULL, entry TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS confirmation (id INTEGER PRIMARY KEY, number TEXT UNIQUE NOT NULL, entry TEXT NOT NULL);
+"""
+# Entries that name others by their numbers.
+_NAMES = ("of", "blue", "red")
 
-    by_number: dict[str, Fapiao] = field(default_factory=dict)
-    confirmations: dict[str, Confirmation] = field(default_factory=dict)
+
+class Bureau:
+    """What was issued, by our numbers and by official ones; nothing is forgotten that was kept."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.executescript(_SCHEMA)
+        self.by_number: dict[str, Fapiao] = {}
+        for entry in self._entries("invoice"):
+            self.by_number[entry["number"]] = Fapiao(**entry | {"of": self.by_number.get(entry["of"])})
+        self.confirmations: dict[str, Confirmation] = {}
+        for entry in self._entries("confirmation"):
+            named = {"blue": self.by_number[entry["blue"]], "red": self.by_number.get(entry["red"])}
+            self.confirmations[entry["number"]] = Confirmation(**entry | named)
+
+    def _entries(self, table: str) -> list[dict[str, Any]]:
+        rows = self._database.execute(f"SELECT entry FROM {table} ORDER BY id").fetchall()
+        return [json.loads(entry) for (entry,) in rows]
+
+    def keep(self, one: Fapiao | Confirmation) -> None:
+        """Enter it, or how it stands by now."""
+        values = {field.name: getattr(one, field.name) for field in fields(one)}
+        values |= {name: named.number if (named := values[name]) else "" for name in _NAMES if name in values}
+        table = "invoice" if isinstance(one, Fapiao) else "confirmation"
+        self._database.execute(
+            f"INSERT INTO {table} (number, entry) VALUES (?, ?)"
+            " ON CONFLICT (number) DO UPDATE SET entry = excluded.entry",
+            (one.number, json.dumps(values, ensure_ascii=False)),
+        )
+        if isinstance(one, Fapiao):
+            self.by_number[one.number] = one
+        else:
+            self.confirmations[one.number] = one
+
+    def shut(self) -> None:
+        """Close the file."""
+        self._database.close()
 
     def official(self, number: str) -> Fapiao | None:
         """The invoice of that official number."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from oms.common.models import Connection, SystemKind
+from oms.common.tax import TaxMark
 from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators import bills
 from oms.simulators.keys import Keys
@@ -86,6 +87,8 @@ def issue_invoices(keys: Keys) -> None:
             **_taxed("goods", "1060408990000000000", "日用杂品", "0.13"),
             **_taxed("freight", "3010502020000000000", "物流辅助服务", "0.06"),
             **_taxed("service", "3040802990000000000", "经纪代理服务", "0.06"),
+            **_taxed("card", "6010000000000000000", "预付卡销售和充值", "0"),
+            "card_tax_mark": TaxMark.UNTAXED,
         },
     )
     Merchant.objects.filter(legal_entity=None).update(legal_entity=company)

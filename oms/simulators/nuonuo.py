@@ -1,6 +1,6 @@
 """A peer that speaks as 诺诺 does: tokens, invoices that take their time, red letters to be confirmed, documents.
 
-It keeps its invoices in memory and works by a clock of its own, which a test may turn.
+It keeps its invoices in a book, in memory unless one is given, and works by a clock of its own, which a test may turn.
 """
 
 import base64
@@ -39,13 +39,12 @@ class _Refusal(Exception):
 class NuonuoPeer:
     """诺诺, as seen by the one who is registered with it."""
 
-    def __init__(self, keys: NuonuoKeys, address: str, *, speed: float = 1.0) -> None:
+    def __init__(self, keys: NuonuoKeys, address: str, bureau: Bureau | None = None, *, speed: float = 1.0) -> None:
         self.keys, self.address, self.speed = keys, address, speed
-        self.bureau, self.tokens = Bureau(), set[str]()
+        self.bureau, self.tokens = bureau or Bureau(), set[str]()
         self.mischief: Mischief[Trick] = Mischief()
         self.token_calls = 0
         self.turned = 0.0  # by how many seconds its clock was turned
-        self._started = time.time()
         self._lock = threading.RLock()
         self._methods: dict[str, Callable[[Content], Any]] = {
             "nuonuo.OpeMplatform.requestBillingNew": self._request,
@@ -57,7 +56,7 @@ class NuonuoPeer:
 
     def now(self) -> float:
         """Its own time."""
-        return self._started + (time.time() - self._started) * self.speed + self.turned
+        return time.time() + self.turned
 
     def turn(self, seconds: float) -> None:
         """Let time pass."""
@@ -131,8 +130,8 @@ class NuonuoPeer:
 
     def _make(self, number: str, order: Content, of: Fapiao | None = None) -> Fapiao:
         now = self.now()
-        made = Fapiao(number, order, now, now + ISSUES_AFTER_SECONDS, secrets.token_hex(10), of)
-        self.bureau.by_number[number] = made
+        made = Fapiao(number, order, now, now + ISSUES_AFTER_SECONDS / self.speed, secrets.token_hex(10), of)
+        self.bureau.keep(made)
         return made
 
     def _work(self) -> None:
@@ -145,19 +144,25 @@ class NuonuoPeer:
                 else:
                     one.status, one.issued_at = "2", now
                     one.official = f"26{len(self.bureau.by_number):06}{secrets.randbelow(10**12):012}"
+                self.bureau.keep(one)
         for confirmation in self.bureau.confirmations.values():
+            before = confirmation.status, confirmation.red
             if confirmation.status == "15":
                 needs_buyer = BOOKING_TITLES in str(confirmation.blue.order.get("buyerName", ""))
                 confirmation.status = "02" if needs_buyer else "01"
-            if confirmation.status == "02" and confirmation.entered_at + CONFIRM_WITHIN_SECONDS <= now:
+            if confirmation.status == "02" and confirmation.entered_at + CONFIRM_WITHIN_SECONDS / self.speed <= now:
                 confirmation.status = "07"
             if confirmation.status in ("01", "04") and confirmation.red is None:
                 number = str(confirmation.order.get("orderNo") or confirmation.number)
                 confirmation.red = self._make(number, _red_order(confirmation), confirmation.blue)
+            if before != (confirmation.status, confirmation.red):
+                self.bureau.keep(confirmation)
 
     def agree(self, number: str, *, to: bool = True) -> None:
         """The buyer confirms a red letter, or refuses it."""
-        self.bureau.confirmations[number].status = "04" if to else "05"
+        confirmation = self.bureau.confirmations[number]
+        confirmation.status = "04" if to else "05"
+        self.bureau.keep(confirmation)
 
     def _query(self, content: Content) -> list[Content]:
         found = [self.bureau.by_number.get(str(number)) for number in content["orderNos"]]
@@ -189,6 +194,7 @@ class NuonuoPeer:
         if one is None or one.status != "24":
             raise _Refusal(NOT_FOUND, "没有可重试的发票")
         one.status, one.due_at = "20", self.now()
+        self.bureau.keep(one)
         return ""
 
     def _confirm(self, content: Content) -> str:
@@ -201,7 +207,7 @@ class NuonuoPeer:
         if blue is None or blue.of is not None:
             raise _Refusal(INVALID, "未找到对应蓝票")
         self._check_red(blue, content)
-        self.bureau.confirmations[number] = Confirmation(number, blue, content, self.now(), "15")
+        self.bureau.keep(Confirmation(number, blue, content, self.now(), "15"))
         return number
 
     def _check_red(self, blue: Fapiao, content: Content) -> None:

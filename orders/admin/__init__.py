@@ -12,6 +12,7 @@ from orders.admin.parts import (
 )
 from orders.admin.promises import DeliveryPromiseAdmin
 from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
+from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
@@ -24,6 +25,7 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "StockCountAdmin",
     "StockHoldAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",

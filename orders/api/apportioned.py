@@ -19,6 +19,8 @@ _ORDER = (
     *("coupon_amount", "adjustment_amount", "adjustment_bearer", "points_amount", "gift_card_amount"),
     *("merchant_borne_amount", "payable_amount", "paid_amount", "refunded_amount", "apportionment_policy"),
 )
+# Bears the coupons of orders whose channel's platform settles them with its merchant: nobody here does.
+CHANNEL = "channel"
 # Of parts of more units no single ones are worked out.
 MOST_UNITS = 200
 
@@ -132,7 +134,8 @@ def _components(order: Order, line: OrderLine, shares: Sequence[PromotionShare])
         code = share.promotion.code
         yield from _component(ChargeComponent.PROMOTION, -share.platform_amount, code, Bearer.PLATFORM)
         yield from _component(ChargeComponent.PROMOTION, -share.merchant_amount, code, Bearer.MERCHANT)
-    yield from _component(ChargeComponent.COUPON, -line.coupon_share, bearer=Bearer.PLATFORM)
+    coupon_bearer = CHANNEL if order.deductions_are_outside else Bearer.PLATFORM
+    yield from _component(ChargeComponent.COUPON, -line.coupon_share, bearer=coupon_bearer)
     yield from _component(
         ChargeComponent.ADJUSTMENT, line.adjustment_share, order.adjustment_reason, order.adjustment_bearer
     )

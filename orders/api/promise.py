@@ -132,6 +132,7 @@ def _parcel(one: PlannedParcel, lines: Sequence[BasketLine], merchant: Merchant)
         "merchant": one.merchant,
         "storage_class": one.parcel.storage_class,
         "weight_g": one.parcel.measures.weight_g,
+        "is_size_known": one.parcel.measures.volume_cm3 is not None,
         "lines": _units(one.contents, lines),
         "why": why,
     }
@@ -164,6 +165,8 @@ def _level(offer: Offer) -> dict[str, Any]:
                 "planned_on": one.arrival.planned_on,
                 "latest_at": one.arrival.latest_at,
                 "freight": fen_text(one.freight.fen),
+                "billing_weight_g": one.freight.billing_g,
+                "is_by_volume": one.freight.is_by_volume,
                 "reasons": [reason.as_json() for reason in one.arrival.reasons],
             }
             for place, one in enumerate(offer.carriages if is_possible else ())

@@ -5,7 +5,7 @@ from oms.common.states import listed
 from orders.changing import charging
 from orders.intake.promotion_rules import RuleKind
 from orders.models import ChargeCause, OrderState
-from orders.models.charge import KEPT, OF_GONE_UNITS, ChargeComponent
+from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
 from orders.models.sub_order import UNDONE
 
 INVARIANTS = (
@@ -92,11 +92,16 @@ INVARIANTS = (
     ),
     Invariant(
         "nobody_owes_less_than_nothing",
-        "The charges of an order add up to nothing less than 0, of a cancelled one to 0.",
+        "The charges of an order add up to nothing less than 0, of a cancelled one to 0, but for deposits; of a deposit"
+        " no less than nothing is kept.",
         f"""
         SELECT o.number, o.state, sum(c.amount) AS owed
         FROM orders_order o JOIN orders_ordercharge c ON c.order_id = o.id
-        GROUP BY o.id HAVING sum(c.amount) < 0 OR (o.state = '{OrderState.CANCELLED}' AND sum(c.amount) <> 0)
+        GROUP BY o.id HAVING sum(c.amount) < 0
+            OR (o.state = '{OrderState.CANCELLED}'
+                AND sum(c.amount) FILTER (WHERE c.cause NOT IN ({listed(DEPOSITS)})) <> 0)
+            OR sum(c.amount) FILTER (WHERE c.cause = '{ChargeCause.DEPOSIT_HELD}') < 0
+            OR sum(c.amount) FILTER (WHERE c.cause = '{ChargeCause.FORFEITED}') < 0
         """,
     ),
     Invariant(

@@ -19,7 +19,7 @@ from oms.common.door.forms import wrong_form, wrong_json
 from oms.common.errors import FieldError, unknown_field
 from orders.models.amounts import Bearer
 from orders.models.order import PaymentMethod, Promise
-from orders.models.terms import CarrierClass, InvoiceKind, TitleType
+from orders.models.terms import CarrierClass, DepositTerms, InvoiceKind, TitleType
 
 MAX_LINES = 500
 HISTORICAL_STATES = ["completed", "cancelled", "closed"]
@@ -79,11 +79,12 @@ class GiftCardBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 class InstalmentBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A part of what is payable, in yuan, such as a deposit: to be paid by `due_at`; the buyer is asked from
-    `opens_at` on, at once where there is none."""
+    `opens_at` on, at once where there is none. `if_missed` says what becomes of it where a later part is not paid."""
 
     amount: Decimal
     due_at: Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
     opens_at: Annotated[datetime | None, msgspec.Meta(extra_json_schema={"format": "date-time"})] = None
+    if_missed: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["", *DepositTerms.values]})] = ""
 
 
 class PromotionBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

@@ -1,12 +1,13 @@
 """What must be true of an order before it is stored. Everything that is wrong is named, field by field."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 from django.utils.translation import gettext as _
 
+from inventory.cod import takes_cod
 from inventory.models import UNKNOWN_GOODS
 from oms.common.errors import FieldError
 from oms.common.masking import is_masked
@@ -14,7 +15,7 @@ from oms.common.money import MAX_FEN, NotAnAmount, fen_text, to_fen
 from orders.intake import pricing
 from orders.intake.bodies import MAX_LINES, LineBody, OrderBody, RecipientBody
 from orders.intake.divisions import Place
-from orders.intake.goods import CodTerms, KnownSku
+from orders.intake.goods import KnownSku
 from orders.intake.invoices import CheckedInvoice
 from orders.intake.locating import Located, fit, unknown_code
 from orders.intake.pricing import PLAIN, Pricing
@@ -394,12 +395,7 @@ def _refusing_cod(sku: KnownSku, parts: Parts, reference: Reference) -> KnownSku
     if reference.is_history:
         return None
     skus = [part.sku for part in parts] or [sku]
-    return next((one for one in skus if not takes_cod(one, reference.lies_with_us)), None)
-
-
-def takes_cod(sku: KnownSku, lies_with_us: Callable[[int], bool]) -> bool:
-    """Whether the SKU may be paid on delivery; `lies_with_us` is asked, by its id, only where that decides it."""
-    return sku.cod == CodTerms.YES or (sku.cod == CodTerms.IN_OUR_WAREHOUSES and lies_with_us(sku.id))
+    return next((one for one in skus if not takes_cod(one.cod, one.id, reference.lies_with_us)), None)
 
 
 def _check_that_something_is_sold(body: OrderBody, wrong: Refusals) -> None:
@@ -431,14 +427,16 @@ def _sum_told(order: CheckedOrder, due: int) -> str:
         "given": fen_text(order.payable_amount),
         "goods": fen_text(order.goods_amount),
         "freight": fen_text(order.freight_amount),
+        "deducted": fen_text(order.goods_amount + order.freight_amount + order.pricing.adjustment_amount - due),
     }
     if not order.pricing.adjustment_amount:
         detail = _(
-            "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions."
+            "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions"
+            " %(deducted)s."
         )
         return detail % values
     detail = _(
         "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions"
-        " + adjustment %(adjustment)s, which is negative where it makes the order cheaper."
+        " %(deducted)s + adjustment %(adjustment)s, which is negative where it makes the order cheaper."
     )
     return detail % {**values, "adjustment": fen_text(order.pricing.adjustment_amount)}

@@ -1,28 +1,10 @@
 """What an order needs to know of the goods that it names."""
 
-from collections.abc import Iterable
-from enum import StrEnum
-
 import msgspec
 
-from inventory.models import UNKNOWN_GOODS, Sku, Stock, StorageClass
+from inventory.cod import CodTerms
+from inventory.models import UNKNOWN_GOODS, Sku, StorageClass
 from oms.merchants.models import Merchant
-
-
-class CodTerms(StrEnum):
-    """Whether a merchant's goods may be paid on delivery."""
-
-    YES = "yes"
-    NO = "no"
-    IN_OUR_WAREHOUSES = "in_our_warehouses"  # only those that lie there
-
-
-# SQL for the terms of a merchant `m`.
-COD_TERMS = f"""
-    CASE WHEN m.accepts_cod THEN '{CodTerms.YES}' WHEN NOT m.accepts_cod THEN '{CodTerms.NO}'
-         WHEN m.kind = '{Merchant.Kind.SELF_OPERATED}' THEN '{CodTerms.YES}'
-         ELSE '{CodTerms.IN_OUR_WAREHOUSES}' END
-"""
 
 
 class UnknownGoods(msgspec.Struct, frozen=True):
@@ -46,14 +28,6 @@ class KnownSku(msgspec.Struct, frozen=True, gc=False):
     is_virtual: bool
     cod: CodTerms
     floor_price: int = 0  # fen a unit; no deduction of an order may push it lower
-
-
-def lying_with_us(sku_ids: Iterable[int]) -> frozenset[int]:
-    """Those of the SKUs for which a warehouse of ours has a place. One statement."""
-    ours = Stock.objects.filter(
-        sku__in=list(sku_ids), warehouse__is_active=True, warehouse__merchant__kind=Merchant.Kind.SELF_OPERATED
-    )
-    return frozenset(ours.order_by().values_list("sku_id", flat=True).distinct())
 
 
 def placeholder(merchant: Merchant, *, is_virtual: bool = False) -> KnownSku:

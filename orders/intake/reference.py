@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from inventory.cod import COD_TERMS, CodTerms, lying_with_us
 from inventory.models import StorageClass
 from oms.common.copying import text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from oms.merchants.models.merchant import may_platform_bear
 from orders.intake.bodies import MAX_LINES, LineBody, OrderBody
-from orders.intake.goods import COD_TERMS, NOTHING_SAID, CodTerms, KnownSku, UnknownGoods, lying_with_us, placeholder
+from orders.intake.goods import NOTHING_SAID, KnownSku, UnknownGoods, placeholder
 from orders.intake.locating import Atlas
 from orders.matching import known
 from orders.matching.known import Known, Parts

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from inventory.cod import COD_TERMS, CodTerms
 from inventory.models import StorageClass
 from oms.common.copying import array, text_array
 from oms.common.postgresql.preparing import fetch_prepared
 from oms.merchants.models import Merchant
 from orders.intake.apportionment import apportion
-from orders.intake.goods import COD_TERMS, CodTerms, KnownSku
+from orders.intake.goods import KnownSku
 from orders.models.amounts import ApportionmentPolicy
 from orders.models.hold import MatchProblem
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from inventory.cod import CodTerms, lying_with_us, takes_cod
 from oms.common.copying import Rows, array, next_ids, records, write_tables
 from oms.common.money import fen_text
 from oms.common.work.claiming import Stage
 from orders import actors, isolating, kinds
 from orders.changing import charging
 from orders.intake.apportionment import Shares
-from orders.intake.checking import CheckedLine, takes_cod, unsold
-from orders.intake.goods import CodTerms, lying_with_us
+from orders.intake.checking import CheckedLine, unsold
 from orders.intake.sharing import CannotBear, PromotionShare
 from orders.matching import known, listing
 from orders.matching.known import Known, Parts, Unfit
@@ -145,7 +145,7 @@ def _unfit(order: WaitingOrder, code: str, parts: Parts, with_us: frozenset[int]
             return Unfit(code, MatchProblem.NO_PRICE, part.sku.code)
     if order.payment_method == PaymentMethod.COD:
         for part in parts:
-            if not takes_cod(part.sku, with_us.__contains__):
+            if not takes_cod(part.sku.cod, part.sku.id, with_us.__contains__):
                 return Unfit(code, MatchProblem.NOT_FOR_COD, part.sku.code)
     return None
 

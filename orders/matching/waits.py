@@ -7,11 +7,12 @@ from datetime import datetime
 
 from django.db import connection
 
+from inventory.cod import CodTerms
 from inventory.models import UNKNOWN_GOODS
 from oms.common.copying import array
 from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine
-from orders.intake.goods import CodTerms, KnownSku
+from orders.intake.goods import KnownSku
 from orders.intake.sharing import PromotionShare
 from orders.intake.storing import KIND_VIRTUAL
 from orders.models.shares import shares_in_fen

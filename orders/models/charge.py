@@ -28,6 +28,8 @@ class ChargeCause(models.TextChoices):
     EDIT = "edit", _("Order changed")
     FEE = "fee", _("Fee")
     NETTED = "netted", _("Given back before")
+    DEPOSIT_HELD = "deposit_held", _("Deposit held until it is decided")
+    FORFEITED = "forfeited", _("Deposit forfeited")
 
 
 # Units that are not, or will not be, the buyer's: what was ordered of them is owed no longer.
@@ -36,6 +38,8 @@ OF_GONE_UNITS = (ChargeCause.CANCELLED, ChargeCause.REFUSED, ChargeCause.RETURNE
 KEPT = (ChargeCause.PROMOTION_LOST, ChargeCause.GIFT_KEPT, ChargeCause.FREIGHT_KEPT)
 # Money beside the price.
 GIVEN = (ChargeCause.GOODWILL, ChargeCause.PRICE_PROTECTION, ChargeCause.COMPENSATION)
+# What is kept of orders that were cancelled because their balance was not paid.
+DEPOSITS = (ChargeCause.DEPOSIT_HELD, ChargeCause.FORFEITED)
 # What the buyer was, or is, asked to pay; all others say what of it goes back.
 BILLED = (ChargeCause.PLACED, ChargeCause.EDIT, ChargeCause.FEE)
 

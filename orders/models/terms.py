@@ -25,6 +25,14 @@ class CarrierClass(models.TextChoices):
     THIRD_PARTY = "third_party", _("Third party")
 
 
+class DepositTerms(models.TextChoices):
+    """What becomes of a paid instalment where a later one is not paid in time."""
+
+    ASK = "ask", _("A person decides")
+    FORFEIT = "forfeit", _("It is forfeited")
+    RETURN = "return", _("It goes back")
+
+
 class UnmetWish(models.TextChoices):
     """Why the carrier that was wished for does not carry a parcel of the order."""
 

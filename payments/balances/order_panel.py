@@ -12,6 +12,7 @@ from oms.common.money import yuan
 from orders import panels
 from orders.models import Order
 from payments.models import BalanceKind, BalanceMovement, Instalment, MovementKind, OrderTender
+from payments.taking import forfeiting
 
 _PAGES = {BalanceKind.GIFT_CARD: "giftcard", BalanceKind.POINTS: "pointsaccount"}
 
@@ -25,6 +26,8 @@ def _tendered(order: Order) -> Mapping[str, Any] | None:
     return {
         "tenders": [_shown(tender, sums.get(tender.account_id, {})) for tender in tenders],
         "instalments": list(_parts(order, parts)),
+        "order_id": order.pk,
+        "held_deposit": forfeiting.held_of(order.pk) if parts else yuan(0),
     }
 
 

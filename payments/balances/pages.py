@@ -24,6 +24,7 @@ from oms.common.templatetags.staff import yuan as shown
 from oms.merchants.models import Merchant
 from orders.admin.actions import staff_actor
 from payments.balances import adjusting, issuing, sheets
+from payments.invoicing import cards
 from payments.models import (
     AdjustmentState,
     BalanceAccount,
@@ -34,6 +35,7 @@ from payments.models import (
 )
 
 ISSUE, BLOCK = "payments.issue_giftcard", "payments.block_giftcard"
+INVOICE = "payments.issue_invoice"
 _INPUT = {"class": "oms-input"}
 # Of what happened to a balance so much is shown.
 MOST_MOVEMENTS = 200
@@ -104,7 +106,7 @@ class _BalanceAdmin(KeysetAdmin):
         """What can be spent, in yuan."""
         return shown(account.available_amount) or "0.00"
 
-    @display(description=gettext_lazy("held"))
+    @display(description=gettext_lazy("held for orders"))
     def held_yuan(self, account: BalanceAccount) -> str:
         """What orders hold, in yuan."""
         return shown(account.held_amount) or "0.00"
@@ -212,7 +214,7 @@ class GiftCardAdmin(_BalanceAdmin):
         *("created_by", "created_at"),
     )
 
-    @display(description=gettext_lazy("code"))
+    @display(description=gettext_lazy("end of the code"))
     def masked(self, card: GiftCard) -> str:
         """The end of the code."""
         return card.masked_code
@@ -227,6 +229,9 @@ class GiftCardAdmin(_BalanceAdmin):
         return {
             "top_up_form": _TopUpForm() if request.user.has_perm(ISSUE) else None,
             "may_block": request.user.has_perm(BLOCK),
+            "invoices": list(account.invoices.order_by("pk")),
+            "may_invoice": request.user.has_perm(INVOICE),
+            "no_invoice": cards.refusal_of(account),
         }
 
     def get_urls(self) -> list[Any]:

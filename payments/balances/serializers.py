@@ -50,6 +50,7 @@ INSTALMENT = {
     "amount": "50.00",
     "opens_at": None,
     "due_at": "2026-01-03T09:00:00+08:00",
+    "if_missed": "ask",
 }
 
 

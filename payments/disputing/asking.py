@@ -75,9 +75,8 @@ def _note_one(dispute: Dispute, said: Complaint) -> None:
         if payment:
             lock_order(payment.order_id)
             dispute.payment, dispute.order_id = payment, payment.order_id
-    hours = int(dispute.connection.options.get("complaint_hours") or ANSWERED_WITHIN_HOURS)
     dispute.amount, dispute.opened_at = said.amount, said.complained_at
-    dispute.due_at = dispute.due_at or said.complained_at + timedelta(hours=hours)
+    dispute.due_at = dispute.due_at or said.complained_at + _time_to_answer(dispute.connection)
     dispute.content = seal(said.text) if said.text else dispute.content
     before = DisputeState(dispute.state)
     _move(dispute, said)
@@ -85,6 +84,10 @@ def _note_one(dispute: Dispute, said: Complaint) -> None:
     dispute.attempts, dispute.last_error = 0, ""
     dispute.save()
     telling.moved(dispute, before, by=dispute.connection.code)
+
+
+def _time_to_answer(link: Connection) -> timedelta:
+    return timedelta(hours=int(link.options.get("complaint_hours") or ANSWERED_WITHIN_HOURS))
 
 
 def _move(dispute: Dispute, said: Complaint) -> None:
@@ -97,7 +100,7 @@ def _move(dispute: Dispute, said: Complaint) -> None:
     elif dispute.state != DisputeState.OPEN:
         if dispute.state != DisputeState.REPORTED:
             # The buyer came back: there is a new time to answer in.
-            dispute.due_at = timezone.now() + timedelta(hours=ANSWERED_WITHIN_HOURS)
+            dispute.due_at = timezone.now() + _time_to_answer(dispute.connection)
         dispute.open()
 
 

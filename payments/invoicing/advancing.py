@@ -55,7 +55,7 @@ class Task:
 
 
 def _prepare(keys: Sequence[int]) -> dict[int, Task]:
-    found = Invoice.objects.filter(pk__in=keys).select_related("issuer", "of_invoice", "order", "statement")
+    found = Invoice.objects.filter(pk__in=keys).select_related("issuer", "of_invoice", "order", "statement", "card")
     rows: dict[int, list[InvoiceLine]] = {}
     for line in InvoiceLine.objects.filter(invoice__in=keys).select_related("of_line").order_by("position"):
         rows.setdefault(line.invoice_id, []).append(line)
@@ -83,7 +83,7 @@ def _task(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Task:
             f"{details['bank_name']} {details['bank_account']}".strip(),
         ),
         rows=[_row(line) for line in lines],
-        remark=invoice.order.number if invoice.order else invoice.statement.number if invoice.statement else "",
+        remark=invoice.about,
         blue_number=invoice.of_invoice.official_number if invoice.of_invoice else "",
         red_reason=invoice.red_reason,
         is_whole=invoice.of_invoice is not None and invoice.amount == -invoice.of_invoice.amount,

@@ -1,7 +1,5 @@
 """What people ask for: an invoice of an order with a title, another title, none, at once, again; and mail once more."""
 
-from dataclasses import dataclass
-
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -13,13 +11,12 @@ from oms.common.work import nudging
 from orders import timeline
 from orders.actors import Actor
 from orders.intake.bodies import InvoiceBody
-from orders.intake.invoices import CheckedInvoice, check_invoice
-from orders.intake.refusals import Refusals
+from orders.intake.invoices import CheckedInvoice
 from orders.locking import lock_order
 from orders.models import InvoiceRequest
 from orders.models.order import OrderState
 from payments import kinds
-from payments.invoicing import commission
+from payments.invoicing import cards, commission, wishes
 from payments.invoicing.writing import cancel
 from payments.models import ISSUED_INVOICES, OFFSETTABLE, Invoice, InvoiceState
 
@@ -27,47 +24,15 @@ from payments.models import ISSUED_INVOICES, OFFSETTABLE, Invoice, InvoiceState
 _DELIVERY = ("email", "phone")
 
 
-class Wrong(OmsError):
-    """The title is not right; `errors` says what, field by field."""
-
-    def __init__(self, errors: Refusals) -> None:
-        super().__init__(" ".join(error.detail for error in errors))
-        self.errors = errors
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a buyer asks for, as it is typed."""
-
-    kind: str
-    title_type: str
-    title: str = ""
-    tax_number: str = ""
-    bank_name: str = ""
-    bank_account: str = ""
-    address: str = ""
-    phone: str = ""
-    email: str = ""
-
-
-def checked(wish: Wish) -> CheckedInvoice:
-    """The wish in its one form. Raises Wrong."""
-    wrong = Refusals()
-    found = check_invoice(InvoiceBody(**{name: getattr(wish, name) for name in Wish.__slots__}), wrong)
-    if wrong:
-        raise Wrong(wrong)
-    return found
-
-
 @transaction.atomic
-def ask(order_id: int, wish: Wish, *, actor: Actor) -> InvoiceRequest:
+def ask(order_id: int, wish: InvoiceBody, *, actor: Actor) -> InvoiceRequest:
     """Keep what the buyer of an order asks for, or another title: then invoices that were issued are taken back, and
-    new ones issued. Raises Wrong, and OmsError for an order that ended elsewhere or was cancelled.
+    new ones issued. Raises wishes.Wrong, and OmsError for an order that ended elsewhere or was cancelled.
     """
     order = lock_order(order_id)
     if order.is_historical or order.state == OrderState.CANCELLED:
         raise OmsError(_("Nothing of this order can be invoiced."))
-    new = checked(wish)
+    new = wishes.checked(wish)
     known = InvoiceRequest.objects.select_for_update(no_key=True).filter(order=order).first()
     if known is None:
         request = InvoiceRequest.objects.create(order=order, **new.columns())
@@ -122,6 +87,9 @@ def take_back(invoice_id: int, *, issue_anew: bool, actor: Actor) -> None:
     """Take an issued invoice back: to issue the order's invoices anew (they were made out wrongly), or because none is
     wanted. Raises OmsError for one that is not issued, and for a merchant's."""
     invoice = Invoice.objects.get(pk=invoice_id)
+    if invoice.card_id:
+        cards.take_back(invoice_id, by=actor.name)
+        return
     if invoice.order_id is None:
         raise OmsError(_("The invoice of a commission is taken back by the statements that follow."))
     lock_order(invoice.order_id)
@@ -147,6 +115,8 @@ def send_again(invoice_id: int, *, actor: Actor) -> None:
     cancel(invoice, by=actor.name)
     if invoice.order_id:
         _update(invoice.order_id)
+    elif invoice.card_id:
+        cards.again(invoice, by=actor.name)
     elif invoice.statement:
         commission.invoice_merchant(invoice.statement.merchant_id, by=actor.name)
 

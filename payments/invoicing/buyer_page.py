@@ -1,5 +1,6 @@
 """The public page on which a buyer asks for the invoices of an order and fetches them: by a signed link."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -12,10 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from oms.common.errors import OmsError
 from orders.actors import Actor
+from orders.intake.bodies import InvoiceBody
 from orders.models import ActorKind, InvoiceRequest, Order
 from orders.models.terms import InvoiceKind, TitleType
-from payments.invoicing import asking, documents, links
-from payments.invoicing.asking import Wish
+from payments.invoicing import asking, documents, links, wishes
 from payments.models import DEAD_INVOICES, ISSUED_INVOICES, Invoice, InvoiceDocument
 
 BUYER = Actor(ActorKind.BUYER, "buyer")
@@ -40,21 +41,25 @@ class TitleForm(forms.Form):
     )
     email = forms.EmailField(label=gettext_lazy("E-mail"), max_length=120, required=False)
     address = forms.CharField(label=gettext_lazy("Address"), max_length=200, required=False)
-    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
+    phone = forms.CharField(label=gettext_lazy("Telephone"), max_length=40, required=False)
     bank_name = forms.CharField(label=gettext_lazy("Bank"), max_length=80, required=False)
     bank_account = forms.CharField(label=gettext_lazy("Account"), max_length=40, required=False)
 
-    def wish(self) -> Wish:
+    def wish(self) -> InvoiceBody:
         """What was typed. The form must be valid."""
-        return Wish(**{name: self.cleaned_data[name] for name in Wish.__slots__})
+        return InvoiceBody(**{name: self.cleaned_data[name] for name in InvoiceBody.__struct_fields__})
 
     def ask(self, order_id: int, actor: Actor) -> bool:
         """Ask for the invoice; whether that could be done, else the fields say what is wrong."""
+        return self.send(lambda wish: asking.ask(order_id, wish, actor=actor))
+
+    def send(self, ask: Callable[[InvoiceBody], object]) -> bool:
+        """Ask for what was typed; whether that could be done, else the fields say what is wrong."""
         if not self.is_valid():
             return False
         try:
-            asking.ask(order_id, self.wish(), actor=actor)
-        except asking.Wrong as wrong:
+            ask(self.wish())
+        except wishes.Wrong as wrong:
             for error in wrong.errors:
                 name = error.attr.rpartition(".")[2] if error.attr else None
                 self.add_error(name if name in self.fields else None, error.detail)

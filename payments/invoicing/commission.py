@@ -1,4 +1,5 @@
-"""Invoices to merchants for what the platform charges them: commission and service fees of approved statements.
+"""Invoices to merchants for what the platform charges them in approved statements: commission, service fees, the
+service of our warehouses.
 
 What all of a merchant's approved statements come to is compared with what is invoiced: a statement in which commission
 goes back takes it from the invoices before.
@@ -8,7 +9,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils.translation import gettext as _
 
 from oms.common.errors import OmsError
@@ -18,7 +19,7 @@ from oms.merchants.models import LegalEntity, Merchant
 from orders.intake.invoices import CheckedInvoice
 from orders.models.terms import InvoiceKind, TitleType
 from payments.invoicing import books
-from payments.invoicing.lines import Goods, lines_of, take_back
+from payments.invoicing.lines import Goods, take_back
 from payments.invoicing.writing import Draft, write_blue, write_red
 from payments.models import (
     DEAD_INVOICES,
@@ -33,6 +34,8 @@ from payments.models import (
 )
 
 APPROVED = (StatementState.APPROVED, StatementState.PAID)
+# Rows by which the platform charges for a service: their `other_amount` is invoiced. Fines are no service.
+_SERVICES = (RowKind.FEE, RowKind.SERVICE)
 
 
 def issuer() -> tuple[LegalEntity, TaxClass]:
@@ -48,11 +51,12 @@ def issuer() -> tuple[LegalEntity, TaxClass]:
 
 
 def charged_fen(merchant_id: int) -> int:
-    """What commission and service fees of the merchant's approved statements come to (fen)."""
+    """What commission, service fees and the service of our warehouses come to in the merchant's approved statements,
+    with what corrected them (fen)."""
     rows = SettlementRow.objects.filter(merchant=merchant_id, statement__state__in=APPROVED)
-    commission = rows.aggregate(sum=Sum("commission_amount"))["sum"] or Decimal(0)
-    fees = rows.filter(kind=RowKind.FEE).aggregate(sum=Sum("other_amount"))["sum"] or Decimal(0)
-    return -to_fen(commission + fees)
+    is_service = Q(kind__in=_SERVICES) | Q(kind=RowKind.CORRECTION, corrects__kind__in=_SERVICES)
+    sums = rows.aggregate(commission=Sum("commission_amount"), services=Sum("other_amount", filter=is_service))
+    return -to_fen((sums["commission"] or Decimal(0)) + (sums["services"] or Decimal(0)))
 
 
 @transaction.atomic
@@ -109,7 +113,7 @@ def _charge(statement: Statement, buyer: LegalEntity, fen: int, by: str) -> list
     title = CheckedInvoice(kind, TitleType.COMPANY, details).columns()
     draft = Draft(seller, kind, TitleType.COMPANY, str(title["sealed"]), statement_id=statement.pk)
     goods = Goods(f"平台服务费 {statement.number}", tax, fen, fen)
-    return list(write_blue(draft, [lines_of(goods)], lambda: _next_number(statement), by=by))
+    return list(write_blue(draft, [goods], lambda: _next_number(statement), by=by))
 
 
 def _give_back(blues: list[Invoice], fen: int, by: str) -> list[Invoice]:

@@ -6,7 +6,7 @@ from oms.common.states import listed
 from orders.models.charge import ChargeComponent
 from payments.invoicing import troubles
 from payments.invoicing.guarding import LEFT
-from payments.models import DEAD_INVOICES, ISSUED_INVOICES, OPEN_INVOICES, InvoiceState, LineProperty
+from payments.models import DEAD_INVOICES, ISSUED_INVOICES, OPEN_INVOICES, InvoiceState, LineProperty, MovementKind
 
 # What is invoiced of an order (alias `o`), red ones taken off, whether they are issued already or not.
 _INVOICED = f"""(SELECT coalesce(sum(i.amount), 0) FROM payments_invoice i
@@ -43,7 +43,8 @@ INVARIANTS = (
         UNION ALL
         SELECT r.number, r.amount, b.amount, NULL FROM payments_invoice r
         JOIN payments_invoice b ON b.id = r.of_invoice_id
-        WHERE (r.order_id, r.issuer_id, r.kind, b.is_red) IS DISTINCT FROM (b.order_id, b.issuer_id, b.kind, false)
+        WHERE (r.order_id, r.card_id, r.issuer_id, r.kind, b.is_red)
+            IS DISTINCT FROM (b.order_id, b.card_id, b.issuer_id, b.kind, false)
         """,
     ),
     Invariant(
@@ -70,6 +71,18 @@ INVARIANTS = (
                 SELECT FROM payments_invoice i WHERE i.order_id = o.id
                   AND i.state IN ({listed([*OPEN_INVOICES, InvoiceState.FAILED])}))
         ) AS o WHERE invoiced > most
+        """,
+    ),
+    Invariant(
+        "no_more_is_invoiced_of_a_gift_card_than_was_sold",
+        "What is invoiced of a gift card, less what red ones take back or will, is not above what was sold of it.",
+        f"""
+        SELECT a.number, sum(i.amount) AS invoiced, s.sold FROM payments_invoice i
+        JOIN payments_balanceaccount a ON a.id = i.card_id
+        CROSS JOIN LATERAL (SELECT coalesce(sum(m.available_change), 0) / 100.0 AS sold FROM payments_balancemovement m
+            WHERE m.account_id = a.id AND m.kind = '{MovementKind.SOLD}') AS s
+        WHERE i.state NOT IN ({listed(DEAD_INVOICES)})
+        GROUP BY a.id, s.sold HAVING sum(i.amount) > s.sold OR sum(i.amount) < 0
         """,
     ),
     Invariant(

@@ -3,8 +3,9 @@
 Amounts are whole fen. Tax is worked out per line, never of a sum. No database here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from oms.common.tax import TaxClass, net_of
 from payments.models.invoice import LineProperty
@@ -80,9 +81,53 @@ class Limits:
     net: int | None = None
 
 
+def cut(goods: Goods, most_net: int | None) -> list[Goods]:
+    """The goods in as many parts as one invoice takes each (fen without tax; None: any amount): whole units where one
+    fits, else parts of a unit, of which the first counts as the unit. The parts come to what was paid, to the fen.
+
+    >>> [(part.units, part.paid) for part in cut(Goods("x", TaxClass("1" * 19, "x", Decimal(0)), 1000, 1000, 3), 700)]
+    [(2, 666), (1, 334)]
+    """
+    if most_net is None or net_of(goods.paid, goods.tax.rate) <= most_net:
+        return [goods]
+    most = _largest_gross(goods.tax, most_net)
+    units = goods.units or 1
+    a_part = max(most * units // goods.paid, 1)
+    marks = [*range(0, units, a_part), units]
+    parts = [_between(goods, start, end, units) for start, end in pairwise(marks)]
+    if goods.units is None or any(part.paid > most for part in parts):
+        parts = [piece for part in parts for piece in _pieces(part, most)]
+    return parts
+
+
+def _largest_gross(tax: TaxClass, most_net: int) -> int:
+    """The most fen of which not more than this is net."""
+    gross = int((most_net + 1) * (1 + tax.rate)) + 1
+    while net_of(gross, tax.rate) > most_net:
+        gross -= 1
+    if gross <= 0:
+        raise ValueError("an invoice takes no amount at all")
+    return gross
+
+
+def _between(goods: Goods, start: int, end: int, of: int) -> Goods:
+    """What lies between two marks of a scale: floors of what is before each, so that all parts come to the whole."""
+    paid = goods.paid * end // of - goods.paid * start // of
+    listed = goods.listed * end // of - goods.listed * start // of
+    return replace(goods, paid=paid, listed=listed, units=end - start if goods.units else None)
+
+
+def _pieces(goods: Goods, most: int) -> Iterator[Goods]:
+    """Parts of units that are too dear alone; the first names the units."""
+    marks = [*range(0, goods.paid, most), goods.paid]
+    for start, end in pairwise(marks):
+        listed = goods.listed * end // goods.paid - goods.listed * start // goods.paid
+        yield replace(goods, paid=end - start, listed=listed, units=None if start else goods.units)
+
+
 def split(groups: Iterable[Sequence[Line]], limits: Limits) -> list[list[Line]]:
-    """The lines of invoices that keep the limits. A group (a line with its discount) stays together; one that is too
-    large alone has an invoice of its own, which the bureau may refuse. Discounts name their line's place anew."""
+    """The lines of invoices that keep the limits. A group (a line with its discount) stays together: no group may be
+    larger than an invoice. Discounts name their line's place anew."""
     invoices: list[list[Line]] = []
     current: list[Line] = []
     current_net = 0

@@ -34,10 +34,10 @@ from orders import panels
 from orders.admin.actions import posted, staff_actor
 from orders.models import InvoiceRequest, Order
 from orders.models.terms import InvoiceKind
-from payments.invoicing import asking, buyer_page, commission, links
+from payments.invoicing import asking, buyer_page, cards, commission, links
 from payments.invoicing.words import CONFIRMATIONS
 from payments.invoicing.writing import step
-from payments.models import OFFSETTABLE, Invoice, InvoiceDocument, InvoiceState, StepKind
+from payments.models import OFFSETTABLE, GiftCard, Invoice, InvoiceDocument, InvoiceState, StepKind
 from payments.models.invoice import ISSUED_INVOICES, RedReason
 
 ISSUE, RED, RETITLE = "payments.issue_invoice", "payments.red_invoice", "payments.retitle_invoice"
@@ -54,6 +54,7 @@ INVOICES = register(
             Column(gettext_lazy("invoice number"), "official_number"),
             Column(gettext_lazy("order number"), "order__number"),
             Column(gettext_lazy("statement"), "statement__number"),
+            Column(gettext_lazy("gift card"), "card__number"),
             Column(gettext_lazy("issuer"), "issuer__name"),
             Column(gettext_lazy("tax number of the issuer"), "issuer__tax_number"),
             Column(gettext_lazy("state"), "state", dict(InvoiceState.choices)),
@@ -81,8 +82,8 @@ class InvoiceAdmin(ExportMixin, RowColumns, KeysetAdmin):
     export = INVOICES
     change_list_template = "admin/payments/invoice/change_list.html"
     change_form_outer_after_template = "admin/payments/invoice/page.html"
-    search_fields = ("number", "official_number", "order__number")
-    search_help_text = gettext_lazy("Invoice, request or order number")
+    search_fields = ("number", "official_number", "order__number", "card__number")
+    search_help_text = gettext_lazy("Invoice, request, order or gift card number")
     list_display = (
         *("number", "official_number", "order_link", "issuer", "kind_label", "state_label"),
         *("net_amount", "tax_amount", "amount", "created_at", "issued_at", "mailed_at"),
@@ -139,6 +140,7 @@ class InvoiceAdmin(ExportMixin, RowColumns, KeysetAdmin):
             *own,
             path("commissions/", wrap(commissions_view), name="payments_invoice_commissions"),
             path("<int:row_id>/document/", wrap(document_view), name="payments_invoice_document"),
+            path("card/<int:card_id>/ask/", wrap(ask_card_view), name="payments_invoice_ask_card"),
             path("of/<int:order_id>/ask/", wrap(ask_view), name="payments_invoice_ask"),
             path("of/<int:order_id>/issue/", wrap(issue_view), name="payments_invoice_issue"),
             path("of/<int:order_id>/withdraw/", wrap(withdraw_view), name="payments_invoice_withdraw"),
@@ -179,7 +181,7 @@ def _page_of(request: HttpRequest, invoice: Invoice) -> dict[str, Any]:
         "details": {name: value for name, value in details.items() if value},
         "may_download": has_document and may(DOWNLOAD),
         "may_send_again": invoice.state == InvoiceState.FAILED and may(RESEND),
-        "may_take_back": not invoice.is_red and invoice.state in OFFSETTABLE and invoice.order_id and may(RED),
+        "may_take_back": not invoice.is_red and invoice.state in OFFSETTABLE and not invoice.statement_id and may(RED),
         "may_mail": is_issued and may(MAIL),
         "may_retitle": invoice.order_id and may(RETITLE),
     }
@@ -265,21 +267,45 @@ def ask_view(request: HttpRequest, order_id: int) -> HttpResponse:
     known = InvoiceRequest.objects.filter(order=order).exists()
     if not request.user.has_perms(["orders.view_order", RETITLE if known else ISSUE, PERSONAL]):
         raise PermissionDenied
-    form = buyer_page.form_of(order, request.POST if request.method == "POST" else None)
-    for field in form.fields.values():
-        field.widget.attrs["class"] = "oms-input"
+    form = _styled(buyer_page.form_of(order, request.POST if request.method == "POST" else None))
     if request.method == "POST" and form.ask(order.pk, staff_actor(request)):
         messages.success(request, _("The invoice is asked for."))
         return redirect(reverse("admin:orders_order_change", args=[order_id]))
     context = {
         **admin.site.each_context(request),
         "title": _("Invoice of order %(number)s") % {"number": order.number},
-        "order": order,
+        "back": reverse("admin:orders_order_change", args=[order_id]),
         "known": known,
         "is_issued": Invoice.objects.filter(order=order, state__in=OFFSETTABLE).exists(),
         "form": form,
     }
     return TemplateResponse(request, "admin/payments/invoice/ask.html", context)
+
+
+def ask_card_view(request: HttpRequest, card_id: int) -> HttpResponse:
+    """Ask for the invoice of a gift card that was sold."""
+    card = get_object_or_404(GiftCard, pk=card_id)
+    if not request.user.has_perms(["payments.view_giftcard", ISSUE]):
+        raise PermissionDenied
+    back = reverse("admin:payments_giftcard_change", args=[card_id])
+    form = _styled(buyer_page.TitleForm(request.POST if request.method == "POST" else None))
+    by = staff_actor(request).name
+    if request.method == "POST" and form.send(lambda wish: cards.invoice_card(card_id, wish, by=by)):
+        messages.success(request, _("The invoice is asked for."))
+        return redirect(back)
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Invoice of gift card %(number)s") % {"number": card.number},
+        "back": back,
+        "form": form,
+    }
+    return TemplateResponse(request, "admin/payments/invoice/ask.html", context)
+
+
+def _styled(form: buyer_page.TitleForm) -> buyer_page.TitleForm:
+    for field in form.fields.values():
+        field.widget.attrs["class"] = "oms-input"
+    return form
 
 
 @posted(ISSUE, forms.Form)

@@ -21,7 +21,7 @@ from orders.models import InvoiceRequest
 from payments import kinds
 from payments.invoicing import books, troubles
 from payments.invoicing.books import NOBODY, Book
-from payments.invoicing.lines import Goods, Left, Line, lines_of, take_back
+from payments.invoicing.lines import Goods, Left, Line, take_back
 from payments.invoicing.targets import Bucket, Target, targets
 from payments.invoicing.writing import Draft, cancel, write_blue, write_red
 from payments.models import DEAD_INVOICES, OFFSETTABLE, OPEN_INVOICES, Invoice, InvoiceState, RedReason
@@ -211,7 +211,7 @@ class _OfIssuer:
         if is_busy or not self.book.is_ready(self.issuer) or self.issuer.connection_id is None:
             return
         invoiced = self._invoiced()
-        groups: list[list[Line]] = []
+        wanted: list[Goods] = []
         # Goods in the order of their lines, then freight.
         for key, target in sorted(self.plan.wanted.items(), key=lambda item: (item[0].line is None, item[0].line or 0)):
             if key.issuer != self.issuer.pk:
@@ -219,10 +219,9 @@ class _OfIssuer:
             missing = target.paid - invoiced.get(key, 0)
             goods = self._goods(key, target, missing, is_first=not invoiced.get(key, 0))
             if goods is not None:
-                groups.append(lines_of(goods))
+                wanted.append(goods)
         # Where the class of one line is not known, nothing is asked for: the rest would be a second invoice.
-        groups = [group for group in groups if group]
-        if self.plan.untaxed or sum(line.gross for group in groups for line in group) <= 0:
+        if self.plan.untaxed or sum(goods.paid for goods in wanted) <= 0:
             return
         request = self.book.request
         draft = Draft(
@@ -233,7 +232,7 @@ class _OfIssuer:
             title_version=request.title_version,
             order_id=self.book.id,
         )
-        for blue in write_blue(draft, groups, self._next_number, by="invoice"):
+        for blue in write_blue(draft, wanted, self._next_number, by="invoice"):
             self.book.invoices.append(blue)
             actor = actors.job("invoice")
             timeline.record(self.book.id, kinds.INVOICE_REQUESTED, actor, number=blue.number, amount=str(blue.amount))

@@ -30,6 +30,7 @@ INVOICE = {
     "number": "1364935748662587-I1",
     "order": "1364935748662587",
     "statement": None,
+    "gift_card": None,
     "version": 3,
     "state": "issued",
     "kind": "ordinary",
@@ -81,10 +82,11 @@ class InvoiceLineSerializer(serializers.ModelSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("An invoice", INVOICE, response_only=True)])
 class InvoiceSerializer(serializers.ModelSerializer):
-    """A tax document: of an order, or (with `statement`) of the merchant's commission."""
+    """A tax document: of an order, (with `statement`) of the merchant's commission, or of the sale of a `gift_card`."""
 
     order = serializers.CharField(source="order.number", default=None, allow_null=True)
     statement = serializers.CharField(source="statement.number", default=None, allow_null=True)
+    gift_card = serializers.CharField(source="card.number", default=None, allow_null=True)
     of_invoice = serializers.CharField(
         source="of_invoice.number", default=None, allow_null=True, help_text="Of a red one: which it takes back."
     )
@@ -99,7 +101,7 @@ class InvoiceSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(invoices: QuerySet[Invoice]) -> QuerySet[Invoice]:
         """The query with all that is shown, in two statements."""
-        return invoices.select_related("order", "statement", "of_invoice", "issuer").prefetch_related(
+        return invoices.select_related("order", "statement", "card", "of_invoice", "issuer").prefetch_related(
             "lines__order_line"
         )
 

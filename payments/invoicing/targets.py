@@ -4,9 +4,11 @@ The sum is what the order owes; nothing is derived from today's prices. No datab
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orders.intake.apportionment import apportion
+from orders.models.amounts import ApportionmentPolicy
 from orders.models.charge import ChargeComponent
 
 
@@ -104,14 +106,14 @@ def targets(sold: Sold) -> dict[Bucket, Target]:
             _add(sums, Bucket(own, charge.line), charge.component, charge.fen, sold)
         elif of_line:
             weights = [max(sums[key].total, 0) for key in of_line]
-            for key, fen in zip(of_line, shared(charge.fen, weights), strict=True):
+            for key, fen in zip(of_line, _spread(charge.fen, weights), strict=True):
                 _add(sums, key, charge.component, fen, sold)
         else:
             of_orders.append((charge.component, charge.fen))
     keys = list(sums)
     for component, fen in of_orders:
         weights = [max(sums[key].total, 0) for key in keys]
-        for key, part in zip(keys, shared(fen, weights), strict=True):
+        for key, part in zip(keys, _spread(fen, weights), strict=True):
             _add(sums, key, component, part, sold)
     return _buckets(sums)
 
@@ -150,28 +152,12 @@ def _buckets(sums: Mapping[Bucket, _Sums]) -> dict[Bucket, Target]:
         target.paid = max(target.paid, 0)
     if lacking:
         keys = list(found)
-        for key, fen in zip(keys, shared(lacking, [found[key].paid for key in keys]), strict=True):
+        for key, fen in zip(keys, _spread(lacking, [found[key].paid for key in keys]), strict=True):
             found[key].paid = max(found[key].paid + fen, 0)
     return dict(found)
 
 
-def shared(fen: int, weights: Sequence[int]) -> list[int]:
-    """An amount (of either sign) shared by largest remainder; by equal parts where no weight is positive. The first of
-    equals gets the fen that is left."""
-    if not weights:
-        return []
-    total = sum(weights)
-    if total <= 0:
-        weights, total = [1] * len(weights), len(weights)
-    sign, amount = (-1, -fen) if fen < 0 else (1, fen)
-    parts = [amount * weight // total for weight in weights]
-    left = amount - sum(parts)
-    order = sorted(range(len(weights)), key=lambda place: (-(amount * weights[place] % total), place))
-    for place in order[:left]:
-        parts[place] += 1
-    return [sign * part for part in parts]
-
-
-def total(found: Iterable[Target]) -> int:
-    """What is to be invoiced in all."""
-    return sum(target.paid for target in found)
+def _spread(fen: int, weights: Sequence[int]) -> list[int]:
+    """An amount of either sign, shared as the order's amounts were: by largest remainder, in fen."""
+    parts = apportion(abs(fen), weights, policy=ApportionmentPolicy.FEN) if weights else []
+    return [-part for part in parts] if fen < 0 else parts

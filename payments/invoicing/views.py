@@ -16,8 +16,8 @@ from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.terms import InvoiceRequestSerializer
-from payments.invoicing import asking, buyer_page
-from payments.invoicing.asking import Wish
+from orders.intake.bodies import InvoiceBody
+from payments.invoicing import asking, buyer_page, wishes
 from payments.invoicing.serializers import InvoiceFilter, InvoiceSerializer, WishSerializer
 from payments.models import ISSUED_INVOICES, Invoice
 
@@ -71,8 +71,8 @@ class OrderInvoicesView(InvoiceScopedView):
         order_id = self.order_id(number)
         data = read_body(WishSerializer, request).validated_data
         try:
-            asked = asking.ask(order_id, Wish(**data), actor=self.actor)
-        except asking.Wrong as wrong:
+            asked = asking.ask(order_id, InvoiceBody(**data), actor=self.actor)
+        except wishes.Wrong as wrong:
             errors = [FieldError(error.attr.rpartition(".")[2], error.code, error.detail) for error in wrong.errors]
             raise InvalidInput(errors) from wrong
         shown = {"kind": asked.kind, "title_type": asked.title_type, **asked.details}

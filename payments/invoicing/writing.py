@@ -8,7 +8,7 @@ from oms.common.models import TicketResult
 from oms.common.money import to_fen, yuan
 from oms.merchants.models import LegalEntity
 from payments.invoicing import troubles
-from payments.invoicing.lines import Limits, Line, split
+from payments.invoicing.lines import Goods, Limits, Line, cut, lines_of, split
 from payments.models import Invoice, InvoiceLine, InvoiceStep, RedReason, StepKind
 
 
@@ -23,14 +23,14 @@ class Draft:
     title_version: int = 1
     order_id: int | None = None
     statement_id: int | None = None
+    card_id: int | None = None
 
 
-def write_blue(
-    draft: Draft, groups: Iterable[Sequence[Line]], next_number: Callable[[], str], *, by: str
-) -> Iterable[Invoice]:
-    """Ask for invoices of these lines, as many as the issuer's limits make it; a group of lines stays together. Given
-    one by one, so that `next_number` may count them."""
+def write_blue(draft: Draft, goods: Iterable[Goods], next_number: Callable[[], str], *, by: str) -> Iterable[Invoice]:
+    """Ask for invoices of these goods, as many as the issuer's limits make it. Given one by one, so that `next_number`
+    may count them."""
     limits = Limits(draft.issuer.most_lines, to_fen(draft.issuer.most_amount) if draft.issuer.most_amount else None)
+    groups = [lines_of(part) for each in goods for part in cut(each, limits.net)]
     for lines in split(groups, limits):
         yield _write(draft, lines, number=next_number(), by=by)
 
@@ -45,6 +45,7 @@ def write_red(blue: Invoice, lines: Sequence[Line], reason: RedReason, *, number
         title_version=blue.title_version,
         order_id=blue.order_id,
         statement_id=blue.statement_id,
+        card_id=blue.card_id,
     )
     return _write(draft, lines, number=number, by=by, of=blue, reason=reason)
 
@@ -65,6 +66,7 @@ def _write(
         number=number,
         order_id=draft.order_id,
         statement_id=draft.statement_id,
+        card_id=draft.card_id,
         issuer=draft.issuer,
         connection_id=draft.issuer.connection_id,
         kind=draft.kind,

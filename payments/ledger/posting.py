@@ -33,6 +33,7 @@ _FACTS = " UNION ALL ".join(
         sources.CHANGED,
         sources.WITHHELD,
         sources.SERVICE,
+        sources.FORFEITED,
         sources.BALANCES,
     )
 )

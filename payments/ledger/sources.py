@@ -240,6 +240,19 @@ WITHHELD = f"""
     WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.KEPT}'
 """
 
+# A deposit that the buyer forfeited is the seller's: ours, or that of the marketplace merchant of the channel.
+FORFEITED = f"""
+    SELECT c.order_id, 'forfeited:' || c.order_id, '{EntryKind.FORFEITED}', x.account, x.party, {_fen("x.amount")}
+    FROM (SELECT order_id, sum(amount) AS amount FROM orders_ordercharge
+          WHERE order_id {_ORDERS} AND cause = '{ChargeCause.FORFEITED}' GROUP BY order_id) AS c
+    JOIN orders_order o ON o.id = c.order_id JOIN merchants_channel h ON h.id = o.channel_id
+    JOIN merchants_merchant m ON m.id = h.merchant_id
+    CROSS JOIN LATERAL (SELECT m.kind = '{Merchant.Kind.MARKETPLACE}' AS is_theirs) AS t
+    CROSS JOIN LATERAL (VALUES ('{Code.PREPAID}', '', c.amount),
+        (CASE WHEN t.is_theirs THEN '{Code.MERCHANTS}' ELSE '{Code.OTHER_INCOME}' END,
+            CASE WHEN t.is_theirs THEN 'merchant:' || m.id ELSE '' END, -c.amount)) AS x(account, party, amount)
+"""
+
 # What a merchant pays for the service of our warehouse.
 SERVICE = f"""
     SELECT r.order_id, 'service:' || r.sub_order_id, '{EntryKind.COMPLETED}', x.account, x.party, x.fen

@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('gift_card', 'Gift card'), ('points', 'Points')], editable=False, max_length=10, verbose_name='kind')),
-                ('number', models.CharField(editable=False, max_length=20, verbose_name='number')),
+                ('number', models.CharField(editable=False, max_length=20, verbose_name='number of the account')),
                 ('member', models.CharField(blank=True, db_default='', help_text='Whose points; as the channel calls them.', max_length=64, verbose_name='member')),
                 ('code_digest', models.CharField(blank=True, db_default='', editable=False, max_length=64)),
                 ('code_end', models.CharField(blank=True, db_default='', editable=False, max_length=4, verbose_name='end of the code')),
@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 ('is_blocked', models.BooleanField(db_default=False, default=False, editable=False, verbose_name='blocked')),
                 ('reference', models.CharField(blank=True, db_default='', help_text='For whom or what it was issued.', max_length=80, verbose_name='reference')),
                 ('created_by', models.CharField(db_default='', editable=False, max_length=80, verbose_name='issued by')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='issued at')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='account opened at')),
                 ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='balances', to='merchants.merchant', verbose_name='merchant')),
             ],
             options={
@@ -310,7 +310,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('due_amount', models.DecimalField(decimal_places=2, help_text='What the merchant is to have left as a security.', max_digits=12, verbose_name='due')),
-                ('held_amount', models.DecimalField(db_default=0, decimal_places=2, default=Decimal('0'), editable=False, max_digits=12, verbose_name='held')),
+                ('held_amount', models.DecimalField(db_default=0, decimal_places=2, default=Decimal('0'), editable=False, max_digits=12, verbose_name='deposit held')),
                 ('blocks_payout', models.BooleanField(db_default=True, default=True, help_text='While something of it is missing, no statement of the merchant is paid.', verbose_name='blocks paying out')),
                 ('merchant', models.OneToOneField(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='deposit', to='merchants.merchant', verbose_name='merchant')),
             ],
@@ -384,13 +384,15 @@ class Migration(migrations.Migration):
                 ('amount', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='amount')),
                 ('opens_at', models.DateTimeField(blank=True, null=True, verbose_name='asked for from')),
                 ('due_at', models.DateTimeField(verbose_name='pay by')),
+                ('if_missed', models.CharField(choices=[('ask', 'A person decides'), ('forfeit', 'It is forfeited'), ('return', 'It goes back')], default='return', max_length=10, verbose_name='if a later part is not paid')),
                 ('order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='instalments', to='orders.order', verbose_name='order')),
             ],
             options={
                 'verbose_name': 'instalment',
                 'verbose_name_plural': 'instalments',
                 'ordering': ['order', 'position'],
-                'constraints': [models.UniqueConstraint(fields=('order', 'position'), name='instalment_position_is_unique'), models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('position__gt', 0)), name='instalment_is_an_amount'), models.CheckConstraint(condition=models.Q(('opens_at', None), ('opens_at__lt', models.F('due_at')), _connector='OR'), name='instalment_opens_before_it_is_due')],
+                'permissions': [('decide_deposit', 'Can decide whether deposits are kept or given back')],
+                'constraints': [models.UniqueConstraint(fields=('order', 'position'), name='instalment_position_is_unique'), models.CheckConstraint(condition=models.Q(('if_missed__in', ['ask', 'forfeit', 'return'])), name='instalment_terms_are_known'), models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('position__gt', 0)), name='instalment_is_an_amount'), models.CheckConstraint(condition=models.Q(('opens_at', None), ('opens_at__lt', models.F('due_at')), _connector='OR'), name='instalment_opens_before_it_is_due')],
             },
         ),
         migrations.CreateModel(
@@ -457,7 +459,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=80, verbose_name='key')),
-                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('disputed', 'Held in a dispute'), ('statement_paid', 'Statement paid'), ('deposit_moved', 'Deposit moved'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected'), ('balance_issued', 'Gift card or points issued'), ('balance_spent', 'Gift card or points spent'), ('points_earned', 'Points earned'), ('balance_expired', 'Gift card or points expired'), ('balance_adjusted', 'Gift card or points adjusted')], max_length=20, verbose_name='fact')),
+                ('kind', models.CharField(choices=[('captured', 'Money came in'), ('refund_granted', 'Refund granted'), ('refund_sent', 'Refund sent'), ('refunded', 'Refund arrived'), ('completed', 'Completed'), ('came_back', 'Came back after completion'), ('given', 'Given beside the price'), ('forfeited', 'Deposit forfeited'), ('receivable', 'Still to be paid by the buyer'), ('kept_by_merchant', 'Kept by the merchant that took it'), ('remitted', 'Cash remitted by the carrier'), ('provider_fee', 'Fee of the provider'), ('carriage_paid', 'Carriage paid'), ('withdrawn', 'Moved to the bank'), ('disputed', 'Held in a dispute'), ('statement_paid', 'Statement paid'), ('deposit_moved', 'Deposit moved'), ('unexplained', 'Unexplained money'), ('explained', 'Unexplained money explained'), ('written_off', 'Written off'), ('corrected', 'Corrected'), ('balance_issued', 'Gift card or points issued'), ('balance_spent', 'Gift card or points spent'), ('points_earned', 'Points earned'), ('balance_expired', 'Gift card or points expired'), ('balance_adjusted', 'Gift card or points adjusted')], max_length=20, verbose_name='fact')),
                 ('subject', models.CharField(max_length=60, verbose_name='subject')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
                 ('actor', models.CharField(blank=True, db_default='', max_length=80, verbose_name='actor')),
@@ -470,7 +472,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'ledger entries',
                 'ordering': ['-id'],
                 'indexes': [models.Index(fields=['occurred_at'], name='ledger_entry_by_time')],
-                'constraints': [models.UniqueConstraint(fields=('key',), name='ledger_entry_books_a_fact_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'disputed', 'statement_paid', 'deposit_moved', 'unexplained', 'explained', 'written_off', 'corrected', 'balance_issued', 'balance_spent', 'points_earned', 'balance_expired', 'balance_adjusted'])), name='ledger_entry_kind_is_known')],
+                'constraints': [models.UniqueConstraint(fields=('key',), name='ledger_entry_books_a_fact_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['captured', 'refund_granted', 'refund_sent', 'refunded', 'completed', 'came_back', 'given', 'forfeited', 'receivable', 'kept_by_merchant', 'remitted', 'provider_fee', 'carriage_paid', 'withdrawn', 'disputed', 'statement_paid', 'deposit_moved', 'unexplained', 'explained', 'written_off', 'corrected', 'balance_issued', 'balance_spent', 'points_earned', 'balance_expired', 'balance_adjusted'])), name='ledger_entry_kind_is_known')],
             },
         ),
         migrations.CreateModel(
@@ -530,6 +532,7 @@ class Migration(migrations.Migration):
                 ('captured_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='captured at')),
                 ('assigned_to', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='assigned to')),
                 ('connection', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='common.connection', verbose_name='connection')),
+                ('doubles', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='Set where another payment was paid a second time: the provider knows this one by its own number.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='doubled_by', to='payments.payment', verbose_name='paid once more')),
                 ('fact', models.ForeignKey(blank=True, db_index=False, editable=False, help_text='Which one said that the money moved.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='common.inboundfact', verbose_name='message from outside')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='orders.order', verbose_name='order')),
                 ('sub_order', models.ForeignKey(blank=True, db_index=False, help_text='Set where the carrier collects the cash of a parcel.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='payments', to='orders.suborder', verbose_name='sub-order')),
@@ -538,9 +541,9 @@ class Migration(migrations.Migration):
                 'verbose_name': 'payment',
                 'verbose_name_plural': 'payments',
                 'ordering': ['-id'],
-                'permissions': [('retry_payment', 'Can let payments and refunds be tried again'), ('export_money', 'Can export payments, refunds, settlements and the ledger')],
+                'permissions': [('return_payment', 'Can send back what was paid twice'), ('retry_payment', 'Can let payments and refunds be tried again'), ('export_money', 'Can export payments, refunds, settlements and the ledger')],
                 'indexes': [models.Index(condition=models.Q(('state', 'intended')), fields=['connection', 'ready_at'], name='payment_queue_request'), models.Index(condition=models.Q(('ready_at__isnull', False), ('state', 'pending')), fields=['connection', 'ready_at'], name='payment_queue_ask'), models.Index(condition=models.Q(('state', 'closing')), fields=['connection', 'ready_at'], name='payment_queue_close'), models.Index(condition=models.Q(('needs_person_since__isnull', False)), fields=['id'], name='payment_queue_person')],
-                'constraints': [models.UniqueConstraint(fields=('number',), name='payment_number_is_unique'), models.UniqueConstraint(condition=models.Q(('sub_order__isnull', False)), fields=('sub_order',), name='payment_collects_a_sub_order_once'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_is_positive'), models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'closing', 'captured', 'failed', 'expired'])), name='payment_state_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means__in', ['external', 'offline']), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'), models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__gt', 0), ('captured_at__isnull', False), ('state', 'captured')), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_amount', 0)), _connector='OR'), name='payment_captured_amount_set_once_captured')],
+                'constraints': [models.UniqueConstraint(fields=('number',), name='payment_number_is_unique'), models.UniqueConstraint(condition=models.Q(('sub_order__isnull', False)), fields=('sub_order',), name='payment_collects_a_sub_order_once'), models.UniqueConstraint(condition=models.Q(('doubles__isnull', False), models.Q(('transaction_number', ''), _negated=True)), fields=('doubles', 'transaction_number'), name='payment_double_is_booked_once'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_is_positive'), models.CheckConstraint(condition=models.Q(('state__in', ['intended', 'pending', 'closing', 'captured', 'failed', 'expired'])), name='payment_state_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('connection__isnull', False), ('means', 'online'), ('sub_order__isnull', True)), models.Q(('connection__isnull', True), ('means', 'cash'), ('sub_order__isnull', False)), models.Q(('connection__isnull', True), ('means__in', ['external', 'offline']), ('sub_order__isnull', True)), _connector='OR'), name='payment_goes_over_a_connection_just_online'), models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__gt', 0), ('captured_at__isnull', False), ('state', 'captured')), models.Q(models.Q(('state', 'captured'), _negated=True), ('captured_amount', 0)), _connector='OR'), name='payment_captured_amount_set_once_captured')],
             },
         ),
         migrations.CreateModel(
@@ -638,6 +641,20 @@ class Migration(migrations.Migration):
                 'permissions': [('tie_billmatch', 'Can tie rows of bills to payments, refunds and orders'), ('accept_fee_billmatch', 'Can accept fees that differ'), ('write_off_billmatch', 'Can write differences off'), ('note_billmatch', 'Can note that a difference was looked at')],
                 'indexes': [models.Index(fields=['source', 'day', 'outcome'], name='bill_match_of_day'), models.Index(condition=models.Q(('resolution', ''), models.Q(('outcome__in', ['matched']), _negated=True)), fields=['source'], name='bill_match_open')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('payment__isnull', False), ('row__isnull', True)), fields=('payment',), name='bill_match_misses_a_payment_once'), models.UniqueConstraint(condition=models.Q(('refund__isnull', False), ('row__isnull', True)), fields=('refund',), name='bill_match_misses_a_refund_once'), models.CheckConstraint(condition=models.Q(('outcome__in', ['matched', 'amount_differs', 'fee_differs', 'state_differs', 'paid_without_order', 'order_without_money', 'paid_but_pending', 'double_payment', 'refund_not_ours', 'duplicate_row', 'malformed_row', 'not_yet_due', 'unidentified', 'carrier_payment', 'bank_charge'])), name='bill_match_outcome_is_known'), models.CheckConstraint(condition=models.Q(('resolution__in', ['', 'by_itself', 'tied', 'fee_accepted', 'written_off', 'noted'])), name='bill_match_resolution_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('resolution', ''), ('resolved_at__isnull', True)), models.Q(models.Q(('resolution', ''), _negated=True), ('resolved_at__isnull', False)), _connector='OR'), name='bill_match_ends_at_a_time'), models.CheckConstraint(condition=models.Q(('row__isnull', False), ('payment__isnull', False), ('refund__isnull', False), _connector='OR'), name='bill_match_is_about_something'), models.CheckConstraint(condition=models.Q(models.Q(('resolution', 'written_off'), _negated=True), models.Q(models.Q(('reason', ''), _negated=True), ('unexplained_fen', 0)), _connector='OR'), name='bill_match_is_written_off_with_a_reason')],
+            },
+        ),
+        migrations.CreateModel(
+            name='BillSale',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('match', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='payments.billmatch', verbose_name='reconciled row')),
+                ('movement', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='bill_sale', to='payments.balancemovement', verbose_name='sale')),
+            ],
+            options={
+                'verbose_name': 'gift card that a row paid',
+                'verbose_name_plural': 'gift cards that rows paid',
+                'ordering': ['id'],
+                'default_permissions': (),
             },
         ),
         migrations.CreateModel(
@@ -750,7 +767,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(editable=False, max_length=80, verbose_name='key')),
-                ('kind', models.CharField(choices=[('sale', 'Sale'), ('refund', 'Refund'), ('collected', 'Taken by the merchant itself'), ('compensation', 'Compensation borne by the merchant'), ('kept', 'Not given back to the buyer'), ('service', 'Service of our warehouse'), ('deposit', 'Kept back for the deposit'), ('fee', 'Service fee'), ('fine', 'Fine'), ('correction', 'Correction')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('sale', 'Sale'), ('refund', 'Refund'), ('collected', 'Taken by the merchant itself'), ('compensation', 'Compensation borne by the merchant'), ('kept', 'Not given back to the buyer'), ('service', 'Service of our warehouse'), ('forfeited', 'Deposit forfeited by the buyer'), ('deposit', 'Kept back for the deposit'), ('fee', 'Service fee'), ('fine', 'Fine'), ('correction', 'Correction')], max_length=12, verbose_name='kind')),
                 ('quantity', models.IntegerField(db_default=0, verbose_name='units')),
                 ('goods_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='goods')),
                 ('platform_amount', models.DecimalField(db_default=0, decimal_places=2, max_digits=12, verbose_name='borne by the platform')),
@@ -777,8 +794,13 @@ class Migration(migrations.Migration):
                 'ordering': ['-id'],
                 'permissions': [('correct_settlement', 'Can add fees, fines and corrections to settlements')],
                 'indexes': [models.Index(fields=['merchant', 'due_on'], name='settlement_row_of_merchant'), models.Index(condition=models.Q(('statement__isnull', True)), fields=['merchant', 'due_on'], name='settlement_row_open')],
-                'constraints': [models.UniqueConstraint(fields=('key',), name='settlement_row_is_once_a_fact'), models.CheckConstraint(condition=models.Q(('kind__in', ['sale', 'refund', 'collected', 'compensation', 'kept', 'service', 'deposit', 'fee', 'fine', 'correction'])), name='settlement_row_kind_is_known'), models.CheckConstraint(condition=models.Q(('net_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('platform_amount')), '+', models.F('freight_amount')), '+', models.F('commission_amount')), '+', models.F('other_amount')))), name='settlement_row_adds_up'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('fee', 'fine', 'correction')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='settlement_row_by_hand_has_a_reason')],
+                'constraints': [models.UniqueConstraint(fields=('key',), name='settlement_row_is_once_a_fact'), models.CheckConstraint(condition=models.Q(('kind__in', ['sale', 'refund', 'collected', 'compensation', 'kept', 'service', 'forfeited', 'deposit', 'fee', 'fine', 'correction'])), name='settlement_row_kind_is_known'), models.CheckConstraint(condition=models.Q(('net_amount', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('goods_amount'), '+', models.F('platform_amount')), '+', models.F('freight_amount')), '+', models.F('commission_amount')), '+', models.F('other_amount')))), name='settlement_row_adds_up'), models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ('fee', 'fine', 'correction')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='settlement_row_by_hand_has_a_reason')],
             },
+        ),
+        migrations.AddField(
+            model_name='invoice',
+            name='card',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invoices', to='payments.balanceaccount', verbose_name='gift card'),
         ),
         migrations.AddField(
             model_name='invoice',
@@ -809,7 +831,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='invoice',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('order__isnull', False), ('statement__isnull', True)), models.Q(('order__isnull', True), ('statement__isnull', False)), _connector='OR'), name='invoice_is_of_an_order_or_a_statement'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('card__isnull', True), ('order__isnull', False), ('statement__isnull', True)), models.Q(('card__isnull', True), ('order__isnull', True), ('statement__isnull', False)), models.Q(('card__isnull', False), ('order__isnull', True), ('statement__isnull', True)), _connector='OR'), name='invoice_is_of_an_order_a_statement_or_a_card'),
         ),
         migrations.CreateModel(
             name='Dispute',

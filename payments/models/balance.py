@@ -45,7 +45,7 @@ class BalanceAccount(models.Model):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="balances", db_index=False
     )
     kind = models.CharField(_("kind"), max_length=10, choices=BalanceKind.choices, editable=False)
-    number = models.CharField(_("number"), max_length=20, editable=False)
+    number = models.CharField(_("number of the account"), max_length=20, editable=False)
     member = models.CharField(
         _("member"), max_length=64, db_default="", blank=True, help_text=_("Whose points; as the channel calls them.")
     )
@@ -66,7 +66,7 @@ class BalanceAccount(models.Model):
         _("reference"), max_length=80, db_default="", blank=True, help_text=_("For whom or what it was issued.")
     )
     created_by = models.CharField(_("issued by"), max_length=80, db_default="", editable=False)
-    created_at = models.DateTimeField(_("issued at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("account opened at"), db_default=Now(), editable=False)
 
     objects = BalanceAccountQuerySet.as_manager()
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from oms.common.models import Connection
 from oms.common.secrecy import SealedField
+from payments.models.balance import BalanceMovement
 from payments.models.payment import Payment
 from payments.models.refund import Refund
 
@@ -316,6 +317,26 @@ class BillMatch(models.Model):
     def is_open(self) -> bool:
         """Whether somebody has to look."""
         return self.resolution == Resolution.OPEN and self.outcome not in SETTLED_OUTCOMES
+
+
+class BillSale(models.Model):
+    """A sale of a gift card (a movement of its) that a row of a bank statement paid: no other row paid it."""
+
+    match = models.ForeignKey(
+        BillMatch, verbose_name=_("reconciled row"), on_delete=models.PROTECT, related_name="sales"
+    )
+    movement = models.OneToOneField(
+        BalanceMovement, verbose_name=_("sale"), on_delete=models.PROTECT, related_name="bill_sale"
+    )
+
+    class Meta:
+        verbose_name = _("gift card that a row paid")
+        verbose_name_plural = _("gift cards that rows paid")
+        ordering = ["id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.movement)
 
 
 class BillDay(models.Model):

@@ -18,7 +18,7 @@ class Deposit(Versioned):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="deposit", db_index=False
     )
     due_amount = money(_("due"), help_text=_("What the merchant is to have left as a security."))
-    held_amount = money(_("held"), db_default=0, default=Decimal(0), editable=False)
+    held_amount = money(_("deposit held"), db_default=0, default=Decimal(0), editable=False)
     blocks_payout = models.BooleanField(
         _("blocks paying out"),
         db_default=True,

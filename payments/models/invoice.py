@@ -17,6 +17,7 @@ from oms.common.tax import TaxMark
 from oms.merchants.models import LegalEntity, Merchant
 from orders.models import InvoiceRequest, Order, OrderLine
 from orders.models.terms import InvoiceKind, TitleType
+from payments.models.balance import BalanceAccount
 from payments.models.settlement import Statement
 
 
@@ -54,13 +55,16 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
     """Named queries over invoices."""
 
     def visible_to(self, merchant: Merchant) -> "InvoiceQuerySet":
-        """Invoices of orders that the merchant's channels sent, and those of its commission; the one place that
-        decides it."""
-        return self.filter(Q(order__channel__merchant=merchant) | Q(statement__merchant=merchant))
+        """Invoices of orders that the merchant's channels sent, those of its commission, and of its gift cards; the
+        one place that decides it."""
+        return self.filter(
+            Q(order__channel__merchant=merchant) | Q(statement__merchant=merchant) | Q(card__merchant=merchant)
+        )
 
 
 class Invoice(WorkItem, Versioned):
-    """A tax document to a buyer for goods of an order, or to a merchant for the commission of a statement.
+    """A tax document to a buyer for goods of an order or a gift card, or to a merchant for the commission of a
+    statement.
 
     `number` is ours, by which the invoice service knows the request; `official_number` is the bureau's. A red one
     (`is_red`) names the blue one and has amounts below 0; amounts in yuan are those of its lines. Who it is made out to
@@ -75,6 +79,14 @@ class Invoice(WorkItem, Versioned):
     )
     statement = models.ForeignKey(
         Statement, verbose_name=_("statement"), null=True, blank=True, on_delete=models.PROTECT, related_name="invoices"
+    )
+    card = models.ForeignKey(
+        BalanceAccount,
+        verbose_name=_("gift card"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="invoices",
     )
     issuer = models.ForeignKey(
         LegalEntity, verbose_name=_("issuer"), on_delete=models.PROTECT, related_name="invoices", db_index=False
@@ -129,9 +141,10 @@ class Invoice(WorkItem, Versioned):
                 name="invoice_special_for_companies",
             ),
             models.CheckConstraint(
-                condition=Q(order__isnull=False, statement__isnull=True)
-                | Q(order__isnull=True, statement__isnull=False),
-                name="invoice_is_of_an_order_or_a_statement",
+                condition=Q(order__isnull=False, statement__isnull=True, card__isnull=True)
+                | Q(order__isnull=True, statement__isnull=False, card__isnull=True)
+                | Q(order__isnull=True, statement__isnull=True, card__isnull=False),
+                name="invoice_is_of_an_order_a_statement_or_a_card",
             ),
             models.CheckConstraint(
                 condition=Q(is_red=False, of_invoice=None, red_reason="", amount__gt=0, net_amount__gte=0)
@@ -177,6 +190,12 @@ class Invoice(WorkItem, Versioned):
 
     def __str__(self) -> str:
         return self.official_number or self.number
+
+    @property
+    def about(self) -> str:
+        """The number of the order, statement or gift card that it is of."""
+        subject = self.order or self.statement or self.card
+        return subject.number if subject else ""
 
     @property
     def details(self) -> dict[str, str]:

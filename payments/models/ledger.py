@@ -51,6 +51,7 @@ class EntryKind(models.TextChoices):
     COMPLETED = "completed", _("Completed")
     CAME_BACK = "came_back", _("Came back after completion")
     GIVEN = "given", _("Given beside the price")
+    FORFEITED = "forfeited", _("Deposit forfeited")
     RECEIVABLE = "receivable", _("Still to be paid by the buyer")
     KEPT_BY_MERCHANT = "kept_by_merchant", _("Kept by the merchant that took it")
     REMITTED = "remitted", _("Cash remitted by the carrier")

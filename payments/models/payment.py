@@ -94,6 +94,17 @@ class Payment(WorkItem, Versioned):
         related_name="payments",
         db_index=False,
     )
+    doubles = models.ForeignKey(
+        "self",
+        verbose_name=_("paid once more"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="doubled_by",
+        db_index=False,
+        help_text=_("Set where another payment was paid a second time: the provider knows this one by its own number."),
+    )
     state = FSMField(_("state"), choices=PaymentState.choices, default=PaymentState.INTENDED, protected=True)
     amount = money(_("amount"))
     captured_amount = money(_("captured"), db_default=0)
@@ -121,6 +132,11 @@ class Payment(WorkItem, Versioned):
             models.UniqueConstraint(fields=["number"], name="payment_number_is_unique"),
             models.UniqueConstraint(
                 fields=["sub_order"], condition=Q(sub_order__isnull=False), name="payment_collects_a_sub_order_once"
+            ),
+            models.UniqueConstraint(
+                fields=["doubles", "transaction_number"],
+                condition=Q(doubles__isnull=False) & ~Q(transaction_number=""),
+                name="payment_double_is_booked_once",
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_amount_is_positive"),
             models.CheckConstraint(condition=Q(state__in=PaymentState.values), name="payment_state_is_known"),
@@ -155,6 +171,7 @@ class Payment(WorkItem, Versioned):
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
         ]
         permissions = [
+            ("return_payment", _("Can send back what was paid twice")),
             ("retry_payment", _("Can let payments and refunds be tried again")),
             ("export_money", _("Can export payments, refunds, settlements and the ledger")),
         ]
@@ -166,6 +183,12 @@ class Payment(WorkItem, Versioned):
     def provider(self) -> str:
         """Who has the money: the code of the connection, or "cash", "external" or "offline"."""
         return self.connection.code if self.connection else self.means
+
+    @property
+    def at_provider(self) -> tuple[str, str]:
+        """Under which number of ours the provider knows it, and, where that number was paid more than once, under which
+        of its own."""
+        return (self.doubles.number, self.transaction_number) if self.doubles else (self.number, "")
 
     @transition(state, source=PaymentState.INTENDED, target=PaymentState.PENDING)
     def request(self) -> None:

@@ -6,7 +6,7 @@ from django.db import connection
 
 from oms.common.states import listed
 from orders.models import PaymentMethod, SubOrderState
-from orders.models.charge import BILLED
+from orders.models.charge import BILLED, ChargeCause
 from payments.models import RefundState
 
 # Nothing is owed for these parts of an order: they were cancelled, or came back.
@@ -50,6 +50,9 @@ RESERVED = f"""(CASE WHEN r.state = '{RefundState.SUCCEEDED}' AND r.needs_person
 
 # What providers keep back until a dispute is decided: it must not be sent back besides.
 DISPUTED = "(SELECT coalesce(sum(d.held_amount), 0) FROM payments_dispute d WHERE d.order_id = o.id)"
+
+# What is held of a deposit until a person decides.
+DEPOSIT_HELD = _charged(f" AND c.cause = '{ChargeCause.DEPOSIT_HELD}'")
 
 # What came in and is neither back, nor on its way, nor disputed.
 HELD = f"""({CAPTURED} - (SELECT coalesce(sum({RESERVED}), 0) FROM payments_refund r WHERE r.order_id = o.id)

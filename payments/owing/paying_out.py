@@ -14,7 +14,7 @@ from oms.common.work import facts
 from orders import timeline
 from orders.actors import Actor
 from payments import kinds, troubles
-from payments.models import Means, NoticeKind, PayOut, Refund
+from payments.models import Means, NoticeKind, PayOut, Refund, RefundState
 from payments.providers import defaults
 from payments.taking.judging import PAID_AT_CHANNEL, PAID_BY_HAND
 from payments.taking.transfers import Scan
@@ -33,7 +33,9 @@ def confirm_paid_out(refund_id: int, *, note: str, serial: str = "", scan: Scan 
     if not note:
         raise OmsError(_("Say how it was paid, such as the number of the bank transfer."), attr="note")
     refund = Refund.objects.select_for_update(no_key=True, of=("self",)).get(pk=refund_id)
-    if refund.needs_person_since is None:
+    # What the channel's system was asked for moves no money of ours: staff may know before it says so.
+    is_at_channel = refund.payment.means == Means.EXTERNAL and refund.state == RefundState.REQUESTED
+    if refund.needs_person_since is None and not is_at_channel:
         raise OmsError(_("This goes on by itself; paying it by hand could pay it twice."))
     if not refund.rest:
         raise OmsError(_("All of it went back already."))

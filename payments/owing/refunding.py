@@ -14,12 +14,13 @@ from oms.common import tickets
 from oms.common.tickets import Trouble
 from orders import actors, timeline
 from orders.models import ChargeCause, Order, OrderCharge, OrderState
-from orders.models.charge import KEPT, OF_GONE_UNITS
+from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS
 from payments import kinds, troubles
 from payments.models import (
     Dispute,
     GrantKind,
     GrantState,
+    Means,
     Payment,
     PaymentState,
     Refund,
@@ -27,7 +28,7 @@ from payments.models import (
     RefundReason,
     RefundState,
 )
-from payments.owing import owed
+from payments.owing import at_channel, owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,15 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
         return
     orders = Order.objects.filter(pk__in=due).annotate(refund_count=Count("refunds")).order_by("pk")
     causes, payments, grants = _causes(orders, due), _open_payments(due), _open_grants(due)
-    refunds, now = [], timezone.now()
+    shares_of = {order.pk: share_out(due[order.pk], causes[order.pk], payments.get(order.pk, ())) for order in orders}
+    at_channels = {key for key, shares in shares_of.items() if any(map(_is_at_channel, shares))}
+    listening = at_channel.listening(at_channels) if at_channels else frozenset[int]()
+    refunds, asked, now = [], [], timezone.now()
     for order in orders:
-        shares = share_out(due[order.pk], causes[order.pk], payments.get(order.pk, ()))
+        shares = shares_of[order.pk]
         for number, (share, grant) in enumerate(_granted(shares, grants.get(order.pk, ())), order.refund_count + 1):
             is_by_hand = share.payment.connection_id is None
+            is_asked = order.pk in listening and _is_at_channel(share)
             waits = grant is not None and not is_by_hand and share.amount > settings.REFUNDS_SENT_BY_RULE_UP_TO
             refunds.append(
                 Refund(
@@ -98,13 +103,20 @@ def intend_refunds(order_ids: Iterable[int]) -> None:
                     reason=share.reason,
                     grant=grant,
                     state=RefundState.GRANTED if waits else RefundState.INTENDED,
-                    ready_at=None if waits else now,
+                    ready_at=None if waits or is_asked else now,
                     due_at=now + timedelta(days=settings.REFUND_DAYS),
-                    needs_person_since=now if is_by_hand else None,
+                    needs_person_since=now if is_by_hand and not is_asked else None,
                 )
             )
+            asked += refunds[-1:] if is_asked else []
     Refund.objects.bulk_create(refunds)
     _tell(refunds)
+    if asked:
+        at_channel.ask(asked)
+
+
+def _is_at_channel(share: Share) -> bool:
+    return share.payment.means == Means.EXTERNAL
 
 
 _BY_GRANT = {
@@ -176,7 +188,8 @@ _REASONS = {
 
 def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, dict[RefundReason, Decimal]]:
     """What explains that money of the orders goes back, and how much each cause explains, less what went back for the
-    same cause before. A cancelled order explains all."""
+    same cause before. A cancelled order explains all, unless something of its deposit is kept: then what came too late
+    goes back, not the deposit."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
     charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED, *KEPT)).order_by()
     given = {
@@ -195,10 +208,16 @@ def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, di
     for order_id, reason, amount in _refunded_before(due):
         if reason in causes[order_id]:
             causes[order_id][reason] = max(causes[order_id][reason] - amount, Decimal(0))
+    kept = _keeping_deposits(due)
     for order in orders:
         if order.state == OrderState.CANCELLED:
-            causes[order.pk] = {RefundReason.CANCELLED: due[order.pk]}
+            causes[order.pk] = {} if order.pk in kept else {RefundReason.CANCELLED: due[order.pk]}
     return causes
+
+
+def _keeping_deposits(due: Iterable[int]) -> set[int]:
+    charges = OrderCharge.objects.filter(order__in=due, cause__in=DEPOSITS).order_by()
+    return set(charges.values("order").annotate(kept=Sum("amount")).filter(kept__gt=0).values_list("order", flat=True))
 
 
 def _refunded_before(due: Iterable[int]) -> list[tuple[int, RefundReason, Decimal]]:
@@ -254,7 +273,7 @@ def _tell(refunds: Sequence[Refund]) -> None:
         )
         for refund in refunds
     )
-    by_hand = [refund for refund in refunds if refund.connection_id is None]
+    by_hand = [refund for refund in refunds if refund.needs_person_since is not None]
     tickets.open_tickets(
         troubles.REFUND_BY_HAND,
         [

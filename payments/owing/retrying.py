@@ -15,7 +15,9 @@ from orders.actors import Actor
 from orders.locking import lock_order
 from orders.models import Order
 from payments import troubles
-from payments.models import Payment, Refund, RefundState
+from payments.ledger import posting
+from payments.models import Means, Payment, Refund, RefundState
+from payments.owing import at_channel
 
 
 @transaction.atomic
@@ -49,7 +51,8 @@ def _retry_refund(refund_id: int, actor: Actor) -> None:
     refund = Refund.objects.select_for_update(no_key=True, of=("self",)).get(pk=refund_id)
     if refund.needs_person_since is None:
         raise _nothing_to_retry()
-    if refund.state != RefundState.SUCCEEDED and refund.connection_id is None:
+    is_at_channel = refund.payment.means == Means.EXTERNAL and at_channel.listening([refund.order_id]) != set()
+    if refund.state != RefundState.SUCCEEDED and refund.connection_id is None and not is_at_channel:
         raise OmsError(_("Nobody can be asked to send this money back: pay it by hand, and record how."))
     _finish(refund, troubles.OF_REFUNDS, actor)
     if refund.state == RefundState.SUCCEEDED:
@@ -59,6 +62,9 @@ def _retry_refund(refund_id: int, actor: Actor) -> None:
         Refund.objects.filter(pk=refund_id).update(
             state=RefundState.INTENDED, attempts=0, needs_person_since=None, ready_at=timezone.now(), lease_until=None
         )
+        if is_at_channel:
+            at_channel.ask([refund], actor=actor)
+        posting.post_missing([refund.order_id])
     nudging.nudge("send_refund", "owing")
 
 

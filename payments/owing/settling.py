@@ -12,7 +12,7 @@ from django.db import connection
 from inventory.models import StorageClass, Warehouse
 from oms.common.states import listed
 from oms.merchants.models import Merchant
-from orders.models import ActorKind, SubOrderState
+from orders.models import ActorKind, ChargeCause, SubOrderState
 from payments import kinds
 from payments.ledger.sources import BORNE
 from payments.models import RowKind
@@ -40,7 +40,7 @@ def settle(order_ids: Collection[int]) -> None:
         touched = returned.touched(order_ids)
         if touched:
             returned.take_back_granted(touched)
-        for statement in (_CAME_BACK, _COMPENSATIONS):
+        for statement in (_CAME_BACK, _COMPENSATIONS, _FORFEITED):
             cursor.execute(statement, values)
     if touched:
         returned.settle_kept(touched)
@@ -137,6 +137,17 @@ _CAME_BACK = f"""
         WHERE b.order_id = r.order_id AND b.corrects_id = r.id AND b.kind = '{RowKind.REFUND}') AS b
     WHERE r.order_id = ANY(%(orders)s) AND r.kind IN ('{RowKind.SALE}', '{RowKind.COLLECTED}')
       AND s.state = '{SubOrderState.RETURNED}' AND (r.quantity + b.quantity <> 0 OR r.net_amount + b.net <> 0)
+    ON CONFLICT DO NOTHING
+"""
+
+# A deposit that the buyer of a marketplace merchant's own channel forfeited is that merchant's.
+_FORFEITED = f"""
+    INSERT INTO payments_settlementrow (key, merchant_id, kind, order_id, other_amount, net_amount, due_on)
+    SELECT 'forfeited:' || o.id, m.id, '{RowKind.FORFEITED}', o.id, sum(c.amount), sum(c.amount), {_TODAY}
+    FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id
+    JOIN merchants_channel h ON h.id = o.channel_id
+    JOIN merchants_merchant m ON m.id = h.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
+    WHERE c.order_id = ANY(%(orders)s) AND c.cause = '{ChargeCause.FORFEITED}' GROUP BY o.id, m.id
     ON CONFLICT DO NOTHING
 """
 

@@ -17,8 +17,9 @@ from oms.common.work.facts import News
 class Charge:
     """Money to ask for or to send back: `reference` is our number, the provider's idempotency key. Amounts in yuan.
 
-    For refunds `of` is the reference of the payment that goes back, and `of_amount` what came in by it. Until
-    `expires_at` the buyer may pay. `order` is the order's number, for what the buyer reads.
+    For refunds `of` is the reference of the payment that goes back, and `of_amount` what came in by it; where that was
+    paid more than once, `transaction` is the provider's number of what goes back. Until `expires_at` the buyer may pay.
+    `order` is the order's number, for what the buyer reads.
     """
 
     reference: str
@@ -27,6 +28,7 @@ class Charge:
     of_amount: Decimal | None = None
     order: str = ""
     expires_at: datetime | None = None
+    transaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,12 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What became of a payment (`reference`), or of a refund of the payment `of`? `version` of our row tells one
-    attempt from the next."""
+    attempt from the next; `transaction` is as for a charge."""
 
     reference: str
     of: str = ""
     version: int = 0
+    transaction: str = ""
 
 
 class Standing(StrEnum):

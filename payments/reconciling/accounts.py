@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from payments.models import MAPPED_FORMS, BillForm, BillMatch, BillRow, BillRowKind, BillSource, Outcome
 from payments.reconciling import books
-from payments.reconciling.books import Held
+from payments.reconciling.books import Held, Sale
 from payments.reconciling.forms.mapped import mapping_of
 from payments.reconciling.verdicts import Fresh, Verdict, of, unreadable_or_repeated
 
@@ -51,6 +51,7 @@ class _Known:
     refunds: Mapping[str, list[Held]]
     batches: Mapping[str, _Counterpart]
     withdrawals: Mapping[str, _Counterpart]
+    sales: Mapping[str, list[Sale]]
 
 
 def judge_bank(source: BillSource, rows: Sequence[Fresh]) -> list[Verdict]:
@@ -100,7 +101,7 @@ def _known(source: BillSource, numbers: Collection[str]) -> _Known:
     withdrawals = {}
     for row in rows.filter(kind=BillRowKind.WITHDRAWAL).filter(named):
         withdrawals[row.own_number] = withdrawals[row.transaction_number] = _Counterpart(row.pk, -row.amount_fen)
-    return _Known(payments, refunds, batches, withdrawals)
+    return _Known(payments, refunds, batches, withdrawals, books.unpaid_sales(numbers))
 
 
 def _taken(known: _Known) -> set[tuple[str, int]]:
@@ -128,11 +129,25 @@ def _bank_row(row: Fresh, numbers: Sequence[str], known: _Known, taken: set[tupl
         if held:
             taken.add(("payment", held.id))
             return _against(row, held.asked_fen, held.moved_fen, payment_id=held.id, about_id=held.order_id)
+        if sales := _sales(amount, numbers, known, taken):
+            taken |= {("sale", key) for key in sales}
+            return of(row, Outcome.MATCHED, booked_fen=amount, sales=sales)
     refund = _named("refund", known.refunds, amount, numbers, taken) if amount < 0 else None
     if refund:
         taken.add(("refund", refund.id))
         return _against(row, refund.asked_fen, refund.moved_fen, refund_id=refund.id, about_id=refund.order_id)
     return None
+
+
+def _sales(amount: int, numbers: Sequence[str], known: _Known, taken: Collection[tuple[str, int]]) -> tuple[int, ...]:
+    """The sales of gift cards that the numbers name and the amount pays: one of them, else all together."""
+    named = {
+        sale.id: sale for number in numbers for sale in known.sales.get(number, ()) if ("sale", sale.id) not in taken
+    }
+    for sale in named.values():
+        if sale.fen == amount:
+            return (sale.id,)
+    return tuple(named) if sum(sale.fen for sale in named.values()) == amount else ()
 
 
 def _named(

@@ -9,9 +9,10 @@ from django.db import connection
 
 from oms.common.copying import array, text_array
 from oms.common.money import to_fen
-from payments.models import Means, Outcome, Payment, PaymentState, RefundState
+from payments.models import BalanceMovement, Means, MovementKind, Outcome, Payment, PaymentState, RefundState
 from payments.owing import owed
 
+CARDS_BEGIN_WITH = "GC"
 # A row that stands for a payment or refund: others only name it.
 _STANDS_FOR = f"m.row_id IS NOT NULL AND m.outcome NOT IN ('{Outcome.DUPLICATE_ROW}', '{Outcome.MALFORMED_ROW}')"
 
@@ -196,21 +197,42 @@ def matched(column: str, ids: Collection[int]) -> dict[int, str]:
         return dict(cursor.fetchall())
 
 
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A sale of a gift card (a movement of its) that no row of a bank statement paid yet."""
+
+    id: int
+    fen: int
+
+
+def unpaid_sales(numbers: Collection[str]) -> dict[str, list[Sale]]:
+    """What was sold of gift cards and no row paid yet, by the cards' numbers, oldest first."""
+    found: dict[str, list[Sale]] = {}
+    named = [number for number in numbers if number.startswith(CARDS_BEGIN_WITH)]
+    if named:
+        rows = BalanceMovement.objects.filter(account__number__in=named, kind=MovementKind.SOLD, bill_sale__isnull=True)
+        for number, key, fen in rows.order_by("pk").values_list("account__number", "pk", "available_change"):
+            found.setdefault(number, []).append(Sale(key, fen))
+    return found
+
+
 def paid_again(order_ids: Collection[int]) -> set[int]:
-    """Captured payments of these orders before which all was paid that the orders had been billed for."""
+    """Captured payments of these orders before which all was paid that the orders had been billed for; not those of
+    which a person said so already."""
     if not order_ids:
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT p.id FROM (
-                SELECT p.id, p.order_id, sum(p.captured_amount) OVER earlier AS before, count(*) OVER earlier AS place
+                SELECT p.id, p.order_id, p.doubles_id, sum(p.captured_amount) OVER earlier AS before,
+                    count(*) OVER earlier AS place
                 FROM payments_payment p
                 WHERE p.order_id = ANY(%s::bigint[]) AND p.state = '{PaymentState.CAPTURED}'
                 WINDOW earlier AS (PARTITION BY p.order_id ORDER BY p.captured_at, p.id
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
             ) AS p JOIN orders_order o ON o.id = p.order_id
-            WHERE p.place > 0 AND p.before >= {owed.EXPECTED}
+            WHERE p.place > 0 AND p.doubles_id IS NULL AND p.before >= {owed.EXPECTED}
             """,
             [array(order_ids)],
         )

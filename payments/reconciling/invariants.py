@@ -4,7 +4,7 @@ from oms.common.invariants import Invariant
 from oms.common.models import TicketState
 from oms.common.states import listed
 from payments.ledger.chart import Code
-from payments.models import FUND_FORMS, SETTLED_OUTCOMES, Outcome
+from payments.models import FUND_FORMS, SETTLED_OUTCOMES, BillForm, MovementKind, Outcome
 from payments.reconciling.troubles import BILL_DIFFERENCE
 
 INVARIANTS = (
@@ -39,6 +39,18 @@ INVARIANTS = (
         WHERE m.row_id IS NOT NULL AND m.outcome = '{Outcome.MATCHED}'
           AND (m.payment_id IS NOT NULL OR m.refund_id IS NOT NULL)
         GROUP BY m.payment_id, m.refund_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "gift_cards_are_paid_by_rows_of_their_amount",
+        "A row that paid gift cards is of a bank and comes to what was sold of them.",
+        f"""
+        SELECT m.key, m.amount_fen, sum(v.available_change) FROM payments_billsale p
+        JOIN payments_billmatch m ON m.id = p.match_id JOIN payments_billsource s ON s.id = m.source_id
+        JOIN payments_balancemovement v ON v.id = p.movement_id
+        GROUP BY m.id, s.form
+        HAVING m.amount_fen <> sum(v.available_change) OR m.outcome <> '{Outcome.MATCHED}'
+            OR s.form <> '{BillForm.BANK}' OR bool_or(v.kind <> '{MovementKind.SOLD}')
         """,
     ),
     Invariant(

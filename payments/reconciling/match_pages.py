@@ -19,6 +19,7 @@ from oms.common.templatetags.staff import badge
 from orders.admin.actions import staff_actor
 from payments.models import (
     SETTLED_OUTCOMES,
+    BillForm,
     BillMatch,
     Outcome,
 )
@@ -85,7 +86,20 @@ def _of(row: Any) -> dict[str, str]:
     return {"number": row.number if row else ""}
 
 
+class _CardsForm(forms.Form):
+    numbers = forms.CharField(
+        label=gettext_lazy("Numbers of the gift cards"), max_length=2000, widget=forms.TextInput(attrs=INPUT)
+    )
+
+
 _REMEDIES = (
+    RowAction(
+        "send_back",
+        "payments.return_payment",
+        gettext_lazy("Paid twice: send it back"),
+        _remedy(resolving.send_back),
+        tone="primary",
+    ),
     RowAction(
         "tie_to_payment",
         "payments.tie_billmatch",
@@ -102,6 +116,13 @@ _REMEDIES = (
         _remedy(resolving.tie_to_order),
         _OrderForm,
         initial=lambda match: _of(match.payment.order if match.payment else None),
+    ),
+    RowAction(
+        "tie_to_cards",
+        "payments.tie_billmatch",
+        gettext_lazy("It was paid for these gift cards"),
+        _remedy(resolving.tie_to_cards),
+        _CardsForm,
     ),
     RowAction(
         "tie_to_refund",
@@ -234,8 +255,12 @@ def _fitting(match: BillMatch) -> list[str]:
     if not match.is_open:
         return []
     names = []
+    if resolving.is_paid_twice(match):
+        names.append("send_back")
     if match.outcome in resolving.MONEY_IN and match.amount_fen > 0:
         names += ["tie_to_payment", "tie_to_order"]
+    if match.outcome == Outcome.UNIDENTIFIED and match.amount_fen > 0 and match.source.form == BillForm.BANK:
+        names.append("tie_to_cards")
     if match.outcome in resolving.MONEY_BACK and match.amount_fen < 0:
         names += ["tie_to_refund", *(["tie_as_goodwill"] if match.outcome == Outcome.REFUND_NOT_OURS else [])]
     if match.outcome == Outcome.FEE_DIFFERS:

@@ -1,6 +1,6 @@
 """Keeping what came of a bill's rows: matches, their tickets, and what they come to in the ledger."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from django.db import connection
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from oms.common.copying import array, copy_rows, next_ids
 from payments.ledger import posting
-from payments.models import BillMatch, BillSource, Outcome, Payment, Resolution
+from payments.models import BillMatch, BillSale, BillSource, Outcome, Payment, Resolution
 from payments.reconciling import positions, troubles
 from payments.reconciling.positions import Matched
 from payments.reconciling.verdicts import Verdict
@@ -59,9 +59,18 @@ def store(source: BillSource, verdicts: Sequence[Verdict], kinds: dict[int, str]
             )
         )
     copy_rows("payments_billmatch", _COLUMNS, rows)
+    link_sales({key: verdict.sales for key, verdict in zip(ids, verdicts, strict=True) if verdict.sales})
     for start in range(0, len(entries), _AT_ONCE):
         posting.post(entries[start : start + _AT_ONCE])
     troubles.call_people(source, ids, verdicts)
+
+
+def link_sales(sales: Mapping[int, Collection[int]]) -> None:
+    """Note of matches (by id) which sales of gift cards (movements) they paid."""
+    if sales:
+        BillSale.objects.bulk_create(
+            BillSale(match_id=match, movement_id=movement) for match, of in sales.items() for movement in of
+        )
 
 
 def _merchants(source: BillSource, verdicts: Sequence[Verdict]) -> dict[int, int]:

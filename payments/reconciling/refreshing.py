@@ -59,6 +59,7 @@ def _find_again(matches: Sequence[BillMatch]) -> list[BillMatch]:
             verdict = verdicts.get(match.row_id)
             if verdict and verdict.outcome != match.outcome:
                 _take(match, verdict)
+                recording.link_sales({match.pk: verdict.sales})
                 changed.append(match)
     return _keep(changed)
 

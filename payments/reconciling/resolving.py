@@ -33,7 +33,7 @@ from payments.models import (
 from payments.owing import paying_out, refunding
 from payments.reconciling import books, recording, refreshing
 from payments.reconciling.books import Held
-from payments.taking import noticing
+from payments.taking import doubling, noticing
 
 # Rows of money that came in, and that went back, to which something of ours can be tied.
 MONEY_IN = (Outcome.PAID_WITHOUT_ORDER, Outcome.PAID_BUT_PENDING, Outcome.DOUBLE_PAYMENT, Outcome.UNIDENTIFIED)
@@ -67,6 +67,9 @@ def tie_to_order(match_id: int, number: str, *, actor: Actor) -> None:
     """
     match = _lock(match_id, MONEY_IN, is_money_in=True)
     order = Order.objects.filter(number=number.strip()).first()
+    if is_paid_twice(match) and match.payment and order == match.payment.order:
+        _book_double(match, match.payment, actor)
+        return
     if order is None:
         raise OmsError(_("There is no order %(number)s.") % {"number": number}, attr="number")
     lock_order(order.pk)
@@ -86,6 +89,56 @@ def tie_to_order(match_id: int, number: str, *, actor: Actor) -> None:
     _tell(match, NoticeKind.CAPTURED, name, order.pk)
     match.payment = payment
     _end(match, books.payments([payment.pk])[payment.pk], actor)
+
+
+def is_paid_twice(match: BillMatch) -> bool:
+    """Whether the row is money that came once more under the number of a payment of ours."""
+    row, payment = match.row, match.payment
+    is_other = row is not None and payment is not None and row.transaction_number != payment.transaction_number
+    return match.outcome == Outcome.DOUBLE_PAYMENT and is_other
+
+
+@transaction.atomic
+def send_back(match_id: int, *, actor: Actor) -> None:
+    """The buyer really paid twice: the money becomes a payment of the order, and what is too much goes back."""
+    match = _lock(match_id, (Outcome.DOUBLE_PAYMENT,), is_money_in=True)
+    if match.payment is None or not is_paid_twice(match):
+        raise OmsError(_("This is no remedy for such a difference."))
+    _book_double(match, match.payment, actor)
+
+
+def _book_double(match: BillMatch, payment: Payment, actor: Actor) -> None:
+    row = match.row
+    assert row is not None  # noqa: S101 - `_lock` saw to it
+    lock_order(payment.order_id)
+    at, key = row.occurred_at or match.created_at, f"bill_row:{row.pk}:again"
+    again = doubling.Again(yuan(match.amount_fen), row.transaction_number, at, key)
+    match.payment = doubling.book(payment, again, actor=actor)
+    _must_be_free("payment", match.payment.pk, match.payment.number)
+    _end(match, books.payments([match.payment.pk])[match.payment.pk], actor)
+
+
+@transaction.atomic
+def tie_to_cards(match_id: int, numbers: str, *, actor: Actor) -> None:
+    """The bank's money was paid for these gift cards (their numbers, with blanks or commas between them): for all of
+    them that was sold and not paid yet, which must come to the amount."""
+    match = _lock(match_id, (Outcome.UNIDENTIFIED,), is_money_in=True)
+    if match.source.form != BillForm.BANK:
+        raise OmsError(_("This is no remedy for such a difference."))
+    named = list(dict.fromkeys(numbers.replace(",", " ").split()))
+    sales = books.unpaid_sales(named)
+    if unknown := [number for number in named if number not in sales]:
+        detail = _("Of %(numbers)s nothing was sold that is not paid yet.") % {"numbers": ", ".join(unknown)}
+        raise OmsError(detail, attr="numbers")
+    found = [sale for of_card in sales.values() for sale in of_card]
+    total = sum(sale.fen for sale in found)
+    if total != match.amount_fen:
+        detail = _("The amounts differ: the bill has %(told)s yuan, our books have %(held)s.")
+        raise OmsError(detail % {"told": yuan(match.amount_fen), "held": yuan(total)}, attr="numbers")
+    recording.link_sales({match.pk: [sale.id for sale in found]})
+    match.outcome, match.difference_fen, match.booked_fen = Outcome.MATCHED, 0, total
+    recording.settle([match], Resolution.TIED, by=actor.name)
+    refreshing.refresh_days([match])
 
 
 @transaction.atomic

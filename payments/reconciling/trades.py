@@ -74,10 +74,17 @@ def _payments_of(source: BillSource, rows: Sequence[Fresh]) -> dict[int, Held]:
     link = source.connection_id
     by_number = books.payments_by_number(link, {row.line.own_number for row in rows if row.line.own_number})
     found = {row.id: by_number[row.line.own_number] for row in rows if row.line.own_number in by_number}
+    # What was paid once more under one number of ours is a payment of its own.
+    others = [row for row in rows if row.id in found and _is_other(row, found[row.id])]
     rest = [row for row in rows if row.id not in found]
-    by_transaction = books.payments_by_transaction(link, {row.line.transaction_number for row in rest})
-    found |= {row.id: held for row in rest if (held := by_transaction.get(row.line.transaction_number))}
+    by_transaction = books.payments_by_transaction(link, {row.line.transaction_number for row in [*others, *rest]})
+    found |= {row.id: held for row in [*others, *rest] if (held := by_transaction.get(row.line.transaction_number))}
     return found | _by_amount_and_time(link, [row for row in rest if row.id not in found and not row.line.own_number])
+
+
+def _is_other(row: Fresh, held: Held) -> bool:
+    number = row.line.transaction_number
+    return bool(number and held.transaction_number) and number != held.transaction_number
 
 
 def _by_amount_and_time(connection_id: int, rows: Sequence[Fresh]) -> dict[int, Held]:

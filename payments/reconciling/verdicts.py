@@ -26,7 +26,8 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """See `models.BillMatch`. `about_id` is the order, where it is known; amounts in fen."""
+    """See `models.BillMatch`. `about_id` is the order, where it is known; `sales` are sales of gift cards (movements)
+    that it paid; amounts in fen."""
 
     day: date
     key: str
@@ -42,9 +43,12 @@ class Verdict:
     counterpart_id: int | None = None
     about_id: int | None = None
     values: tuple[tuple[str, str], ...] = ()
+    sales: tuple[int, ...] = ()
 
 
-def of(row: Fresh, outcome: Outcome, difference_fen: int | None = 0, **details: int | None) -> Verdict:
+def of(
+    row: Fresh, outcome: Outcome, difference_fen: int | None = 0, **details: int | tuple[int, ...] | None
+) -> Verdict:
     """The verdict on a row; the fee is taken as agreed unless `details` says otherwise."""
     line = row.line
     return Verdict(

@@ -36,8 +36,12 @@ def payment_questions(keys: Sequence[int]) -> dict[int, Question]:
 
 
 def _refund_questions(keys: Sequence[int]) -> dict[int, Question]:
-    rows = Refund.objects.filter(pk__in=keys).order_by().values_list("pk", "number", "payment__number", "version")
-    return {key: Question(number, of, version) for key, number, of, version in rows}
+    rows = Refund.objects.filter(pk__in=keys).order_by().select_related("payment__doubles")
+    found = {}
+    for row in rows:
+        of, transaction = row.payment.at_provider
+        found[row.pk] = Question(row.number, of, row.version, transaction)
+    return found
 
 
 def _ask_after_payments(link: Connection, questions: Sequence[Question]) -> Mapping[str, Found]:

@@ -10,12 +10,13 @@ from oms.common.work.claiming import Stage
 from orders import actors, story
 from orders.changing import cancelling
 from orders.locking import lock_orders
-from orders.models import OrderState
+from orders.models import Order, OrderState
 from payments.models import NoticeKind, PaymentState
-from payments.taking import dropping
+from payments.owing import owed
+from payments.taking import dropping, forfeiting
 
 # A fact that is stored but not applied yet is money: the order stays until it is applied. What was applied and did not
-# start the review was too little; it goes back.
+# start the review was too little; it goes back, but for deposits whose terms say otherwise.
 _UNPAID = f"""
     o.state = '{OrderState.AWAITING_PAYMENT}' AND o.pay_by < now() AND o.open_holds = 0
     AND NOT EXISTS (
@@ -37,8 +38,13 @@ def run(limit: int) -> int:
         # Looked at once more under the lock: the money may have come in between, and some are being closed first.
         cursor.execute(f"SELECT o.id FROM orders_order o WHERE o.id = ANY(%s) AND {_UNPAID}", [locked])
         unpaid = [key for (key,) in cursor.fetchall()]
+        paying = Order.objects.filter(pk__in=unpaid, paid_amount__gt=0).values_list("pk", flat=True)
+        held = {order_id: owed.held(order_id) for order_id in paying}
+        actor = actors.job("expire_unpaid")
         for order_id in unpaid:
-            cancelling.cancel_order(order_id, reason=story.NOT_PAID_IN_TIME, actor=actors.job("expire_unpaid"))
+            cancelling.cancel_order(order_id, reason=story.NOT_PAID_IN_TIME, actor=actor)
+            if order_id in held:
+                forfeiting.keep(order_id, held[order_id], actor=actor)
     return len(locked)
 
 

@@ -18,9 +18,11 @@ from orders.intake.checking import CheckedOrder
 from orders.intake.refusals import Refusals
 from orders.intake.storing import StoredOrder
 from orders.models import Order, OrderState, PaymentMethod
+from orders.models.terms import DepositTerms
 from payments.models import OPEN_PAYMENTS, Instalment, PaymentState
 from payments.owing.owed import NEXT_PART
 from payments.taking import requesting
+from payments.taking.forfeiting import terms_of
 
 FEWEST, MOST = 2, 12
 LONGEST = timedelta(days=730)
@@ -41,6 +43,8 @@ def check(order: CheckedOrder, wrong: Refusals) -> None:
     total, before = 0, timezone.now()
     latest = before + LONGEST
     for place, part in enumerate(parts):
+        if part.if_missed:
+            wrong.choice(f"instalments.{place}.if_missed", part.if_missed, DepositTerms.values)
         fen = wrong.amount(f"instalments.{place}.amount", part.amount)
         total += fen
         if not fen:
@@ -65,7 +69,15 @@ def check(order: CheckedOrder, wrong: Refusals) -> None:
 def store(orders: Sequence[StoredOrder]) -> None:
     """Keep the instalments of these orders, which were checked."""
     Instalment.objects.bulk_create(
-        Instalment(order_id=order.id, position=place, amount=part.amount, opens_at=part.opens_at, due_at=part.due_at)
+        Instalment(
+            order_id=order.id,
+            position=place,
+            amount=part.amount,
+            opens_at=part.opens_at,
+            due_at=part.due_at,
+            # The first is the deposit; of the others nothing is kept unless the order says so.
+            if_missed=part.if_missed or (terms_of(order.checked.source) if place == 1 else DepositTerms.RETURN),
+        )
         for order in orders
         for place, part in enumerate(order.checked.body.instalments, 1)
     )

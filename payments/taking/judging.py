@@ -17,12 +17,14 @@ from oms.common.tickets import TicketKind
 from oms.common.work.facts import APPLIED, NO_EFFECT, Fact, Verdict
 from orders.kinds import EventKind
 from payments import kinds, troubles
-from payments.models import OPEN_PAYMENTS, OPEN_REFUNDS, NoticeKind, Payment, PaymentState, Refund, RefundState
+from payments.models import OPEN_PAYMENTS, OPEN_REFUNDS, Means, NoticeKind, Payment, PaymentState, Refund, RefundState
 
 # Stands for a transaction number where a person paid.
 PAID_BY_HAND = "by hand"
 # And where the channel gave back money that it had taken itself.
 PAID_AT_CHANNEL = "at the channel"
+# The outcome of a message by which a captured payment was captured once more.
+CAPTURED_AGAIN = "captured_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
             return Ruling(NO_EFFECT)
         # More money, or the same money told twice: only a person can find out.
         ticket = troubles.PAYMENT_CAPTURED_AGAIN
-        return _contradiction("captured_again", ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
+        return _contradiction(CAPTURED_AGAIN, ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
     payment.capture(amount=told.amount, at=told.occurred_at, fact_id=told.fact_id, transaction_number=told.transaction)
     if told.amount == payment.amount:
         return Ruling(APPLIED, kinds.PAID)
@@ -127,8 +129,9 @@ def rule_on_refund(refund: Refund, told: Told, by_hand_id: int, left: Decimal) -
         if refund.state not in OPEN_REFUNDS:
             return Ruling(NO_EFFECT)
         refund.fail()
+        reason = Means.EXTERNAL if refund.payment.means == Means.EXTERNAL else ""
         return _for_a_person(
-            APPLIED, troubles.REFUND_FAILED, refund, told, event=kinds.REFUND_FAILED, needs_person=True
+            APPLIED, troubles.REFUND_FAILED, refund, told, reason=reason, event=kinds.REFUND_FAILED, needs_person=True
         )
     assert told.amount is not None  # noqa: S101 - `understand` saw to it
     if refund.state == RefundState.SUCCEEDED:

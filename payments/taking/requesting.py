@@ -125,13 +125,14 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
 
 
 def _refund_charges(keys: Sequence[int]) -> dict[int, Charge]:
-    rows = Refund.objects.filter(pk__in=keys).order_by()
-    return {
-        key: Charge(number, amount, of, of_amount, order=order)
-        for key, number, amount, of, of_amount, order in rows.values_list(
-            "pk", "number", "amount", "payment__number", "payment__captured_amount", "order__number"
-        )
-    }
+    rows = Refund.objects.filter(pk__in=keys).order_by().select_related("payment__doubles", "order")
+    return {row.pk: _refund_charge(row) for row in rows}
+
+
+def _refund_charge(refund: Refund) -> Charge:
+    of, transaction = refund.payment.at_provider
+    of_amount, order = refund.payment.captured_amount, refund.order.number
+    return Charge(refund.number, refund.amount, of, of_amount, order=order, transaction=transaction)
 
 
 def _ask_for_refunds(link: Connection, charges: Sequence[Charge]) -> dict[str, Answer]:
@@ -206,9 +207,11 @@ def _chase_silent(limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE payments_refund r SET needs_person_since = now() FROM common_connection c
-            WHERE c.id = r.connection_id AND r.id IN (SELECT id {_SILENT} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
-            RETURNING r.id, r.order_id, r.number, r.amount::text, c.code
+            UPDATE payments_refund r SET needs_person_since = now()
+            FROM payments_payment p LEFT JOIN common_connection c ON c.id = p.connection_id
+            WHERE p.id = r.payment_id
+              AND r.id IN (SELECT id {_SILENT} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+            RETURNING r.id, r.order_id, r.number, r.amount::text, coalesce(c.code, p.means)
             """,
             [limit],
         )

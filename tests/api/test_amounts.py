@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from oms.common.secrecy import seal
 from oms.merchants.calls import credentials
-from oms.merchants.models import WebhookEndpoint, WebhookEvent
+from oms.merchants.models import ApiCredential, WebhookEndpoint, WebhookEvent
 from orders import timeline
 from orders.models import Order, OrderEvent
 from payments.granting import limits
@@ -85,6 +85,21 @@ def test_every_yuan_says_where_it_comes_from_and_who_bears_it(shop, api, setting
     assert sums(told["sub_orders"], "payable_amount") == Decimal("109.00")
     assert [part["merchant"] for part in told["sub_orders"]] == [shop.merchant.code, other.merchant.code]
     assert (told["number"], len(told["lines"]), told["lines"][1]["merchant"]) == (order.number, 2, other.merchant.code)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("terms", "bearer"), [(None, "channel"), (True, "platform")])
+def test_the_coupon_of_a_marketplace_channel_is_its_platforms_unless_its_terms_say_ours(shop, terms, bearer):
+    seller = factories.MerchantFactory()
+    own = factories.ChannelFactory(merchant=seller, platform_may_bear=terms)
+    sku = factories.StockFactory(sku__merchant=seller).sku
+    body = factories.order_body((sku, 1, "100.00"), source=own.code, freight_amount="0.00", coupon_amount="10.00")
+    order = factories.place(body, seller)
+    told = factories.client_of(seller).get(f"/api/v1/orders/{order.number}/amounts").json()
+
+    (line,) = told["lines"]
+    for rows in (told["components"], line["components"]):
+        assert [(row["bearer"], row["amount"]) for row in rows if row["component"] == "coupon"] == [(bearer, "-10.00")]
 
 
 @pytest.mark.django_db
@@ -225,3 +240,26 @@ def test_an_order_whose_change_commits_after_a_later_one_is_not_lost(settings):
     assert [row["number"] for row in told["results"]] == [slow.number, quick.number]
     assert Order.objects.count() == 2
     assert not connection.in_atomic_block
+
+
+# --- Who gives programs the right to read it
+
+
+@pytest.mark.django_db
+def test_staff_give_the_platforms_scope_by_a_right_of_its_own(shop):
+    rights = ("view_apicredential", "add_apicredential", "change_apicredential")
+    clerk, chief = client_of(*rights), client_of(*rights, "grant_platform_scopes")
+    add = "/admin/merchants/apicredential/add/"
+    body = {"merchant": shop.merchant.pk, "name": "billing", "scopes": PLATFORM, "allowed_networks": ""}
+    assert "platform.read" not in clerk.get(add).content.decode()
+    assert "platform.read" in chief.get(add).content.decode()
+
+    assert "platform.read is not one of the available choices" in clerk.post(add, body).content.decode()
+    assert not ApiCredential.objects.exists()
+    assert chief.post(add, body).status_code == 200
+    credential = ApiCredential.objects.get()
+    assert credential.scopes == list(PLATFORM)
+    # Nor does anybody else get at one that has it, such as by a second secret.
+    secret = f"/admin/merchants/apicredential/{credential.pk}/secrets/add/"
+    assert (clerk.post(secret).status_code, credential.secrets.count()) == (403, 1)
+    assert (chief.post(secret).status_code, credential.secrets.count()) == (200, 2)

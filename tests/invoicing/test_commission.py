@@ -35,8 +35,8 @@ def merchant(company: LegalEntity, shop: factories.Shop) -> Merchant:
     return Merchant.objects.get(pk=merchant.pk)
 
 
-def charged(merchant: Merchant, amount: str, days: int) -> None:
-    """An approved statement, so many days from now, in which the merchant pays so much commission."""
+def charged(merchant: Merchant, amount: str, days: int, *others: tuple[RowKind, str]) -> None:
+    """An approved statement, so many days from now, in which the merchant pays so much commission, and the `others`."""
     paid = Decimal(amount)
     with time_machine.travel(timezone.now() + timedelta(days=days)):
         today = timezone.localdate()
@@ -49,6 +49,16 @@ def charged(merchant: Merchant, amount: str, days: int) -> None:
             net_amount=100 - paid,
             due_on=today,
         )
+        for kind, other in others:
+            SettlementRow.objects.create(
+                key=f"x{days}:{kind}",
+                merchant=merchant,
+                kind=kind,
+                other_amount=-Decimal(other),
+                net_amount=-Decimal(other),
+                due_on=today,
+                reason="as agreed",
+            )
     with time_machine.travel(timezone.now() + timedelta(days=days + 1)):
         statement = closing.close(merchant.pk, closing.Span(today, today + timedelta(days=1)), actor=steps.STAFF)
         closing.approve(statement.pk, actor=SECOND)
@@ -82,6 +92,30 @@ def test_commission_that_goes_back_is_taken_from_the_newest_invoices(merchant: M
     assert amounts == [("partly_red", "10.00"), ("red", "5.00"), ("issued", "-5.00"), ("issued", "-2.00")]
     assert peer.bureau.net_issued() == Decimal("8.00")
     assert [name for name in steps.broken_invariants() if "invoice" in name] == []
+
+
+def test_the_service_of_our_warehouses_is_invoiced_and_what_corrects_it_but_no_fine(
+    merchant: Merchant, peer: NuonuoPeer
+) -> None:
+    charged(merchant, "5.00", 0, (RowKind.SERVICE, "3.20"), (RowKind.FEE, "1.50"), (RowKind.FINE, "50.00"))
+    (invoice,) = commission.invoice_merchant(merchant.pk, by="li")
+    assert invoice.amount == Decimal("9.70")
+    world.until_quiet(peer)
+
+    service = SettlementRow.objects.get(kind=RowKind.SERVICE)
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        closing.add_by_hand(
+            merchant.pk,
+            RowKind.CORRECTION,
+            Decimal("1.20"),
+            reason="weighed wrongly",
+            actor=steps.STAFF,
+            key="weight",
+            corrects_id=service.pk,
+        )
+    charged(merchant, "0.00", 2)
+    (back,) = commission.invoice_merchant(merchant.pk, by="li")
+    assert (back.is_red, back.amount) == (True, Decimal("-1.20"))
 
 
 def test_it_is_said_what_is_missing(merchant: Merchant) -> None:

@@ -12,6 +12,7 @@ from oms.common.models import Connection, Ticket
 from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators.mischief import Trick
 from oms.simulators.nuonuo import NuonuoPeer
+from orders.intake.bodies import InvoiceBody
 from orders.models import InvoiceRequest, Order, OrderEvent
 from payments.invoicing import advancing, asking, documents, planning
 from payments.models import Invoice, InvoiceLine, InvoiceState
@@ -140,7 +141,7 @@ def test_what_the_bureau_refuses_is_shown_and_sent_again_under_another_number(
     assert (ticket.kind, ticket.values["reason"]) == ("invoice_refused", "购方名称与税务登记信息不一致")
     assert steps.broken_invariants() == []
 
-    asking.ask(order.pk, asking.Wish(**COMPANY), actor=steps.STAFF)
+    asking.ask(order.pk, InvoiceBody(**COMPANY), actor=steps.STAFF)
     world.until_quiet(peer)
 
     assert world.states() == [("I1", "cancelled", "26.00"), ("I2", "issued", "26.00")]
@@ -234,7 +235,7 @@ def test_an_order_can_be_invoiced_before_its_goods_are_there(
     order = shop.place_order()
     steps.pay(order)
     steps.shipped(order)
-    asking.ask(order.pk, asking.Wish("ordinary", "personal"), actor=steps.STAFF)
+    asking.ask(order.pk, InvoiceBody("personal"), actor=steps.STAFF)
     world.work()
     assert world.states() == []
     asking.issue_now(order.pk, actor=steps.STAFF)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from oms.common.tax import TaxClass, net_of
 from orders.models.charge import SIGNS, ChargeComponent
-from payments.invoicing.lines import Goods, Left, Limits, Line, lines_of, split, take_back
+from payments.invoicing.lines import Goods, Left, Limits, Line, cut, lines_of, split, take_back
 from payments.invoicing.services.nuonuo import wire
-from payments.invoicing.targets import Bucket, Charge, Part, Sold, shared, targets, total
+from payments.invoicing.targets import Bucket, Charge, Part, Sold, targets
 from payments.models import LineProperty
 
 TAXED = TaxClass("1060408990000000000", "日用杂品", Decimal("0.13"))
@@ -100,6 +100,39 @@ def test_an_invoice_stays_below_the_limit_of_its_amount() -> None:
     assert [sum(line.net for line in part) for part in parts] == [20000, 20000, 10000]
 
 
+def test_units_that_are_too_dear_for_one_invoice_are_invoiced_in_several() -> None:
+    # 7 units of 60.00, less 35.00 in all, at most 100.00 without tax each: two units an invoice, to the fen.
+    parts = cut(Goods("x", TAXED, 38500, 42000, 7), 10000)
+    assert [(part.units, part.paid, part.listed) for part in parts] == [(2, 11000, 12000)] * 3 + [(1, 5500, 6000)]
+    assert [line.gross for line in lines_of(parts[0])] == [12000, -1000]
+
+
+def test_a_unit_that_is_too_dear_alone_is_invoiced_in_parts_of_which_one_counts_as_the_unit() -> None:
+    parts = cut(Goods("x", TAXED, 30000, 36000, 2), 10000)
+    assert [(part.units, part.paid) for part in parts] == [(1, 11300), (None, 3700), (1, 11300), (None, 3700)]
+    assert sum(part.listed for part in parts) == 36000
+
+
+@given(
+    st.integers(1, 50_000),
+    st.integers(0, 9_000),
+    st.one_of(st.none(), st.integers(1, 9)),
+    st.integers(50, 20_000),
+    st.sampled_from(["0.13", "0.06", "0"]),
+)
+def test_no_invoice_is_above_the_limit_and_all_of_them_come_to_what_was_paid(
+    paid: int, off: int, units: int | None, limit: int, rate: str
+) -> None:
+    tax = TaxClass("1" * 19, "x", Decimal(rate))
+    parts = cut(Goods("x", tax, paid, paid + off, units), limit)
+    invoices = split([lines for part in parts if (lines := lines_of(part))], Limits(2000, limit))
+
+    assert sum(line.gross for invoice in invoices for line in invoice) == paid
+    assert all(sum(line.net for line in invoice) <= limit for invoice in invoices)
+    assert sum(line.quantity or 0 for invoice in invoices for line in invoice) == (units or 0)
+    assert all(part.paid > 0 for part in parts)
+
+
 def part(line: int, sub_order: int = 1, issuer: int = 1, units: int = 1, **shares: int) -> Part:
     """A part of a line; its shares by component."""
     return Part(line, sub_order, issuer, units, {ChargeComponent(name): fen for name, fen in shares.items()})
@@ -144,6 +177,12 @@ def test_goodwill_of_an_order_is_taken_off_its_lines_by_what_they_cost() -> None
     }
 
 
+def test_of_equal_remainders_the_dearer_line_gets_the_fen_as_in_every_other_sharing() -> None:
+    # 0.02 on 1.00 and 3.00 is half a fen and one and a half.
+    found = targets(Sold([part(1, goods=100), part(2, goods=300)], [Charge(ChargeComponent.EXTRA, -2)]))
+    assert {key.line: target.paid for key, target in found.items()} == {1: 100, 2: 298}
+
+
 amounts = st.integers(0, 5000)
 
 
@@ -160,12 +199,7 @@ def test_whatever_was_charged_the_sum_is_what_is_owed_and_nothing_is_below_zero(
     gift_cards = sum(charge.fen for charge in charges if charge.component == ChargeComponent.GIFT_CARD)
 
     assert all(target.paid >= 0 for target in found.values())
-    assert total(found.values()) == max(owed - gift_cards, 0)
-
-
-@given(st.integers(-(10**6), 10**6), st.lists(st.integers(0, 1000), min_size=1, max_size=9))
-def test_no_fen_is_lost_in_sharing(fen: int, weights: list[int]) -> None:
-    assert sum(shared(fen, weights)) == fen
+    assert sum(target.paid for target in found.values()) == max(owed - gift_cards, 0)
 
 
 def test_a_line_of_a_red_invoice_names_the_units_that_came_back() -> None:

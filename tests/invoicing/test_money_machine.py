@@ -15,6 +15,7 @@ from oms.common.errors import OmsError
 from oms.simulators.mischief import Trick
 from oms.simulators.nuonuo import CONFIRM_WITHIN_SECONDS
 from orders.changing import charging
+from orders.intake.bodies import InvoiceBody
 from orders.models import Order
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
@@ -93,7 +94,7 @@ class Invoices(RuleBasedStateMachine):
     def retitle(self, title: dict[str, str]) -> None:
         assert self.order
         with suppress(OmsError):
-            asking.ask(self.order.pk, asking.Wish(**{"kind": "ordinary", **title}), actor=steps.STAFF)
+            asking.ask(self.order.pk, InvoiceBody(**{"kind": "ordinary", **title}), actor=steps.STAFF)
 
     @rule()
     def work(self) -> None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from oms.common.models import Ticket
 from oms.merchants.models import LegalEntity
+from oms.simulators.bureau import Bureau
 from oms.simulators.mischief import Trick
 from oms.simulators.nuonuo import CONFIRM_WITHIN_SECONDS, NuonuoPeer
 from orders.changing import charging
+from orders.intake.bodies import InvoiceBody
 from orders.models import ChargeCause, Order, OrderEvent
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
@@ -115,7 +118,7 @@ def test_what_comes_back_while_it_is_being_issued_is_taken_back_afterwards(
 
 
 def test_another_title_takes_everything_back_and_then_issues_anew(invoiced: Order, peer: NuonuoPeer) -> None:
-    asking.ask(invoiced.pk, asking.Wish(**COMPANY), actor=steps.STAFF)
+    asking.ask(invoiced.pk, InvoiceBody(**COMPANY), actor=steps.STAFF)
     world.work()
     assert world.states()[1] == ("I2", "confirming", "-60.50")
     assert Invoice.objects.count() == 2  # nothing anew before the red one is issued
@@ -128,7 +131,7 @@ def test_another_title_takes_everything_back_and_then_issues_anew(invoiced: Orde
 
 
 def test_another_address_alone_changes_no_invoice(invoiced: Order, peer: NuonuoPeer) -> None:
-    asking.ask(invoiced.pk, asking.Wish("ordinary", **{**PERSON, "email": "new@example.com"}), actor=steps.STAFF)
+    asking.ask(invoiced.pk, InvoiceBody(**{**PERSON, "email": "new@example.com"}), actor=steps.STAFF)
     world.until_quiet(peer)
     assert world.states() == [("I1", "issued", "60.50")]
     assert asking.email_of(Invoice.objects.get()) == "new@example.com"
@@ -257,3 +260,22 @@ def test_a_red_invoice_is_sent_with_the_places_of_the_blue_lines(invoiced: Order
     # The first line and its discount come before.
     assert [line["blueDetailIndex"] for line in asked.order["detail"]] == ["3"]
     assert asked.order["redReason"] == "1"
+
+
+def test_what_the_pretended_bureau_issued_can_be_taken_back_after_it_started_anew(
+    shop: factories.Shop, company: LegalEntity, peer: NuonuoPeer, tmp_path: Path
+) -> None:
+    kept = peer.bureau = Bureau(tmp_path / "nuonuo.sqlite3")
+    order = world.delivered(shop.place_order((shop.sku, 3, "10.00"), invoice=PERSON))
+    world.until_quiet(peer)
+    asking.ask(order.pk, InvoiceBody(**COMPANY), actor=steps.STAFF)
+    world.until_quiet(peer)
+    kept.shut()
+    peer.bureau = Bureau(tmp_path / "nuonuo.sqlite3")
+    assert (peer.bureau.by_number, peer.bureau.confirmations) == (kept.by_number, kept.confirmations)
+    assert len(kept.by_number) == 3
+
+    give_back(order, {1: 1})
+    world.until_quiet(peer)
+    assert [state for _number, state, _amount in world.states()] == ["red", "issued", "partly_red", "issued"]
+    assert peer.bureau.net_issued() == world.net_invoiced() < 36

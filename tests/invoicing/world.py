@@ -15,9 +15,10 @@ from oms.merchants.models import LegalEntity, Merchant
 from oms.simulators import wsgi
 from oms.simulators.keys import NuonuoKeys
 from oms.simulators.nuonuo import ISSUES_AFTER_SECONDS, NuonuoPeer
+from orders.intake.bodies import InvoiceBody
 from orders.models import InvoiceRequest, Order
 from payments.invoicing import advancing, asking, mailing, planning
-from payments.invoicing.lines import Goods, lines_of
+from payments.invoicing.lines import Goods
 from payments.invoicing.writing import Draft, write_blue
 from payments.models import Invoice, InvoiceLine
 from payments.owing import balancing
@@ -140,10 +141,10 @@ def written(order: Order, merchant: Merchant) -> Invoice:
     )
     company = LegalEntity.objects.filter(code="seller").first() or company_of(merchant, link)
     asked = InvoiceRequest.objects.filter(order=order).first() or asking.ask(
-        order.pk, asking.Wish("ordinary", "personal"), actor=steps.STAFF
+        order.pk, InvoiceBody("personal"), actor=steps.STAFF
     )
     InvoiceRequest.objects.filter(pk=asked.pk).update(due_since=None)
     draft = Draft(company, asked.kind, asked.title_type, asked.sealed, order_id=order.pk)
-    line = lines_of(Goods("牙膏", TaxClass(GOODS_CODE, "日用杂品", Decimal("0.13")), 100, 100, 1))
-    (invoice,) = write_blue(draft, [line], lambda: f"{order.number}-I1", by="li")
+    goods = Goods("牙膏", TaxClass(GOODS_CODE, "日用杂品", Decimal("0.13")), 100, 100, 1)
+    (invoice,) = write_blue(draft, [goods], lambda: f"{order.number}-I1", by="li")
     return invoice

@@ -17,7 +17,7 @@ from payments.models import Payment, Refund, SettlementRow
 from payments.owing import balancing, paying_out, retrying
 from payments.providers import Answer
 from payments.providers.defaults import default_connection
-from payments.taking import noticing, requesting
+from payments.taking import doubling, noticing, requesting
 from tests import factories, fakes, steps
 
 pytestmark = pytest.mark.django_db
@@ -240,6 +240,26 @@ def test_a_payment_captured_under_a_second_key_is_shown_to_a_person_and_counted_
     retrying.retry("payment", payment.pk, actor=steps.STAFF)
     assert (steps.fresh(payment).state, steps.fresh(payment).needs_person_since) == ("captured", None)
     assert (steps.fresh(ticket).state, steps.fresh(ticket).closed_by) == ("closed", "li")
+
+
+def test_of_what_was_paid_once_more_only_what_is_too_much_goes_back(shop):
+    order = shop.place_order()
+    steps.ask_for_payment()
+    for amount, number in (("20.00", "T1"), ("26.00", "T2"), ("26.00", "T2"), ("5.00", "T3")):
+        steps.notify(f"{order.number}-P1", amount, transaction=number)
+        factories.run(noticing.run)
+
+    booked = doubling.send_back(Payment.objects.get().pk, actor=steps.STAFF)
+    factories.run(balancing.run)
+
+    assert [(row.number.rpartition("-")[2], row.captured_amount) for row in booked] == [("P2", 26), ("P3", 5)]
+    # 51.00 came in for 26.00: the newest money goes back first.
+    refunds = [(row.payment.number.rpartition("-")[2], row.amount) for row in Refund.objects.order_by("pk")]
+    assert refunds == [("P3", Decimal("5.00")), ("P2", Decimal("20.00"))]
+    assert steps.fresh(order).state == "in_review"
+    with pytest.raises(OmsError, match="settled before"):
+        doubling.send_back(Payment.objects.get(doubles=None).pk, actor=steps.STAFF)
+    assert [name for name in steps.broken_invariants() if "ticket" not in name] == []
 
 
 def test_a_refund_of_which_the_provider_says_nothing_is_shown_to_a_person_who_may_send_it_again(shop):

@@ -100,6 +100,24 @@ def test_of_anothers_goods_the_self_operated_merchant_sees_no_warehouse(api, quo
     assert answer["cash_on_delivery"] == {"is_possible": False, "reason": refusal}
 
 
+@pytest.mark.parametrize(("with_us", "is_possible"), [(True, True), (False, False)])
+def test_a_basket_may_be_paid_on_delivery_exactly_where_the_order_may(api, quote, shop, with_us, is_possible):
+    silent = factories.SkuFactory(merchant=factories.MerchantFactory(accepts_cod=None))
+    own = factories.WarehouseFactory(merchant=silent.merchant, region=shop.region)
+    factories.StockFactory(sku=silent, warehouse=shop.warehouse if with_us else own)
+    # Another seller sends for cash from a warehouse of its own: that says nothing of the first one's goods.
+    keen = factories.SkuFactory(merchant=factories.MerchantFactory(accepts_cod=True))
+    theirs = factories.WarehouseFactory(merchant=keen.merchant, region=shop.region)
+    factories.StockFactory(sku=keen, warehouse=theirs)
+    lines = [{"sku": sku.code, "merchant": sku.merchant.code, "quantity": 1} for sku in (silent, keen)]
+    told = quote(lines=lines, payment_method="cod").json()["cash_on_delivery"]
+    placed = send(api, shop.body((silent, 1, "10.00"), (keen, 1, "10.00"), payment_method="cod"))
+
+    assert (told["is_possible"], placed.status_code) == (is_possible, 201 if is_possible else 400)
+    if not is_possible:
+        assert told["reason"] == {"code": "merchant_takes_no_cod", "merchant": silent.merchant.code}
+
+
 def test_cash_takes_a_carrier_that_collects_it(quote):
     answer = quote(payment_method="cod")
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
@@ -112,6 +113,26 @@ def test_a_complaint_has_a_ticket_until_it_was_answered(paid: Order, link: Conne
     hear(peer)
     assert (Dispute.objects.get().state, steps.tickets()) == ("ended", [])
     assert steps.broken_invariants() == []
+
+
+@pytest.mark.parametrize(("options", "hours"), [({}, 24), ({"complaint_hours": 48}, 48)])
+def test_a_complaint_that_comes_back_has_the_time_of_its_connection_anew(
+    paid: Order, link: Connection, peer: Peer, options: dict[str, int], hours: int
+) -> None:
+    Connection.objects.filter(pk=link.pk).update(options={**link.options, **options})
+    complaint = peer.book.complain(peer.book.newest_trades()[0].number, "还没有收到货")
+    hear(peer)
+    first = Dispute.objects.get()
+    assert first.due_at is not None
+    assert first.due_at == first.opened_at + timedelta(hours=hours)
+
+    peer.book.move_complaint(complaint.number, books.ANSWERED)
+    hear(peer)
+    moment = timezone.now()
+    with time_machine.travel(moment, tick=False):
+        peer.book.move_complaint(complaint.number, books.COMPLAINED)
+        hear(peer)
+    assert Dispute.objects.get().due_at == moment + timedelta(hours=hours)
 
 
 def test_a_complaint_of_which_nobody_tells_the_whole_is_asked_again(paid: Order, link: Connection, peer: Peer) -> None:

@@ -1,6 +1,7 @@
 """Bills that are refused say why, with row and column, and change nothing; by upload, command and download."""
 
 import io
+import json
 import zipfile
 from datetime import date
 
@@ -10,10 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from oms.common.models import Connection
 from payments import providers
-from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, LedgerEntry
+from payments.models import Bill, BillDay, BillForm, BillMatch, BillRow, BillSource, LedgerEntry
 from payments.reconciling import downloading, importing
 from payments.reconciling.files import RefusedBill
+from payments.taking import recording
 from tests import factories
 from tests.reconciling import world
 
@@ -230,3 +233,63 @@ def test_bills_are_fetched_once_from_providers_that_can(sources, monkeypatch, ti
     asked.clear()
     assert downloading.download_due() == 0
     assert [day.day for _link, day in asked] == [20, 21, 22]
+
+
+def test_staff_say_how_a_platforms_settlement_bill_is_laid_out_and_it_is_read_so(client, sources, shop):
+    link = Connection.objects.create(code="platform-1", kind="channel", protocol="json")
+    order = shop.place_order(
+        (shop.sku, 1, "26.00"),
+        freight_amount="0.00",
+        external_number="KS-1",
+        collected={"amount": "26.00", "paid_at": "2026-11-23T10:00:00+08:00", "transaction": "T1"},
+    )
+    factories.run(recording.book_collected)
+    mapping: dict[str, object] = {
+        "columns": {"number": "Settle ID", "day": "Date", "order": "Order No", "amount": "Paid", "fee": "Commission",
+                    "net": "Income"},
+        "totals": {"label": "Total"},
+        "labels": {"account": "Shop"},
+    }  # fmt: skip
+    add = reverse("admin:payments_billsource_add")
+    body = {"connection": link.pk, "form": "settlement", "account": "KS-SHOP", "fee_minimum_fen": 0, "days_to_remit": 7}
+    body |= {"mapping": json.dumps(mapping), "is_active": "on"}
+    assert _client(client, "view_billsource").post(add, body).status_code == 403
+    clerk = _client(client, "view_billsource", "add_billsource", "change_billsource")
+    assert clerk.post(add, body).status_code == 302
+    source = BillSource.objects.get(form="settlement")
+
+    wrong = {**body, "mapping": json.dumps({"columns": {"colour": "x"}})}
+    page = clerk.post(reverse("admin:payments_billsource_change", args=[source.pk]), wrong)
+    assert "“columns” is an object with some of" in page.content.decode()
+    content = (
+        "Shop,KS-SHOP\nIncome,Paid,Order No,Commission,Date,Settle ID\n"
+        f"24.70,26.00,{order.external_number},1.30,2026-11-24,K1\nTotal,26.00,,1.30,,\n"
+    )
+    importing.import_bill(source.pk, content.encode(), file_name="ks.csv", by="li")
+    match = BillMatch.objects.get(source=source)
+    assert (match.key, match.outcome, match.amount_fen, match.payment.order) == ("K1", "matched", 2600, order)
+
+    # The platform changes its file; so do staff.
+    mapping["columns"] = {**mapping["columns"], "number": "Bill ID"}  # type: ignore[dict-item]
+    change = reverse("admin:payments_billsource_change", args=[source.pk])
+    assert clerk.post(change, {**body, "mapping": json.dumps(mapping)}).status_code == 302
+    with pytest.raises(RefusedBill):
+        importing.import_bill(source.pk, content.replace("K1", "K2").encode(), file_name="old.csv", by="li")
+    newer = content.replace("Settle ID", "Bill ID").replace("K1", "K2").encode()
+    importing.import_bill(source.pk, newer, file_name="new.csv", by="li")
+    assert BillMatch.objects.filter(source=source).count() == 2
+
+
+def test_cash_whose_row_cannot_be_read_is_not_missed_besides(shop, sources):
+    world.load_books(shop, sources)
+    source, whole = sources[BillForm.COD], (world.BILLS / COD).read_text(encoding="utf-8-sig")
+    assert "2026-11-20 11:02:00,239.00," in whole
+    cut = whole.replace("2026-11-20 11:02:00,239.00,", "2026-11-20 11:02:00,?,")
+    importing.import_bill(source.pk, cut.encode(), file_name="x.csv", by="li")
+    nothing = f"{whole.splitlines()[0]}\r\n合计,,,,,0.00,0.00,0.00,0笔,\r\n"
+
+    importing.import_bill(source.pk, nothing.encode(), file_name="y.csv", by="li", day=date(2026, 12, 15))
+
+    found = BillMatch.objects.filter(source=source, key="JDVB00000000001").values_list("outcome", flat=True)
+    assert list(found) == ["malformed_row"]
+    assert world.broken() == []

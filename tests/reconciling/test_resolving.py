@@ -5,15 +5,18 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import transaction
 from django.urls import reverse
 
 from oms.common.models import Ticket
 from orders.actors import Actor
 from orders.models import ActorKind, Order
-from payments.models import BankTransfer, BillDay, BillMatch, LedgerEntry, Payment, Refund
+from payments.balances import issuing
+from payments.balances.issuing import NewCard
+from payments.models import BankTransfer, BillDay, BillMatch, BillSale, LedgerEntry, Payment, Refund
 from payments.owing import balancing
 from payments.reconciling import importing, refreshing
-from payments.taking import noticing, transfers
+from payments.taking import doubling, noticing, transfers
 from tests import factories, steps
 from tests.reconciling import world
 from tests.reconciling.test_booking import booked
@@ -90,6 +93,45 @@ def test_money_without_an_order_becomes_a_payment_of_the_order_it_was_for(financ
     assert (payment.number, payment.state, payment.captured_amount) == ("EXT-99887766", "captured", Decimal("66.00"))
     assert booked("alipay_trade", "EXT-99887766") == {"1001": "-0.40", "5003": "0.40"}
     assert Order.objects.get(pk=order.pk).state == "in_review"
+    assert world.broken() == []
+
+
+def test_money_that_came_once_more_for_a_payment_goes_back_by_one_click_and_later_rows_know_it(client, sources):
+    first = Payment.objects.get(number="PW2611230004")
+    bill = (world.BILLS / "wechat-trade-20261123.csv").read_text(encoding="utf-8-sig").splitlines()
+    again = bill[4].replace(f"`{first.transaction_number},", "`42000026002026112300000099,")
+    total = "`2,`200.00,`0.00,`0.00,`1.20000,`200.00,`0.00"
+    content = "\r\n".join([bill[0], bill[4], again, bill[-2], total]).encode()
+    importing.import_bill(sources["wechat_trade"].pk, content, file_name="again.csv", by="li")
+    match = BillMatch.objects.get(outcome="double_payment", source=sources["wechat_trade"])
+    url = reverse("admin:payments_billmatch_send_back", args=[match.pk])
+
+    assert _client(client, *ALL).post(url, {}).status_code == 403
+    page = _client(client, *ALL, "return_payment").post(url, {}, follow=True)
+    assert [str(message) for message in page.context["messages"]] == ["Done."]
+    factories.run(balancing.run)
+    double = Payment.objects.get(doubles=first)
+    assert (double.transaction_number, double.captured_amount) == ("42000026002026112300000099", Decimal("100.00"))
+    match.refresh_from_db()
+    assert (match.outcome, match.resolution, match.payment, match.unexplained_fen) == ("matched", "tied", double, 0)
+    assert Refund.objects.get(payment=double).amount == Decimal("100.00")
+    page = _client(client, *ALL, "return_payment").post(url, {}, follow=True)
+    assert [str(message) for message in page.context["messages"]] == ["This has ended already."]
+    assert Payment.objects.filter(doubles=first).count() == 1
+    assert world.broken() == []
+
+
+def test_a_second_payment_that_a_person_booked_before_the_bill_came_is_found_in_it(sources):
+    first = Payment.objects.get(number="PW2611230001")
+    with transaction.atomic():
+        again = doubling.Again(first.amount, "42000026002026112300000099", first.captured_at, "again:1")
+        double = doubling.book(first, again, actor=steps.STAFF)
+    bill = (world.BILLS / "wechat-trade-20261123.csv").read_text(encoding="utf-8-sig").splitlines()
+    row = bill[1].replace(f"`{first.transaction_number},", "`42000026002026112300000099,")
+    content = "\r\n".join([bill[0], row, bill[-2], "`1,`128.50,`0.00,`0.00,`0.77000,`128.50,`0.00"]).encode()
+    importing.import_bill(sources["wechat_trade"].pk, content, file_name="again.csv", by="li")
+
+    assert BillMatch.objects.get(payment=double).outcome == "matched"
     assert world.broken() == []
 
 
@@ -248,4 +290,67 @@ def test_a_transfer_that_a_second_person_approves_is_what_the_bank_has(shop):
 
     assert match_of("B20261120003").resolution == "by_itself"
     assert booked("bank", "B20261120003") == {}
+    assert world.broken() == []
+
+
+def sold(shop, *amounts: str) -> list[str]:
+    """Numbers of gift cards that were sold for these amounts."""
+    cards = issuing.issue_cards(
+        shop.merchant, [NewCard(Decimal(amount)) for amount in amounts], is_sold=True, key="B1", actor=steps.STAFF
+    )
+    return [issued.card.number for issued in cards]
+
+
+def came_in(sources, *rows: tuple[str, str, str]) -> None:
+    """A bank statement of money that came in: serial, amount, note."""
+    head = "交易日期,交易时间,收入金额,支出金额,摘要,附言,流水号"
+    lines = [
+        f"2026-11-24,10:0{i}:00,{amount},0.00,转账,{note},{serial}" for i, (serial, amount, note) in enumerate(rows)
+    ]
+    total = sum(Decimal(amount) for _serial, amount, _note in rows)
+    text = "\n".join(
+        [
+            "账号,6222000000000000001",
+            "起止日期,2026-11-24 至 2026-11-25",
+            head,
+            *lines,
+            f"收入合计,{total}",
+            "支出合计,0.00",
+        ]
+    )
+    importing.import_bill(sources["bank"].pk, text.encode("gb18030"), file_name="bank.csv", by="li")
+
+
+def test_money_of_gift_cards_that_were_sold_is_recognised_by_their_numbers(sources, shop):
+    first, second, third = sold(shop, "100.00", "50.00", "50.00")
+    came_in(
+        sources,
+        ("S1", "100.00", f"购卡 {first}"),
+        ("S2", "100.00", f"{second} {third}"),
+        ("S3", "100.00", f"购卡 {first}"),
+    )
+
+    found = {key: (match_of(key).outcome, match_of(key).unexplained_fen) for key in ("S1", "S2", "S3")}
+    # What a card cost comes once.
+    assert found == {"S1": ("matched", 0), "S2": ("matched", 0), "S3": ("unidentified", 10000)}
+    paid = [(row.match.key, row.movement.account.number) for row in BillSale.objects.order_by("pk")]
+    assert paid == [("S1", first), ("S2", second), ("S2", third)]
+    assert booked("bank", "S1") == {}
+    assert world.broken() == []
+
+
+def test_money_that_names_no_card_is_tied_to_cards_by_a_person(finance, sources, shop):
+    first, second, third = sold(shop, "100.00", "50.00", "30.00")
+    came_in(sources, ("S1", "150.00", "公司福利"))
+    assert ticket_of("S1") == "open"
+    said = act(finance, "S1", "tie_to_cards", numbers=f"{first}, {third}")
+    assert said == ["The amounts differ: the bill has 150.00 yuan, our books have 130.00."]
+    assert act(finance, "S1", "tie_to_cards", numbers=f"{first} GC0000000000") == [
+        "Of GC0000000000 nothing was sold that is not paid yet."
+    ]
+    assert act(finance, "S1", "tie_to_cards", numbers=f"{first}, {second}") == ["Done."]
+
+    match = match_of("S1")
+    assert (match.outcome, match.resolution, match.unexplained_fen) == ("matched", "tied", 0)
+    assert (ticket_of("S1"), BillSale.objects.count()) == ("closed", 2)
     assert world.broken() == []

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from oms.simulators import alipay, keys, notifying, wechat, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
+from oms.simulators.bureau import Bureau
 from oms.simulators.connecting import keys_path
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
@@ -43,7 +44,8 @@ class Command(BaseCommand):
             raise CommandError(f"Port {port} of {host} cannot be used: {error}") from error
         stop = Event()
         lives = [_live(at_alipay, alipay.PAUSES, stop), _live(at_wechat, wechat.PAUSES, stop)]
-        at_nuonuo = NuonuoPeer(known.nuonuo, f"{address}/nuonuo", speed=settings.TIME_SPEED)
+        bureau = Bureau(folder / "nuonuo.sqlite3")
+        at_nuonuo = NuonuoPeer(known.nuonuo, f"{address}/nuonuo", bureau, speed=settings.TIME_SPEED)
         server.set_app(wsgi.application({"alipay": at_alipay, "wechat": at_wechat, "nuonuo": at_nuonuo}))
         self.stdout.write(f"Pretended payment providers: {address}/")
         try:

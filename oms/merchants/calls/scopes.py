@@ -15,6 +15,7 @@ SHIPMENTS_READ = "shipments.read"
 SHIPMENTS_WRITE = "shipments.write"
 PAYMENTS_READ = "payments.read"
 REFUNDS_REQUEST = "refunds.request"
+REFUNDS_CONFIRM = "refunds.confirm"
 INVOICES_REQUEST = "invoices.request"
 BALANCES_READ = "balances.read"
 BALANCES_ISSUE = "balances.issue"
@@ -37,6 +38,7 @@ LABELS = {
     SHIPMENTS_WRITE: _("deliver virtual goods, confirm receipt"),
     PAYMENTS_READ: _("read payments and amounts"),
     REFUNDS_REQUEST: _("ask for refunds and compensation"),
+    REFUNDS_CONFIRM: _("confirm or refuse refunds of what the channel took itself"),
     INVOICES_REQUEST: _("ask for invoices, read and download them"),
     BALANCES_READ: _("read gift cards and points"),
     BALANCES_ISSUE: _("issue gift cards and open points"),

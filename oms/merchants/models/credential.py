@@ -63,6 +63,7 @@ class ApiCredential(models.Model):
         verbose_name = _("API credential")
         verbose_name_plural = _("API credentials")
         ordering = ["merchant", "name"]
+        permissions = [("grant_platform_scopes", _("Can let credentials read what is all merchants'"))]
         constraints = [
             models.UniqueConstraint(fields=["app_key"], name="credential_app_key_is_unique"),
             models.UniqueConstraint(fields=["token_hash"], name="credential_token_is_unique"),

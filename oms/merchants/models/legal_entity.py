@@ -82,7 +82,8 @@ class GiftCardPolicy(models.TextChoices):
 
 class LegalEntity(Versioned):
     """A company that issues invoices: merchants and warehouses name theirs. Rates and classes are data that finance
-    maintains; those here are for freight, for services to merchants, and for goods that say nothing themselves.
+    maintains; those here are for freight, for services to merchants, for gift cards that are sold, and for goods that
+    say nothing themselves.
     """
 
     code = models.SlugField(_("code"), max_length=40)
@@ -132,6 +133,10 @@ class LegalEntity(Versioned):
     service_tax_name = models.CharField(_("services to merchants: short name"), max_length=40, blank=True, default="")
     service_tax_rate = tax_rate_field(_("services to merchants: rate"))
     service_tax_mark = tax_mark_field()
+    card_tax_code = tax_code_field(_("gift cards sold: tax class"))
+    card_tax_name = models.CharField(_("gift cards sold: short name"), max_length=40, blank=True, default="")
+    card_tax_rate = tax_rate_field(_("gift cards sold: rate"))
+    card_tax_mark = tax_mark_field()
     deducts_input_tax = models.BooleanField(
         _("deducts input tax"), default=True, help_text=_("Invoices to it are special ones.")
     )
@@ -157,6 +162,7 @@ class LegalEntity(Versioned):
             tax_data_is_whole("goods_", "legal_entity_goods_tax_is_whole"),
             tax_data_is_whole("freight_", "legal_entity_freight_tax_is_whole"),
             tax_data_is_whole("service_", "legal_entity_service_tax_is_whole"),
+            tax_data_is_whole("card_", "legal_entity_card_tax_is_whole"),
             models.CheckConstraint(condition=~Q(tax_number=""), name="legal_entity_has_a_tax_number"),
         ]
 
@@ -164,6 +170,6 @@ class LegalEntity(Versioned):
         return self.name
 
     def tax_of(self, what: str) -> TaxClass | None:
-        """How it says that `what` (goods, freight, service) is taxed; None where it does not."""
+        """How it says that `what` (goods, freight, service, card) is taxed; None where it does not."""
         code, name, rate, mark = (getattr(self, f"{what}_tax_{part}") for part in ("code", "name", "rate", "mark"))
         return TaxClass(code, name, rate, mark) if code else None

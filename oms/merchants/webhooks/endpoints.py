@@ -69,6 +69,13 @@ def known_types() -> list[str]:
     return sorted(_types)
 
 
+def hears(patterns: Iterable[str], event_type: str) -> bool:
+    """Whether an endpoint with these patterns is told news of the type."""
+    return any(
+        event_type.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == event_type for pattern in patterns
+    )
+
+
 def check_event_types(patterns: Sequence[str]) -> list[str]:
     """The patterns, each once. Raises UnknownEventType for one that no news will ever match."""
     if not patterns:

@@ -1,9 +1,11 @@
 """How the amounts of an order came about."""
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from orders.api import examples
+from orders.api.apportioned import CHANNEL
 from orders.api.serializers.money import money_field
 from orders.models import ChargeCause, ChargeComponent, SubOrderState
 from orders.models.amounts import ApportionmentPolicy, Bearer
@@ -34,7 +36,11 @@ class ComponentSerializer(serializers.Serializer):
 
     component = serializers.ChoiceField(ChargeComponent.choices)
     source = serializers.CharField(help_text="The promotion's id, or the reason of the adjustment.")
-    bearer = serializers.ChoiceField(Bearer.choices, allow_blank=True)
+    bearer = serializers.ChoiceField(
+        [*Bearer.choices, (CHANNEL, _("The channel's platform"))],
+        allow_blank=True,
+        help_text="`channel`: the channel's own platform, which settles it with the merchant.",
+    )
     amount = money_field()
 
 

@@ -38,7 +38,7 @@ class Alipay:
 
         def ask(charge: Charge) -> Answer:
             content = {
-                "out_trade_no": wire.their_number(charge.of),
+                **_paid_trade(charge),
                 "out_request_no": wire.their_number(charge.reference),
                 "refund_amount": wire.as_amount(charge.amount),
             }
@@ -65,7 +65,7 @@ class Alipay:
     def find_refund(self, question: Question, link: Connection) -> Found:
         """How a refund stands. That the question was answered says nothing: only its status does."""
         number = wire.their_number(question.reference)
-        content = {"out_trade_no": wire.their_number(question.of), "out_request_no": number}
+        content = {**_paid_trade(question), "out_request_no": number}
         said = _asked(link, "alipay.trade.fastpay.refund.query", content)
         if said is None or not said.get("refund_status"):
             return Found(Standing.MISSING)
@@ -104,6 +104,11 @@ def _trade(charge: Charge, link: Connection) -> dict[str, str]:
         "subject": subject(link, charge)[:LONGEST_SUBJECT],
     }
     return {**trade, "time_expire": wire.as_time(charge.expires_at)} if charge.expires_at else trade
+
+
+def _paid_trade(about: Charge | Question) -> dict[str, str]:
+    """Of which trade money goes back: by our number, or by Alipay's where ours was paid more than once."""
+    return {"trade_no": about.transaction} if about.transaction else {"out_trade_no": wire.their_number(about.of)}
 
 
 def _asked(link: Connection, method: str, content: Mapping[str, str]) -> dict[str, Any] | None:

@@ -50,7 +50,7 @@ class WechatPay:
                 "currency": "CNY",
             }
             content: dict[str, Any] = {
-                "out_trade_no": charge.of,
+                **({"transaction_id": charge.transaction} if charge.transaction else {"out_trade_no": charge.of}),
                 "out_refund_no": charge.reference,
                 "amount": amount,
             }
@@ -80,7 +80,8 @@ class WechatPay:
         said = _asked(link, f"{_REFUNDS}/{quote(question.reference)}")
         if said is None:
             return Found(Standing.MISSING)
-        _must_be(said, out_refund_no=question.reference, out_trade_no=question.of)
+        of = {"transaction_id": question.transaction} if question.transaction else {"out_trade_no": question.of}
+        _must_be(said, out_refund_no=question.reference, **of)
         status = str(said.get("status", ""))
         if status == facts.REFUNDED:
             return Found(Standing.DONE, facts.refunded(said, status))

@@ -171,7 +171,8 @@ class _Mapped(Layout):
         try:
             for name, part in parts.items():
                 column = self.names.columns[name]
-                if sheet.column(column) is not None and row.text(column):
+                # In the first one the label itself stands.
+                if sheet.column(column) and row.text(column):
                     totals.append(Total(column, part, amount=row.amount(column)))
         except Malformed as problem:
             raise RefusedBill(_("Row %(row)s: the totals cannot be read.") % {"row": line.line}) from problem
