@@ -42,6 +42,7 @@ name_actors(
         "review": _("Review"),
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),
+        "free_holds": _("Give back what is set aside"),
         "allocate": _("Choose warehouse, reserve stock"),
         "expire_stock": _("Take expired batches from sale"),
         "complete": _("Complete"),

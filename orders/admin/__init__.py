@@ -11,10 +11,12 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
 from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
@@ -24,6 +26,7 @@ __all__ = [
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
     "StockCountAdmin",
+    "StockHoldAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

@@ -6,7 +6,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import receiving
+from inventory import holding, receiving
+from inventory.models import HoldPurpose
 from logistics.warehouses import stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
@@ -145,7 +146,16 @@ def leave_an_expired_card(shop: factories.Shop) -> None:
     age("payments_balanceaccount", "expires_at")
 
 
+def leave_an_expired_cart(shop: factories.Shop) -> None:
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 2)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
+    holding.set_aside(new, actor="test")
+    age("inventory_stockhold", "created_at", 600)
+    age("inventory_stockhold", "expires_at")
+
+
 LEFT_WORK = {
+    "free_holds": leave_an_expired_cart,
     "promise": leave_a_promise_to_make,
     "expire_balances": leave_an_expired_card,
     "payment_facts": leave_a_notice,
