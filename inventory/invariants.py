@@ -1,7 +1,8 @@
 """What must always hold of stock."""
 
-from inventory.models import Quality, Reservation, SourcingRuleSet
+from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation, SourcingRuleSet
 from oms.common.invariants import Invariant
+from oms.common.states import listed
 
 INVARIANTS = (
     Invariant(
@@ -44,6 +45,18 @@ INVARIANTS = (
         UNION ALL
         SELECT 'reservation', r.id FROM inventory_reservation r
         WHERE NOT EXISTS (SELECT FROM inventory_stock s WHERE s.id = r.stock_id)
+        """,
+    ),
+    Invariant(
+        "set_aside_units_belong_to_open_set_asides",
+        "Units that are promised to a set-aside are of one that is open, on the stock row and at most as many as its"
+        " line says.",
+        f"""
+        SELECT r.id, h.id, h.state, r.quantity, l.quantity FROM inventory_reservation r
+        LEFT JOIN inventory_stockholdline l ON l.id = r.demand_id
+        LEFT JOIN inventory_stockhold h ON h.id = l.hold_id
+        WHERE r.demand_kind = '{DemandKind.HOLD}' AND r.state = '{Reservation.State.ACTIVE}'
+            AND (h.state IN ({listed(OPEN_HOLDS)}) AND r.stock_id = l.stock_id AND r.quantity <= l.quantity) IS NOT TRUE
         """,
     ),
     Invariant(

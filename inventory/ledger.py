@@ -66,7 +66,8 @@ _BECAME_FREE = f""",
                     FILTER (WHERE kind <> '{StockMovement.Kind.OPENING}') AS became_free"""
 _WAKES = """,
                 wakes_backorders_since = CASE WHEN b.became_free > 0 THEN clock_timestamp()
-                                              ELSE s.wakes_backorders_since END"""
+                                              ELSE s.wakes_backorders_since END,
+                changed_at = clock_timestamp()"""
 
 
 def _ledger(table: str, lines: str, key: str, *, also: str = "", sums: str = "") -> str:

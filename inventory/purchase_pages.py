@@ -26,7 +26,7 @@ from oms.common.desk.lists import KeysetAdmin, RowColumns, staff_actor_name
 from oms.common.errors import OmsError, WrongFields
 from oms.merchants.models import Merchant
 
-RECEIVE, END = "inventory.add_receipt", "inventory.change_purchaseorder"
+RECEIVE, END = "inventory.add_receipt", "inventory.end_purchaseorder"
 _AREA = UnfoldAdminTextareaWidget(attrs={"rows": 6})
 
 

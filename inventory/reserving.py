@@ -4,6 +4,7 @@ Every function needs an open transaction, locks stock rows in the order (warehou
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import connection
@@ -11,7 +12,7 @@ from django.db import connection
 from inventory import lots
 from inventory.availability import available_sql, free_sql
 from inventory.lots import Promised
-from inventory.models import DemandKind, Reservation, StockMovement
+from inventory.models import DemandKind, MovementNote, Reservation, StockMovement
 from oms.common.copying import array
 from oms.common.transactions import require_transaction
 
@@ -31,6 +32,17 @@ class Shortage(NamedTuple):
     group: int
     stock_id: int
     seen: int
+
+
+class SetAside(NamedTuple):
+    """Units that a demand of the kind `HOLD` has, which the group may use and gives up once it is served."""
+
+    demand_id: int
+    stock_id: int
+    quantity: int
+
+
+NOTHING_SET_ASIDE: Mapping[int, Sequence[SetAside]] = MappingProxyType({})
 
 
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
@@ -69,6 +81,7 @@ def reserve(
     *,
     kind: DemandKind = DemandKind.SUB_ORDER_LINE,
     shortages: Sequence[Shortage] = (),
+    set_aside: Mapping[int, Sequence[SetAside]] = NOTHING_SET_ASIDE,
     actor: str,
     also: Callable[[set[int]], set[int]] = lambda served: served,
 ) -> set[int]:
@@ -76,10 +89,15 @@ def reserve(
     demands are of one kind. `also` is asked under the stock's locks which of those groups get whatever else they need.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
-    made on old figures. Two statements, whatever the number of demands.
+    made on old figures. What is `set_aside` for a group, by group, it alone may use; once it is served, all of that is
+    given up, and until then nobody else gets it. Two statements, whatever the number of demands; three more where
+    something is set aside.
     """
     available, with_lots = _lock(
-        {demand.stock_id for demand in demands} | {short.stock_id for short in shortages}, available_sql("s")
+        {demand.stock_id for demand in demands}
+        | {short.stock_id for short in shortages}
+        | {one.stock_id for own in set_aside.values() for one in own},
+        available_sql("s"),
     )
     if with_lots:
         for key, units in lots.sellable(with_lots).items():
@@ -90,30 +108,66 @@ def reserve(
         by_group.setdefault(short.group, [])
     for demand in demands:
         by_group.setdefault(demand.group, []).append(demand)
+    for group in set_aside:
+        by_group.setdefault(group, [])
 
+    still = _still_set_aside(set_aside)
     served: set[int] = set()
     granted: list[Demand] = []
+    given_up: dict[int, list[SetAside]] = {}
     for group, wanted in by_group.items():
         if group in outdated:
             continue
-        for i, (_group, _demand_id, stock_id, quantity) in enumerate(wanted):
-            left = available.get(stock_id, 0) - quantity
-            if left < 0:
-                for taken in wanted[:i]:
-                    available[taken.stock_id] += taken.quantity
-                break
-            available[stock_id] = left
-        else:
-            served.add(group)
-            granted += wanted
+        own = [one._replace(quantity=min(one.quantity, still[one.demand_id])) for one in set_aside.get(group, ())]
+        if not _take(wanted, available, own):
+            continue
+        served.add(group)
+        granted += wanted
+        given_up[group] = own
+        for one in own:
+            still[one.demand_id] -= one.quantity
     served = also(served)
     granted = [demand for demand in granted if demand.group in served]
+    left: dict[int, int | None] = {}
+    for group in served:
+        for one in given_up.get(group, ()):
+            if one.quantity:
+                left[one.demand_id] = (left.get(one.demand_id) or 0) + one.quantity
+    if left:
+        release_units(left, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
     if granted:
         _write_reservations(granted, kind, actor)
     if with_lots:
         kept = [Promised(d.stock_id, d.demand_id, d.quantity) for d in granted if d.stock_id in with_lots]
         lots.promise(kept, kind, actor=actor)
     return served
+
+
+def _take(wanted: Sequence[Demand], available: dict[int, int], own: Sequence[SetAside]) -> bool:
+    """Take all that a group wants off its own units and then off what is available, or nothing of it."""
+    mine: dict[int, int] = {}
+    for one in own:
+        mine[one.stock_id] = mine.get(one.stock_id, 0) + one.quantity
+    taken_so_far: list[tuple[int, int]] = []
+    for _group, _demand_id, stock_id, quantity in wanted:
+        of_mine = min(quantity, mine.get(stock_id, 0)) if mine else 0
+        if of_mine:
+            mine[stock_id] -= of_mine
+        left = available.get(stock_id, 0) - quantity + of_mine
+        if left < 0:
+            for taken, units in taken_so_far:
+                available[taken] += units
+            return False
+        available[stock_id] = left
+        taken_so_far.append((stock_id, quantity - of_mine))
+    return True
+
+
+def _still_set_aside(set_aside: Mapping[int, Sequence[SetAside]]) -> dict[int, int]:
+    """What the demands have now that their stock is locked: nobody can change it any more."""
+    demands = {one.demand_id for own in set_aside.values() for one in own}
+    active = Reservation.objects.active_for(demands, DemandKind.HOLD) if demands else Reservation.objects.none()
+    return dict.fromkeys(demands, 0) | dict(active.values_list("demand_id", "quantity"))
 
 
 def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:

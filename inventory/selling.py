@@ -1,6 +1,6 @@
-"""Merchants keeping their own catalogue."""
+"""What merchants sell, and keeping their own catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -11,6 +11,21 @@ from inventory.models import Sku, SkuBarcode, Stock
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
+
+
+def sold_by(merchant: Merchant, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Sku]:
+    """Those of the SKUs (merchant's code, SKU's code) that channels of the merchant may sell now: its own, and a
+    self-operated merchant those of every active one. One statement."""
+    pairs = set(wanted)
+    skus = Sku.objects.filter(code__in={code for _owner, code in pairs}, is_active=True).select_related("merchant")
+    if merchant.kind != Merchant.Kind.SELF_OPERATED:
+        skus = skus.filter(merchant=merchant)
+    return {
+        (sku.merchant.code, sku.code): sku
+        for sku in skus
+        if (sku.merchant.code, sku.code) in pairs
+        and (sku.merchant_id == merchant.pk or sku.merchant.status == Merchant.Status.ACTIVE)
+    }
 
 
 class BarcodeTaken(OmsError):

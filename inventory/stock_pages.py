@@ -105,7 +105,7 @@ class _AdjustForm(VersionForm):
         label=gettext_lazy("batch (where kept)"), max_length=40, required=False, widget=forms.TextInput(attrs=INPUT)
     )
     remark = forms.CharField(
-        label=gettext_lazy("remark"), max_length=200, required=False, widget=forms.TextInput(attrs=INPUT)
+        label=gettext_lazy("note"), max_length=200, required=False, widget=forms.TextInput(attrs=INPUT)
     )
 
 

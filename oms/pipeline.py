@@ -12,7 +12,7 @@ from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from orders.changing import chasing
-from orders.fulfilling import allocating, completing, ending_waits, splitting, waking
+from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
 from orders.reviewing import deciding
@@ -48,6 +48,7 @@ PIPELINE = (
     releasing_matched.STAGE,
     deciding.STAGE,
     splitting.STAGE,
+    freeing.STAGE,
     waking.STAGE,
     allocating.STAGE,
     ending_waits.STAGE,

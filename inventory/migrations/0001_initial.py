@@ -5,6 +5,7 @@ import django.core.validators
 import django_fsm
 import django.db.models.deletion
 import django.db.models.functions.datetime
+import inventory.models.stock
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -73,6 +74,7 @@ class Migration(migrations.Migration):
                 ('reorder_point', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder point')),
                 ('reorder_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder quantity')),
                 ('wakes_backorders_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='wakes backorders since')),
+                ('changed_at', models.DateTimeField(db_default=inventory.models.stock.ClockTime(), editable=False, verbose_name='changed at')),
                 ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stock', to='inventory.sku', verbose_name='SKU')),
             ],
             options={
@@ -508,6 +510,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'purchase order',
                 'verbose_name_plural': 'purchase orders',
                 'ordering': ['-id'],
+                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off')],
             },
         ),
         migrations.CreateModel(
@@ -573,7 +576,7 @@ class Migration(migrations.Migration):
                 ('action', models.CharField(max_length=12, verbose_name='what was done')),
                 ('units', models.IntegerField(verbose_name='units')),
                 ('reason', models.CharField(choices=[('damaged', 'Damaged'), ('lost', 'Lost'), ('found', 'Found'), ('sample', 'Taken as a sample'), ('scrapped', 'Scrapped'), ('recall', 'Held back by law or recall'), ('inspected', 'Inspected'), ('correction', 'Wrong entry put right')], max_length=12, verbose_name='reason')),
-                ('remark', models.CharField(blank=True, default='', max_length=200, verbose_name='remark')),
+                ('remark', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
                 ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
             ],
@@ -903,6 +906,68 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stockdifference',
             constraint=models.CheckConstraint(condition=models.Q(('ours', models.F('theirs')), _negated=True), name='stock_difference_differs'),
+        ),
+        migrations.CreateModel(
+            name='StockHold',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('purpose', models.CharField(choices=[('cart', 'Cart'), ('quote', 'Quote')], max_length=8, verbose_name='purpose')),
+                ('reference', models.CharField(blank=True, default='', help_text="Such as the cart's number.", max_length=64, verbose_name="caller's reference")),
+                ('state', django_fsm.FSMField(choices=[('held', 'Held'), ('ordered', "Waits for its order's allocation"), ('used', 'Used by its order'), ('released', 'Given back'), ('expired', 'Expired')], db_default='held', default='held', max_length=50, verbose_name='state')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('created_by', models.CharField(max_length=80, verbose_name='created by')),
+                ('expires_at', models.DateTimeField(verbose_name='expires at')),
+                ('closed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='closed at')),
+                ('closed_by', models.CharField(blank=True, db_default='', default='', editable=False, max_length=80, verbose_name='closed by')),
+                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.channel', verbose_name='channel')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('region', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.region', verbose_name='region')),
+            ],
+            options={
+                'verbose_name': 'set-aside',
+                'verbose_name_plural': 'set-asides of carts and quotes',
+                'ordering': ['-id'],
+                'permissions': [('release_stockhold', 'Can give back units that carts and quotes hold')],
+                'indexes': [models.Index(fields=['merchant', 'id'], name='stock_hold_list'), models.Index(condition=models.Q(('state', 'held')), fields=['expires_at'], name='stock_hold_expiring'), models.Index(condition=models.Q(('state', 'ordered')), fields=['id'], name='stock_hold_ordered')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['held', 'ordered', 'used', 'released', 'expired'])), name='stock_hold_state_is_known'), models.CheckConstraint(condition=models.Q(('purpose__in', ['cart', 'quote'])), name='stock_hold_purpose_is_known'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='stock_hold_lasts_a_while'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('state__in', ('held', 'ordered'))), models.Q(models.Q(('state__in', ('held', 'ordered')), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='stock_hold_closed_at_set_once_over')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockHoldLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('position', models.PositiveSmallIntegerField(verbose_name='position')),
+                ('code', models.CharField(max_length=64, verbose_name="caller's code")),
+                ('quantity', models.IntegerField(verbose_name='units set aside')),
+                ('hold', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.stockhold', verbose_name='set-aside')),
+                ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('stock', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.stock', verbose_name='stock')),
+            ],
+            options={
+                'verbose_name': 'set-aside units',
+                'verbose_name_plural': 'set-aside units',
+                'ordering': ['hold', 'id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='stock_hold_line_quantity_is_positive'), models.UniqueConstraint(fields=('hold', 'position', 'sku', 'stock'), name='stock_hold_line_is_unique')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ChannelShare',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('percent', models.PositiveSmallIntegerField(default=100, help_text='Of the units that can be promised, rounded down to whole units.', verbose_name='share (%)')),
+                ('kept_back', models.IntegerField(default=0, help_text='Units of the share that the channel does not see.', verbose_name='kept back')),
+                ('cap', models.IntegerField(blank=True, help_text='Units; empty: no cap.', null=True, verbose_name='at most')),
+                ('changed_at', models.DateTimeField(editable=False, verbose_name='changed at')),
+                ('changed_by', models.CharField(editable=False, max_length=80, verbose_name='changed by')),
+                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='merchants.channel', verbose_name='channel')),
+                ('sku', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': "channel's share of the stock",
+                'verbose_name_plural': "channels' shares of the stock",
+                'ordering': ['-id'],
+                'constraints': [models.UniqueConstraint(fields=('channel', 'sku'), name='channel_share_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('percent__lte', 100)), name='channel_share_is_at_most_all'), models.CheckConstraint(condition=models.Q(('kept_back__gte', 0), ('kept_back__lte', 1000000000)), name='channel_share_kept_back_is_sound'), models.CheckConstraint(condition=models.Q(('cap__isnull', True), models.Q(('cap__gte', 0), ('cap__lte', 1000000000)), _connector='OR'), name='channel_share_cap_is_not_negative')],
+            },
         ),
         migrations.CreateModel(
             name='SourcingRuleSet',

@@ -5,6 +5,7 @@ from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, S
 from inventory.models.comparing import StockComparison, StockDifference
 from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
 from inventory.models.lots import LotMovement, LotPromise, Quality, StockLot
 from inventory.models.promising import (
     CalendarDay,
@@ -18,10 +19,12 @@ from inventory.models.promising import (
     WorkSchedule,
 )
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseState, Receipt, ReceiptLine
+from inventory.models.shares import ChannelShare
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
+    "OPEN_HOLDS",
     "UNKNOWN_GOODS",
     "AdjustmentReason",
     "AppointmentSlot",
@@ -30,11 +33,13 @@ __all__ = [
     "CapacityDemand",
     "CapacityTake",
     "CarrierService",
+    "ChannelShare",
     "CountState",
     "Cutoff",
     "DemandKind",
     "FreightRate",
     "FreightSurcharge",
+    "HoldPurpose",
     "Lane",
     "LotMovement",
     "LotPromise",
@@ -67,6 +72,9 @@ __all__ = [
     "StockCount",
     "StockCountLine",
     "StockDifference",
+    "StockHold",
+    "StockHoldLine",
+    "StockHoldState",
     "StockLot",
     "StockMovement",
     "StorageClass",

@@ -119,7 +119,7 @@ class StockAdjustment(models.Model):
     action = models.CharField(_("what was done"), max_length=12)
     units = models.IntegerField(_("units"))
     reason = models.CharField(_("reason"), max_length=12, choices=AdjustmentReason.choices)
-    remark = models.CharField(_("remark"), max_length=200, blank=True, default="")
+    remark = models.CharField(_("note"), max_length=200, blank=True, default="")
     actor = models.CharField(_("actor"), max_length=80, blank=True, default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 

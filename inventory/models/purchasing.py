@@ -44,6 +44,7 @@ class PurchaseOrder(Versioned):
         verbose_name = _("purchase order")
         verbose_name_plural = _("purchase orders")
         ordering = ["-id"]
+        permissions = [("end_purchaseorder", _("Can close purchase orders and call them off"))]
         constraints = [
             models.UniqueConstraint(fields=["number", "merchant"], name="purchase_order_number_is_unique_in_merchant"),
             models.CheckConstraint(condition=Q(state__in=PurchaseState.values), name="purchase_order_state_is_known"),

@@ -13,6 +13,13 @@ from oms.common.models import Versioned
 from oms.merchants.models import Merchant
 
 
+class ClockTime(models.Func):
+    """The database's clock at this very moment, however long the statement and its transaction last."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
+
+
 class StockQuerySet(models.QuerySet["Stock"]):
     """Named queries over stock."""
 
@@ -29,7 +36,8 @@ class Stock(Versioned):
     the database sees to (`inventory.ledger`). `wakes_backorders_since` is when units last became free (read off the
     clock once the row is locked), until everybody who waits for them had a chance; see `orders.fulfilling.waking`.
     `version` counts the changes of `on_hand`, not those of promises: who counts goods does not mind that orders come
-    in meanwhile.
+    in meanwhile. `changed_at` is kept by the ledger and a trigger, for readers that ask what changed; no index has it,
+    or every promise would write one.
     """
 
     version_counts = ("on_hand",)
@@ -47,6 +55,7 @@ class Stock(Versioned):
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
     wakes_backorders_since = models.DateTimeField(_("wakes backorders since"), null=True, blank=True, editable=False)
+    changed_at = models.DateTimeField(_("changed at"), db_default=ClockTime(), editable=False)
 
     objects = StockQuerySet.as_manager()
 
@@ -170,6 +179,9 @@ class MovementNote(models.TextChoices):
     OTHER_REGION = "other_region", _("Goes to another region")
     STOCK_TAKE = "stock_take", _("Stock-take")
     REFUSED = "refused", _("Refused by the warehouse")
+    ORDERED = "ordered", _("For its order")
+    EXPIRED = "expired", _("Expired")
+    GIVEN_BACK = "given_back", _("Given back")
 
 
 class StockMovement(models.Model):

@@ -59,11 +59,6 @@ class Book:
         return None
 
     @property
-    def splits(self) -> bool:
-        """Whether any split rule is in force."""
-        return any(one.splits != NO_SPLITS for one in self._active.values())
-
-    @property
     def takes_room(self) -> bool:
         """Whether any rule takes a place of the warehouse's day."""
         return any(one.rules.takes_room for one in self._active.values())

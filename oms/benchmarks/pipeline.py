@@ -43,9 +43,9 @@ def run(folder: Path, orders: int) -> dict[str, float]:
             _prepare(hot_bodies)
             hot.append(stage.timed(_work))
             _prepare(hot_bodies)
-            before = _deadlocks()
+            before = stage.deadlocks()
             pair.append(stage.timed(_work_in_pairs))
-            deadlocks += _deadlocks() - before
+            deadlocks += stage.deadlocks() - before
     return {
         "orders": orders,
         "pipeline_orders_per_second": round(orders / stage.median(uniform), 1),
@@ -86,12 +86,6 @@ def _work_in_pairs() -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(worker, range(2)))
     _work()
-
-
-def _deadlocks() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return cursor.fetchone()[0]
 
 
 def _with_hot_skus(bodies: list[OrderBody]) -> list[OrderBody]:

@@ -197,6 +197,13 @@ def copied_again(tables: Sequence[str]) -> float:
         return time.perf_counter() - started
 
 
+def deadlocks() -> int:
+    """How many deadlocks the database has seen."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
 def timed(work: Callable[[], object]) -> float:
     """Seconds that the work takes."""
     started = time.perf_counter()

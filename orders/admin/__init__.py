@@ -11,11 +11,13 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
 from orders.admin.sourcing_rules import SourcingRuleSetAdmin
 from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
@@ -26,6 +28,7 @@ __all__ = [
     "SkuMatchAdmin",
     "SourcingRuleSetAdmin",
     "StockCountAdmin",
+    "StockHoldAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

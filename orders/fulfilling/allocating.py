@@ -5,7 +5,8 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -27,7 +28,7 @@ from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from oms.common.zones import CHINA
 from orders import kinds
-from orders.fulfilling import parting, presale, sourcing, waiting, waking
+from orders.fulfilling import parting, presale, set_aside, sourcing, waiting, waking
 from orders.fulfilling.plans import Plan
 from orders.fulfilling.sourcing import Stock
 from orders.fulfilling.trouble import NOBODY_ELSE, RULE_HOLDS
@@ -36,6 +37,8 @@ from orders.models.sub_order import UNALLOCATED_STATES
 from orders.promising import keeping
 from orders.reviewing.holds import ORDER_IS_HELD
 
+# So many sub-orders of a batch that want one stock row make it a hot one.
+HOT = 50
 # Who waits longest is served first, whenever it was woken.
 QUEUE = Queue(
     SubOrder,
@@ -55,7 +58,7 @@ def run(limit: int) -> int:
 def _allocate(sub_order_ids: list[int]) -> None:
     plans = _read(sub_order_ids)
     book = rulebook.current()
-    stock = sourcing.choose(book, plans)
+    stock, own = sourcing.choose(book, plans)
     plans = [plan for plan in plans if not plan.is_overtaken]
     _name_shortages(plans)
 
@@ -63,14 +66,49 @@ def _allocate(sub_order_ids: list[int]) -> None:
     parts = parting.part_lines(parted)
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
-    served = reserving.reserve(
-        demands, shortages=shortages, actor="allocate", also=partial(_take_room, book, plans, parts)
+    reserve = partial(
+        reserving.reserve,
+        demands,
+        shortages=shortages,
+        set_aside=set_aside.claims({plan.id: own[plan.id] for plan in plans if plan.id in own}),
+        actor="allocate",
+        also=partial(_take_room, book, plans, parts),
     )
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
-    done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
+    if _is_hot(demands) and _write_then_reserve(book, plans, parts, stock, reserve, without_demand):
+        return
+    served = reserve() | without_demand
+    _write(book, [plan for plan in plans if plan.id in served], parts, stock)
 
+
+def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
+    """Whether so many want units of one stock row that others will, too, and wait for its lock."""
+    return len(demands) >= HOT and max(Counter([demand.stock_id for demand in demands]).values()) >= HOT
+
+
+def _write_then_reserve(
+    book: Book,
+    plans: Sequence[Plan],
+    parts: parting.Parts,
+    stock: Stock,
+    reserve: Callable[[], set[int]],
+    without_demand: set[int],
+) -> bool:
+    """Write what follows from the plans first and take the units last, so that the lock of a stock row that everybody
+    wants is held for a moment only. False, and nothing is written, where somebody overtook one of the plans."""
+    mark = transaction.savepoint()
+    _write(book, plans, parts, stock)
+    if reserve() | without_demand >= {plan.id for plan in plans}:
+        transaction.savepoint_commit(mark)
+        return True
+    transaction.savepoint_rollback(mark)
+    return False
+
+
+def _write(book: Book, done: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
+    """Write what became of the sub-orders whose plans came true."""
     _write_allocated([plan for plan in done if plan.is_whole])
-    parting.write([plan for plan in parted if plan.id in served], parts)
+    parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets(done, parts)
@@ -120,7 +158,7 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
         cursor.execute(
             """
             SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, o.channel_id,
-                s.refused_by, s.avoids, s.wished_warehouse_id
+                s.refused_by, s.avoids, s.wished_warehouse_id, o.stock_hold_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,

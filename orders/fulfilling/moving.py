@@ -81,7 +81,7 @@ def options(part: SubOrder) -> list[Option]:
     """What every warehouse that the rules may ask would make of the sub-order, the preferred first. Reads only."""
     plan = _plan(part)
     book = rulebook.current()
-    stock = sourcing.choose(book, [plan])
+    stock, _own = sourcing.choose(book, [plan])
     chosen = {candidate.warehouse_id for candidate, _takes in plan.choice.parts}
     needed: dict[int, int] = {}
     for want in plan.wants:

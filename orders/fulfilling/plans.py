@@ -25,6 +25,8 @@ class Plan:
     # Warehouses (ids) that it was taken from, and the one that a person chose.
     avoids: Sequence[int] | None = None
     wished_id: int | None = None
+    # What is set aside for its order (an id), if anything is.
+    stock_hold_id: int | None = None
     wants: list[Want] = field(default_factory=list)
     rules: Rules = REGION_FIRST
     # Whom each rule asks, and everybody whom one of them may ask, the preferred first.

@@ -24,16 +24,19 @@ from inventory.sourcing.rules import Candidate, Rule, Standing
 from inventory.sourcing.today import Trip
 from oms.common.copying import array
 from oms.common.money import to_fen
+from orders.fulfilling import set_aside
 from orders.fulfilling.plans import Plan
 from orders.intake.terms import carriers_in_use
 
 # Stock id and units available, by warehouse and SKU id.
 Stock = Mapping[tuple[int, int], tuple[int, int]]
 _Pairs = set[tuple[int, int]]
+_Read = dict[tuple[int, int], tuple[int, int]]
 
 
-def choose(book: Book, plans: Sequence[Plan]) -> Stock:
-    """Put to each plan what the rules choose, the first plan first; returns the stock that was looked at.
+def choose(book: Book, plans: Sequence[Plan]) -> tuple[Stock, set_aside.Own]:
+    """Put to each plan what the rules choose, the first plan first; returns the stock that was looked at, and what is
+    set aside for each plan, which it alone may use.
 
     A plan that counted on what one before it took `is_overtaken`, and without a choice.
     """
@@ -43,7 +46,8 @@ def choose(book: Book, plans: Sequence[Plan]) -> Stock:
         asking.ask(plan)
     near = set[tuple[int, int]]().union(*(_pairs(plan, first_only=True) for plan in plans))
     stock = dict(read_stock(near))
-    unread = _read_farther(plans, near, stock)
+    own = set_aside.of(plans)
+    unread = _read_farther(plans, near, stock, own)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     values = _read_values(plan for plan in plans if plan.rules.asks_for_values)
     for plan in plans:
@@ -52,10 +56,13 @@ def choose(book: Book, plans: Sequence[Plan]) -> Stock:
             plan.is_overtaken = plain is None
             plan.choice = plain or plan.choice
         else:
+            pieces = own.get(plan.id, ())
+            set_aside.offer(pieces, available)
             plan.choice = choosing.choose(
                 plan.wants, plan.steps, available, set_id=plan.rules.set_id, values_fen=values.get(plan.id)
             )
-    return stock
+            set_aside.take_back(pieces, plan.choice, available)
+    return stock, own
 
 
 class _Asking:
@@ -145,7 +152,9 @@ def _pairs(plan: Plan, *, first_only: bool = False) -> _Pairs:
     }
 
 
-def _read_farther(plans: Sequence[Plan], near: _Pairs, stock: dict[tuple[int, int], tuple[int, int]]) -> set[int]:
+def _read_farther(
+    plans: Sequence[Plan], near: _Pairs, stock: dict[tuple[int, int], tuple[int, int]], own: set_aside.Own
+) -> set[int]:
     """Read what else may be needed, into `stock`; returns the plans (ids) for which it was not, by what there is."""
     available: Available = {key: units for key, (_stock_id, units) in stock.items()}
     unread: set[int] = set()
@@ -153,7 +162,7 @@ def _read_farther(plans: Sequence[Plan], near: _Pairs, stock: dict[tuple[int, in
     for plan in plans:
         if len(plan.steps) < 2:
             continue
-        if choosing.choose_one(plan.wants, plan.steps, available) is None:
+        if plan.id in own or choosing.choose_one(plan.wants, plan.steps, available) is None:
             wanted |= _pairs(plan)
         else:
             unread.add(plan.id)

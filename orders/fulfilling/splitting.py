@@ -4,9 +4,11 @@ further by the split rules that are in force.
 Virtual goods are a storage class of their own. Every line goes whole into one sub-order and takes its shares along.
 """
 
+from collections.abc import Mapping
+
 from django.db import connection
 
-from inventory.models import StorageClass
+from inventory.models import SourcingRuleSet, StorageClass
 from inventory.sourcing import rulebook
 from inventory.sourcing.bundling import Line, bundles
 from oms.common.copying import array
@@ -18,6 +20,8 @@ from orders.models import ActorKind, Order, OrderState, SubOrderState
 from orders.models.shares import SHARES
 
 _NAME = "split"
+# Stands for an order where split rules must be looked at first.
+_RULES_SAY = None
 QUEUE = Queue(Order, f"q.state = '{OrderState.READY_TO_SPLIT}' AND q.open_holds = 0")
 
 _SHARES = ", ".join(SHARES)
@@ -31,16 +35,30 @@ def run(limit: int) -> int:
 
 
 def _split(order_ids: list[int]) -> None:
-    in_bundles = _bundles(order_ids)
+    found = _write(order_ids)
+    if _RULES_SAY in found:
+        found = _write(order_ids, _bundles(order_ids))
+    to_cancel = [key for key in found if key is not None]
+    if to_cancel:
+        units.carry_out(to_cancel, actor=job(_NAME))
+
+
+def _write(order_ids: list[int], in_bundles: Mapping[int, int] | None = None) -> list[int | None]:
+    """Write the sub-orders; returns the orders (ids) of which units are to be cancelled. Without bundles (by line, 0
+    for those that are not named), and where split rules are in force, nothing is written, and `_RULES_SAY` returned."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH line AS MATERIALIZED (
+            WITH may AS MATERIALIZED (
+                SELECT %(has_bundles)s OR NOT EXISTS (
+                    SELECT FROM inventory_splitrule r JOIN inventory_sourcingruleset s ON s.id = r.rule_set_id
+                    WHERE s.state = '{SourcingRuleSet.State.ACTIVE}') AS go_on
+            ), line AS MATERIALIZED (
                 SELECT l.id, l.order_id, l.position, l.quantity, {_LINE_SHARES},
                     k.merchant_id, k.storage_class, k.weight_g, coalesce(b.bundle, 0) AS bundle
                 FROM orders_orderline l JOIN inventory_sku k ON k.id = l.sku_id
                 LEFT JOIN unnest(%(lines)s::bigint[], %(bundles)s::int[]) AS b(line_id, bundle) ON b.line_id = l.id
-                WHERE l.order_id = ANY(%(ids)s::bigint[])
+                WHERE l.order_id = ANY(%(ids)s::bigint[]) AND (SELECT go_on FROM may)
             ), planned AS MATERIALIZED (
                 SELECT o.number || '-' || row_number() OVER (PARTITION BY o.id ORDER BY min(l.position)) AS number,
                     o.id AS order_id, l.merchant_id, l.storage_class, l.bundle, o.payment_method,
@@ -64,7 +82,7 @@ def _split(order_ids: list[int]) -> None:
             ), moved AS (
                 UPDATE orders_order SET state = '{OrderState.SPLIT}', split_at = now(), ready_at = NULL,
                     attempts = 0, last_error = ''
-                WHERE id = ANY(%(ids)s::bigint[])
+                WHERE id = ANY(%(ids)s::bigint[]) AND (SELECT go_on FROM may)
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor, from_state, to_state, data)
                 SELECT p.order_id, '{kinds.SPLIT}', '{ActorKind.JOB}', '{_NAME}', '{OrderState.READY_TO_SPLIT}',
@@ -73,20 +91,23 @@ def _split(order_ids: list[int]) -> None:
                 FROM part p JOIN merchants_merchant m ON m.id = p.merchant_id
                 GROUP BY p.order_id
             )
-            SELECT id FROM orders_order WHERE id = ANY(%(ids)s::bigint[]) AND units_to_cancel IS NOT NULL
+            SELECT id FROM orders_order
+            WHERE id = ANY(%(ids)s::bigint[]) AND units_to_cancel IS NOT NULL AND (SELECT go_on FROM may)
+            UNION ALL SELECT NULL FROM may WHERE NOT go_on
             """,
-            {"ids": array(order_ids), "lines": array(in_bundles), "bundles": array(in_bundles.values())},
+            {
+                "ids": array(order_ids),
+                "has_bundles": in_bundles is not None,
+                "lines": array(in_bundles or ()),
+                "bundles": array((in_bundles or {}).values()),
+            },
         )
-        to_cancel = [key for (key,) in cursor.fetchall()]
-    if to_cancel:
-        units.carry_out(to_cancel, actor=job(_NAME))
+        return [key for (key,) in cursor.fetchall()]
 
 
 def _bundles(order_ids: list[int]) -> dict[int, int]:
     """By line, in which bundle of its merchant and class it travels, where that is not the first one."""
     book = rulebook.current()
-    if not book.splits:
-        return {}
     groups: dict[tuple[int, int, str], list[Line]] = {}
     channels: dict[int, int] = {}
     with connection.cursor() as cursor:

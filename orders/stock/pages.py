@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -56,7 +56,7 @@ class _CountLines(ReadOnlyLines):
         """The SKU's code and name."""
         return str(line.stock.sku)
 
-    @display(description=gettext_lazy("difference"))
+    @display(description=pgettext_lazy("stock count", "difference"))
     def found(self, line: StockCountLine) -> str:
         """Units beyond what the books said."""
         return f"{line.difference:+d}"

@@ -63,7 +63,7 @@ def test_a_single_change_has_a_right_a_reason_and_a_fresh_version(client, shop):
     assert client.post(url, form).status_code == 403
     clerk.user_permissions.add(Permission.objects.get(codename="adjust_stock"))
 
-    client.post(url, form)
+    client.post(url, form, follow=True)
     stale = client.post(url, form, follow=True)
     negative = client.post(url, {**form, "units": -4, "version": stock.version + 1}, follow=True)
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory import purchasing
-from inventory.models import PurchaseOrder, Sku, StorageClass, Warehouse
+from inventory import holding, purchasing, sharing
+from inventory.models import HoldPurpose, PurchaseOrder, Sku, StockHold, StorageClass, Warehouse
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -54,6 +54,7 @@ class Things:
     purchase: PurchaseOrder
     statement: Statement
     invoice: Invoice
+    cart: StockHold
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -137,7 +138,17 @@ def populate(shop: factories.Shop) -> Things:
         ),
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
+        cart=cart_of(shop),
     )
+
+
+def cart_of(shop: factories.Shop) -> StockHold:
+    """A unit of the shop's, set aside for a while; its channel may sell nine tenths of the stock."""
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)
+    hold_id = holding.set_aside(new, actor="test").hold_id
+    sharing.set_shares([sharing.NewShare(shop.channel.pk, None, sharing.Share(90))], actor="test")
+    return StockHold.objects.get(pk=hold_id)
 
 
 def _statement(shop: factories.Shop) -> Statement:

@@ -23,6 +23,7 @@ from tests.reconciling.lived import DAYS, Month
 
 # A folder with orders*.jsonl.gz and the reference data that belong to them.
 FOLDER = Path(os.environ.get("OMS_MONTH_DATA", CHECKOUT / "sample"))
+ORDERS = int(os.environ.get("OMS_MONTH_ORDERS", "20000"))
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def peer(transactional_db: None, settings: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize(
     ("orders", "differences"),
-    [pytest.param(150, 60, id="few"), pytest.param(20_000, 200, id="all", marks=pytest.mark.soak)],
+    [pytest.param(150, 60, id="few"), pytest.param(ORDERS, 200, id="all", marks=pytest.mark.soak)],
 )
 def test_of_a_month_of_real_orders_every_planted_difference_is_found_and_none_is_false(
     peer: Any, orders: int, differences: int

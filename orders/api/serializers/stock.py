@@ -14,7 +14,7 @@ from inventory.models import Stock
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 
-MAX_STOCK_ROWS = 1000
+MAX_STOCK_ROWS = 5000
 
 
 class StockSerializer(serializers.ModelSerializer):
