@@ -1,21 +1,26 @@
 """The staff's pages of this app."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminDecimalFieldWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from inventory.models import MovementNote, Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory import purchase_pages, selling, stock_pages  # noqa: F401 - the pages of stock and of what is bought
+from inventory.filters import found_skus
+from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.promising import pages  # noqa: F401 - the pages of promises
-from oms.common.codebook import ACTORS
-from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -55,17 +60,61 @@ class RegionAdmin(KeysetAdmin):
         regions.update(is_served=False)
 
 
+class SkuForm(forms.ModelForm):
+    """An article; its barcodes are one field, apart by spaces."""
+
+    barcodes = forms.CharField(
+        label=_("barcodes"), required=False, help_text=_("Apart by spaces."), widget=UnfoldAdminTextInputWidget
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "barcodes" in self.fields:
+            self.fields["barcodes"].initial = " ".join(self.instance.barcodes.values_list("code", flat=True))
+
+    def clean_barcodes(self) -> list[str]:
+        """The codes. Refused where another SKU of the merchant has one of them."""
+        codes = list(dict.fromkeys(self.cleaned_data["barcodes"].replace(",", " ").split()))
+        taken = SkuBarcode.objects.filter(merchant=self.instance.merchant, code__in=codes).exclude(sku=self.instance)
+        if other := taken.select_related("sku").first():
+            shown = {"code": other.code, "sku": other.sku.code}
+            raise forms.ValidationError(gettext("SKU %(sku)s has the barcode %(code)s already.") % shown)
+        return codes
+
+    def clean_wants_batches(self) -> bool:
+        """Batches cannot be given up while units lie there by them."""
+        wanted = self.cleaned_data["wants_batches"]
+        if not wanted and self.instance.stock.filter(keeps_lots=True, on_hand__gt=0).exists():
+            raise forms.ValidationError(gettext("Units lie there by batches. These can be given up when none is left."))
+        return wanted
+
+
 @admin.register(Sku)
 class SkuAdmin(KeysetAdmin):
-    """Articles; merchants and files bring them in, here they are looked up and taken off sale."""
+    """Articles; merchants and files bring them in, here they are looked up, measured and taken off sale."""
 
+    form = SkuForm
     may_change = True
-    search_fields = ("code",)
-    search_help_text = _("SKU code")
+    search_fields = ("code", "name", "barcodes__code")
+    search_help_text = _("SKU code, name or barcode")
     list_display = ("code", "name", "merchant", "storage_class", "weight_g", "list_price", "is_active")
     list_select_related = ("merchant",)
     list_filter = (("merchant", RelatedDropdownFilter), ("storage_class", ChoicesDropdownFilter))
     readonly_fields = ("merchant", "code", "storage_class")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Sku], search_term: str
+    ) -> tuple[QuerySet[Sku], bool]:
+        """By code or barcode exactly, else by a part of the name."""
+        return found_skus(queryset, search_term), False
+
+    def save_model(self, request: HttpRequest, obj: Sku, form: forms.ModelForm, change: bool) -> None:
+        """Barcodes and batches follow."""
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            selling.set_barcodes(obj, form.cleaned_data["barcodes"])
+            if "wants_batches" in form.changed_data:
+                selling.follow_batches(obj, actor=staff_actor_name(request))
 
 
 class WarehouseForm(forms.ModelForm):
@@ -103,87 +152,3 @@ class WarehouseAdmin(KeysetAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Warehouse | None = None) -> tuple[str, ...]:
         """Files and timelines name a warehouse by its code: it never changes."""
         return ("code", "merchant") if obj else ()
-
-
-class ReadStock:
-    """Columns of stock rows and what belongs to them."""
-
-    @display(description=_("SKU"))
-    def sku_code(self, row: Stock | StockMovement) -> str:
-        """The SKU's code and name."""
-        stock = row if isinstance(row, Stock) else row.stock
-        return str(stock.sku)
-
-    @display(description=_("warehouse"))
-    def warehouse_code(self, row: Stock | StockMovement) -> str:
-        """The warehouse's code and name."""
-        stock = row if isinstance(row, Stock) else row.stock
-        return str(stock.warehouse)
-
-
-@admin.register(Stock)
-class StockAdmin(ReadStock, KeysetAdmin):
-    """What lies where. Units change only through the ledger; staff set the figures that steer replenishment."""
-
-    may_change = True
-    search_fields = ("sku__code",)
-    search_help_text = _("SKU code")
-    list_display = ("sku_code", "warehouse_code", "on_hand", "reserved", "units_available", "reorder_point")
-    list_select_related = ("sku", "warehouse")
-    list_filter = (("warehouse", RelatedDropdownFilter),)
-    fields = (
-        "sku",
-        "warehouse",
-        "on_hand",
-        "reserved",
-        "units_available",
-        "safety_stock",
-        "reorder_point",
-        "reorder_quantity",
-    )
-    readonly_fields = ("sku", "warehouse", "on_hand", "reserved", "units_available")
-
-    @display(description=_("available"))
-    def units_available(self, stock: Stock) -> int:
-        """Units that can still be promised."""
-        return stock.available
-
-
-@admin.register(StockMovement)
-class StockMovementAdmin(ReadStock, KeysetAdmin):
-    """The ledger. It is only read."""
-
-    search_fields = ("stock__sku__code",)
-    search_help_text = _("SKU code")
-    list_display = (
-        "created_at",
-        "sku_code",
-        "warehouse_code",
-        "kind",
-        "on_hand_change",
-        "reserved_change",
-        "actor_words",
-        "note_words",
-    )
-    shown_by: ClassVar[Mapping[str, str]] = {"actor": "actor_words", "note": "note_words"}
-    list_select_related = ("stock__sku", "stock__warehouse")
-    list_filter = (("kind", ChoicesDropdownFilter),)
-
-    @display(description=_("actor"))
-    def actor_words(self, movement: StockMovement) -> str:
-        """Who did it: a person by name, others in words."""
-        return ACTORS.word(movement.actor) or "–"
-
-    @display(description=_("note"))
-    def note_words(self, movement: StockMovement) -> str:
-        """What was noted, in words where the system did it."""
-        return str(dict(MovementNote.choices).get(movement.note, movement.note)) or "–"
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
-    ) -> tuple[QuerySet[StockMovement], bool]:
-        """The newest movements of the SKU, found through its few stock rows."""
-        if not search_term.strip():
-            return queryset, False
-        stock = Stock.objects.filter(sku__code=search_term.strip()).values_list("pk", flat=True)
-        return queryset.filter(stock__in=list(stock)), False

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import StockMovement
+from inventory import lots
+from inventory.lots import LotMove
+from inventory.models import Quality, Stock, StockLot, StockMovement
 from oms.common.copying import array, text_array
 
 MOST_UNITS = 1_000_000_000
@@ -30,7 +32,7 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
         cursor.execute(
             f"""
             WITH counted AS (
-                SELECT c.id, c.on_hand, c.on_hand - s.on_hand AS change, c.note
+                SELECT c.id, c.on_hand - s.on_hand AS change, c.note, s.keeps_lots
                 FROM unnest(%(ids)s::bigint[], %(units)s::int[], %(notes)s::text[]) AS c(id, on_hand, note)
                 JOIN inventory_stock s USING (id)
                 WHERE c.on_hand <> s.on_hand
@@ -38,8 +40,7 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
                 INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
                 SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM counted
             )
-            UPDATE inventory_stock s SET on_hand = c.on_hand, wakes_backorders_since = clock_timestamp()
-            FROM counted c WHERE s.id = c.id
+            SELECT id, change FROM counted WHERE keeps_lots
             """,
             {
                 "ids": array(count.stock_id for count in counts),
@@ -48,3 +49,17 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
                 "actor": actor,
             },
         )
+        of_lots = dict(cursor.fetchall())
+    if of_lots:
+        lots.change(of_lots, StockMovement.Kind.STOCK_TAKE, actor=actor)
+
+
+def freeze(stock_id: int, units: int, *, actor: str, note: str = "") -> None:
+    """Hold back units of a locked row that are not there although they are promised: nobody else is to get them."""
+    row = Stock.objects.get(pk=stock_id)
+    kind = StockMovement.Kind.STOCK_TAKE
+    StockMovement.objects.create(stock_id=stock_id, kind=kind, frozen_change=units, actor=actor, note=note[:200])
+    if row.keeps_lots:
+        promised = StockLot.objects.filter(stock=row, quality=Quality.GOOD, reserved__gt=0).order_by("pk")
+        taken = lots.spread(units, [(one.pk, one.reserved) for one in promised])
+        lots.book([LotMove(key, frozen=some) for key, some in taken], kind, actor=actor, note=note)

@@ -1,15 +1,26 @@
 """What the API's list of SKUs can be narrowed by."""
 
+from django.db.models import Q, QuerySet
 from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
-from inventory.models import Sku, StorageClass
+from inventory.models import Sku, SkuBarcode, StorageClass
+
+
+def found_skus(skus: QuerySet[Sku], text: str) -> QuerySet[Sku]:
+    """Those whose code or barcode is the text; where there are none, those with the text in their name."""
+    text = text.strip()
+    if not text:
+        return skus
+    exact = Q(code=text) | Q(pk__in=SkuBarcode.objects.filter(code=text).values("sku"))
+    return skus.filter(exact) if skus.filter(exact).exists() else skus.filter(name__icontains=text)
 
 
 class SkuFilter(FilterSet):
     """Narrows the list of SKUs."""
 
     code = CharFilter(max_length=64)
+    barcode = CharFilter("barcodes__code", max_length=64)
     name = CharFilter("name", "icontains", max_length=200, help_text="Part of the name.")
     category = CharFilter(max_length=120)
     storage_class = ChoiceFilter(choices=StorageClass.choices)

@@ -1,7 +1,8 @@
 """What must always hold of stock."""
 
-from inventory.models import Reservation
+from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation
 from oms.common.invariants import Invariant
+from oms.common.states import listed
 
 INVARIANTS = (
     Invariant(
@@ -24,12 +25,15 @@ INVARIANTS = (
         "ledger_explains_stock",
         "The sums of the movements are the stock's figures.",
         """
-        SELECT w.code, k.code, s.on_hand, s.reserved, coalesce(m.on_hand, 0), coalesce(m.reserved, 0)
+        SELECT w.code, k.code, s.on_hand, s.reserved, s.frozen,
+               coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0)
         FROM inventory_stock s
         JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
-        LEFT JOIN (SELECT stock_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved
+        LEFT JOIN (SELECT stock_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved,
+                          sum(frozen_change) AS frozen
                    FROM inventory_stockmovement GROUP BY stock_id) AS m ON m.stock_id = s.id
-        WHERE (s.on_hand, s.reserved) <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0))
+        WHERE (s.on_hand, s.reserved, s.frozen)
+              <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0))
         """,
     ),
     Invariant(
@@ -41,6 +45,76 @@ INVARIANTS = (
         UNION ALL
         SELECT 'reservation', r.id FROM inventory_reservation r
         WHERE NOT EXISTS (SELECT FROM inventory_stock s WHERE s.id = r.stock_id)
+        """,
+    ),
+    Invariant(
+        "set_aside_units_belong_to_open_set_asides",
+        "Units that are promised to a set-aside are of one that is open, on the stock row and at most as many as its"
+        " line says.",
+        f"""
+        SELECT r.id, h.id, h.state, r.quantity, l.quantity FROM inventory_reservation r
+        LEFT JOIN inventory_stockholdline l ON l.id = r.demand_id
+        LEFT JOIN inventory_stockhold h ON h.id = l.hold_id
+        WHERE r.demand_kind = '{DemandKind.HOLD}' AND r.state = '{Reservation.State.ACTIVE}'
+            AND (h.state IN ({listed(OPEN_HOLDS)}) AND r.stock_id = l.stock_id AND r.quantity <= l.quantity) IS NOT TRUE
+        """,
+    ),
+    Invariant(
+        "ledger_explains_batches",
+        "The sums of their movements are the figures of batches and qualities.",
+        """
+        SELECT l.id, l.on_hand, l.reserved, l.frozen,
+               coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0)
+        FROM inventory_stocklot l
+        LEFT JOIN (SELECT lot_id, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved,
+                          sum(frozen_change) AS frozen
+                   FROM inventory_lotmovement GROUP BY lot_id) AS m ON m.lot_id = l.id
+        WHERE (l.on_hand, l.reserved, l.frozen)
+              <> (coalesce(m.on_hand, 0), coalesce(m.reserved, 0), coalesce(m.frozen, 0))
+        """,
+    ),
+    Invariant(
+        "batches_add_up_to_their_stock",
+        "Batches of good quality add up to a row that keeps them, others have none; rows keep what their SKU wants.",
+        f"""
+        SELECT w.code, k.code, s.on_hand, s.reserved, s.frozen, l.on_hand, l.reserved, l.frozen
+        FROM inventory_stock s
+        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(l.on_hand), 0) AS on_hand, coalesce(sum(l.reserved), 0) AS reserved,
+                   coalesce(sum(l.frozen), 0) AS frozen
+            FROM inventory_stocklot l WHERE l.stock_id = s.id AND l.quality = '{Quality.GOOD}'
+        ) AS l
+        WHERE s.keeps_lots <> k.wants_batches
+           OR (s.keeps_lots AND (s.on_hand, s.reserved, s.frozen) <> (l.on_hand, l.reserved, l.frozen))
+           OR (NOT s.keeps_lots AND (l.on_hand, l.reserved, l.frozen) <> (0, 0, 0))
+        """,
+    ),
+    Invariant(
+        "promised_batches_are_those_of_reservations",
+        "What is promised of batches to a demand is what is reserved for it, and what a batch has promised.",
+        f"""
+        SELECT 'reservation', r.id, r.quantity, coalesce(p.units, 0) FROM inventory_reservation r
+        JOIN inventory_stock s ON s.id = r.stock_id AND s.keeps_lots
+        LEFT JOIN (SELECT demand_kind, demand_id, sum(quantity) AS units FROM inventory_lotpromise
+                   GROUP BY demand_kind, demand_id) AS p USING (demand_kind, demand_id)
+        WHERE r.state = '{Reservation.State.ACTIVE}' AND r.quantity <> coalesce(p.units, 0)
+        UNION ALL
+        SELECT 'batch', l.id, l.reserved, coalesce(p.units, 0) FROM inventory_stocklot l
+        LEFT JOIN (SELECT lot_id, sum(quantity) AS units FROM inventory_lotpromise GROUP BY lot_id) AS p
+            ON p.lot_id = l.id
+        WHERE l.reserved <> coalesce(p.units, 0)
+        """,
+    ),
+    Invariant(
+        "receipts_explain_what_was_received",
+        "What came of a line of a purchase order is the sum of its receipts.",
+        """
+        SELECT o.number, l.id, l.received, coalesce(r.units, 0) FROM inventory_purchaseorderline l
+        JOIN inventory_purchaseorder o ON o.id = l.order_id
+        LEFT JOIN (SELECT purchase_line_id, sum(quantity) AS units FROM inventory_receiptline
+                   GROUP BY purchase_line_id) AS r ON r.purchase_line_id = l.id
+        WHERE l.received <> coalesce(r.units, 0)
         """,
     ),
     Invariant(

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from django.db import connection, transaction
+from django.db.models import F
 
+from inventory import selling
 from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
+from inventory.models.catalogue import MOST_MM
 from inventory.promising import known_sheets
 from inventory.promising.sheets import Sheet, import_rows
 from oms.common.copying import copy_rows
+from oms.common.errors import OmsError
 from oms.common.tax import TaxMark
 from oms.merchants.models import Merchant
 
@@ -211,12 +215,14 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
 
 def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     result, skus = Loaded(path.name), []
+    barcodes: dict[tuple[str, str], list[str]] = {}
     merchants = dict(Merchant.objects.values_list("code", "id"))
     updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
     for line, row in _rows(path, progress):
         # Files without these columns leave what is known.
         if "tax_code" in row and "tax_code" not in updated:
             updated += ["tax_code", "tax_name", "tax_rate", "tax_mark"]
+        updated += [name for name in _MEASURES if name in row and name not in updated]
         try:
             if row["merchant"] not in merchants:
                 merchants[row["merchant"]] = _pending_merchant(row["merchant"])
@@ -235,9 +241,12 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                     storage_class=StorageClass(row["storage_class"]),
                     weight_g=int(row["weight_g"]),
                     list_price=Decimal(row["list_price"]),
+                    **_measures(row),
                     **_tax(row),
                 )
             )
+            if "barcodes" in row:
+                barcodes[row["merchant"], row["sku"]] = row["barcodes"].split("|") if row["barcodes"] else []
         except (KeyError, ValueError, InvalidOperation) as error:
             result.refuse(line, _reason(error))
     Sku.objects.bulk_create(
@@ -247,8 +256,50 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
         unique_fields=["code", "merchant"],
         update_fields=updated,
     )
+    _store_barcodes(barcodes)
+    _follow_batches(result)
     result.rows = len(skus)
     return result
+
+
+_MEASURES = ("length_mm", "width_mm", "height_mm", "unit_of_measure", "wants_batches", "wants_serials")
+
+
+def _measures(row: Mapping[str, str]) -> dict[str, Any]:
+    """Size, unit and what is told apart, as far as the file says. Raises ValueError."""
+    sizes = [row.get(name, "") for name in _MEASURES[:3]]
+    if len({bool(size) for size in sizes}) > 1 or any(size and not 1 <= int(size) <= MOST_MM for size in sizes):
+        raise ValueError(f"length_mm, width_mm and height_mm belong together, each from 1 to {MOST_MM}")
+    for name in _MEASURES[4:]:
+        if row.get(name, "").lower() not in ("", "true", "false"):
+            raise ValueError(f"{name} must be true or false, not {row[name]}")
+    return {
+        **{name: int(size) if size else None for name, size in zip(_MEASURES, sizes, strict=False)},
+        "unit_of_measure": row.get("unit_of_measure", ""),
+        **{name: row.get(name, "").lower() == "true" for name in _MEASURES[4:]},
+    }
+
+
+def _follow_batches(result: Loaded) -> None:
+    """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
+    differing = Sku.objects.exclude(stock__keeps_lots=F("wants_batches")).filter(stock__isnull=False).distinct()
+    for sku in differing:
+        try:
+            selling.follow_batches(sku, actor="load_data")
+        except OmsError as refusal:
+            Sku.objects.filter(pk=sku.pk).update(wants_batches=True)
+            result.problems.append(f"{result.file}: {sku.code}: {refusal}")
+
+
+def _store_barcodes(barcodes: Mapping[tuple[str, str], list[str]]) -> None:
+    """Barcodes by (merchant, SKU); those of a SKU that the file does not name stay."""
+    if not barcodes:
+        return
+    codes = {code for _merchant, code in barcodes}
+    for sku in Sku.objects.filter(code__in=codes).select_related("merchant"):
+        wanted = barcodes.get((sku.merchant.code, sku.code))
+        if wanted is not None:
+            selling.set_barcodes(sku, wanted)
 
 
 def _tax(row: Mapping[str, str]) -> dict[str, Any]:
@@ -305,25 +356,27 @@ def _load_stock(path: Path, progress: Progress) -> Loaded:
 
 
 def _store_stock(rows: list[tuple[int, ...]]) -> None:
-    columns = ("warehouse_id", "sku_id", "on_hand", "safety_stock", "reorder_point", "reorder_quantity")
+    described = ("warehouse_id", "sku_id", "safety_stock", "reorder_point", "reorder_quantity")
+    columns = ("warehouse_id", "sku_id", "on_hand", *described[2:])
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE new_stock (LIKE inventory_stock) ON COMMIT DROP")
-        cursor.execute("ALTER TABLE new_stock ALTER id DROP NOT NULL, ALTER reserved DROP NOT NULL")
-        cursor.execute("ALTER TABLE new_stock ALTER version DROP NOT NULL")
+        for column in ("id", "version", "reserved", "frozen"):
+            cursor.execute(f"ALTER TABLE new_stock ALTER {column} DROP NOT NULL")
         copy_rows("new_stock", columns, rows)
         cursor.execute(
             f"""
             WITH stored AS (
-                INSERT INTO inventory_stock ({", ".join(columns)})
-                SELECT {", ".join(columns)} FROM new_stock ORDER BY sku_id, warehouse_id
+                INSERT INTO inventory_stock ({", ".join(described)})
+                SELECT {", ".join(described)} FROM new_stock ORDER BY sku_id, warehouse_id
                 ON CONFLICT (sku_id, warehouse_id) DO UPDATE SET
                     safety_stock = EXCLUDED.safety_stock,
                     reorder_point = EXCLUDED.reorder_point,
                     reorder_quantity = EXCLUDED.reorder_quantity
-                RETURNING id, on_hand, xmax = 0 AS is_new
+                RETURNING id, sku_id, warehouse_id, xmax = 0 AS is_new
             )
             INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)
-            SELECT id, '{StockMovement.Kind.OPENING}', on_hand, 'load_data' FROM stored WHERE is_new AND on_hand > 0
+            SELECT s.id, '{StockMovement.Kind.OPENING}', n.on_hand, 'load_data'
+            FROM stored s JOIN new_stock n USING (sku_id, warehouse_id) WHERE s.is_new AND n.on_hand > 0
             """
         )
 

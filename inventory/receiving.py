@@ -1,14 +1,56 @@
 """Goods that come in."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from inventory.models import StockMovement
+from inventory import lots, reserving
+from inventory.lots import LotKey, LotMove
+from inventory.models import Quality, Stock, StockMovement
+from oms.common.copying import array
 from oms.common.errors import OmsError
 from oms.common.work import nudging
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Units of a SKU that came, of one quality and batch; batches count only where the SKU wants them."""
+
+    sku_id: int
+    units: int
+    quality: str = Quality.GOOD
+    lot: str = ""
+    best_before: date | None = None
+
+
+def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The stock row (id) of each (warehouse id, SKU id), made with nothing in it where there is none."""
+    if not places:
+        return {}
+    wanted = [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO inventory_stock (warehouse_id, sku_id)
+            SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
+            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
+            """,
+            wanted,
+        )
+        # A statement of its own: the one above does not see what another call made while it waited.
+        cursor.execute(
+            """
+            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s
+            JOIN unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id) USING (warehouse_id, sku_id)
+            """,
+            wanted,
+        )
+        return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
+
+
 def receive(
     warehouse_id: int,
     sku_id: int,
@@ -18,30 +60,46 @@ def receive(
     note: str = "",
     kind: StockMovement.Kind = StockMovement.Kind.RECEIPT,
 ) -> int:
-    """Book units into a warehouse and wake the sub-orders that wait for them; returns the units on hand now.
+    """Book good units of one SKU into a warehouse and wake the sub-orders that wait for them; returns the units on hand
+    now. Raises as `receive_all` does."""
+    receive_all(warehouse_id, [Arrived(sku_id, units)], actor=actor, note=note, kind=kind)
+    return Stock.objects.get(warehouse_id=warehouse_id, sku_id=sku_id).on_hand
 
-    Raises OmsError if `units` is not positive.
+
+@transaction.atomic
+def receive_all(
+    warehouse_id: int,
+    arrived: Sequence[Arrived],
+    *,
+    actor: str,
+    note: str = "",
+    kind: StockMovement.Kind = StockMovement.Kind.RECEIPT,
+) -> None:
+    """Book units into a warehouse and wake the sub-orders that wait for them.
+
+    Raises OmsError if units of one are not positive.
     """
-    if units <= 0:
+    if any(one.units <= 0 for one in arrived):
         raise OmsError(_("Give the number of units that came in, at least 1."), attr="units")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH stored AS (
-                INSERT INTO inventory_stock AS s (warehouse_id, sku_id, on_hand, wakes_backorders_since)
-                VALUES (%(warehouse)s, %(sku)s, %(units)s, clock_timestamp())
-                ON CONFLICT (sku_id, warehouse_id) DO UPDATE
-                    SET on_hand = s.on_hand + EXCLUDED.on_hand,
-                        wakes_backorders_since = clock_timestamp()
-                RETURNING id, on_hand
-            ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
-                SELECT id, %(kind)s, %(units)s, %(actor)s, %(note)s FROM stored
-            )
-            SELECT on_hand FROM stored
-            """,
-            {"warehouse": warehouse_id, "sku": sku_id, "units": units, "kind": kind, "actor": actor, "note": note},
-        )
-        on_hand = cursor.fetchone()[0]
+    rows = rows_of({(warehouse_id, one.sku_id) for one in arrived})
+    reserving.lock_stock(rows.values())
+    stock = Stock.objects.in_bulk(list(rows.values()))
+    moves: list[tuple[LotKey, int]] = []
+    good: dict[int, int] = {}
+    for one in arrived:
+        row = stock[rows[warehouse_id, one.sku_id]]
+        if one.quality == Quality.GOOD:
+            good[row.pk] = good.get(row.pk, 0) + one.units
+        if row.keeps_lots:
+            moves.append((LotKey(row.pk, one.quality, one.lot, one.best_before), one.units))
+        elif one.quality != Quality.GOOD:
+            moves.append((LotKey(row.pk, one.quality), one.units))
+    StockMovement.objects.bulk_create(
+        [
+            StockMovement(stock_id=key, kind=kind, on_hand_change=units, actor=actor, note=note[:200])
+            for key, units in good.items()
+        ]
+    )
+    batches = lots.rows_of({key for key, _units in moves})
+    lots.book([LotMove(batches[key], units) for key, units in moves], kind, actor=actor, note=note)
     nudging.nudge("wake")
-    return on_hand

@@ -4,11 +4,15 @@ Every function needs an open transaction, locks stock rows in the order (warehou
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import connection
 
-from inventory.models import DemandKind, Reservation, StockMovement
+from inventory import lots
+from inventory.availability import available_sql, free_sql
+from inventory.lots import Promised
+from inventory.models import DemandKind, MovementNote, Reservation, StockMovement
 from oms.common.copying import array
 from oms.common.transactions import require_transaction
 
@@ -30,21 +34,46 @@ class Shortage(NamedTuple):
     seen: int
 
 
+class SetAside(NamedTuple):
+    """Units that a demand of the kind `HOLD` has, which the group may use and gives up once it is served."""
+
+    demand_id: int
+    stock_id: int
+    quantity: int
+
+
+NOTHING_SET_ASIDE: Mapping[int, Sequence[SetAside]] = MappingProxyType({})
+
+
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
-    """Lock the rows, waiting in the one order, and return how many units each has available.
+    """Lock the rows, waiting in the one order, and return how many units of each can be promised.
 
     Needs an open transaction.
     """
+    return _lock(stock_ids, available_sql("s")).units
+
+
+class _Locked(NamedTuple):
+    """Units by locked stock row, and the rows among them that keep batches."""
+
+    units: dict[int, int]
+    with_lots: frozenset[int]
+
+
+def _lock(stock_ids: Iterable[int], units: str) -> _Locked:
     require_transaction("lock_stock")
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT id, on_hand - reserved FROM inventory_stock WHERE id = ANY(%s::bigint[])
-            ORDER BY warehouse_id, sku_id FOR NO KEY UPDATE
+            f"""
+            SELECT s.id, {units}, s.keeps_lots FROM inventory_stock s WHERE s.id = ANY(%s::bigint[])
+            ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [array(stock_ids)],
         )
-        return dict(cursor.fetchall())
+        rows = cursor.fetchall()
+    return _Locked(
+        {key: units for key, units, _keeps in rows}, frozenset([key for key, _units, keeps in rows if keeps])
+    )
 
 
 def reserve(
@@ -52,40 +81,86 @@ def reserve(
     *,
     kind: DemandKind = DemandKind.SUB_ORDER_LINE,
     shortages: Sequence[Shortage] = (),
+    set_aside: Mapping[int, Sequence[SetAside]] = NOTHING_SET_ASIDE,
     actor: str,
 ) -> set[int]:
     """Promise units to as many groups as the stock allows, first come first served; returns the groups served. All
     demands are of one kind.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
-    made on old figures. Four statements, whatever the number of demands.
+    made on old figures. What is `set_aside` for a group, by group, it alone may use; once it is served, all of that is
+    given up, and until then nobody else gets it. Two statements, whatever the number of demands; three more where
+    something is set aside.
     """
-    available = lock_stock({demand.stock_id for demand in demands} | {short.stock_id for short in shortages})
+    available, with_lots = _lock(
+        {demand.stock_id for demand in demands}
+        | {short.stock_id for short in shortages}
+        | {one.stock_id for own in set_aside.values() for one in own},
+        available_sql("s"),
+    )
+    if with_lots:
+        for key, units in lots.sellable(with_lots).items():
+            available[key] = min(available[key], units)
     outdated = {short.group for short in shortages if available.get(short.stock_id, 0) > short.seen}
     by_group: dict[int, list[Demand]] = {}
     for short in shortages:
         by_group.setdefault(short.group, [])
     for demand in demands:
         by_group.setdefault(demand.group, []).append(demand)
+    for group in set_aside:
+        by_group.setdefault(group, [])
 
+    still = _still_set_aside(set_aside)
     served: set[int] = set()
     granted: list[Demand] = []
+    given_up: dict[int, int | None] = {}
     for group, wanted in by_group.items():
         if group in outdated:
             continue
-        for i, (_group, _demand_id, stock_id, quantity) in enumerate(wanted):
-            left = available.get(stock_id, 0) - quantity
-            if left < 0:
-                for taken in wanted[:i]:
-                    available[taken.stock_id] += taken.quantity
-                break
-            available[stock_id] = left
-        else:
-            served.add(group)
-            granted += wanted
+        own = [one._replace(quantity=min(one.quantity, still[one.demand_id])) for one in set_aside.get(group, ())]
+        if not _take(wanted, available, own):
+            continue
+        served.add(group)
+        granted += wanted
+        for one in own:
+            still[one.demand_id] -= one.quantity
+            given_up[one.demand_id] = (given_up.get(one.demand_id) or 0) + one.quantity
+    if given_up:
+        left = {demand: quantity for demand, quantity in given_up.items() if quantity}
+        release_units(left, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
     if granted:
         _write_reservations(granted, kind, actor)
+    if with_lots:
+        kept = [Promised(d.stock_id, d.demand_id, d.quantity) for d in granted if d.stock_id in with_lots]
+        lots.promise(kept, kind, actor=actor)
     return served
+
+
+def _take(wanted: Sequence[Demand], available: dict[int, int], own: Sequence[SetAside]) -> bool:
+    """Take all that a group wants off its own units and then off what is available, or nothing of it."""
+    mine: dict[int, int] = {}
+    for one in own:
+        mine[one.stock_id] = mine.get(one.stock_id, 0) + one.quantity
+    taken_so_far: list[tuple[int, int]] = []
+    for _group, _demand_id, stock_id, quantity in wanted:
+        of_mine = min(quantity, mine.get(stock_id, 0)) if mine else 0
+        if of_mine:
+            mine[stock_id] -= of_mine
+        left = available.get(stock_id, 0) - quantity + of_mine
+        if left < 0:
+            for taken, units in taken_so_far:
+                available[taken] += units
+            return False
+        available[stock_id] = left
+        taken_so_far.append((stock_id, quantity - of_mine))
+    return True
+
+
+def _still_set_aside(set_aside: Mapping[int, Sequence[SetAside]]) -> dict[int, int]:
+    """What the demands have now that their stock is locked: nobody can change it any more."""
+    demands = {one.demand_id for own in set_aside.values() for one in own}
+    active = Reservation.objects.active_for(demands, DemandKind.HOLD) if demands else Reservation.objects.none()
+    return dict.fromkeys(demands, 0) | dict(active.values_list("demand_id", "quantity"))
 
 
 def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:
@@ -99,13 +174,9 @@ def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str)
             ), promised AS (
                 INSERT INTO inventory_reservation (stock_id, demand_kind, demand_id, quantity)
                 SELECT stock_id, %(kind)s, demand_id, quantity FROM wanted
-            ), booked AS (
-                INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
-                SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             )
-            UPDATE inventory_stock s SET reserved = s.reserved + w.units
-            FROM (SELECT stock_id, sum(quantity) AS units FROM wanted GROUP BY stock_id) AS w
-            WHERE s.id = w.stock_id
+            INSERT INTO inventory_stockmovement (stock_id, kind, reserved_change, demand_kind, demand_id, actor)
+            SELECT stock_id, '{StockMovement.Kind.RESERVE}', quantity, %(kind)s, demand_id, %(actor)s FROM wanted
             """,
             {
                 "stock": array(stock_ids),
@@ -158,9 +229,9 @@ def withdraw(
     actor: str,
     note: str = "",
 ) -> dict[int, int]:
-    """Take units that left out of the stock, as far as they are not promised to others; returns how many are missing,
-    by demand. Three statements."""
-    available = lock_stock({one.stock_id for one in withdrawals})
+    """Take units that left out of the stock, as far as they are not promised to others or frozen; returns how many are
+    missing, by demand. Two statements."""
+    available, with_lots = _lock({one.stock_id for one in withdrawals}, free_sql("s"))
     missing: dict[int, int] = {}
     taken: list[Withdrawal] = []
     for one in withdrawals:
@@ -174,18 +245,11 @@ def withdraw(
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""
-                WITH gone AS (
-                    SELECT * FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
-                        AS g(stock_id, demand_id, quantity)
-                ), booked AS (
-                    INSERT INTO inventory_stockmovement
-                        (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
-                    SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
-                    FROM gone
-                )
-                UPDATE inventory_stock s SET on_hand = s.on_hand - g.units
-                FROM (SELECT stock_id, sum(quantity) AS units FROM gone GROUP BY stock_id) AS g
-                WHERE s.id = g.stock_id
+                INSERT INTO inventory_stockmovement
+                    (stock_id, kind, on_hand_change, demand_kind, demand_id, actor, note)
+                SELECT stock_id, '{StockMovement.Kind.SHIP}', -quantity, %(kind)s, demand_id, %(actor)s, %(note)s
+                FROM unnest(%(stock)s::bigint[], %(demand)s::bigint[], %(units)s::int[])
+                    AS gone(stock_id, demand_id, quantity)
                 """,
                 {
                     "stock": array(one.stock_id for one in taken),
@@ -196,6 +260,9 @@ def withdraw(
                     "note": note,
                 },
             )
+    if with_lots:
+        kept = [Promised(one.stock_id, one.demand_id, one.quantity) for one in taken if one.stock_id in with_lots]
+        lots.withdraw(kept, kind, actor=actor, note=note)
     return missing
 
 
@@ -214,13 +281,14 @@ def _close(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id FROM inventory_stock s WHERE s.id IN (
+            SELECT s.keeps_lots FROM inventory_stock s WHERE s.id IN (
                 SELECT r.stock_id FROM inventory_reservation r
                 WHERE r.demand_id = ANY(%s::bigint[]) AND r.demand_kind = %s AND r.state = '{Reservation.State.ACTIVE}'
             ) ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE
             """,
             [array(units), kind.value],
         )
+        keeps_lots = any(keeps for (keeps,) in cursor.fetchall())
         cursor.execute(
             f"""
             WITH closed AS (
@@ -237,14 +305,6 @@ def _close(
                 SELECT stock_id, %(movement)s, CASE WHEN %(leaves)s THEN -quantity ELSE 0 END, -quantity, %(kind)s,
                        demand_id, %(actor)s, %(note)s
                 FROM closed
-            ), freed AS (
-                UPDATE inventory_stock s SET
-                    reserved = s.reserved - c.units,
-                    on_hand = s.on_hand - CASE WHEN %(leaves)s THEN c.units ELSE 0 END,
-                    wakes_backorders_since = CASE WHEN %(leaves)s THEN s.wakes_backorders_since
-                                                  ELSE clock_timestamp() END
-                FROM (SELECT stock_id, sum(quantity) AS units FROM closed GROUP BY stock_id) AS c
-                WHERE s.id = c.stock_id
             )
             SELECT coalesce(sum(quantity), 0) FROM closed
             """,
@@ -259,4 +319,7 @@ def _close(
                 "note": note,
             },
         )
-        return int(cursor.fetchone()[0])
+        closed = int(cursor.fetchone()[0])
+    if keeps_lots:
+        lots.end_promises(units, kind, movement, actor=actor, note=note)
+    return closed

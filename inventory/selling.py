@@ -1,14 +1,37 @@
-"""Merchants keeping their own catalogue."""
+"""What merchants sell, and keeping their own catalogue."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from inventory.models import Sku
+from inventory import lots, reserving
+from inventory.models import Sku, SkuBarcode, Stock
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
+
+
+def sold_by(merchant: Merchant, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Sku]:
+    """Those of the SKUs (merchant's code, SKU's code) that channels of the merchant may sell now: its own, and a
+    self-operated merchant those of every active one. One statement."""
+    pairs = set(wanted)
+    skus = Sku.objects.filter(code__in={code for _owner, code in pairs}, is_active=True).select_related("merchant")
+    if merchant.kind != Merchant.Kind.SELF_OPERATED:
+        skus = skus.filter(merchant=merchant)
+    return {
+        (sku.merchant.code, sku.code): sku
+        for sku in skus
+        if (sku.merchant.code, sku.code) in pairs
+        and (sku.merchant_id == merchant.pk or sku.merchant.status == Merchant.Status.ACTIVE)
+    }
+
+
+class BarcodeTaken(OmsError):
+    """Another SKU of the merchant has the barcode."""
+
+    code = "duplicate"
 
 
 class SkuExists(OmsError):
@@ -18,11 +41,16 @@ class SkuExists(OmsError):
 
 
 def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
-    """A new SKU of the merchant. Raises SkuExists, and OmsError for half of what taxes it."""
-    _check_tax(Sku(**values))
+    """A new SKU of the merchant.
+
+    Raises SkuExists, BarcodeTaken, and OmsError for half of a size or of what taxes it.
+    """
+    barcodes = values.pop("barcodes", ())
+    _check(Sku(**values))
     try:
         with transaction.atomic():
             sku = Sku.objects.create(merchant=merchant, **values)
+            set_barcodes(sku, barcodes)
     except IntegrityError as error:
         if "sku_code_is_unique_in_merchant" not in str(error):
             raise
@@ -33,19 +61,55 @@ def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
 @transaction.atomic
 def change_sku(sku_id: int, values: dict[str, Any], *, version: int) -> Sku:
     """Change what is given. Orders keep the names and prices that they came with. Raises ChangedMeanwhile,
-    and OmsError for half of what taxes it."""
+    BarcodeTaken, and OmsError for half of a size or of what taxes it."""
     sku = Sku.objects.select_for_update(of=("self",)).get(pk=sku_id)
     check_version(sku, version)
+    kept_batches = sku.wants_batches
+    barcodes = values.pop("barcodes", None)
     for name, value in values.items():
         setattr(sku, name, value)
-    _check_tax(sku)
+    _check(sku)
     if values:
         Sku.objects.filter(pk=sku_id).update(**values)
+    if barcodes is not None:
+        set_barcodes(sku, barcodes)
+    if sku.wants_batches != kept_batches:
+        follow_batches(sku, actor=sku.merchant.code)
     return Sku.objects.get(pk=sku_id)
 
 
-def _check_tax(sku: Sku) -> None:
-    """Class and rate are said together, and why no tax is charged only with a rate of 0."""
+def set_barcodes(sku: Sku, codes: Sequence[str]) -> None:
+    """These are the SKU's barcodes now. Raises BarcodeTaken where another SKU of the merchant has one of them."""
+    wanted = list(dict.fromkeys(codes))
+    SkuBarcode.objects.filter(sku=sku).exclude(code__in=wanted).delete()
+    made = [SkuBarcode(merchant_id=sku.merchant_id, sku=sku, code=code) for code in wanted]
+    SkuBarcode.objects.bulk_create(made, ignore_conflicts=True)
+    taken = SkuBarcode.objects.filter(merchant_id=sku.merchant_id, code__in=wanted).exclude(sku=sku).first()
+    if taken is not None:
+        shown = {"code": taken.code, "sku": taken.sku.code}
+        raise BarcodeTaken(_("SKU %(sku)s has the barcode %(code)s already.") % shown, attr="barcodes")
+
+
+def follow_batches(sku: Sku, *, actor: str) -> None:
+    """Begin to keep batches of what lies there, or stop. Needs an open transaction in which the SKU was changed.
+
+    Raises OmsError where it is to stop while units lie there: what they were told apart by would be lost.
+    """
+    rows = Stock.objects.filter(sku=sku)
+    reserving.lock_stock(list(rows.values_list("pk", flat=True)))
+    if sku.wants_batches:
+        lots.begin(sku.pk, actor=actor)
+    elif rows.filter(on_hand__gt=0).exists():
+        raise OmsError(_("Units lie there by batches. These can be given up when none is left."), attr="wants_batches")
+    else:
+        rows.update(keeps_lots=False)
+
+
+def _check(sku: Sku) -> None:
+    """Length, width and height are said together; class and rate of tax too, and why no tax is charged only with a rate
+    of 0."""
+    if len({size is None for size in (sku.length_mm, sku.width_mm, sku.height_mm)}) > 1:
+        raise OmsError(_("Give length, width and height together."), attr="length_mm")
     if bool(sku.tax_code) != (sku.tax_rate is not None):
         raise OmsError(_("Give tax class and rate together."), attr="tax_rate")
     if sku.tax_mark and sku.tax_rate != 0:

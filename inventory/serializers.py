@@ -3,13 +3,15 @@
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from inventory.models import Sku, StorageClass
+from inventory.models import Sku, SkuBarcode, StorageClass
+from inventory.models.catalogue import MOST_MM
 from oms.common.door.api import LineField
 from oms.common.tax import TaxMark
 
@@ -23,6 +25,13 @@ EXAMPLE = {
     "category": "ROLLS",
     "storage_class": "ambient",
     "weight_g": 113,
+    "length_mm": 120,
+    "width_mm": 120,
+    "height_mm": 60,
+    "barcodes": ["6901234567892"],
+    "unit_of_measure": "袋",
+    "wants_batches": True,
+    "wants_serials": False,
     "list_price": "10.00",
     "floor_price": "8.00",
     "is_active": True,
@@ -39,6 +48,7 @@ class SkuSerializer(serializers.ModelSerializer):
     """A sellable article of the merchant."""
 
     url = serializers.SerializerMethodField()
+    barcodes = serializers.SerializerMethodField()
 
     class Meta:
         model = Sku
@@ -47,11 +57,25 @@ class SkuSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(skus: QuerySet[Sku]) -> QuerySet[Sku]:
         """The query with all that is shown, in one statement."""
-        return skus.only(*(name for name in EXAMPLE if name != "url"))
+        codes = ArraySubquery(SkuBarcode.objects.filter(sku=OuterRef("pk")).order_by("pk").values("code"))
+        columns = (name for name in EXAMPLE if name not in ("url", "barcodes"))
+        return skus.only(*columns).annotate(barcode_codes=codes)
+
+    def get_barcodes(self, sku: Sku) -> list[str]:
+        """What is printed on it."""
+        known: list[str] | None = getattr(sku, "barcode_codes", None)
+        return known if known is not None else list(sku.barcodes.values_list("code", flat=True))
 
     def get_url(self, sku: Sku) -> str:
         """The address of the SKU."""
         return reverse("api:sku", [sku.code], request=self.context["request"])
+
+
+class SizeField(serializers.IntegerField):
+    """A side of an article, in millimetres."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MOST_MM, required=False, allow_null=True, **kwargs)
 
 
 @extend_schema_serializer(
@@ -65,6 +89,23 @@ class SkuChangeSerializer(serializers.Serializer):
     department = LineField(max_length=80, required=False, allow_blank=True)
     category = LineField(max_length=120, required=False, allow_blank=True)
     weight_g = serializers.IntegerField(min_value=0, max_value=2_000_000_000, required=False, help_text="Grams.")
+    length_mm = SizeField(
+        help_text="Millimetres; given with the other two, or null with them: then mass alone is weighed."
+    )
+    width_mm = SizeField(help_text="Millimetres.")
+    height_mm = SizeField(help_text="Millimetres.")
+    barcodes = serializers.ListField(
+        child=LineField(max_length=64),
+        required=False,
+        max_length=20,
+        help_text="All of its barcodes; no other SKU of the merchant has the same.",
+    )
+    unit_of_measure = LineField(max_length=20, required=False, allow_blank=True, help_text="Such as 件 or 箱.")
+    wants_batches = serializers.BooleanField(
+        required=False,
+        help_text="Whether units are told apart by batch and best-before.",
+    )
+    wants_serials = serializers.BooleanField(required=False, help_text="Whether each unit has a serial number.")
     list_price = serializers.DecimalField(12, 2, min_value=0, required=False, help_text="Yuan; 0: none is known.")
     floor_price = serializers.DecimalField(
         *(12, 2),

@@ -149,6 +149,12 @@ class Routes:
         province, longitude, latitude = self._destinations[region_code]
         return _nearest_first(self._serving(merchant_id, storage_class, province), longitude, latitude)
 
+    def anywhere(self, merchant_id: int, storage_class: str) -> Sequence[Candidate]:
+        """Warehouses that may send the goods to somewhere, for who does not know yet where they go: those that serve
+        the whole country first."""
+        senders = sorted(self._storing(merchant_id, storage_class), key=lambda one: (bool(one.serves), one.code))
+        return [Candidate(one.pk, one.code, 0) for one in senders]
+
     def _serving(self, merchant_id: int, storage_class: str, province: str) -> tuple[_Place, ...]:
         key = (merchant_id, storage_class, province)
         found = self._places.get(key)

@@ -1,10 +1,15 @@
-"""The API's addresses of SKUs."""
+"""The API's addresses of SKUs and of what is bought."""
 
 from django.urls import path, re_path
 
-from inventory import views
+from inventory import purchase_api, views
+
+_PURCHASE = r"^purchase-orders/(?P<number>[^/\x00]{1,40})"
 
 urlpatterns = [
     path("skus", views.SkusView.as_view(), name="skus"),
     re_path(r"^skus/(?P<code>[^/\x00]{1,64})$", views.SkuView.as_view(), name="sku"),
+    path("purchase-orders", purchase_api.PurchaseOrdersView.as_view(), name="purchase-orders"),
+    re_path(rf"{_PURCHASE}$", purchase_api.PurchaseOrderView.as_view(), name="purchase-order"),
+    re_path(rf"{_PURCHASE}/receipts$", purchase_api.ReceiptsView.as_view(), name="purchase-order-receipts"),
 ]

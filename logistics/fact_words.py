@@ -6,11 +6,14 @@ from logistics.models import ShipmentState
 from logistics.warehouses.notices import Notice
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
+from oms.common.work.callbacks import STOCK_REPORT
 
 kinds_of(Topic.WAREHOUSE).add(dict(Notice.choices))
+kinds_of(Topic.STOCK).add({STOCK_REPORT: _("Stock report")})
 kinds_of(Topic.CARRIER).add(dict(ShipmentState.choices))
 OUTCOMES.add(
     {
+        "stock_differs": _("differs from the books"),
         "asked_to_stop": _("asked to stop"),
         "packed_after_cancelled": _("packed although it was cancelled"),
         "packed_after_refused": _("packed although it was refused"),

@@ -270,6 +270,7 @@ name_actors(
         "cancel_at_warehouse": _("Cancel at the warehouse"),
         "send_stop": _("Ask warehouses to stop"),
         "warehouse_facts": _("Apply warehouse notices"),
+        "stock_facts": _("Compare what warehouses report of stock"),
         "choose_carrier": _("Choose carriers"),
         "dispatch": _("Get waybills"),
         "carrier_facts": _("Apply scans"),

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from logistics.models import LogisticsAlert
 from oms.common import tickets
-from oms.common.desk.lists import capped_count, first_id_since, rounded
+from oms.common.desk.counting import capped_count, first_id_since, rounded
 from oms.common.desk.ticket_actions import VIEW
 from oms.common.desk.ticket_words import team_name
 from oms.common.work.claiming import MOST_COUNTED

@@ -4,6 +4,7 @@ Every list and page goes through the same `visible_to` as the API. Rights of sta
 logs in here has none there.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -19,12 +20,14 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from inventory.models import Sku, Stock
+from inventory import sharing
+from inventory.models import Sku, Stock, StockHold
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.logging_in import GuardedSite, LogInForm
 from oms.common.templatetags.staff import state_badge, yuan
 from oms.merchants.calls.pages import CredentialPages, OwnCredentialForm
-from oms.merchants.models import ApiCredential, Merchant, MerchantUser
+from oms.merchants.models import ApiCredential, Channel, Merchant, MerchantUser
+from orders.admin.set_asides import ReadHolds
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import HOLDING_STOCK
 
@@ -216,11 +219,24 @@ class OwnSkus(OwnPages):
 
     keyset = ("code", "id")
     search_fields = ("code",)
-    list_display = ("code", "name", "storage_class", "list_price")
+    list_display = ("code", "name", "storage_class", "list_price", "by_channel")
 
     def own(self, merchant: Merchant) -> QuerySet[Sku]:
         """The merchant's."""
         return Sku.objects.filter(merchant=merchant)
+
+    def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """What each open channel of the merchant may sell of each."""
+        channels = Channel.objects.filter(merchant=merchant_of(request), is_active=True).order_by("code")
+        codes = dict(channels.values_list("pk", "code"))
+        units = sharing.sellable_units({channel: [row.pk for row in rows] for channel in codes})
+        for row in rows:
+            row.by_channel = [f"{code}: {units[channel, row.pk]}" for channel, code in codes.items()]
+
+    @display(description=gettext_lazy("units that channels may sell"))
+    def by_channel(self, sku: Any) -> str:
+        """Channel by channel."""
+        return " · ".join(sku.by_channel)
 
 
 class OwnStock(OwnPages):
@@ -233,6 +249,23 @@ class OwnStock(OwnPages):
     def own(self, merchant: Merchant) -> QuerySet[Stock]:
         """Of the merchant's SKUs."""
         return Stock.objects.filter(sku__merchant=merchant)
+
+
+class OwnHolds(ReadHolds, OwnPages):
+    """What the merchant's channels hold for carts and quotes."""
+
+    list_display = ("number_shown", "channel", "purpose", "reference", "state_words", "units_held", "expires_at")
+    list_select_related = ("channel",)
+    list_filter = (("state", ChoicesDropdownFilter), ("purpose", ChoicesDropdownFilter))
+    fields = (
+        *(("number_shown", "state_words"), ("channel", "purpose"), "reference", "goods"),
+        *(("created_at", "expires_at"), "closed_at", "order_number"),
+    )
+    readonly_fields = tuple(name for row in fields for name in (row if isinstance(row, tuple) else (row,)))
+
+    def own(self, merchant: Merchant) -> QuerySet[StockHold]:
+        """As the API."""
+        return StockHold.objects.visible_to(merchant)
 
 
 class OwnCredentials(CredentialPages, OwnPages):
@@ -273,4 +306,5 @@ site.register(Order, OwnOrders)
 site.register(SubOrder, OwnSubOrders)
 site.register(Sku, OwnSkus)
 site.register(Stock, OwnStock)
+site.register(StockHold, OwnHolds)
 site.register(ApiCredential, OwnCredentials)

@@ -5,14 +5,14 @@ from functools import partial
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses import comparing, events, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from orders.changing import chasing
-from orders.fulfilling import allocating, completing, splitting, waking
+from orders.fulfilling import allocating, completing, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
 from orders.reviewing import deciding
@@ -48,6 +48,7 @@ PIPELINE = (
     releasing_matched.STAGE,
     deciding.STAGE,
     splitting.STAGE,
+    freeing.STAGE,
     waking.STAGE,
     allocating.STAGE,
     keeping.STAGE,
@@ -57,6 +58,7 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
+    comparing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,

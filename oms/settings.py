@@ -281,6 +281,15 @@ if not ORDER_NUMBER_KEY:
 TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
+# For how long units are set aside for carts and quotes unless the caller says so, and at most, extensions included.
+HOLD_SECONDS = {
+    "cart": env.int("OMS_CART_HOLD_SECONDS", default=15 * 60),
+    "quote": env.int("OMS_QUOTE_HOLD_SECONDS", default=24 * 3600),
+}
+MOST_HOLD_SECONDS = {
+    "cart": env.int("OMS_MOST_CART_HOLD_SECONDS", default=2 * 3600),
+    "quote": env.int("OMS_MOST_QUOTE_HOLD_SECONDS", default=7 * 24 * 3600),
+}
 # How the amounts of new orders are shared among their lines: `whole_yuan` (first the whole yuan, in yuan, then the fen)
 # or `fen`. Every order keeps the one that it came in under.
 APPORTIONMENT_POLICY = env.str("OMS_APPORTIONMENT_POLICY", default="whole_yuan")
@@ -395,6 +404,8 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "oms.reconcile", "schedule": 1800.0, "options": {"expires": 1500}},
     "invoice-commissions": {"task": "oms.invoice_commissions", "schedule": 3600.0, "options": {"expires": 3000}},
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
+    "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
+    "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
 }

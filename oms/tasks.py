@@ -7,6 +7,7 @@ from celery import shared_task
 from django.conf import settings
 
 from inventory.promising import calendar_watch
+from logistics.warehouses import comparing
 from oms.common import metrics
 from oms.common.work import jobs, nudging
 from oms.common.work.calling import OutsideStage
@@ -17,6 +18,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from orders.stock import expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
 from payments.statements import closing
@@ -107,6 +109,18 @@ def wake_all_backorders() -> None:
     """Try backordered sub-orders again, each in its turn; a safety net under the wake stage."""
     if waking.wake_all(int(time.time()) // 60 % waking.NET_PARTS):
         nudging.nudge("allocate")
+
+
+@shared_task(name="oms.expire_stock", ignore_result=True)
+def expire_stock() -> int:
+    """Take batches past their best-before from sale; returns how many units."""
+    return expiring.expire()
+
+
+@shared_task(name="oms.compare_stock", ignore_result=True)
+def compare_stock() -> int:
+    """Ask connected warehouses once a day what lies there, to compare it with the books; returns how many answered."""
+    return comparing.ask()
 
 
 @shared_task(name="oms.purge_jobs", ignore_result=True)

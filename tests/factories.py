@@ -133,11 +133,16 @@ class StockFactory(DjangoModelFactory[Stock]):
     warehouse = factory.SubFactory(WarehouseFactory, merchant=factory.SelfAttribute("..sku.merchant"))
     on_hand = 100
 
-    @factory.post_generation
-    def opening(self, create: bool, extracted: object, **_: object) -> None:
-        """The ledger explains the units from the start."""
-        if create and self.on_hand:
-            StockMovement.objects.create(stock=self, kind="opening", on_hand_change=self.on_hand, actor="test")
+    @classmethod
+    def _create(cls, model_class: type[Stock], *args: object, on_hand: int = 0, **kwargs: object) -> Stock:
+        """The ledger explains the units from the start: nothing else can bring them."""
+        stock = super()._create(model_class, *args, **kwargs)
+        if on_hand:
+            StockMovement.objects.create(stock=stock, kind="opening", on_hand_change=on_hand, actor="test")
+            # Versions are counted from here on.
+            Stock.objects.filter(pk=stock.pk).update(version=1)
+            stock.refresh_from_db()
+        return stock
 
 
 class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]

@@ -2,8 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.core.validators
+import django_fsm
 import django.db.models.deletion
 import django.db.models.functions.datetime
+import inventory.models.stock
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -67,10 +69,12 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('on_hand', models.IntegerField(db_default=0, default=0, verbose_name='on hand')),
                 ('reserved', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='reserved')),
+                ('frozen', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='frozen')),
                 ('safety_stock', models.PositiveIntegerField(db_default=0, default=0, verbose_name='safety stock')),
                 ('reorder_point', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder point')),
                 ('reorder_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder quantity')),
                 ('wakes_backorders_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='wakes backorders since')),
+                ('changed_at', models.DateTimeField(db_default=inventory.models.stock.ClockTime(), editable=False, verbose_name='changed at')),
                 ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stock', to='inventory.sku', verbose_name='SKU')),
             ],
             options={
@@ -79,7 +83,7 @@ class Migration(migrations.Migration):
                 'ordering': ['-id'],
                 'permissions': [('import_stock', 'Can import counted stock from files')],
                 'indexes': [models.Index(condition=models.Q(('wakes_backorders_since__isnull', False)), fields=['wakes_backorders_since'], name='stock_wakes_backorders')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_reserved_within_on_hand')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_reserved_within_on_hand'), models.CheckConstraint(condition=models.Q(('frozen__gte', 0)), name='stock_frozen_is_not_negative')],
             },
         ),
         migrations.CreateModel(
@@ -106,9 +110,10 @@ class Migration(migrations.Migration):
             name='StockMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
+                ('frozen_change', models.IntegerField(db_default=0, verbose_name='change of frozen')),
                 ('demand_kind', models.CharField(blank=True, choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], db_default='', max_length=16, verbose_name='kind of demand')),
                 ('demand_id', models.BigIntegerField(blank=True, null=True, verbose_name='demand')),
                 ('note', models.CharField(blank=True, db_default='', max_length=200, verbose_name='note')),
@@ -121,7 +126,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'stock movements',
                 'ordering': ['-id'],
                 'indexes': [models.Index(fields=['stock', 'id'], name='stock_movement_of_stock')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'), models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('frozen_change', 0), ('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='stock_movement_changes_something'), models.CheckConstraint(condition=models.Q(models.Q(('demand_id__isnull', True), ('demand_kind', '')), models.Q(('demand_id__isnull', False), ('demand_kind__in', ['sub_order_line', 'transfer', 'hold'])), _connector='OR'), name='stock_movement_names_a_known_demand')],
             },
         ),
         migrations.CreateModel(
@@ -454,5 +459,514 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='sku',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('tax_code', ''), ('tax_mark', ''), ('tax_rate__isnull', True)), models.Q(('tax_code__regex', '^[0-9]{19}$'), ('tax_rate__gte', 0), ('tax_rate__isnull', False), ('tax_rate__lt', 1), models.Q(('tax_mark', ''), models.Q(('tax_mark__in', ['exempt', 'untaxed', 'zero']), ('tax_rate', 0)), _connector='OR')), _connector='OR'), name='sku_tax_data_is_whole', violation_error_message='Give tax class and rate together; with a reason for no tax the rate is 0.'),
+        ),
+        migrations.CreateModel(
+            name='LotMovement',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
+                ('on_hand_change', models.IntegerField(db_default=0, default=0, verbose_name='change of on hand')),
+                ('reserved_change', models.IntegerField(db_default=0, default=0, verbose_name='change of reserved')),
+                ('frozen_change', models.IntegerField(db_default=0, default=0, verbose_name='change of frozen')),
+                ('demand_kind', models.CharField(blank=True, choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], db_default='', default='', max_length=16, verbose_name='kind of demand')),
+                ('demand_id', models.BigIntegerField(blank=True, null=True, verbose_name='demand')),
+                ('note', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='note')),
+                ('actor', models.CharField(blank=True, db_default='', default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'movement of a batch',
+                'verbose_name_plural': 'movements of batches',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='LotPromise',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('demand_kind', models.CharField(choices=[('sub_order_line', 'Sub-order line'), ('transfer', 'Transfer'), ('hold', 'Set aside')], max_length=16, verbose_name='kind of demand')),
+                ('demand_id', models.BigIntegerField(verbose_name='demand')),
+                ('quantity', models.IntegerField(verbose_name='quantity')),
+            ],
+            options={
+                'verbose_name': 'promise of a batch',
+                'verbose_name_plural': 'promises of batches',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='PurchaseOrder',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('number', models.CharField(max_length=40, verbose_name='number')),
+                ('supplier', models.CharField(blank=True, default='', max_length=120, verbose_name='supplier')),
+                ('expected_on', models.DateField(blank=True, null=True, verbose_name='expected on')),
+                ('state', django_fsm.FSMField(choices=[('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
+                ('created_by', models.CharField(blank=True, default='', max_length=80, verbose_name='created by')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'purchase order',
+                'verbose_name_plural': 'purchase orders',
+                'ordering': ['-id'],
+                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off')],
+            },
+        ),
+        migrations.CreateModel(
+            name='PurchaseOrderLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+                ('received', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='received')),
+                ('expected_on', models.DateField(blank=True, help_text='Empty: the day of the purchase order.', null=True, verbose_name='expected on')),
+            ],
+            options={
+                'verbose_name': 'line of a purchase order',
+                'verbose_name_plural': 'lines of purchase orders',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Receipt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reference', models.CharField(max_length=64, verbose_name='reference')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'receipt of goods',
+                'verbose_name_plural': 'receipts of goods',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='ReceiptLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+                ('quality', models.CharField(choices=[('good', 'Good'), ('inspecting', 'To be inspected'), ('defective', 'Defective'), ('damaged', 'Damaged'), ('box_damaged', 'Box damaged'), ('expired', 'Expired')], default='good', max_length=12, verbose_name='quality')),
+                ('lot', models.CharField(blank=True, default='', max_length=40, verbose_name='batch')),
+                ('best_before', models.DateField(blank=True, null=True, verbose_name='best before')),
+            ],
+            options={
+                'verbose_name': 'line of a receipt',
+                'verbose_name_plural': 'lines of receipts',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='SkuBarcode',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.CharField(max_length=64, verbose_name='barcode')),
+            ],
+            options={
+                'verbose_name': 'barcode',
+                'verbose_name_plural': 'barcodes',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockAdjustment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('action', models.CharField(max_length=12, verbose_name='what was done')),
+                ('units', models.IntegerField(verbose_name='units')),
+                ('reason', models.CharField(choices=[('damaged', 'Damaged'), ('lost', 'Lost'), ('found', 'Found'), ('sample', 'Taken as a sample'), ('scrapped', 'Scrapped'), ('recall', 'Held back by law or recall'), ('inspected', 'Inspected'), ('correction', 'Wrong entry put right')], max_length=12, verbose_name='reason')),
+                ('remark', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'stock adjustment',
+                'verbose_name_plural': 'stock adjustments',
+                'ordering': ['-id'],
+                'permissions': [('adjust_stock', 'Can adjust units, their quality and what is frozen')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockCount',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('state', django_fsm.FSMField(choices=[('counting', 'Being counted'), ('submitted', 'To be approved'), ('approved', 'Booked'), ('dismissed', 'Dismissed')], db_default='counting', default='counting', max_length=50, verbose_name='state')),
+                ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
+                ('counted_by', models.CharField(blank=True, default='', max_length=80, verbose_name='counted by')),
+                ('decided_by', models.CharField(blank=True, default='', max_length=80, verbose_name='decided by')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+            ],
+            options={
+                'verbose_name': 'stock count',
+                'verbose_name_plural': 'stock counts',
+                'ordering': ['-id'],
+                'permissions': [('approve_stockcount', 'Can approve and dismiss stock counts')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockCountLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('expected', models.IntegerField(verbose_name='in the books')),
+                ('counted', models.PositiveIntegerField(verbose_name='counted')),
+                ('missing', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='missing for orders')),
+            ],
+            options={
+                'verbose_name': 'line of a stock count',
+                'verbose_name_plural': 'lines of stock counts',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockLot',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quality', models.CharField(choices=[('good', 'Good'), ('inspecting', 'To be inspected'), ('defective', 'Defective'), ('damaged', 'Damaged'), ('box_damaged', 'Box damaged'), ('expired', 'Expired')], default='good', max_length=12, verbose_name='quality')),
+                ('lot', models.CharField(blank=True, default='', max_length=40, verbose_name='batch')),
+                ('best_before', models.DateField(blank=True, null=True, verbose_name='best before')),
+                ('on_hand', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='on hand')),
+                ('reserved', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='reserved')),
+                ('frozen', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='frozen')),
+            ],
+            options={
+                'verbose_name': 'batch',
+                'verbose_name_plural': 'batches',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='height_mm',
+            field=models.PositiveIntegerField(blank=True, null=True, verbose_name='height (mm)'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='length_mm',
+            field=models.PositiveIntegerField(blank=True, null=True, verbose_name='length (mm)'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='unit_of_measure',
+            field=models.CharField(blank=True, db_default='', default='', help_text='Such as 件 or 箱.', max_length=20, verbose_name='unit of measure'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='wants_batches',
+            field=models.BooleanField(db_default=False, default=False, help_text='Units are told apart by batch and best-before; what expires first is sent first.', verbose_name='keeps batches'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='wants_serials',
+            field=models.BooleanField(db_default=False, default=False, help_text='Each unit has a number of its own.', verbose_name='has serial numbers'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='width_mm',
+            field=models.PositiveIntegerField(blank=True, null=True, verbose_name='width (mm)'),
+        ),
+        migrations.AddField(
+            model_name='stock',
+            name='keeps_lots',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='keeps batches'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('height_mm__isnull', True), ('length_mm__isnull', True), ('width_mm__isnull', True)), models.Q(('height_mm__isnull', False), ('length_mm__isnull', False), ('width_mm__isnull', False), ('height_mm__range', (1, 20000)), ('length_mm__range', (1, 20000)), ('width_mm__range', (1, 20000))), _connector='OR'), name='sku_size_is_whole', violation_error_message='Give length, width and height together, each from 1 to 20000 mm.'),
+        ),
+        migrations.AddField(
+            model_name='purchaseorder',
+            name='merchant',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant'),
+        ),
+        migrations.AddField(
+            model_name='purchaseorder',
+            name='warehouse',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse'),
+        ),
+        migrations.AddField(
+            model_name='purchaseorderline',
+            name='order',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.purchaseorder', verbose_name='purchase order'),
+        ),
+        migrations.AddField(
+            model_name='purchaseorderline',
+            name='sku',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='purchase_lines', to='inventory.sku', verbose_name='SKU'),
+        ),
+        migrations.AddField(
+            model_name='receipt',
+            name='purchase_order',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipts', to='inventory.purchaseorder', verbose_name='purchase order'),
+        ),
+        migrations.AddField(
+            model_name='receipt',
+            name='warehouse',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse'),
+        ),
+        migrations.AddField(
+            model_name='receiptline',
+            name='purchase_line',
+            field=models.ForeignKey(blank=True, help_text='Empty: nobody expected it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipt_lines', to='inventory.purchaseorderline', verbose_name='line of a purchase order'),
+        ),
+        migrations.AddField(
+            model_name='receiptline',
+            name='receipt',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='inventory.receipt', verbose_name='receipt of goods'),
+        ),
+        migrations.AddField(
+            model_name='receiptline',
+            name='sku',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU'),
+        ),
+        migrations.AddField(
+            model_name='skubarcode',
+            name='merchant',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant'),
+        ),
+        migrations.AddField(
+            model_name='skubarcode',
+            name='sku',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='barcodes', to='inventory.sku', verbose_name='SKU'),
+        ),
+        migrations.AddField(
+            model_name='stockadjustment',
+            name='stock',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adjustments', to='inventory.stock', verbose_name='stock'),
+        ),
+        migrations.AddField(
+            model_name='stockcount',
+            name='warehouse',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse'),
+        ),
+        migrations.AddField(
+            model_name='stockcountline',
+            name='count',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.stockcount', verbose_name='stock count'),
+        ),
+        migrations.AddField(
+            model_name='stockcountline',
+            name='stock',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='count_lines', to='inventory.stock', verbose_name='stock'),
+        ),
+        migrations.AddField(
+            model_name='stocklot',
+            name='stock',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lots', to='inventory.stock', verbose_name='stock'),
+        ),
+        migrations.AddField(
+            model_name='lotpromise',
+            name='lot',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='promises', to='inventory.stocklot', verbose_name='batch'),
+        ),
+        migrations.AddField(
+            model_name='lotmovement',
+            name='lot',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='movements', to='inventory.stocklot', verbose_name='batch'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorder',
+            constraint=models.UniqueConstraint(fields=('number', 'merchant'), name='purchase_order_number_is_unique_in_merchant'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorder',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'closed', 'cancelled'])), name='purchase_order_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorderline',
+            constraint=models.UniqueConstraint(fields=('order', 'sku'), name='purchase_order_names_a_sku_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorderline',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='purchase_order_line_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.UniqueConstraint(fields=('reference', 'warehouse'), name='receipt_is_told_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='receipt_has_a_reference'),
+        ),
+        migrations.AddConstraint(
+            model_name='receiptline',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='receipt_line_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='receiptline',
+            constraint=models.CheckConstraint(condition=models.Q(('quality__in', ['good', 'inspecting', 'defective', 'damaged', 'box_damaged', 'expired'])), name='receipt_line_quality_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='skubarcode',
+            constraint=models.UniqueConstraint(fields=('code', 'merchant'), name='sku_barcode_is_unique_in_merchant'),
+        ),
+        migrations.AddConstraint(
+            model_name='skubarcode',
+            constraint=models.CheckConstraint(condition=models.Q(('code', ''), _negated=True), name='sku_barcode_is_not_empty'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockadjustment',
+            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['damaged', 'lost', 'found', 'sample', 'scrapped', 'recall', 'inspected', 'correction'])), name='stock_adjustment_has_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockcount',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['counting', 'submitted', 'approved', 'dismissed'])), name='stock_count_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockcount',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='stock_count_is_booked_with_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockcountline',
+            constraint=models.UniqueConstraint(fields=('count', 'stock'), name='stock_count_names_a_stock_once'),
+        ),
+        migrations.AddIndex(
+            model_name='stocklot',
+            index=models.Index(condition=models.Q(('best_before__isnull', False), ('on_hand__gt', 0), ('quality', 'good')), fields=['best_before'], name='stock_lot_by_best_before'),
+        ),
+        migrations.AddConstraint(
+            model_name='stocklot',
+            constraint=models.UniqueConstraint(fields=('stock', 'quality', 'lot', 'best_before'), name='stock_lot_is_unique', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='stocklot',
+            constraint=models.CheckConstraint(condition=models.Q(('quality__in', ['good', 'inspecting', 'defective', 'damaged', 'box_damaged', 'expired'])), name='stock_lot_quality_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='stocklot',
+            constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('on_hand'))), name='stock_lot_reserved_within_on_hand'),
+        ),
+        migrations.AddConstraint(
+            model_name='stocklot',
+            constraint=models.CheckConstraint(condition=models.Q(('frozen__gte', 0)), name='stock_lot_frozen_is_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='stocklot',
+            constraint=models.CheckConstraint(condition=models.Q(('quality', 'good'), models.Q(('frozen', 0), ('reserved', 0)), _connector='OR'), name='stock_lot_only_good_is_promised'),
+        ),
+        migrations.AddIndex(
+            model_name='lotpromise',
+            index=models.Index(fields=['lot'], name='lot_promise_of_lot'),
+        ),
+        migrations.AddConstraint(
+            model_name='lotpromise',
+            constraint=models.UniqueConstraint(fields=('demand_id', 'demand_kind', 'lot'), name='lot_promise_is_unique_for_a_demand'),
+        ),
+        migrations.AddConstraint(
+            model_name='lotpromise',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='lot_promise_quantity_is_positive'),
+        ),
+        migrations.AddIndex(
+            model_name='lotmovement',
+            index=models.Index(fields=['lot', 'id'], name='lot_movement_of_lot'),
+        ),
+        migrations.AddConstraint(
+            model_name='lotmovement',
+            constraint=models.CheckConstraint(condition=models.Q(('frozen_change', 0), ('on_hand_change', 0), ('reserved_change', 0), _negated=True), name='lot_movement_changes_something'),
+        ),
+        migrations.CreateModel(
+            name='StockComparison',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reported_at', models.DateTimeField(verbose_name='reported at')),
+                ('compared', models.IntegerField(verbose_name='figures compared')),
+                ('differing', models.IntegerField(verbose_name='figures that differ')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('warehouse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'stock comparison',
+                'verbose_name_plural': 'stock comparisons',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockDifference',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('code', models.CharField(max_length=64, verbose_name='SKU code')),
+                ('quality', models.CharField(choices=[('good', 'Good'), ('inspecting', 'To be inspected'), ('defective', 'Defective'), ('damaged', 'Damaged'), ('box_damaged', 'Box damaged'), ('expired', 'Expired')], max_length=12, verbose_name='quality')),
+                ('ours', models.IntegerField(verbose_name='in the books')),
+                ('theirs', models.IntegerField(verbose_name='at the warehouse')),
+                ('comparison', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='differences', to='inventory.stockcomparison', verbose_name='stock comparison')),
+                ('sku', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': 'stock difference',
+                'verbose_name_plural': 'stock differences',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='stockcomparison',
+            index=models.Index(fields=['warehouse', 'reported_at'], name='stock_comparison_of_warehouse'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockdifference',
+            constraint=models.CheckConstraint(condition=models.Q(('ours', models.F('theirs')), _negated=True), name='stock_difference_differs'),
+        ),
+        migrations.CreateModel(
+            name='StockHold',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('purpose', models.CharField(choices=[('cart', 'Cart'), ('quote', 'Quote')], max_length=8, verbose_name='purpose')),
+                ('reference', models.CharField(blank=True, default='', help_text="Such as the cart's number.", max_length=64, verbose_name="caller's reference")),
+                ('state', django_fsm.FSMField(choices=[('held', 'Held'), ('ordered', "Waits for its order's allocation"), ('used', 'Used by its order'), ('released', 'Given back'), ('expired', 'Expired')], db_default='held', default='held', max_length=50, verbose_name='state')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('created_by', models.CharField(max_length=80, verbose_name='created by')),
+                ('expires_at', models.DateTimeField(verbose_name='expires at')),
+                ('closed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='closed at')),
+                ('closed_by', models.CharField(blank=True, db_default='', default='', editable=False, max_length=80, verbose_name='closed by')),
+                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.channel', verbose_name='channel')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('region', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.region', verbose_name='region')),
+            ],
+            options={
+                'verbose_name': 'set-aside',
+                'verbose_name_plural': 'set-asides of carts and quotes',
+                'ordering': ['-id'],
+                'permissions': [('release_stockhold', 'Can give back units that carts and quotes hold')],
+                'indexes': [models.Index(fields=['merchant', 'id'], name='stock_hold_list'), models.Index(condition=models.Q(('state', 'held')), fields=['expires_at'], name='stock_hold_expiring'), models.Index(condition=models.Q(('state', 'ordered')), fields=['id'], name='stock_hold_ordered')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['held', 'ordered', 'used', 'released', 'expired'])), name='stock_hold_state_is_known'), models.CheckConstraint(condition=models.Q(('purpose__in', ['cart', 'quote'])), name='stock_hold_purpose_is_known'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='stock_hold_lasts_a_while'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('state__in', ('held', 'ordered'))), models.Q(models.Q(('state__in', ('held', 'ordered')), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='stock_hold_closed_at_set_once_over')],
+            },
+        ),
+        migrations.CreateModel(
+            name='StockHoldLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('position', models.PositiveSmallIntegerField(verbose_name='position')),
+                ('code', models.CharField(max_length=64, verbose_name="caller's code")),
+                ('quantity', models.IntegerField(verbose_name='units set aside')),
+                ('hold', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.stockhold', verbose_name='set-aside')),
+                ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('stock', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.stock', verbose_name='stock')),
+            ],
+            options={
+                'verbose_name': 'set-aside units',
+                'verbose_name_plural': 'set-aside units',
+                'ordering': ['hold', 'id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='stock_hold_line_quantity_is_positive'), models.UniqueConstraint(fields=('hold', 'position', 'sku', 'stock'), name='stock_hold_line_is_unique')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ChannelShare',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('percent', models.PositiveSmallIntegerField(default=100, help_text='Of the units that can be promised, rounded down to whole units.', verbose_name='share (%)')),
+                ('kept_back', models.IntegerField(default=0, help_text='Units of the share that the channel does not see.', verbose_name='kept back')),
+                ('cap', models.IntegerField(blank=True, help_text='Units; empty: no cap.', null=True, verbose_name='at most')),
+                ('changed_at', models.DateTimeField(editable=False, verbose_name='changed at')),
+                ('changed_by', models.CharField(editable=False, max_length=80, verbose_name='changed by')),
+                ('channel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='merchants.channel', verbose_name='channel')),
+                ('sku', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': "channel's share of the stock",
+                'verbose_name_plural': "channels' shares of the stock",
+                'ordering': ['-id'],
+                'constraints': [models.UniqueConstraint(fields=('channel', 'sku'), name='channel_share_is_said_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('percent__lte', 100)), name='channel_share_is_at_most_all'), models.CheckConstraint(condition=models.Q(('kept_back__gte', 0), ('kept_back__lte', 1000000000)), name='channel_share_kept_back_is_sound'), models.CheckConstraint(condition=models.Q(('cap__isnull', True), models.Q(('cap__gte', 0), ('cap__lte', 1000000000)), _connector='OR'), name='channel_share_cap_is_not_negative')],
+            },
         ),
     ]

@@ -1,8 +1,12 @@
 """What can be sold, where it lies, how much of it there is, and by when and for how much it gets to the buyer."""
 
 from inventory.models.capacity import AppointmentSlot, CapacityBucket, CapacityDemand, CapacityTake
-from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, StorageClass, Warehouse
+from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, StorageClass, Warehouse
+from inventory.models.comparing import StockComparison, StockDifference
+from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
+from inventory.models.lots import LotMovement, LotPromise, Quality, StockLot
 from inventory.models.promising import (
     CalendarDay,
     Cutoff,
@@ -14,31 +18,56 @@ from inventory.models.promising import (
     Suspension,
     WorkSchedule,
 )
+from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseState, Receipt, ReceiptLine
+from inventory.models.shares import ChannelShare
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
+    "OPEN_HOLDS",
     "UNKNOWN_GOODS",
+    "AdjustmentReason",
     "AppointmentSlot",
     "CalendarDay",
     "CapacityBucket",
     "CapacityDemand",
     "CapacityTake",
     "CarrierService",
+    "ChannelShare",
+    "CountState",
     "Cutoff",
     "DemandKind",
     "FreightRate",
     "FreightSurcharge",
+    "HoldPurpose",
     "Lane",
+    "LotMovement",
+    "LotPromise",
     "MovementNote",
     "PromiseTables",
+    "PurchaseOrder",
+    "PurchaseOrderLine",
+    "PurchaseState",
+    "Quality",
+    "Receipt",
+    "ReceiptLine",
     "Region",
     "RemoteArea",
     "Reservation",
     "ServiceKind",
     "ServiceLevel",
     "Sku",
+    "SkuBarcode",
     "Speed",
     "Stock",
+    "StockAdjustment",
+    "StockComparison",
+    "StockCount",
+    "StockCountLine",
+    "StockDifference",
+    "StockHold",
+    "StockHoldLine",
+    "StockHoldState",
+    "StockLot",
     "StockMovement",
     "StorageClass",
     "Suspension",

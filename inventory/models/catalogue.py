@@ -58,6 +58,8 @@ class Region(models.Model):
 
 # The code of the SKU that stands for goods nobody has named yet: one for each merchant, and never a real SKU's.
 UNKNOWN_GOODS = "?"
+# No side of an article is longer.
+MOST_MM = 20_000
 
 
 class SkuQuerySet(models.QuerySet["Sku"]):
@@ -101,6 +103,21 @@ class Sku(Versioned):
         help_text=_("Yuan; no promotion, coupon or change of price of an order makes a unit cheaper. Empty: none."),
     )
     is_active = models.BooleanField(_("on sale"), db_default=True, default=True)
+    length_mm = models.PositiveIntegerField(_("length (mm)"), null=True, blank=True)
+    width_mm = models.PositiveIntegerField(_("width (mm)"), null=True, blank=True)
+    height_mm = models.PositiveIntegerField(_("height (mm)"), null=True, blank=True)
+    unit_of_measure = models.CharField(
+        _("unit of measure"), max_length=20, blank=True, default="", db_default="", help_text=_("Such as 件 or 箱.")
+    )
+    wants_batches = models.BooleanField(
+        _("keeps batches"),
+        default=False,
+        db_default=False,
+        help_text=_("Units are told apart by batch and best-before; what expires first is sent first."),
+    )
+    wants_serials = models.BooleanField(
+        _("has serial numbers"), default=False, db_default=False, help_text=_("Each unit has a number of its own.")
+    )
     tax_code = tax_code_field(_("tax class"))
     tax_name = models.CharField(_("short name of the tax class"), max_length=40, blank=True, default="", db_default="")
     tax_rate = tax_rate_field(_("rate of VAT"))
@@ -122,6 +139,14 @@ class Sku(Versioned):
             models.CheckConstraint(
                 condition=~Q(code=UNKNOWN_GOODS) | Q(is_active=False), name="sku_placeholder_is_not_sold"
             ),
+            models.CheckConstraint(
+                condition=Q(length_mm__isnull=True, width_mm__isnull=True, height_mm__isnull=True)
+                # Told apart from nothing first: what is compared with nothing is neither true nor false.
+                | Q(length_mm__isnull=False, width_mm__isnull=False, height_mm__isnull=False)
+                & Q(length_mm__range=(1, MOST_MM), width_mm__range=(1, MOST_MM), height_mm__range=(1, MOST_MM)),
+                name="sku_size_is_whole",
+                violation_error_message=_("Give length, width and height together, each from 1 to 20000 mm."),
+            ),
             tax_data_is_whole("", "sku_tax_data_is_whole"),
         ]
 
@@ -129,9 +154,46 @@ class Sku(Versioned):
         return f"{self.code} {self.name}"
 
     @property
+    def volume_mm3(self) -> int | None:
+        """What a unit takes up; None where its size is not known."""
+        if self.length_mm is None or self.width_mm is None or self.height_mm is None:
+            return None
+        return self.length_mm * self.width_mm * self.height_mm
+
+    @property
+    def longest_side_mm(self) -> int | None:
+        """The longest side of a unit; None where its size is not known."""
+        if self.length_mm is None or self.width_mm is None or self.height_mm is None:
+            return None
+        return max(self.length_mm, self.width_mm, self.height_mm)
+
+    @property
     def is_placeholder(self) -> bool:
         """Whether it only stands for goods that nobody has named yet."""
         return self.code == UNKNOWN_GOODS
+
+
+class SkuBarcode(models.Model):
+    """A code that is printed on the goods (条码); a SKU may have several, and no other of its merchant the same."""
+
+    merchant = models.ForeignKey(
+        Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.CASCADE, related_name="barcodes")
+    code = models.CharField(_("barcode"), max_length=64)
+
+    class Meta:
+        verbose_name = _("barcode")
+        verbose_name_plural = _("barcodes")
+        ordering = ["id"]
+        constraints = [
+            # The code leads: a scan knows nothing but the code.
+            models.UniqueConstraint(fields=["code", "merchant"], name="sku_barcode_is_unique_in_merchant"),
+            models.CheckConstraint(condition=~Q(code=""), name="sku_barcode_is_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
 
 
 class Warehouse(models.Model):

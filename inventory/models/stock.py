@@ -7,9 +7,17 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from inventory import availability
 from inventory.models.catalogue import Sku, Warehouse
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
+
+
+class ClockTime(models.Func):
+    """The database's clock at this very moment, however long the statement and its transaction last."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
 
 
 class StockQuerySet(models.QuerySet["Stock"]):
@@ -23,10 +31,13 @@ class StockQuerySet(models.QuerySet["Stock"]):
 class Stock(Versioned):
     """How many units of a SKU a warehouse has, and how many of them are promised to orders.
 
-    `safety_stock` steers replenishment; it is not kept back from orders. `wakes_backorders_since` is when units last
-    became available (read off the clock once the row is locked), until everybody who waits for them had a chance; see
-    `orders.fulfilling.waking`. `version` counts the changes of
-    `on_hand`, not those of promises: who counts goods does not mind that orders come in meanwhile.
+    What can be promised of it is said by `inventory.availability`. `on_hand` and `frozen` (held back for their quality
+    or by law) count units of good quality. `on_hand`, `reserved` and `frozen` are written by the ledger alone, which
+    the database sees to (`inventory.ledger`). `wakes_backorders_since` is when units last became free (read off the
+    clock once the row is locked), until everybody who waits for them had a chance; see `orders.fulfilling.waking`.
+    `version` counts the changes of `on_hand`, not those of promises: who counts goods does not mind that orders come
+    in meanwhile. `changed_at` is kept by the ledger and a trigger, for readers that ask what changed; no index has it,
+    or every promise would write one.
     """
 
     version_counts = ("on_hand",)
@@ -37,10 +48,14 @@ class Stock(Versioned):
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="stock", db_index=False)
     on_hand = models.IntegerField(_("on hand"), db_default=0, default=0)
     reserved = models.IntegerField(_("reserved"), db_default=0, default=0, editable=False)
+    frozen = models.IntegerField(_("frozen"), db_default=0, default=0, editable=False)
+    # Follows `Sku.wants_batches`; here it costs those nothing that want none.
+    keeps_lots = models.BooleanField(_("keeps batches"), db_default=False, default=False, editable=False)
     safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
     wakes_backorders_since = models.DateTimeField(_("wakes backorders since"), null=True, blank=True, editable=False)
+    changed_at = models.DateTimeField(_("changed at"), db_default=ClockTime(), editable=False)
 
     objects = StockQuerySet.as_manager()
 
@@ -55,6 +70,8 @@ class Stock(Versioned):
             models.CheckConstraint(
                 condition=Q(reserved__gte=0, reserved__lte=F("on_hand")), name="stock_reserved_within_on_hand"
             ),
+            # More may be frozen than is there: what a count missed but a warehouse still has orders for.
+            models.CheckConstraint(condition=Q(frozen__gte=0), name="stock_frozen_is_not_negative"),
         ]
         indexes = [
             models.Index(
@@ -71,7 +88,9 @@ class Stock(Versioned):
     @property
     def available(self) -> int:
         """Units that can still be promised."""
-        return self.on_hand - self.reserved
+        return availability.available(
+            on_hand=self.on_hand, reserved=self.reserved, frozen=self.frozen, safety_stock=self.safety_stock
+        )
 
 
 class DemandKind(models.TextChoices):
@@ -160,12 +179,15 @@ class MovementNote(models.TextChoices):
     OTHER_REGION = "other_region", _("Goes to another region")
     STOCK_TAKE = "stock_take", _("Stock-take")
     REFUSED = "refused", _("Refused by the warehouse")
+    ORDERED = "ordered", _("For its order")
+    EXPIRED = "expired", _("Expired")
+    GIVEN_BACK = "given_back", _("Given back")
 
 
 class StockMovement(models.Model):
-    """One line of the ledger: why `on_hand` and `reserved` of a stock row are what they are. Never changed.
+    """One line of the ledger: why `on_hand`, `reserved` and `frozen` of a stock row are what they are. Never changed.
 
-    The sums of both columns over a stock row are the row's figures; `check_invariants` proves it.
+    Adding it changes the row (`inventory.ledger`); the sums of its columns over a stock row are the row's figures.
     """
 
     class Kind(models.TextChoices):
@@ -176,6 +198,9 @@ class StockMovement(models.Model):
         RELEASE = "release", _("Reservation released")
         SHIP = "ship", _("Shipped")
         RETURN = "return", _("Returned")
+        ADJUSTMENT = "adjustment", _("Adjusted")
+        QUALITY = "quality", _("Quality changed")
+        EXPIRY = "expiry", _("Expired")
 
     # Written only by statements that read or change the stock row itself; checked by `check_invariants`.
     stock = models.ForeignKey(
@@ -189,6 +214,7 @@ class StockMovement(models.Model):
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     on_hand_change = models.IntegerField(_("change of on hand"), db_default=0)
     reserved_change = models.IntegerField(_("change of reserved"), db_default=0)
+    frozen_change = models.IntegerField(_("change of frozen"), db_default=0)
     demand_kind = models.CharField(
         _("kind of demand"), max_length=16, choices=DemandKind.choices, db_default="", blank=True
     )
@@ -203,7 +229,8 @@ class StockMovement(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=~Q(on_hand_change=0, reserved_change=0), name="stock_movement_changes_something"
+                condition=~Q(on_hand_change=0, reserved_change=0, frozen_change=0),
+                name="stock_movement_changes_something",
             ),
             models.CheckConstraint(
                 condition=Q(demand_kind="", demand_id__isnull=True)

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from django.db import connection
 
+from inventory.availability import available_sql
 from inventory.cod import refusing_cod
 from inventory.models import Sku, StorageClass
 from inventory.promising import capacity, offering, tables
@@ -21,6 +22,8 @@ from inventory.promising.tables import Tables
 from inventory.sourcing import Candidate, Routes, Want, choose
 from oms.common.copying import array
 from oms.common.zones import CHINA
+
+MM3_OF_A_CM3, MM_OF_A_CM = 1000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def _available(
     skus = {want.sku_id for wants in groups.values() for want in wants}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT warehouse_id, sku_id, on_hand - reserved FROM inventory_stock"
+            f"SELECT warehouse_id, sku_id, {available_sql('s')} FROM inventory_stock s"
             " WHERE sku_id = ANY(%s::bigint[]) AND warehouse_id = ANY(%s::bigint[])",
             [array(skus), array(warehouses)],
         )
@@ -138,11 +141,24 @@ def _parcel(
     is_cod: bool,
 ) -> PlannedParcel:
     sku = lines[contents[0][0]].sku
-    weight_g = sum(lines[place].sku.weight_g * units for place, units in contents)
+    measures = measured([(lines[place].sku, units) for place, units in contents])
     cod_fen = sum(lines[place].price_fen * units for place, units in contents) if is_cod else 0
     full_days = full.get(candidate.warehouse_id, frozenset())
-    parcel = Parcel(candidate.warehouse_id, sku.storage_class, Measures(weight_g), cod_fen, full_days)
+    parcel = Parcel(candidate.warehouse_id, sku.storage_class, measures, cod_fen, full_days)
     return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
+
+
+def measured(contents: Sequence[tuple[Sku, int]]) -> Measures:
+    """A parcel of these units. Volume and longest side are None where the size of one is not known: then mass alone
+    counts. Units are taken to lie side by side without loss."""
+    weight_g = sum(sku.weight_g * units for sku, units in contents)
+    volumes = [(sku.volume_mm3, units) for sku, units in contents]
+    sides = [sku.longest_side_mm for sku, _units in contents]
+    if any(volume is None for volume, _units in volumes):
+        return Measures(weight_g)
+    volume_mm3 = sum((volume or 0) * units for volume, units in volumes)
+    longest_mm = max((side or 0 for side in sides), default=0)
+    return Measures(weight_g, -(-volume_mm3 // MM3_OF_A_CM3), -(-longest_mm // MM_OF_A_CM))
 
 
 def _why_apart(sku: Sku, candidate: Candidate, before: Sequence[PlannedParcel]) -> Reason | None:

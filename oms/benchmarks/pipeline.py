@@ -9,7 +9,7 @@ from django.db import connection, connections
 from django.db.models import Sum
 from django.test import override_settings
 
-from inventory.models import Sku
+from inventory.models import Sku, StockMovement
 from oms.benchmarks import stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
@@ -43,9 +43,9 @@ def run(folder: Path, orders: int) -> dict[str, float]:
             _prepare(hot_bodies)
             hot.append(stage.timed(_work))
             _prepare(hot_bodies)
-            before = _deadlocks()
+            before = stage.deadlocks()
             pair.append(stage.timed(_work_in_pairs))
-            deadlocks += _deadlocks() - before
+            deadlocks += stage.deadlocks() - before
     return {
         "orders": orders,
         "pipeline_orders_per_second": round(orders / stage.median(uniform), 1),
@@ -88,19 +88,15 @@ def _work_in_pairs() -> None:
     _work()
 
 
-def _deadlocks() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return cursor.fetchone()[0]
-
-
 def _with_hot_skus(bodies: list[OrderBody]) -> list[OrderBody]:
     """The same orders, each wanting one unit of each of the ten SKUs of which there is most."""
     most = Sku.objects.filter(merchant__code="SELF").exclude(storage_class="virtual")
     skus = list(most.annotate(units=Sum("stock__on_hand")).order_by("-units", "id")[:HOT_SKUS])
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE inventory_stock SET on_hand = on_hand + 1000000 WHERE sku_id = ANY(%s)", [[sku.pk for sku in skus]]
+            "INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)"
+            f" SELECT id, '{StockMovement.Kind.OPENING}', 1000000, 'bench' FROM inventory_stock WHERE sku_id = ANY(%s)",
+            [[sku.pk for sku in skus]],
         )
     lines = [LineBody(sku=sku.code, merchant="SELF", quantity=1, unit_price=sku.list_price) for sku in skus]
     payable = sum(line.unit_price for line in lines)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from inventory import receiving
 from inventory.models import Sku, Warehouse
-from logistics.models import WarehouseOrder
+from logistics.models import WarehouseOrder, WarehouseOrderState
 from logistics.warehouses import events, sending
 from logistics.warehouses.adapters import Answer, Request
 from oms.benchmarks import stage
@@ -161,7 +161,7 @@ def _good_facts_seconds(link: Connection, bodies: Sequence[OrderBody], bad_kind:
     good = [facts.News(n, "accepted", n, now) for n in expected]
     facts.receive(link.pk, Topic.WAREHOUSE, bad)
     facts.receive(link.pk, Topic.WAREHOUSE, good)
-    left = WarehouseOrder.objects.filter(number__in=expected, state="sent")
+    left = WarehouseOrder.objects.filter(number__in=expected, state=WarehouseOrderState.SENT)
     started = time.perf_counter()
     while left.exists():
         facts.run(work, settings.STAGE_BATCH)
@@ -267,7 +267,7 @@ def _send_all(link: Connection) -> None:
 
 
 def _sent(system: _System) -> int:
-    return WarehouseOrder.objects.filter(number__in=system.asked, state="sent").count()
+    return WarehouseOrder.objects.filter(number__in=system.asked, state=WarehouseOrderState.SENT).count()
 
 
 def _answering(system: _System) -> AbstractContextManager[object]:

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from inventory.loading import load_folder
+from inventory.models import StockMovement
 from logistics.warehouses.defaults import connect_warehouses
 from oms.common.work import nudging
 from oms.merchants.models import Merchant
@@ -80,8 +81,12 @@ def load(folder: Path, *, stock_factor: int = 1) -> None:
     connect_warehouses()
     with connection.cursor() as cursor:
         if stock_factor != 1:
-            cursor.execute("UPDATE inventory_stock SET on_hand = on_hand * %s", [stock_factor])
-            cursor.execute("UPDATE inventory_stockmovement SET on_hand_change = on_hand_change * %s", [stock_factor])
+            cursor.execute(
+                "INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)"
+                f" SELECT id, '{StockMovement.Kind.OPENING}', on_hand * %s, 'bench' FROM inventory_stock"
+                " WHERE on_hand > 0",
+                [stock_factor - 1],
+            )
         cursor.execute("VACUUM ANALYZE")
 
 
@@ -159,8 +164,11 @@ def empty_orders() -> None:
             " payments_ledgerentry, payments_ledgerline, payments_settlementrow"
             " RESTART IDENTITY CASCADE"
         )
+        # Not by the ledger: what was booked is to be gone, and the pages are to be as before.
+        cursor.execute("SET session_replication_role = replica")
         cursor.execute("UPDATE inventory_stock SET reserved = 0 WHERE reserved > 0")
         cursor.execute("DELETE FROM inventory_stockmovement WHERE kind <> 'opening'")
+        cursor.execute("SET session_replication_role = origin")
         cursor.execute("VACUUM ANALYZE inventory_stock, inventory_stockmovement")
 
 
@@ -187,6 +195,13 @@ def copied_again(tables: Sequence[str]) -> float:
                     copy.write(joined[start : start + (1 << 16)])
         cursor.execute("COMMIT")
         return time.perf_counter() - started
+
+
+def deadlocks() -> int:
+    """How many deadlocks the database has seen."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return cursor.fetchone()[0]
 
 
 def timed(work: Callable[[], object]) -> float:

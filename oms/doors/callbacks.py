@@ -3,6 +3,8 @@
 The protocol of the connection says whether a message is genuine and how it is answered; here it only comes in.
 """
 
+import logging
+
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -14,6 +16,7 @@ from oms.common.work import callbacks
 from oms.common.work.protocols import Message
 
 MOST_BYTES = 1024 * 1024
+logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
@@ -24,11 +27,11 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
     if link is None or link.protocol not in callbacks.protocols.known() or link.kind not in callbacks.TOPICS:
         return HttpResponseNotFound()
     if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
-        return HttpResponse(status=413)
+        return _refused(link, 413, f"A message has at most {MOST_BYTES} bytes; send fewer facts at a time.")
     try:
         body = request.body.decode()
     except UnicodeDecodeError:
-        return HttpResponse(status=400)
+        return _refused(link, 400, "A message is text in UTF-8.")
     message = Message(
         body=body,
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -37,3 +40,9 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
     )
     reply = callbacks.receive(link, message, address=caller_address(request))
     return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
+
+
+def _refused(link: Connection, status: int, why: str) -> HttpResponse:
+    """The answer to what no protocol reads, for those who look after the other system; in the log for those here."""
+    logger.warning("a message for %s was refused: %s", link.code, why)
+    return HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")

@@ -11,9 +11,12 @@ from orders.admin.parts import (
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
+from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
+from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
     "HoldAdmin",
@@ -22,6 +25,8 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "StockCountAdmin",
+    "StockHoldAdmin",
     "SubOrderAdmin",
     "UnmatchedCodeAdmin",
 ]

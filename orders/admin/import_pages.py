@@ -16,8 +16,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inventory.admin import StockAdmin
 from inventory.models import Stock
+from inventory.stock_pages import StockAdmin
 from oms.common.desk.job_pages import DESCRIPTIONS, Description
 from oms.common.files import tables
 from oms.common.models import Job, JobResult, JobState

@@ -125,7 +125,7 @@ class SkuMatchAdmin(_MatchPages):
 
     form = MatchForm
     inlines = (ComponentInline,)
-    list_display = ("code", "channel_name", "stands_for", "matched_by", "matched_at")
+    list_display = ("code", "channel_name", "stands_for", "sellable_pieces", "matched_by", "matched_at")
     fields = (("channel", "code"), ("orders_waiting", "names"), ("matched_by", "matched_at"))
     autocomplete_fields = ("channel",)
     change_list_template = "admin/orders/import/match_list.html"
@@ -134,7 +134,7 @@ class SkuMatchAdmin(_MatchPages):
         """The list has what is matched; the page of a code that is not is where it is matched."""
         every = super().get_queryset(request)
         is_list = request.resolver_match is not None and request.resolver_match.url_name == "orders_skumatch_changelist"
-        return every.filter(matched_at__isnull=False) if is_list else every
+        return every.matched().with_sellable() if is_list else every  # type: ignore[attr-defined]
 
     def get_urls(self) -> list[URLPattern]:
         """The import's pages."""
@@ -162,6 +162,11 @@ class SkuMatchAdmin(_MatchPages):
     def stands_for(self, match: SkuMatch) -> str:
         """Its components."""
         return match.parts  # type: ignore[attr-defined]
+
+    @display(description=gettext_lazy("pieces to sell"))
+    def sellable_pieces(self, match: SkuMatch) -> int:
+        """How many pieces the channel may sell: of a bundle, by the component of which there is least."""
+        return match.sellable  # type: ignore[attr-defined]
 
     @display(description=gettext_lazy("orders that it lets go on"))
     def orders_waiting(self, match: SkuMatch) -> str:

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from oms.common.desk.lists import DayRangeFilter, YesFilter, capped_count, one_of
+from oms.common.desk.counting import capped_count
+from oms.common.desk.lists import DayRangeFilter, YesFilter, one_of
 from oms.common.templatetags.staff import tone
 from orders.admin import tickets
 from orders.models import Order, OrderState, SubOrder, SubOrderState

@@ -1,14 +1,10 @@
 """How the amounts of orders came about: of one, and of all that changed, for programs of the platform's own."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -18,13 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from oms.common import numbering
 from oms.common.door.api import represent
-from oms.common.door.errors import InvalidInput
-from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
 from oms.merchants.calls.scopes import PAYMENTS_READ, PLATFORM_READ
-from orders.api import apportioned
+from orders.api import apportioned, places
+from orders.api.places import Place
 from orders.api.scoping import OrderScopedView, PlatformScopedView
 from orders.api.serializers.amounts import AmountsPageSerializer, AmountsSerializer
 from orders.models import Order
@@ -82,30 +76,7 @@ class AmountsView(PlatformScopedView):
         return Response(represent(AmountsSerializer, {**amounts, "formulas": FORMULAS}, request))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a reader is in the timeline of all orders: after the event of this id and time."""
-
-    at: datetime
-    event_id: int = 0
-
-    def text(self) -> str:
-        """The cursor, which tells nothing about volume."""
-        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
-        return f"{micros:017d}{numbering.permute(self.event_id):012d}"
-
-    @classmethod
-    def of(cls, text: str) -> "_Place":
-        """The place of a cursor. Raises InvalidInput for what is none."""
-        if not re.fullmatch("[0-9]{29}", text):
-            detail = _("This is no cursor; use the one that was answered as it is.")
-            raise InvalidInput([FieldError("cursor", "invalid", detail)])
-        micros = min(int(text[:17]), _LATEST)
-        return cls(_EPOCH + timedelta(microseconds=micros), numbering.recover(int(text[17:])))
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = 10**6 * 60 * 60 * 24 * 365 * 1000
+MOST_ORDERS = 200
 # So many events are looked through at a time, over a span of time that grows while little is found.
 _EVENTS, _FIRST_SPAN, _LONGEST_SPAN = 2_000, timedelta(minutes=5), timedelta(days=30)
 
@@ -139,7 +110,7 @@ class AmountsFeedView(OrderScopedView):
         """A page."""
         if not self.caller.reads_platform:
             raise PermissionDenied(_("Only a credential of the self-operated merchant may do this."), "scope_missing")
-        limit, place = _limit(request), _start(request)
+        limit, place = places.limit_of(request, MOST_ORDERS), places.start(request)
         until = settled_until(settings.AMOUNTS_LAG_SECONDS)
         ids, place, is_last = _changed(place, until, limit)
         found = {order.pk: order for order in Order.objects.filter(pk__in=ids)}
@@ -152,28 +123,7 @@ class AmountsFeedView(OrderScopedView):
         )
 
 
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "50")
-    if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= 200:
-        raise InvalidInput([FieldError("limit", "invalid", _("Give a number from 1 to %(most)d.") % {"most": 200})])
-    return int(text)
-
-
-def _start(request: Request) -> _Place:
-    cursor, since = request.query_params.get("cursor"), request.query_params.get("updated_since")
-    if cursor is not None:
-        return _Place.of(cursor)
-    try:
-        moment = parse_datetime(since or "")
-    except ValueError:
-        moment = None
-    if moment is None or not 1971 <= moment.year <= 9000:
-        detail = _("Give a time in ISO 8601, or the cursor that was answered before.")
-        raise InvalidInput([FieldError("updated_since", "invalid", detail)])
-    return _Place(timezone.make_aware(moment) if timezone.is_naive(moment) else moment.astimezone(UTC))
-
-
-def _changed(place: _Place, until: datetime, limit: int) -> tuple[list[int], _Place, bool]:
+def _changed(place: Place, until: datetime, limit: int) -> tuple[list[int], Place, bool]:
     """Up to `limit` orders with events after the place and before `until`, in the order of these; the place after the
     last event that was looked at; and whether there are no more."""
     ids: dict[int, None] = {}
@@ -185,15 +135,15 @@ def _changed(place: _Place, until: datetime, limit: int) -> tuple[list[int], _Pl
             if order_id not in ids and len(ids) == limit:
                 return list(ids), place, False
             ids[order_id] = None
-            place = _Place(at, event_id)
+            place = Place(at, event_id)
         if len(events) < _EVENTS:
             # Nothing more can come before the end of the span.
-            place = _Place(end)
+            place = Place(end)
             span = min(span * 4, _LONGEST_SPAN)
     return list(ids), place, True
 
 
-def _events(place: _Place, end: datetime) -> Sequence[tuple[datetime, int, int]]:
+def _events(place: Place, end: datetime) -> Sequence[tuple[datetime, int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -201,6 +151,6 @@ def _events(place: _Place, end: datetime) -> Sequence[tuple[datetime, int, int]]
             WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
             ORDER BY created_at, id LIMIT %(most)s
             """,
-            {"at": place.at, "id": place.event_id, "end": end, "most": _EVENTS},
+            {"at": place.at, "id": place.row_id, "end": end, "most": _EVENTS},
         )
         return cursor.fetchall()

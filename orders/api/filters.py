@@ -128,7 +128,8 @@ class StockFilter(FilterSet):
 
     def filter_available(self, stock: QuerySet[Stock], name: str, value: str) -> QuerySet[Stock]:
         """Stock with units to promise, or without any."""
-        return stock.filter(on_hand__gt=F("reserved")) if value == "true" else stock.filter(on_hand=F("reserved"))
+        has_units = Q(on_hand__gt=F("reserved") + F("frozen") + F("safety_stock"))
+        return stock.filter(has_units if value == "true" else ~has_units)
 
 
 class RejectedOrderFilter(FilterSet):

@@ -25,6 +25,7 @@ from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.matching.queue import queue_of
 from orders.models import MatchComponent, SkuMatch
+from orders.models.sku_match import SkuMatchQuerySet
 
 
 class _CodesView(OrderScopedView):
@@ -154,7 +155,7 @@ class SkuMatchView(OrderScopedView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _shown(found: QuerySet[SkuMatch]) -> QuerySet[SkuMatch]:
+def _shown(found: SkuMatchQuerySet) -> QuerySet[SkuMatch]:
     """With all that is shown, in two statements."""
     components = MatchComponent.objects.select_related("sku__merchant").order_by("pk")
-    return found.select_related("channel").prefetch_related(Prefetch("components", components))
+    return found.with_sellable().select_related("channel").prefetch_related(Prefetch("components", components))

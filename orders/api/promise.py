@@ -10,7 +10,8 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inventory.models import Region, Sku
+from inventory import selling
+from inventory.models import Region
 from inventory.promising import quoting
 from inventory.promising.dating import Reason
 from inventory.promising.offering import Offer
@@ -62,15 +63,7 @@ class PromiseView(MerchantView):
     def _lines(self, rows: Sequence[dict[str, Any]]) -> list[BasketLine]:
         """The lines with their SKUs. Raises InvalidInput that names every line which is wrong."""
         merchant = self.merchant
-        wanted = {(row.get("merchant", merchant.code), row["sku"]) for row in rows}
-        skus = Sku.objects.filter(code__in={code for _owner, code in wanted}, is_active=True).select_related("merchant")
-        if merchant.kind != Merchant.Kind.SELF_OPERATED:
-            skus = skus.filter(merchant=merchant)
-        known = {
-            (sku.merchant.code, sku.code): sku
-            for sku in skus
-            if sku.merchant_id == merchant.pk or sku.merchant.status == Merchant.Status.ACTIVE
-        }
+        known = selling.sold_by(merchant, {(row.get("merchant", merchant.code), row["sku"]) for row in rows})
         wrong, lines = [], []
         for i, row in enumerate(rows):
             owner = row.get("merchant", merchant.code)
@@ -139,6 +132,7 @@ def _parcel(one: PlannedParcel, lines: Sequence[BasketLine], merchant: Merchant)
         "merchant": one.merchant,
         "storage_class": one.parcel.storage_class,
         "weight_g": one.parcel.measures.weight_g,
+        "is_size_known": one.parcel.measures.volume_cm3 is not None,
         "lines": _units(one.contents, lines),
         "why": why,
     }
@@ -171,6 +165,8 @@ def _level(offer: Offer) -> dict[str, Any]:
                 "planned_on": one.arrival.planned_on,
                 "latest_at": one.arrival.latest_at,
                 "freight": fen_text(one.freight.fen),
+                "billing_weight_g": one.freight.billing_g,
+                "is_by_volume": one.freight.is_by_volume,
                 "reasons": [reason.as_json() for reason in one.arrival.reasons],
             }
             for place, one in enumerate(offer.carriages if is_possible else ())

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from rest_framework.generics import get_object_or_404
 from rest_framework.response import Response
 
-from inventory.models import Stock
+from inventory.models import ChannelShare, Stock, StockHold
 from oms.common.door.api import etag, represent
 from oms.merchants.calls.views import MerchantView
 from orders.actors import Actor
@@ -43,6 +43,18 @@ class OrderScopedView(MerchantView):
         if getattr(self, "swagger_fake_view", False):
             return Stock.objects.none()
         return Stock.objects.visible_to(self.merchant)
+
+    def stock_holds(self) -> QuerySet[StockHold]:
+        """What the merchant's channels set aside."""
+        if getattr(self, "swagger_fake_view", False):
+            return StockHold.objects.none()
+        return StockHold.objects.visible_to(self.merchant)
+
+    def channel_shares(self) -> QuerySet[ChannelShare]:
+        """The shares of the merchant's channels."""
+        if getattr(self, "swagger_fake_view", False):
+            return ChannelShare.objects.none()
+        return ChannelShare.objects.visible_to(self.merchant)
 
     def sku_matches(self) -> SkuMatchQuerySet:
         """The codes of the merchant's channels."""

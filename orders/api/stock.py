@@ -81,7 +81,7 @@ class InventoryView(OrderScopedView):
         operation_id="change_inventory",
         summary="Change the stock of many SKUs",
         description=(
-            "Up to 1,000 changes, each done or refused for itself: `on_hand` sets what was counted, `change` adds or"
+            "Up to 5,000 changes, each done or refused for itself: `on_hand` sets what was counted, `change` adds or"
             " takes away. A count below what is reserved takes the youngest promises away; their sub-orders wait for"
             " stock again. `version` counts changes of `on_hand`; where a row gives one that is stale, it is refused."
         ),

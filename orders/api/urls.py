@@ -2,7 +2,19 @@
 
 from django.urls import path, re_path
 
-from orders.api import actions, amounts, bulk, matching, orders, promise, rejected, stock, sub_orders
+from orders.api import (
+    actions,
+    amounts,
+    bulk,
+    matching,
+    orders,
+    promise,
+    rejected,
+    reservations,
+    sellable,
+    stock,
+    sub_orders,
+)
 
 urlpatterns = [
     path("orders", orders.OrdersView.as_view(), name="orders"),
@@ -19,10 +31,17 @@ urlpatterns = [
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})$", rejected.RejectedOrderView.as_view(), name="rejected-order"),
     re_path("^rejected-orders/(?P<pk>[0-9]{1,18})/replay$", rejected.ReplayView.as_view(), name="replay"),
     path("promise", promise.PromiseView.as_view(), name="promise"),
+    path("reservations", reservations.ReservationsView.as_view(), name="reservations"),
+    re_path("^reservations/(?P<number>[0-9]{12})$", reservations.ReservationView.as_view(), name="reservation"),
+    re_path(
+        "^reservations/(?P<number>[0-9]{12})/extend$", reservations.ExtendView.as_view(), name="reservation-extend"
+    ),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
     ),
+    path("stock", sellable.ChannelStockView.as_view(), name="channel-stock"),
+    path("stock/shares", sellable.SharesView.as_view(), name="channel-shares"),
     path("unmatched-codes", matching.UnmatchedCodesView.as_view(), name="unmatched-codes"),
     path("sku-matches", matching.SkuMatchesView.as_view(), name="sku-matches"),
     # The code comes last: it may hold anything.

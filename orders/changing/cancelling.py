@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory import reserving
+from inventory.holding import FREE_STAGE
 from inventory.models import CapacityDemand, MovementNote
 from inventory.promising import capacity
 from oms.common import tickets
@@ -93,7 +94,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
-        nudging.nudge("owing", "wake")
+        nudging.nudge("owing", "wake", *([FREE_STAGE] if order.stock_hold_id else []))
     return Order.objects.get(pk=order_id)
 
 

@@ -5,19 +5,21 @@ order and grants what is still there. A plan that somebody else overtook is simp
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from django.db import connection, transaction
 
 from inventory import reserving
+from inventory.availability import available_sql
 from inventory.sourcing import Routes, Want, choose
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
-from orders.fulfilling import parting, presale, waiting, waking
+from orders.fulfilling import parting, presale, set_aside, waiting, waking
 from orders.fulfilling.plans import HAS_REFUSED, Plan
 from orders.fulfilling.trouble import NOBODY_ELSE
 from orders.models import ActorKind, SubOrder, SubOrderState
@@ -25,6 +27,10 @@ from orders.models.sub_order import UNALLOCATED_STATES
 from orders.promising import keeping
 from orders.reviewing.holds import ORDER_IS_HELD
 
+# So many sub-orders of a batch that want one stock row make it a hot one.
+HOT = 50
+# (stock id, units that can be promised) by (warehouse id, SKU id).
+Stock = Mapping[tuple[int, int], tuple[int, int]]
 # Who waits longest is served first, whenever it was woken.
 QUEUE = Queue(
     SubOrder,
@@ -52,20 +58,52 @@ def _allocate(sub_order_ids: list[int]) -> None:
             plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
     stock = _read_stock(plans)
     available = {key: units for key, (_stock_id, units) in stock.items()}
+    own = set_aside.of(plans)
     for plan in plans:
-        plan.choice = choose(plan.wants, plan.candidates, available).with_others(plan.refusing, HAS_REFUSED)
+        pieces = own.get(plan.id, ())
+        set_aside.offer(pieces, available)
+        choice = choose(plan.wants, plan.candidates, available)
+        set_aside.take_back(pieces, choice, available)
+        plan.choice = choice.with_others(plan.refusing, HAS_REFUSED)
     _name_shortages(plans)
 
     parted = [plan for plan in plans if plan.choice.parts and not plan.is_whole]
     parts = parting.part_lines(parted)
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
-    served = reserving.reserve(demands, shortages=shortages, actor="allocate")
+    reserve = partial(
+        reserving.reserve, demands, shortages=shortages, set_aside=set_aside.claims(own), actor="allocate"
+    )
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
-    done = [plan for plan in plans if plan.id in served or plan.id in without_demand]
+    if _is_hot(demands) and _write_then_reserve(plans, parts, stock, reserve, without_demand):
+        return
+    served = reserve() | without_demand
+    _write([plan for plan in plans if plan.id in served], parts, stock)
 
+
+def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
+    """Whether so many want units of one stock row that others will, too, and wait for its lock."""
+    return len(demands) >= HOT and max(Counter([demand.stock_id for demand in demands]).values()) >= HOT
+
+
+def _write_then_reserve(
+    plans: Sequence[Plan], parts: parting.Parts, stock: Stock, reserve: Callable[[], set[int]], without_demand: set[int]
+) -> bool:
+    """Write what follows from the plans first and take the units last, so that the lock of a stock row that everybody
+    wants is held for a moment only. False, and nothing is written, where somebody overtook one of the plans."""
+    mark = transaction.savepoint()
+    _write(plans, parts, stock)
+    if reserve() | without_demand >= {plan.id for plan in plans}:
+        transaction.savepoint_commit(mark)
+        return True
+    transaction.savepoint_rollback(mark)
+    return False
+
+
+def _write(done: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
+    """Write what became of the sub-orders whose plans came true."""
     _write_allocated([plan for plan in done if plan.is_whole])
-    parting.write([plan for plan in parted if plan.id in served], parts)
+    parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
     _write_tickets([plan for plan in done if plan.refusing], parts)
@@ -91,7 +129,8 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by,
+                o.stock_hold_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
@@ -107,8 +146,9 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
                 storage_class=storage_class,
                 region_code=region_code,
                 refused_by=refused_by,
+                stock_hold_id=hold_id,
             )
-            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by in cursor.fetchall()
+            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by, hold_id in cursor
         }
         cursor.execute(
             """
@@ -135,7 +175,7 @@ def _name_shortages(plans: Sequence[Plan]) -> None:
         plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
 
 
-def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]:
+def _read_stock(plans: Sequence[Plan]) -> Stock:
     """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
     pairs = {
         (warehouse_id, sku_id)
@@ -145,8 +185,8 @@ def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT s.warehouse_id, s.sku_id, s.id, s.on_hand - s.reserved
+            f"""
+            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
             FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
             -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
             CROSS JOIN LATERAL (
@@ -159,7 +199,7 @@ def _read_stock(plans: Sequence[Plan]) -> dict[tuple[int, int], tuple[int, int]]
         return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
 
 
-def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Demand]:
+def _demands(plan: Plan, parts: parting.Parts, stock: Stock) -> list[reserving.Demand]:
     return [
         reserving.Demand(
             plan.id,
@@ -172,7 +212,7 @@ def _demands(plan: Plan, parts: parting.Parts, stock: dict[tuple[int, int], tupl
     ]
 
 
-def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> list[reserving.Shortage]:
+def _shortages(plan: Plan, stock: Stock) -> list[reserving.Shortage]:
     """The stock rows that hold too little, as they were seen: should goods arrive meanwhile, the plan is void."""
     return [
         reserving.Shortage(plan.id, stock_id, seen)
@@ -183,7 +223,7 @@ def _shortages(plan: Plan, stock: dict[tuple[int, int], tuple[int, int]]) -> lis
     ]
 
 
-def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
     """What is short waits at every warehouse that may send it; what waited before was tried now."""
     tried = [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED]
     if tried:

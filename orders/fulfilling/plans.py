@@ -22,6 +22,8 @@ class Plan:
     region_code: str | None
     # Warehouses (ids) that refused it and are no candidates any more.
     refused_by: Sequence[int] | None = None
+    # What is set aside for its order (an id), if anything is.
+    stock_hold_id: int | None = None
     wants: list[Want] = field(default_factory=list)
     candidates: Sequence[Candidate] = ()
     # Candidates that are none because they refused it before.

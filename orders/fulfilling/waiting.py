@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
+from inventory.availability import available_sql
 from oms.common.copying import array
 from oms.common.work import nudging
 from orders.models import StockWait
@@ -47,11 +48,11 @@ def look_again(places: Iterable[tuple[int, int]]) -> None:
     pairs = sorted(set(places))
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             UPDATE inventory_stock SET wakes_backorders_since = clock_timestamp() WHERE id IN (
                 SELECT s.id FROM unnest(%s::bigint[], %s::bigint[]) AS place(warehouse_id, sku_id)
                 JOIN inventory_stock s USING (warehouse_id, sku_id)
-                WHERE s.on_hand > s.reserved ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE OF s
+                WHERE {available_sql("s")} > 0 ORDER BY s.warehouse_id, s.sku_id FOR NO KEY UPDATE OF s
             )
             """,
             [array(warehouse for warehouse, _sku in pairs), array(sku for _warehouse, sku in pairs)],

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection, transaction
 
+from inventory.availability import available_sql
 from oms.common.copying import array
 from oms.common.work import clock
 from oms.common.work.claiming import Stage
@@ -55,8 +56,8 @@ def _look(limit: int) -> dict[int, _Grown]:
         cursor.execute(
             f"""
             WITH grown AS MATERIALIZED (
-                SELECT id, warehouse_id, sku_id, on_hand - reserved AS units, wakes_backorders_since AS grew_at
-                FROM inventory_stock WHERE wakes_backorders_since IS NOT NULL
+                SELECT id, warehouse_id, sku_id, {available_sql("s")} AS units, wakes_backorders_since AS grew_at
+                FROM inventory_stock s WHERE wakes_backorders_since IS NOT NULL
                 ORDER BY wakes_backorders_since LIMIT %(limit)s
             )
             SELECT g.id, g.grew_at, w.sub_order_id, w.is_asleep, w.reaches_all

@@ -154,6 +154,8 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     # How it is paid besides: cards of ours, which make up `gift_card_amount`; parts that make up what is payable.
     gift_cards: list[GiftCardBody] = []
     instalments: list[InstalmentBody] = []
+    # The number of the reservation (POST /api/v1/reservations) that has the goods; the order takes it over.
+    reservation: str = ""
     # Wishes and terms (`orders.models.terms`).
     ship_not_before: _Moment = None
     carrier: str = ""

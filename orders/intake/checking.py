@@ -427,14 +427,16 @@ def _sum_told(order: CheckedOrder, due: int) -> str:
         "given": fen_text(order.payable_amount),
         "goods": fen_text(order.goods_amount),
         "freight": fen_text(order.freight_amount),
+        "deducted": fen_text(order.goods_amount + order.freight_amount + order.pricing.adjustment_amount - due),
     }
     if not order.pricing.adjustment_amount:
         detail = _(
-            "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions."
+            "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions"
+            " %(deducted)s."
         )
         return detail % values
     detail = _(
         "The amounts add up to %(due)s, not to %(given)s: goods %(goods)s + freight %(freight)s - deductions"
-        " + adjustment %(adjustment)s, which is negative where it makes the order cheaper."
+        " %(deducted)s + adjustment %(adjustment)s, which is negative where it makes the order cheaper."
     )
     return detail % {**values, "adjustment": fen_text(order.pricing.adjustment_amount)}

@@ -61,7 +61,10 @@ def find(text: str, known: Divisions, within: Iterable[str] = ()) -> Found:
     spelt = _spellings()
     evidence = [frozenset([name]) for name in within]
     evidence += _names(text.lower().replace("’", "'"), spelt.meanings)
-    fitting = [place for place in known.by_code.values() if _fits(spelt.own(place), place, evidence)]
+    districts = {name.lstrip("0123456789") for names in evidence for name in names}
+    named = (meaning.place for name in districts for meaning in known.country.full.get(name, ()))
+    places = sorted({place for place in named if place}, key=lambda place: place.code)
+    fitting = [place for place in places if _fits(spelt.own(place), place, evidence)]
     return Found(fitting[0], ()) if len(fitting) == 1 else Found(None, tuple(fitting))
 
 

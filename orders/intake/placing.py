@@ -17,7 +17,7 @@ from oms.common.work import clock, nudging
 from oms.merchants.models import Channel, Merchant
 from oms.merchants.webhooks import telling
 from orders.actors import Actor
-from orders.intake import history, tenders
+from orders.intake import held_goods, history, tenders
 from orders.intake.bodies import OrderBody
 from orders.intake.checking import CheckedOrder, check
 from orders.intake.goods import NOTHING_SAID, UnknownGoods
@@ -111,10 +111,10 @@ class PlannedOrder:
 def plan_order(body: OrderBody, merchant: Merchant, *, actor: Actor) -> PlannedOrder | None:
     """What `place_orders` would write for an order without anything special; nothing is written yet.
 
-    None for any other: one that is refused, that was sent before, that opens a channel, that waits for a match, or that
-    is paid with balances of ours or in instalments.
+    None for any other: one that is refused, that was sent before, that opens a channel, that waits for a match, that
+    takes over units which are set aside, or that is paid with balances of ours or in instalments.
     """
-    if tenders.has_any(body):
+    if tenders.has_any(body) or body.reservation:
         return None
     atlas = Atlas()
     located = locate(body, atlas)
@@ -204,7 +204,10 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
             else:
                 outcomes[-1] = Refused(ready)
 
-    refused = tenders.refuse([one.checked for one in accepted.values()], merchant, is_history=door.is_history)
+    checked = [one.checked for one in accepted.values()]
+    refused = tenders.refuse(checked, merchant, is_history=door.is_history)
+    for place, error in held_goods.refuse(checked, merchant, is_history=door.is_history).items():
+        refused.setdefault(place, []).append(error)
     if refused:
         errors = {key: refused[place] for place, key in enumerate(accepted) if place in refused}
         for place, key in [*zip(places, accepted, strict=True), *repeated]:
@@ -220,6 +223,7 @@ def _place(bodies: Sequence[OrderBody | FieldError], merchant: Merchant, actor: 
         )
         waiting.begin(stored)
         tenders.take(stored, merchant, actor)
+        held_goods.take(stored, actor)
         for place, order in zip(places, stored, strict=True):
             outcomes[place] = Placed(order.id, order.number, order)
         numbers = {key: order.number for key, order in zip(accepted, stored, strict=True)}

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from django.conf import settings
 
+from inventory.models import StockHold
 from oms.common.copying import Rows, next_ids, write_tables
 from oms.common.money import fen_text
 from oms.common.numbering import order_number
@@ -81,6 +82,7 @@ def lay_out(
     has_prices = any(order.pricing.changes_price for order in orders)
     has_outside = any(order.deductions_are_outside for order in orders)
     has_collected = any(order.pricing.collected for order in orders)
+    has_held = any(order.body.reservation for order in orders)
     names_lines = any(line.external_id or line.is_gift or line.caller_code for order in orders for line in order.lines)
     for order_id, one in zip(ids, shared, strict=False):
         order = one.checked
@@ -142,6 +144,7 @@ def lay_out(
                 **(_price_columns(order) if has_prices else {}),
                 **({"deductions_are_outside": order.deductions_are_outside} if has_outside else {}),
                 **(_collected_columns(collected) if has_collected else {}),
+                **({"stock_hold_id": StockHold.id_of(body.reservation) or None} if has_held else {}),
                 **(ended.columns() if ended else {}),
             }
         )

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from inventory.models import Region, Sku
+from inventory.models import Region, Sku, StockHold
 from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.common.phones import PhoneField
 from oms.merchants.models import Channel, Merchant
@@ -203,6 +203,19 @@ class Order(WorkItem, Versioned, CarriesAmounts):
         help_text=_("Something changed what is owed; payments looks at the order next."),
     )
 
+    # Written once, at intake, by the statement that takes the set-aside over; checked by `check_invariants`.
+    stock_hold = models.ForeignKey(
+        StockHold,
+        verbose_name=_("set-aside"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="orders",
+        db_index=False,
+        db_constraint=False,
+        editable=False,
+    )
+
     objects = OrderQuerySet.as_manager()
 
     class Meta:
@@ -229,6 +242,9 @@ class Order(WorkItem, Versioned, CarriesAmounts):
                 # The external number leads: staff search by it without knowing the channel.
                 fields=["external_number", "channel"],
                 name="order_external_number_is_unique_in_channel",
+            ),
+            models.UniqueConstraint(
+                fields=["stock_hold"], condition=Q(stock_hold__isnull=False), name="order_set_aside_is_of_one_order"
             ),
             models.CheckConstraint(condition=Q(state__in=OrderState.values), name="order_state_is_known"),
             models.CheckConstraint(

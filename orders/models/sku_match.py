@@ -3,9 +3,11 @@
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from inventory import sharing
 from inventory.models import Sku
 from oms.common.models import money
 from oms.merchants.models import Channel, Merchant
@@ -25,6 +27,13 @@ class SkuMatchQuerySet(models.QuerySet["SkuMatch"]):
     def matched(self) -> "SkuMatchQuerySet":
         """Those of which somebody said what they stand for."""
         return self.filter(matched_at__isnull=False)
+
+    def with_sellable(self) -> "SkuMatchQuerySet":
+        """With `sellable`: how many pieces the channel may sell now, by the component of which there is least. None
+        where nobody has said what it stands for."""
+        units = sharing.sellable_units_sql("orders_skumatch.channel_id", "p.sku_id")
+        least = f"(SELECT min({units} / p.units) FROM orders_matchcomponent p WHERE p.match_id = orders_skumatch.id)"
+        return self.annotate(sellable=RawSQL(least, [], output_field=models.BigIntegerField()))  # noqa: S611
 
     def waited_for(self) -> "SkuMatchQuerySet":
         """Those that an order waits for."""

@@ -19,6 +19,7 @@ from inventory.promising.capacity import Place, Room
 from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Carriage, Parcel, first_carriage
+from inventory.promising.quoting import MM3_OF_A_CM3, MM_OF_A_CM
 from inventory.promising.tables import Tables
 from oms.common.copying import array, copy_rows
 from oms.common.money import yuan
@@ -62,6 +63,9 @@ class _Facts:
     deliver_from: datetime | None
     deliver_by: datetime | None
     promises_before: int
+    # Whole cm³ and cm; None where the size of a unit is not known.
+    volume_cm3: int | None
+    longest_side_cm: int | None
 
 
 class _Makers:
@@ -78,7 +82,8 @@ class _Makers:
     def carriage(self, facts: _Facts, warehouse_id: int) -> Carriage | Reason:
         """How it goes from the warehouse: with the earliest of the levels wished for, else with the standard."""
         full_days = self.full.get(warehouse_id, frozenset())
-        parcel = Parcel(warehouse_id, facts.storage_class, Measures(facts.weight_g), full_days=full_days)
+        measures = Measures(facts.weight_g, facts.volume_cm3, facts.longest_side_cm)
+        parcel = Parcel(warehouse_id, facts.storage_class, measures, full_days=full_days)
         why: Carriage | Reason = Reason("no_level", {})
         for wish in dict.fromkeys((facts.wish, Promise.STANDARD.value)):
             best: Carriage | None = None
@@ -204,9 +209,18 @@ def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
             SELECT s.id, s.order_id, s.warehouse_id, s.storage_class, s.weight_g, o.region_id, o.promise,
                 greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at), s.ship_not_before),
                 t.sign_by, t.delivery_from, t.delivery_until,
-                (SELECT count(*) FROM orders_deliverypromise p WHERE p.order_id = s.order_id AND p.sub_order_id = s.id)
+                (SELECT count(*) FROM orders_deliverypromise p WHERE p.order_id = s.order_id AND p.sub_order_id = s.id),
+                size.volume_cm3, size.longest_side_cm
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            LEFT JOIN LATERAL (
+                SELECT ceil(sum(l.quantity * k.length_mm::numeric * k.width_mm * k.height_mm) / {MM3_OF_A_CM3})::bigint
+                        AS volume_cm3,
+                    ceil(max(greatest(k.length_mm, k.width_mm, k.height_mm)) / {MM_OF_A_CM}.0)::int AS longest_side_cm
+                FROM orders_suborderline l JOIN orders_orderline ol ON ol.id = l.order_line_id
+                JOIN inventory_sku k ON k.id = ol.sku_id
+                WHERE l.sub_order_id = s.id HAVING bool_and(k.length_mm IS NOT NULL)
+            ) AS size ON true
             WHERE s.id = ANY(%s::bigint[]) AND s.storage_class <> '{StorageClass.VIRTUAL}'
                 AND s.warehouse_id IS NOT NULL AND s.state NOT IN ({listed(UNDONE)}) AND o.region_id IS NOT NULL
             ORDER BY s.id

@@ -4,12 +4,11 @@ statements."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from inventory import counting, reserving
+from inventory import counting, receiving, reserving
 from inventory.models import Sku, Stock, Warehouse
-from oms.common.copying import array
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
 from oms.merchants.models import Merchant
@@ -85,7 +84,7 @@ def change_many(
             outcomes[index] = refusal
         else:
             places.setdefault((warehouses[change.warehouse].pk, skus[change.sku].pk), []).append(index)
-    rows = _rows_of(places)
+    rows = receiving.rows_of(places)
     ahead = _lock_ahead(rows, places, changes)
     once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
     done = _change_simply({stock: changes[index] for stock, index in once.items()}, actor)
@@ -135,31 +134,6 @@ def _lock_ahead(
     if ahead:
         stocktaking.lock_for_counting(ahead, rows.values())
     return ahead
-
-
-def _rows_of(places: dict[tuple[int, int], list[int]]) -> dict[tuple[int, int], int]:
-    """The stock row of each (warehouse id, SKU id), made with nothing in it where there is none."""
-    if not places:
-        return {}
-    wanted = [array(warehouse for warehouse, _sku in places), array(sku for _warehouse, sku in places)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO inventory_stock (warehouse_id, sku_id)
-            SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
-            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
-            """,
-            wanted,
-        )
-        # A statement of its own: the one above does not see what another call made while it waited.
-        cursor.execute(
-            """
-            SELECT s.warehouse_id, s.sku_id, s.id FROM inventory_stock s
-            JOIN unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id) USING (warehouse_id, sku_id)
-            """,
-            wanted,
-        )
-        return {(warehouse, sku): key for warehouse, sku, key in cursor.fetchall()}
 
 
 @transaction.atomic

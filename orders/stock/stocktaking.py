@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from inventory import counting, reserving
+from inventory import counting, holding, reserving
 from inventory.models import DemandKind, MovementNote, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
@@ -49,23 +49,50 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
         raise OmsError(_("A count cannot be negative."), attr="counted")
     if counted > counting.MOST_UNITS:
         raise OmsError(_("A count has at most %(most)d units.") % {"most": counting.MOST_UNITS}, attr="counted")
-    excess = stock.reserved - counted
+    missing = _take_promises(stock, stock.reserved - counted, candidates, actor)
+    if missing:
+        raise PromisedElsewhere(
+            _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
+            % {"units": missing}
+        )
+    counting.book([counting.Count(stock_id, counted, note)], actor=actor.name)
+    nudging.nudge("wake")
+    return Stock.objects.get(pk=stock_id)
+
+
+@transaction.atomic
+def find_difference(stock_id: int, difference: int, *, actor: Actor, note: str = "") -> int:
+    """Book that so many units are there beyond what the books say, or lack (negative), as a fact: nothing is refused.
+
+    Promises that cannot be kept are taken away, the youngest first. Units that lack although sub-orders which the
+    warehouse is working on have them promised are frozen, so that nobody else gets them should these be cancelled; how
+    many is returned.
+    """
+    candidates = lock_for_counting([stock_id])
+    stock = Stock.objects.get(pk=stock_id)
+    counted = min(max(stock.on_hand + difference, 0), counting.MOST_UNITS)
+    missing = _take_promises(stock, stock.reserved - counted, candidates, actor)
+    counting.book([counting.Count(stock_id, counted + missing, note)], actor=actor.name)
+    if missing:
+        counting.freeze(stock_id, missing, actor=actor.name, note=note)
+    nudging.nudge("wake")
+    return missing
+
+
+def _take_promises(stock: Stock, excess: int, candidates: list[SubOrder], actor: Actor) -> int:
+    """Take promises of that many units away, the youngest first; returns how many the candidates do not have. Carts and
+    quotes lose theirs first."""
+    if excess > 0:
+        excess -= holding.give_way(stock.pk, excess, actor=actor.name)
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
         if excess <= 0:
             break
-        promised = Reservation.objects.active_for(sub_order.lines.values("pk")).filter(stock_id=stock_id)
+        promised = Reservation.objects.active_for(sub_order.lines.values("pk")).filter(stock_id=stock.pk)
         excess -= sum(promised.values_list("quantity", flat=True))
         losers.append(sub_order)
-    if excess > 0:
-        raise PromisedElsewhere(
-            _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
-            % {"units": excess}
-        )
-    _backorder(losers, actor)
-    counting.book([counting.Count(stock_id, counted, note)], actor=actor.name)
-    nudging.nudge("wake")
-    return Stock.objects.get(pk=stock_id)
+    backorder(losers, actor)
+    return max(excess, 0)
 
 
 def lock_for_counting(stock_ids: Collection[int], others: Collection[int] = ()) -> list[SubOrder]:
@@ -91,7 +118,7 @@ def _lines_of(sub_orders: list[SubOrder]) -> QuerySet[SubOrderLine]:
     return SubOrderLine.objects.filter(sub_order_id__in=[sub_order.pk for sub_order in sub_orders])
 
 
-def _backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
+def backorder(sub_orders: list[SubOrder], actor: Actor) -> None:
     """Their whole reservation goes back, so that they can be sourced anew."""
     ids = [sub_order.pk for sub_order in sub_orders]
     if not ids:

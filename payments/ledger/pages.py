@@ -20,8 +20,10 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
+from oms.common.desk.counting import capped_count
 from oms.common.desk.job_pages import ExportMixin
-from oms.common.desk.lists import KeysetAdmin, KeysetChangeList, RowColumns, capped_count
+from oms.common.desk.keyset import KeysetChangeList
+from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.desk.sums import MOST_ROWS
 from oms.common.files.tables import writer
 from oms.common.money import yuan

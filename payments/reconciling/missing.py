@@ -6,11 +6,22 @@ from typing import Any
 
 from django.db import connection
 
-from oms.common.desk.lists import first_id_since
+from oms.common.desk.counting import first_id_since
 from oms.common.money import to_fen
 from oms.common.zones import CHINA
 from orders import parcels
-from payments.models import BillForm, BillMatch, BillSource, Means, Outcome, Payment, PaymentState, Refund, RefundState
+from payments.models import (
+    BillForm,
+    BillMatch,
+    BillRow,
+    BillSource,
+    Means,
+    Outcome,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
 from payments.reconciling import books
 from payments.reconciling.trades import NEAR
 from payments.reconciling.verdicts import Verdict
@@ -112,8 +123,16 @@ def _cash(source: BillSource, last: date) -> list[Verdict]:
         for parcel in parcels.find(sub_order_ids={row[6] for row in rows})
         if parcel.connection_id == source.connection_id
     }
+    # Cut short, they stand in a bill all the same.
+    unreadable = set(
+        BillRow.objects.filter(source=source, own_number__in=waybills.values())
+        .exclude(problem="")
+        .values_list("own_number", flat=True)
+    )
     return [
-        _missed([row[0], waybills[row[6]], *row[2:6]], until, payment_id=row[0]) for row in rows if row[6] in waybills
+        _missed([row[0], waybill, *row[2:6]], until, payment_id=row[0])
+        for row in rows
+        if (waybill := waybills.get(row[6])) and waybill not in unreadable
     ]
 
 

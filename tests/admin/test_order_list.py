@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from logistics.models import LogisticsAlert
-from oms.common.desk.lists import capped_count, count_label, first_id_since
+from oms.common.desk.counting import capped_count, count_label, first_id_since
 from orders.actors import Actor
 from orders.models import ActorKind, Order, SubOrder
 from orders.reviewing import holds

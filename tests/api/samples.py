@@ -7,7 +7,8 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory.models import Sku, StorageClass, Warehouse
+from inventory import holding, purchasing, sharing
+from inventory.models import HoldPurpose, PurchaseOrder, Sku, StockHold, StorageClass, Warehouse
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -50,8 +51,10 @@ class Things:
     endpoint: WebhookEndpoint
     delivery: WebhookDelivery
     match: SkuMatch
+    purchase: PurchaseOrder
     statement: Statement
     invoice: Invoice
+    cart: StockHold
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -130,9 +133,22 @@ def populate(shop: factories.Shop) -> Things:
         endpoint=endpoint,
         delivery=endpoints.ping(endpoint.pk),
         match=match,
+        purchase=purchasing.order(
+            shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 5)], actor="test"
+        ),
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
+        cart=cart_of(shop),
     )
+
+
+def cart_of(shop: factories.Shop) -> StockHold:
+    """A unit of the shop's, set aside for a while; its channel may sell nine tenths of the stock."""
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=600)
+    hold_id = holding.set_aside(new, actor="test").hold_id
+    sharing.set_shares([sharing.NewShare(shop.channel.pk, None, sharing.Share(90))], actor="test")
+    return StockHold.objects.get(pk=hold_id)
 
 
 def _statement(shop: factories.Shop) -> Statement:

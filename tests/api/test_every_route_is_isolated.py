@@ -36,9 +36,11 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "shipments": lambda t: {"number": t.shipment.number},
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
+    "purchase-orders": lambda t: {"number": t.purchase.number},
     "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
     "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
+    "reservations": lambda t: {"number": t.cart.number},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 
@@ -48,8 +50,16 @@ _TIME = "2026-01-02 12:00:00"
 BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
+    ("channel-stock", "get"): lambda t: {"updated_since": "2020-01-01T00:00:00Z"},
+    ("channel-shares", "post"): lambda t: {"shares": [{"channel": t.shop.channel.code}]},
+    ("reservations", "post"): lambda t: {"lines": [{"sku": t.shop.sku.code, "quantity": 1}]},
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
+    },
+    ("purchase-orders", "post"): lambda t: {
+        "number": t.purchase.number,
+        "warehouse": t.shop.warehouse.code,
+        "lines": [{"sku": t.shop.sku.code, "quantity": 1}],
     },
     ("refund-preview", "post"): lambda t: {
         "order": t.order.number,
@@ -102,7 +112,11 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
+    ("channel-stock", "get"): lambda status, body: status == 200 and body["results"] == [],
+    ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
+    ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("purchase-orders", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
     ("gift-cards", "post"): lambda status, body: status == 409,

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import Sku, Stock
+from inventory.models import Sku, Stock, StockHold
 from oms import merchant_admin
 from oms.common.models import OneTimePassword
 from oms.merchants.calls import credentials
@@ -21,10 +21,11 @@ from orders.models import Order, SubOrder
 from payments.models import Deposit, RowKind, SettlementRow, Statement
 from payments.statements import closing
 from tests import factories, steps
+from tests.api import samples
 
 pytestmark = pytest.mark.django_db
 
-MODELS = (Order, SubOrder, Sku, Stock, SettlementRow, Statement, Deposit, ApiCredential)
+MODELS = (Order, SubOrder, Sku, Stock, StockHold, SettlementRow, Statement, Deposit, ApiCredential)
 
 
 def person_of(merchant, name="li"):
@@ -44,6 +45,7 @@ def other():
     factories.allocated_order((there.sku, 1, "10.00"), merchant=there.merchant)
     credentials.issue(there.merchant, "theirs")
     settled(there.merchant)
+    samples.cart_of(there)
     return there
 
 
@@ -53,6 +55,7 @@ def own(shop):
     factories.allocated_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
     credentials.issue(shop.merchant, "own")
     settled(shop.merchant)
+    samples.cart_of(shop)
     return shop
 
 
@@ -72,6 +75,7 @@ def rows_of(model, merchant):
         SubOrder: "merchant",
         Sku: "merchant",
         Stock: "warehouse__merchant",
+        StockHold: "channel__merchant",
         SettlementRow: "merchant",
         Statement: "merchant",
         Deposit: "merchant",

@@ -148,10 +148,15 @@ def test_what_was_paid_is_the_price_where_there_is_no_other(clerk: Client, shop:
 
 
 def test_a_sum_that_is_not_the_channels_is_refused(clerk: Client, shop: factories.Shop) -> None:
-    imported(clerk, shop, text_file(list(PINDUODUO), of_pinduoduo("1", shop.sku.code, **{"用户实付金额(元)": "9.99"})))
+    sums = {"店铺优惠折扣(元)": "1.50", "平台优惠折扣(元)": "0.50", "用户实付金额(元)": "9.99"}
+
+    imported(clerk, shop, text_file(list(PINDUODUO), of_pinduoduo("1", shop.sku.code, **sums)))
 
     assert not Order.objects.exists()
-    assert [text.partition(":")[0] for text in told()] == ["row 2, Payable"]
+    assert told() == [
+        "row 2, Payable: The amounts add up to 8.00, not to 9.99: goods 10.00 + freight 0.00 - deductions 1.50"
+        " + adjustment -0.50, which is negative where it makes the order cheaper."
+    ]
 
 
 @pytest.mark.parametrize(

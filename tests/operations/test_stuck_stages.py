@@ -6,12 +6,14 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import receiving
+from inventory import holding, receiving
+from inventory.models import HoldPurpose
 from logistics.warehouses import stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
-from oms.common.models import InboundFact
-from oms.common.work import heartbeat
+from oms.common.models import InboundFact, Topic
+from oms.common.work import facts, heartbeat
+from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
@@ -46,6 +48,12 @@ def leave_a_notice(shop: factories.Shop) -> None:
 
 def leave_a_warehouse_fact(shop: factories.Shop) -> None:
     steps.tell(steps.work_of(steps.released(shop.place_order(payment_method="cod"))), "accepted")
+    age("common_inboundfact", "ready_at")
+
+
+def leave_a_stock_report(shop: factories.Shop) -> None:
+    report = facts.News("1", STOCK_REPORT, shop.warehouse.code, steps.NOON, {"items": []})
+    facts.receive(shop.warehouse.connection_id, Topic.STOCK, [report])
     age("common_inboundfact", "ready_at")
 
 
@@ -138,11 +146,21 @@ def leave_an_expired_card(shop: factories.Shop) -> None:
     age("payments_balanceaccount", "expires_at")
 
 
+def leave_an_expired_cart(shop: factories.Shop) -> None:
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 2)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
+    holding.set_aside(new, actor="test")
+    age("inventory_stockhold", "created_at", 600)
+    age("inventory_stockhold", "expires_at")
+
+
 LEFT_WORK = {
+    "free_holds": leave_an_expired_cart,
     "promise": leave_a_promise_to_make,
     "expire_balances": leave_an_expired_card,
     "payment_facts": leave_a_notice,
     "warehouse_facts": leave_a_warehouse_fact,
+    "stock_facts": leave_a_stock_report,
     "carrier_facts": leave_a_scan,
     "wake": leave_an_arrival,
     "match": leave_a_match,
@@ -197,7 +215,7 @@ def test_what_a_person_must_look_at_does_not_make_its_stage_stuck(stage: str, sh
     assert (answer["stages"][stage]["waiting"], answer["stages"][stage]["needing_person"]) == (0, 1)
 
 
-@pytest.mark.parametrize("stage", ["payment_facts", "warehouse_facts", "carrier_facts"])
+@pytest.mark.parametrize("stage", ["payment_facts", "warehouse_facts", "carrier_facts", "stock_facts"])
 def test_facts_that_a_person_must_look_at_do_not_make_their_stage_stuck(stage: str, shop: factories.Shop) -> None:
     heartbeat.beat(heartbeat.SWEEP)
     LEFT_WORK[stage](shop)

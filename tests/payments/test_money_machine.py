@@ -29,10 +29,11 @@ from orders.models.charge import ChargeComponent
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.ledger.balances import balances_of
-from payments.models import GrantKind, Refund, RefundGrant, RefundState
+from payments.models import BalanceAccount, BalanceKind, GrantKind, Refund, RefundGrant, RefundState
 from payments.owing import balancing, owed, sending
 from payments.taking import noticing, requesting
 from tests import factories, fakes, steps
+from tests.balances import wallets
 
 RULES = [
     {},
@@ -41,6 +42,9 @@ RULES = [
     {"kind": "nth_unit", "rate": "0.5"},
 ]
 PRICES = ("79.20", "59.90", "33.33")
+# Ledger accounts on which nothing of an order stays that came back whole; the merchants' keep what the platform bears.
+OF_ORDERS = ("2101", "2201", "4001", "4002", "4003")
+OF_MERCHANTS = ("2201", "4002")
 REASONS = {GrantKind.GOODWILL: "late", GrantKind.PRICE_PROTECTION: "price_fell", GrantKind.COMPENSATION: "damage"}
 
 
@@ -60,6 +64,8 @@ class Money(RuleBasedStateMachine):
         self.sent_back = Decimal(0)  # by what the provider told
         self.told: set[str] = set()
         self.order: Order | None = None
+        self.accounts: list[BalanceAccount] = []  # what of ours pays besides, and what they had
+        self.had: list[int] = []
 
     def teardown(self) -> None:
         """Nothing of an example stays."""
@@ -76,6 +82,7 @@ class Money(RuleBasedStateMachine):
         off=st.sampled_from(["30.00", "9.95"]),
         gift_card=st.sampled_from(["0.00", "50.00", "195.00"]),
         points=st.sampled_from(["0.00", "7.77"]),
+        is_ours=st.booleans(),
         freight=st.sampled_from(["0.00", "6.00"]),
         borne=st.sampled_from(["0.00", "5.00"]),
         is_marketplace=st.booleans(),
@@ -87,6 +94,7 @@ class Money(RuleBasedStateMachine):
         off: str,
         gift_card: str,
         points: str,
+        is_ours: bool,
         freight: str,
         borne: str,
         is_marketplace: bool,
@@ -98,12 +106,23 @@ class Money(RuleBasedStateMachine):
         for sku in skus:
             factories.StockFactory(sku=sku, warehouse=warehouse)
         lines = [(sku, units, price) for sku, units, price in zip(skus, (1, 2, 2), PRICES, strict=True)]
+        used = 777 if points != "0.00" else 0
+        tenders: dict[str, Any] = {"gift_card_amount": gift_card, "points": {"used": used, "amount": points}}
+        if is_ours:
+            # Of accounts of ours, with more on them than the order takes; else others keep them.
+            tenders |= wallets.by_points(used)
+            self.accounts = [wallets.member(self.shop.merchant, used + 100)]
+            if gift_card != "0.00":
+                issued = wallets.card(self.shop.merchant, "200.00")
+                tenders |= wallets.by_card(issued, gift_card)
+                self.accounts.append(issued.card)
+        self.had = [wallets.has(account)[0] for account in self.accounts]
+        self.before = balances_of(OF_ORDERS)
         self.order = self.shop.place_order(
             *lines,
             promotions=[{"id": "P1", "amount": off, "rule": rule, "platform_amount": borne}],
-            gift_card_amount=gift_card,
-            points={"used": 777 if points != "0.00" else 0, "amount": points},
             freight_amount=freight,
+            **tenders,
         )
         self.freight = Decimal(freight)
         self.is_delivered = how_far in ("delivered", "completed")
@@ -232,7 +251,15 @@ class Money(RuleBasedStateMachine):
         assert balances_of(["1006"]).get("1006", Decimal(0)) == self.paid - self.sent_back
         found = correcting.read([self.order.pk])[self.order.pk].books.held
         assert min(found.cash, found.gift_card, found.points) >= 0
+        for account, had in zip(self.accounts, self.had, strict=True):
+            pays = found.points if account.kind == BalanceKind.POINTS else found.gift_card
+            assert sum(wallets.has(account)) - self.earned(account) == had - pays
         assert steps.broken_invariants() == []
+
+    def earned(self, account: BalanceAccount) -> int:
+        """What the order earned and has still, in points."""
+        moves = account.movements.filter(kind__in=("earned", "taken_back"))
+        return sum(move.available_change for move in moves)
 
     def value(self, expression: str) -> Decimal:
         assert self.order
@@ -266,9 +293,11 @@ class Money(RuleBasedStateMachine):
         assert held.cash == (sum(kept) + sum(given)) * 100
         if not kept:
             assert held == Tenders()
+            assert [wallets.has(account) for account in self.accounts] == [(had, 0) for had in self.had]
             is_platforms = RefundGrant.objects.filter(kind="return", state="approved", bearer="platform").exists()
-            codes = ["2101", "4001", "4003"] if is_platforms else ["2101", "2201", "4001", "4002", "4003"]
-            assert {code: amount for code, amount in balances_of(codes).items() if amount} == {}
+            codes = [code for code in OF_ORDERS if not is_platforms or code not in OF_MERCHANTS]
+            now = balances_of(codes)
+            assert [now.get(code, 0) for code in codes] == [self.before.get(code, 0) for code in codes]
         self.send()
         for place in range(len(self.provider.refunds)):
             self.tell(place, False, 1)

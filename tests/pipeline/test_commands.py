@@ -210,7 +210,8 @@ def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):
 
 def test_stock_that_the_ledger_does_not_explain_is_named(drained):
     stock = drained.sku.stock.get()
-    Stock.objects.filter(pk=stock.pk).update(on_hand=stock.on_hand + 1)
+    with steps.without_guards():
+        Stock.objects.filter(pk=stock.pk).update(on_hand=stock.on_hand + 1)
 
     code, report = check()
 

@@ -67,7 +67,8 @@ def test_every_amount_goes_along_to_the_fen(shop):
 
 def sell_out(sku: Sku) -> None:
     """Leave no trace of stock of the SKU."""
-    StockMovement.objects.filter(stock__sku=sku).delete()
+    with steps.without_guards():
+        StockMovement.objects.filter(stock__sku=sku).delete()
     Stock.objects.filter(sku=sku).delete()
 
 

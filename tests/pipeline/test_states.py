@@ -1,16 +1,18 @@
 """The database refuses every move that no transition declares, whoever writes, and counts versions."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.test.utils import isolate_apps
+from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
+from inventory.models import StockHold, StockMovement
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -111,7 +113,15 @@ def _fact() -> InboundFact:
     return InboundFact.objects.get()
 
 
+def _cart(shop: factories.Shop) -> StockHold:
+    later = timezone.now() + timedelta(minutes=5)
+    return StockHold.objects.create(
+        merchant=shop.merchant, channel=shop.channel, purpose="cart", created_by="x", expires_at=later
+    )
+
+
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
+    "StockHold": _cart,
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
@@ -379,4 +389,4 @@ def test_stock_cannot_be_promised_beyond_what_is_on_hand(shop):
 
     for reserved in (101, -1):
         with pytest.raises(IntegrityError, match="stock_reserved_within_on_hand"), transaction.atomic():
-            type(stock).objects.filter(pk=stock.pk).update(reserved=reserved)
+            StockMovement.objects.create(stock=stock, kind="reserve", reserved_change=reserved)

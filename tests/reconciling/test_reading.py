@@ -278,3 +278,18 @@ def test_staff_say_how_a_platforms_settlement_bill_is_laid_out_and_it_is_read_so
     newer = content.replace("Settle ID", "Bill ID").replace("K1", "K2").encode()
     importing.import_bill(source.pk, newer, file_name="new.csv", by="li")
     assert BillMatch.objects.filter(source=source).count() == 2
+
+
+def test_cash_whose_row_cannot_be_read_is_not_missed_besides(shop, sources):
+    world.load_books(shop, sources)
+    source, whole = sources[BillForm.COD], (world.BILLS / COD).read_text(encoding="utf-8-sig")
+    assert "2026-11-20 11:02:00,239.00," in whole
+    cut = whole.replace("2026-11-20 11:02:00,239.00,", "2026-11-20 11:02:00,?,")
+    importing.import_bill(source.pk, cut.encode(), file_name="x.csv", by="li")
+    nothing = f"{whole.splitlines()[0]}\r\n合计,,,,,0.00,0.00,0.00,0笔,\r\n"
+
+    importing.import_bill(source.pk, nothing.encode(), file_name="y.csv", by="li", day=date(2026, 12, 15))
+
+    found = BillMatch.objects.filter(source=source, key="JDVB00000000001").values_list("outcome", flat=True)
+    assert list(found) == ["malformed_row"]
+    assert world.broken() == []

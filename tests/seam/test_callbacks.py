@@ -16,6 +16,7 @@ from oms.common.models import Connection, FactState, InboundFact, SystemKind, Ti
 from oms.common.secrecy import unseal
 from oms.common.work import callbacks, facts
 from oms.common.work.signed_json import SECRET, SignedJson, new_secret
+from oms.doors.callbacks import MOST_BYTES
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +183,19 @@ def test_a_connection_that_is_switched_off_still_hears(link: Connection) -> None
 
     assert post(link, body()).status_code == 200
     assert InboundFact.objects.count() == 1
+
+
+def test_what_no_protocol_reads_is_refused_with_the_reason_and_leaves_nothing(link: Connection) -> None:
+    address = f"/callbacks/{link.code}/"
+
+    too_large = post(link, body(padding="a" * MOST_BYTES))
+    no_text = Client().post(address, b"\xff\xfe", content_type="application/json")
+
+    assert (too_large.status_code, too_large.content.decode()) == (
+        413,
+        "A message has at most 1048576 bytes; send fewer facts at a time.",
+    )
+    assert (no_text.status_code, no_text.content.decode()) == (400, "A message is text in UTF-8.")
+    assert {answer["Content-Type"] for answer in (too_large, no_text)} == {"text/plain; charset=utf-8"}
+    assert [Client().generic(method, address).status_code for method in ("GET", "PUT", "DELETE")] == [405] * 3
+    assert not InboundFact.objects.exists()

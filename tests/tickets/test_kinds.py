@@ -12,6 +12,7 @@ from oms import pipeline  # noqa: F401 - brings the stages, which register their
 from oms.common import stuck, tickets
 from oms.common.desk.ticket_words import words_of
 from oms.common.models import Team, Ticket
+from orders import tickets as orders_tickets
 from tests import factories
 
 
@@ -19,6 +20,11 @@ def test_every_kind_has_a_subject_that_is_shown_and_a_team_that_exists() -> None
     admin.autodiscover()
     assert {kind.subject_kind for kind in tickets.kinds().values()} <= tickets.subject_kinds().keys()
     assert {kind.team for kind in tickets.kinds().values()} <= set(Team.values)
+
+
+def test_what_people_may_open_by_hand_is_offered_to_them() -> None:
+    by_hand = {kind.code for kind in tickets.kinds().values() if kind.by_hand}
+    assert by_hand == orders_tickets.BY_HAND.keys()
 
 
 def test_every_row_that_a_stage_may_give_up_has_a_kind_of_ticket() -> None:

@@ -8,7 +8,7 @@ reference is asked again later, which every adapter must recognise. What the war
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
@@ -49,6 +49,10 @@ class WarehouseSystem(Protocol):
 
     def cancel(self, link: Connection, references: Sequence[str]) -> Mapping[str, Answer]:
         """Ask to stop warehouse orders, by number; taken means that it will not leave, or was never known."""
+
+    def stock(self, link: Connection, warehouse: str) -> Mapping[str, Any] | None:
+        """What lies in a warehouse (by code) now, as `logistics.warehouses.comparing.StockReport` says it; None where
+        it reports by itself."""
 
 
 # The module of each protocol that warehouses speak.

@@ -5,8 +5,10 @@ A warehouse accepts, picks and packs, and ships once the parcel has a waybill: o
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 from logistics.models import Carrier
+from logistics.warehouses import comparing
 from logistics.warehouses.adapters import Answer, Request
 from logistics.warehouses.notices import Notice
 from oms.common.models import Connection, Topic
@@ -45,6 +47,10 @@ class SandboxWarehouse:
         """Stopped unless it is packed already."""
         packed = sandbox.stop(SYSTEM, references, before_step=PACKED_STEP)
         return {ref: Answer(taken=ref not in packed, reason="packed already") for ref in references}
+
+    def stock(self, link: Connection, warehouse: str) -> Mapping[str, Any]:
+        """What the books say: it keeps none of its own."""
+        return comparing.pretended(link, warehouse)
 
 
 def _known(request: Request) -> dict[str, object]:

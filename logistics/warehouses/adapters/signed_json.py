@@ -12,6 +12,10 @@ what is to be stopped:
 where the warehouse buys the waybill) and are answered for each number:
 
     {"answers": [{"number": "…", "taken": true, "later": false, "reason": ""}]}
+
+To `stock` we post a warehouse's code, and are answered with a report (see `logistics.warehouses.comparing`):
+
+    {"warehouse": "BJ-DC1"}
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +25,7 @@ import msgspec
 
 from logistics.warehouses import contents
 from logistics.warehouses.adapters import Answer, Request
+from logistics.warehouses.comparing import StockReport
 from logistics.warehouses.contents import Contents
 from oms.common import secrecy
 from oms.common.models import Connection
@@ -50,6 +55,12 @@ class JsonWarehouse:
     def cancel(self, link: Connection, references: Sequence[str]) -> Mapping[str, Answer]:
         """Ask to stop warehouse orders."""
         return _answers(post(link, "warehouse-orders/stop", {"numbers": list(references)}))
+
+    def stock(self, link: Connection, warehouse: str) -> Mapping[str, Any]:
+        """Ask for all that lies there. Raises msgspec.ValidationError where the answer is no such thing."""
+        report = post(link, "stock", {"warehouse": warehouse})
+        msgspec.convert(report, StockReport)
+        return dict(report)
 
 
 def _body(request: Request, known: Contents) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from oms.common.desk.lists import KeysetAdmin, capped_count
+from oms.common.desk.counting import capped_count
+from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from oms.common.files import exporting
 from oms.common.models import Job, JobResult, JobState

@@ -11,221 +11,32 @@ from django import forms
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.contrib.postgres.expressions import ArraySubquery
-from django.core.paginator import EmptyPage, Page, Paginator
-from django.db import connection
-from django.db.models import BooleanField, Count, F, Func, Model, Q, QuerySet
+from django.db.models import BooleanField, Count, F, Func, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.decorators import display
-from unfold.views import ChangeList
 
+from oms.common.desk.counting import COUNT_CAP, first_id_since
+from oms.common.desk.keyset import KeysetChangeList, PagingByKey
 from oms.common.models import QUEUE_COLUMNS, Ticket, WorkItem
 from oms.common.templatetags.staff import badge, state_badge
 
-OLDER, NEWER = "older", "newer"
 # Columns that only the machinery reads.
 _INTERNAL = frozenset({"id", "lease_until", "lease_token", "moved_from", "address_key", "token_hash"})
 # Columns of a row's place in its queue; they come after what the row is about.
 _LAST = QUEUE_COLUMNS | {"assigned_to", "version", "expected_event", "next_event_due"}
-COUNT_CAP = 1_000
-# Up to this many rows, by PostgreSQL's own estimate, a whole table is counted out.
-SMALL_TABLE = 10_000
 
 
 def staff_actor_name(request: HttpRequest) -> str:
     """The name under which the timeline remembers the person who is logged in."""
     return request.user.get_username()
-
-
-class PagingByKey(Paginator):
-    """A paginator that counts nothing. The change list pages by itself; the choices of a field come by `page`."""
-
-    template_name = "admin/keyset_pagination.html"
-
-    @cached_property
-    def count(self) -> int:  # type: ignore[override]
-        """No list is that long; Django only compares it."""
-        return 0
-
-    def page(self, number: int | str) -> "_UncountedPage":
-        """The page, which looks one row further to know whether there is another. Raises EmptyPage below 1."""
-        if int(number) < 1:
-            raise EmptyPage
-        start = (int(number) - 1) * self.per_page
-        rows = list(self.object_list[start : start + self.per_page + 1])
-        found = _UncountedPage(rows[: self.per_page], int(number), self)
-        found.is_last = len(rows) <= self.per_page
-        return found
-
-
-class _UncountedPage(Page):
-    is_last = True
-
-    def has_next(self) -> bool:
-        """Whether another row was seen."""
-        return not self.is_last
-
-
-class KeysetChangeList(ChangeList):
-    """A page of a list, found by the key of the row next to it: `?older=ID` or `?newer=ID`.
-
-    `model_admin.get_keyset` names the ordering's fields; the last of them must be unique.
-    """
-
-    older_query: str | None
-    newer_query: str | None
-    count_label: str
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str] | None = None) -> QuerySet[Any]:
-        """The filtered rows; the place in the list is no filter, so links to other filters start at the top."""
-        self.cursors = {}
-        for name in (OLDER, NEWER):
-            self.params.pop(name, None)
-            value = self.filter_params.pop(name, [""])[-1]
-            if value.isascii() and value.isdigit() and len(value) < 19:
-                self.cursors[name] = int(value)
-        return super().get_queryset(request, exclude_parameters)
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
-        """Always the list's own order: only that has an index to page by."""
-        return list(self.model_admin.get_keyset(request))
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read one page and whether there is more on either side."""
-        size = self.list_per_page
-        self.paginator = self.model_admin.get_paginator(request, self.queryset, size)
-        keyset = tuple(self.model_admin.get_keyset(request))
-        going_up = NEWER in self.cursors
-        order = _reversed(keyset) if going_up else keyset
-        cursor = self.cursors.get(NEWER if going_up else OLDER)
-        rows = self.queryset.order_by(*order)
-        if cursor is not None:
-            rows = _beyond(rows, order, cursor)
-        page = list(rows[: size + 1])
-        has_more, page = len(page) > size, page[:size]
-        if going_up:
-            page.reverse()
-        has_newer = has_more if going_up else cursor is not None
-        has_older = cursor is not None if going_up else has_more
-        self.newer_query = self.get_query_string({NEWER: page[0].pk}) if page and has_newer else None
-        self.older_query = self.get_query_string({OLDER: page[-1].pk}) if page and has_older else None
-        self.first_query = self.get_query_string() if self.cursors else None
-        self.count_label = count_label(self.queryset)
-
-        self.result_list = page
-        # Django compares these to offer "show all" and numbered pages: nothing of that here.
-        self.result_count = self.full_result_count = len(page)
-        self.show_full_result_count = False
-        self.show_admin_actions = True
-        self.can_show_all = self.multi_page = self.show_all = False
-        self.model_admin.prepare_rows(request, page)
-
-
-def _reversed(keyset: Sequence[str]) -> tuple[str, ...]:
-    return tuple(field.removeprefix("-") if field.startswith("-") else f"-{field}" for field in keyset)
-
-
-def _beyond(rows: QuerySet[Any], order: Sequence[str], key: int) -> QuerySet[Any]:
-    """The rows that come after the row `key` in the order."""
-    fields = [field.removeprefix("-") for field in order]
-    if fields == ["id"]:
-        values: tuple[Any, ...] | None = (key,)
-    else:
-        values = rows.model._default_manager.filter(pk=key).values_list(*fields).first()
-    if values is None:
-        return rows
-    condition, equal = Q(), Q()
-    for field, name, value in zip(order, fields, values, strict=True):
-        condition |= equal & _after(name, value, falling=field.startswith("-"))
-        equal &= Q(**{f"{name}__isnull": True}) if value is None else Q(**{name: value})
-    return rows.filter(condition)
-
-
-def _after(name: str, value: Any, *, falling: bool) -> Q:
-    """The condition that a field comes after the value. PostgreSQL takes null for the largest of all."""
-    if value is None:
-        return Q(**{f"{name}__isnull": False}) if falling else Q(pk__in=())
-    if falling:
-        return Q(**{f"{name}__lt": value})
-    return Q(**{f"{name}__gt": value}) | Q(**{f"{name}__isnull": True})
-
-
-def count_label(rows: QuerySet[Any]) -> str:
-    """How many rows there are, in words: estimated for a whole big table, counted up to a cap otherwise."""
-    if not rows.query.where:
-        return _table_label(rows.model)
-    found = capped_count(rows, COUNT_CAP)
-    if found > COUNT_CAP:
-        return _("more than %(count)s") % {"count": number_format(COUNT_CAP, force_grouping=True)}
-    return number_format(found, force_grouping=True)
-
-
-def capped_count(rows: QuerySet[Any], cap: int) -> int:
-    """The number of rows, but never more than `cap` + 1."""
-    return rows.order_by()[: cap + 1].count()
-
-
-def _table_label(model: type[Model]) -> str:
-    table = connection.ops.quote_name(model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT reltuples::bigint, CASE WHEN reltuples < %(small)s THEN
-                (SELECT count(*) FROM (SELECT FROM {table} LIMIT %(small)s + 1) AS counted) END
-            FROM pg_class WHERE oid = to_regclass(%(table)s)
-            """,
-            {"small": SMALL_TABLE, "table": table},
-        )
-        estimate, counted = cursor.fetchone()
-    if counted is None:
-        return _("about %(count)s") % {"count": number_format(rounded(estimate), force_grouping=True)}
-    if counted > SMALL_TABLE:
-        return _("more than %(count)s") % {"count": number_format(SMALL_TABLE, force_grouping=True)}
-    return number_format(counted, force_grouping=True)
-
-
-def rounded(number: int) -> int:
-    """The number with three significant digits: an estimate should look like one."""
-    unit = 10 ** max(len(str(number)) - 3, 0)
-    return round(number / unit) * unit
-
-
-def first_id_since(model: type[Model], column: str, moment: datetime) -> int:
-    """The smallest id from which on no row is older than an hour before `moment`, for a table that grows by time.
-
-    The column needs no index: ids and times grow together (but for transactions that overtake each other, hence the
-    hour), so the place is found by bisection along the primary key, in one statement.
-    """
-    table = connection.ops.quote_name(model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH RECURSIVE bisect(low, high) AS (
-                SELECT min(id), max(id) + 1 FROM {table}
-              UNION ALL
-                SELECT CASE WHEN probe.id < high AND probe.at < %(moment)s THEN probe.id + 1 ELSE low END,
-                    CASE WHEN probe.id < high AND probe.at < %(moment)s THEN high ELSE (low + high) / 2 END
-                FROM bisect LEFT JOIN LATERAL (
-                    SELECT id, {column} AS at FROM {table} WHERE id >= (low + high) / 2 ORDER BY id LIMIT 1
-                ) AS probe ON true
-                WHERE low < high
-            )
-            SELECT low FROM bisect WHERE low >= high
-            """,
-            {"moment": moment - timedelta(hours=1)},
-        )
-        found = cursor.fetchone()
-    return found[0] if found else 0
 
 
 class KeysetAdmin(ModelAdmin):

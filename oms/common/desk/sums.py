@@ -9,7 +9,8 @@ from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from oms.common.desk.lists import KeysetChangeList, capped_count
+from oms.common.desk.counting import capped_count
+from oms.common.desk.keyset import KeysetChangeList
 
 # Up to so many rows are added up; who wants the sum of more narrows the list, or exports it.
 MOST_ROWS = 20_000

@@ -35,6 +35,7 @@ class Topic(models.TextChoices):
     PAYMENT = "payment", _("Payments")
     WAREHOUSE = "warehouse", _("Warehouses")
     CARRIER = "carrier", _("Scans")
+    STOCK = "stock", _("Stock reports")
 
 
 class InboundFact(WorkItem):

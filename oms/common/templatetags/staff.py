@@ -24,20 +24,20 @@ TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
-        " queued running sent issuing answered"
+        " queued running sent issuing answered counting ordered"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won"
+        " active inspected enabled applied won used"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
-        " partly_refunded on_delivery disabled granted proposed confirming partly_red reported"
+        " partly_refunded on_delivery disabled granted proposed confirming partly_red reported held"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replayed returned"
-        " submitted under_review unfulfilled withdrawn ended"
+        " submitted under_review unfulfilled withdrawn ended dismissed"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db import transaction
@@ -26,6 +27,8 @@ TOPICS = {
     SystemKind.PAYMENT: Topic.PAYMENT,
 }
 UNREADABLE = "unreadable"
+# What warehouses say of their stock is worked on by a stage of its own: it is about no order.
+STOCK_REPORT = "stock_report"
 
 
 def receive(link: Connection, message: Message, *, address: str) -> Reply:
@@ -50,9 +53,16 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
         # The message itself is kept once, with the first of what it says.
         if news:
             news[0] = replace(news[0], raw=message.body)
-        facts.receive(link.pk, TOPICS[SystemKind(link.kind)], news)
+        _store(link, news)
     Connection.objects.filter(pk=link.pk).update(last_heard_at=timezone.now())
     return speaker.accepted(link, message)
+
+
+def _store(link: Connection, news: Sequence[facts.News]) -> None:
+    topic = TOPICS[SystemKind(link.kind)]
+    reports = [one for one in news if topic == Topic.WAREHOUSE and one.kind == STOCK_REPORT]
+    facts.receive(link.pk, topic, [one for one in news if one not in reports])
+    facts.receive(link.pk, Topic.STOCK, reports)
 
 
 def _read(link: Connection, body: str) -> list[facts.News]:
@@ -97,7 +107,7 @@ def read_again(fact_id: int, *, by: str = "") -> int:
             news = _read(fact.connection, unseal(fact.raw))
         except Exception as error:
             raise OmsError(_("It is still not understood: %(error)s") % {"error": describe(error)}) from error
-        facts.receive(fact.connection_id, Topic(fact.topic), news)
+        _store(fact.connection, news)
         InboundFact.objects.filter(pk=fact_id).update(
             state=FactState.APPLIED, settled_at=timezone.now(), needs_person_since=None, outcome="read_again"
         )

@@ -37,7 +37,12 @@ PATIENCE = 12
 TRIED_SHARE = 10
 
 # The stage that works on each topic; also the name of its nudge.
-STAGES = {Topic.PAYMENT: "payment_facts", Topic.WAREHOUSE: "warehouse_facts", Topic.CARRIER: "carrier_facts"}
+STAGES = {
+    Topic.PAYMENT: "payment_facts",
+    Topic.WAREHOUSE: "warehouse_facts",
+    Topic.CARRIER: "carrier_facts",
+    Topic.STOCK: "stock_facts",
+}
 
 UNKNOWN_SUBJECT = tickets.register_kind(
     tickets.TicketKind(

@@ -7,6 +7,8 @@ ORDERS_WRITE = "orders.write"
 ORDERS_IMPORT = "orders.import"
 INVENTORY_READ = "inventory.read"
 INVENTORY_WRITE = "inventory.write"
+RESERVATIONS_READ = "reservations.read"
+RESERVATIONS_WRITE = "reservations.write"
 SKUS_READ = "skus.read"
 SKUS_WRITE = "skus.write"
 SHIPMENTS_READ = "shipments.read"
@@ -28,6 +30,8 @@ LABELS = {
     ORDERS_IMPORT: _("import orders that ended elsewhere"),
     INVENTORY_READ: _("read stock"),
     INVENTORY_WRITE: _("change stock"),
+    RESERVATIONS_READ: _("read reservations of carts and quotes"),
+    RESERVATIONS_WRITE: _("reserve units for carts and quotes"),
     SKUS_READ: _("read SKUs"),
     SKUS_WRITE: _("change SKUs"),
     SHIPMENTS_READ: _("read shipments and tracking"),

@@ -19,7 +19,7 @@ from oms.common.desk.connections import shown_json
 from oms.common.desk.lists import KeysetAdmin, RowColumns, YesFilter
 from oms.common.desk.ticket_words import rows_of
 from oms.common.templatetags.staff import badge
-from oms.merchants.models import DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from oms.merchants.models import DeliveryState, DisabledBecause, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 
 
@@ -192,7 +192,7 @@ class WebhookDeliveryAdmin(RowColumns, KeysetAdmin):
     @display(description=gettext_lazy("next try"))
     def next_try(self, delivery: WebhookDelivery) -> Any:
         """When it is tried next, if ever."""
-        return delivery.ready_at if delivery.state == "pending" else None
+        return delivery.ready_at if delivery.state == DeliveryState.PENDING else None
 
     @action(description=gettext_lazy("Send the selected messages again"), permissions=["resend"])
     def resend_selected(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:

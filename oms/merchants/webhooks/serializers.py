@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from oms.merchants.models import EndpointState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from oms.merchants.models import DeliveryState, EndpointState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 _ENDPOINT = {
     "id": "ep_3f0c5a9d1e7b42886ad1",
@@ -171,7 +171,11 @@ class DeliverySerializer(serializers.ModelSerializer):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_next_try_at(self, delivery: WebhookDelivery) -> Any:
         """When it is tried next, if ever."""
-        return serializers.DateTimeField().to_representation(delivery.ready_at) if delivery.state == "pending" else None
+        return (
+            serializers.DateTimeField().to_representation(delivery.ready_at)
+            if delivery.state == DeliveryState.PENDING
+            else None
+        )
 
 
 @extend_schema_serializer(

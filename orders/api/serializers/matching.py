@@ -17,6 +17,7 @@ MATCH = {
         {"sku": "P1095276", "merchant": "POP01", "units": 1, "weight": "5.00"},
     ],
     "matched_at": "2026-01-02T09:20:00+08:00",
+    "sellable": 17,
 }
 UNMATCHED = {
     "channel": "shop-1",
@@ -54,6 +55,9 @@ class SkuMatchSerializer(_CodeSerializer):
     """What a code of a channel stands for."""
 
     components = ComponentSerializer(many=True)
+    sellable = serializers.IntegerField(
+        help_text="Pieces that the channel may sell now: of a bundle, by the component of which there is least."
+    )
 
     class Meta:
         model = SkuMatch

@@ -75,7 +75,8 @@ class QuotedParcelSerializer(serializers.Serializer):
     warehouse = serializers.CharField(allow_null=True, help_text="Null: another merchant's.")
     merchant = serializers.CharField()
     storage_class = serializers.ChoiceField(StorageClass.choices)
-    weight_g = serializers.IntegerField(help_text="Grams; sizes are not known, so mass alone is weighed.")
+    weight_g = serializers.IntegerField(help_text="Grams.")
+    is_size_known = serializers.BooleanField(help_text="Whether all sizes are known; else mass alone is billed.")
     lines = QuotedUnitsSerializer(many=True)
     why = ReasonSerializer(allow_null=True, help_text="Why it travels by itself: other_merchant, other_warehouse …")
 
@@ -90,6 +91,8 @@ class QuotedCarriageSerializer(serializers.Serializer):
     planned_on = serializers.DateField(help_text="Half of such parcels are there by then.")
     latest_at = serializers.DateTimeField(help_text="What is promised.")
     freight = serializers.CharField(help_text="Yuan.")
+    billing_weight_g = serializers.IntegerField(help_text="Grams that are paid for.")
+    is_by_volume = serializers.BooleanField(help_text="Whether volume made the billing weight, not mass.")
     reasons = ReasonSerializer(many=True)
 
 
@@ -139,6 +142,7 @@ _QUOTE = {
             "merchant": "M1",
             "storage_class": "normal",
             "weight_g": 800,
+            "is_size_known": True,
             "lines": [{"line": 0, "sku": "A001", "quantity": 2}],
             "why": None,
         }
@@ -162,6 +166,8 @@ _QUOTE = {
                     "planned_on": "2026-11-27",
                     "latest_at": "2026-11-27T15:00:00Z",
                     "freight": "6.00",
+                    "billing_weight_g": 1000,
+                    "is_by_volume": False,
                     "reasons": [],
                 }
             ],

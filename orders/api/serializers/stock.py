@@ -14,7 +14,7 @@ from inventory.models import Stock
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 
-MAX_STOCK_ROWS = 1000
+MAX_STOCK_ROWS = 5000
 
 
 class StockSerializer(serializers.ModelSerializer):
@@ -23,7 +23,9 @@ class StockSerializer(serializers.ModelSerializer):
     url = serializers.SerializerMethodField()
     sku = serializers.CharField(source="sku.code")
     warehouse = serializers.CharField(source="warehouse.code")
-    available = serializers.IntegerField(help_text="On hand and not reserved.")
+    available = serializers.IntegerField(
+        help_text="What can be promised: on hand less reserved, frozen and safety stock, never below 0."
+    )
     writable = serializers.SerializerMethodField(help_text="Whether the warehouse is the merchant's own.")
 
     class Meta:
@@ -34,7 +36,7 @@ class StockSerializer(serializers.ModelSerializer):
     def prepare(stock: QuerySet[Stock]) -> QuerySet[Stock]:
         """The query with all that is shown, in one statement."""
         return stock.select_related("sku", "warehouse").only(
-            *("version", "on_hand", "reserved", "sku__code", "sku__merchant_id"),
+            *("version", "on_hand", "reserved", "frozen", "safety_stock", "sku__code", "sku__merchant_id"),
             *("warehouse__code", "warehouse__merchant_id"),
         )
 

@@ -1,0 +1,64 @@
+"""What of the stock each channel may sell. Only `inventory.sharing` writes it."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from inventory.models.catalogue import Sku
+from oms.merchants.models import Channel, Merchant
+
+MOST_KEPT_BACK = 1_000_000_000
+
+
+class ChannelShareQuerySet(models.QuerySet["ChannelShare"]):
+    """Named queries over shares."""
+
+    def visible_to(self, merchant: Merchant) -> "ChannelShareQuerySet":
+        """Those of the merchant's channels; the one place that decides it."""
+        return self.filter(channel__merchant=merchant)
+
+
+class ChannelShare(models.Model):
+    """How much of what can be promised a channel may sell of a SKU; without a SKU: of all that have none of their own.
+
+    `inventory.sharing.sellable` says what comes of it. What no longer holds is set to all of the stock rather than
+    deleted: `changed_at` tells readers that something changed.
+    """
+
+    channel = models.ForeignKey(
+        Channel, verbose_name=_("channel"), on_delete=models.PROTECT, related_name="shares", db_index=False
+    )
+    sku = models.ForeignKey(
+        Sku, verbose_name=_("SKU"), null=True, blank=True, on_delete=models.PROTECT, related_name="shares"
+    )
+    percent = models.PositiveSmallIntegerField(
+        _("share (%)"), default=100, help_text=_("Of the units that can be promised, rounded down to whole units.")
+    )
+    kept_back = models.IntegerField(
+        _("kept back"), default=0, help_text=_("Units of the share that the channel does not see.")
+    )
+    cap = models.IntegerField(_("at most"), null=True, blank=True, help_text=_("Units; empty: no cap."))
+    changed_at = models.DateTimeField(_("changed at"), editable=False)
+    changed_by = models.CharField(_("changed by"), max_length=80, editable=False)
+
+    objects = ChannelShareQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("channel's share of the stock")
+        verbose_name_plural = _("channels' shares of the stock")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "sku"], nulls_distinct=False, name="channel_share_is_said_once"),
+            models.CheckConstraint(condition=Q(percent__lte=100), name="channel_share_is_at_most_all"),
+            models.CheckConstraint(
+                condition=Q(kept_back__gte=0, kept_back__lte=MOST_KEPT_BACK),
+                name="channel_share_kept_back_is_sound",
+            ),
+            models.CheckConstraint(
+                condition=Q(cap__isnull=True) | Q(cap__gte=0, cap__lte=MOST_KEPT_BACK),
+                name="channel_share_cap_is_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} {self.sku_id or '*'}: {self.percent} %"

@@ -1,0 +1,293 @@
+"""Goods that were bought: what is on order, and the receipts that come of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import transaction
+from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+
+from inventory import receiving
+from inventory.models import (
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseState,
+    Quality,
+    Receipt,
+    ReceiptLine,
+    Sku,
+    Warehouse,
+)
+from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
+from inventory.receiving import Arrived
+from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.merchants.models import Merchant
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """Units of a SKU (by code) that were bought; without a day of its own it comes on the purchase order's."""
+
+    sku: str
+    quantity: int
+    expected_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Units that are on order for a place and not there yet, by the day when they should be (None: nobody knows)."""
+
+    warehouse_id: int
+    sku_id: int
+    expected_on: date | None
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """Units of a SKU (by code or barcode) that came, as somebody at the gate tells them."""
+
+    sku: str
+    units: int
+    quality: str = Quality.GOOD
+    lot: str = ""
+    best_before: date | None = None
+
+
+class OtherContents(OmsError):
+    """The reference was used for something else."""
+
+    code = "duplicate"
+
+
+class NotExpected(OmsError):
+    """The purchase order is over, or of another warehouse."""
+
+    code = "not_open"
+
+
+def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[Expected]:
+    """What is on order and not there yet, the earliest first. The one place that says so: for promises, too."""
+    day = Coalesce("expected_on", "order__expected_on")
+    rows = (
+        open_lines()
+        .filter(order__warehouse_id__in=warehouse_ids, sku_id__in=sku_ids)
+        .values_list("order__warehouse_id", "sku_id", day)
+        .annotate(units=Sum(F("quantity") - F("received")))
+        .order_by(day.asc(nulls_last=True), "order__warehouse_id", "sku_id")
+    )
+    return [Expected(*row) for row in rows]
+
+
+def open_lines() -> QuerySet[PurchaseOrderLine]:
+    """Lines of which something is still expected."""
+    return PurchaseOrderLine.objects.filter(order__state=PurchaseState.OPEN, received__lt=F("quantity"))
+
+
+def on_order(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Units on order by (warehouse id, SKU id)."""
+    wanted = set(places)
+    found: dict[tuple[int, int], int] = dict.fromkeys(wanted, 0)
+    for one in expected({warehouse for warehouse, _sku in wanted}, {sku for _warehouse, sku in wanted}):
+        if (one.warehouse_id, one.sku_id) in wanted:
+            found[one.warehouse_id, one.sku_id] += one.units
+    return found
+
+
+@transaction.atomic
+def order(
+    merchant: Merchant,
+    number: str,
+    warehouse: Warehouse,
+    lines: Sequence[Bought],
+    *,
+    supplier: str = "",
+    expected_on: date | None = None,
+    actor: str,
+) -> PurchaseOrder:
+    """Note what was bought; the same number with the same contents again changes nothing.
+
+    Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
+    """
+    if wrong := problems(merchant, lines):
+        raise WrongFields(wrong)
+    skus = _by_code(merchant, lines)
+    found, is_new = PurchaseOrder.objects.get_or_create(
+        merchant=merchant,
+        number=number,
+        defaults={
+            "warehouse": warehouse,
+            "supplier": supplier,
+            "expected_on": expected_on,
+            "created_by": actor,
+        },
+    )
+    contents = sorted((skus[line.sku].pk, line.quantity, line.expected_on) for line in lines)
+    if is_new:
+        PurchaseOrderLine.objects.bulk_create(
+            [
+                PurchaseOrderLine(order=found, sku_id=sku, quantity=quantity, expected_on=day)
+                for sku, quantity, day in contents
+            ]
+        )
+    elif found.warehouse_id != warehouse.pk or contents != sorted(
+        found.lines.values_list("sku_id", "quantity", "expected_on")
+    ):
+        raise OtherContents(_("There is another purchase order %(number)s.") % {"number": number}, attr="number")
+    return PurchaseOrder.objects.get(pk=found.pk)
+
+
+def _by_code(merchant: Merchant, lines: Sequence[Bought]) -> dict[str, Sku]:
+    return {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={line.sku for line in lines})}
+
+
+def problems(merchant: Merchant, lines: Sequence[Bought]) -> list[FieldError]:
+    """What keeps these lines from being bought, by row."""
+    wrong = []
+    seen: set[str] = set()
+    skus = _by_code(merchant, lines)
+    if not lines:
+        wrong.append(FieldError("lines", "required", _("Give at least one line.")))
+    for row, line in enumerate(lines):
+        if line.sku not in skus:
+            wrong.append(_unknown(row, line.sku))
+        if line.sku in seen:
+            wrong.append(FieldError(f"lines.{row}.sku", "named_twice", _("This SKU stands in an earlier line.")))
+        seen.add(line.sku)
+        wrong += _wrong_units(row, line.quantity, "quantity")
+    return wrong
+
+
+def _unknown(row: int, code: str) -> FieldError:
+    return FieldError(f"lines.{row}.sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": code})
+
+
+def _wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
+    if 1 <= units <= MOST_UNITS_OF_A_LINE:
+        return []
+    detail = _("Give a whole number from 1 to %(most)d.") % {"most": MOST_UNITS_OF_A_LINE}
+    return [FieldError(f"lines.{row}.{attr}", "invalid", detail)]
+
+
+@transaction.atomic
+def end(order_id: int, *, is_cancelled: bool, version: int | None = None) -> PurchaseOrder:
+    """Expect nothing more of a purchase order. Raises NotExpected where it is over, or was changed meanwhile."""
+    found = PurchaseOrder.objects.select_for_update().get(pk=order_id)
+    if found.state != PurchaseState.OPEN or (version is not None and version != found.version):
+        raise NotExpected(_("The purchase order was changed meanwhile."))
+    found.cancel() if is_cancelled else found.close()
+    found.save(update_fields=["state"])
+    return PurchaseOrder.objects.get(pk=order_id)
+
+
+@transaction.atomic
+def receive_goods(
+    warehouse: Warehouse,
+    unloaded: Sequence[Unloaded],
+    *,
+    reference: str,
+    actor: str,
+    merchant: Merchant,
+    purchase_order: PurchaseOrder | None = None,
+    note: str = "",
+) -> Receipt:
+    """Book what came, whether it was expected or not; told again by the same reference it is booked no second time.
+
+    A purchase order of which everything came is closed. Raises WrongFields for rows that cannot be taken, OtherContents
+    where the reference stands for other goods, and NotExpected where the purchase order is none of this warehouse.
+    """
+    if wrong := wrong_goods(merchant, unloaded, warehouse):
+        raise WrongFields(wrong)
+    skus = _by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    arrived = [
+        Arrived(skus[one.sku].pk, one.units, one.quality, one.lot, one.best_before)
+        if skus[one.sku].wants_batches
+        else Arrived(skus[one.sku].pk, one.units, one.quality)
+        for one in unloaded
+    ]
+    receipt, is_new = Receipt.objects.get_or_create(
+        warehouse=warehouse,
+        reference=reference,
+        defaults={"purchase_order": purchase_order, "note": note, "actor": actor},
+    )
+    if not is_new:
+        _check_same(receipt, purchase_order, arrived)
+        return receipt
+    lines = _lines_of(purchase_order, warehouse)
+    ReceiptLine.objects.bulk_create(
+        [
+            ReceiptLine(
+                receipt=receipt,
+                purchase_line_id=lines.get(one.sku_id),
+                sku_id=one.sku_id,
+                quantity=one.units,
+                quality=one.quality,
+                lot=one.lot,
+                best_before=one.best_before,
+            )
+            for one in arrived
+        ]
+    )
+    for one in arrived:
+        if one.sku_id in lines:
+            PurchaseOrderLine.objects.filter(pk=lines[one.sku_id]).update(received=F("received") + one.units)
+    receiving.receive_all(warehouse.pk, arrived, actor=actor, note=reference)
+    if purchase_order is not None and not open_lines().filter(order=purchase_order).exists():
+        found = PurchaseOrder.objects.get(pk=purchase_order.pk)
+        if found.state == PurchaseState.OPEN:
+            found.close()
+            found.save(update_fields=["state"])
+    return receipt
+
+
+def _by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
+    mine = Sku.objects.visible_to(merchant)
+    found = {
+        code: sku
+        for sku in mine.filter(barcodes__code__in=codes).prefetch_related("barcodes")
+        for code in (barcode.code for barcode in sku.barcodes.all())
+    }
+    return {**found, **{sku.code: sku for sku in mine.filter(code__in=codes)}}
+
+
+def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
+    """What keeps these goods from being booked there, by row."""
+    wrong = []
+    skus = _by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    if not unloaded:
+        wrong.append(FieldError("lines", "required", _("Give at least one line.")))
+    for row, one in enumerate(unloaded):
+        sku = skus.get(one.sku)
+        if sku is None:
+            wrong.append(_unknown(row, one.sku))
+        elif sku.storage_class not in warehouse.storage_classes:
+            text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
+            wrong.append(FieldError(f"lines.{row}.sku", "storage_class_not_kept", text))
+        wrong += _wrong_units(row, one.units, "quantity")
+        if one.quality not in Quality.values:
+            wrong.append(FieldError(f"lines.{row}.quality", "invalid", _("There is no such quality.")))
+    return wrong
+
+
+def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived: Sequence[Arrived]) -> None:
+    def key(one: tuple[object, ...]) -> str:
+        return repr(one)
+
+    had = receipt.lines.values_list("sku_id", "quantity", "quality", "lot", "best_before")
+    told = [(one.sku_id, one.units, str(one.quality), one.lot, one.best_before) for one in arrived]
+    is_same_order = receipt.purchase_order_id == (purchase_order.pk if purchase_order else None)
+    if not is_same_order or sorted(had, key=key) != sorted(told, key=key):
+        text = _("The reference %(reference)s was used for other goods.") % {"reference": receipt.reference}
+        raise OtherContents(text, attr="reference")
+
+
+def _lines_of(purchase_order: PurchaseOrder | None, warehouse: Warehouse) -> dict[int, int]:
+    """The lines (id, by SKU id) of the purchase order, which is locked."""
+    if purchase_order is None:
+        return {}
+    locked = PurchaseOrder.objects.select_for_update().get(pk=purchase_order.pk)
+    if locked.warehouse_id != warehouse.pk or locked.state == PurchaseState.CANCELLED:
+        raise NotExpected(_("The purchase order is not expected at this warehouse."), attr="purchase_order")
+    return dict(locked.lines.values_list("sku_id", "pk"))

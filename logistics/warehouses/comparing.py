@@ -1,0 +1,248 @@
+"""What warehouses say lies there, compared with the books: differences are told to people, never booked by themselves.
+
+A report is a fact with the topic `stock` and the kind `stock_report`; its subject is the warehouse's code. A SKU may
+stand in several rows (one a batch): they are added up. Where a report is `complete`, what it does not name is not
+there.
+
+    {"complete": true, "items": [{"sku": "P1", "quality": "good", "quantity": 7, "locked": 2}]}
+
+`quantity` are usable units and `locked` those that are frozen: together what is on hand.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from django.db import transaction
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from inventory.lots import today
+from inventory.models import (
+    LotMovement,
+    Quality,
+    Sku,
+    Stock,
+    StockComparison,
+    StockDifference,
+    StockLot,
+    StockMovement,
+    Warehouse,
+)
+from logistics.warehouses import adapters
+from oms.common import tickets
+from oms.common.masking import describe
+from oms.common.models import Connection, FactState, InboundFact, Team, Topic
+from oms.common.tickets import Shown
+from oms.common.work import facts
+from oms.common.work.callbacks import STOCK_REPORT
+from oms.common.work.facts import Fact, FactWork, News, Verdict, fact_stage
+
+logger = logging.getLogger(__name__)
+# So many codes are named in a ticket; all stand on the comparison's page.
+NAMED = 8
+
+STOCK_DIFFERS = tickets.register_kind(
+    tickets.TicketKind(
+        "stock_differs",
+        _("A warehouse has other stock than the books"),
+        "warehouse",
+        team=Team.LOGISTICS,
+        due_within=timedelta(days=1),
+        reasons={"": _("%(warehouse)s: %(differing)s of %(compared)s figures differ, such as %(examples)s.")},
+        remedies=_("Look at the comparison; count what differs there, or ask the warehouse. Nothing was changed."),
+        can_retry=False,
+    )
+)
+
+
+def _show(ids: Collection[int]) -> Mapping[int, Shown]:
+    found = Warehouse.objects.filter(pk__in=ids)
+    return {one.pk: Shown(str(one), reverse("admin:inventory_warehouse_change", args=[one.pk])) for one in found}
+
+
+tickets.register_subject("warehouse", _show)
+_Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """Units of a SKU of one quality."""
+
+    sku: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    quantity: _Units
+    locked: _Units = 0
+    quality: Quality = Quality.GOOD
+
+
+class StockReport(msgspec.Struct, frozen=True):
+    """The body of a report."""
+
+    items: Sequence[Item]
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What both sides say of a SKU and quality."""
+
+    sku_id: int | None
+    code: str
+    quality: str
+    ours: int
+    theirs: int
+
+
+def ask(now: datetime | None = None) -> int:
+    """Ask every connected warehouse that did not report today what lies there; returns how many answered.
+
+    One that fails is asked again the next time, and holds up no other.
+    """
+    now = now or timezone.now()
+    answered = 0
+    connected = Warehouse.objects.filter(is_active=True, connection__is_active=True).select_related("connection")
+    for warehouse in connected.exclude(kind=Warehouse.Kind.VIRTUAL):
+        link = warehouse.connection
+        key = f"stock:{warehouse.code}:{today().isoformat()}"
+        if link is None or InboundFact.objects.filter(connection=link, fact_key=key).exists():
+            continue
+        try:
+            report = adapters.of(link).stock(link, warehouse.code)
+        except Exception as error:
+            logger.warning("%s did not say what lies in %s: %s", link.code, warehouse.code, describe(error))
+            continue
+        if report is not None:
+            facts.receive(link.pk, Topic.STOCK, [News(key, STOCK_REPORT, warehouse.code, now, report)])
+            answered += 1
+    return answered
+
+
+def _locate(found: Sequence[Fact]) -> dict[int, int]:
+    places = {
+        (code, link): key
+        for code, link, key in Warehouse.objects.filter(code__in={fact.subject for fact in found}).values_list(
+            "code", "connection_id", "pk"
+        )
+    }
+    return {
+        fact.id: places[fact.subject, fact.connection_id]
+        for fact in found
+        if (fact.subject, fact.connection_id) in places
+    }
+
+
+def _lock(warehouse_ids: Iterable[int]) -> set[int]:
+    rows = Warehouse.objects.filter(pk__in=list(warehouse_ids)).order_by("pk")
+    return set(rows.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+
+
+def _understand(fact: Fact) -> StockReport:
+    """What it says. Raises ValueError for another kind, msgspec.ValidationError for a wrong body."""
+    if fact.kind != STOCK_REPORT:
+        raise ValueError(f"{fact.kind} is no report of stock")
+    return msgspec.convert(fact.body, StockReport)
+
+
+@transaction.atomic
+def _apply(found: Sequence[Fact], warehouse_ids: Sequence[int]) -> dict[int, Verdict]:
+    places = {(one.code, one.connection_id): one for one in Warehouse.objects.filter(pk__in=warehouse_ids)}
+    verdicts = {}
+    for fact in sorted(found, key=lambda fact: (fact.occurred_at, fact.id)):
+        differs = compare(places[fact.subject, fact.connection_id], _understand(fact), fact.occurred_at)
+        state = FactState.CONTRADICTED if differs else FactState.APPLIED
+        verdicts[fact.id] = Verdict(state, "stock_differs" if differs else "")
+    return verdicts
+
+
+def compare(warehouse: Warehouse, report: StockReport, at: datetime) -> int:
+    """Keep what differs between a report and what the books said at its moment, and tell people; returns how many
+    figures differ."""
+    figures = _figures(warehouse, report, at)
+    differing = [one for one in figures if one.ours != one.theirs]
+    comparison = StockComparison.objects.create(
+        warehouse=warehouse, reported_at=at, compared=len(figures), differing=len(differing)
+    )
+    StockDifference.objects.bulk_create(
+        [
+            StockDifference(
+                comparison=comparison,
+                sku_id=one.sku_id,
+                code=one.code,
+                quality=one.quality,
+                ours=one.ours,
+                theirs=one.theirs,
+            )
+            for one in differing
+        ]
+    )
+    if StockComparison.objects.filter(warehouse=warehouse, reported_at__gt=at).exists():
+        return len(differing)  # A later report has been told of already.
+    if differing:
+        values = {
+            "warehouse": warehouse.code,
+            "differing": len(differing),
+            "compared": len(figures),
+            "examples": ", ".join(f"{one.code} {one.ours}/{one.theirs}" for one in differing[:NAMED]),
+        }
+        tickets.open_tickets(STOCK_DIFFERS, [tickets.Trouble(warehouse.pk, "", values)], opened_by="stock_facts")
+    else:
+        tickets.close_tickets([STOCK_DIFFERS], [warehouse.pk], closed_by="stock_facts")
+    return len(differing)
+
+
+def _figures(warehouse: Warehouse, report: StockReport, at: datetime) -> list[Figure]:
+    theirs: dict[tuple[str, str], int] = {}
+    for item in report.items:
+        key = (item.sku, item.quality.value)
+        theirs[key] = theirs.get(key, 0) + item.quantity + item.locked
+    ours = _ours(warehouse, at)
+    codes = {code for code, _quality in theirs}
+    # Of several merchants' SKUs of one code the one that lies there is meant.
+    lies_here = {code: sku for sku, code, _quality, _units in ours}
+    known = dict(Sku.objects.filter(code__in=codes).values_list("code", "pk")) | lies_here
+    units: dict[tuple[str, str], int] = {}
+    for _sku, code, quality, number in ours:
+        units[code, quality] = units.get((code, quality), 0) + number
+    wanted = set(theirs) | (set(units) if report.complete else set())
+    return [
+        Figure(known.get(code), code, quality, units.get((code, quality), 0), theirs.get((code, quality), 0))
+        for code, quality in sorted(wanted)
+    ]
+
+
+def _ours(warehouse: Warehouse, at: datetime) -> list[tuple[int, str, str, int]]:
+    """(SKU id, code, quality, units) of all that lay there at the moment, from what lies there now and what came
+    since."""
+    since = StockMovement.objects.filter(stock__warehouse=warehouse, created_at__gt=at).values("stock_id")
+    later = dict(since.annotate(units=Sum("on_hand_change")).values_list("stock_id", "units").order_by())
+    rows = Stock.objects.filter(warehouse=warehouse).values_list("pk", "sku_id", "sku__code", "on_hand")
+    found = [(sku, code, Quality.GOOD.value, units - later.get(key, 0)) for key, sku, code, units in rows]
+    moved = LotMovement.objects.filter(lot__stock__warehouse=warehouse, created_at__gt=at).values("lot_id")
+    later = dict(moved.annotate(units=Sum("on_hand_change")).values_list("lot_id", "units").order_by())
+    others: dict[tuple[int, str, str], int] = {}
+    lots = StockLot.objects.filter(stock__warehouse=warehouse).exclude(quality=Quality.GOOD)
+    for key, sku, code, quality, units in lots.values_list(
+        "pk", "stock__sku_id", "stock__sku__code", "quality", "on_hand"
+    ):
+        others[sku, code, quality] = others.get((sku, code, quality), 0) + units - later.get(key, 0)
+    found += [(*key, units) for key, units in others.items()]
+    return [row for row in found if row[3]]
+
+
+def pretended(link: Connection, warehouse: str) -> dict[str, object]:
+    """The report of a pretended warehouse: what the books say, since it keeps none of its own."""
+    place = Warehouse.objects.get(code=warehouse, connection=link)
+    items = [
+        {"sku": code, "quality": quality, "quantity": units}
+        for _sku, code, quality, units in _ours(place, timezone.now())
+    ]
+    return {"complete": True, "items": items}
+
+
+WORK = FactWork(Topic.STOCK, _locate, _lock, _apply, _understand)
+STAGE = fact_stage(WORK)
+run = STAGE.run

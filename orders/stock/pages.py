@@ -1,0 +1,188 @@
+"""The staff's pages of stock counts, and what orders add to the list of stock."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from inventory import typed_rows
+from inventory.models import CountState, StockCount, StockCountLine
+from inventory.purchase_pages import ReadOnlyLines
+from inventory.stock_pages import StockAdmin
+from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
+from oms.common.desk.lists import RowColumns, YesFilter
+from oms.common.errors import OmsError
+from oms.common.files import tables
+from orders.admin.actions import ReasonForm, staff_actor
+from orders.models import StockWait
+from orders.stock import counts
+from orders.stock.counts import Counted
+
+COUNT, DECIDE = "inventory.add_stockcount", "inventory.approve_stockcount"
+
+
+class ShortForOrders(YesFilter):
+    """Stock rows for which sub-orders wait."""
+
+    title = gettext_lazy("short for orders")
+    parameter_name = "short_for_orders"
+
+    @staticmethod
+    def condition(stock: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that somebody waits for."""
+        waits = StockWait.objects.filter(warehouse_id=OuterRef("warehouse_id"), sku_id=OuterRef("sku_id"))
+        return stock.filter(Exists(waits))
+
+
+StockAdmin.more_filters.append(ShortForOrders)
+
+
+class _CountLines(ReadOnlyLines):
+    model = StockCountLine
+    fields = readonly_fields = ("goods", "expected", "counted", "found", "missing")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StockCountLine]:
+        """With what the rows show of other tables."""
+        return super().get_queryset(request).select_related("stock__sku")
+
+    @display(description=gettext_lazy("SKU"))
+    def goods(self, line: StockCountLine) -> str:
+        """The SKU's code and name."""
+        return str(line.stock.sku)
+
+    @display(description=pgettext_lazy("stock count", "difference"))
+    def found(self, line: StockCountLine) -> str:
+        """Units beyond what the books said."""
+        return f"{line.difference:+d}"
+
+
+class _RowsForm(forms.Form):
+    rows = forms.CharField(
+        label=gettext_lazy("lines: code or barcode, units"),
+        required=False,
+        widget=forms.Textarea(attrs={**INPUT, "rows": 5}),
+    )
+    file = forms.FileField(label=gettext_lazy("or a file whose first columns are code and units"), required=False)
+
+
+class _ScanForm(forms.Form):
+    code = forms.CharField(
+        label=gettext_lazy("barcode"),
+        max_length=64,
+        widget=forms.TextInput(attrs={**INPUT, "autocomplete": "off"}),
+    )
+
+
+def _count_rows(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    text = data["rows"]
+    if data["file"]:
+        table = tables.read_upload(data["file"])
+        text += "".join(f"\n{cells[0]}\t{cells[1]}" for _number, cells in table.rows if len(cells) > 1)
+    rows = [Counted(*row) for row in typed_rows.rows_of(text, typed_rows.counted)]
+    wrong = counts.count(count_id, rows)
+    if len(wrong) == len(rows):
+        raise OmsError(typed_rows.told(wrong))
+    done = len(rows) - len(wrong)
+    text = ngettext("%(count)d line was counted.", "%(count)d lines were counted.", done) % {"count": done}
+    return f"{text} {typed_rows.told(wrong)}".strip()
+
+
+def _scan(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    wrong = counts.count(count_id, [Counted(data["code"].strip(), 1)], adds=True)
+    if wrong:
+        raise OmsError(wrong[0].detail)
+    return _("%(code)s: one unit more.") % {"code": data["code"]}
+
+
+def _submit(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    counts.submit(count_id, version=data["version"])
+    return _("The count is to be approved now.")
+
+
+def _reopen(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    counts.reopen(count_id, version=data["version"])
+    return _("The count is open again.")
+
+
+def _approve(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    counts.approve(count_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+    missing = sum(StockCountLine.objects.filter(count=count_id).values_list("missing", flat=True))
+    if missing:
+        return _("The differences were booked; %(units)d units are missing for orders: see the tickets.") % {
+            "units": missing
+        }
+    return _("The differences were booked.")
+
+
+def _dismiss(request: HttpRequest, count_id: int, data: dict[str, Any]) -> str:
+    counts.dismiss(count_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+    return _("The count counts for nothing.")
+
+
+_FITTING = {
+    CountState.COUNTING: ("count_rows", "scan", "submit", "dismiss"),
+    CountState.SUBMITTED: ("approve", "reopen", "dismiss"),
+}
+
+
+@admin.register(StockCount)
+class StockCountAdmin(RowColumns, RowActions):
+    """Stock-takes: counted by whoever may, booked by whoever may approve."""
+
+    may_add = True
+    search_fields = ("warehouse__code",)
+    search_help_text = gettext_lazy("Warehouse code")
+    list_display = ("__str__", "state_label", "warehouse", "counted_by", "created_at", "decided_by", "reason")
+    list_select_related = ("warehouse",)
+    list_filter = (("state", ChoicesDropdownFilter), ("warehouse", RelatedDropdownFilter))
+    row_actions = (
+        RowAction("scan", COUNT, gettext_lazy("One more"), _scan, _ScanForm, tone="primary", icon="barcode_scanner"),
+        RowAction(
+            "count_rows",
+            COUNT,
+            gettext_lazy("Enter what was counted"),
+            _count_rows,
+            _RowsForm,
+            hint=gettext_lazy("What is named again gets the newer figure."),
+        ),
+        RowAction("submit", COUNT, gettext_lazy("All is counted"), _submit, VersionForm),
+        RowAction(
+            "approve",
+            DECIDE,
+            gettext_lazy("Book the differences"),
+            _approve,
+            ReasonForm,
+            tone="primary",
+            hint=gettext_lazy("Orders that cannot be kept wait again, the youngest first."),
+        ),
+        RowAction("reopen", DECIDE, gettext_lazy("Count again"), _reopen, VersionForm),
+        RowAction("dismiss", DECIDE, gettext_lazy("Dismiss"), _dismiss, ReasonForm, tone="danger-line"),
+    )
+
+    def get_fields(self, request: HttpRequest, obj: StockCount | None = None) -> tuple[str, ...]:
+        """What is asked for when it is new, and what it says then."""
+        if obj is None:
+            return ("warehouse",)
+        return ("warehouse", "state_label", "counted_by", "created_at", "decided_by", "decided_at", "reason")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: StockCount | None = None) -> tuple[str, ...]:
+        """Counted and decided by actions."""
+        return self.get_fields(request, obj) if obj else ()
+
+    def get_inlines(self, request: HttpRequest, obj: StockCount | None) -> list[Any]:
+        """Its lines, once there are any."""
+        return [_CountLines] if obj else []
+
+    def fitting_actions(self, row: StockCount) -> tuple[str, ...]:
+        """What is decided stays so."""
+        return _FITTING.get(CountState(row.state), ())
+
+    def save_model(self, request: HttpRequest, obj: StockCount, form: forms.ModelForm, change: bool) -> None:
+        """Begun by the service."""
+        obj.pk = counts.begin(obj.warehouse, actor=staff_actor(request)).pk

@@ -1,0 +1,165 @@
+"""The pages of stock: lists and filters, the story of a row, single changes, purchase orders, receipts and counts."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from inventory import lots, receiving
+from inventory.models import PurchaseOrder, Receipt, Sku, SkuBarcode, Stock, StockAdjustment, StockCount
+from inventory.receiving import Arrived
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop() -> factories.Shop:
+    return factories.make_shop()
+
+
+def listed(client, page: str, **query: str) -> list[int]:
+    answer = client.get(reverse(page), query)
+    assert answer.status_code == 200
+    return [row.pk for row in answer.context["cl"].result_list]
+
+
+def texts(client, url: str) -> str:
+    return client.get(url, headers={"accept-language": "zh-hans"}).content.decode()
+
+
+def test_stock_is_found_by_name_and_barcode_and_narrowed_to_what_needs_somebody(admin_client, shop):
+    page = "admin:inventory_stock_changelist"
+    stock, other = Stock.objects.get(sku=shop.sku), Stock.objects.get(sku=shop.other_sku)
+    SkuBarcode.objects.create(merchant=shop.merchant, sku=shop.sku, code="690001")
+    Sku.objects.filter(pk=shop.other_sku.pk).update(name="有机纯牛奶")
+    Stock.objects.filter(pk=other.pk).update(reorder_point=100)
+    kept = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    soon = lots.in_days(5)
+    receiving.receive_all(shop.warehouse.pk, [Arrived(kept.pk, 3, lot="B", best_before=soon)], actor="test")
+    expiring = Stock.objects.get(sku=kept)
+
+    assert listed(admin_client, page, q="690001") == [stock.pk]
+    assert listed(admin_client, page, q="纯牛奶") == [other.pk]
+    assert listed(admin_client, page, below_alert="1") == [other.pk]
+    assert listed(admin_client, page, expiring="7") == [expiring.pk]
+    assert listed(admin_client, page, expiring="0") == []
+    assert listed(admin_client, page, short_for_orders="1") == []
+    factories.allocated_order((shop.sku, 101, "1.00"), merchant=shop.merchant)
+    assert listed(admin_client, page, short_for_orders="1") == [stock.pk]
+    assert listed(admin_client, "admin:inventory_stocklot_changelist", expiring="30") == [expiring.lots.get().pk]
+
+
+def test_a_single_change_has_a_right_a_reason_and_a_fresh_version(client, shop):
+    stock = Stock.objects.get(sku=shop.sku)
+    url = reverse("admin:inventory_stock_adjust", args=[stock.pk])
+    form = {"action": "remove", "units": 4, "reason": "damaged", "lot": "", "remark": "雨淋", "version": stock.version}
+    clerk = factories.UserFactory()
+    rights = Permission.objects.filter(codename__in=["view_stock", "change_stock"])
+    clerk.user_permissions.set(rights)
+    client.force_login(clerk)
+    assert client.post(url, form).status_code == 403
+    clerk.user_permissions.add(Permission.objects.get(codename="adjust_stock"))
+
+    client.post(url, form, follow=True)
+    stale = client.post(url, form, follow=True)
+    negative = client.post(url, {**form, "units": -4, "version": stock.version + 1}, follow=True)
+
+    assert Stock.objects.get(pk=stock.pk).on_hand == 96
+    assert len(list(stale.context["messages"])) == 1
+    assert len(list(negative.context["messages"])) == 1
+    assert list(StockAdjustment.objects.values_list("units", "reason", "remark", "actor")) == [
+        (4, "damaged", "雨淋", clerk.username)
+    ]
+    shown = texts(client, reverse("admin:inventory_stock_change", args=[stock.pk]))
+    assert "损坏" in shown
+    assert "-4 → 96" in shown
+    assert steps.broken_invariants() == []
+
+
+def test_saving_the_figures_of_a_row_leaves_units_that_changed_meanwhile(admin_client, shop):
+    stock = Stock.objects.get(sku=shop.sku)
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 5, actor="test")
+
+    saved = admin_client.post(
+        reverse("admin:inventory_stock_change", args=[stock.pk]),
+        {"safety_stock": 7, "reorder_point": 20, "reorder_quantity": 50},
+    )
+
+    assert saved.status_code == 302
+    stock = Stock.objects.get(pk=stock.pk)
+    assert (stock.on_hand, stock.safety_stock, stock.reorder_point, stock.available) == (105, 7, 20, 98)
+
+
+def test_goods_are_bought_and_booked_by_page(admin_client, shop):
+    new = {
+        "merchant": shop.merchant.pk,
+        "number": "PO-7",
+        "warehouse": shop.warehouse.pk,
+        "supplier": "光明",
+        "expected_on": "2026-12-01",
+    }
+    page = reverse("admin:inventory_purchaseorder_add")
+    refused = admin_client.post(page, {**new, "rows": f"{shop.sku.code} 1.5\nnone 3"})
+    assert refused.status_code == 200
+    assert "1.5" in str(refused.context["adminform"].form.errors["rows"])
+    assert not PurchaseOrder.objects.exists()
+    admin_client.post(page, {**new, "rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2026-12-09"})
+    order = PurchaseOrder.objects.get()
+
+    url = reverse("admin:inventory_purchaseorder_receive", args=[order.pk])
+    admin_client.post(url, {"reference": "G1", "rows": f"{shop.sku.code} 8\n{shop.sku.code} 1 残次"})
+    admin_client.post(url, {"reference": "G1", "rows": f"{shop.sku.code} 8\n{shop.sku.code} 1 残次"})
+    admin_client.post(url, {"reference": "G2", "rows": f"{shop.sku.code} -8"})
+
+    assert Stock.objects.get(sku=shop.sku).on_hand == 108
+    assert list(order.lines.values_list("quantity", "received")) == [(10, 9), (5, 0)]
+    assert listed(admin_client, "admin:inventory_purchaseorder_changelist") == [order.pk]
+    assert "光明" in texts(admin_client, reverse("admin:inventory_purchaseorder_change", args=[order.pk]))
+    admin_client.post(reverse("admin:inventory_purchaseorder_close", args=[order.pk]), {"version": order.version})
+    assert PurchaseOrder.objects.get().state == "closed"
+    unexpected = {"merchant": shop.merchant.pk, "warehouse": shop.warehouse.pk, "reference": "G3"}
+    admin_client.post(reverse("admin:inventory_receipt_add"), {**unexpected, "rows": f"{shop.sku.code} 2"})
+    assert Stock.objects.get(sku=shop.sku).on_hand == 110
+    shown = texts(
+        admin_client, reverse("admin:inventory_receipt_change", args=[Receipt.objects.get(reference="G1").pk])
+    )
+    assert "残次" in shown
+    assert steps.broken_invariants() == []
+
+
+def test_a_count_by_scanner_and_file_is_booked_by_who_may_approve(admin_client, shop):
+    SkuBarcode.objects.create(merchant=shop.merchant, sku=shop.sku, code="690001")
+    admin_client.post(reverse("admin:inventory_stockcount_add"), {"warehouse": shop.warehouse.pk})
+    taken = StockCount.objects.get()
+
+    def act(name: str, **form: object) -> None:
+        version = StockCount.objects.get(pk=taken.pk).version
+        admin_client.post(reverse(f"admin:inventory_stockcount_{name}", args=[taken.pk]), {"version": version, **form})
+
+    act("scan", code="690001")
+    act("scan", code="690001")
+    file = SimpleUploadedFile("c.csv", f"code,units\n{shop.other_sku.code},90\nnone,1\n".encode())
+    act("count_rows", rows="", file=file)
+    act("submit")
+    act("scan", code="690001")
+    act("approve", reason="年中盘点")
+
+    assert dict(Stock.objects.values_list("sku", "on_hand")) == {shop.sku.pk: 2, shop.other_sku.pk: 90}
+    shown = texts(admin_client, reverse("admin:inventory_stockcount_change", args=[taken.pk]))
+    assert "年中盘点" in shown
+    assert "-98" in shown
+    assert steps.broken_invariants() == []
+
+
+def test_batches_show_with_their_days_on_the_page_of_their_stock(admin_client, shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    day = lots.today() + timedelta(9)
+    receiving.receive_all(shop.warehouse.pk, [Arrived(sku.pk, 3, lot="B-17", best_before=day)], actor="test")
+
+    shown = texts(admin_client, reverse("admin:inventory_stock_change", args=[Stock.objects.get(sku=sku).pk]))
+
+    assert "B-17" in shown
+    assert day.isoformat() in shown

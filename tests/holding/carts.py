@@ -1,0 +1,40 @@
+"""Carts of buyers, by the API."""
+
+from typing import Any
+
+from django.db import connection
+from django.http import HttpResponse
+from rest_framework.test import APIClient
+
+from inventory.models import Sku, Stock, StockHold
+from tests.api.calls import send
+
+URL = "/api/v1/reservations"
+
+
+def reserve(api: APIClient, *lines: tuple[Sku | str, int], **changes: Any) -> HttpResponse:
+    """Ask to set so many units of each SKU (or code) aside."""
+    rows = [{"sku": sku if isinstance(sku, str) else sku.code, "quantity": units} for sku, units in lines]
+    return send(api, {"lines": rows, **changes}, URL)
+
+
+def reserved(api: APIClient, *lines: tuple[Sku | str, int], **changes: Any) -> dict[str, Any]:
+    """The reservation that was granted."""
+    answer = reserve(api, *lines, **changes)
+    assert answer.status_code == 201, answer.content
+    return answer.json()
+
+
+def let_time_pass(number: str) -> None:
+    """Its time is over, by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE inventory_stockhold SET created_at = now() - interval '2 hours',"
+            " expires_at = clock_timestamp() - interval '1 second' WHERE id = %s",
+            [StockHold.id_of(number)],
+        )
+
+
+def figures(sku: Sku) -> list[tuple[int, int]]:
+    """On hand and reserved of the SKU, by warehouse."""
+    return list(Stock.objects.filter(sku=sku).order_by("warehouse__code").values_list("on_hand", "reserved"))
