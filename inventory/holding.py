@@ -27,9 +27,10 @@ from inventory.models import (
 )
 from inventory.reserving import Demand
 from inventory.sourcing import rulebook
-from inventory.sourcing.asking import Step, ask
+from inventory.sourcing.asking import Step
 from inventory.sourcing.choosing import choose
-from inventory.sourcing.rules import WHOLE_COUNTRY, Want
+from inventory.sourcing.rulebook import Book
+from inventory.sourcing.rules import Want
 from oms.common.copying import Rows, array, next_ids, write_tables
 from oms.common.errors import OmsError
 from oms.common.states import listed
@@ -147,21 +148,16 @@ def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
 _Find = Callable[[int, str], Sequence[Step]]
 
 
-def _asked(
-    book: rulebook.Book, channel_id: int | None, region_code: str | None, merchant_id: int, storage_class: str
-) -> Sequence[Step]:
-    """Whom the rules ask; everybody, for who does not know yet where the goods go."""
-    if region_code is None:
-        (rule,) = WHOLE_COUNTRY.rules
-        return [(rule, ask(rule, book.routes.anywhere(merchant_id, storage_class), province="", standings={}))]
-    rules = book.rules_for(merchant_id, channel_id, storage_class)
-    return book.asked(rules, merchant_id, storage_class, region_code).steps
+def _steps(book: Book, new: NewHold, merchant_id: int, storage_class: str) -> Sequence[Step]:
+    """Whom the rules ask; where nobody knows yet where the goods go, those that serve the whole country come first."""
+    rules = book.rules_for(merchant_id, new.channel_id, storage_class)
+    return book.asked(rules, merchant_id, storage_class, new.region_code).steps
 
 
 def _plan(new: NewHold, stock: _Stock, shares: Mapping[int, sharing.Share]) -> _Plan:
     book = rulebook.current()
     book.routes.prepare({new.region_code})
-    find: _Find = partial(_asked, book, new.channel_id, new.region_code)
+    find: _Find = partial(_steps, book, new)
     in_all: dict[int, int] = defaultdict(int)
     for (_warehouse, sku_id), (_stock, units) in stock.items():
         in_all[sku_id] += units

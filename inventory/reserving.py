@@ -3,6 +3,7 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -114,7 +115,7 @@ def reserve(
     still = _still_set_aside(set_aside)
     served: set[int] = set()
     granted: list[Demand] = []
-    given_up: dict[int, list[SetAside]] = {}
+    used: dict[int, list[SetAside]] = {}
     for group, wanted in by_group.items():
         if group in outdated:
             continue
@@ -123,17 +124,17 @@ def reserve(
             continue
         served.add(group)
         granted += wanted
-        given_up[group] = own
+        used[group] = own
         for one in own:
             still[one.demand_id] -= one.quantity
     served = also(served)
     granted = [demand for demand in granted if demand.group in served]
-    left: dict[int, int | None] = {}
+    given_up = Counter[int]()
     for group in served:
-        for one in given_up.get(group, ()):
-            if one.quantity:
-                left[one.demand_id] = (left.get(one.demand_id) or 0) + one.quantity
-    if left:
+        for one in used[group]:
+            given_up[one.demand_id] += one.quantity
+    if given_up:
+        left: dict[int, int | None] = {demand: quantity for demand, quantity in given_up.items() if quantity}
         release_units(left, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
     if granted:
         _write_reservations(granted, kind, actor)

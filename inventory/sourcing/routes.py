@@ -74,11 +74,6 @@ class Routes:
             found = self._found[key] = self._nearest_first(*key)
         return found
 
-    def anywhere(self, merchant_id: int, storage_class: str) -> list[Candidate]:
-        """Warehouses that may send the goods to somewhere, for who does not know yet where they go: those that serve
-        the whole country first, as if the others were a kilometre away."""
-        return [Candidate(one.pk, one.code, int(bool(one.serves))) for one in self._storing(merchant_id, storage_class)]
-
     def _nearest_first(self, merchant_id: int, storage_class: str, region_code: str | None) -> tuple[Candidate, ...]:
         senders = self._storing(merchant_id, storage_class)
         if region_code is None:

@@ -58,7 +58,9 @@ def run(limit: int) -> int:
 def _allocate(sub_order_ids: list[int]) -> None:
     plans = _read(sub_order_ids)
     book = rulebook.current()
-    stock, own = sourcing.choose(book, plans)
+    sourcing.ask(book, plans)
+    own = set_aside.of(plans)
+    stock = sourcing.choose(plans, own)
     plans = [plan for plan in plans if not plan.is_overtaken]
     _name_shortages(plans)
 
@@ -75,10 +77,11 @@ def _allocate(sub_order_ids: list[int]) -> None:
         also=partial(_take_room, book, plans, parts),
     )
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
-    if _is_hot(demands) and _write_then_reserve(book, plans, parts, stock, reserve, without_demand):
+    write = partial(_write, book, parts, stock)
+    if _is_hot(demands) and _write_then_reserve(plans, write, reserve, without_demand):
         return
     served = reserve() | without_demand
-    _write(book, [plan for plan in plans if plan.id in served], parts, stock)
+    write([plan for plan in plans if plan.id in served])
 
 
 def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
@@ -87,17 +90,15 @@ def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
 
 
 def _write_then_reserve(
-    book: Book,
     plans: Sequence[Plan],
-    parts: parting.Parts,
-    stock: Stock,
+    write: Callable[[Sequence[Plan]], None],
     reserve: Callable[[], set[int]],
     without_demand: set[int],
 ) -> bool:
     """Write what follows from the plans first and take the units last, so that the lock of a stock row that everybody
     wants is held for a moment only. False, and nothing is written, where somebody overtook one of the plans."""
     mark = transaction.savepoint()
-    _write(book, plans, parts, stock)
+    write(plans)
     if reserve() | without_demand >= {plan.id for plan in plans}:
         transaction.savepoint_commit(mark)
         return True
@@ -105,7 +106,7 @@ def _write_then_reserve(
     return False
 
 
-def _write(book: Book, done: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
+def _write(book: Book, parts: parting.Parts, stock: Stock, done: Sequence[Plan]) -> None:
     """Write what became of the sub-orders whose plans came true."""
     _write_allocated([plan for plan in done if plan.is_whole])
     parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
@@ -157,14 +158,15 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, o.channel_id,
-                s.refused_by, s.avoids, s.wished_warehouse_id, o.stock_hold_id
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id AS region_code,
+                o.channel_id, s.refused_by, o.stock_hold_id, s.avoids, s.wished_warehouse_id AS wished_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
-        plans = {row[0]: Plan(*row) for row in cursor.fetchall()}
+        columns = [column.name for column in cursor.description]
+        plans = {row[0]: Plan(**dict(zip(columns, row, strict=True))) for row in cursor.fetchall()}
         cursor.execute(
             """
             SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity

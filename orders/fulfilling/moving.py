@@ -81,7 +81,8 @@ def options(part: SubOrder) -> list[Option]:
     """What every warehouse that the rules may ask would make of the sub-order, the preferred first. Reads only."""
     plan = _plan(part)
     book = rulebook.current()
-    stock, _own = sourcing.choose(book, [plan])
+    sourcing.ask(book, [plan])
+    stock = sourcing.choose([plan], {})
     chosen = {candidate.warehouse_id for candidate, _takes in plan.choice.parts}
     needed: dict[int, int] = {}
     for want in plan.wants:

@@ -22,11 +22,11 @@ class Plan:
     channel_id: int | None = None
     # Warehouses (ids) that refused it and are no candidates any more.
     refused_by: Sequence[int] | None = None
+    # What is set aside for its order (an id), if anything is.
+    stock_hold_id: int | None = None
     # Warehouses (ids) that it was taken from, and the one that a person chose.
     avoids: Sequence[int] | None = None
     wished_id: int | None = None
-    # What is set aside for its order (an id), if anything is.
-    stock_hold_id: int | None = None
     wants: list[Want] = field(default_factory=list)
     rules: Rules = REGION_FIRST
     # Whom each rule asks, and everybody whom one of them may ask, the preferred first.

@@ -16,8 +16,9 @@ from inventory.models import OnNone, OnPartial
 from inventory.promising import tables
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Parcel
+from inventory.sourcing import asking as rules_asking
 from inventory.sourcing import choosing, today
-from inventory.sourcing.asking import Step, ask
+from inventory.sourcing.asking import Step
 from inventory.sourcing.choosing import Available
 from inventory.sourcing.rulebook import Book
 from inventory.sourcing.rules import Candidate, Rule, Standing
@@ -31,38 +32,40 @@ from orders.intake.terms import carriers_in_use
 # Stock id and units available, by warehouse and SKU id.
 Stock = Mapping[tuple[int, int], tuple[int, int]]
 _Pairs = set[tuple[int, int]]
-_Read = dict[tuple[int, int], tuple[int, int]]
 
 
-def choose(book: Book, plans: Sequence[Plan]) -> tuple[Stock, set_aside.Own]:
-    """Put to each plan what the rules choose, the first plan first; returns the stock that was looked at, and what is
-    set aside for each plan, which it alone may use.
-
-    A plan that counted on what one before it took `is_overtaken`, and without a choice.
-    """
+def ask(book: Book, plans: Sequence[Plan]) -> None:
+    """Put to each plan whom its rules ask."""
     book.routes.prepare(plan.region_code for plan in plans)
     asking = _Asking(book, plans)
     for plan in plans:
         asking.ask(plan)
+
+
+def choose(plans: Sequence[Plan], own: set_aside.Own) -> Stock:
+    """Put to each plan what its rules choose, the first plan first; returns the stock that was looked at.
+
+    `own` is what is set aside for a plan, by its id: nobody else may use it. A plan that counted on what one before it
+    took `is_overtaken`, and without a choice.
+    """
     near = set[tuple[int, int]]().union(*(_pairs(plan, first_only=True) for plan in plans))
     stock = dict(read_stock(near))
-    own = set_aside.of(plans)
     unread = _read_farther(plans, near, stock, own)
     available = {key: units for key, (_stock_id, units) in stock.items()}
     values = _read_values(plan for plan in plans if plan.rules.asks_for_values)
     for plan in plans:
+        pieces = own.get(plan.id, ())
+        set_aside.offer(pieces, available)
         if plan.id in unread:
             plain = choosing.choose_one(plan.wants, plan.steps, available, set_id=plan.rules.set_id)
             plan.is_overtaken = plain is None
             plan.choice = plain or plan.choice
         else:
-            pieces = own.get(plan.id, ())
-            set_aside.offer(pieces, available)
             plan.choice = choosing.choose(
                 plan.wants, plan.steps, available, set_id=plan.rules.set_id, values_fen=values.get(plan.id)
             )
-            set_aside.take_back(pieces, plan.choice, available)
-    return stock, own
+        set_aside.take_back(pieces, plan.choice, available)
+    return stock
 
 
 class _Asking:
@@ -110,7 +113,7 @@ def _wished(plan: Plan, candidates: Sequence[Candidate]) -> Iterator[Step]:
     chosen = [one for one in candidates if one.warehouse_id == plan.wished_id]
     if chosen:
         rule = Rule(0, on_partial=OnPartial.NEXT)
-        yield rule, ask(rule, chosen, province="", standings={}, refused=plan.refused_by or ())
+        yield rule, rules_asking.ask(rule, chosen, province="", standings={}, refused=plan.refused_by or ())
 
 
 def _whole_only(steps: Iterable[Step]) -> Iterator[Step]:
@@ -162,7 +165,11 @@ def _read_farther(
     for plan in plans:
         if len(plan.steps) < 2:
             continue
-        if plan.id in own or choosing.choose_one(plan.wants, plan.steps, available) is None:
+        pieces = own.get(plan.id, ())
+        set_aside.offer(pieces, available)
+        plain = choosing.choose_one(plan.wants, plan.steps, available)
+        set_aside.take_back(pieces, plain or choosing.NOTHING_CHOSEN, available)
+        if plain is None:
             wanted |= _pairs(plan)
         else:
             unread.add(plan.id)

@@ -23,18 +23,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "what",
             choices=[
-                *(
-                    "intake",
-                    "pipeline",
-                    "list",
-                    "api",
-                    "seam",
-                    "reconcile",
-                    "promise",
-                    "sourcing",
-                    "money",
-                    "flash_sale",
-                )
+                *("intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "sourcing", "money"),
+                "flash_sale",
             ],
         )
         parser.add_argument(
