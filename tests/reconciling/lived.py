@@ -25,6 +25,7 @@ from oms.merchants.models import Merchant
 from oms.pipeline import PIPELINE
 from oms.simulators.nuonuo import ISSUES_AFTER_SECONDS, NuonuoPeer
 from orders.changing.units import cancel_units
+from orders.intake.bodies import InvoiceBody
 from orders.models import InterceptionRule, Order, OrderLine, OrderState, StockWait, SubOrderLine, SubOrderState
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
@@ -173,7 +174,7 @@ class Month:
         orders = list(paid.order_by("pk").values_list("pk", flat=True))
         for order_id in self.chance.sample(orders, len(orders) // 5):
             wish = {"kind": "ordinary", **self.chance.choice([invoicing.PERSON, invoicing.COMPANY])}
-            asking.ask(order_id, asking.Wish(**wish), actor=steps.STAFF)
+            asking.ask(order_id, InvoiceBody(**wish), actor=steps.STAFF)
 
     def _tenth_of_the_lines(self) -> Chosen:
         """Of each order the lines (positions) that are given up, with the units, from one to all."""
