@@ -26,7 +26,11 @@ from inventory.models import (
     StockHoldState,
 )
 from inventory.reserving import Demand
-from inventory.sourcing import Candidate, Routes, Want, choose
+from inventory.sourcing import rulebook
+from inventory.sourcing.asking import Step
+from inventory.sourcing.choosing import choose
+from inventory.sourcing.rulebook import Book
+from inventory.sourcing.rules import Want
 from oms.common.copying import Rows, array, next_ids, write_tables
 from oms.common.errors import OmsError
 from oms.common.states import listed
@@ -141,19 +145,19 @@ def _stock_of(sku_ids: Iterable[int], *, is_locked: bool) -> _Stock:
     return {(place, sku): (stock, min(units, least.get(stock, units))) for place, sku, stock, units, _keeps in rows}
 
 
-_Find = Callable[[int, str], Sequence[Candidate]]
+_Find = Callable[[int, str], Sequence[Step]]
 
 
-def _candidates(routes: Routes, region_code: str | None, merchant_id: int, storage_class: str) -> Sequence[Candidate]:
-    if region_code is None:
-        return routes.anywhere(merchant_id, storage_class)
-    return routes.candidates(merchant_id, storage_class, region_code)
+def _steps(book: Book, new: NewHold, merchant_id: int, storage_class: str) -> Sequence[Step]:
+    """Whom the rules ask; where nobody knows yet where the goods go, those that serve the whole country come first."""
+    rules = book.rules_for(merchant_id, new.channel_id, storage_class)
+    return book.asked(rules, merchant_id, storage_class, new.region_code).steps
 
 
 def _plan(new: NewHold, stock: _Stock, shares: Mapping[int, sharing.Share]) -> _Plan:
-    routes = Routes()
-    routes.prepare({new.region_code})
-    find: _Find = partial(_candidates, routes, new.region_code)
+    book = rulebook.current()
+    book.routes.prepare({new.region_code})
+    find: _Find = partial(_steps, book, new)
     in_all: dict[int, int] = defaultdict(int)
     for (_warehouse, sku_id), (_stock, units) in stock.items():
         in_all[sku_id] += units

@@ -1,6 +1,6 @@
 """What must always hold of stock."""
 
-from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation
+from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation, SourcingRuleSet
 from oms.common.invariants import Invariant
 from oms.common.states import listed
 
@@ -133,6 +133,15 @@ INVARIANTS = (
         """
         SELECT t.id FROM inventory_capacitytake t LEFT JOIN inventory_capacitybucket b ON b.id = t.bucket_id
         WHERE b.id IS NULL OR t.is_appointment <> (b.slot_id IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "rule_sets_in_force_have_rules",
+        "A rule set that is or was switched on has rules.",
+        f"""
+        SELECT s.id, s.state FROM inventory_sourcingruleset s
+        WHERE s.state <> '{SourcingRuleSet.State.DRAFT}'
+          AND NOT EXISTS (SELECT FROM inventory_sourcingrule r WHERE r.rule_set_id = s.id)
         """,
     ),
 )

@@ -3,7 +3,8 @@
 Every function needs an open transaction, locks stock rows in the order (warehouse, SKU), and writes the ledger.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -83,9 +84,10 @@ def reserve(
     shortages: Sequence[Shortage] = (),
     set_aside: Mapping[int, Sequence[SetAside]] = NOTHING_SET_ASIDE,
     actor: str,
+    also: Callable[[set[int]], set[int]] = lambda served: served,
 ) -> set[int]:
     """Promise units to as many groups as the stock allows, first come first served; returns the groups served. All
-    demands are of one kind.
+    demands are of one kind. `also` is asked under the stock's locks which of those groups get whatever else they need.
 
     A group is served with all its units or not at all, and not if one of its shortages is over: then its plan was
     made on old figures. What is `set_aside` for a group, by group, it alone may use; once it is served, all of that is
@@ -113,7 +115,7 @@ def reserve(
     still = _still_set_aside(set_aside)
     served: set[int] = set()
     granted: list[Demand] = []
-    given_up: dict[int, int | None] = {}
+    used: dict[int, list[SetAside]] = {}
     for group, wanted in by_group.items():
         if group in outdated:
             continue
@@ -122,11 +124,17 @@ def reserve(
             continue
         served.add(group)
         granted += wanted
+        used[group] = own
         for one in own:
             still[one.demand_id] -= one.quantity
-            given_up[one.demand_id] = (given_up.get(one.demand_id) or 0) + one.quantity
+    served = also(served)
+    granted = [demand for demand in granted if demand.group in served]
+    given_up = Counter[int]()
+    for group in served:
+        for one in used[group]:
+            given_up[one.demand_id] += one.quantity
     if given_up:
-        left = {demand: quantity for demand, quantity in given_up.items() if quantity}
+        left: dict[int, int | None] = {demand: quantity for demand, quantity in given_up.items() if quantity}
         release_units(left, kind=DemandKind.HOLD, actor=actor, note=MovementNote.ORDERED)
     if granted:
         _write_reservations(granted, kind, actor)

@@ -5,14 +5,14 @@ from functools import partial
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import comparing, events, releasing, sending, stopping
+from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
 from orders.changing import chasing
-from orders.fulfilling import allocating, completing, freeing, splitting, waking
+from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
 from orders.reviewing import deciding
@@ -51,10 +51,12 @@ PIPELINE = (
     freeing.STAGE,
     waking.STAGE,
     allocating.STAGE,
+    ending_waits.STAGE,
     keeping.STAGE,
     releasing.STAGE,
     sending.STAGE,
     delivering.STAGE,
+    moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,

@@ -45,6 +45,8 @@ name_actors(
         "free_holds": _("Give back what is set aside"),
         "allocate": _("Choose warehouse, reserve stock"),
         "expire_stock": _("Take expired batches from sale"),
+        "cancel_short": _("Cancel what waited too long"),
+        "move_late": _("Move what missed its cut-off"),
         "complete": _("Complete"),
         "chase_cancellations": _("Ask after cancellations"),
         "fulfilment": _("Follow the sub-orders"),

@@ -1,10 +1,10 @@
 """What must always hold of orders; see design.md §5 on money."""
 
-from inventory.models import DemandKind, Reservation, StockMovement
+from inventory.models import DemandKind, Reservation, SourcingRuleSet, StockMovement
+from inventory.sourcing.asking import Verdict
 from oms.common.invariants import Invariant
 from oms.common.states import edges, initial_states, listed
 from orders import events, kinds
-from orders.fulfilling.plans import HAS_REFUSED
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.order import ONCE_SPLIT
@@ -219,8 +219,18 @@ INVARIANTS = (
         f"""
         SELECT s.number, s.sourcing FROM orders_suborder s
         WHERE s.state = '{SubOrderState.BACKORDERED}' AND s.ready_at IS NULL AND NOT s.is_held
-          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing) AS candidate WHERE candidate->>2 <> '{HAS_REFUSED}')
+          AND EXISTS (SELECT FROM jsonb_array_elements(s.sourcing->'of') AS candidate
+                      WHERE candidate->>2 <> '{Verdict.REFUSED}')
           AND NOT EXISTS (SELECT FROM orders_stockwait w WHERE w.sub_order_id = s.id)
+        """,
+    ),
+    Invariant(
+        "decisions_are_of_rules_that_were_in_force",
+        "A decision about a warehouse names the built-in rules or a rule set that is or was switched on.",
+        f"""
+        SELECT s.number, s.sourcing->'set' FROM orders_suborder s
+        LEFT JOIN inventory_sourcingruleset r ON r.id = (s.sourcing->>'set')::bigint
+        WHERE (s.sourcing->>'set')::bigint > 0 AND (r.id IS NULL OR r.state = '{SourcingRuleSet.State.DRAFT}')
         """,
     ),
     Invariant(

@@ -291,6 +291,28 @@ SOURCED_ANEW = event(
     tone="warning",
     icon="alt_route",
 )
+MOVED_AWAY = event(
+    "moved_away",
+    _("Sub-order %(number)s was taken from warehouse %(warehouse)s: another one is chosen."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    tone="warning",
+    icon="move_up",
+)
+MOVE_ASKED = event(
+    "move_asked",
+    _("Warehouse %(warehouse)s is asked to give sub-order %(number)s up, so that another one sends it."),
+    ("number", "warehouse"),
+    tone="warning",
+    icon="move_up",
+)
+MOVE_REFUSED = event(
+    "move_refused",
+    _("Warehouse %(warehouse)s does not give sub-order %(number)s up: it stays there."),
+    ("number", "warehouse"),
+    tone="warning",
+    icon="block",
+)
 SUB_ORDER_CANCELLED = event(
     "sub_order_cancelled",
     _("Sub-order %(number)s was cancelled."),

@@ -14,10 +14,21 @@ from uuid import uuid4
 import factory
 import msgspec
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 from rest_framework.test import APIClient
 
-from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory.models import (
+    Region,
+    Sku,
+    SourcingRule,
+    SourcingRuleSet,
+    SplitRule,
+    Stock,
+    StockMovement,
+    StorageClass,
+    Warehouse,
+)
 from oms.client import signing
 from oms.common.models import Connection, SystemKind
 from oms.common.work import clock
@@ -143,6 +154,18 @@ class StockFactory(DjangoModelFactory[Stock]):
             Stock.objects.filter(pk=stock.pk).update(version=1)
             stock.refresh_from_db()
         return stock
+
+
+def activate_rules(*rules: dict[str, Any], splits: tuple[dict[str, Any], ...] = (), **scope: Any) -> SourcingRuleSet:
+    """A rule set of these rules (fields of `SourcingRule`), in their order, active; `scope` may name merchant and
+    channel, `splits` has fields of `SplitRule`."""
+    found = SourcingRuleSet.objects.create(name="test", **scope)
+    for position, fields in enumerate(rules, 1):
+        SourcingRule.objects.create(rule_set=found, position=position, name=f"rule {position}", **fields)
+    for fields in splits:
+        SplitRule.objects.create(rule_set=found, **fields)
+    SourcingRuleSet.objects.filter(pk=found.pk).update(state="active", activated_at=timezone.now())
+    return found
 
 
 class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]

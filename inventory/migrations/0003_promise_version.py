@@ -3,6 +3,7 @@ from django.db import migrations
 _TABLES = (
     "servicelevel", "cutoff", "calendarday", "workschedule", "suspension", "lane", "remotearea", "carrierservice",
     "freightrate", "freightsurcharge", "appointmentslot", "warehouse", "region",
+    "sourcingruleset", "sourcingrule", "splitrule",
 )
 
 _RAISE = """

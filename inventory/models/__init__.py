@@ -20,6 +20,7 @@ from inventory.models.promising import (
 )
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseState, Receipt, ReceiptLine
 from inventory.models.shares import ChannelShare
+from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
 
 __all__ = [
@@ -43,6 +44,9 @@ __all__ = [
     "LotMovement",
     "LotPromise",
     "MovementNote",
+    "Need",
+    "OnNone",
+    "OnPartial",
     "PromiseTables",
     "PurchaseOrder",
     "PurchaseOrderLine",
@@ -57,7 +61,11 @@ __all__ = [
     "ServiceLevel",
     "Sku",
     "SkuBarcode",
+    "Sort",
+    "SourcingRule",
+    "SourcingRuleSet",
     "Speed",
+    "SplitRule",
     "Stock",
     "StockAdjustment",
     "StockComparison",

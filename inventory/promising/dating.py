@@ -123,7 +123,7 @@ def _ready(tables: Tables, place: Place, journey: Journey) -> datetime:
         return moment
     left = timedelta(minutes=schedule.picking_minutes)
     for day in days_from(moment.date()):
-        if not _works(tables, place, schedule, day):
+        if not works(tables, place, schedule, day):
             continue
         closes = datetime.combine(day, schedule.closes_at) if schedule.closes_at else _midnight_after(day)
         begins = max(moment, datetime.combine(day, schedule.opens_at))
@@ -133,7 +133,7 @@ def _ready(tables: Tables, place: Place, journey: Journey) -> datetime:
     raise NoArrival("never_works")
 
 
-def _works(tables: Tables, place: Place, schedule: Schedule, day: date) -> bool:
+def works(tables: Tables, place: Place, schedule: Schedule, day: date) -> bool:
     """Whether the warehouse works on the day."""
     if any(span.covers(day) for span in place.closures):
         return False
@@ -287,7 +287,7 @@ class _Trip:
         """Whether warehouse and carrier work, and there is room."""
         return (
             day not in self.full_days
-            and _works(self.tables, self.place, self.schedule, day)
+            and works(self.tables, self.place, self.schedule, day)
             and self._carrier_works(day)
         )
 

@@ -16,6 +16,8 @@ from inventory.promising.tables import Level, Slot, Tables
 from oms.common.zones import CHINA
 
 CALENDAR_DAYS = 7
+# The wish that every order has; see `Tables.levels_of`.
+STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,24 @@ def first_carriage(
         if isinstance(found, Carriage):
             return found
         why = found
+    return why
+
+
+def earliest(
+    tables: Tables, parcel: Parcel, region_code: str, starts_at: datetime, wish: str, carriers: Sequence[str]
+) -> Carriage | Reason:
+    """How the parcel goes with the earliest of the levels that the wish names, else with the standard, or why not."""
+    why: Carriage | Reason = Reason("no_level", {})
+    for code in dict.fromkeys((wish, STANDARD)):
+        best: Carriage | None = None
+        for level in tables.levels_of(code):
+            found = first_carriage(tables, parcel, region_code, starts_at, level, carriers)
+            if isinstance(found, Reason):
+                why = found
+            elif best is None or found.arrival.latest_at < best.arrival.latest_at:
+                best = found
+        if best is not None:
+            return best
     return why
 
 

@@ -19,7 +19,9 @@ from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures, services_for
 from inventory.promising.offering import Appointment, Offer, Parcel
 from inventory.promising.tables import Tables
-from inventory.sourcing import Candidate, Routes, Want, choose
+from inventory.sourcing import rulebook
+from inventory.sourcing.choosing import choose
+from inventory.sourcing.rules import Candidate, Want
 from oms.common.copying import array
 from oms.common.zones import CHINA
 
@@ -95,15 +97,18 @@ def _plan(
         if line.sku.storage_class != StorageClass.VIRTUAL:
             key = (line.sku.merchant_id, line.sku.storage_class)
             groups[key].append(Want(i, line.sku.pk, line.quantity))
-    routes = Routes()
-    routes.prepare({region_code})
-    candidates = {key: routes.candidates(*key, region_code) for key in groups}
+    book = rulebook.current()
+    book.routes.prepare({region_code})
+    rules = {key: book.rules_for(key[0], None, key[1]) for key in groups}
+    asked = {key: book.asked(rules[key], *key, region_code) for key in groups}
+    candidates = {key: one.everybody for key, one in asked.items()}
     available = _available(candidates, groups)
     full = capacity.full_days({one.warehouse_id for each in candidates.values() for one in each}, today)
     planned: list[PlannedParcel] = []
     short: _Contents = []
     for key, wants in groups.items():
-        choice = choose(wants, candidates[key], available)
+        values = {want.line_id: lines[want.line_id].price_fen * want.quantity for want in wants}
+        choice = choose(wants, asked[key].steps, available, values_fen=values)
         sent: dict[int, int] = defaultdict(int)
         for candidate, takes in choice.parts:
             contents = tuple((take.line_id, take.quantity) for take in takes)
@@ -117,7 +122,7 @@ def _plan(
 
 
 def _available(
-    candidates: dict[tuple[int, str], Sequence[Candidate]], groups: dict[tuple[int, str], list[Want]]
+    candidates: Mapping[tuple[int, str], Sequence[Candidate]], groups: Mapping[tuple[int, str], list[Want]]
 ) -> dict[tuple[int, int], int]:
     """Units available by warehouse and SKU, read without locks."""
     warehouses = {one.warehouse_id for each in candidates.values() for one in each}

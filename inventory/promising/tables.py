@@ -194,15 +194,17 @@ class Tables:
 _kept: Tables | None = None
 
 
-def current() -> Tables:
-    """The tables as they are now; read anew only where one of them changed. One statement, or about a dozen."""
+def current(version: int | None = None) -> Tables:
+    """The tables as they are now; read anew only where one of them changed. One statement, or about a dozen. Who has
+    just asked for the `version` saves the one."""
     global _kept
-    if _kept is None or _kept.version != _version():
+    if _kept is None or _kept.version != (_version() if version is None else version):
         _kept = load()
     return _kept
 
 
 def _version() -> int:
+    """The number that triggers raise when one of the tables, or a sourcing rule, changes."""
     return PromiseTables.objects.values_list("version", flat=True).first() or 0
 
 

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import action, display
 
 from logistics import exporting, retrying
+from logistics.admin.moving import MovingPages
 from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching import deadlines
@@ -76,7 +77,7 @@ class Retryable:
 
 
 @admin.register(WarehouseOrder)
-class WarehouseOrderAdmin(Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class WarehouseOrderAdmin(MovingPages, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
 
     export = exporting.WAREHOUSE_ORDERS

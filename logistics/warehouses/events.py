@@ -212,6 +212,7 @@ def _settle_stops(courses: Sequence[Course], departure: Departure) -> None:
     """Write what was answered to our questions, let go on what could not be stopped, and end what was."""
     answers: dict[int, StopAnswer] = {}
     going_on: dict[int, str] = {}
+    staying: list[int] = []
     touched: set[int] = set()
     for course in courses:
         parts = course.work.parts
@@ -223,10 +224,12 @@ def _settle_stops(courses: Sequence[Course], departure: Departure) -> None:
             answers[course.work.id] = answer
         if answer == StopAnswer.REFUSED and course.is_current:
             going_on |= {part.id: course.stop_text for part in parts if part.is_cancelling}
+            staying += [part.id for part in parts if not part.is_cancelling]
         touched |= {part.order_id for part in parts if part.is_cancelling}
     going_on |= {part.id: "" for part in departure.shipped if part.is_cancelling and part.id not in going_on}
     giving_up.answer_stops(answers)
     giving_up.let_go_on(going_on)
+    giving_up.let_stay(staying)
     undone = [
         part.id
         for course in courses

@@ -17,7 +17,7 @@ from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
 from orders.actors import Actor
 from orders.changing.cancelling import cancel_sub_orders
-from orders.kinds import CANCEL_REFUSED
+from orders.kinds import CANCEL_REFUSED, MOVE_REFUSED, MOVED_AWAY
 from orders.models import ActorKind, SubOrderLine, SubOrderState
 from orders.models.sub_order import AT_WAREHOUSE
 
@@ -98,16 +98,19 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.AWAITING_ALLOCATION}', warehouse_id = NULL,
                     allocated_at = NULL, sourcing = NULL, attempts = 0, last_error = n.reason, ready_at = now(),
+                    moving_since = NULL,
                     needs_person_since = CASE WHEN n.why <> '' THEN now() END,
                     refused_by = CASE WHEN n.why <> '' THEN array_append(coalesce(s.refused_by, '{{}}'), n.warehouse_id)
                                       ELSE s.refused_by END
-                FROM news n WHERE s.id = n.id
-                RETURNING s.id, s.order_id, s.number, n.from_state, n.reason, n.warehouse_id
+                FROM news n JOIN orders_suborder former ON former.id = n.id WHERE s.id = n.id
+                RETURNING s.id, s.order_id, s.number, n.from_state, n.reason, n.warehouse_id,
+                    n.why = '' AND former.moving_since IS NOT NULL AS is_moved
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT m.order_id, m.id, '{kinds.WAREHOUSE_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}', m.from_state,
-                '{SubOrderState.AWAITING_ALLOCATION}',
-                jsonb_build_object('number', m.number, 'warehouse', h.code, 'text', m.reason)
+            SELECT m.order_id, m.id, CASE WHEN m.is_moved THEN '{MOVED_AWAY}' ELSE '{kinds.WAREHOUSE_REFUSED}' END,
+                '{ACTOR.kind}', '{ACTOR.name}', m.from_state, '{SubOrderState.AWAITING_ALLOCATION}',
+                jsonb_build_object('number', m.number, 'warehouse', h.code)
+                    || CASE WHEN m.is_moved THEN '{{}}'::jsonb ELSE jsonb_build_object('text', m.reason) END
             FROM moved m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,
             {
@@ -153,6 +156,27 @@ def let_go_on(parts: Mapping[int, str]) -> None:
             FROM moved m LEFT JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,
             [array(parts), text_array(mask_text(text)[:300] for text in parts.values())],
+        )
+
+
+def let_stay(sub_order_ids: Sequence[int]) -> None:
+    """Locked sub-orders that their warehouse does not give up stay there, as far as they were to be moved."""
+    if not sub_order_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH stays AS (
+                UPDATE orders_suborder s SET moving_since = NULL, wished_warehouse_id = NULL
+                WHERE s.id = ANY(%s::bigint[]) AND s.moving_since IS NOT NULL
+                RETURNING s.id, s.order_id, s.number, s.warehouse_id
+            )
+            INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
+            SELECT m.order_id, m.id, '{MOVE_REFUSED}', '{ACTOR.kind}', '{ACTOR.name}',
+                jsonb_build_object('number', m.number, 'warehouse', h.code)
+            FROM stays m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
+            """,
+            [array(sub_order_ids)],
         )
 
 

@@ -55,7 +55,7 @@ def _pass_on(sub_order_ids: list[int], order_ids: list[int]) -> int:
     if not mine:
         return 0
     states = dict(SubOrder.objects.filter(pk__in=mine).values_list("pk", "state"))
-    held = works.lock(_current(mine))
+    held = works.lock(current_works(mine))
     # What was never sent is nobody's business but ours.
     unsent = {
         key: GivenUp(work, WarehouseOrderState.CANCELLED)
@@ -68,12 +68,14 @@ def _pass_on(sub_order_ids: list[int], order_ids: list[int]) -> int:
     giving_up.give_up(list(unsent.values()))
     giving_up.cancel([key for key in mine if states[key] in BEFORE_RELEASE])
     giving_up.let_go_on({key: "" for key in mine if states[key] in LEFT_WAREHOUSE})
-    _ask_to_stop([key for key, work in held.items() if key not in unsent and not work.is_asked_to_stop], mine)
+    ask_to_stop([key for key, work in held.items() if key not in unsent and not work.is_asked_to_stop])
+    # From here on the warehouse order is the queue.
+    SubOrder.objects.filter(pk__in=mine).update(ready_at=None)
     finish_requests(order_ids, actor=actors.job(PASS_ON_STAGE.name))
     return len(mine)
 
 
-def _current(sub_order_ids: Sequence[int]) -> list[int]:
+def current_works(sub_order_ids: Sequence[int]) -> list[int]:
     """The warehouse orders that these sub-orders go with, as far as they are not gone."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -86,7 +88,10 @@ def _current(sub_order_ids: Sequence[int]) -> list[int]:
         return [key for (key,) in cursor.fetchall()]
 
 
-def _ask_to_stop(warehouse_order_ids: Sequence[int], sub_order_ids: Sequence[int]) -> None:
+def ask_to_stop(warehouse_order_ids: Sequence[int]) -> None:
+    """Let the next stage ask the warehouses to stop these locked warehouse orders."""
+    if not warehouse_order_ids:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -95,10 +100,6 @@ def _ask_to_stop(warehouse_order_ids: Sequence[int], sub_order_ids: Sequence[int
             WHERE id = ANY(%s::bigint[])
             """,
             [array(warehouse_order_ids)],
-        )
-        # From here on the warehouse order is the queue.
-        cursor.execute(
-            "UPDATE orders_suborder SET ready_at = NULL WHERE id = ANY(%s::bigint[])", [array(sub_order_ids)]
         )
     nudging.nudge("send_stop")
 

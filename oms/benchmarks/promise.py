@@ -19,7 +19,7 @@ from inventory.promising import offering, tables
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Carriage, Parcel
 from inventory.promising.tables import Tables
-from inventory.sourcing import Routes
+from inventory.sourcing import rulebook
 from logistics.watching.promises import Watched, judge
 from oms.benchmarks import stage
 from orders.intake.bodies import OrderBody, decode
@@ -72,8 +72,8 @@ def _cases(bodies: Sequence[OrderBody]) -> Iterator[Case]:
             "merchant__code", "code", "merchant_id", "storage_class", "weight_g"
         )
     }
-    routes = Routes()
-    routes.prepare({body.recipient.region_code for body in bodies if body.recipient.region_code})
+    book = rulebook.current()
+    book.routes.prepare({body.recipient.region_code for body in bodies if body.recipient.region_code})
     for body in bodies:
         weights: dict[tuple[int, str], int] = defaultdict(int)
         for line in body.lines:
@@ -82,9 +82,10 @@ def _cases(bodies: Sequence[OrderBody]) -> Iterator[Case]:
         for (merchant_id, storage_class), weight in weights.items():
             if storage_class == StorageClass.VIRTUAL or not body.recipient.region_code:
                 continue
-            nearest = routes.candidates(merchant_id, storage_class, body.recipient.region_code)
-            if nearest:
-                parcel = Parcel(nearest[0].warehouse_id, storage_class, Measures(weight))
+            goods = (merchant_id, storage_class)
+            nearest = book.asked(book.rules_for(merchant_id, None, storage_class), *goods, body.recipient.region_code)
+            if nearest.everybody:
+                parcel = Parcel(nearest.everybody[0].warehouse_id, storage_class, Measures(weight))
                 yield Case(parcel, body.recipient.region_code, body.ordered_at, body.promise)
 
 

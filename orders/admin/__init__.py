@@ -12,6 +12,7 @@ from orders.admin.parts import (
 )
 from orders.admin.promises import DeliveryPromiseAdmin
 from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
+from orders.admin.sourcing_rules import SourcingRuleSetAdmin
 from orders.stock.pages import StockCountAdmin
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RejectedOrderAdmin",
     "ReturnRequestAdmin",
     "SkuMatchAdmin",
+    "SourcingRuleSetAdmin",
     "StockCountAdmin",
     "StockHoldAdmin",
     "SubOrderAdmin",

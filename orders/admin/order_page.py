@@ -14,7 +14,7 @@ from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
 from orders.changing import cancelling, readdressing
-from orders.fulfilling.plans import HAS_REFUSED
+from orders.fulfilling import decisions
 from orders.models import (
     Hold,
     MatchWait,
@@ -35,8 +35,6 @@ from orders.timeline import changes_of
 
 # An order's story is short; what a broken integration repeats endlessly must not make the page endless.
 MOST_EVENTS = 500
-
-_VERDICTS = {"chosen": "success", "farther": "muted", "short": "warning", HAS_REFUSED: "danger"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     sub_orders = list(order.sub_orders.all())
     open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order)
+    reasons = decisions.of(sub_orders)
     remarks = remarks_on(order, holds, sub_orders)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
     return {
@@ -81,7 +80,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "match_waits": _match_waits(order, open_holds),
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
-        "sub_orders": [_describe(part) for part in sub_orders],
+        "sub_orders": [_describe(part, reasons[part.pk]) for part in sub_orders],
         "returns": list(order.returns.all()),
         "terms": terms_of(order),
         "panels": panels,
@@ -185,38 +184,13 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A warehouse that was looked at for a sub-order: its code, how far it is in km, and what became of it."""
-
-    code: str
-    km: float
-    verdict: str
-    tone: str
-
-
-def candidates(part: SubOrder) -> list[Candidate]:
-    """Which warehouses were looked at for the sub-order, in words."""
-    # What is backordered was split off from what the chosen warehouses could send.
-    chosen = _("chosen") if part.warehouse_id else _("has sent all it had")
-    verdicts = {
-        "chosen": chosen,
-        "farther": _("has the goods, but is farther"),
-        "short": _("short of stock"),
-        HAS_REFUSED: _("refused it before, so it is not asked again"),
-    }
-    return [
-        Candidate(code, km, verdicts.get(verdict, verdict), _VERDICTS.get(verdict, "muted"))
-        for code, km, verdict in part.sourcing or []
-    ]
-
-
-def _describe(part: SubOrder) -> dict[str, Any]:
+def _describe(part: SubOrder, decision: decisions.Decision) -> dict[str, Any]:
     return {
         "row": part,
         "lines": list(part.lines.all()),
         "shortage": shortage_text(part.shortage),
-        "candidates": candidates(part),
+        "candidates": decision.candidates,
+        "sentences": decision.sentences,
     }
 
 

@@ -16,7 +16,7 @@ from unfold.decorators import display
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
-from orders.admin.order_page import candidates
+from orders.fulfilling import decisions
 from orders.models import DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
 from orders.reviewing import words
@@ -81,9 +81,11 @@ class SubOrderAdmin(ExportMixin, RowColumns, KeysetAdmin):
     @display(description=_("sourcing"))
     def sourcing_words(self, part: SubOrder) -> SafeString | str:
         """Which warehouses were looked at, how far each is, and what became of it."""
-        rows = ((one.code, one.km, one.verdict) for one in candidates(part))
+        decision = decisions.of([part])[part.pk]
+        rows = ((one.code, one.km, one.verdict) for one in decision.candidates)
         table = format_html_join("", "<tr><td>{}</td><td>{} km</td><td>{}</td></tr>", rows)
-        return format_html('<table class="oms-table"><tbody>{}</tbody></table>', table) if table else "–"
+        sentences = format_html_join("", "<p>{}</p>", ((sentence,) for sentence in decision.sentences))
+        return format_html('<table class="oms-table"><tbody>{}</tbody></table>{}', table, sentences) if table else "–"
 
     @display(description=_("shortage"))
     def shortage_words(self, part: SubOrder) -> str:

@@ -23,7 +23,7 @@ from orders.actors import Actor
 from orders.changing import charging
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
-from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE
+from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE, RULE_HOLDS
 from orders.locking import lock_order, lock_sub_orders
 from orders.matching import waiting as matching
 from orders.models import (
@@ -128,6 +128,8 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
         state=SubOrderState.CANCELLED,
         cancelled_at=timezone.now(),
         cancel_requested_at=None,
+        cancel_short_at=None,
+        moving_since=None,
         ready_at=None,
         needs_person_since=None,
     )
@@ -135,7 +137,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     capacity.give_back(sub_order_ids, kind=CapacityDemand.SUB_ORDER)
     waiting.end(sub_order_ids)
-    tickets.close_tickets([NOBODY_ELSE], sub_order_ids)
+    tickets.close_tickets([NOBODY_ELSE, RULE_HOLDS], sub_order_ids)
     charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 

@@ -6,22 +6,32 @@ order and grants what is still there. A plan that somebody else overtook is simp
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from inventory import reserving
-from inventory.availability import available_sql
-from inventory.sourcing import Routes, Want, choose
+from inventory.models import CapacityDemand
+from inventory.promising import capacity, tables
+from inventory.promising.capacity import Place, Room
+from inventory.sourcing import rulebook
+from inventory.sourcing.choosing import After
+from inventory.sourcing.rulebook import Book
+from inventory.sourcing.rules import Want
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.states import listed
+from oms.common.work import clock
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
+from oms.common.zones import CHINA
 from orders import kinds
-from orders.fulfilling import parting, presale, set_aside, waiting, waking
-from orders.fulfilling.plans import HAS_REFUSED, Plan
-from orders.fulfilling.trouble import NOBODY_ELSE
+from orders.fulfilling import parting, presale, set_aside, sourcing, waiting, waking
+from orders.fulfilling.plans import Plan
+from orders.fulfilling.sourcing import Stock
+from orders.fulfilling.trouble import NOBODY_ELSE, RULE_HOLDS
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.models.sub_order import UNALLOCATED_STATES
 from orders.promising import keeping
@@ -29,8 +39,6 @@ from orders.reviewing.holds import ORDER_IS_HELD
 
 # So many sub-orders of a batch that want one stock row make it a hot one.
 HOT = 50
-# (stock id, units that can be promised) by (warehouse id, SKU id).
-Stock = Mapping[tuple[int, int], tuple[int, int]]
 # Who waits longest is served first, whenever it was woken.
 QUEUE = Queue(
     SubOrder,
@@ -49,22 +57,11 @@ def run(limit: int) -> int:
 
 def _allocate(sub_order_ids: list[int]) -> None:
     plans = _read(sub_order_ids)
-    routes = Routes()
-    routes.prepare({plan.region_code for plan in plans})
-    for plan in plans:
-        plan.candidates = routes.candidates(plan.merchant_id, plan.storage_class, plan.region_code)
-        if plan.refused_by:
-            plan.refusing = [one for one in plan.candidates if one.warehouse_id in plan.refused_by]
-            plan.candidates = [one for one in plan.candidates if one.warehouse_id not in plan.refused_by]
-    stock = _read_stock(plans)
-    available = {key: units for key, (_stock_id, units) in stock.items()}
+    book = rulebook.current()
+    sourcing.ask(book, plans)
     own = set_aside.of(plans)
-    for plan in plans:
-        pieces = own.get(plan.id, ())
-        set_aside.offer(pieces, available)
-        choice = choose(plan.wants, plan.candidates, available)
-        set_aside.take_back(pieces, choice, available)
-        plan.choice = choice.with_others(plan.refusing, HAS_REFUSED)
+    stock = sourcing.choose(plans, own)
+    plans = [plan for plan in plans if not plan.is_overtaken]
     _name_shortages(plans)
 
     parted = [plan for plan in plans if plan.choice.parts and not plan.is_whole]
@@ -72,13 +69,19 @@ def _allocate(sub_order_ids: list[int]) -> None:
     demands = [demand for plan in plans for demand in _demands(plan, parts, stock)]
     shortages = [short for plan in plans if plan.choice.short for short in _shortages(plan, stock)]
     reserve = partial(
-        reserving.reserve, demands, shortages=shortages, set_aside=set_aside.claims(own), actor="allocate"
+        reserving.reserve,
+        demands,
+        shortages=shortages,
+        set_aside=set_aside.claims({plan.id: own[plan.id] for plan in plans if plan.id in own}),
+        actor="allocate",
+        also=partial(_take_room, book, plans, parts),
     )
     without_demand = {plan.id for plan in plans if not plan.choice.parts} - {short.group for short in shortages}
-    if _is_hot(demands) and _write_then_reserve(plans, parts, stock, reserve, without_demand):
+    write = partial(_write, book, parts, stock)
+    if _is_hot(demands) and _write_then_reserve(plans, write, reserve, without_demand):
         return
     served = reserve() | without_demand
-    _write([plan for plan in plans if plan.id in served], parts, stock)
+    write([plan for plan in plans if plan.id in served])
 
 
 def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
@@ -87,12 +90,15 @@ def _is_hot(demands: Sequence[reserving.Demand]) -> bool:
 
 
 def _write_then_reserve(
-    plans: Sequence[Plan], parts: parting.Parts, stock: Stock, reserve: Callable[[], set[int]], without_demand: set[int]
+    plans: Sequence[Plan],
+    write: Callable[[Sequence[Plan]], None],
+    reserve: Callable[[], set[int]],
+    without_demand: set[int],
 ) -> bool:
     """Write what follows from the plans first and take the units last, so that the lock of a stock row that everybody
     wants is held for a moment only. False, and nothing is written, where somebody overtook one of the plans."""
     mark = transaction.savepoint()
-    _write(plans, parts, stock)
+    write(plans)
     if reserve() | without_demand >= {plan.id for plan in plans}:
         transaction.savepoint_commit(mark)
         return True
@@ -100,14 +106,37 @@ def _write_then_reserve(
     return False
 
 
-def _write(done: Sequence[Plan], parts: parting.Parts, stock: Stock) -> None:
+def _write(book: Book, parts: parting.Parts, stock: Stock, done: Sequence[Plan]) -> None:
     """Write what became of the sub-orders whose plans came true."""
     _write_allocated([plan for plan in done if plan.is_whole])
     parting.write([plan for plan in done if plan.choice.parts and not plan.is_whole], parts)
     _write_backordered([plan for plan in done if not plan.choice.parts])
     _write_waits(done, parts, stock)
-    _write_tickets([plan for plan in done if plan.refusing], parts)
-    keeping.ask([one for plan in done for one in _allocated(plan, parts)])
+    _write_tickets(done, parts)
+    keeping.ask([one for plan in done for one in _allocated(plan, parts)], version=book.version)
+
+
+def _take_room(book: Book, plans: Sequence[Plan], parts: parting.Parts, served: set[int]) -> set[int]:
+    """Take a place of today for what may only be sent by who has one; returns the plans (ids) that go on."""
+    wanted = {
+        part_id: (plan.id, warehouse_id)
+        for plan in plans
+        if plan.id in served and plan.choice.needs_room
+        for part_id, warehouse_id in parts.sent(plan)
+        if warehouse_id in plan.choice.needs_room
+    }
+    if not wanted:
+        return served
+    # What was taken where it came from is not needed any more.
+    capacity.give_back(wanted, kind=CapacityDemand.SUB_ORDER)
+    places, today = tables.current(book.version).places, timezone.now().astimezone(CHINA).date()
+    granted = capacity.take(
+        [Place(key, Room(one, today, places[one].daily_capacity)) for key, (_plan, one) in wanted.items()],
+        kind=CapacityDemand.SUB_ORDER,
+    )
+    without = {wanted[key][0] for key in wanted.keys() - granted}
+    capacity.give_back([key for key in granted if wanted[key][0] in without], kind=CapacityDemand.SUB_ORDER)
+    return served - without
 
 
 def _allocated(plan: Plan, parts: parting.Parts) -> Iterator[keeping.Allocated]:
@@ -129,27 +158,15 @@ def _read(sub_order_ids: Sequence[int]) -> list[Plan]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id, s.refused_by,
-                o.stock_hold_id
+            SELECT s.id, s.order_id, s.number, s.state, s.merchant_id, s.storage_class, o.region_id AS region_code,
+                o.channel_id, s.refused_by, o.stock_hold_id, s.avoids, s.wished_warehouse_id AS wished_id
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             WHERE s.id = ANY(%s::bigint[]) ORDER BY s.waiting_since, s.id
             """,
             [ids],
         )
-        plans = {
-            key: Plan(
-                id=key,
-                order_id=order_id,
-                number=number,
-                state=state,
-                merchant_id=merchant_id,
-                storage_class=storage_class,
-                region_code=region_code,
-                refused_by=refused_by,
-                stock_hold_id=hold_id,
-            )
-            for key, order_id, number, state, merchant_id, storage_class, region_code, refused_by, hold_id in cursor
-        }
+        columns = [column.name for column in cursor.description]
+        plans = {row[0]: Plan(**dict(zip(columns, row, strict=True))) for row in cursor.fetchall()}
         cursor.execute(
             """
             SELECT l.sub_order_id, l.id, ol.sku_id, l.quantity
@@ -173,30 +190,6 @@ def _name_shortages(plans: Sequence[Plan]) -> None:
         codes = dict(cursor.fetchall())
     for plan in (plan for plan in plans if plan.choice.short):
         plan.shortage = {codes[sku]: units for sku, units in plan.choice.short.items()}
-
-
-def _read_stock(plans: Sequence[Plan]) -> Stock:
-    """(stock id, units available) by (warehouse id, SKU id), of every candidate of every wanted SKU."""
-    pairs = {
-        (warehouse_id, sku_id)
-        for plan in plans
-        for warehouse_id, _code, _km in plan.candidates
-        for _line_id, sku_id, _quantity in plan.wants
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT s.warehouse_id, s.sku_id, s.id, {available_sql("s")}
-            FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(warehouse_id, sku_id)
-            -- LATERAL with a LIMIT: look each pair up in the index, however many rows the table has.
-            CROSS JOIN LATERAL (
-                SELECT * FROM inventory_stock s
-                WHERE s.sku_id = wanted.sku_id AND s.warehouse_id = wanted.warehouse_id LIMIT 1
-            ) AS s
-            """,
-            [array([warehouse for warehouse, _sku in pairs]), array([sku for _warehouse, sku in pairs])],
-        )
-        return {(warehouse, sku): (stock, units) for warehouse, sku, stock, units in cursor.fetchall()}
 
 
 def _demands(plan: Plan, parts: parting.Parts, stock: Stock) -> list[reserving.Demand]:
@@ -242,7 +235,13 @@ def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Stock) -> N
 
 
 def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
-    """Tell a person of what warehouses refused and no other one can send now; what found one needs nobody any more."""
+    """Tell a person of what rules hold, and of what warehouses refused and no other one can send now; what found one
+    needs nobody any more."""
+    held = [plan for plan in plans if plan.choice.after == After.HELD]
+    tickets.close_tickets([RULE_HOLDS], [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED])
+    told = [_rule_holds(plan) for plan in held]
+    tickets.open_tickets(RULE_HOLDS, told, opened_by="allocate")
+    plans = [plan for plan in plans if plan.refusing]
     if not plans:
         return
     troubles = []
@@ -261,6 +260,11 @@ def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
     tickets.open_tickets(NOBODY_ELSE, troubles, opened_by="allocate")
 
 
+def _rule_holds(plan: Plan) -> tickets.Trouble:
+    short = ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items())
+    return tickets.Trouble(plan.id, "", {"number": plan.number, "short": short}, about_id=plan.order_id)
+
+
 def _write_allocated(plans: Sequence[Plan]) -> None:
     if not plans:
         return
@@ -273,7 +277,7 @@ def _write_allocated(plans: Sequence[Plan]) -> None:
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
                     sourcing = p.why, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
-                    attempts = 0, last_error = ''
+                    attempts = 0, last_error = '', wished_warehouse_id = NULL, cancel_short_at = NULL
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.warehouse_id, s.moved_from, s.state
             )
@@ -298,11 +302,15 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
         cursor.execute(
             f"""
             WITH plan AS (
-                SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[])
-                    AS p(id, from_state, why, short)
+                SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[],
+                    %(held)s::boolean[], %(hours)s::float[]) AS p(id, from_state, why, short, is_held, cancel_after)
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
-                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = ''
+                    shortage = p.short, ready_at = NULL, attempts = 0, last_error = '',
+                    needs_person_since = CASE WHEN p.is_held THEN now() END,
+                    -- It counts from when it first waited.
+                    cancel_short_at = CASE WHEN p.cancel_after IS NOT NULL THEN
+                        coalesce(s.cancel_short_at, now() + make_interval(secs => p.cancel_after)) END
                 FROM plan p WHERE s.id = p.id
                 RETURNING s.id, s.order_id, s.number, p.from_state, p.short
             )
@@ -316,8 +324,14 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 "from_states": text_array(plan.state for plan in plans),
                 "why": text_array(plan.choice.why_text for plan in plans),
                 "short": text_array(json.dumps(plan.shortage) for plan in plans),
+                "held": text_array(str(plan.choice.after == After.HELD) for plan in plans),
+                "hours": array(_seconds(plan.choice.cancel_after) for plan in plans),
             },
         )
+
+
+def _seconds(after: timedelta | None) -> float | None:
+    return None if after is None else clock.scaled(after).total_seconds()
 
 
 STAGE = Stage("allocate", run, wakes=("release", "deliver_virtual", "promise"), queue=QUEUE)

@@ -51,6 +51,12 @@ class Parts:
         """The id of the line that holds the units a warehouse sends; the line itself where nothing was split."""
         return self.line_ids.get((sub_order_id, warehouse_id, line_id), line_id)
 
+    def sent(self, plan: Plan) -> list[tuple[int, int]]:
+        """Id and warehouse of each part that is sent; the sub-order itself where nothing was split."""
+        if plan.id not in self.by_sub_order:
+            return [(plan.id, candidate.warehouse_id) for candidate, _takes in plan.choice.parts]
+        return [(one.part.id, one.warehouse_id) for one in self.by_sub_order[plan.id] if one.warehouse_id != NOBODY]
+
     def short(self, plan: Plan) -> tuple[int, str]:
         """Id and number of the part that holds what is short; the sub-order itself where nothing was split."""
         sent = self.by_sub_order.get(plan.id, [])
@@ -148,7 +154,8 @@ def _update_firsts(firsts: Sequence[tuple[Plan, SentPart]], parts: Parts) -> Non
             f"""
             UPDATE orders_suborder s SET state = '{SubOrderState.ALLOCATED}', warehouse_id = p.warehouse_id,
                 sourcing = p.sourcing, shortage = NULL, allocated_at = now(), ready_at = {presale.READY_AT},
-                attempts = 0, last_error = '', part_count = s.part_count + p.part_count, {SET_TOTALS}
+                attempts = 0, last_error = '', wished_warehouse_id = NULL, cancel_short_at = NULL,
+                part_count = s.part_count + p.part_count, {SET_TOTALS}
             FROM json_populate_recordset(NULL::orders_suborder, %s::json) AS p WHERE s.id = p.id
             """,
             [

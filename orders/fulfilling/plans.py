@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from inventory.sourcing import NOTHING_CHOSEN, Candidate, Choice, Want
-
-# Why a warehouse is left out that sourcing would have asked: see `Choice.with_others`.
-HAS_REFUSED = "refused"
+from inventory.sourcing.asking import Step
+from inventory.sourcing.choosing import NOTHING_CHOSEN, Choice
+from inventory.sourcing.rules import REGION_FIRST, Candidate, Rules, Want
 
 
 @dataclass(slots=True)
@@ -20,16 +19,25 @@ class Plan:
     merchant_id: int
     storage_class: str
     region_code: str | None
+    channel_id: int | None = None
     # Warehouses (ids) that refused it and are no candidates any more.
     refused_by: Sequence[int] | None = None
     # What is set aside for its order (an id), if anything is.
     stock_hold_id: int | None = None
+    # Warehouses (ids) that it was taken from, and the one that a person chose.
+    avoids: Sequence[int] | None = None
+    wished_id: int | None = None
     wants: list[Want] = field(default_factory=list)
+    rules: Rules = REGION_FIRST
+    # Whom each rule asks, and everybody whom one of them may ask, the preferred first.
+    steps: Sequence[Step] = ()
     candidates: Sequence[Candidate] = ()
     # Candidates that are none because they refused it before.
     refusing: Sequence[Candidate] = ()
     choice: Choice = NOTHING_CHOSEN
     shortage: dict[str, int] = field(default_factory=dict)
+    # Somebody before it took what was counted on: it is planned anew in the next batch.
+    is_overtaken: bool = False
 
     @property
     def is_whole(self) -> bool:

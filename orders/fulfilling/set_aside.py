@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from inventory import holding
 from inventory.holding import Piece
 from inventory.reserving import SetAside
-from inventory.sourcing import Available, Choice
+from inventory.sourcing.choosing import Available, Choice
 from orders.fulfilling.plans import Plan
 
 Own = Mapping[int, Sequence[Piece]]

@@ -23,6 +23,20 @@ NOBODY_ELSE = tickets.register_kind(
         ),
     )
 )
+RULE_HOLDS = tickets.register_kind(
+    tickets.TicketKind(
+        "sourcing_rule_holds",
+        _("A sourcing rule asks a person"),
+        "sub_order",
+        team="logistics",
+        due_within=timedelta(hours=4),
+        reasons={"": _("The warehouses that the rules ask lack %(short)s of %(number)s; the rule sends nothing then.")},
+        remedies=_(
+            "Bring the goods to a warehouse, or choose one that has them, and try again; or cancel it after talking to"
+            " the buyer."
+        ),
+    )
+)
 CANCELLATION_UNANSWERED = tickets.register_kind(
     tickets.TicketKind(
         "cancellation_unanswered",

@@ -679,4 +679,36 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['since'], name='promise_to_make_queue')],
             },
         ),
+        migrations.AlterModelOptions(
+            name='suborder',
+            options={'ordering': ['-id'], 'permissions': [('move_suborder', 'Can move sub-orders to other warehouses')], 'verbose_name': 'sub-order', 'verbose_name_plural': 'sub-orders'},
+        ),
+        migrations.AddField(
+            model_name='suborder',
+            name='avoids',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, editable=False, null=True, size=None, verbose_name='taken from warehouses'),
+        ),
+        migrations.AddField(
+            model_name='suborder',
+            name='cancel_short_at',
+            field=models.DateTimeField(blank=True, editable=False, help_text='A sourcing rule cancels it then, unless all of it came in.', null=True, verbose_name='cancelled if short at'),
+        ),
+        migrations.AddField(
+            model_name='suborder',
+            name='moving_since',
+            field=models.DateTimeField(blank=True, editable=False, help_text='Its warehouse was asked to stop, so that another one sends it.', null=True, verbose_name='being moved since'),
+        ),
+        migrations.AddField(
+            model_name='suborder',
+            name='wished_warehouse',
+            field=models.ForeignKey(blank=True, db_constraint=False, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='wished warehouse'),
+        ),
+        migrations.AddIndex(
+            model_name='suborder',
+            index=models.Index(condition=models.Q(('cancel_short_at__isnull', False)), fields=['cancel_short_at'], name='sub_order_queue_cancel_short'),
+        ),
+        migrations.AddConstraint(
+            model_name='suborder',
+            constraint=models.CheckConstraint(condition=models.Q(('cancel_short_at__isnull', True), ('state', 'backordered'), _connector='OR'), name='sub_order_cancelled_short_while_it_waits'),
+        ),
     ]

@@ -75,7 +75,8 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
 
     It is `released` as soon as there is a warehouse order for it, of which `release_count` says how many it has had.
-    Warehouses that are in `refused_by` (ids) are no candidates for it any more.
+    Warehouses that are in `refused_by` (ids) are no candidates for it any more; those in `avoids` only where no other
+    one has all of it.
     """
 
     # Parts that are split off another one begin where their warehouse or its lack, or their cancellation, puts them.
@@ -133,6 +134,35 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     refused_by = ArrayField(
         models.BigIntegerField(), verbose_name=_("refused by warehouses"), null=True, blank=True, editable=False
     )
+    # A person, or a cut-off that was missed, took it from a warehouse: what allocation prefers then.
+    avoids = ArrayField(
+        models.BigIntegerField(), verbose_name=_("taken from warehouses"), null=True, blank=True, editable=False
+    )
+    wished_warehouse = models.ForeignKey(
+        Warehouse,
+        verbose_name=_("wished warehouse"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    moving_since = models.DateTimeField(
+        _("being moved since"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Its warehouse was asked to stop, so that another one sends it."),
+    )
+    cancel_short_at = models.DateTimeField(
+        _("cancelled if short at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("A sourcing rule cancels it then, unless all of it came in."),
+    )
     shipping_proof = models.CharField(
         _("proof of shipping"),
         max_length=10,
@@ -177,6 +207,7 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
         verbose_name = _("sub-order")
         verbose_name_plural = _("sub-orders")
         ordering = ["-id"]
+        permissions = [("move_suborder", _("Can move sub-orders to other warehouses"))]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
             models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
@@ -189,6 +220,10 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
             models.CheckConstraint(
                 condition=~Q(state=SubOrderState.CANCELLED) | Q(cancelled_at__isnull=False),
                 name="sub_order_cancelled_at_set_once_cancelled",
+            ),
+            models.CheckConstraint(
+                condition=Q(cancel_short_at__isnull=True) | Q(state=SubOrderState.BACKORDERED),
+                name="sub_order_cancelled_short_while_it_waits",
             ),
             # What each move needs.
             models.CheckConstraint(
@@ -253,6 +288,11 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
                 fields=["delivered_at"],
                 condition=Q(state=SubOrderState.DELIVERED, needs_person_since__isnull=True),
                 name="sub_order_queue_complete",
+            ),
+            models.Index(
+                fields=["cancel_short_at"],
+                condition=Q(cancel_short_at__isnull=False),
+                name="sub_order_queue_cancel_short",
             ),
             models.Index(
                 fields=["ready_at"],

@@ -14,13 +14,14 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import CapacityDemand, StorageClass
-from inventory.promising import capacity, tables
+from inventory.promising import capacity, offering, tables
 from inventory.promising.capacity import Place, Room
 from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures
-from inventory.promising.offering import Carriage, Parcel, first_carriage
+from inventory.promising.offering import Carriage, Parcel
 from inventory.promising.quoting import MM3_OF_A_CM3, MM_OF_A_CM
 from inventory.promising.tables import Tables
+from inventory.sourcing import rulebook
 from oms.common.copying import array, copy_rows
 from oms.common.money import yuan
 from oms.common.states import listed
@@ -29,7 +30,6 @@ from oms.common.zones import CHINA
 from orders import isolating
 from orders.intake.terms import carriers_in_use
 from orders.models import PromiseOutcome, PromiseSource
-from orders.models.order import Promise
 from orders.models.sub_order import UNDONE
 
 # A parcel that goes with a cut-off should have left so much later; before, nobody looks.
@@ -84,18 +84,7 @@ class _Makers:
         full_days = self.full.get(warehouse_id, frozenset())
         measures = Measures(facts.weight_g, facts.volume_cm3, facts.longest_side_cm)
         parcel = Parcel(warehouse_id, facts.storage_class, measures, full_days=full_days)
-        why: Carriage | Reason = Reason("no_level", {})
-        for wish in dict.fromkeys((facts.wish, Promise.STANDARD.value)):
-            best: Carriage | None = None
-            for level in self.known.levels_of(wish):
-                found = first_carriage(self.known, parcel, facts.region_code, facts.starts_at, level, self.carriers)
-                if isinstance(found, Reason):
-                    why = found
-                elif best is None or found.arrival.latest_at < best.arrival.latest_at:
-                    best = found
-            if best is not None:
-                return best
-        return why
+        return offering.earliest(self.known, parcel, facts.region_code, facts.starts_at, facts.wish, self.carriers)
 
     def take_room(self, facts: Sequence[_Facts]) -> dict[int, Carriage | Reason]:
         """How each sub-order goes, with room taken on the day on which it leaves; by its id."""
@@ -139,9 +128,10 @@ class _Makers:
         return None
 
 
-def ask(allocated: Sequence[Allocated]) -> None:
-    """Have a promise made for each, in the running transaction; nothing where no level is sold."""
-    if not allocated or not tables.current().levels:
+def ask(allocated: Sequence[Allocated], *, version: int | None = None) -> None:
+    """Have a promise made for each, in the running transaction; nothing where no level is sold. `version`: see
+    `tables.current`."""
+    if not allocated or not tables.current(version).levels:
         return
     with connection.cursor() as cursor:
         cursor.execute(
@@ -194,6 +184,9 @@ def _keep(known: Tables, expected: Mapping[int, int]) -> None:
     """Make a promise for each sub-order of which the warehouse that the buyer could expect is given."""
     facts = _read(list(expected))
     _supersede([one for one in facts if one.promises_before])
+    if rulebook.current().takes_room:
+        # Who was chosen for its room of today gives that back first: the promise says on which day it leaves.
+        capacity.give_back([one.sub_order_id for one in facts], kind=_DEMAND)
     makers = _Makers(known, facts, expected)
     real = makers.take_room(facts)
     without_slot = makers.without_slot(facts)

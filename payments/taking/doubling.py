@@ -22,7 +22,10 @@ from orders.locking import lock_order
 from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, PaymentState
 from payments.providers import defaults
-from payments.taking import judging, noticing
+from payments.taking import noticing
+
+# What `judging` says of a message by which a captured payment was captured once more.
+_CAPTURED_AGAIN = "captured_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def _told(payment: Payment, ticket: Ticket) -> Iterator[Again]:
         kind=NoticeKind.CAPTURED,
         subject=payment.number,
         state=FactState.CONTRADICTED,
-        outcome=judging.CAPTURED_AGAIN,
+        outcome=_CAPTURED_AGAIN,
         settled_at__gte=ticket.opened_at,
     )
     for row in rows.order_by("id"):

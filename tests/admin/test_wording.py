@@ -102,7 +102,7 @@ def test_why_a_warehouse_was_chosen_is_a_table_and_not_json(shop, boss):
     part = SubOrder.objects.get(order=order)
     address = reverse("admin:orders_suborder_change", args=[part.pk])
     page = boss.get(address).content.decode()
-    ((code, km, verdict),) = part.sourcing
+    ((code, km, verdict),) = part.sourcing["of"]
     assert verdict == "chosen"
     assert f"<td>{code}</td><td>{km} km</td><td>chosen</td>" in page
     assert "[[" not in page

@@ -7,13 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.sourcing import Candidate, Routes, Want, choose, distance_km
+from inventory.sourcing import choosing
+from inventory.sourcing.asking import ask
+from inventory.sourcing.routes import Routes, distance_km
+from inventory.sourcing.rules import WHOLE_COUNTRY, Candidate, Standing, Want
 from oms.common.copying import array
 from tests import factories
 
 NEAR, MIDDLE, FAR = Candidate(1, "NEAR", 10), Candidate(2, "MIDDLE", 100), Candidate(3, "FAR", 1000)
 ALL = [NEAR, MIDDLE, FAR]
 APPLES, PEARS = 11, 12
+
+
+def choose(wants, candidates, available, rules=WHOLE_COUNTRY, *, serves=None, province="", values=None, **asked):
+    """What the rules choose among the candidates, of which some serve only these provinces (by warehouse id)."""
+    standings = {key: Standing(serves=frozenset(provinces)) for key, provinces in (serves or {}).items()}
+    steps = [(rule, ask(rule, candidates, province=province, standings=standings, **asked)) for rule in rules.rules]
+    return choosing.choose(wants, steps, available, values_fen=values)
 
 
 def takes_by_code(choice):
@@ -158,12 +168,11 @@ def test_distance_is_the_great_circles():
 
 
 @pytest.mark.django_db
-def test_only_warehouses_that_store_serve_and_belong_are_candidates_and_the_nearest_comes_first():
+def test_only_warehouses_that_store_and_belong_are_candidates_and_the_nearest_comes_first():
     region = factories.RegionFactory()
     merchant = factories.MerchantFactory()
     factories.WarehouseFactory(code="SHANGHAI", merchant=merchant, longitude=121.47, latitude=31.23)
     factories.WarehouseFactory(code="BEIJING", merchant=merchant, serves=["北京市"])
-    factories.WarehouseFactory(code="WRONG-PROVINCE", merchant=merchant, serves=["上海市"])
     factories.WarehouseFactory(code="WRONG-CLASS", merchant=merchant, storage_classes=["frozen"])
     factories.WarehouseFactory(code="CLOSED", merchant=merchant, is_active=False)
     factories.WarehouseFactory(code="SOMEBODY-ELSES")

@@ -9,13 +9,14 @@ from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inventory.cod import CodTerms
 from inventory.models import UNKNOWN_GOODS, Sku
 from oms.merchants.models import Merchant
 from orders import kinds
 from orders.changing import units
 from orders.intake.apportionment import Shares
 from orders.intake.checking import CheckedLine
-from orders.intake.goods import CodTerms, KnownSku
+from orders.intake.goods import KnownSku
 from orders.intake.sharing import PromotionShare
 from orders.locking import lock_order
 from orders.matching import matches, releasing, waiting

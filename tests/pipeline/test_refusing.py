@@ -38,7 +38,7 @@ def test_the_next_one_is_asked_and_the_page_says_why(shop):
 
     sub_order = steps.fresh(sub_order)
     assert (sub_order.state, sub_order.warehouse) == ("allocated", far)
-    assert [(code, verdict) for code, _km, verdict in sub_order.sourcing] == [
+    assert [(code, verdict) for code, _km, verdict, *_figures in sub_order.sourcing["of"]] == [
         (far.code, "chosen"),
         (shop.warehouse.code, "refused"),
     ]

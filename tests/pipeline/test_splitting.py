@@ -104,7 +104,7 @@ def test_units_are_spread_over_warehouses_with_their_money(shop):
     parts = SubOrder.objects.filter(order=order).order_by("number")
     assert [part.payable_amount for part in parts] == [Decimal("3.33"), Decimal("3.34"), Decimal("3.34")]
     assert [part.parent_id for part in parts] == [None, parts[0].pk, parts[0].pk]
-    assert [(code, verdict) for code, _km, verdict in parts[0].sourcing if code in "ABC"] == [
+    assert [(code, verdict) for code, _km, verdict, *_figures in parts[0].sourcing["of"] if code in "ABC"] == [
         ("A", "chosen"),
         ("B", "chosen"),
         ("C", "chosen"),
@@ -132,7 +132,11 @@ def test_without_any_warehouse_an_order_waits_and_says_why(shop):
     order = factories.allocated_order((nowhere, 2, "1.00"), merchant=shop.merchant)
 
     sub_order = SubOrder.objects.get(order=order)
-    assert (sub_order.state, sub_order.sourcing, sub_order.shortage) == ("backordered", [], {nowhere.code: 2})
+    assert (sub_order.state, sub_order.sourcing, sub_order.shortage) == (
+        "backordered",
+        {"set": 0, "rules": [2], "of": []},
+        {nowhere.code: 2},
+    )
     assert OrderEvent.objects.filter(order=order, kind="backordered").count() == 1
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
-from inventory.models import StockHold, StockMovement
+from inventory.models import PurchaseOrder, StockCount, StockHold, StockMovement
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -122,6 +122,10 @@ def _cart(shop: factories.Shop) -> StockHold:
 
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockHold": _cart,
+    "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
+    "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
+        merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
+    ),
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),

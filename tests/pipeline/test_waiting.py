@@ -159,7 +159,9 @@ def test_one_that_needs_a_person_keeps_no_units_from_the_next(shop, rare):
 
 
 def test_goods_that_the_first_may_not_have_go_to_the_next(shop, rare):
-    """Sourcing decides who may have them: a warehouse that serves another province is none of the first one's."""
+    """Sourcing decides who may have them: a warehouse that serves another province is none of the first one's, where
+    rules ask the region's alone."""
+    factories.activate_rules({"needs": ["serves_region"], "on_partial": "allocate", "on_none": "backorder"})
     far = factories.RegionFactory(code="440106", province="广东省", city="广州市", district="天河区")
     south = factories.WarehouseFactory(merchant=shop.merchant, region=far, serves=["广东省"])
     first = waiter(rare)

@@ -36,7 +36,7 @@ TONES = {
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
-        "cancelled closed consumed discarded draft expired no_effect red refunded removed replayed returned"
+        "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
         " submitted under_review unfulfilled withdrawn ended dismissed"
     ),
 }

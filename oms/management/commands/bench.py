@@ -22,7 +22,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "what",
-            choices=["intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "money", "flash_sale"],
+            choices=[
+                *("intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "sourcing", "money"),
+                "flash_sale",
+            ],
         )
         parser.add_argument(
             "--orders", type=int, default=20_000, help="How many orders (list, seam: many), or rows of a bill."

@@ -1,0 +1,1 @@
+"""Which warehouse sends what: rules as data, and a pure engine that follows them."""

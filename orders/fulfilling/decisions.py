@@ -1,0 +1,119 @@
+"""Why warehouses send what they send, in words: put together from the stored decision when it is shown."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from inventory.models import SourcingRule
+from inventory.sourcing.asking import Verdict
+from orders.models import SubOrder
+
+_TONES = {
+    Verdict.CHOSEN: "success",
+    Verdict.SHORT: "warning",
+    Verdict.REFUSED: "danger",
+    Verdict.AVOIDED: "warning",
+    Verdict.CLOSED: "warning",
+    Verdict.FULL: "warning",
+    Verdict.CUTOFF_OVER: "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A warehouse that was looked at for a sub-order: its code, how far it is in km, and what became of it."""
+
+    code: str
+    km: float
+    verdict: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a sub-order goes where it goes: the warehouses that were looked at, and sentences about the rest."""
+
+    candidates: Sequence[Candidate] = ()
+    sentences: Sequence[str] = ()
+
+
+def of(parts: Collection[SubOrder]) -> dict[int, Decision]:
+    """The decisions about these sub-orders in words, by id. One statement, where rules of staff decided."""
+    sets = {one.sourcing["set"] for one in parts if one.sourcing and one.sourcing.get("set")}
+    rules = SourcingRule.objects.filter(rule_set__in=sets).select_related("rule_set") if sets else ()
+    names = {(rule.rule_set_id, rule.position): (rule.rule_set.name, rule.name) for rule in rules}
+    return {part.pk: _decision(part, names) for part in parts}
+
+
+def _decision(part: SubOrder, names: Mapping[tuple[int, int], tuple[str, str]]) -> Decision:
+    told = part.sourcing
+    if not told:
+        return Decision()
+    candidates = [
+        Candidate(code, km, word(verdict, figures, is_sending=part.warehouse_id is not None), tone(verdict))
+        for code, km, verdict, *figures in told["of"]
+    ]
+    return Decision(candidates, tuple(_sentences(told, names)))
+
+
+def tone(verdict: str) -> str:
+    """The colour of a verdict."""
+    return _TONES.get(verdict, "muted")
+
+
+def word(verdict: str, figures: Sequence[int] = (), *, is_sending: bool = True) -> str:
+    """What became of a warehouse, in words."""
+    if verdict == Verdict.SHORT and figures:
+        has, wanted = figures
+        return _("short of stock: has %(has)d of %(wanted)d SKUs in full") % {"has": has, "wanted": wanted}
+    # What is backordered was split off from what the chosen warehouses could send.
+    words = {
+        Verdict.CHOSEN: _("chosen") if is_sending else _("has sent all it had"),
+        Verdict.FARTHER: _("has the goods, but is farther"),
+        Verdict.WORSE: _("has the goods, but the rule prefers another one"),
+        Verdict.SHORT: _("short of stock"),
+        Verdict.REFUSED: _("refused it before, so it is not asked again"),
+        Verdict.AVOIDED: _("it was taken from there"),
+        Verdict.CLOSED: _("does not work today"),
+        Verdict.FULL: _("has no room left today"),
+        Verdict.CUTOFF_OVER: _("its cut-off is over"),
+        Verdict.ONE_TOO_MANY: _("would be one parcel too many"),
+        Verdict.TOO_SMALL: _("its part would be worth too little"),
+    }
+    return words.get(verdict, verdict)
+
+
+def _sentences(told: Mapping[str, Any], names: Mapping[tuple[int, int], tuple[str, str]]) -> Iterator[str]:
+    rule_set = told.get("set", 0)
+    for position in told.get("rules", ()):
+        if not position:
+            yield _("A person chose the warehouse.")
+        elif not rule_set:
+            yield _built_in(position, is_only=len(told["rules"]) == 1)
+        elif (rule_set, position) in names:
+            values = dict(zip(("rules", "rule"), names[rule_set, position], strict=True))
+            yield _("Decided by “%(rule)s” (rule %(number)d of “%(rules)s”).") % {**values, "number": position}
+    out = told.get("out", {})
+    if count := out.get(Verdict.ELSEWHERE):
+        yield ngettext(
+            "%(count)d warehouse does not serve the province.", "%(count)d warehouses do not serve the province.", count
+        ) % {"count": count}
+    if count := out.get(Verdict.NOT_NAMED, 0) + out.get(Verdict.OTHER_KIND, 0):
+        yield ngettext(
+            "%(count)d warehouse is not one that the rule asks.",
+            "%(count)d warehouses are none that the rule asks.",
+            count,
+        ) % {"count": count}
+    if told.get("unproven"):
+        yield _("There were too many possibilities to look at all: a better choice may exist.")
+
+
+def _built_in(position: int, *, is_only: bool) -> str:
+    if position == 1:
+        return _("The warehouses that serve the buyer's province come first.")
+    if is_only:
+        return _("No warehouse that serves the province has any of it: the whole country was asked.")
+    return _("For what these lack, the whole country was asked.")

@@ -1,0 +1,118 @@
+"""The pages of sourcing rules: drafting in words, what is wrong by row, switching on, rehearsing."""
+
+import pytest
+from django.urls import reverse
+
+from inventory.models import SourcingRuleSet
+from oms.common.models import Job
+from oms.common.work import jobs
+from orders.models import SubOrder
+from tests import factories, steps
+
+pytestmark = pytest.mark.django_db
+LAST = {"on_partial": "allocate", "on_none": "backorder"}
+
+
+@pytest.fixture
+def boss(client):
+    client.force_login(factories.UserFactory(is_superuser=True, username="boss"))
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
+    return client
+
+
+def form_of(*rules, **changes):
+    """What the page of a new draft posts."""
+    data = {
+        "name": "Far first",
+        "merchant": "",
+        "channel": "",
+        "rules-TOTAL_FORMS": len(rules),
+        "rules-INITIAL_FORMS": 0,
+        "split_rules-TOTAL_FORMS": 0,
+        "split_rules-INITIAL_FORMS": 0,
+        **changes,
+    }
+    for i, rule in enumerate(rules):
+        row = {"position": i + 1, "name": f"rule {i + 1}", "parcel_km": 0, "splits_lines": "on", **LAST, **rule}
+        data |= {f"rules-{i}-{name}": value for name, value in row.items()}
+    return data
+
+
+def test_a_draft_is_made_in_words_checked_row_by_row_and_switched_on(boss, shop):
+    add = reverse("admin:inventory_sourcingruleset_add")
+    assert "Serves the buyer" in boss.get(add).content.decode()
+    rule = {"needs": ["serves_region", "open_today"], "sort_0": "promise", "sort_1": "distance", "warehouses": "GONE"}
+
+    page = boss.post(add, form_of(rule), follow=True).content.decode()
+
+    draft = SourcingRuleSet.objects.get()
+    stored = draft.rules.get()
+    assert (draft.state, draft.created_by) == ("draft", "boss")
+    assert (stored.needs, stored.sorts) == (["serves_region", "open_today"], ["promise", "distance"])
+    assert "1. rule 1: There is no warehouse GONE." in page
+    switch_on = reverse("admin:inventory_sourcingruleset_activate", args=[draft.pk])
+    assert "There is no warehouse GONE" in boss.post(switch_on, follow=True).content.decode()
+    assert steps.fresh(draft).state == "draft"
+
+    stored.warehouses = [shop.warehouse.code]
+    stored.save()
+    boss.post(switch_on)
+    draft = steps.fresh(draft)
+    assert (draft.state, draft.activated_by) == ("active", "boss")
+    page = boss.get(reverse("admin:inventory_sourcingruleset_change", args=[draft.pk])).content.decode()
+    assert "The promise is kept → Fewest kilometres" in page
+    assert "Serves the buyer&#x27;s province, Works today" in page
+
+
+def test_a_version_that_was_on_is_copied_changed_and_gone_back_to(boss, shop):
+    rules = factories.activate_rules({"warehouses": [shop.warehouse.code], **LAST})
+
+    boss.post(reverse("admin:inventory_sourcingruleset_copy", args=[rules.pk]))
+    draft = SourcingRuleSet.objects.get(state="draft")
+    assert (draft.former, draft.rules.get().warehouses) == (rules, [shop.warehouse.code])
+    boss.post(reverse("admin:inventory_sourcingruleset_activate", args=[draft.pk]))
+    boss.post(reverse("admin:inventory_sourcingruleset_go_back", args=[rules.pk]))
+
+    assert list(SourcingRuleSet.objects.order_by("id").values_list("state", flat=True)) == [
+        "replaced",
+        "replaced",
+        "active",
+    ]
+
+
+def test_who_may_only_look_switches_nothing(client, shop):
+    rules = factories.activate_rules(LAST)
+    client.force_login(factories.UserFactory())
+
+    for action in ("activate", "switch_off", "copy", "rehearse"):
+        address = reverse(f"admin:inventory_sourcingruleset_{action}", args=[rules.pk])
+        assert client.post(address, {"orders": 10}).status_code == 403
+    assert steps.fresh(rules).state == "active"
+
+
+def test_a_rehearsal_tells_what_would_change_and_changes_nothing(boss, shop):
+    far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=104.0)
+    factories.StockFactory(sku=shop.sku, warehouse=far, on_hand=5)
+    orders = [factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant) for _ in range(3)]
+    factories.allocated_order((shop.other_sku, 1, "10.00"), merchant=shop.merchant)
+    boss.post(reverse("admin:inventory_sourcingruleset_add"), form_of({"warehouses": "FAR"}, {}))
+    draft = SourcingRuleSet.objects.get()
+    draft.rules.filter(position=1).update(on_partial="go_on", on_none="next")
+
+    answer = boss.post(reverse("admin:inventory_sourcingruleset_rehearse", args=[draft.pk]), {"orders": 100})
+    factories.run(jobs.run)
+
+    job = Job.objects.get()
+    assert (job.state, job.total, job.done) == ("succeeded", 4, 4)
+    told = job.progress
+    near_km, far_km = told["in_force"]["km"] // 4, (told["rehearsed"]["km"] - told["in_force"]["km"] // 4) // 3
+    assert (told["in_force"]["parcels"], told["rehearsed"]["parcels"]) == (4, 4)
+    assert far_km > 1000 > near_km
+    assert sorted(row[0] for row in told["moved"]) == sorted(order.number for order in orders)
+    assert {(before, after) for _order, before, after in told["moved"]} == {(shop.warehouse.code, "FAR")}
+    page = boss.get(answer["Location"]).content.decode()
+    assert orders[0].number in page
+    assert "3 orders would move" in page
+    assert set(SubOrder.objects.values_list("warehouse", flat=True)) == {shop.warehouse.pk}
+    assert shop.sku.stock.get(warehouse=far).reserved == 0
+    assert boss.get(reverse("admin:common_job_download", args=[job.pk])).status_code == 200
