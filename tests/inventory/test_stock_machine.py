@@ -243,7 +243,7 @@ def test_the_ledger_explains_every_number_after_every_step() -> None:
     run_state_machine_as_test(
         Apart,
         settings=settings(
-            max_examples=12,
+            max_examples=40,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
