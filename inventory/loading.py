@@ -359,9 +359,11 @@ def _store_stock(rows: list[tuple[int, ...]]) -> None:
     described = ("warehouse_id", "sku_id", "safety_stock", "reorder_point", "reorder_quantity")
     columns = ("warehouse_id", "sku_id", "on_hand", *described[2:])
     with connection.cursor() as cursor:
-        # With their defaults the columns that are not copied are filled, whichever there are.
-        cursor.execute("CREATE TEMP TABLE new_stock (LIKE inventory_stock INCLUDING DEFAULTS) ON COMMIT DROP")
-        cursor.execute("ALTER TABLE new_stock ALTER id DROP NOT NULL")
+        # Without the constraints of columns that only the real table fills.
+        cursor.execute(
+            f"CREATE TEMP TABLE new_stock ON COMMIT DROP AS"
+            f" SELECT {', '.join(columns)} FROM inventory_stock WITH NO DATA"
+        )
         copy_rows("new_stock", columns, rows)
         cursor.execute(
             f"""

@@ -32,9 +32,9 @@ def test_what_many_do_to_batches_at_once_adds_up():
             match i % 4:
                 case 0:
                     with transaction.atomic():
-                        served = reserving.reserve([Demand(i, i, stock.pk, 2)], kind=DemandKind.HOLD, actor="race")
+                        served = reserving.reserve([Demand(i, i, stock.pk, 2)], kind=DemandKind.TRANSFER, actor="race")
                     with transaction.atomic():
-                        return -reserving.consume_units({i: 1}, kind=DemandKind.HOLD, actor="race") if served else 0
+                        return -reserving.consume_units({i: 1}, kind=DemandKind.TRANSFER, actor="race") if served else 0
                 case 1:
                     arrived = Arrived(sku.pk, 1, lot="L2", best_before=lots.in_days(2))
                     receiving.receive_all(stock.warehouse_id, [arrived], actor="race")
