@@ -241,7 +241,10 @@ class _Trip:
                 return today
             code = "day_full" if today in self.full_days else "closed"
         wave = first_from(today + _ONE_DAY, self._sends)
-        self.reasons.append(Reason(code, {"cutoff": f"{cutoff.at:%H:%M}", "day": wave.isoformat()}))
+        codes = [code]
+        if code != "day_full" and any(today < day < wave for day in self.full_days):
+            codes.append("day_full")
+        self.reasons += [Reason(one, {"cutoff": f"{cutoff.at:%H:%M}", "day": wave.isoformat()}) for one in codes]
         return wave
 
     def _on_lane(self, wave: date, days: int) -> tuple[date, int]:

@@ -71,7 +71,7 @@ def _missed() -> str:
         WHERE EXISTS (SELECT FROM inventory_sourcingruleset
                       WHERE state = '{SourcingRuleSet.State.ACTIVE}' AND moves_after_cutoff)
           AND p.superseded_at IS NULL AND p.outcome = '{PromiseOutcome.OPEN}' AND p.warehouse_id = s.warehouse_id
-          AND p.cutoff_at < now() - make_interval(secs => {clock.scaled(PATIENCE).total_seconds()})
+          AND {_due()} < now()
           AND s.state IN ({listed(_LATE)}) AND s.moving_since IS NULL AND s.cancel_requested_at IS NULL
           AND NOT s.is_held AND coalesce(s.ship_not_before, '-infinity') <= now()
           -- Once from each warehouse.
@@ -79,9 +79,13 @@ def _missed() -> str:
     """
 
 
+def _due() -> str:
+    return f"p.cutoff_at + make_interval(secs => {clock.scaled(PATIENCE).total_seconds()})"
+
+
 def backlog() -> str:
     """What missed its cut-off."""
-    return f"SELECT p.cutoff_at AS due, {isolating.needs_person('s.order_id')} AS needs_person FROM {_missed()}"
+    return f"SELECT {_due()} AS due, {isolating.needs_person('s.order_id')} AS needs_person FROM {_missed()}"
 
 
 def run(limit: int) -> int:

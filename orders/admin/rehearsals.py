@@ -88,7 +88,7 @@ def begin(request: HttpRequest, set_id: int, data: dict[str, Any]) -> HttpRespon
 
 ACTION = RowAction(
     "rehearse",
-    "inventory.view_sourcingruleset",
+    "inventory.add_sourcingruleset",
     gettext_lazy("Rehearse"),
     begin,
     form=RehearsalForm,

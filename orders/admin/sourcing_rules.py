@@ -233,6 +233,10 @@ class SourcingRuleSetAdmin(RehearsalPages, RowActions):
     list_select_related = ("merchant", "channel")
     list_filter = (("state", ChoicesDropdownFilter), ("merchant", RelatedDropdownFilter))
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A new draft has no history yet."""
+        return self.fields if obj is not None else ("name", ("merchant", "channel"), "moves_after_cutoff")
+
     def fitting_actions(self, row: SourcingRuleSet) -> Collection[str]:
         """What may be done in its state."""
         return _FITTING[_State(row.state)]

@@ -1,7 +1,7 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import Region, Warehouse
+from inventory import adjusting as stock_adjusting
+from inventory import holding, purchasing
+from inventory.adjusting import Action, Adjustment
+from inventory.models import (
+    AdjustmentReason,
+    ChannelShare,
+    HoldPurpose,
+    Region,
+    Stock,
+    StockComparison,
+    StockCount,
+    Warehouse,
+)
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import LogisticsAlert, VirtualDelivery
 from oms.common import outbound
@@ -169,8 +181,28 @@ def world(shop: factories.Shop) -> None:
     Deposit.objects.create(merchant=shop.merchant, due_amount=1)
     paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
     deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
+    _fill_inventory(shop, now)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
+
+
+def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
+    batches = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    bought = [purchasing.Bought(batches.code, 5)]
+    order = purchasing.order(shop.merchant, "PO1", shop.warehouse, bought, actor="li")
+    came = [purchasing.Unloaded(batches.code, 3, lot="L1")]
+    who = {"actor": "li", "merchant": shop.merchant, "purchase_order": order}
+    purchasing.receive_goods(shop.warehouse, came, reference="IN1", **who)
+    stock = Stock.objects.get(sku=shop.sku, warehouse=shop.warehouse)
+    lost = Adjustment(1, AdjustmentReason.LOST)
+    stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
+    StockCount.objects.create(warehouse=shop.warehouse)
+    StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
+    ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")
+    goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
+    new = holding.NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [goods], seconds=60)
+    holding.set_aside(new, actor="li")
+    factories.activate_rules({"on_partial": "allocate", "on_none": "backorder"})
 
 
 def pages(model: type[Model]) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Stages without a queue of their own: what waits for them, and since when."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -8,18 +10,18 @@ from django.utils import timezone
 
 from inventory import holding, receiving
 from inventory.models import HoldPurpose
-from logistics.warehouses import stopping
+from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
 from oms.common.models import InboundFact, Topic
-from oms.common.work import facts, heartbeat
+from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
 from orders.changing.cancelling import cancel_order
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import Order, PromiseToMake, SubOrder
+from orders.models import DeliveryPromise, Order, PromiseToMake, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
@@ -28,6 +30,7 @@ from tests import factories, fakes, steps
 from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
+from tests.promising.world import populate
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
 
@@ -154,7 +157,25 @@ def leave_an_expired_cart(shop: factories.Shop) -> None:
     age("inventory_stockhold", "expires_at")
 
 
+def leave_what_waited_too_long(shop: factories.Shop) -> None:
+    factories.activate_rules({"on_partial": "cancel", "on_none": "cancel", "cancel_after_hours": 1})
+    factories.allocated_order((shop.sku, 101, "1.00"), merchant=shop.merchant)
+    age("orders_suborder", "cancel_short_at")
+
+
+def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
+    populate(shop.warehouse)
+    far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
+    factories.StockFactory(sku=shop.sku, warehouse=far)
+    factories.activate_rules({"on_partial": "allocate", "on_none": "backorder"}, moves_after_cutoff=True)
+    factories.allocated_order(shop.sku, merchant=shop.merchant)
+    DeliveryPromise.objects.update(promised_by=timezone.now() + timedelta(days=30))
+    age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
+
+
 LEFT_WORK = {
+    "cancel_short": leave_what_waited_too_long,
+    "move_late": leave_what_missed_its_cutoff,
     "free_holds": leave_an_expired_cart,
     "promise": leave_a_promise_to_make,
     "expire_balances": leave_an_expired_card,

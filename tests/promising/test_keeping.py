@@ -209,7 +209,8 @@ def test_a_full_day_lets_the_next_order_leave_a_day_later_until_one_is_cancelled
     left, waits = (DeliveryPromise.objects.get(order=order) for order in (first, second))
 
     assert waits.cutoff_at - left.cutoff_at == timedelta(days=1)
-    assert waits.reasons["of"][0]["code"] == "day_full"
+    # Late in the evening today's cut-off is over besides.
+    assert "day_full" in [reason["code"] for reason in waits.reasons["of"]]
     assert sorted(CapacityBucket.objects.values_list("taken", flat=True)) == [1, 1]
     cancelling.cancel_order(first.pk, reason="x", actor=STAFF)
     third = factories.allocated_order(shop.sku, merchant=shop.merchant)

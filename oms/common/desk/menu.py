@@ -50,7 +50,7 @@ def _drawn(settings_name: str, language: str, seen: tuple[int, ...], active: int
         if items:
             is_open = not group.get("collapsible") or any(item["is_active"] for item in items)
             groups.append({**group, "items": items, "is_open": is_open})
-    return render_to_string("admin/common/menu.html", {"groups": groups})
+    return render_to_string("admin/common/menu.html", {"menu": groups})
 
 
 def _groups(settings_name: str) -> list[dict[str, Any]]:
