@@ -141,8 +141,8 @@ class RefundAnswerView(OrderScopedView):
     )
     def post(self, request: Request, number: str) -> Response:
         """Take the answer."""
-        data = read_body(ChannelAnswerSerializer, request).validated_data
         refund_id = get_object_or_404(Refund.objects.visible_to(self.merchant).only("pk"), number=number).pk
+        data = read_body(ChannelAnswerSerializer, request).validated_data
         if data["result"] == "refunded":
             at_channel.confirm(
                 refund_id, amount=data["amount"], transaction_number=data["transaction"], actor=self.actor

@@ -161,7 +161,7 @@ def activate_rules(*rules: dict[str, Any], splits: tuple[dict[str, Any], ...] = 
     channel, `splits` has fields of `SplitRule`."""
     found = SourcingRuleSet.objects.create(name="test", **scope)
     for position, fields in enumerate(rules, 1):
-        SourcingRule.objects.create(rule_set=found, position=position, name=f"rule {position}", **fields)
+        SourcingRule.objects.create(rule_set=found, position=position, name=f"Rule {position}", **fields)
     for fields in splits:
         SplitRule.objects.create(rule_set=found, **fields)
     SourcingRuleSet.objects.filter(pk=found.pk).update(state="active", activated_at=timezone.now())

@@ -66,7 +66,6 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "reason": "no_reason",
         "lines": [{"position": 1, "quantity": 1}],
     },
-    ("refund-answer", "post"): lambda t: {"result": "refused", "reason": "x"},
     ("gift-cards", "post"): lambda t: {"batch": "1", "is_sold": True, "cards": [{"amount": "1.00"}]},
     ("gift-card-look-up", "post"): lambda t: {"code": t.card.code},
     ("points-accounts", "post"): lambda t: {"member": t.points.member},

@@ -34,9 +34,10 @@ def peer(transactional_db: None, settings: Any) -> Iterator[Any]:
         yield peer
 
 
+# Loading the sample and living a month takes minutes.
+@pytest.mark.soak
 @pytest.mark.parametrize(
-    ("orders", "differences"),
-    [pytest.param(150, 60, id="few"), pytest.param(ORDERS, 200, id="all", marks=pytest.mark.soak)],
+    ("orders", "differences"), [pytest.param(150, 60, id="few"), pytest.param(ORDERS, 200, id="all")]
 )
 def test_of_a_month_of_real_orders_every_planted_difference_is_found_and_none_is_false(
     peer: Any, orders: int, differences: int
