@@ -114,10 +114,13 @@ def set_aside(new: NewHold, *, actor: str) -> Outcome:
             Demand(0, line_id, stock_id, units)
             for line_id, (_item, stock_id, units) in zip(line_ids, plan.pieces, strict=True)
         ]
+        mark = transaction.savepoint()
         if reserving.reserve(demands, kind=DemandKind.HOLD, actor=actor):
             return Outcome(_write(new, plan, line_ids, actor), plan.lacking)
         if is_locked:
             raise RuntimeError("stock that was locked and read had fewer units when it was to be promised")
+        # Rows are locked in one order: who holds some of them and asks for all would wait for who does the same.
+        transaction.savepoint_rollback(mark)
         is_locked = True
 
 

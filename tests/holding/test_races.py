@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier, local
 from unittest import mock
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection, transaction
 
 from inventory import holding, reserving
 from inventory.holding import Item, NewHold
-from inventory.models import HoldPurpose, Stock, StockHold
+from inventory.models import HoldPurpose, Stock, StockHold, Warehouse
 from oms.common.work.claiming import run_until_empty
 from orders.fulfilling import allocating, freeing, splitting
 from orders.models import SubOrder
@@ -70,6 +71,45 @@ def test_of_two_hundred_carts_fifty_get_the_last_fifty_units():
     assert sorted(carts.figures(scarce)) == [(20, 20), (30, 30)]
     assert deadlocks() == before
     assert steps.broken_invariants() == []
+
+
+def test_two_who_were_overtaken_at_different_warehouses_do_not_wait_for_each_other():
+    """Each had planned on another warehouse's units; both were gone when it came to take them."""
+    shop = factories.make_shop()
+    scarce = factories.SkuFactory(merchant=shop.merchant)
+    places = [shop.warehouse, factories.WarehouseFactory(merchant=shop.merchant)]
+    for place in places:
+        factories.StockFactory(sku=scarce, warehouse=place, on_hand=0)
+    item = Item(1, scarce.code, scarce.pk, shop.merchant.pk, scarce.storage_class, 1)
+    new = NewHold(shop.merchant.pk, shop.channel.pk, HoldPurpose.CART, [item], seconds=600)
+    before = deadlocks()
+    both = Barrier(2, timeout=20)
+    read, reserve, mine = holding._stock_of, reserving.reserve, local()
+
+    def read_too_early(sku_ids: Iterable[int], *, is_locked: bool) -> object:
+        if is_locked:
+            return read(sku_ids, is_locked=True)
+        return {
+            key: (stock, int(key[0] == mine.place.pk)) for key, (stock, _no) in read(sku_ids, is_locked=False).items()
+        }
+
+    def reserve_together(*args: object, **options: object) -> set[int]:
+        served = reserve(*args, **options)  # type: ignore[arg-type]
+        both.wait()
+        return served
+
+    def set_aside(place: Warehouse) -> object:
+        mine.place = place
+        return holding.set_aside(new, actor="test").hold_id
+
+    with (
+        mock.patch("inventory.holding._stock_of", read_too_early),
+        mock.patch("inventory.reserving.reserve", reserve_together),
+    ):
+        outcomes = at_once([partial(set_aside, place) for place in places], threads=2)
+
+    assert outcomes == [None, None]
+    assert deadlocks() == before
 
 
 @pytest.mark.parametrize("batch", [20, allocating.HOT + 10])
