@@ -41,7 +41,7 @@ class Bills:
             step = self.chance.choice([CENT, -CENT]) if abs(row.amount) > CENT else CENT.copy_sign(row.amount)
             paper.add(replace(row, amount=row.amount + step, fee=self.fee(row.amount + step)))
         elif kind == "fee_differs":
-            paper.add(replace(row, fee=row.fee + CENT))
+            paper.add(replace(row, fee=row.fee + CENT.copy_sign(row.amount)))
         elif kind == "state_differs":
             paper.add(replace(row, state="PROCESSING"))
         elif kind == "double_payment":
