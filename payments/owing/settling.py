@@ -140,8 +140,8 @@ _CAME_BACK = f"""
     ON CONFLICT DO NOTHING
 """
 
-# A deposit that the buyer of a marketplace merchant's own channel forfeited is that merchant's, as far as no row says so
-# yet: of what is held a part may be forfeited later.
+# A deposit that the buyer of a marketplace merchant's own channel forfeited is that merchant's, as far as no row says
+# so yet: of what is held a part may be forfeited later.
 _FORFEITED = f"""
     INSERT INTO payments_settlementrow (key, merchant_id, kind, order_id, other_amount, net_amount, due_on)
     SELECT 'forfeited:' || f.order_id || '/' || d.rows + 1, f.merchant_id, '{RowKind.FORFEITED}', f.order_id,
