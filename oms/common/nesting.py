@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
@@ -28,7 +27,7 @@ def check_nesting(value: object) -> None:
 
 def nested_too_deeply() -> ParseError:
     """The refusal of such a body."""
-    return ParseError(_("This JSON is nested too deeply."))
+    return ParseError(wrong_json(RecursionError()))
 
 
 class JsonParser(JSONParser):

@@ -79,11 +79,7 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
     contact = split_contact(text, lambda word: known.is_name(word) or latin.is_wide(word))
     address, postcode = contact.address, contact.postcode
     if latin.is_latin(address):
-        found_in = latin.find(address, known)
-        code = found_in.place.code if found_in.place else None
-        return ParsedAddress(
-            code, address, found_in.candidates[:MOST_CANDIDATES], contact.name, contact.phone, postcode
-        )
+        return replace(_read_latin(address, known), name=contact.name, phone=contact.phone, postcode=postcode)
     folded = simplified(address)
     start = gap(folded, 0)
     if found := _POSTCODE.match(folded, start):

@@ -206,7 +206,13 @@ COLUMNS = (
         "freight_amount",
         gettext_lazy("Freight"),
         "运费 邮费 邮资 快递费 运费金额 配送费 买家应付邮费 订单运费 freight shipping shippingfee shippingcost"
-        " ordershippingamount 上门安装费 送货入户费 送货入户并安装费",
+        " ordershippingamount",
+        "freight_amount",
+    ),
+    Column(
+        "freight_extra",
+        gettext_lazy("Fees beside the freight"),
+        "上门安装费 送货入户费 送货入户并安装费",
         "freight_amount",
         takes_several=True,
     ),
@@ -327,8 +333,6 @@ _OF_SHOPIFY = {
     "source": "",
     "fulfillmentstatus": "order_status",
     "lineitemfulfillmentstatus": "",
-    # Its streets hold both lines of the address already, and its orders have a name of the recipient in one column.
-    "shippingaddress2": "",
 }
 # In Taiwan 縣市 is a city, of which 鄉鎮市區 is the district.
 _OF_TAIWAN = {"县市": "city", "乡镇市区": "district", "乡镇区": "district"}
@@ -338,8 +342,8 @@ def dialect(headers: Sequence[str]) -> dict[str, str]:
     """What headers mean in a file with these headers, where that differs from what they mean elsewhere."""
     keys = {key for header in headers for key in header_keys(header)}
     if any(key.startswith("lineitem") for key in keys):
-        streets = "shippingstreet" in keys
-        return {key: name for key, name in _OF_SHOPIFY.items() if streets or key != "shippingaddress2"}
+        # Its streets hold both lines of the address already.
+        return _OF_SHOPIFY | ({"shippingaddress2": ""} if "shippingstreet" in keys else {})
     meanings: dict[str, str] = {}
     if keys & {"乡镇市区", "乡镇区"}:
         meanings |= _OF_TAIWAN
@@ -349,18 +353,17 @@ def dialect(headers: Sequence[str]) -> dict[str, str]:
     return meanings
 
 
-def _headers(*names: str) -> set[str]:
-    return {header for name in names for header in BY_NAME[name].headers.split()}
+def _headers(name: str) -> set[str]:
+    return set(BY_NAME[name].headers.split())
 
 
 # What the exports that hold orders and no goods have in common, and those that hold goods and nobody to send them to.
-_GOODS = ("sku", "quantity")
 _RECIPIENT = ("recipient_name", "first_name", "address", "billing_address")
 
 
 def advice(headers: Sequence[str], fields: Collection[str]) -> str:
     """What to export instead of a file that holds only half of what an order is; "" where both halves are there."""
-    has_goods = all(name in fields for name in _GOODS)
+    has_goods = "quantity" in fields and not BY_NAME["sku"].is_missing_in(fields)
     has_recipient = any(name in fields for name in _RECIPIENT)
     if has_recipient and not has_goods and _is_of_taobao(headers):
         return gettext(

@@ -36,8 +36,11 @@ def joined(by: JoinedBy, files: Sequence[Table], suggest: Callable[[list[str]], 
     table, beside = files[orders], files[goods]
     kept = [index for index in range(len(beside.headers)) if index != other]
     found: dict[str, list[list[str]]] = {}
+    key = ""
     for _number, cells in beside.rows:
-        found.setdefault(cells[other], []).append(cells)
+        # Merged cells hold their number in the first row only.
+        key = cells[other] or key
+        found.setdefault(key, []).append(cells)
     rows = []
     for number, cells in table.rows:
         for more in found.pop(cells[own], [[""] * len(beside.headers)]):

@@ -44,10 +44,11 @@ from orders.story import CHANNEL_CHANGED_THE_PRICE
 
 _LOST_DIGITS = re.compile(r"[0-9](?:\.[0-9]+)?[Ee](\+?)[0-9]+")
 # Numbers that are no quantities; those that may have an E of their own are only known by the + that Excel writes.
-_NUMBERS, _CODES = ("external_number", "recipient_phone", "buyer_phone", "buyer_id"), ("sku", "transaction")
+_NUMBERS = ("external_number", "recipient_phone", "billing_phone", "buyer_phone", "buyer_id")
+_CODES = ("sku", "transaction")
 Value = TypeVar("Value")
 # What every column of the field adds to.
-_SUMS = ("adjustment", "subsidy", "freight_amount")
+_SUMS = ("adjustment", "subsidy", "freight_extra")
 # Excel's errors; a `#` before anything else is no part of a number.
 _EXCEL_ERROR = re.compile(r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!)", re.IGNORECASE)
 _EXCEL_NUMBER = re.compile(rf"^(?!{_EXCEL_ERROR.pattern})#+", re.IGNORECASE)
@@ -67,6 +68,8 @@ def read_orders(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
     entries: dict[tuple[str, str], Entry] = {}
     entry: Entry | None = None
     for number, values in importing.filled(table, fields, sums=_SUMS):
+        if code := values.pop("product_code", ""):
+            values.setdefault("sku", code)
         external = _EXCEL_NUMBER.sub("", cells.plain(values.get("external_number", "")))
         if external:
             values["external_number"] = external
@@ -237,7 +240,7 @@ def _body(of: _Values, ordered_at: datetime, *, paid_at: datetime | None) -> Ord
     """The order as the sheet tells it; `paid_at` where the channel took the money already."""
     head = of.head
     deducted = {name: of.amount(name) for name in ("coupon_amount", "points_amount", "gift_card_amount")}
-    freight = of.total("freight_amount")
+    freight = of.amount("freight_amount") + of.total("freight_extra")
     # A discount lowers the price whether the channel writes it with a minus or without.
     deducted["coupon_amount"] = abs(deducted["coupon_amount"])
     adjustment = of.total("adjustment") - abs(of.total("subsidy"))
@@ -289,7 +292,7 @@ def _lines(of: _Values, beside_goods: Decimal) -> tuple[list[dict[str, Any]], De
         goods += price.of(quantity)
         lines.append(
             {
-                "sku": values.get("sku") or values.get("product_code", ""),
+                "sku": values.get("sku", ""),
                 "quantity": quantity,
                 "unit_price": price.unit_price,
                 "line_discount": price.discount,

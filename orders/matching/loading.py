@@ -42,23 +42,31 @@ def _load_channels(path: Path) -> Loaded:
 def _load_matches(path: Path) -> Loaded:
     result = Loaded(path.name)
     wanted: dict[str, dict[tuple[str, str], list[NewComponent]]] = {}
-    lines: dict[tuple[str, str], int] = {}
+    lines: dict[tuple[str, str, str], int] = {}
+    # A bundle of which a row is wrong would be sent short.
+    spoilt: set[tuple[str, str, str]] = set()
     for line, row in _rows(path):
-        key = row["channel"], row["code"]
+        of, key = row["merchant"], (row["channel"], row["code"])
+        lines.setdefault((of, *key), line)
+        parts = wanted.setdefault(of, {}).setdefault(key, [])
         try:
             weight = Decimal(row["weight"]) if row["weight"] else None
-            component = NewComponent(row["sku"], units=int(row["units"] or 1), weight=weight)
+            parts.append(NewComponent(row["sku"], units=int(row["units"] or 1), weight=weight))
         except (ValueError, InvalidOperation):
             result.refuse(line, "units or weight is no number")
+            spoilt.add((of, *key))
+    merchants = {merchant.code: merchant for merchant in Merchant.objects.filter(code__in=wanted)}
+    for of, by_key in wanted.items():
+        whole = {key: parts for key, parts in by_key.items() if (of, *key) not in spoilt}
+        if of not in merchants:
+            for key in whole:
+                result.refuse(lines[of, *key], f"there is no merchant {of}")
             continue
-        lines.setdefault(key, line)
-        wanted.setdefault(row["merchant"], {}).setdefault(key, []).append(component)
-        result.rows += 1
-    for merchant in Merchant.objects.filter(code__in=wanted):
-        matches = [NewMatch(*key, tuple(parts)) for key, parts in wanted[merchant.code].items()]
-        for match, outcome in zip(matches, put_many(merchant, matches, actor=_ACTOR), strict=True):
+        matches = [NewMatch(*key, tuple(parts)) for key, parts in whole.items()]
+        result.rows += sum(map(len, whole.values()))
+        for match, outcome in zip(matches, put_many(merchants[of], matches, actor=_ACTOR), strict=True):
             if not isinstance(outcome, SkuMatch):
-                result.refuse(lines[match.channel, match.code], "; ".join(error.detail for error in outcome))
+                result.refuse(lines[of, match.channel, match.code], "; ".join(error.detail for error in outcome))
     return result
 
 

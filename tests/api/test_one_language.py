@@ -8,6 +8,7 @@ import pytest
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
+from oms.common.door.forms import wrong_json
 from tests import factories
 from tests.api.calls import BULK, ORDERS, idempotency
 from tests.api.samples import Things, populate
@@ -54,6 +55,14 @@ def mixed(answer: HttpResponse, language: str) -> list[str]:
     if language == "en":
         return [text for text in details(answer) if CHINESE.search(text)]
     return [text for text in details(answer) if ENGLISH.search(text) or not CHINESE.search(text)]
+
+
+def test_the_place_of_a_mistake_is_told_in_bytes() -> None:
+    text = '{"名称":"收货人收货人",,}'
+    with pytest.raises(json.JSONDecodeError) as error:
+        json.loads(text)
+
+    assert str(text.encode().index(b",,") + 1) in wrong_json(error.value)
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])

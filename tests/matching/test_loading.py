@@ -55,6 +55,26 @@ def test_channels_and_matches_are_loaded_twice_with_the_same_result(folder: Path
     assert steps.broken_invariants() == []
 
 
+def test_a_bundle_of_which_a_row_is_wrong_and_a_merchant_that_is_unknown_are_refused_whole(
+    folder: Path, shop: factories.Shop
+) -> None:
+    merchant = shop.merchant.code
+    rows = [
+        f"{merchant},mall,PAIR,{shop.sku.code},2,10.00",
+        f"{merchant},mall,PAIR,{shop.other_sku.code},some,5.00",
+        f"NOBODY,mall,ONE,{shop.sku.code},1,",
+    ]
+    (folder / "matches.csv").write_text("merchant,channel,code,sku,units,weight\n" + "\n".join(rows), "utf-8")
+
+    _channels, matches = loading.load_folder(folder)
+
+    assert (matches.rows, matches.problems) == (
+        0,
+        ["matches.csv, line 3: units or weight is no number", "matches.csv, line 4: there is no merchant NOBODY"],
+    )
+    assert not SkuMatch.objects.filter(matched_at__isnull=False).exists()
+
+
 def test_orders_of_a_code_that_is_not_matched_wait_in_the_queue(
     folder: Path, shop: factories.Shop, tmp_path: Path
 ) -> None:

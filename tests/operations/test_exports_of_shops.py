@@ -36,7 +36,7 @@ PINDUODUO = {
     "店铺优惠折扣(元)": "coupon_amount",
     "平台优惠折扣(元)": "subsidy",
     "多多支付立减金额(元)": "subsidy",
-    "上门安装费(元)": "freight_amount",
+    "上门安装费(元)": "freight_extra",
     "用户实付金额(元)": "payable_amount",
     "商家实收金额(元)": "",
     "商品数量(件)": "quantity",
@@ -145,6 +145,27 @@ def test_what_was_paid_is_the_price_where_there_is_no_other(clerk: Client, shop:
         " price or total."
         for number in (3, 4)
     ]
+
+
+def test_the_freight_counts_once_under_two_names_and_a_fee_beside_it_adds_to_it(
+    clerk: Client, shop: factories.Shop
+) -> None:
+    headers = [*(header for header in PINDUODUO if header != "用户实付金额(元)"), "买家应付邮费"]
+    row = of_pinduoduo("1", shop.sku.code, **{"邮费(元)": "10.00", "上门安装费(元)": "5.00"})
+    cells = [cell for header, cell in zip(PINDUODUO, row, strict=True) if header != "用户实付金额(元)"]
+
+    imported(clerk, shop, text_file(headers, [*cells, "10.00"]))
+
+    assert [str(order.freight_amount) for order in Order.objects.all()] == ["15.00"], told()
+
+
+def test_a_code_of_the_product_whose_digits_excel_cut_off_is_refused(clerk: Client, shop: factories.Shop) -> None:
+    row = of_pinduoduo("1", "", **{"商家编码-商品维度": "1.23E+12"})
+
+    imported(clerk, shop, text_file(list(PINDUODUO), row))
+
+    assert not Order.objects.exists()
+    assert any("Excel has cut off digits of this number" in text for text in told())
 
 
 def test_a_sum_that_is_not_the_channels_is_refused(clerk: Client, shop: factories.Shop) -> None:
@@ -354,6 +375,22 @@ def test_two_reports_are_one_import(clerk: Client, shop: factories.Shop, is_turn
         *("row 3, SKU", "row 3, Quantity", "row 3, Unit price"),
         *("row 4, Recipient", "row 4, Recipient's phone", "row 4, Address"),
     ]
+
+
+def test_goods_below_merged_cells_belong_to_the_order_above_them(clerk: Client, shop: factories.Shop) -> None:
+    paid = ["买家已付款，等待卖家发货", "没有申请退款"]
+    goods = text_file(
+        GOODS,
+        ["11", "1", "坚果", "26.00", "1", shop.sku.code, *paid],
+        ["12", "", "茶", "0.00", "2", shop.other_sku.code, *paid],
+        ["13", "2", "坚果", "26.00", "1", shop.sku.code, *paid],
+    )
+    address = two_files(clerk, shop, order_rows("1", "2"), goods)["Location"]
+    job = Job.objects.get()
+    clerk.post(address, {**{f"column-{i}": name for i, name in enumerate(job.params["fields"])}, "start": "1"})
+    finish()
+
+    assert dict(Order.objects.values_list("external_number", "line_count")) == {"1": 2, "2": 1}, told()
 
 
 def test_two_files_without_a_common_number_are_refused(clerk: Client, shop: factories.Shop) -> None:

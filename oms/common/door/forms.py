@@ -28,8 +28,13 @@ def wrong_json(error: Exception) -> str:
         return _("This is not UTF-8; look at byte %(place)s.") % {"place": error.start}
     if "truncated" in str(error):
         return _("This JSON ends early: a bracket or a quote is not closed.")
-    place = error.pos if isinstance(error, json.JSONDecodeError) else (_PLACE.search(str(error)) or (None, None))[1]
-    if place is None:
+    place: object
+    if isinstance(error, json.JSONDecodeError):
+        # It counts characters.
+        place = len(error.doc[: error.pos].encode(errors="surrogatepass"))
+    elif found := _PLACE.search(str(error)):
+        place = found[1]
+    else:
         return _("This is not valid JSON.")
     return _("This is not valid JSON; look at byte %(place)s.") % {"place": place}
 

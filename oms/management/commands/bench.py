@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from oms.common import memory
 
+MEASURED = ("intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "sourcing", "money", "flash_sale")
+
 
 class Command(BaseCommand):
     """Measures on a database of its own and prints figures with the limit of the same run.
@@ -22,10 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "what",
-            choices=[
-                *("intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "sourcing", "money"),
-                "flash_sale",
-            ],
+            choices=MEASURED,
         )
         parser.add_argument(
             "--orders", type=int, default=20_000, help="How many orders (list, seam: many), or rows of a bill."
