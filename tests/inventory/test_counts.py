@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from inventory import lots, receiving
-from inventory.models import SkuBarcode, Stock, StockCountLine, StockLot
+from inventory.models import LotMovement, SkuBarcode, Stock, StockCountLine, StockLot
 from inventory.receiving import Arrived
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import Ticket
@@ -63,6 +63,17 @@ def test_a_scanner_adds_and_what_it_cannot_read_is_named(shop):
     assert list(StockCountLine.objects.values_list("stock__sku", "expected", "counted")) == [
         (shop.sku.pk, 100, 3),
         (shop.other_sku.pk, 100, 5),
+    ]
+
+
+def test_the_ledger_of_batches_says_as_that_of_stock_does_that_a_count_changed_them(shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    receiving.receive_all(shop.warehouse.pk, [Arrived(sku.pk, 4, lot="S")], actor="gate")
+
+    approve(counted(shop, Counted(sku.code, 3)))
+
+    assert list(LotMovement.objects.filter(kind="stock_take").values_list("on_hand_change", "note")) == [
+        (-1, "stock_take")
     ]
 
 
