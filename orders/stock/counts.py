@@ -23,7 +23,8 @@ from inventory.models import (
     Warehouse,
 )
 from oms.common import tickets
-from oms.common.errors import ChangedMeanwhile, FieldError, OmsError
+from oms.common.door.api import check_version
+from oms.common.errors import FieldError, OmsError
 from oms.common.models import Team
 from oms.common.tickets import Shown
 from orders.actors import Actor
@@ -121,8 +122,7 @@ def _skus(warehouse: Warehouse, codes: set[str]) -> dict[str, list[Sku]]:
 
 def _locked(count_id: int, version: int) -> StockCount:
     taken = StockCount.objects.select_for_update().get(pk=count_id)
-    if taken.version != version:
-        raise ChangedMeanwhile(_("The count was changed meanwhile. Look at it again."), attr="version")
+    check_version(taken, version)
     return taken
 
 

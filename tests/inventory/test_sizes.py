@@ -32,6 +32,9 @@ def test_staff_give_a_sku_its_size_barcodes_and_batches(admin_client):
     assert refused.status_code == 200
     assert len(refused.context["adminform"].form.errors) == 2, "half a size, and another SKU's barcode"
 
+    too_long = admin_client.post(page, {**form, "barcodes": "6" * 65})
+    assert set(too_long.context["adminform"].form.errors) == {"barcodes"}
+
     sizes = {"length_mm": 100, "width_mm": 100, "height_mm": 180}
     changed = admin_client.post(page, {**form, **sizes, "barcodes": "690001, 690003", "wants_batches": "on"})
     assert changed.status_code == 302
