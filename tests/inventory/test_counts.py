@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from inventory import lots, receiving
 from inventory.models import LotMovement, SkuBarcode, Stock, StockCountLine, StockLot
@@ -49,6 +50,28 @@ def test_the_difference_is_booked_so_what_came_meanwhile_stays(shop):
     assert Stock.objects.get(sku=shop.other_sku).on_hand == 100
     with pytest.raises(OmsError), transaction.atomic():
         counts.count(taken.pk, [Counted(shop.sku.code, 1)])
+    assert steps.broken_invariants() == []
+
+
+def test_a_long_count_takes_no_statement_more_than_a_short_one(shop):
+    skus = factories.SkuFactory.create_batch(6, merchant=shop.merchant)
+    for sku in skus:
+        factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=10)
+    statements = []
+    for some in (skus[:2], skus[2:]):
+        taken = counts.begin(shop.warehouse, actor=steps.STAFF)
+        rows = [Counted(sku.code, 12) for sku in some]
+        with CaptureQueriesContext(connection) as noting:
+            assert counts.count(taken.pk, [Counted(some[0].code, 1), *rows]) == []
+        counts.submit(taken.pk, version=taken.version)
+        with CaptureQueriesContext(connection) as booking:
+            approve(taken)
+        statements.append((len(noting), len(booking)))
+        lines = taken.lines.values_list("stock__sku", "expected", "counted")
+        assert list(lines) == [(sku.pk, 10, 12) for sku in some], "the newer figure"
+
+    assert set(Stock.objects.filter(sku__in=skus).values_list("on_hand", flat=True)) == {12}
+    assert statements[0] == statements[1]
     assert steps.broken_invariants() == []
 
 
