@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from django.db import connection, transaction
 from django.db.models import F
 
-from inventory import selling
+from inventory import reserving, selling
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
@@ -295,7 +295,10 @@ def _follow_batches(result: Loaded, skus: Sequence[Sku]) -> None:
     """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
     rows = Stock.objects.filter(sku__in=[sku.pk for sku in skus])
     differing = rows.exclude(keeps_lots=F("sku__wants_batches")).values("sku")
-    for sku in Sku.objects.filter(pk__in=differing).order_by("pk"):
+    switched = list(Sku.objects.filter(pk__in=differing).order_by("pk"))
+    # All of it at once, in the one order of locks.
+    reserving.lock_stock(Stock.objects.filter(sku__in=switched).values_list("pk", flat=True))
+    for sku in switched:
         try:
             selling.follow_batches(sku, actor="load_data")
         except OmsError as refusal:
