@@ -16,7 +16,7 @@ INVARIANTS = (
     Invariant(
         "suggestions_were_bought_as_they_said",
         "The purchase order of a suggestion is of its SKU, warehouse and units.",
-        f"""
+        """
         SELECT g.id, o.number FROM inventory_replenishmentsuggestion g
         JOIN inventory_replenishmentpolicy p ON p.id = g.policy_id
         JOIN inventory_purchaseorder o ON o.id = g.purchase_order_id

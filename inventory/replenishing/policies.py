@@ -18,6 +18,8 @@ from oms.common.errors import FieldError
 from oms.merchants.models import Merchant
 
 MOST_ROWS = 5_000
+# What a new policy begins with.
+SERVICE_PERCENT, LEAD_DAYS, LEAD_DEVIATION_DAYS, COVER_DAYS = Decimal(95), Decimal(7), Decimal(1), 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,10 @@ class NewPolicy:
     method: str = LineMethod.FIXED
     reorder_point: int | None = None
     order_up_to: int | None = None
-    service_percent: Decimal = Decimal(95)
-    lead_days: Decimal = Decimal(7)
-    lead_deviation_days: Decimal = Decimal(1)
-    cover_days: int = 7
+    service_percent: Decimal = SERVICE_PERCENT
+    lead_days: Decimal = LEAD_DAYS
+    lead_deviation_days: Decimal = LEAD_DEVIATION_DAYS
+    cover_days: int = COVER_DAYS
     pack_size: int = 1
     minimum_quantity: int = 0
     runs_by: str = RunsBy.APPROVAL

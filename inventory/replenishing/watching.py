@@ -75,7 +75,7 @@ def watch(*, part: int, seconds: float) -> int:
 
 
 def _claim(part: int, after: int) -> list[ReplenishmentPolicy]:
-    """The next policies of the warehouses of the part, locked; those that somebody works on are looked at the next time."""
+    """The next policies of the part, locked; those that somebody works on are looked at the next time."""
     found = ReplenishmentPolicy.objects.filter(Q(is_active=True) | Q(below_since__isnull=False), pk__gt=after)
     found = found.annotate(part=Mod(F("warehouse_id"), PARTS)).filter(part=part % PARTS).order_by("pk")
     related = found.select_related("sku__merchant", "warehouse")
