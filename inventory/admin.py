@@ -20,6 +20,7 @@ from inventory import purchase_pages, selling, stock_pages  # noqa: F401 - the p
 from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.promising import pages  # noqa: F401 - the pages of promises
+from inventory.replenishing import policy_pages, suggestion_pages  # noqa: F401 - the pages of replenishment
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 
 if TYPE_CHECKING:

@@ -267,7 +267,7 @@ class ReplenishmentSuggestion(Versioned):
         related_name="+",
     )
     quantity = models.PositiveIntegerField(_("units"))
-    position = models.IntegerField(_("position"))
+    position = models.IntegerField(pgettext_lazy("stock", "position"))
     reorder_point = models.PositiveIntegerField(_("reorder point"))
     order_up_to = models.PositiveIntegerField(_("order up to"))
     state = FSMField(

@@ -15,14 +15,13 @@ from pathlib import Path
 
 from inventory.replenishing.forecasting import forecast, levels_of
 from inventory.replenishing.formulas import Levels, Standing, Supply, quantity_to_order
+from inventory.replenishing.measuring import MOST_OF_MIDDLE, MOST_OF_SLOW
 from oms.benchmarks import stage
 from orders.intake.bodies import OrderBody, decode
 
 SERVICE = 0.95
 LEAD_DAYS, LEAD_DEVIATION, COVER_DAYS = 3.0, 1.0, 7
 TARGETS = {"slow": 0.92, "middle": 0.92, "fast": 0.90}
-# Units of the first half up to which a SKU is slow, and middle; over the whole time that is 5 and 30.
-MOST_OF_SLOW, MOST_OF_MIDDLE = 2, 15
 SEED = 2017
 
 # Units by day, counted from the first one.
