@@ -6,7 +6,7 @@ only the ledger may change them.
 
 import csv
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -16,8 +16,8 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from inventory import selling
-from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
-from inventory.models.catalogue import MOST_MM
+from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
 from inventory.promising.sheets import Sheet, import_rows
 from oms.common.copying import copy_rows
@@ -215,7 +215,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
 
 def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     result, skus = Loaded(path.name), []
-    barcodes: dict[tuple[str, str], list[str]] = {}
+    barcodes: list[tuple[int, Sku, list[str]]] = []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
     for line, row in _rows(path, progress):
@@ -230,23 +230,23 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                     f"{path.name}, line {line}: merchant {row['merchant']} is not in the merchants file; added as"
                     " pending, orders of its goods are refused until it is active"
                 )
-            skus.append(
-                Sku(
-                    merchant_id=merchants[row["merchant"]],
-                    code=row["sku"],
-                    name=row["name"],
-                    brand=row["brand"],
-                    department=row["department"],
-                    category=row["category"],
-                    storage_class=StorageClass(row["storage_class"]),
-                    weight_g=int(row["weight_g"]),
-                    list_price=Decimal(row["list_price"]),
-                    **_measures(row),
-                    **_tax(row),
-                )
+            codes = _barcodes(row)
+            sku = Sku(
+                merchant_id=merchants[row["merchant"]],
+                code=row["sku"],
+                name=row["name"],
+                brand=row["brand"],
+                department=row["department"],
+                category=row["category"],
+                storage_class=StorageClass(row["storage_class"]),
+                weight_g=int(row["weight_g"]),
+                list_price=Decimal(row["list_price"]),
+                **_measures(row),
+                **_tax(row),
             )
-            if "barcodes" in row:
-                barcodes[row["merchant"], row["sku"]] = row["barcodes"].split("|") if row["barcodes"] else []
+            skus.append(sku)
+            if codes is not None:
+                barcodes.append((line, sku, codes))
         except (KeyError, ValueError, InvalidOperation) as error:
             result.refuse(line, _reason(error))
     Sku.objects.bulk_create(
@@ -256,8 +256,8 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
         unique_fields=["code", "merchant"],
         update_fields=updated,
     )
-    _store_barcodes(barcodes)
-    _follow_batches(result)
+    _store_barcodes(result, barcodes)
+    _follow_batches(result, skus)
     result.rows = len(skus)
     return result
 
@@ -280,10 +280,21 @@ def _measures(row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _follow_batches(result: Loaded) -> None:
+def _barcodes(row: Mapping[str, str]) -> list[str] | None:
+    """The SKU's barcodes; None where the file does not say: those that are known stay. Raises ValueError."""
+    if "barcodes" not in row:
+        return None
+    codes = [code.strip() for code in row["barcodes"].split("|") if code.strip()]
+    if any(len(code) > MOST_OF_A_BARCODE for code in codes):
+        raise ValueError(f"a barcode has at most {MOST_OF_A_BARCODE} characters")
+    return codes
+
+
+def _follow_batches(result: Loaded, skus: Sequence[Sku]) -> None:
     """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
-    differing = Sku.objects.exclude(stock__keeps_lots=F("wants_batches")).filter(stock__isnull=False).distinct()
-    for sku in differing:
+    rows = Stock.objects.filter(sku__in=[sku.pk for sku in skus])
+    differing = rows.exclude(keeps_lots=F("sku__wants_batches")).values("sku")
+    for sku in Sku.objects.filter(pk__in=differing).order_by("pk"):
         try:
             selling.follow_batches(sku, actor="load_data")
         except OmsError as refusal:
@@ -291,15 +302,14 @@ def _follow_batches(result: Loaded) -> None:
             result.problems.append(f"{result.file}: {sku.code}: {refusal}")
 
 
-def _store_barcodes(barcodes: Mapping[tuple[str, str], list[str]]) -> None:
-    """Barcodes by (merchant, SKU); those of a SKU that the file does not name stay."""
-    if not barcodes:
-        return
-    codes = {code for _merchant, code in barcodes}
-    for sku in Sku.objects.filter(code__in=codes).select_related("merchant"):
-        wanted = barcodes.get((sku.merchant.code, sku.code))
-        if wanted is not None:
-            selling.set_barcodes(sku, wanted)
+def _store_barcodes(result: Loaded, barcodes: Iterable[tuple[int, Sku, Sequence[str]]]) -> None:
+    """Barcodes of SKUs, by their lines; a SKU keeps those that it has where another has one of the file's."""
+    for line, sku, codes in barcodes:
+        try:
+            with transaction.atomic():
+                selling.set_barcodes(sku, codes)
+        except selling.BarcodeTaken as refusal:
+            result.problems.append(f"{result.file}, line {line}: barcodes of {sku.code} stay as they are: {refusal}")
 
 
 def _tax(row: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from inventory.models import Sku, SkuBarcode, StorageClass
-from inventory.models.catalogue import MOST_MM
+from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from oms.common.door.api import LineField
 from oms.common.tax import TaxMark
 
@@ -95,7 +95,7 @@ class SkuChangeSerializer(serializers.Serializer):
     width_mm = SizeField(help_text="Millimetres.")
     height_mm = SizeField(help_text="Millimetres.")
     barcodes = serializers.ListField(
-        child=LineField(max_length=64),
+        child=LineField(max_length=MOST_OF_A_BARCODE),
         required=False,
         max_length=20,
         help_text="All of its barcodes; no other SKU of the merchant has the same.",

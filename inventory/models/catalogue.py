@@ -60,6 +60,7 @@ class Region(models.Model):
 UNKNOWN_GOODS = "?"
 # No side of an article is longer.
 MOST_MM = 20_000
+MOST_OF_A_BARCODE = 64
 
 
 class SkuQuerySet(models.QuerySet["Sku"]):
@@ -180,7 +181,7 @@ class SkuBarcode(models.Model):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="+", db_index=False
     )
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.CASCADE, related_name="barcodes")
-    code = models.CharField(_("barcode"), max_length=64)
+    code = models.CharField(_("barcode"), max_length=MOST_OF_A_BARCODE)
 
     class Meta:
         verbose_name = _("barcode")

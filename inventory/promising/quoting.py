@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 from django.db import connection
 
@@ -153,12 +154,25 @@ def _parcel(
     return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
 
 
-def measured(contents: Sequence[tuple[Sku, int]]) -> Measures:
+class Sized(Protocol):
+    """What has a weight (g) and, where it is known, a size (mm³, mm); as `Sku`."""
+
+    @property
+    def weight_g(self) -> int: ...
+
+    @property
+    def volume_mm3(self) -> int | None: ...
+
+    @property
+    def longest_side_mm(self) -> int | None: ...
+
+
+def measured(contents: Sequence[tuple[Sized, int]]) -> Measures:
     """A parcel of these units. Volume and longest side are None where the size of one is not known: then mass alone
     counts. Units are taken to lie side by side without loss."""
-    weight_g = sum(sku.weight_g * units for sku, units in contents)
-    volumes = [(sku.volume_mm3, units) for sku, units in contents]
-    sides = [sku.longest_side_mm for sku, _units in contents]
+    weight_g = sum(one.weight_g * units for one, units in contents)
+    volumes = [(one.volume_mm3, units) for one, units in contents]
+    sides = [one.longest_side_mm for one, _units in contents]
     if any(volume is None for volume, _units in volumes):
         return Measures(weight_g)
     volume_mm3 = sum((volume or 0) * units for volume, units in volumes)
