@@ -21,6 +21,7 @@ from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_OF_A_BARCODE
 from inventory.promising import pages  # noqa: F401 - the pages of promises
+from inventory.replenishing import policy_pages, suggestion_pages  # noqa: F401 - the pages of replenishment
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rest_framework.test import APIClient
 
 import oms.api
+from inventory.models import ReplenishmentPolicy
 from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
@@ -67,6 +68,9 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "warehouse": t.shop.warehouse.code,
         "lines": [{"sku": t.shop.sku.code, "quantity": 1}],
     },
+    ("replenishment-policies", "post"): lambda t: {
+        "policies": [{"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code, "reorder_point": 1, "order_up_to": 2}]
+    },
     ("refund-preview", "post"): lambda t: {
         "order": t.order.number,
         "reason": "no_reason",
@@ -114,6 +118,9 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 }
 # What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
+    ("replenishment-policies", "post"): lambda status, body: (
+        [error["code"] for error in body["results"][0]["errors"]] == ["not_found"] * 2
+    ),
     ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
@@ -258,5 +265,6 @@ def _of(things: Things) -> list[object]:
         *Order.objects.visible_to(merchant).order_by("pk").values_list("number", "version", "state"),
         *RejectedOrder.objects.visible_to(merchant).values_list("pk", "version"),
         *merchant.skus.order_by("pk").values_list("pk", "version", "stock__on_hand"),
+        *ReplenishmentPolicy.objects.visible_to(merchant).values_list("pk", "version", "reorder_point"),
         *BuyerNotification.objects.filter(merchant=merchant).values_list("pk", flat=True),
     ]

@@ -44,6 +44,8 @@ def wait_for_a_lock() -> list[int]:
     end = monotonic() + 10
     while monotonic() < end:
         with connection.cursor() as cursor:
+            # Within a transaction the activity stays as it was when it was first looked at.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
-from inventory.models import PurchaseOrder, StockCount, StockHold, StockMovement
+from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -35,6 +35,7 @@ from payments.models import (
 )
 from payments.providers.defaults import default_connection
 from tests import factories, steps
+from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
 
@@ -120,7 +121,12 @@ def _cart(shop: factories.Shop) -> StockHold:
     )
 
 
+def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
+    return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
+
+
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
+    "ReplenishmentSuggestion": _suggestion,
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
