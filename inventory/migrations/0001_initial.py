@@ -593,6 +593,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('state', django_fsm.FSMField(choices=[('counting', 'Being counted'), ('submitted', 'To be approved'), ('approved', 'Booked'), ('dismissed', 'Dismissed')], db_default='counting', default='counting', max_length=50, verbose_name='state')),
+                ('reference', models.CharField(blank=True, db_default='', default='', editable=False, max_length=64, verbose_name='reference')),
                 ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
                 ('counted_by', models.CharField(blank=True, default='', max_length=80, verbose_name='counted by')),
                 ('decided_by', models.CharField(blank=True, default='', max_length=80, verbose_name='decided by')),
@@ -957,6 +958,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stockcount',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='stock_count_is_booked_with_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockcount',
+            constraint=models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('warehouse', 'reference'), name='stock_count_reference_is_unique_in_warehouse'),
         ),
         migrations.AddConstraint(
             model_name='stockcountline',

@@ -57,6 +57,12 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
     },
+    ("stock-counts", "post"): lambda t: {
+        "reference": "ST-1",
+        "warehouse": t.shop.warehouse.code,
+        "reason": "x",
+        "rows": [{"sku": t.shop.sku.code, "units": 1}],
+    },
     ("purchase-orders", "post"): lambda t: {
         "number": t.purchase.number,
         "warehouse": t.shop.warehouse.code,
@@ -123,6 +129,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("stock-counts", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("purchase-orders", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
