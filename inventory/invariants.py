@@ -1,5 +1,6 @@
 """What must always hold of stock."""
 
+from inventory import transfer_invariants
 from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation, SourcingRuleSet
 from oms.common.invariants import Invariant
 from oms.common.states import listed
@@ -59,6 +60,7 @@ INVARIANTS = (
             AND (h.state IN ({listed(OPEN_HOLDS)}) AND r.stock_id = l.stock_id AND r.quantity <= l.quantity) IS NOT TRUE
         """,
     ),
+    *transfer_invariants.INVARIANTS,
     Invariant(
         "ledger_explains_batches",
         "The sums of their movements are the figures of batches and qualities.",

@@ -11,12 +11,13 @@ _COLUMNS = ("on_hand", "reserved", "frozen")
 
 
 def trigger_sql() -> str:
-    """The SQL that (re)creates the triggers of the ledgers of stock and of batches."""
+    """The SQL that (re)creates the triggers of the ledgers of stock and of batches, and of the story of transfers."""
     return f"""
         {_ledger("inventory_stock", "inventory_stockmovement", "stock_id", also=_WAKES, sums=_BECAME_FREE)}
         {_ledger("inventory_stocklot", "inventory_lotmovement", "lot_id")}
         {_KEEPS_LOTS}
         {_LOTS_ADD_UP}
+        {append_only("inventory_transferstep")}
     """
 
 

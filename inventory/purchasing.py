@@ -152,19 +152,21 @@ def problems(merchant: Merchant, lines: Sequence[Bought]) -> list[FieldError]:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, line in enumerate(lines):
         if line.sku not in skus:
-            wrong.append(_unknown(row, line.sku))
+            wrong.append(unknown_sku(row, line.sku))
         if line.sku in seen:
             wrong.append(FieldError(f"lines.{row}.sku", "named_twice", _("This SKU stands in an earlier line.")))
         seen.add(line.sku)
-        wrong += _wrong_units(row, line.quantity, "quantity")
+        wrong += wrong_units(row, line.quantity, "quantity")
     return wrong
 
 
-def _unknown(row: int, code: str) -> FieldError:
+def unknown_sku(row: int, code: str) -> FieldError:
+    """That the row names a SKU that the merchant does not have."""
     return FieldError(f"lines.{row}.sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": code})
 
 
-def _wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
+def wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
+    """What is wrong with the number of units of a row, if anything."""
     if 1 <= units <= MOST_UNITS_OF_A_LINE:
         return []
     detail = _("Give a whole number from 1 to %(most)d.") % {"most": MOST_UNITS_OF_A_LINE}
@@ -200,7 +202,7 @@ def receive_goods(
     """
     if wrong := wrong_goods(merchant, unloaded, warehouse):
         raise WrongFields(wrong)
-    skus = _by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
     arrived = [
         Arrived(skus[one.sku].pk, one.units, one.quality, one.lot, one.best_before)
         if skus[one.sku].wants_batches
@@ -242,7 +244,8 @@ def receive_goods(
     return receipt
 
 
-def _by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
+def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
+    """The merchant's SKUs by what they were called: their code, or else a barcode. Others are left out."""
     mine = Sku.objects.visible_to(merchant)
     found = {
         code: sku
@@ -255,20 +258,27 @@ def _by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str,
 def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     """What keeps these goods from being booked there, by row."""
     wrong = []
-    skus = _by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
     if not unloaded:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, one in enumerate(unloaded):
         sku = skus.get(one.sku)
         if sku is None:
-            wrong.append(_unknown(row, one.sku))
-        elif sku.storage_class not in warehouse.storage_classes:
-            text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
-            wrong.append(FieldError(f"lines.{row}.sku", "storage_class_not_kept", text))
-        wrong += _wrong_units(row, one.units, "quantity")
+            wrong.append(unknown_sku(row, one.sku))
+        else:
+            wrong += wrong_place(row, sku, warehouse)
+        wrong += wrong_units(row, one.units, "quantity")
         if one.quality not in Quality.values:
             wrong.append(FieldError(f"lines.{row}.quality", "invalid", _("There is no such quality.")))
     return wrong
+
+
+def wrong_place(row: int, sku: Sku, warehouse: Warehouse) -> list[FieldError]:
+    """What keeps the SKU of a row from lying in the warehouse, if anything."""
+    if sku.storage_class in warehouse.storage_classes:
+        return []
+    text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
+    return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
 
 
 def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived: Sequence[Arrived]) -> None:

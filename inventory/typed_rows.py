@@ -87,7 +87,7 @@ def unloaded(cells: Sequence[str]) -> Unloaded:
     return Unloaded(cells[0], units(cells[1]), quality, lot, day(rest[1]) if len(rest) > 1 else None)
 
 
-def counted(cells: Sequence[str]) -> tuple[str, int]:
+def code_and_units(cells: Sequence[str]) -> tuple[str, int]:
     """SKU code or barcode, and units. Raises WrongRow."""
     if len(cells) != 2:
         raise WrongRow(_("Give code and units."))

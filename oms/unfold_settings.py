@@ -137,6 +137,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Movements of batches"), "swap_vert", "inventory.lotmovement"),
                     _list(_("Purchase orders"), "shopping_cart", "inventory.purchaseorder"),
                     _list(_("Receipts of goods"), "move_to_inbox", "inventory.receipt"),
+                    _list(_("Transfers"), "local_shipping", "inventory.transfer"),
                     _list(_("Stock counts"), "fact_check", "inventory.stockcount"),
                     _list(_("Stock comparisons"), "difference", "inventory.stockcomparison"),
                     _list(_("Stock adjustments"), "tune", "inventory.stockadjustment"),

@@ -22,8 +22,19 @@ from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, Purcha
 from inventory.models.shares import ChannelShare
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
+from inventory.models.transfers import (
+    BEFORE_SHIPPING,
+    IN_TRANSIT,
+    Transfer,
+    TransferBatch,
+    TransferLine,
+    TransferState,
+    TransferStep,
+)
 
 __all__ = [
+    "BEFORE_SHIPPING",
+    "IN_TRANSIT",
     "OPEN_HOLDS",
     "UNKNOWN_GOODS",
     "AdjustmentReason",
@@ -79,6 +90,11 @@ __all__ = [
     "StockMovement",
     "StorageClass",
     "Suspension",
+    "Transfer",
+    "TransferBatch",
+    "TransferLine",
+    "TransferState",
+    "TransferStep",
     "Warehouse",
     "WorkSchedule",
 ]
