@@ -246,15 +246,15 @@ class ReceiptAdmin(KeysetAdmin):
     inlines = (_ReceivedLines,)
     search_fields = ("reference", "purchase_order__number")
     search_help_text = gettext_lazy("Reference or number of a purchase order")
-    list_display = ("reference", "warehouse", "purchase_order", "actor", "created_at", "note")
-    list_select_related = ("warehouse", "purchase_order")
+    list_display = ("reference", "warehouse", "purchase_order", "transfer", "actor", "created_at", "note")
+    list_select_related = ("warehouse", "purchase_order", "transfer")
     list_filter = (("warehouse", RelatedDropdownFilter),)
 
     def get_fields(self, request: HttpRequest, obj: Receipt | None = None) -> tuple[str, ...]:
         """What is asked for when it is new, and what it says then."""
         if obj is None:
             return ("merchant", "warehouse", "reference", "rows", "note")
-        return ("reference", "warehouse", "purchase_order", "note", "actor", "created_at")
+        return ("reference", "warehouse", "purchase_order", "transfer", "note", "actor", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Receipt | None = None) -> tuple[str, ...]:
         """What came does not change."""

@@ -91,12 +91,21 @@ def draft(
             [TransferLine(transfer=found, sku_id=sku_id, quantity=units) for sku_id, units in contents]
         )
         record(found, TransferStep.Kind.DRAFTED, actor=actor, units=sum(line.units for line in lines), note=note)
-    elif (found.source_id, found.target_id) != (source.pk, target.pk) or contents != sorted(
-        found.lines.values_list("sku_id", "quantity")
-    ):
+    else:
+        check_reference(found.reference, source, target, lines)
+    return Transfer.objects.get(pk=found.pk)
+
+
+def check_reference(reference: str, source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> None:
+    """Raises OtherContents where a transfer of that reference exists and is another one."""
+    found = Transfer.objects.filter(reference=reference).first()
+    if found is None:
+        return
+    contents = sorted((line.sku.pk, line.units) for line in lines)
+    is_same_way = (found.source_id, found.target_id) == (source.pk, target.pk)
+    if not is_same_way or contents != sorted(found.lines.values_list("sku_id", "quantity")):
         text = _("The reference %(reference)s was used for other goods.") % {"reference": reference}
         raise purchasing.OtherContents(text, attr="reference")
-    return Transfer.objects.get(pk=found.pk)
 
 
 def problems(source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> list[FieldError]:

@@ -159,7 +159,7 @@ def test_cancelling_gives_the_units_back_until_they_left(shop, target, transfer)
 def test_what_the_source_cannot_spare_is_named_and_nothing_is_set_aside(shop, target):
     Stock.objects.filter(sku=shop.sku).update(safety_stock=95)
     made = transferring.draft(shop.warehouse, target, [Moved(shop.other_sku, 4), Moved(shop.sku, 6)], actor="lin")
-    with pytest.raises(TooFew, match=f"{shop.sku.code}: 5 of 6 units"), transaction.atomic():
+    with pytest.raises(TooFew, match=f"{shop.sku.code}.* 6 .* 5 "), transaction.atomic():
         transferring.approve(made.pk, actor="wang")
     assert steps.fresh(made).state == TransferState.DRAFT
     assert not Reservation.objects.exists()

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
-from inventory.models import PurchaseOrder, StockCount, StockHold, StockMovement
+from inventory import transferring
+from inventory.models import PurchaseOrder, StockCount, StockHold, StockMovement, Transfer
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -120,9 +121,15 @@ def _cart(shop: factories.Shop) -> StockHold:
     )
 
 
+def _moved_goods(shop: factories.Shop) -> Transfer:
+    target = factories.WarehouseFactory(merchant=shop.merchant)
+    return transferring.draft(shop.warehouse, target, [transferring.Moved(shop.sku, 1)], actor="x")
+
+
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
+    "Transfer": _moved_goods,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),
