@@ -77,15 +77,19 @@ class PurchaseOrderForm(forms.ModelForm):
         fields = ("merchant", "number", "warehouse", "supplier", "expected_on")
 
     def clean_rows(self) -> list[purchasing.Bought]:
-        """The lines; whatever is wrong is told by line."""
+        """The lines; what cannot be read is told by line."""
         try:
-            rows = typed_rows.rows_of(self.cleaned_data["rows"], typed_rows.bought)
+            return typed_rows.rows_of(self.cleaned_data["rows"], typed_rows.bought)
         except OmsError as error:
             raise forms.ValidationError(str(error)) from error
-        merchant = self.cleaned_data.get("merchant")
-        if isinstance(merchant, Merchant) and (wrong := purchasing.problems(merchant, rows)):
-            raise forms.ValidationError(typed_rows.told(wrong))
-        return rows
+
+    def clean(self) -> dict[str, Any]:
+        """What the service would refuse is said before it is asked."""
+        given = super().clean() or self.cleaned_data
+        merchant, warehouse, rows = (given.get(name) for name in ("merchant", "warehouse", "rows"))
+        if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
+            self.add_error("rows", typed_rows.told(wrong))
+        return given
 
 
 class _ReceiveForm(forms.Form):

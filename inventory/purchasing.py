@@ -9,7 +9,8 @@ from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from inventory import receiving
+from inventory import hosting, receiving
+from inventory.hosting import Host
 from inventory.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -111,7 +112,7 @@ def order(
 
     Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
     """
-    if wrong := problems(merchant, lines):
+    if wrong := problems(merchant, lines, warehouse):
         raise WrongFields(wrong)
     skus = _by_code(merchant, lines)
     found, is_new = PurchaseOrder.objects.get_or_create(
@@ -143,9 +144,10 @@ def _by_code(merchant: Merchant, lines: Sequence[Bought]) -> dict[str, Sku]:
     return {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={line.sku for line in lines})}
 
 
-def problems(merchant: Merchant, lines: Sequence[Bought]) -> list[FieldError]:
-    """What keeps these lines from being bought, by row."""
+def problems(merchant: Merchant, lines: Sequence[Bought], warehouse: Warehouse) -> list[FieldError]:
+    """What keeps these lines from being bought for the warehouse, by row."""
     wrong = []
+    place = hosting.host(warehouse)
     seen: set[str] = set()
     skus = _by_code(merchant, lines)
     if not lines:
@@ -156,6 +158,8 @@ def problems(merchant: Merchant, lines: Sequence[Bought]) -> list[FieldError]:
         if line.sku in seen:
             wrong.append(FieldError(f"lines.{row}.sku", "named_twice", _("This SKU stands in an earlier line.")))
         seen.add(line.sku)
+        if line.sku in skus:
+            wrong += hosting.wrong_keeper(row, skus[line.sku], place)
         wrong += wrong_units(row, line.quantity, "quantity")
     return wrong
 
@@ -258,6 +262,7 @@ def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, 
 def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     """What keeps these goods from being booked there, by row."""
     wrong = []
+    place = hosting.host(warehouse)
     skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
     if not unloaded:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
@@ -266,18 +271,18 @@ def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: War
         if sku is None:
             wrong.append(unknown_sku(row, one.sku))
         else:
-            wrong += wrong_place(row, sku, warehouse)
+            wrong += wrong_place(row, sku, place)
         wrong += wrong_units(row, one.units, "quantity")
         if one.quality not in Quality.values:
             wrong.append(FieldError(f"lines.{row}.quality", "invalid", _("There is no such quality.")))
     return wrong
 
 
-def wrong_place(row: int, sku: Sku, warehouse: Warehouse) -> list[FieldError]:
+def wrong_place(row: int, sku: Sku, place: Host) -> list[FieldError]:
     """What keeps the SKU of a row from lying in the warehouse, if anything."""
-    if sku.storage_class in warehouse.storage_classes:
-        return []
-    text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
+    if sku.storage_class in place.warehouse.storage_classes:
+        return hosting.wrong_keeper(row, sku, place)
+    text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
     return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
 
 

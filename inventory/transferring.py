@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inventory import keeping, lots, purchasing, reserving
+from inventory import hosting, lots, purchasing, reserving
 from inventory.models import (
     BEFORE_SHIPPING,
     IN_TRANSIT,
@@ -118,6 +118,7 @@ def problems(source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> li
     if not lines:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     seen: set[int] = set()
+    way = hosting.host(source), hosting.host(target)
     for row, line in enumerate(lines):
         if line.sku.pk in seen:
             detail = _("This SKU stands in an earlier line.")
@@ -126,11 +127,8 @@ def problems(source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> li
         if line.sku.merchant_id != lines[0].sku.merchant_id:
             detail = _("A transfer has goods of one merchant.")
             wrong.append(FieldError(f"lines.{row}.sku", "other_merchant", detail))
-        for warehouse in (source, target):
-            if not keeping.may_keep(warehouse, line.sku.merchant_id):
-                detail = _("Warehouse %(code)s does not keep goods of this merchant.") % {"code": warehouse.code}
-                wrong.append(FieldError(f"lines.{row}.sku", "merchant_not_kept", detail))
-        wrong += purchasing.wrong_place(row, line.sku, target)
+        wrong += hosting.wrong_keeper(row, line.sku, way[0])
+        wrong += purchasing.wrong_place(row, line.sku, way[1])
         wrong += purchasing.wrong_units(row, line.units, "quantity")
     return wrong
 

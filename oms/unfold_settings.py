@@ -142,6 +142,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Stock comparisons"), "difference", "inventory.stockcomparison"),
                     _list(_("Stock adjustments"), "tune", "inventory.stockadjustment"),
                     _list(_("Warehouses"), "warehouse", "inventory.warehouse"),
+                    _list(_("Goods of merchants in warehouses"), "store", "inventory.warehouseguest"),
                     _list(_("Sourcing rules"), "alt_route", "inventory.sourcingruleset"),
                     _list(_("Regions"), "map", "inventory.region"),
                 ],

@@ -1220,4 +1220,24 @@ class Migration(migrations.Migration):
             model_name='transferstep',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['drafted', 'approved', 'taken_away', 'shipped', 'received', 'closed', 'cancelled'])), name='transfer_step_is_known'),
         ),
+        migrations.CreateModel(
+            name='WarehouseGuest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('began_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+                ('began_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='begun by')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='until')),
+                ('ended_by', models.CharField(blank=True, db_default='', default='', editable=False, max_length=80, verbose_name='ended by')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stays', to='merchants.merchant', verbose_name='merchant')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='guests', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'goods of a merchant in a warehouse',
+                'verbose_name_plural': 'goods of merchants in warehouses',
+                'ordering': ['-id'],
+                'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
+            },
+        ),
     ]

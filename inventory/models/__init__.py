@@ -5,6 +5,7 @@ from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, S
 from inventory.models.comparing import StockComparison, StockDifference
 from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.guests import WarehouseGuest
 from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
 from inventory.models.lots import LotMovement, LotPromise, Quality, StockLot
 from inventory.models.promising import (
@@ -96,5 +97,6 @@ __all__ = [
     "TransferState",
     "TransferStep",
     "Warehouse",
+    "WarehouseGuest",
     "WorkSchedule",
 ]
