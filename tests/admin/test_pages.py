@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import holding, purchasing, transferring
+from inventory import holding, hosting, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -194,6 +194,7 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     who = {"actor": "li", "merchant": shop.merchant, "purchase_order": order}
     purchasing.receive_goods(shop.warehouse, came, reference="IN1", **who)
     target = factories.WarehouseFactory(merchant=shop.merchant)
+    hosting.begin(target, factories.MerchantFactory(), actor="li")
     moved = transferring.draft(shop.warehouse, target, [transferring.Moved(batches, 2)], actor="li")
     transferring.approve(moved.pk, actor="li")
     transferring.ship(moved.pk, actor="li")
