@@ -54,9 +54,8 @@ class Host:
     def may_keep(self, merchant_id: int, storage_class: str) -> bool:
         """Whether goods of the merchant (by id) and class may lie there and be sent from there, as far as their owner
         decides it."""
-        if storage_class == StorageClass.VIRTUAL:
-            return self.warehouse.kind == Warehouse.Kind.VIRTUAL
-        return self.takes(merchant_id)
+        is_virtual = storage_class == StorageClass.VIRTUAL and self.warehouse.kind == Warehouse.Kind.VIRTUAL
+        return is_virtual or self.takes(merchant_id)
 
     def takes(self, merchant_id: int) -> bool:
         """Whether it is the merchant's own, or the merchant is a guest."""
@@ -84,11 +83,10 @@ def hosts(merchant: Merchant) -> QuerySet[Warehouse]:
 def kept_sql(warehouse: str, sku: str) -> str:
     """SQL for whether rows of `inventory_sku` and `inventory_warehouse`, by their names in the statement, go together:
     the twin of `Host.may_keep`."""
-    return f"""(CASE WHEN {sku}.storage_class = '{StorageClass.VIRTUAL}'
-        THEN {warehouse}.kind = '{Warehouse.Kind.VIRTUAL}'
-        ELSE {warehouse}.merchant_id = {sku}.merchant_id OR EXISTS (
-            SELECT FROM inventory_warehouseguest g WHERE g.warehouse_id = {warehouse}.id
-                AND g.merchant_id = {sku}.merchant_id AND g.ended_at IS NULL) END)"""
+    return f"""({warehouse}.merchant_id = {sku}.merchant_id
+        OR {sku}.storage_class = '{StorageClass.VIRTUAL}' AND {warehouse}.kind = '{Warehouse.Kind.VIRTUAL}'
+        OR EXISTS (SELECT FROM inventory_warehouseguest g WHERE g.warehouse_id = {warehouse}.id
+                   AND g.merchant_id = {sku}.merchant_id AND g.ended_at IS NULL))"""
 
 
 def is_kept() -> Q:
@@ -96,10 +94,8 @@ def is_kept() -> Q:
     stays = WarehouseGuest.objects.filter(
         warehouse=OuterRef("warehouse"), merchant=OuterRef("sku__merchant"), ended_at__isnull=True
     )
-    is_virtual = Q(sku__storage_class=StorageClass.VIRTUAL)
-    return (is_virtual & Q(warehouse__kind=Warehouse.Kind.VIRTUAL)) | (
-        ~is_virtual & (Q(warehouse__merchant=F("sku__merchant")) | Q(Exists(stays)))
-    )
+    is_virtual = Q(sku__storage_class=StorageClass.VIRTUAL, warehouse__kind=Warehouse.Kind.VIRTUAL)
+    return Q(warehouse__merchant=F("sku__merchant")) | is_virtual | Q(Exists(stays))
 
 
 def wrong_keeper(row: int, sku: Sku, place: Host) -> list[FieldError]:

@@ -292,7 +292,10 @@ def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived:
 
     had = receipt.lines.values_list("sku_id", "quantity", "quality", "lot", "best_before")
     told = [(one.sku_id, one.units, str(one.quality), one.lot, one.best_before) for one in arrived]
-    is_same_order = receipt.purchase_order_id == (purchase_order.pk if purchase_order else None)
+    is_same_order = (receipt.purchase_order_id, receipt.transfer_id) == (
+        purchase_order.pk if purchase_order else None,
+        None,
+    )
     if not is_same_order or sorted(had, key=key) != sorted(told, key=key):
         text = _("The reference %(reference)s was used for other goods.") % {"reference": receipt.reference}
         raise OtherContents(text, attr="reference")

@@ -243,8 +243,9 @@ def close(transfer_id: int, *, reason: str, actor: str, version: int | None = No
 
 def lock(transfer_id: int) -> Transfer:
     """The transfer with its warehouses, locked until the transaction ends."""
-    with_places = Transfer.objects.select_related("source", "target", "merchant").select_for_update(of=("self",))
-    return with_places.get(pk=transfer_id)
+    with_places = Transfer.objects.select_related("source", "target", "merchant")
+    # Not for its key: a count that holds the stock adds a step to its story meanwhile (`give_way`).
+    return with_places.select_for_update(no_key=True, of=("self",)).get(pk=transfer_id)
 
 
 def require(transfer: Transfer, states: Collection[TransferState], version: int | None) -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 
 from inventory import hosting
 from inventory.hosting import Host
-from inventory.models import Warehouse
+from inventory.models import StorageClass, Warehouse
 from inventory.sourcing.rules import Candidate, Standing
 from oms.common.copying import text_array
 
@@ -93,4 +93,6 @@ class Routes:
 
 
 def _may_send(host: Host, merchant_id: int, storage_class: str) -> bool:
+    if storage_class == StorageClass.VIRTUAL and host.warehouse.kind != Warehouse.Kind.VIRTUAL:
+        return False
     return storage_class in host.warehouse.storage_classes and host.may_keep(merchant_id, storage_class)
