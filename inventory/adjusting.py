@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from inventory import counting, hosting, lots, reserving
 from inventory.lots import LotKey, LotMove
 from inventory.models import AdjustmentReason, Quality, Stock, StockAdjustment, StockLot, StockMovement
-from oms.common.errors import ChangedMeanwhile, OmsError
+from oms.common.door.api import check_version
+from oms.common.errors import OmsError
 from oms.common.work import nudging
 
 
@@ -101,7 +102,9 @@ def change_quality(stock_id: int, source: str, target: str, wanted: Adjustment, 
         lots.book([LotMove(rows[key], units) for key, units in keys], kind, actor=actor, note=wanted.reason)
         return _record(stock, "quality", wanted, actor, units=-wanted.units)
     there = StockLot.objects.filter(stock=stock, quality=source, on_hand__gt=0).order_by("best_before", "pk")
-    taken = lots.spread(wanted.units, [(one.pk, one.on_hand) for one in there if named is None or one.pk == named.pk])
+    if named is not None:
+        there = there.filter(pk=named.pk)
+    taken = lots.spread(wanted.units, [(one.pk, one.on_hand) for one in there])
     if sum(units for _key, units in taken) < wanted.units:
         raise _not_enough(sum(one.on_hand for one in there), Quality(source).label)
     lots.book([LotMove(key, -units) for key, units in taken], kind, actor=actor, note=wanted.reason)
@@ -118,10 +121,7 @@ def change_quality(stock_id: int, source: str, target: str, wanted: Adjustment, 
 def _locked(stock_id: int, version: int) -> Stock:
     reserving.lock_stock([stock_id])
     stock = Stock.objects.get(pk=stock_id)
-    if stock.version != version:
-        raise ChangedMeanwhile(
-            _("The stock was changed meanwhile. Look at it again and repeat what you wanted."), attr="version"
-        )
+    check_version(stock, version)
     return stock
 
 

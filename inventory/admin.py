@@ -19,7 +19,9 @@ from unfold.widgets import (
 from inventory import guest_pages, purchase_pages, selling, stock_pages, transfer_pages  # noqa: F401 - more pages
 from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
+from inventory.models.catalogue import MOST_OF_A_BARCODE
 from inventory.promising import pages  # noqa: F401 - the pages of promises
+from inventory.replenishing import policy_pages, suggestion_pages  # noqa: F401 - the pages of replenishment
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 
 if TYPE_CHECKING:
@@ -73,8 +75,11 @@ class SkuForm(forms.ModelForm):
             self.fields["barcodes"].initial = " ".join(self.instance.barcodes.values_list("code", flat=True))
 
     def clean_barcodes(self) -> list[str]:
-        """The codes. Refused where another SKU of the merchant has one of them."""
+        """The codes. Refused where one is too long, or another SKU of the merchant has it."""
         codes = list(dict.fromkeys(self.cleaned_data["barcodes"].replace(",", " ").split()))
+        if any(len(code) > MOST_OF_A_BARCODE for code in codes):
+            text = gettext("A barcode has at most %(most)d characters.")
+            raise forms.ValidationError(text % {"most": MOST_OF_A_BARCODE})
         taken = SkuBarcode.objects.filter(merchant=self.instance.merchant, code__in=codes).exclude(sku=self.instance)
         if other := taken.select_related("sku").first():
             shown = {"code": other.code, "sku": other.sku.code}

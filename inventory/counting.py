@@ -1,6 +1,7 @@
 """Booking what was counted. What of it can be promised no longer is decided above, where orders are known: see
 `orders.stock.stocktaking`."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,7 +25,8 @@ class Count(NamedTuple):
 
 def book(counts: Sequence[Count], *, actor: str) -> None:
     """Set the units on hand of stock rows that are locked; the ledger says by how much they changed, and who waits for
-    units is woken. What is promised must be there still: the database refuses the count otherwise. One statement.
+    units is woken. What is promised must be there still: the database refuses the count otherwise. One statement, and
+    a few for each note where batches are kept.
     """
     if not counts:
         return
@@ -40,7 +42,7 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
                 INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
                 SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM counted
             )
-            SELECT id, change FROM counted WHERE keeps_lots
+            SELECT id, change, note FROM counted WHERE keeps_lots
             """,
             {
                 "ids": array(count.stock_id for count in counts),
@@ -49,9 +51,11 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
                 "actor": actor,
             },
         )
-        of_lots = dict(cursor.fetchall())
-    if of_lots:
-        lots.change(of_lots, StockMovement.Kind.STOCK_TAKE, actor=actor)
+        of_lots: dict[str, dict[int, int]] = defaultdict(dict)
+        for stock_id, change, note in cursor.fetchall():
+            of_lots[note][stock_id] = change
+    for note, changes in of_lots.items():
+        lots.change(changes, StockMovement.Kind.STOCK_TAKE, actor=actor, note=note)
 
 
 def freeze(stock_id: int, units: int, *, actor: str, note: str = "") -> None:

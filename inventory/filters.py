@@ -5,6 +5,7 @@ from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
 from inventory.models import Sku, SkuBarcode, StorageClass
+from inventory.models.catalogue import MOST_OF_A_BARCODE
 
 
 def found_skus(skus: QuerySet[Sku], text: str) -> QuerySet[Sku]:
@@ -20,7 +21,7 @@ class SkuFilter(FilterSet):
     """Narrows the list of SKUs."""
 
     code = CharFilter(max_length=64)
-    barcode = CharFilter("barcodes__code", max_length=64)
+    barcode = CharFilter("barcodes__code", max_length=MOST_OF_A_BARCODE)
     name = CharFilter("name", "icontains", max_length=200, help_text="Part of the name.")
     category = CharFilter(max_length=120)
     storage_class = ChoiceFilter(choices=StorageClass.choices)

@@ -365,19 +365,32 @@ def hand_over(wanted: Mapping[int, Mapping[int, int] | None], *, actor: str) -> 
             f"UPDATE inventory_stockhold SET state = '{StockHoldState.ORDERED}' WHERE id = ANY(%s::bigint[])",
             [array(wanted)],
         )
+    have = pieces(wanted)
+    if _surplus(wanted, have):
+        # Until their stock is locked a count could take some of them away.
+        reserving.lock_stock({piece.stock_id for each in have.values() for piece in each})
+        have = pieces(wanted)
+    surplus = _surplus(wanted, have)
+    if reserving.release_units(surplus, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
+        nudging.nudge("wake")
+
+
+def _surplus(
+    wanted: Mapping[int, Mapping[int, int] | None], have: Mapping[int, Sequence[Piece]]
+) -> dict[int, int | None]:
+    """Units by demand that orders do not want of what is set aside for them."""
     surplus: dict[int, int | None] = {}
-    for hold_id, have in pieces(wanted).items():
+    for hold_id, each in have.items():
         asked = wanted[hold_id]
         if asked is None:
             continue
         left = dict(asked)
-        for piece in have:
+        for piece in each:
             used = min(piece.quantity, left.get(piece.sku_id, 0))
             left[piece.sku_id] = left.get(piece.sku_id, 0) - used
             if used < piece.quantity:
                 surplus[piece.demand_id] = piece.quantity - used
-    if reserving.release_units(surplus, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
-        nudging.nudge("wake")
+    return surplus
 
 
 def give_way(stock_id: int, units: int, *, actor: str) -> int:

@@ -23,11 +23,13 @@ def trigger_sql() -> str:
     """
 
 
-# A stock row keeps batches where its SKU wants them.
+# A stock row keeps batches where its SKU wants them. The SKU is locked against changes: who switches batches on follows
+# in the rows that he sees, which a row that is not committed yet is none of.
 _KEEPS_LOTS = """
         CREATE OR REPLACE FUNCTION inventory_stock_keeps_lots() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            NEW.keeps_lots := coalesce((SELECT k.wants_batches FROM inventory_sku k WHERE k.id = NEW.sku_id), false);
+            SELECT k.wants_batches INTO NEW.keeps_lots FROM inventory_sku k WHERE k.id = NEW.sku_id FOR SHARE;
+            NEW.keeps_lots := coalesce(NEW.keeps_lots, false);
             RETURN NEW;
         END $$;
         CREATE OR REPLACE TRIGGER inventory_stock_keeps_lots BEFORE INSERT ON inventory_stock

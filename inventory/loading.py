@@ -6,7 +6,7 @@ only the ledger may change them.
 
 import csv
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,9 +15,9 @@ from typing import Any, TextIO
 from django.db import connection, transaction
 from django.db.models import F
 
-from inventory import hosting, selling
-from inventory.models import Region, Sku, StockMovement, StorageClass, Warehouse
-from inventory.models.catalogue import MOST_MM
+from inventory import hosting, reserving, selling
+from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
+from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
 from inventory.promising.sheets import Sheet, import_rows
 from oms.common.copying import copy_rows
@@ -45,6 +45,12 @@ class MissingFile(Exception):
     """The folder has no file of the kind asked for."""
 
 
+def csv_rows(path: Path, progress: Progress = lambda rows, _name: rows) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file in UTF-8 (`.csv` or `.csv.gz`), by their lines; `progress` may show how far it is."""
+    with _open(path) as file:
+        yield from enumerate(progress(csv.DictReader(file), path.name), 2)
+
+
 def _open(path: Path) -> TextIO:
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
@@ -55,11 +61,6 @@ def _find(folder: Path, stem: str) -> Path:
     for path in sorted([*folder.glob(f"{stem}*.csv"), *folder.glob(f"{stem}*.csv.gz")]):
         return path
     raise MissingFile(f"{folder} has no file {stem}*.csv or {stem}*.csv.gz")
-
-
-def _rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
-    with _open(path) as file:
-        yield from enumerate(progress(csv.DictReader(file), path.name), 2)
 
 
 def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) -> list[Loaded]:
@@ -90,7 +91,7 @@ def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) ->
 
 def _load_sheet(sheet: Sheet, path: Path, progress: Progress) -> Loaded:
     result = Loaded(path.name)
-    for row in import_rows(sheet, _rows(path, progress)):
+    for row in import_rows(sheet, csv_rows(path, progress)):
         if row.errors:
             result.refuse(row.row, "; ".join(f"{error.attr}: {error.detail}" for error in row.errors))
         else:
@@ -101,7 +102,7 @@ def _load_sheet(sheet: Sheet, path: Path, progress: Progress) -> Loaded:
 def _load_merchants(path: Path, progress: Progress) -> Loaded:
     result, merchants = Loaded(path.name), []
     updated = ["name", "kind", "settlement_days", "commission_rate"]
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         if "accepts_cod" in row and "accepts_cod" not in updated:
             updated.append("accepts_cod")
         try:
@@ -137,7 +138,7 @@ def _accepts_cod(row: Mapping[str, str]) -> bool | None:
 
 def _load_regions(path: Path, progress: Progress) -> Loaded:
     result, regions = Loaded(path.name), []
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             regions.append(
                 Region(
@@ -175,7 +176,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
     result, warehouses = Loaded(path.name), []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     regions = set(Region.objects.values_list("code", flat=True))
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             classes = row["storage_classes"].split("|")
             for storage_class in classes:
@@ -215,10 +216,10 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
 
 def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     result, skus = Loaded(path.name), []
-    barcodes: dict[tuple[str, str], list[str]] = {}
+    barcodes: list[tuple[int, Sku, list[str]]] = []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         # Files without these columns leave what is known.
         if "tax_code" in row and "tax_code" not in updated:
             updated += ["tax_code", "tax_name", "tax_rate", "tax_mark"]
@@ -230,23 +231,23 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                     f"{path.name}, line {line}: merchant {row['merchant']} is not in the merchants file; added as"
                     " pending, orders of its goods are refused until it is active"
                 )
-            skus.append(
-                Sku(
-                    merchant_id=merchants[row["merchant"]],
-                    code=row["sku"],
-                    name=row["name"],
-                    brand=row["brand"],
-                    department=row["department"],
-                    category=row["category"],
-                    storage_class=StorageClass(row["storage_class"]),
-                    weight_g=int(row["weight_g"]),
-                    list_price=Decimal(row["list_price"]),
-                    **_measures(row),
-                    **_tax(row),
-                )
+            codes = _barcodes(row)
+            sku = Sku(
+                merchant_id=merchants[row["merchant"]],
+                code=row["sku"],
+                name=row["name"],
+                brand=row["brand"],
+                department=row["department"],
+                category=row["category"],
+                storage_class=StorageClass(row["storage_class"]),
+                weight_g=int(row["weight_g"]),
+                list_price=Decimal(row["list_price"]),
+                **_measures(row),
+                **_tax(row),
             )
-            if "barcodes" in row:
-                barcodes[row["merchant"], row["sku"]] = row["barcodes"].split("|") if row["barcodes"] else []
+            skus.append(sku)
+            if codes is not None:
+                barcodes.append((line, sku, codes))
         except (KeyError, ValueError, InvalidOperation) as error:
             result.refuse(line, _reason(error))
     Sku.objects.bulk_create(
@@ -256,8 +257,8 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
         unique_fields=["code", "merchant"],
         update_fields=updated,
     )
-    _store_barcodes(barcodes)
-    _follow_batches(result)
+    _store_barcodes(result, barcodes)
+    _follow_batches(result, skus)
     result.rows = len(skus)
     return result
 
@@ -280,10 +281,24 @@ def _measures(row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _follow_batches(result: Loaded) -> None:
+def _barcodes(row: Mapping[str, str]) -> list[str] | None:
+    """The SKU's barcodes; None where the file does not say: those that are known stay. Raises ValueError."""
+    if "barcodes" not in row:
+        return None
+    codes = [code.strip() for code in row["barcodes"].split("|") if code.strip()]
+    if any(len(code) > MOST_OF_A_BARCODE for code in codes):
+        raise ValueError(f"a barcode has at most {MOST_OF_A_BARCODE} characters")
+    return codes
+
+
+def _follow_batches(result: Loaded, skus: Sequence[Sku]) -> None:
     """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
-    differing = Sku.objects.exclude(stock__keeps_lots=F("wants_batches")).filter(stock__isnull=False).distinct()
-    for sku in differing:
+    rows = Stock.objects.filter(sku__in=[sku.pk for sku in skus])
+    differing = rows.exclude(keeps_lots=F("sku__wants_batches")).values("sku")
+    switched = list(Sku.objects.filter(pk__in=differing).order_by("pk"))
+    # All of it at once, in the one order of locks.
+    reserving.lock_stock(Stock.objects.filter(sku__in=switched).values_list("pk", flat=True))
+    for sku in switched:
         try:
             selling.follow_batches(sku, actor="load_data")
         except OmsError as refusal:
@@ -291,15 +306,14 @@ def _follow_batches(result: Loaded) -> None:
             result.problems.append(f"{result.file}: {sku.code}: {refusal}")
 
 
-def _store_barcodes(barcodes: Mapping[tuple[str, str], list[str]]) -> None:
-    """Barcodes by (merchant, SKU); those of a SKU that the file does not name stay."""
-    if not barcodes:
-        return
-    codes = {code for _merchant, code in barcodes}
-    for sku in Sku.objects.filter(code__in=codes).select_related("merchant"):
-        wanted = barcodes.get((sku.merchant.code, sku.code))
-        if wanted is not None:
-            selling.set_barcodes(sku, wanted)
+def _store_barcodes(result: Loaded, barcodes: Iterable[tuple[int, Sku, Sequence[str]]]) -> None:
+    """Barcodes of SKUs, by their lines; a SKU keeps those that it has where another has one of the file's."""
+    for line, sku, codes in barcodes:
+        try:
+            with transaction.atomic():
+                selling.set_barcodes(sku, codes)
+        except selling.BarcodeTaken as refusal:
+            result.problems.append(f"{result.file}, line {line}: barcodes of {sku.code} stay as they are: {refusal}")
 
 
 def _tax(row: Mapping[str, str]) -> dict[str, Any]:
@@ -335,7 +349,7 @@ def _load_stock(path: Path, progress: Progress) -> Loaded:
             ambiguous.add(code)
         skus[code] = (goods[0], goods[1], goods[2])
     rows: dict[tuple[int, int], tuple[int, ...]] = {}
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             if row["sku"] in ambiguous:
                 raise ValueError(f"several merchants sell sku {row['sku']}")

@@ -12,6 +12,7 @@ from rest_framework.reverse import reverse
 
 from inventory import hosting, purchasing
 from inventory.models import PurchaseOrder, PurchaseOrderLine, PurchaseState, Quality, Receipt, Warehouse
+from inventory.models.lots import MOST_OF_A_LOT
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.purchasing import Bought, Unloaded
 from oms.common.door.api import LineField, NewestFirst, etag, read_body, represent
@@ -104,7 +105,9 @@ class UnloadedLineSerializer(serializers.Serializer):
     sku = LineField(max_length=64, help_text="SKU code or barcode.")
     quantity = serializers.IntegerField(min_value=1, max_value=MOST_UNITS_OF_A_LINE)
     quality = serializers.ChoiceField(Quality.choices, required=False, default=Quality.GOOD)
-    lot = LineField(max_length=40, required=False, allow_blank=True, help_text="Batch, where the SKU wants batches.")
+    lot = LineField(
+        max_length=MOST_OF_A_LOT, required=False, allow_blank=True, help_text="Batch, where the SKU wants batches."
+    )
     best_before = serializers.DateField(required=False, allow_null=True)
 
 
@@ -157,7 +160,7 @@ class PurchaseOrdersView(PurchaseScopedView):
     @extend_schema(
         operation_id="create_purchase_order",
         summary="Add a purchase order",
-        description="What is open of it counts as on order, and its days are known to promises.",
+        description="What is open of it counts as on order. Promises to buyers do not reckon with it.",
         tags=["inventory"],
         request=NewPurchaseOrderSerializer,
         responses={201: PurchaseOrderSerializer, 409: OpenApiResponse(ErrorsSerializer, "The number is taken.")},

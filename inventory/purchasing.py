@@ -1,10 +1,10 @@
 """Goods that were bought: what is on order, and the receipts that come of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
@@ -23,6 +23,8 @@ from inventory.models import (
 )
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.receiving import Arrived
+from oms.common.copying import array
+from oms.common.door.api import check_version
 from oms.common.errors import FieldError, OmsError, WrongFields
 from oms.merchants.models import Merchant
 
@@ -70,7 +72,7 @@ class NotExpected(OmsError):
 
 
 def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[Expected]:
-    """What is on order and not there yet, the earliest first. The one place that says so: for promises, too."""
+    """What is on order and not there yet, the earliest first. The one place that says so."""
     day = Coalesce("expected_on", "order__expected_on")
     rows = (
         open_lines()
@@ -112,9 +114,9 @@ def order(
 
     Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
     """
-    if wrong := problems(merchant, lines, warehouse):
-        raise WrongFields(wrong)
     skus = _by_code(merchant, lines)
+    if wrong := _problems(skus, lines, warehouse):
+        raise WrongFields(wrong)
     found, is_new = PurchaseOrder.objects.get_or_create(
         merchant=merchant,
         number=number,
@@ -146,10 +148,13 @@ def _by_code(merchant: Merchant, lines: Sequence[Bought]) -> dict[str, Sku]:
 
 def problems(merchant: Merchant, lines: Sequence[Bought], warehouse: Warehouse) -> list[FieldError]:
     """What keeps these lines from being bought for the warehouse, by row."""
+    return _problems(_by_code(merchant, lines), lines, warehouse)
+
+
+def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Warehouse) -> list[FieldError]:
     wrong = []
     place = hosting.host(warehouse)
     seen: set[str] = set()
-    skus = _by_code(merchant, lines)
     if not lines:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, line in enumerate(lines):
@@ -179,10 +184,13 @@ def wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
 
 @transaction.atomic
 def end(order_id: int, *, is_cancelled: bool, version: int | None = None) -> PurchaseOrder:
-    """Expect nothing more of a purchase order. Raises NotExpected where it is over, or was changed meanwhile."""
+    """Expect nothing more of a purchase order. Raises ChangedMeanwhile where a `version` is given that is not the row's
+    any more, and NotExpected where it is over."""
     found = PurchaseOrder.objects.select_for_update().get(pk=order_id)
-    if found.state != PurchaseState.OPEN or (version is not None and version != found.version):
-        raise NotExpected(_("The purchase order was changed meanwhile."))
+    if version is not None:
+        check_version(found, version)
+    if found.state != PurchaseState.OPEN:
+        raise NotExpected(_("The purchase order is over."))
     found.cancel() if is_cancelled else found.close()
     found.save(update_fields=["state"])
     return PurchaseOrder.objects.get(pk=order_id)
@@ -204,9 +212,9 @@ def receive_goods(
     A purchase order of which everything came is closed. Raises WrongFields for rows that cannot be taken, OtherContents
     where the reference stands for other goods, and NotExpected where the purchase order is none of this warehouse.
     """
-    if wrong := wrong_goods(merchant, unloaded, warehouse):
-        raise WrongFields(wrong)
     skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    if wrong := _wrong_goods(skus, unloaded, warehouse):
+        raise WrongFields(wrong)
     arrived = [
         Arrived(skus[one.sku].pk, one.units, one.quality, one.lot, one.best_before)
         if skus[one.sku].wants_batches
@@ -236,9 +244,7 @@ def receive_goods(
             for one in arrived
         ]
     )
-    for one in arrived:
-        if one.sku_id in lines:
-            PurchaseOrderLine.objects.filter(pk=lines[one.sku_id]).update(received=F("received") + one.units)
+    _note_received([(lines[one.sku_id], one.units) for one in arrived if one.sku_id in lines])
     receiving.receive_all(warehouse.pk, arrived, actor=actor, note=reference)
     if purchase_order is not None and not open_lines().filter(order=purchase_order).exists():
         found = PurchaseOrder.objects.get(pk=purchase_order.pk)
@@ -246,6 +252,19 @@ def receive_goods(
             found.close()
             found.save(update_fields=["state"])
     return receipt
+
+
+def _note_received(units: Sequence[tuple[int, int]]) -> None:
+    """Add units to what came of lines (id, units), which may be named several times. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE inventory_purchaseorderline l SET received = l.received + came.units FROM (
+                SELECT id, sum(units) AS units FROM unnest(%s::bigint[], %s::int[]) AS a(id, units) GROUP BY id
+            ) AS came WHERE came.id = l.id
+            """,
+            [array(key for key, _units in units), array(some for _key, some in units)],
+        )
 
 
 def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
@@ -261,9 +280,12 @@ def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, 
 
 def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     """What keeps these goods from being booked there, by row."""
+    return _wrong_goods(by_code_or_barcode(merchant, {one.sku for one in unloaded}), unloaded, warehouse)
+
+
+def _wrong_goods(skus: Mapping[str, Sku], unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     wrong = []
     place = hosting.host(warehouse)
-    skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
     if not unloaded:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, one in enumerate(unloaded):

@@ -39,7 +39,9 @@ def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
             """
             INSERT INTO inventory_stock (warehouse_id, sku_id)
             SELECT warehouse_id, sku_id FROM unnest(%s::bigint[], %s::bigint[]) AS w(warehouse_id, sku_id)
-            ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
+            WHERE NOT EXISTS (
+                SELECT FROM inventory_stock s WHERE s.sku_id = w.sku_id AND s.warehouse_id = w.warehouse_id
+            ) ORDER BY warehouse_id, sku_id ON CONFLICT (sku_id, warehouse_id) DO NOTHING
             """,
             wanted,
         )

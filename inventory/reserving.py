@@ -46,6 +46,11 @@ class SetAside(NamedTuple):
 NOTHING_SET_ASIDE: Mapping[int, Sequence[SetAside]] = MappingProxyType({})
 
 
+class MoreThanPromised(Exception):
+    """More units than are promised to demands were to be given back or taken out: whoever said so read old figures.
+    What the transaction has done is not to be committed."""
+
+
 def lock_stock(stock_ids: Iterable[int]) -> dict[int, int]:
     """Lock the rows, waiting in the one order, and return how many units of each can be promised.
 
@@ -207,7 +212,9 @@ def release_units(
     units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str = ""
 ) -> int:
     """Give back so many of the units that are promised to each demand (by id; None: all of them), the others stay
-    promised; returns the units given back. Demands without a promise are passed over. Waiting sub-orders are woken."""
+    promised; returns the units given back. Demands without a promise are passed over. Waiting sub-orders are woken.
+
+    Raises MoreThanPromised where fewer units are promised to a demand than named."""
     return _close(units, kind, Reservation.State.RELEASED, StockMovement.Kind.RELEASE, actor, note)
 
 
@@ -218,7 +225,9 @@ def consume(demand_ids: Sequence[int], *, kind: DemandKind = DemandKind.SUB_ORDE
 
 def consume_units(units: Mapping[int, int | None], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str) -> int:
     """Take so many of the units that are promised to each demand (by id; None: all of them) out of the stock, because
-    they left; the others stay promised. Returns the units taken out. Demands without a promise are passed over."""
+    they left; the others stay promised. Returns the units taken out. Demands without a promise are passed over.
+
+    Raises MoreThanPromised where fewer units are promised to a demand than named."""
     return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
 
 
@@ -306,7 +315,8 @@ def _close(
                     closed_at = CASE WHEN r.quantity > w.units THEN r.closed_at ELSE now() END
                 FROM unnest(%(demands)s::bigint[], %(units)s::int[]) AS w(demand_id, units)
                 WHERE r.demand_id = w.demand_id AND r.demand_kind = %(kind)s AND r.state = '{Reservation.State.ACTIVE}'
-                RETURNING r.stock_id, r.demand_id, coalesce(w.units, r.quantity) AS quantity
+                RETURNING r.stock_id, r.demand_id, coalesce(w.units, r.quantity) AS quantity,
+                    r.state = %(state)s AND w.units > r.quantity AS is_too_many
             ), booked AS (
                 INSERT INTO inventory_stockmovement
                     (stock_id, kind, on_hand_change, reserved_change, demand_kind, demand_id, actor, note)
@@ -314,7 +324,8 @@ def _close(
                        demand_id, %(actor)s, %(note)s
                 FROM closed
             )
-            SELECT coalesce(sum(quantity), 0) FROM closed
+            SELECT coalesce(sum(quantity), 0), array_agg(demand_id ORDER BY demand_id) FILTER (WHERE is_too_many)
+            FROM closed
             """,
             {
                 "state": state.value,
@@ -327,7 +338,9 @@ def _close(
                 "note": note,
             },
         )
-        closed = int(cursor.fetchone()[0])
+        closed, too_many = cursor.fetchone()
+    if too_many:
+        raise MoreThanPromised(f"fewer units are promised to {kind.value} {too_many} than were to be ended")
     if keeps_lots:
         lots.end_promises(units, kind, movement, actor=actor, note=note)
-    return closed
+    return int(closed)

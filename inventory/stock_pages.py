@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -32,6 +31,7 @@ from inventory.models import (
     StockLot,
     StockMovement,
 )
+from inventory.models.stock import ClockTime
 from oms.common.codebook import ACTORS
 from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
 from oms.common.desk.lists import KeysetAdmin, YesFilter, staff_actor_name
@@ -234,7 +234,7 @@ class StockAdmin(ReadStock, RowActions):
         """Only what steers: units may have changed since the page was drawn. Fewer units kept back wake who waits."""
         values: dict[str, Any] = {name: form.cleaned_data[name] for name in form.changed_data}
         if "safety_stock" in values:
-            values["wakes_backorders_since"] = Now()
+            values["wakes_backorders_since"] = ClockTime()
         if values:
             Stock.objects.filter(pk=obj.pk).update(**values)
 

@@ -1,5 +1,5 @@
-"""Rows that people type, paste from a sheet or scan into one field of a page: a line each, cells apart by tabs, commas,
-semicolons or spaces."""
+"""Rows that people type, paste from a sheet or scan into one field of a page: a line each, cells apart by tabs, commas
+or semicolons, so that one may be empty; else by spaces."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -9,11 +9,12 @@ from typing import TypeVar
 from django.utils.translation import gettext as _
 
 from inventory.models import Quality
+from inventory.models.lots import MOST_OF_A_LOT
 from inventory.purchasing import Bought, Unloaded
 from oms.common.errors import FieldError, OmsError
 
 MOST_ROWS = 5_000
-
+_APART = re.compile(r"[\t,;，；]")
 
 Row = TypeVar("Row")
 
@@ -33,12 +34,20 @@ def rows_of(text: str, read: Callable[[Sequence[str]], Row]) -> list[Row]:
         raise OmsError(_("Give at most %(most)d lines.") % {"most": MOST_ROWS})
     for number, line in lines:
         try:
-            found.append(read([cell for cell in re.split(r"[\t,;，；\s]+", line.strip()) if cell]))
+            found.append(read(_cells(line)))
         except WrongRow as error:
             wrong.append(row_text(number, str(error)))
     if wrong:
         raise OmsError(" ".join(wrong))
     return found
+
+
+def _cells(line: str) -> list[str]:
+    """The cells as far as the last that says something."""
+    cells = [cell.strip() for cell in _APART.split(line)] if _APART.search(line) else line.split()
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
 
 
 def row_text(number: int, detail: str) -> str:
@@ -71,24 +80,28 @@ def day(text: str) -> date:
 
 def bought(cells: Sequence[str]) -> Bought:
     """SKU code, units, and the day on which they are expected, if it is not the order's. Raises WrongRow."""
-    if not 2 <= len(cells) <= 3:
+    if not 2 <= len(cells) <= 3 or not cells[0]:
         raise WrongRow(_("Give code and units."))
     return Bought(cells[0], units(cells[1]), day(cells[2]) if len(cells) > 2 else None)
 
 
 def unloaded(cells: Sequence[str]) -> Unloaded:
-    """SKU code or barcode, units, and where they matter quality, batch and best-before. Raises WrongRow."""
-    if not 2 <= len(cells) <= 5:
+    """SKU code or barcode, units, and where they matter quality, batch and best-before, each in its place. Raises
+    WrongRow."""
+    if not 2 <= len(cells) <= 5 or not cells[0]:
         raise WrongRow(_("Give code and units."))
     qualities = {str(label): value for value, label in Quality.choices} | {value: value for value in Quality.values}
-    rest = list(cells[2:])
-    quality = qualities[rest.pop(0)] if rest and rest[0] in qualities else Quality.GOOD.value
-    lot = rest[0] if rest else ""
-    return Unloaded(cells[0], units(cells[1]), quality, lot, day(rest[1]) if len(rest) > 1 else None)
+    quality, lot, best_before = (*cells[2:], "", "", "")[:3]
+    if quality and quality not in qualities:
+        raise WrongRow(_("There is no such quality."))
+    if len(lot) > MOST_OF_A_LOT:
+        raise WrongRow(_("A batch has at most %(most)d characters.") % {"most": MOST_OF_A_LOT})
+    found = qualities[quality] if quality else Quality.GOOD.value
+    return Unloaded(cells[0], units(cells[1]), found, lot, day(best_before) if best_before else None)
 
 
 def code_and_units(cells: Sequence[str]) -> tuple[str, int]:
     """SKU code or barcode, and units. Raises WrongRow."""
-    if len(cells) != 2:
+    if len(cells) != 2 or not cells[0]:
         raise WrongRow(_("Give code and units."))
     return cells[0], units(cells[1])

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from inventory.models import Warehouse
 from logistics import retrying
 from logistics.models import Shipment, WarehouseOrder
 from oms.common import tickets
@@ -16,6 +17,7 @@ def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -
     retrying.retry(model, row_id, actor=Actor(ActorKind.STAFF, by))
 
 
+tickets.register_subject("warehouse", rows_of(Warehouse))
 tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))
 
 for _model in (WarehouseOrder, Shipment):

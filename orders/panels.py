@@ -34,13 +34,14 @@ class Panel:
     """A part of the order's page.
 
     `context` gives what the template shows, None leaves the panel out; an entry `remarks` of it (a list of Remark)
-    goes to the top of the page. Panels are shown by `position`.
+    goes to the top of the page. Panels are shown by `position`, one with a `right` only to who has it.
     """
 
     title: Any
     template: str
     context: Callable[[Order], Mapping[str, Any] | None]
     position: int = 100
+    right: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ registry = _Registry()
 
 
 def register(panel: Panel) -> None:
-    """Show the panel on every order's page."""
+    """Show the panel on the page of every order that it has something to say of."""
     registry.panels.append(panel)
     registry.panels.sort(key=lambda known: known.position)
 

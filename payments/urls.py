@@ -6,6 +6,7 @@ from payments import views
 from payments.balances import views as balances
 from payments.granting.views import RefundPreviewView, RefundRequestsView
 from payments.invoicing.views import InvoiceDocumentView, InvoicesView, InvoiceView, OrderInvoicesView
+from payments.models.balance import CARDS_BEGIN_WITH
 from payments.statements.views import SettlementsView, StatementRemarksView, StatementsView, StatementView
 
 urlpatterns = [
@@ -28,9 +29,11 @@ urlpatterns = [
     re_path("^payments/(?P<number>[0-9A-Z-]{18,32})$", views.PaymentView.as_view(), name="payment"),
     path("gift-cards", balances.GiftCardsView.as_view(), name="gift-cards"),
     path("gift-cards/look-up", balances.GiftCardLookUpView.as_view(), name="gift-card-look-up"),
-    re_path("^gift-cards/(?P<number>GC[0-9]{10,18})$", balances.GiftCardView.as_view(), name="gift-card"),
     re_path(
-        "^gift-cards/(?P<number>GC[0-9]{10,18})/movements$",
+        rf"^gift-cards/(?P<number>{CARDS_BEGIN_WITH}[0-9]{{10,18}})$", balances.GiftCardView.as_view(), name="gift-card"
+    ),
+    re_path(
+        rf"^gift-cards/(?P<number>{CARDS_BEGIN_WITH}[0-9]{{10,18}})/movements$",
         balances.MovementsView.as_view(),
         name="gift-card-movements",
     ),

@@ -20,6 +20,16 @@ from inventory.models.promising import (
     WorkSchedule,
 )
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseState, Receipt, ReceiptLine
+from inventory.models.replenishing import (
+    DailyDemand,
+    LineBasis,
+    LineMethod,
+    ReplenishmentPolicy,
+    ReplenishmentSuggestion,
+    RunsBy,
+    SuggestionKind,
+    SuggestionState,
+)
 from inventory.models.shares import ChannelShare
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
@@ -48,11 +58,14 @@ __all__ = [
     "ChannelShare",
     "CountState",
     "Cutoff",
+    "DailyDemand",
     "DemandKind",
     "FreightRate",
     "FreightSurcharge",
     "HoldPurpose",
     "Lane",
+    "LineBasis",
+    "LineMethod",
     "LotMovement",
     "LotPromise",
     "MovementNote",
@@ -68,7 +81,10 @@ __all__ = [
     "ReceiptLine",
     "Region",
     "RemoteArea",
+    "ReplenishmentPolicy",
+    "ReplenishmentSuggestion",
     "Reservation",
+    "RunsBy",
     "ServiceKind",
     "ServiceLevel",
     "Sku",
@@ -90,6 +106,8 @@ __all__ = [
     "StockLot",
     "StockMovement",
     "StorageClass",
+    "SuggestionKind",
+    "SuggestionState",
     "Suspension",
     "Transfer",
     "TransferBatch",

@@ -60,6 +60,9 @@ class Region(models.Model):
 UNKNOWN_GOODS = "?"
 # No side of an article is longer.
 MOST_MM = 20_000
+MOST_G = 2_000_000_000
+MOST_OF_A_BARCODE = 64
+MOST_BARCODES = 20
 
 
 class SkuQuerySet(models.QuerySet["Sku"]):
@@ -180,7 +183,7 @@ class SkuBarcode(models.Model):
         Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="+", db_index=False
     )
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.CASCADE, related_name="barcodes")
-    code = models.CharField(_("barcode"), max_length=64)
+    code = models.CharField(_("barcode"), max_length=MOST_OF_A_BARCODE)
 
     class Meta:
         verbose_name = _("barcode")

@@ -8,6 +8,8 @@ from django.utils.translation import pgettext_lazy
 
 from inventory.models.stock import DemandKind, Stock, StockMovement
 
+MOST_OF_A_LOT = 40
+
 
 class Quality(models.TextChoices):
     """In what state units are; only good ones are sold."""
@@ -32,7 +34,7 @@ class StockLot(models.Model):
         Stock, verbose_name=_("stock"), on_delete=models.PROTECT, related_name="lots", db_index=False
     )
     quality = models.CharField(_("quality"), max_length=12, choices=Quality.choices, default=Quality.GOOD)
-    lot = models.CharField(_("batch"), max_length=40, blank=True, default="")
+    lot = models.CharField(_("batch"), max_length=MOST_OF_A_LOT, blank=True, default="")
     best_before = models.DateField(_("best before"), null=True, blank=True)
     on_hand = models.IntegerField(_("on hand"), db_default=0, default=0, editable=False)
     reserved = models.IntegerField(_("reserved"), db_default=0, default=0, editable=False)

@@ -8,7 +8,7 @@ from django.utils.translation import pgettext_lazy
 from django_fsm import FSMField, transition
 
 from inventory.models.catalogue import Sku, Warehouse
-from inventory.models.lots import Quality
+from inventory.models.lots import MOST_OF_A_LOT, Quality
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
 
@@ -157,7 +157,7 @@ class ReceiptLine(models.Model):
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="+")
     quantity = models.PositiveIntegerField(_("quantity"))
     quality = models.CharField(_("quality"), max_length=12, choices=Quality.choices, default=Quality.GOOD)
-    lot = models.CharField(_("batch"), max_length=40, blank=True, default="")
+    lot = models.CharField(_("batch"), max_length=MOST_OF_A_LOT, blank=True, default="")
     best_before = models.DateField(_("best before"), null=True, blank=True)
 
     class Meta:

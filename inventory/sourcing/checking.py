@@ -1,6 +1,6 @@
 """What is wrong with a rule set: rules that match nothing, name what is gone, or are never reached; by row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,10 @@ def problems(rule_set: SourcingRuleSet) -> list[Problem]:
     for rule in rules:
         found += _of_rule(rule, rule_set, warehouses, provinces)
     found += _unreached(rules)
-    for split in rule_set.split_rules.order_by("id"):
-        found += _of_split(split)
+    splits = list(rule_set.split_rules.order_by("id"))
+    categories = set(Sku.objects.order_by().values_list("category", flat=True).distinct()) if splits else set()
+    for split in splits:
+        found += _of_split(split, categories)
     return found
 
 
@@ -100,10 +102,10 @@ def _unreached(rules: Sequence[SourcingRule]) -> Iterator[Problem]:
             last = rule
 
 
-def _of_split(split: SplitRule) -> Iterator[Problem]:
+def _of_split(split: SplitRule, categories: Collection[str]) -> Iterator[Problem]:
     row = str(split)
     for name in filter(None, (split.category, split.other_category)):
-        if not Sku.objects.filter(category__startswith=name).exists():
+        if not any(category.startswith(name) for category in categories):
             yield Problem(row, "unknown_category", {"name": name})
     if split.kind == SplitRule.Kind.APART and (
         split.category.startswith(split.other_category) or split.other_category.startswith(split.category)

@@ -38,14 +38,6 @@ class Row(NamedTuple):
         return [self.code, self.km, self.verdict, *self.figures]
 
 
-class After:
-    """What becomes of what is short."""
-
-    WAITS = "waits"
-    HELD = "held"
-    CANCELLED = "cancelled"
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who sends what, what is short (units by SKU) and what becomes of that; `why_text` is the decision as JSON:
@@ -57,7 +49,9 @@ class Choice:
     parts: list[tuple[Candidate, list[Take]]]
     short: dict[int, int]
     why_text: str
-    after: str = After.WAITS
+    # A person decides about what is short.
+    is_held: bool = False
+    # What is short is cancelled so long after it began to wait.
     cancel_after: timedelta | None = None
     # Warehouses (ids) that may send it only if they have a place of their day for it.
     needs_room: tuple[int, ...] = ()
@@ -207,7 +201,7 @@ class _Course:
         self.is_proven = True
 
     def follow(self, steps: Iterable[Step]) -> Choice:
-        after, cancel_after = After.WAITS, None
+        is_held, cancel_after = False, None
         lacking: dict[int, int] | None = None
         for rule, asked in steps:
             if not self._is_for(rule):
@@ -223,15 +217,15 @@ class _Course:
             if what in _KEEPS_ALL:
                 lacking = short
             if what == OnPartial.HOLD:
-                after = After.HELD
+                is_held = True
             elif what == OnPartial.CANCEL:
-                after, cancel_after = After.CANCELLED, rule.cancel_after
+                cancel_after = rule.cancel_after
             break
         if lacking is None:
             lacking = short_of(self.wants, ())
         text = _text(self.set_id, self.positions, self._ordered(), self.out.values(), is_proven=self.is_proven)
         return Choice(
-            list(self.parts.values()), lacking, text, after, cancel_after, tuple(dict.fromkeys(self.needs_room))
+            list(self.parts.values()), lacking, text, is_held, cancel_after, tuple(dict.fromkeys(self.needs_room))
         )
 
     def _is_for(self, rule: Rule) -> bool:

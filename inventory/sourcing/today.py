@@ -7,7 +7,7 @@ from datetime import datetime
 from inventory.models import CapacityBucket
 from inventory.promising import dating, offering
 from inventory.promising.dating import Reason
-from inventory.promising.offering import Parcel
+from inventory.promising.offering import Carriage, Parcel
 from inventory.promising.tables import Tables
 from inventory.sourcing.rules import Candidate, Standing, Way
 from oms.common.zones import CHINA
@@ -52,6 +52,14 @@ class Trip:
         return replace(self, parcel=replace(self.parcel, warehouse_id=warehouse_id))
 
 
+def carriage(known: Tables, trip: Trip, carriers: Sequence[str]) -> Carriage | None:
+    """How the parcel would go; None where no level is sold or no service goes there."""
+    if not known.levels:
+        return None
+    found = offering.earliest(known, trip.parcel, trip.region_code, trip.starts_at, trip.wish, carriers)
+    return None if isinstance(found, Reason) else found
+
+
 def ways(
     known: Tables, trip: Trip, candidates: Sequence[Candidate], carriers: Sequence[str], now: datetime
 ) -> dict[int, Way]:
@@ -63,9 +71,8 @@ def ways(
     promised_by = trip.promised_by
     found: dict[int, Way] = {}
     for one in candidates:
-        parcel = trip.to(one.warehouse_id).parcel
-        way = offering.earliest(known, parcel, trip.region_code, trip.starts_at, trip.wish, carriers)
-        if isinstance(way, Reason):
+        way = carriage(known, trip.to(one.warehouse_id), carriers)
+        if way is None:
             found[one.warehouse_id] = Way(meets_cutoff=False, keeps_promise=False, freight_fen=None)
             continue
         if promised_by is None:

@@ -83,4 +83,12 @@ def _movable(order: Order) -> Mapping[str, Any] | None:
     return {"parts": parts} if parts else None
 
 
-panels.register(panels.Panel(gettext_lazy("Other warehouse"), "admin/logistics/move_panel.html", _movable, position=21))
+panels.register(
+    panels.Panel(
+        gettext_lazy("Other warehouse"),
+        "admin/logistics/move_panel.html",
+        _movable,
+        position=21,
+        right="orders.move_suborder",
+    )
+)

@@ -10,15 +10,15 @@ there.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 from django.db import transaction
-from django.db.models import Sum
-from django.urls import reverse
+from django.db.models import Case, F, OuterRef, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -38,7 +38,6 @@ from logistics.warehouses import adapters
 from oms.common import tickets
 from oms.common.masking import describe
 from oms.common.models import Connection, FactState, InboundFact, Team, Topic
-from oms.common.tickets import Shown
 from oms.common.work import facts
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.common.work.facts import Fact, FactWork, News, Verdict, fact_stage
@@ -61,12 +60,6 @@ STOCK_DIFFERS = tickets.register_kind(
 )
 
 
-def _show(ids: Collection[int]) -> Mapping[int, Shown]:
-    found = Warehouse.objects.filter(pk__in=ids)
-    return {one.pk: Shown(str(one), reverse("admin:inventory_warehouse_change", args=[one.pk])) for one in found}
-
-
-tickets.register_subject("warehouse", _show)
 _Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
@@ -216,21 +209,27 @@ def _figures(warehouse: Warehouse, report: StockReport, at: datetime) -> list[Fi
 
 def _ours(warehouse: Warehouse, at: datetime) -> list[tuple[int, str, str, int]]:
     """(SKU id, code, quality, units) of all that lay there at the moment, from what lies there now and what came
-    since."""
-    since = StockMovement.objects.filter(stock__warehouse=warehouse, created_at__gt=at).values("stock_id")
-    later = dict(since.annotate(units=Sum("on_hand_change")).values_list("stock_id", "units").order_by())
-    rows = Stock.objects.filter(warehouse=warehouse).values_list("pk", "sku_id", "sku__code", "on_hand")
-    found = [(sku, code, Quality.GOOD.value, units - later.get(key, 0)) for key, sku, code, units in rows]
-    moved = LotMovement.objects.filter(lot__stock__warehouse=warehouse, created_at__gt=at).values("lot_id")
-    later = dict(moved.annotate(units=Sum("on_hand_change")).values_list("lot_id", "units").order_by())
-    others: dict[tuple[int, str, str], int] = {}
-    lots = StockLot.objects.filter(stock__warehouse=warehouse).exclude(quality=Quality.GOOD)
-    for key, sku, code, quality, units in lots.values_list(
-        "pk", "stock__sku_id", "stock__sku__code", "quality", "on_hand"
-    ):
-        others[sku, code, quality] = others.get((sku, code, quality), 0) + units - later.get(key, 0)
-    found += [(*key, units) for key, units in others.items()]
-    return [row for row in found if row[3]]
+    since. One statement: between two, units could change their quality."""
+    # The ledger keeps `changed_at`: the movements of a row that did not change since are not read.
+    later = Case(When(changed_at__gt=at, then=_came(StockMovement, "stock", at)), default=0)
+    good = Stock.objects.filter(warehouse=warehouse).order_by()
+    others = StockLot.objects.filter(stock__warehouse=warehouse).exclude(quality=Quality.GOOD).order_by()
+    rows = good.values_list("sku_id", "sku__code", Value(Quality.GOOD.value), F("on_hand") - later).union(
+        others.values_list(
+            "stock__sku_id", "stock__sku__code", "quality", F("on_hand") - _came(LotMovement, "lot", at)
+        ),
+        all=True,
+    )
+    found: dict[tuple[int, str, str], int] = {}
+    for sku, code, quality, units in rows:
+        found[sku, code, quality] = found.get((sku, code, quality), 0) + units
+    return [(*key, units) for key, units in found.items() if units]
+
+
+def _came(ledger: type[StockMovement | LotMovement], row: str, at: datetime) -> Coalesce:
+    """Units that a ledger says came since to the outer statement's row, which its column `row` names."""
+    since = ledger._default_manager.filter(created_at__gt=at, **{row: OuterRef("pk")}).order_by()
+    return Coalesce(Subquery(since.values(row).annotate(units=Sum("on_hand_change")).values("units")), 0)
 
 
 def pretended(link: Connection, warehouse: str) -> dict[str, object]:

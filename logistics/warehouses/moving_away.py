@@ -10,10 +10,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from inventory.models import SourcingRuleSet
-from inventory.sourcing import rulebook
 from logistics.models import WarehouseOrderState
 from logistics.warehouses import giving_up, stopping, works
 from logistics.warehouses.works import GivenUp
+from oms.common.copying import array
 from oms.common.states import listed
 from oms.common.work import clock, nudging
 from oms.common.work.claiming import Stage
@@ -68,6 +68,8 @@ def _missed() -> str:
     """SQL for the sub-orders `s` with their promises `p` that missed their cut-off; none where no rules ask for it."""
     return f"""
         orders_deliverypromise p JOIN orders_suborder s ON s.id = p.sub_order_id AND s.order_id = p.order_id
+        JOIN orders_order o ON o.id = s.order_id
+        -- Asked once: where nobody wants it, nothing is looked at.
         WHERE EXISTS (SELECT FROM inventory_sourcingruleset
                       WHERE state = '{SourcingRuleSet.State.ACTIVE}' AND moves_after_cutoff)
           AND p.superseded_at IS NULL AND p.outcome = '{PromiseOutcome.OPEN}' AND p.warehouse_id = s.warehouse_id
@@ -76,6 +78,12 @@ def _missed() -> str:
           AND NOT s.is_held AND coalesce(s.ship_not_before, '-infinity') <= now()
           -- Once from each warehouse.
           AND s.warehouse_id <> ALL (coalesce(s.avoids, '{{}}'))
+          -- The rules that count for it, as `Book.rules_for` finds them.
+          AND (SELECT r.moves_after_cutoff FROM inventory_sourcingruleset r
+               WHERE r.state = '{SourcingRuleSet.State.ACTIVE}'
+                 AND (r.merchant_id IS NULL OR r.merchant_id = s.merchant_id)
+                 AND (r.channel_id IS NULL OR r.channel_id = o.channel_id)
+               ORDER BY r.merchant_id IS NULL, r.channel_id IS NULL LIMIT 1)
     """
 
 
@@ -101,20 +109,21 @@ def run(limit: int) -> int:
 def _move_late(sub_order_ids: list[int], _order_ids: list[int]) -> int:
     moved = 0
     actor = actors.job(NAME)
-    for part in SubOrder.objects.select_related("order").filter(pk__in=sub_order_ids).order_by("pk"):
-        rules = rulebook.current().rules_for(part.merchant_id, part.order.channel_id, part.storage_class)
-        if not rules.moves_after_cutoff:
-            continue
-        locked = SubOrder.objects.select_for_update(no_key=True, of=("self",)).select_related("order").get(pk=part.pk)
-        if locked.state not in _LATE or moving.obstacle(locked) is not None:
-            continue
-        better = moving.best_in_time(locked)
+    with connection.cursor() as cursor:
+        # All of it is looked at again, now that it cannot change.
+        cursor.execute(
+            f"SELECT s.id FROM {_missed()} AND s.id = ANY(%s::bigint[]) ORDER BY s.id FOR NO KEY UPDATE OF s",
+            [array(sub_order_ids)],
+        )
+        mine = [key for (key,) in cursor.fetchall()]
+    for part in SubOrder.objects.select_related("order").filter(pk__in=mine).order_by("pk"):
+        better = moving.best_in_time(part)
         if better is not None:
-            _take_away(locked, better, actor)
+            _take_away(part, better, actor)
             moved += 1
         else:
-            # It is not looked at again: nobody would be faster.
-            moving.note_wish(locked, None)
+            # It is not looked at again: its warehouse is one that it avoids now, and nobody would be faster.
+            moving.note_wish(part, None)
     return moved
 
 

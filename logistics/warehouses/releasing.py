@@ -61,10 +61,12 @@ def _release(sub_order_ids: list[int]) -> None:
                 INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
                 SELECT i.id, l.id, l.quantity
                 FROM intended i JOIN orders_suborderline l ON l.sub_order_id = i.sub_order_id
+                -- Once more, so that the lines are found by it whatever the planner knows of the tables.
+                WHERE l.sub_order_id = ANY(%(ids)s::bigint[])
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.RELEASED}', released_at = now(),
                     release_count = c.attempt, ready_at = NULL, attempts = 0, last_error = ''
-                FROM chosen c WHERE s.id = c.id
+                FROM chosen c WHERE s.id = c.id AND s.id = ANY(%(ids)s::bigint[])
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
                     data)

@@ -112,15 +112,21 @@ def today() -> date:
     return datetime.now(CHINA).date()
 
 
+def opened(path: Path | None, schema: str) -> sqlite3.Connection:
+    """A book with these tables, in a file or in memory. Each statement is a transaction unless one is begun."""
+    database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = OFF")
+    database.executescript(schema)
+    return database
+
+
 class Book:
     """All trades of one provider."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.executescript(_SCHEMA)
+        self._database = opened(path, _SCHEMA)
 
     def shut(self) -> None:
         """Close the file."""

@@ -4,11 +4,12 @@ Kept in SQLite, in a file or in memory, as the books of payment providers are.
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from oms.simulators.books import opened
 
 Content = dict[str, Any]
 
@@ -62,10 +63,7 @@ class Bureau:
     """What was issued, by our numbers and by official ones; nothing is forgotten that was kept."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.executescript(_SCHEMA)
+        self._database = opened(path, _SCHEMA)
         self.by_number: dict[str, Fapiao] = {}
         for entry in self._entries("invoice"):
             self.by_number[entry["number"]] = Fapiao(**entry | {"of": self.by_number.get(entry["of"])})

@@ -67,7 +67,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     holds = list(order.holds.all())
     sub_orders = list(order.sub_orders.all())
     open_holds = [hold for hold in holds if hold.released_at is None]
-    panels = _panels(order)
+    panels = _panels(order, user)
     reasons = decisions.of(sub_orders)
     remarks = remarks_on(order, holds, sub_orders)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
@@ -111,9 +111,11 @@ def _hold_limits(sub_orders: Sequence[SubOrder]) -> list[str]:
     return limits
 
 
-def _panels(order: Order) -> list[dict[str, Any]]:
+def _panels(order: Order, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
     shown = []
     for panel in registry.panels:
+        if panel.right and not user.has_perm(panel.right):  # type: ignore[union-attr]
+            continue
         context = panel.context(order)
         if context is not None:
             shown.append({"title": panel.title, "template": panel.template, "context": context})

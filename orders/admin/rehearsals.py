@@ -18,7 +18,7 @@ from inventory.models import SourcingRuleSet
 from inventory.sourcing import checking
 from inventory.sourcing.versions import RulesAreWrong
 from oms.common.desk.acting import INPUT, RowAction
-from oms.common.models import Job
+from oms.common.models import Job, JobResult
 from oms.common.money import yuan
 from oms.common.work import jobs
 from orders.fulfilling import rehearsing
@@ -32,22 +32,46 @@ MOST_ORDERS = 20_000
 def _work(turn: jobs.Turn) -> bool:
     job = turn.job
     rule_set = SourcingRuleSet.objects.get(pk=job.params["set"])
-    if "ids" not in job.progress:
+    if "below" not in job.progress:
         with turn.step():
             ids = rehearsing.last_orders(rule_set, job.params["orders"])
-            job.progress = {"ids": ids, "next": 0, "moved": []}
+            job.progress = {"below": ids[0] + 1 if ids else 0, "moved": 0}
             job.total = len(ids)
-    while (start := job.progress["next"]) < len(job.progress["ids"]):
+    while job.done < (job.total or 0):
         with turn.step():
-            found = rehearsing.rehearse(rule_set, job.progress["ids"][start : start + STEP])
-            moved = [[one.order, *(" ".join(codes) for codes in (one.before, one.after))] for one in found.moved]
-            told = rehearsing.summed(job.progress, found)
-            job.progress = {**told, "next": start + STEP, "moved": [*job.progress["moved"], *moved]}
-            job.done = min(start + STEP, len(job.progress["ids"]))
-        if turn.is_over() and job.progress["next"] < len(job.progress["ids"]):
+            _take_a_step(job, rule_set)
+        if turn.is_over() and job.done < (job.total or 0):
             return False
-    jobs.save_result(turn, f"rehearsal-{job.pk}.csv", _file(job.progress["moved"]))
+    jobs.save_result(turn, f"rehearsal-{job.pk}.csv", _file(_moved(job)))
     return True
+
+
+def _take_a_step(job: Job, rule_set: SourcingRuleSet) -> None:
+    left = (job.total or 0) - job.done
+    ids = rehearsing.last_orders(rule_set, min(STEP, left), below=job.progress["below"])
+    found = rehearsing.rehearse(rule_set, ids)
+    count = job.progress["moved"]
+    JobResult.objects.bulk_create(
+        JobResult(
+            job=job,
+            position=position,
+            key=one.order,
+            outcome=JobResult.Outcome.DONE,
+            rows=[" ".join(one.before), " ".join(one.after)],
+        )
+        for position, one in enumerate(found.moved, count)
+    )
+    told = rehearsing.summed(job.progress, found)
+    job.progress = {**told, "below": ids[-1] if ids else 0, "moved": count + len(found.moved)}
+    # Where there are fewer than there were, it is done.
+    job.done += len(ids) or left
+
+
+def _moved(job: Job, most: int | None = None) -> list[list[str]]:
+    """The orders that would move, the first `most`: number, and who sends by the rules in force and by the rehearsed
+    ones."""
+    rows = JobResult.objects.filter(job=job).order_by("position").values_list("key", "rows")[:most]
+    return [[number, *senders] for number, senders in rows]
 
 
 def _file(moved: list[list[str]]) -> "File[bytes]":
@@ -115,7 +139,7 @@ class RehearsalPages:
         job = Job.objects.select_related("owner").filter(pk=job_id, kind=KIND.name).first()
         if job is None or (job.owner_id != request.user.pk and not request.user.has_perm("common.view_job")):
             raise Http404
-        moved = job.progress.get("moved", [])
+        moved_count = job.progress.get("moved", 0)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Rehearsal of sourcing rules"),
@@ -123,9 +147,9 @@ class RehearsalPages:
             "rule_set": SourcingRuleSet.objects.filter(pk=job.params.get("set")).first(),
             "orders": job.progress.get("orders", 0),
             "rows": _rows(job.progress),
-            "moved": moved[:MOST_SHOWN],
-            "moved_count": len(moved),
-            "has_more": len(moved) > MOST_SHOWN,
+            "moved": _moved(job, MOST_SHOWN),
+            "moved_count": moved_count,
+            "has_more": moved_count > MOST_SHOWN,
         }
         return TemplateResponse(request, "admin/inventory/rehearsal.html", context)
 

@@ -16,14 +16,13 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory import holding, sharing
+from inventory import holding, selling, sharing
 from inventory.models import ChannelShare, StockHold, StockHoldState
 from inventory.sharing import NewShare, Share
 from oms.common.codebook import ACTORS
 from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 from oms.common.templatetags.staff import badge, tone
-from oms.merchants.models import Merchant
 from orders.stock import held
 
 RELEASE = "inventory.release_stockhold"
@@ -148,18 +147,13 @@ class StockHoldAdmin(ReadHolds, RowActions):
 
 
 class ShareForm(forms.ModelForm):
-    """A share of a channel; the SKU must be one that the channel sells."""
+    """A share of a channel; the SKU must be one that the channel may sell now."""
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a SKU of somebody else's."""
+        """Refuse a SKU that is somebody else's or off sale."""
         given = super().clean() or self.cleaned_data
         channel, sku = given.get("channel"), given.get("sku")
-        if (
-            channel is not None
-            and sku is not None
-            and channel.merchant.kind == Merchant.Kind.MARKETPLACE
-            and sku.merchant_id != channel.merchant_id
-        ):
+        if channel and sku and not selling.sold_by(channel.merchant, [(sku.merchant.code, sku.code)]):
             raise ValidationError({"sku": _("The channel does not sell this SKU.")})
         return given
 

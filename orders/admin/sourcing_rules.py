@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -250,9 +251,11 @@ class SourcingRuleSetAdmin(RehearsalPages, RowActions):
         return super().has_delete_permission(request, obj) and obj is not None and obj.state == _State.DRAFT
 
     def save_model(self, request: HttpRequest, obj: SourcingRuleSet, form: Any, change: bool) -> None:
-        """Who drafted it is kept."""
+        """Who drafted it is kept. Raises PermissionDenied where somebody switched it on meanwhile."""
         if not change:
             obj.created_by = staff_actor_name(request)
+        elif not SourcingRuleSet.objects.select_for_update().filter(pk=obj.pk, state=_State.DRAFT).exists():
+            raise PermissionDenied
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

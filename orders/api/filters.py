@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, ChoiceFilter
 from django_filters.rest_framework import FilterSet
 
+from inventory import availability
 from inventory.models import Stock
 from oms.common.door.filters import MomentFilter
 from orders import kinds
@@ -128,7 +129,7 @@ class StockFilter(FilterSet):
 
     def filter_available(self, stock: QuerySet[Stock], name: str, value: str) -> QuerySet[Stock]:
         """Stock with units to promise, or without any."""
-        has_units = Q(on_hand__gt=F("reserved") + F("frozen") + F("safety_stock"))
+        has_units = availability.has_units()
         return stock.filter(has_units if value == "true" else ~has_units)
 
 

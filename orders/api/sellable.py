@@ -88,12 +88,16 @@ class ChannelStockView(OrderScopedView):
         open_channels = Channel.objects.filter(merchant=self.merchant, is_active=True)
         channels = dict(open_channels.order_by("code").values_list("pk", "code"))
         skus = [row.sku_id for row in rows]
-        units = sharing.sellable_units(dict.fromkeys(channels, skus))
+        shares = {channel: sharing.shares(channel, skus) for channel in channels}
         return [
             {
                 **{name: getattr(row, name) for name in SkuStock.__slots__},
                 "channels": [
-                    {"channel": code, "sellable": units[channel, row.sku_id]} for channel, code in channels.items()
+                    {
+                        "channel": code,
+                        "sellable": sharing.sellable(row.available, shares[channel].get(row.sku_id, sharing.ALL)),
+                    }
+                    for channel, code in channels.items()
                 ],
             }
             for row in rows

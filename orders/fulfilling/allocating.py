@@ -18,7 +18,6 @@ from inventory.models import CapacityDemand
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
 from inventory.sourcing import rulebook
-from inventory.sourcing.choosing import After
 from inventory.sourcing.rulebook import Book
 from inventory.sourcing.rules import Want
 from oms.common import tickets
@@ -237,10 +236,10 @@ def _write_waits(plans: Sequence[Plan], parts: parting.Parts, stock: Stock) -> N
 def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
     """Tell a person of what rules hold, and of what warehouses refused and no other one can send now; what found one
     needs nobody any more."""
-    held = [plan for plan in plans if plan.choice.after == After.HELD]
-    tickets.close_tickets([RULE_HOLDS], [plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED])
-    told = [_rule_holds(plan) for plan in held]
-    tickets.open_tickets(RULE_HOLDS, told, opened_by="allocate")
+    held = [_rule_holds(plan, parts) for plan in plans if plan.choice.is_held]
+    tried = {plan.id for plan in plans if plan.state == SubOrderState.BACKORDERED}
+    tickets.close_tickets([RULE_HOLDS], tried - {one.subject_id for one in held}, closed_by="allocate")
+    tickets.open_tickets(RULE_HOLDS, held, opened_by="allocate")
     plans = [plan for plan in plans if plan.refusing]
     if not plans:
         return
@@ -252,7 +251,7 @@ def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
         values = {
             "number": number,
             "warehouses": ", ".join(candidate.code for candidate in plan.refusing),
-            "short": ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items()),
+            "short": plan.short_text,
         }
         reason = "others_short" if plan.candidates else "none_left"
         troubles.append(tickets.Trouble(part_id, reason, values, about_id=plan.order_id))
@@ -260,9 +259,9 @@ def _write_tickets(plans: Sequence[Plan], parts: parting.Parts) -> None:
     tickets.open_tickets(NOBODY_ELSE, troubles, opened_by="allocate")
 
 
-def _rule_holds(plan: Plan) -> tickets.Trouble:
-    short = ", ".join(f"{sku} × {units}" for sku, units in plan.shortage.items())
-    return tickets.Trouble(plan.id, "", {"number": plan.number, "short": short}, about_id=plan.order_id)
+def _rule_holds(plan: Plan, parts: parting.Parts) -> tickets.Trouble:
+    part_id, number = parts.short(plan)
+    return tickets.Trouble(part_id, "", {"number": number, "short": plan.short_text}, about_id=plan.order_id)
 
 
 def _write_allocated(plans: Sequence[Plan]) -> None:
@@ -303,7 +302,8 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
             f"""
             WITH plan AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from_states)s::text[], %(why)s::jsonb[], %(short)s::jsonb[],
-                    %(held)s::boolean[], %(hours)s::float[]) AS p(id, from_state, why, short, is_held, cancel_after)
+                    %(held)s::boolean[], %(cancel_after)s::float[])
+                    AS p(id, from_state, why, short, is_held, cancel_after)
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.BACKORDERED}', sourcing = p.why,
                     shortage = p.short, ready_at = NULL, attempts = 0, last_error = '',
@@ -324,8 +324,8 @@ def _write_backordered(plans: Sequence[Plan]) -> None:
                 "from_states": text_array(plan.state for plan in plans),
                 "why": text_array(plan.choice.why_text for plan in plans),
                 "short": text_array(json.dumps(plan.shortage) for plan in plans),
-                "held": text_array(str(plan.choice.after == After.HELD) for plan in plans),
-                "hours": array(_seconds(plan.choice.cancel_after) for plan in plans),
+                "held": text_array(str(plan.choice.is_held) for plan in plans),
+                "cancel_after": array(_seconds(plan.choice.cancel_after) for plan in plans),
             },
         )
 

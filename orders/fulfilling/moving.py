@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 
 from inventory import reserving
 from inventory.models import MovementNote, Warehouse
-from inventory.promising import offering, tables
-from inventory.promising.dating import Reason
-from inventory.sourcing import rulebook
+from inventory.promising import tables
+from inventory.sourcing import rulebook, today
+from inventory.sourcing.drawing import by_sku
 from inventory.sourcing.rules import Candidate, Want
 from oms.common.errors import OmsError
 from orders import kinds, timeline
@@ -84,9 +84,7 @@ def options(part: SubOrder) -> list[Option]:
     sourcing.ask(book, [plan])
     stock = sourcing.choose([plan], {})
     chosen = {candidate.warehouse_id for candidate, _takes in plan.choice.parts}
-    needed: dict[int, int] = {}
-    for want in plan.wants:
-        needed[want.sku_id] = needed.get(want.sku_id, 0) + want.quantity
+    needed = by_sku(plan.wants)
     everybody = [*plan.candidates, *plan.refusing]
     missing = {(one.warehouse_id, sku) for one in everybody for sku in needed} - stock.keys()
     there = {**stock, **sourcing.read_stock(missing)}
@@ -141,11 +139,8 @@ class _Trips:
 
     def of(self, one: Candidate) -> tuple[datetime | None, int | None]:
         """When it would arrive, and the freight."""
-        if self.trip is None or not self.known.levels:
-            return None, None
-        trip = self.trip.to(one.warehouse_id)
-        way = offering.earliest(self.known, trip.parcel, trip.region_code, trip.starts_at, trip.wish, self.carriers)
-        return (None, None) if isinstance(way, Reason) else (way.arrival.latest_at, way.freight.fen)
+        way = today.carriage(self.known, self.trip.to(one.warehouse_id), self.carriers) if self.trip else None
+        return (way.arrival.latest_at, way.freight.fen) if way else (None, None)
 
 
 def check_target(part: SubOrder, warehouse_id: int) -> None:

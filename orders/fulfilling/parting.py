@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 from django.db import connection
+from django.utils import timezone
 
 from oms.common.copying import copy_rows, records
+from oms.common.work import clock
 from orders import kinds
 from orders.fulfilling import presale
 from orders.fulfilling.parts import (
@@ -144,7 +146,16 @@ def write(plans: Sequence[Plan], parts: Parts) -> None:
 
 def _new(plan: Plan, sent: SentPart) -> NewPart:
     if sent.warehouse_id == NOBODY:
-        return NewPart(sent.part, SubOrderState.BACKORDERED, sourcing=plan.choice.why_text, shortage=plan.shortage)
+        # What the rules say of what is short is about this part alone.
+        now, wait = timezone.now(), plan.choice.cancel_after
+        return NewPart(
+            sent.part,
+            SubOrderState.BACKORDERED,
+            sourcing=plan.choice.why_text,
+            shortage=plan.shortage,
+            needs_person_since=now if plan.choice.is_held else None,
+            cancel_short_at=None if wait is None else now + clock.scaled(wait),
+        )
     return NewPart(sent.part, SubOrderState.ALLOCATED, sent.warehouse_id, plan.choice.why_text)
 
 

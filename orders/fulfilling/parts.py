@@ -5,6 +5,7 @@ Units part from a sub-order for warehouses and shortages (`parting`), or leave i
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 from django.db import connection
@@ -54,13 +55,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class NewPart:
-    """A part to insert, in the state that it begins in; `sourcing` is JSON, `shortage` units by SKU code."""
+    """A part to insert, in the state that it begins in; `sourcing` is JSON, `shortage` units by SKU code. What is short
+    may be held for a person, or be cancelled at a time, unless its parent's time runs already."""
 
     part: Part
     state: SubOrderState
     warehouse_id: int | None = None
     sourcing: str | None = None
     shortage: dict[str, int] | None = None
+    needs_person_since: datetime | None = None
+    cancel_short_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -149,11 +153,13 @@ def insert(new: Sequence[NewPart]) -> None:
         cursor.execute(
             f"""
             INSERT INTO orders_suborder (id, number, parent_id, order_id, merchant_id, storage_class, payment_method,
-                is_held, waiting_since, ship_not_before, refused_by, state, warehouse_id, sourcing, shortage,
-                allocated_at, cancelled_at, ready_at, {", ".join(TOTALS)})
+                is_held, waiting_since, ship_not_before, refused_by, avoids, state, warehouse_id, sourcing,
+                shortage, needs_person_since, cancel_short_at, allocated_at, cancelled_at, ready_at,
+                {", ".join(TOTALS)})
             SELECT p.id, p.number, s.id, s.order_id, s.merchant_id, s.storage_class, s.payment_method,
-                s.is_held, s.waiting_since, s.ship_not_before, s.refused_by, p.state, p.warehouse_id, p.sourcing,
-                p.shortage,
+                s.is_held, s.waiting_since, s.ship_not_before, s.refused_by, s.avoids, p.state, p.warehouse_id,
+                p.sourcing, p.shortage, p.needs_person_since,
+                CASE WHEN p.cancel_short_at IS NOT NULL THEN coalesce(s.cancel_short_at, p.cancel_short_at) END,
                 CASE WHEN p.state = '{SubOrderState.ALLOCATED}' THEN now() END,
                 CASE WHEN p.state = '{SubOrderState.CANCELLED}' THEN now() END,
                 -- What is backordered sleeps until stock wakes it.
@@ -173,6 +179,8 @@ def insert(new: Sequence[NewPart]) -> None:
                         "warehouse_id": one.warehouse_id,
                         "sourcing": msgspec.Raw(one.sourcing.encode()) if one.sourcing is not None else None,
                         "shortage": one.shortage,
+                        "needs_person_since": one.needs_person_since,
+                        "cancel_short_at": one.cancel_short_at,
                         **one.part.totals(),
                     }
                     for one in new

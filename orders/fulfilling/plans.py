@@ -43,3 +43,8 @@ class Plan:
     def is_whole(self) -> bool:
         """Whether one warehouse sends all of it."""
         return len(self.choice.parts) == 1 and not self.choice.short
+
+    @property
+    def short_text(self) -> str:
+        """What is short, for the staff who read it."""
+        return ", ".join(f"{sku} × {units}" for sku, units in self.shortage.items())

@@ -5,7 +5,7 @@ when the order was paid, as they were promised then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,10 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import SourcingRuleSet, StorageClass
-from inventory.promising import offering, tables
-from inventory.promising.dating import Reason
+from inventory.promising import tables
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Parcel
+from inventory.promising.quoting import MM3_OF_A_CM3, measured
 from inventory.sourcing import rulebook, today
 from inventory.sourcing.bundling import Line, Splits, bundles, splits_of
 from inventory.sourcing.choosing import Available, Choice, choose, put_back
@@ -70,6 +70,15 @@ class Rehearsal:
         return {"in_force": asdict(self.in_force), "rehearsed": asdict(self.rehearsed)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Of one unit; None where its size is not known."""
+
+    weight_g: int
+    volume_mm3: int | None
+    longest_side_mm: int | None
+
+
 @dataclass(slots=True)
 class _Goods:
     """What one merchant sends of one class for an order."""
@@ -85,17 +94,25 @@ class _Goods:
     wants: list[Want] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     values_fen: dict[int, int] = field(default_factory=dict)
+    sizes: dict[int, _Size] = field(default_factory=dict)
+
+    def measures(self, units: Iterable[tuple[int, int]]) -> Measures:
+        """What a parcel of these units (by line id) weighs and fills."""
+        return measured([(self.sizes[line_id], count) for line_id, count in units])
 
 
-def last_orders(rule_set: SourcingRuleSet, count: int) -> list[int]:
-    """The ids of the last orders of the set's channel (any, where it has none), the newest first."""
+def last_orders(rule_set: SourcingRuleSet, count: int, *, below: int | None = None) -> list[int]:
+    """The ids of the last orders of the set's channel (any, where it has none), the newest first; those before the one
+    with the id `below`, where that is given."""
     channel = "AND o.channel_id = %(channel)s" if rule_set.channel_id is not None else ""
+    older = "AND o.id < %(below)s" if below is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT o.id FROM orders_order o WHERE o.region_id IS NOT NULL {channel} ORDER BY o.id DESC LIMIT %(count)s
+            SELECT o.id FROM orders_order o WHERE o.region_id IS NOT NULL {channel} {older}
+            ORDER BY o.id DESC LIMIT %(count)s
             """,
-            {"count": count, "channel": rule_set.channel_id},
+            {"count": count, "channel": rule_set.channel_id, "below": below},
         )
         return [key for (key,) in cursor.fetchall()]
 
@@ -149,9 +166,8 @@ class _Stage:
         """Choose by the rules, and count what comes of it; the codes of the warehouses that would send."""
         senders: set[str] = set()
         for wants in _together(one, splits):
-            weight_g = sum(line.weight_g for line in one.lines if line.line_id in {want.line_id for want in wants})
             trip = Trip(
-                Parcel(0, one.storage_class, Measures(weight_g)),
+                Parcel(0, one.storage_class, one.measures((want.line_id, want.quantity) for want in wants)),
                 one.region_code,
                 one.wish,
                 one.starts_at,
@@ -179,28 +195,23 @@ class _Stage:
 
     def _figures(self, one: _Goods, choice: Choice, trip: Trip) -> Figures:
         found = Figures(parcels=len(choice.parts), short_units=sum(choice.short.values()))
-        weights = {line.line_id: line.weight_g for line in one.lines}
-        units = {want.line_id: want.quantity for want in one.wants}
         nearest = self._all(one)
         promised_by = one.promised_by
         if promised_by is None and nearest and choice.parts:
-            promised_by = self._arrives(trip, nearest[0].warehouse_id, trip.parcel.measures.weight_g)[0]
+            expected = today.carriage(self.known, trip.to(nearest[0].warehouse_id), self.carriers)
+            promised_by = expected.arrival.latest_at if expected else None
         for candidate, takes in choice.parts:
             found.km += candidate.km
-            weight_g = sum(weights[take.line_id] * take.quantity // units[take.line_id] for take in takes)
-            arrives_at, freight_fen = self._arrives(trip, candidate.warehouse_id, weight_g)
-            found.freight_fen += freight_fen
-            if arrives_at is not None and promised_by is not None:
+            measures = one.measures((take.line_id, take.quantity) for take in takes)
+            parcel = Parcel(candidate.warehouse_id, one.storage_class, measures)
+            way = today.carriage(self.known, replace(trip, parcel=parcel), self.carriers)
+            if way is None:
+                continue
+            found.freight_fen += way.freight.fen
+            if promised_by is not None:
                 found.dated += 1
-                found.in_time += arrives_at <= promised_by
+                found.in_time += way.arrival.latest_at <= promised_by
         return found
-
-    def _arrives(self, trip: Trip, warehouse_id: int, weight_g: int) -> tuple[datetime | None, int]:
-        if not self.known.levels:
-            return None, 0
-        parcel = Parcel(warehouse_id, trip.parcel.storage_class, Measures(weight_g))
-        way = offering.earliest(self.known, parcel, trip.region_code, trip.starts_at, trip.wish, self.carriers)
-        return (None, 0) if isinstance(way, Reason) else (way.arrival.latest_at, way.freight.fen)
 
 
 def _together(one: _Goods, splits: Splits) -> Iterator[list[Want]]:
@@ -220,8 +231,9 @@ def _read(order_ids: Iterable[int]) -> list[_Goods]:
             f"""
             SELECT o.number, o.channel_id, o.region_id, coalesce(o.paid_at, o.reviewed_at, o.created_at),
                 coalesce(t.sign_by, t.delivery_until), o.promise, k.merchant_id, k.storage_class,
-                l.id, l.sku_id, l.quantity, k.category, k.weight_g, l.goods_amount,
-                coalesce(k.length_mm::bigint * k.width_mm * k.height_mm * l.quantity / 1000, 0)
+                l.id, l.sku_id, l.quantity, k.category, l.goods_amount,
+                k.weight_g, k.length_mm::bigint * k.width_mm * k.height_mm,
+                CASE WHEN k.length_mm IS NOT NULL THEN greatest(k.length_mm, k.width_mm, k.height_mm) END
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id JOIN inventory_sku k ON k.id = l.sku_id
             LEFT JOIN orders_orderterms t ON t.order_id = o.id
             WHERE o.id = ANY(%s::bigint[]) AND k.storage_class <> '{StorageClass.VIRTUAL}' AND o.region_id IS NOT NULL
@@ -229,11 +241,13 @@ def _read(order_ids: Iterable[int]) -> list[_Goods]:
             """,
             [array(order_ids)],
         )
-        for *head, line_id, sku_id, quantity, category, weight_g, amount, volume in cursor.fetchall():
+        for *head, line_id, sku_id, quantity, category, amount, weight_g, volume_mm3, longest_mm in cursor.fetchall():
             goods = _Goods(*head)
             goods = found.setdefault((goods.number, goods.merchant_id, goods.storage_class), goods)
             goods.wants.append(Want(line_id, sku_id, quantity))
-            goods.lines.append(Line(line_id, goods.storage_class, category, weight_g * quantity, volume))
+            volume_cm3 = (volume_mm3 or 0) * quantity // MM3_OF_A_CM3
+            goods.lines.append(Line(line_id, goods.storage_class, category, weight_g * quantity, volume_cm3))
+            goods.sizes[line_id] = _Size(weight_g, volume_mm3, longest_mm)
             goods.values_fen[line_id] = to_fen(amount)
     return list(found.values())
 

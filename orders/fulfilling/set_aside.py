@@ -7,6 +7,7 @@ from inventory import holding
 from inventory.holding import Piece
 from inventory.reserving import SetAside
 from inventory.sourcing.choosing import Available, Choice
+from inventory.sourcing.drawing import by_sku
 from orders.fulfilling.plans import Plan
 
 Own = Mapping[int, Sequence[Piece]]
@@ -24,9 +25,7 @@ def of(plans: Sequence[Plan]) -> Own:
 
 def _share(plan: Plan, left: list[Piece]) -> list[Piece]:
     """The plan's part of what is set aside for its order; what is left for the order's others stays in `left`."""
-    wanted = Counter[int]()
-    for want in plan.wants:
-        wanted[want.sku_id] += want.quantity
+    wanted = Counter(by_sku(plan.wants))
     nearest = {candidate.warehouse_id: place for place, candidate in enumerate(plan.candidates)}
     mine, others = [], []
     for piece in sorted(left, key=lambda one: nearest.get(one.warehouse_id, len(nearest))):

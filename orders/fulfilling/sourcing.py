@@ -28,6 +28,7 @@ from oms.common.money import to_fen
 from orders.fulfilling import set_aside
 from orders.fulfilling.plans import Plan
 from orders.intake.terms import carriers_in_use
+from orders.promising.measuring import SIZE
 
 # Stock id and units available, by warehouse and SKU id.
 Stock = Mapping[tuple[int, int], tuple[int, int]]
@@ -127,24 +128,26 @@ def read_trips(plans: Sequence[Plan], now: datetime) -> dict[int, Trip]:
     by_id = {plan.id: plan for plan in plans if plan.region_code is not None}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT s.id, s.weight_g, o.promise, greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at),
-                s.ship_not_before), coalesce(t.sign_by, t.delivery_until)
+            f"""
+            SELECT s.id, s.weight_g, size.volume_cm3, size.longest_side_cm, o.promise,
+                greatest(coalesce(o.paid_at, o.reviewed_at, o.created_at), s.ship_not_before),
+                coalesce(t.sign_by, t.delivery_until)
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            {SIZE}
             WHERE s.id = ANY(%s::bigint[])
             """,
             [array(by_id)],
         )
         return {
             key: Trip(
-                Parcel(0, by_id[key].storage_class, Measures(weight_g)),
+                Parcel(0, by_id[key].storage_class, Measures(*measures)),
                 by_id[key].region_code or "",
                 wish,
                 max(starts_at, now),
                 promised_by,
             )
-            for key, weight_g, wish, starts_at, promised_by in cursor.fetchall()
+            for key, *measures, wish, starts_at, promised_by in cursor.fetchall()
         }
 
 
@@ -167,7 +170,7 @@ def _read_farther(
             continue
         pieces = own.get(plan.id, ())
         set_aside.offer(pieces, available)
-        plain = choosing.choose_one(plan.wants, plan.steps, available)
+        plain = choosing.choose_one(plan.wants, plan.steps, available, set_id=plan.rules.set_id)
         set_aside.take_back(pieces, plain or choosing.NOTHING_CHOSEN, available)
         if plain is None:
             wanted |= _pairs(plan)

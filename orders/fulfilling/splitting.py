@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from django.db import connection
 
 from inventory.models import SourcingRuleSet, StorageClass
+from inventory.promising.quoting import MM3_OF_A_CM3
 from inventory.sourcing import rulebook
 from inventory.sourcing.bundling import Line, bundles
 from oms.common.copying import array
@@ -112,9 +113,9 @@ def _bundles(order_ids: list[int]) -> dict[int, int]:
     channels: dict[int, int] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT l.order_id, o.channel_id, k.merchant_id, l.id, k.storage_class, k.category, l.quantity * k.weight_g,
-                coalesce(k.length_mm::bigint * k.width_mm * k.height_mm * l.quantity / 1000, 0)
+                coalesce(k.length_mm::bigint * k.width_mm * k.height_mm * l.quantity / {MM3_OF_A_CM3}, 0)
             FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id JOIN inventory_sku k ON k.id = l.sku_id
             WHERE l.order_id = ANY(%s::bigint[]) ORDER BY l.order_id, l.position
             """,

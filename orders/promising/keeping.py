@@ -19,7 +19,6 @@ from inventory.promising.capacity import Place, Room
 from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures
 from inventory.promising.offering import Carriage, Parcel
-from inventory.promising.quoting import MM3_OF_A_CM3, MM_OF_A_CM
 from inventory.promising.tables import Tables
 from inventory.sourcing import rulebook
 from oms.common.copying import array, copy_rows
@@ -31,6 +30,7 @@ from orders import isolating
 from orders.intake.terms import carriers_in_use
 from orders.models import PromiseOutcome, PromiseSource
 from orders.models.sub_order import UNDONE
+from orders.promising.measuring import SIZE
 
 # A parcel that goes with a cut-off should have left so much later; before, nobody looks.
 LEAVES_WITHIN = timedelta(hours=2)
@@ -184,7 +184,7 @@ def _keep(known: Tables, expected: Mapping[int, int]) -> None:
     """Make a promise for each sub-order of which the warehouse that the buyer could expect is given."""
     facts = _read(list(expected))
     _supersede([one for one in facts if one.promises_before])
-    if rulebook.current().takes_room:
+    if rulebook.current(known.version).takes_room:
         # Who was chosen for its room of today gives that back first: the promise says on which day it leaves.
         capacity.give_back([one.sub_order_id for one in facts], kind=_DEMAND)
     makers = _Makers(known, facts, expected)
@@ -206,14 +206,7 @@ def _read(sub_order_ids: Sequence[int]) -> list[_Facts]:
                 size.volume_cm3, size.longest_side_cm
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
-            LEFT JOIN LATERAL (
-                SELECT ceil(sum(l.quantity * k.length_mm::numeric * k.width_mm * k.height_mm) / {MM3_OF_A_CM3})::bigint
-                        AS volume_cm3,
-                    ceil(max(greatest(k.length_mm, k.width_mm, k.height_mm)) / {MM_OF_A_CM}.0)::int AS longest_side_cm
-                FROM orders_suborderline l JOIN orders_orderline ol ON ol.id = l.order_line_id
-                JOIN inventory_sku k ON k.id = ol.sku_id
-                WHERE l.sub_order_id = s.id HAVING bool_and(k.length_mm IS NOT NULL)
-            ) AS size ON true
+            {SIZE}
             WHERE s.id = ANY(%s::bigint[]) AND s.storage_class <> '{StorageClass.VIRTUAL}'
                 AND s.warehouse_id IS NOT NULL AND s.state NOT IN ({listed(UNDONE)}) AND o.region_id IS NOT NULL
             ORDER BY s.id

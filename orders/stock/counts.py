@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,10 +22,14 @@ from inventory.models import (
     StockCountLine,
     Warehouse,
 )
+from inventory.purchasing import OtherContents
 from oms.common import tickets
-from oms.common.errors import ChangedMeanwhile, FieldError, OmsError
+from oms.common.copying import array
+from oms.common.door.api import check_version
+from oms.common.errors import FieldError, OmsError
 from oms.common.models import Team
 from oms.common.tickets import Shown
+from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.stock import stocktaking
 
@@ -81,53 +85,69 @@ def count(count_id: int, rows: Sequence[Counted], *, adds: bool = False) -> list
     taken = StockCount.objects.select_for_update(of=("self",)).select_related("warehouse").get(pk=count_id)
     if taken.state != CountState.COUNTING:
         raise OmsError(_("This count is closed. Reopen it, or begin another."))
+    found, wrong = _read(rows, _skus(taken.warehouse, Sku.objects.all(), {row.code for row in rows}))
+    units: dict[int, int] = {}
+    for index, sku in found.items():
+        units[sku] = rows[index].units + (units.get(sku, 0) if adds else 0)
+    _note(taken, units, adds=adds)
+    return wrong
+
+
+def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[dict[int, int], list[FieldError]]:
+    """The SKUs (ids) of the rows, by the places of these, and what is wrong with the other rows."""
+    found: dict[int, int] = {}
     wrong: list[FieldError] = []
-    known = _skus(taken.warehouse, {row.code for row in rows})
     for index, row in enumerate(rows):
-        found = known.get(row.code, [])
-        if len(found) != 1:
+        skus = known.get(row.code, [])
+        if len(skus) != 1:
             several = _("Several merchants have %(sku)s. Name its SKU code.")
-            text = several if found else _("There is no SKU %(sku)s.")
+            text = several if skus else _("There is no SKU %(sku)s.")
             wrong.append(FieldError(f"rows.{index}.code", "not_found", text % {"sku": row.code}))
         elif not 0 <= row.units <= counting.MOST_UNITS:
             detail = _("Give a whole number from 0 to %(most)d.") % {"most": counting.MOST_UNITS}
             wrong.append(FieldError(f"rows.{index}.units", "invalid", detail))
         else:
-            _note(taken, found[0], row.units, adds=adds)
-    return wrong
+            found[index] = skus[0].pk
+    return found, wrong
 
 
-def _note(taken: StockCount, sku: Sku, units: int, *, adds: bool) -> None:
-    place = (taken.warehouse_id, sku.pk)
-    stock = Stock.objects.get(pk=receiving.rows_of([place])[place])
-    line, is_new = StockCountLine.objects.get_or_create(
-        count=taken, stock=stock, defaults={"expected": stock.on_hand, "counted": units}
-    )
-    if not is_new:
-        StockCountLine.objects.filter(pk=line.pk).update(counted=F("counted") + units if adds else units)
+def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
+    """Write units by SKU (id) into the count's lines. A few statements."""
+    rows = receiving.rows_of({(taken.warehouse_id, sku) for sku in units})
+    ordered = [(rows[taken.warehouse_id, sku], some) for sku, some in units.items()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO inventory_stockcountline AS line (count_id, stock_id, expected, counted)
+            SELECT %s, s.id, s.on_hand, w.units
+            FROM unnest(%s::bigint[], %s::int[]) WITH ORDINALITY AS w(id, units, place)
+            JOIN inventory_stock s USING (id) ORDER BY w.place
+            ON CONFLICT (count_id, stock_id) DO UPDATE SET counted = {"line.counted + " if adds else ""}EXCLUDED.counted
+            """,
+            [taken.pk, array(key for key, _units in ordered), array(some for _key, some in ordered)],
+        )
 
 
-def _skus(warehouse: Warehouse, codes: set[str]) -> dict[str, list[Sku]]:
-    """The SKUs it keeps that a code or barcode may mean: those of the warehouse's merchant before those of guests."""
+def _skus(warehouse: Warehouse, skus: QuerySet[Sku], codes: set[str]) -> dict[str, list[Sku]]:
+    """Those of the SKUs that it keeps and that a code or barcode may mean: its merchant's before those of guests."""
     found: dict[str, list[Sku]] = {}
-    for sku in Sku.objects.filter(code__in=codes):
+    for sku in skus.filter(code__in=codes):
         found.setdefault(sku.code, []).append(sku)
-    for barcode in SkuBarcode.objects.filter(code__in=codes).select_related("sku"):
+    for barcode in SkuBarcode.objects.filter(code__in=codes, sku__in=skus).select_related("sku"):
         if all(sku.pk != barcode.sku_id for sku in found.get(barcode.code, [])):
             found.setdefault(barcode.code, []).append(barcode.sku)
     place = hosting.host(warehouse)
     kept = {
-        code: [sku for sku in skus if place.may_keep(sku.merchant_id, sku.storage_class)]
-        for code, skus in found.items()
+        code: [sku for sku in several if place.may_keep(sku.merchant_id, sku.storage_class)]
+        for code, several in found.items()
     }
-    own = {code: [sku for sku in skus if sku.merchant_id == warehouse.merchant_id] for code, skus in kept.items()}
-    return {code: own[code] or skus for code, skus in kept.items()}
+    own = {code: [sku for sku in several if sku.merchant_id == warehouse.merchant_id] for code, several in kept.items()}
+    return {code: own[code] or several for code, several in kept.items()}
 
 
 def _locked(count_id: int, version: int) -> StockCount:
     taken = StockCount.objects.select_for_update().get(pk=count_id)
-    if taken.version != version:
-        raise ChangedMeanwhile(_("The count was changed meanwhile. Look at it again."), attr="version")
+    check_version(taken, version)
     return taken
 
 
@@ -173,18 +193,59 @@ def approve(count_id: int, *, reason: str, actor: Actor, version: int) -> StockC
     stocktaking.lock_for_counting([line.stock_id for line in lines if line.difference])
     taken = _locked(count_id, version)
     taken.approve()
+    differences = {line.stock_id: line.difference for line in lines if line.difference}
+    missing = stocktaking.find_differences(differences, actor=actor, note=MovementNote.STOCK_TAKE)
     troubles = []
-    for line in lines:
-        if not line.difference:
-            continue
-        note = MovementNote.STOCK_TAKE
-        line.missing = stocktaking.find_difference(line.stock_id, line.difference, actor=actor, note=note)
-        if line.missing:
-            line.save(update_fields=["missing"])
-            values = {"warehouse": line.stock.warehouse.code, "sku": line.stock.sku.code, "units": line.missing}
-            troubles.append(tickets.Trouble(line.stock_id, "", values))
+    lacking = [line for line in lines if line.stock_id in missing]
+    for line in lacking:
+        line.missing = missing[line.stock_id]
+        values = {"warehouse": line.stock.warehouse.code, "sku": line.stock.sku.code, "units": line.missing}
+        troubles.append(tickets.Trouble(line.stock_id, "", values))
+    StockCountLine.objects.bulk_update(lacking, ["missing"])
     tickets.open_tickets(UNITS_MISSING, troubles, opened_by=actor.name)
     return _decide(taken, reason, actor)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCount:
+    """What came of a count that was told as a whole: the lines of its rows, by their places, and what is wrong with the
+    other rows."""
+
+    lines: Mapping[int, StockCountLine]
+    wrong: Sequence[FieldError]
+
+
+@transaction.atomic
+def tell(
+    merchant: Merchant, warehouse: Warehouse, rows: Sequence[Counted], *, reference: str, reason: str, actor: Actor
+) -> ToldCount:
+    """Note and book what the merchant counted of its goods in a warehouse, as far as the rows can be read; told again
+    by the same reference it is booked no second time.
+
+    Raises OtherContents where the reference stands for another count, and OmsError without a reason.
+    """
+    found, wrong = _read(rows, _skus(warehouse, Sku.objects.visible_to(merchant), {row.code for row in rows}))
+    first: dict[int, int] = {}
+    for index, sku in found.items():
+        if first.setdefault(sku, index) != index:
+            detail = _("This SKU stands in an earlier line.")
+            wrong.append(FieldError(f"rows.{index}.code", "named_twice", detail))
+    if not first:
+        return ToldCount({}, wrong)
+    units = {sku: rows[index].units for sku, index in first.items()}
+    taken, is_new = StockCount.objects.get_or_create(
+        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
+    )
+    if is_new:
+        _note(taken, units, adds=False)
+        submit(taken.pk, version=taken.version)
+        version = StockCount.objects.values_list("version", flat=True).get(pk=taken.pk)
+        approve(taken.pk, reason=reason, actor=actor, version=version)
+    lines = {line.stock.sku_id: line for line in taken.lines.select_related("stock")}
+    if {sku: line.counted for sku, line in lines.items()} != units:
+        text = _("The reference %(reference)s was used for other goods.") % {"reference": reference}
+        raise OtherContents(text, attr="reference")
+    return ToldCount({index: lines[sku] for sku, index in first.items()}, wrong)
 
 
 def _decide(taken: StockCount, reason: str, actor: Actor) -> StockCount:

@@ -169,7 +169,8 @@ class StockCountAdmin(RowColumns, RowActions):
         """What is asked for when it is new, and what it says then."""
         if obj is None:
             return ("warehouse",)
-        return ("warehouse", "state_label", "counted_by", "created_at", "decided_by", "decided_at", "reason")
+        told = ("reference",) if obj.reference else ()
+        return ("warehouse", "state_label", *told, "counted_by", "created_at", "decided_by", "decided_at", "reason")
 
     def get_readonly_fields(self, request: HttpRequest, obj: StockCount | None = None) -> tuple[str, ...]:
         """Counted and decided by actions."""

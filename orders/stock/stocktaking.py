@@ -1,6 +1,6 @@
 """A stock-take: what was counted is a fact, also where more was promised than is there."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -70,13 +70,37 @@ def find_difference(stock_id: int, difference: int, *, actor: Actor, note: str =
     """
     candidates = lock_for_counting([stock_id])
     stock = Stock.objects.get(pk=stock_id)
-    counted = min(max(stock.on_hand + difference, 0), counting.MOST_UNITS)
+    counted = _counted(stock, difference)
     missing = _take_promises(stock, stock.reserved - counted, candidates, actor)
     counting.book([counting.Count(stock_id, counted + missing, note)], actor=actor.name)
     if missing:
         counting.freeze(stock_id, missing, actor=actor.name, note=note)
     nudging.nudge("wake")
     return missing
+
+
+@transaction.atomic
+def find_differences(differences: Mapping[int, int], *, actor: Actor, note: str = "") -> dict[int, int]:
+    """Do as `find_difference` for many stock rows, by id; returns how many units are missing where some are. Those that
+    take no promise away are booked together."""
+    lock_for_counting(differences)
+    wanted: list[counting.Count] = []
+    short: list[int] = []
+    found = Stock.objects.in_bulk(list(differences))
+    for stock_id, difference in differences.items():
+        counted = _counted(found[stock_id], difference)
+        if counted < found[stock_id].reserved:
+            short.append(stock_id)
+        else:
+            wanted.append(counting.Count(stock_id, counted, note))
+    counting.book(wanted, actor=actor.name)
+    nudging.nudge("wake")
+    missing = {key: find_difference(key, differences[key], actor=actor, note=note) for key in short}
+    return {key: units for key, units in missing.items() if units}
+
+
+def _counted(stock: Stock, difference: int) -> int:
+    return min(max(stock.on_hand + difference, 0), counting.MOST_UNITS)
 
 
 def _take_promises(stock: Stock, excess: int, candidates: list[SubOrder], actor: Actor) -> int:

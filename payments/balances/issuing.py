@@ -18,6 +18,7 @@ from orders.actors import Actor
 from payments.balances import codes, moving
 from payments.balances.moving import Move
 from payments.models import BalanceAccount, BalanceKind, MovementKind
+from payments.models.balance import CARDS_BEGIN_WITH
 
 MOST_CARDS = 1000
 LONGEST_VALIDITY = timedelta(days=50 * 365)
@@ -71,7 +72,7 @@ def issue_cards(
             pk=account_id,
             merchant=merchant,
             kind=BalanceKind.GIFT_CARD,
-            number=f"GC{account_id:010d}",
+            number=f"{CARDS_BEGIN_WITH}{account_id:010d}",
             code_digest=codes.digest(code),
             code_end=code[-4:],
             expires_at=new.expires_at or now + timedelta(days=settings.GIFT_CARD_DAYS),

@@ -18,7 +18,7 @@ from orders.models.order import OrderState
 from payments import kinds
 from payments.invoicing import cards, commission, wishes
 from payments.invoicing.writing import cancel
-from payments.models import ISSUED_INVOICES, OFFSETTABLE, Invoice, InvoiceState
+from payments.models import ISSUED_INVOICES, OFFSETTABLE, BalanceAccount, Invoice, InvoiceState
 
 # Of a title only how the invoice reaches the buyer; another one of these is no other title.
 _DELIVERY = ("email", "phone")
@@ -85,7 +85,7 @@ def look_again(order_id: int) -> None:
 @transaction.atomic
 def take_back(invoice_id: int, *, issue_anew: bool, actor: Actor) -> None:
     """Take an issued invoice back: to issue the order's invoices anew (they were made out wrongly), or because none is
-    wanted. Raises OmsError for one that is not issued, and for a merchant's."""
+    wanted. That of a gift card is only taken back. Raises OmsError for one that is not issued, and for a merchant's."""
     invoice = Invoice.objects.get(pk=invoice_id)
     if invoice.card_id:
         cards.take_back(invoice_id, by=actor.name)
@@ -109,6 +109,8 @@ def send_again(invoice_id: int, *, actor: Actor) -> None:
     invoice = Invoice.objects.get(pk=invoice_id)
     if invoice.order_id:
         lock_order(invoice.order_id)
+    elif invoice.card_id:
+        BalanceAccount.objects.locked().get(pk=invoice.card_id)
     invoice = Invoice.objects.select_for_update(no_key=True, of=("self",)).get(pk=invoice_id)
     if invoice.state != InvoiceState.FAILED:
         raise OmsError(_("Only a refused invoice is sent again: %(state)s.") % {"state": invoice.get_state_display()})

@@ -51,11 +51,13 @@ def invoice_card(card_id: int, wish: InvoiceBody, *, by: str) -> list[Invoice]:
 def take_back(invoice_id: int, *, by: str) -> Invoice:
     """Take an issued invoice of a gift card back, all that is left of it. Raises OmsError for one of which nothing is
     left, or of which that is under way already."""
-    invoice = Invoice.objects.select_for_update(no_key=True, of=("self",)).get(pk=invoice_id, card__isnull=False)
+    # Before the invoice, as everywhere: under its lock invoices of the card are numbered.
+    card = BalanceAccount.objects.locked().get(invoices=invoice_id)
+    invoice = Invoice.objects.select_for_update(no_key=True, of=("self",)).get(pk=invoice_id)
     lines = [take_back_line(left, left.gross) for left in books.left_of([invoice.pk])[invoice.pk] if left.gross > 0]
     if invoice.is_red or invoice.state not in OFFSETTABLE or not lines:
         raise OmsError(_("Only an issued invoice of which something is left is taken back."))
-    return write_red(invoice, lines, RedReason.MISTAKE, number=_next_number(invoice.card), by=by)
+    return write_red(invoice, lines, RedReason.MISTAKE, number=_next_number(card), by=by)
 
 
 @transaction.atomic
@@ -74,6 +76,12 @@ def missing_fen(card: BalanceAccount) -> int:
 
 def refusal_of(card: BalanceAccount) -> str:
     """Why nothing of the card is invoiced; empty where it can be asked for."""
+    found = _issuer(card)
+    return found if isinstance(found, str) else ""
+
+
+def _issuer(card: BalanceAccount) -> tuple[LegalEntity, TaxClass] | str:
+    """Who invoices what is missing of the card, and in which tax class; or why nobody does."""
     issuer = card.merchant.legal_entity
     if card.kind != BalanceKind.GIFT_CARD or not card.movements.filter(kind=MovementKind.SOLD).exists():
         return _("Nobody paid for it: what is given away is not invoiced.")
@@ -81,19 +89,21 @@ def refusal_of(card: BalanceAccount) -> str:
         return _("The merchant of the card names no legal entity that issues invoices.")
     if issuer.gift_cards != GiftCardPolicy.AT_SALE:
         return _("%(name)s invoices gift cards when they are used, not when they are sold.") % {"name": issuer.name}
-    if issuer.tax_of("card") is None:
+    tax = issuer.tax_of("card")
+    if tax is None:
         return _("%(name)s does not say in which tax class gift cards are sold.") % {"name": issuer.name}
     if Invoice.objects.filter(card=card, state__in=[*OPEN_INVOICES, InvoiceState.FAILED]).exists():
         return _("An invoice of this card is under way, or was refused.")
     if missing_fen(card) <= 0:
         return _("All that was sold of it is invoiced.")
-    return ""
+    return issuer, tax
 
 
 def _ask(card: BalanceAccount, asked: CheckedInvoice, by: str) -> list[Invoice]:
-    if refusal := refusal_of(card):
-        raise OmsError(refusal)
-    issuer, tax = _issuer(card)
+    found = _issuer(card)
+    if isinstance(found, str):
+        raise OmsError(found)
+    issuer, tax = found
     values = asked.columns()
     draft = Draft(issuer, asked.kind, asked.title_type, str(values["sealed"]), card_id=card.pk)
     fen = missing_fen(card)
@@ -101,15 +111,6 @@ def _ask(card: BalanceAccount, asked: CheckedInvoice, by: str) -> list[Invoice]:
     return list(write_blue(draft, [goods], lambda: _next_number(card), by=by))
 
 
-def _issuer(card: BalanceAccount) -> tuple[LegalEntity, TaxClass]:
-    issuer = card.merchant.legal_entity
-    tax = issuer.tax_of("card") if issuer else None
-    if issuer is None or tax is None:
-        raise ValueError(f"{card} has no issuer")
-    return issuer, tax
-
-
-def _next_number(card: BalanceAccount | None) -> str:
+def _next_number(card: BalanceAccount) -> str:
     # Short, since red letters' numbers have at most 20 characters at the service.
-    number = card.number if card else ""
-    return f"{number}-I{Invoice.objects.filter(card=card).count() + 1}"
+    return f"{card.number}-I{Invoice.objects.filter(card=card).count() + 1}"

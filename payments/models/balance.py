@@ -14,6 +14,9 @@ from oms.common.money import yuan
 from oms.merchants.models import Merchant
 from orders.models import ActorKind, Order
 
+# So the numbers of gift cards begin, and no others.
+CARDS_BEGIN_WITH = "GC"
+
 
 class BalanceKind(models.TextChoices):
     """What a balance is of."""

@@ -26,16 +26,16 @@ def confirm_paid_out(refund_id: int, *, note: str, serial: str = "", scan: Scan 
     own number, under which its statement is looked for, `scan` the slip.
 
     It counts as a fact beside those of providers, so the refund succeeds once, whatever else arrives. Raises OmsError
-    for an empty note, for a serial number that was recorded before, and unless the refund needs a person: while a
-    provider is at it, paying by hand would pay twice.
+    for an empty note, for a serial number that was recorded before, for a second click, and unless the refund needs a
+    person: while a provider is at it, paying by hand would pay twice.
     """
     note = note.strip()
     if not note:
         raise OmsError(_("Say how it was paid, such as the number of the bank transfer."), attr="note")
     refund = Refund.objects.select_for_update(no_key=True, of=("self",)).get(pk=refund_id)
-    # What the channel's system was asked for moves no money of ours: staff may know before it says so.
+    # What the channel's system was asked for moves no money of ours: staff may know before it says so, once.
     is_at_channel = refund.payment.means == Means.EXTERNAL and refund.state == RefundState.REQUESTED
-    if refund.needs_person_since is None and not is_at_channel:
+    if refund.needs_person_since is None and (not is_at_channel or refund.pay_outs.exists()):
         raise OmsError(_("This goes on by itself; paying it by hand could pay it twice."))
     if not refund.rest:
         raise OmsError(_("All of it went back already."))

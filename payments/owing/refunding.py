@@ -1,6 +1,6 @@
 """Money that goes back by itself: what was captured beyond what is owed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -208,14 +208,16 @@ def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, di
     for order_id, reason, amount in _refunded_before(due):
         if reason in causes[order_id]:
             causes[order_id][reason] = max(causes[order_id][reason] - amount, Decimal(0))
-    kept = _keeping_deposits(due)
-    for order in orders:
-        if order.state == OrderState.CANCELLED:
-            causes[order.pk] = {} if order.pk in kept else {RefundReason.CANCELLED: due[order.pk]}
+    cancelled = [order.pk for order in orders if order.state == OrderState.CANCELLED]
+    kept = _keeping_deposits(cancelled)
+    for order_id in cancelled:
+        causes[order_id] = {} if order_id in kept else {RefundReason.CANCELLED: due[order_id]}
     return causes
 
 
-def _keeping_deposits(due: Iterable[int]) -> set[int]:
+def _keeping_deposits(due: Collection[int]) -> set[int]:
+    if not due:
+        return set()
     charges = OrderCharge.objects.filter(order__in=due, cause__in=DEPOSITS).order_by()
     return set(charges.values("order").annotate(kept=Sum("amount")).filter(kept__gt=0).values_list("order", flat=True))
 

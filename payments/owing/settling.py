@@ -140,15 +140,22 @@ _CAME_BACK = f"""
     ON CONFLICT DO NOTHING
 """
 
-# A deposit that the buyer of a marketplace merchant's own channel forfeited is that merchant's.
+# A deposit that the buyer of a marketplace merchant's own channel forfeited is that merchant's, as far as no row says
+# so yet: of what is held a part may be forfeited later.
 _FORFEITED = f"""
     INSERT INTO payments_settlementrow (key, merchant_id, kind, order_id, other_amount, net_amount, due_on)
-    SELECT 'forfeited:' || o.id, m.id, '{RowKind.FORFEITED}', o.id, sum(c.amount), sum(c.amount), {_TODAY}
-    FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id
-    JOIN merchants_channel h ON h.id = o.channel_id
-    JOIN merchants_merchant m ON m.id = h.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
-    WHERE c.order_id = ANY(%(orders)s) AND c.cause = '{ChargeCause.FORFEITED}' GROUP BY o.id, m.id
-    ON CONFLICT DO NOTHING
+    SELECT 'forfeited:' || f.order_id || '/' || d.rows + 1, f.merchant_id, '{RowKind.FORFEITED}', f.order_id,
+        f.amount - d.done, f.amount - d.done, {_TODAY}
+    FROM (
+        SELECT c.order_id, m.id AS merchant_id, sum(c.amount) AS amount
+        FROM orders_ordercharge c JOIN orders_order o ON o.id = c.order_id
+        JOIN merchants_channel h ON h.id = o.channel_id
+        JOIN merchants_merchant m ON m.id = h.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
+        WHERE c.order_id = ANY(%(orders)s) AND c.cause = '{ChargeCause.FORFEITED}' GROUP BY c.order_id, m.id) AS f
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, coalesce(sum(r.net_amount), 0) AS done FROM payments_settlementrow r
+        WHERE r.order_id = f.order_id AND r.kind = '{RowKind.FORFEITED}') AS d
+    WHERE f.amount <> d.done
 """
 
 # What the channel's merchant bears of money beside the price, as far as no row says so yet; netted, it comes back.

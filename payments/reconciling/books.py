@@ -10,9 +10,9 @@ from django.db import connection
 from oms.common.copying import array, text_array
 from oms.common.money import to_fen
 from payments.models import BalanceMovement, Means, MovementKind, Outcome, Payment, PaymentState, RefundState
+from payments.models.balance import CARDS_BEGIN_WITH
 from payments.owing import owed
 
-CARDS_BEGIN_WITH = "GC"
 # A row that stands for a payment or refund: others only name it.
 _STANDS_FOR = f"m.row_id IS NOT NULL AND m.outcome NOT IN ('{Outcome.DUPLICATE_ROW}', '{Outcome.MALFORMED_ROW}')"
 

@@ -33,7 +33,7 @@ from payments.models import (
 from payments.owing import paying_out, refunding
 from payments.reconciling import books, recording, refreshing
 from payments.reconciling.books import Held
-from payments.taking import doubling, noticing
+from payments.taking import doubling, noticing, numbering
 
 # Rows of money that came in, and that went back, to which something of ours can be tied.
 MONEY_IN = (Outcome.PAID_WITHOUT_ORDER, Outcome.PAID_BUT_PENDING, Outcome.DOUBLE_PAYMENT, Outcome.UNIDENTIFIED)
@@ -73,10 +73,9 @@ def tie_to_order(match_id: int, number: str, *, actor: Actor) -> None:
     if order is None:
         raise OmsError(_("There is no order %(number)s.") % {"number": number}, attr="number")
     lock_order(order.pk)
-    place = Payment.objects.filter(order=order).count() + 1
     name = match.row.own_number if match.row and match.source.form != BillForm.BANK else ""
     if not name or len(name) > 32 or Payment.objects.filter(number=name).exists():
-        name = f"{order.number}-P{place}"
+        name = numbering.next_number(order)
     payment = Payment.objects.create(
         number=name,
         order=order,

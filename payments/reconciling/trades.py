@@ -32,7 +32,8 @@ def _judge_payments(source: BillSource, rows: Sequence[Fresh]) -> dict[int, Verd
     taken = books.matched("payment", ids)
     again = books.paid_again({held.order_id for held in found.values()})
     verdicts = {}
-    for row in rows:
+    # The payment's own transaction first, wherever it stands in the file: what differs from it is the double.
+    for row in sorted(rows, key=lambda row: row.id in found and _is_other(row, found[row.id])):
         held = found.get(row.id)
         verdicts[row.id] = _payment(source, row, held, taken, again)
         if held:

@@ -37,6 +37,8 @@ def payment_questions(keys: Sequence[int]) -> dict[int, Question]:
 
 def _refund_questions(keys: Sequence[int]) -> dict[int, Question]:
     rows = Refund.objects.filter(pk__in=keys).order_by().select_related("payment__doubles")
+    of_payment = ("number", "transaction_number", "doubles__number")
+    rows = rows.only("number", "version", *(f"payment__{name}" for name in of_payment))
     found = {}
     for row in rows:
         of, transaction = row.payment.at_provider

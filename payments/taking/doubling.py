@@ -4,17 +4,19 @@ much of the order goes back by itself.
 Whether it is really more money, or the same told twice, a person says: by one click.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import FactState, InboundFact, Ticket, TicketResult, TicketState, Topic
+from oms.common.tickets import TicketKind
 from oms.common.work import facts, nudging
 from orders import timeline
 from orders.actors import Actor
@@ -22,10 +24,8 @@ from orders.locking import lock_order
 from payments import kinds, troubles
 from payments.models import NoticeKind, Payment, PaymentState
 from payments.providers import defaults
-from payments.taking import noticing
-
-# What `judging` says of a message by which a captured payment was captured once more.
-_CAPTURED_AGAIN = "captured_again"
+from payments.taking import noticing, numbering
+from payments.taking.judging import CAPTURED_AGAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,26 @@ def send_back(payment_id: int, *, actor: Actor) -> list[Payment]:
     tickets.close_tickets(
         [troubles.PAYMENT_CAPTURED_AGAIN], [payment_id], result=TicketResult.DONE, closed_by=actor.name
     )
-    Payment.objects.filter(pk=payment_id).update(needs_person_since=None)
+    # Something else about it may still need a person.
+    others = [kind for kind in troubles.OF_PAYMENTS if kind != troubles.PAYMENT_CAPTURED_AGAIN]
+    if not _open_tickets(payment_id, others).exists():
+        Payment.objects.filter(pk=payment_id).update(needs_person_since=None)
     nudging.nudge("owing")
     return booked
 
 
 def open_ticket(payment_id: int) -> Ticket | None:
     """The open ticket that says that the payment was captured once more."""
+    return _open_tickets(payment_id, [troubles.PAYMENT_CAPTURED_AGAIN]).first()
+
+
+def _open_tickets(payment_id: int, kinds_of_them: Iterable[TicketKind]) -> QuerySet[Ticket]:
     return Ticket.objects.filter(
-        kind=troubles.PAYMENT_CAPTURED_AGAIN.code,
+        kind__in=[kind.code for kind in kinds_of_them],
         subject_kind=troubles.PAYMENT,
         subject_id=payment_id,
         state=TicketState.OPEN,
-    ).first()
+    )
 
 
 def book(payment: Payment, again: Again, *, actor: Actor) -> Payment:
@@ -83,9 +90,8 @@ def book(payment: Payment, again: Again, *, actor: Actor) -> Payment:
     known = Payment.objects.filter(doubles=payment).exclude(transaction_number="")
     if again.transaction and (double := known.filter(transaction_number=again.transaction).first()):
         return double
-    place = Payment.objects.filter(order=payment.order_id).count() + 1
     double = Payment.objects.create(
-        number=f"{payment.order.number}-P{place}",
+        number=numbering.next_number(payment.order),
         order_id=payment.order_id,
         means=payment.means,
         connection_id=payment.connection_id,
@@ -118,7 +124,7 @@ def _told(payment: Payment, ticket: Ticket) -> Iterator[Again]:
         kind=NoticeKind.CAPTURED,
         subject=payment.number,
         state=FactState.CONTRADICTED,
-        outcome=_CAPTURED_AGAIN,
+        outcome=CAPTURED_AGAIN,
         settled_at__gte=ticket.opened_at,
     )
     for row in rows.order_by("id"):

@@ -23,6 +23,8 @@ from payments.models import OPEN_PAYMENTS, OPEN_REFUNDS, Means, NoticeKind, Paym
 PAID_BY_HAND = "by hand"
 # And where the channel gave back money that it had taken itself.
 PAID_AT_CHANNEL = "at the channel"
+# What is said of a message by which a captured payment was captured once more.
+CAPTURED_AGAIN = "captured_again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def rule_on_payment(payment: Payment, told: Told, by_hand_id: int) -> Ruling:
             return Ruling(NO_EFFECT)
         # More money, or the same money told twice: only a person can find out.
         ticket = troubles.PAYMENT_CAPTURED_AGAIN
-        return _contradiction("captured_again", ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
+        return _contradiction(CAPTURED_AGAIN, ticket, payment, told, event=kinds.CAPTURED_TWICE, needs_person=True)
     payment.capture(amount=told.amount, at=told.occurred_at, fact_id=told.fact_id, transaction_number=told.transaction)
     if told.amount == payment.amount:
         return Ruling(APPLIED, kinds.PAID)

@@ -16,7 +16,7 @@ from orders.locking import lock_orders
 from orders.models import Order, OrderPaymentState, OrderState
 from payments.models import Means, NoticeKind, Payment, PaymentState
 from payments.providers import defaults
-from payments.taking import noticing
+from payments.taking import noticing, numbering
 
 # Orders that were cancelled before this stage came to them, too: that money has to go back.
 COLLECTED_QUEUE = Queue(Order, f"q.collected_at IS NOT NULL AND q.payment_state = '{OrderPaymentState.UNPAID}'")
@@ -29,8 +29,8 @@ class _Taken:
     order: Order
     amount: Decimal
     at: datetime
+    number: str  # of the payment
     transaction: str = ""
-    place: int = 1  # among the order's payments
     means: Means = Means.EXTERNAL
 
 
@@ -41,15 +41,14 @@ def record_external(order: Order, *, at: datetime) -> Payment:
     Needs an open transaction.
     """
     assert order.state == OrderState.AWAITING_PAYMENT  # noqa: S101 - the caller looked under the lock
-    place = Payment.objects.filter(order=order).count() + 1
-    (payment,) = _book([_Taken(order, order.payable_amount - order.paid_amount, at, place=place)])
+    due = order.payable_amount - order.paid_amount
+    (payment,) = _book([_Taken(order, due, at, numbering.next_number(order))])
     return payment
 
 
 def record_transfer(order: Order, *, amount: Decimal, at: datetime, serial: str) -> Payment:
     """Book a bank transfer of so many yuan for a locked order that waits for its payment. Needs an open transaction."""
-    place = Payment.objects.filter(order=order).count() + 1
-    (payment,) = _book([_Taken(order, amount, at, serial, place, Means.OFFLINE)])
+    (payment,) = _book([_Taken(order, amount, at, numbering.next_number(order), serial, Means.OFFLINE)])
     return payment
 
 
@@ -65,14 +64,15 @@ def _book_collected(order_ids: list[int]) -> None:
     for order in orders:
         assert order.collected_at is not None  # noqa: S101 - the queue's condition
         assert order.collected_amount is not None  # noqa: S101 - a constraint
-        taken.append(_Taken(order, order.collected_amount, order.collected_at, order.collected_transaction))
+        first = numbering.number(order, 1)
+        taken.append(_Taken(order, order.collected_amount, order.collected_at, first, order.collected_transaction))
     _book(taken)
 
 
 def _book(taken: Sequence[_Taken]) -> list[Payment]:
     payments = Payment.objects.bulk_create(
         Payment(
-            number=f"{money.order.number}-P{money.place}",
+            number=money.number,
             order=money.order,
             means=money.means,
             state=PaymentState.PENDING,

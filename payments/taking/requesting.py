@@ -126,6 +126,8 @@ def _note_payments(outcomes: Outcomes[Answer]) -> None:
 
 def _refund_charges(keys: Sequence[int]) -> dict[int, Charge]:
     rows = Refund.objects.filter(pk__in=keys).order_by().select_related("payment__doubles", "order")
+    of_payment = ("number", "transaction_number", "captured_amount", "doubles__number")
+    rows = rows.only("number", "amount", "order__number", *(f"payment__{name}" for name in of_payment))
     return {row.pk: _refund_charge(row) for row in rows}
 
 

@@ -15,7 +15,7 @@ from orders.models import Order, OrderState
 from payments.models import OPEN_PAYMENTS, Means, Payment, PaymentState
 from payments.owing import derived
 from payments.providers import ANSWERING
-from payments.taking import dropping, instalments
+from payments.taking import dropping, instalments, numbering
 
 # So often a buyer may change their mind.
 MOST_PAYMENTS = 10
@@ -44,7 +44,7 @@ def pay_over(order_id: int, connection_id: int) -> None:
     dropping.give_up([order_id])
     is_closing = Payment.objects.filter(order=order, state=PaymentState.CLOSING).exists()
     Payment.objects.create(
-        number=f"{order.number}-P{len(payments) + 1}",
+        number=numbering.number(order, len(payments) + 1),
         order=order,
         means=Means.ONLINE,
         connection_id=connection_id,

@@ -77,6 +77,7 @@ from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.api.samples import alert_line
 from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
@@ -103,6 +104,7 @@ READ_ONLY = (
     "logistics.warehouseorder",
     "logistics.logisticsalert",
     "inventory.stockmovement",
+    "inventory.replenishmentsuggestion",
     "common.job",
     "common.outboundstop",
     "common.ticket",
@@ -201,6 +203,7 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     stock = Stock.objects.get(sku=shop.sku, warehouse=shop.warehouse)
     lost = Adjustment(1, AdjustmentReason.LOST)
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
+    alert_line(shop)
     StockCount.objects.create(warehouse=shop.warehouse)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")

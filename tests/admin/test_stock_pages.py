@@ -1,6 +1,6 @@
 """The pages of stock: lists and filters, the story of a row, single changes, purchase orders, receipts and counts."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from inventory import lots, receiving
-from inventory.models import PurchaseOrder, Receipt, Sku, SkuBarcode, Stock, StockAdjustment, StockCount
+from inventory.models import PurchaseOrder, Receipt, Sku, SkuBarcode, Stock, StockAdjustment, StockCount, StockLot
 from inventory.receiving import Arrived
 from tests import factories, steps
 
@@ -91,6 +91,34 @@ def test_saving_the_figures_of_a_row_leaves_units_that_changed_meanwhile(admin_c
     assert saved.status_code == 302
     stock = Stock.objects.get(pk=stock.pk)
     assert (stock.on_hand, stock.safety_stock, stock.reorder_point, stock.available) == (105, 7, 20, 98)
+
+
+def test_rows_keep_their_empty_cells_and_what_is_no_quality_or_batch_is_named(admin_client, shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    page = reverse("admin:inventory_receipt_add")
+    form = {"merchant": shop.merchant.pk, "warehouse": shop.warehouse.pk}
+
+    wrong = f"{sku.code}\t1\t残茨\n{sku.code}\t1\t\t{'L' * 41}\n{sku.code} 1 2026-12-31\n\t1\n,,"
+    refused = admin_client.post(page, {**form, "reference": "G1", "rows": wrong})
+    assert refused.status_code == 200
+    (told,) = refused.context["adminform"].form.errors["rows"]
+    assert [row in told for row in ("第 1 行", "第 2 行", "第 3 行", "第 4 行", "第 5 行")] == [True] * 5
+    assert not Receipt.objects.exists()
+
+    rows = [
+        f"{sku.code}\t3\t\t\t2099-12-31\t",
+        f"{sku.code}, 2, 残次, B1",
+        f"{sku.code}；4；；B 2；",
+        f"{sku.code} 5 良品 B3",
+    ]
+    assert admin_client.post(page, {**form, "reference": "G1", "rows": "\n".join(rows)}).status_code == 302
+    lots = StockLot.objects.order_by("on_hand").values_list("on_hand", "quality", "lot", "best_before")
+    assert list(lots) == [
+        (2, "defective", "B1", None),
+        (3, "good", "", date(2099, 12, 31)),
+        (4, "good", "B 2", None),
+        (5, "good", "B3", None),
+    ]
 
 
 def test_goods_are_bought_and_booked_by_page(admin_client, shop):

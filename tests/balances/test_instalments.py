@@ -12,7 +12,7 @@ from orders.changing.units import cancel_units
 from orders.models import Order
 from payments.models import LedgerLine, Payment, Refund, SettlementRow
 from payments.owing import balancing
-from payments.taking import expiring, noticing, requesting, switching
+from payments.taking import expiring, forfeiting, noticing, requesting, switching
 from tests import factories, fakes, steps
 from tests.admin.conftest import client_of
 from tests.balances import wallets
@@ -203,6 +203,33 @@ def test_what_is_forfeited_in_a_marketplace_merchants_own_channel_is_the_merchan
     row = SettlementRow.objects.get()
     assert (row.merchant, row.kind, row.net_amount) == (seller, "forfeited", 6)
     assert accounts(order) == {"1006": 600, "2201": -600}
+    assert steps.broken_invariants() == []
+
+
+def test_what_is_forfeited_of_a_deposit_by_a_decision_later_is_the_merchants_too(shop):
+    seller = factories.MerchantFactory()
+    own = factories.ChannelFactory(merchant=seller)
+    sku = factories.StockFactory(sku__merchant=seller).sku
+    terms = parts("6.00", "4.00", "16.00", days=(1, 2, 10))
+    terms["instalments"][0]["if_missed"], terms["instalments"][1]["if_missed"] = "forfeit", "ask"
+    order = factories.place(
+        factories.order_body((sku, 1, "26.00"), source=own.code, freight_amount="0.00", **terms), seller
+    )
+    steps.ask_for_payment()
+    told(f"{order.number}-P1", "6.00")
+    with fakes.provider(fakes.FakeProvider()):
+        factories.run(requesting.request)
+    told(f"{order.number}-P2", "4.00")
+    Order.objects.filter(pk=order.pk).update(pay_by=timezone.now() - timedelta(minutes=1))
+    factories.run(expiring.run, balancing.run)
+    assert [row.net_amount for row in SettlementRow.objects.all()] == [6]
+
+    forfeiting.decide(order.pk, is_forfeited=True, actor=steps.STAFF)
+    factories.run(balancing.run, balancing.run)
+
+    rows = SettlementRow.objects.order_by("pk").values_list("merchant", "kind", "net_amount")
+    assert list(rows) == [(seller.pk, "forfeited", 6), (seller.pk, "forfeited", 4)]
+    assert accounts(order) == {"1006": 1000, "2201": -1000}
     assert steps.broken_invariants() == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from inventory.models import ChannelShare, StockHold
+from inventory.models import ChannelShare, Sku, StockHold
 from tests import factories
 from tests.admin.conftest import client_of
 from tests.holding import carts
@@ -96,8 +96,11 @@ def test_a_marketplace_channel_has_no_share_of_anothers_goods(shop):
     values = {"channel": channel.pk, "sku": shop.sku.pk, "percent": 50, "kept_back": 0, "cap": ""}
 
     answer = staff.post("/admin/inventory/channelshare/add/", values)
+    Sku.objects.filter(pk=shop.sku.pk).update(is_active=False)
+    off_sale = staff.post("/admin/inventory/channelshare/add/", {**values, "channel": shop.channel.pk})
 
     assert "The channel does not sell this SKU." in answer.content.decode()
+    assert "The channel does not sell this SKU." in off_sale.content.decode()
     assert ChannelShare.objects.count() == 0
 
 

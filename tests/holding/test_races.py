@@ -260,3 +260,25 @@ def test_a_cart_that_somebody_looks_at_long_is_passed_over_by_its_end():
         assert at_once([partial(freeing.run, 10)], threads=1) == [0]
 
     assert freeing.run(10) == 1
+
+
+def test_units_that_a_count_takes_while_an_order_takes_its_cart_over_do_not_go_back_too():
+    shop = factories.make_shop()
+    stock = Stock.objects.get(sku=shop.sku)
+    for units in (5, 4):
+        hold_id = holding.set_aside(wanted(shop, units), actor="test").hold_id
+    number = StockHold.objects.get(pk=hold_id).number
+    read, counted = holding.pieces, []
+
+    def read_and_be_overtaken(hold_ids: Iterable[int]) -> object:
+        found = read(hold_ids)
+        if not counted:
+            counted.extend(at_once([partial(count_stock, stock.pk, 6, actor=steps.STAFF)], threads=1))
+        return found
+
+    with mock.patch("inventory.holding.pieces", read_and_be_overtaken):
+        shop.place_order((shop.sku, 1, "10.00"), reservation=number)
+
+    assert [one.on_hand for one in counted] == [6]
+    assert steps.fresh(stock).reserved == 6
+    assert steps.broken_invariants() == []

@@ -1,11 +1,14 @@
 """Units set aside for carts and quotes: nobody else gets them, and they become the order's without a gap."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from inventory import holding
-from inventory.models import StockHold, StockHoldState, StockMovement
+from inventory import holding, lots, receiving
+from inventory.models import StockHold, StockHoldState, StockLot, StockMovement
+from inventory.receiving import Arrived
 from inventory.sourcing import versions
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, freeing, splitting
@@ -13,7 +16,7 @@ from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import Order, SubOrder
 from orders.reviewing import deciding
-from orders.stock import stocktaking
+from orders.stock import expiring, stocktaking
 from tests import factories, steps
 from tests.api.calls import errors_of, idempotency, send
 from tests.holding import carts
@@ -334,6 +337,26 @@ def test_a_count_below_what_is_set_aside_takes_from_carts_first_and_from_orders_
     assert api.get(mine["url"]).json()["lines"][0]["goods"][0]["held"] == 2
     assert steps.state_of(allocated.sub_orders.get()) == "allocated"
     assert carts.figures(shop.sku) == [(12, 12)]
+    assert steps.broken_invariants() == []
+
+
+def test_an_order_whose_units_were_set_aside_of_a_batch_that_expired_is_sourced_anew(api, shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    days = {"S": lots.today() + timedelta(1), "L": lots.today() + timedelta(60)}
+    receiving.receive_all(
+        shop.warehouse.pk, [Arrived(sku.pk, 4, lot=lot, best_before=day) for lot, day in days.items()], actor="gate"
+    )
+    cart = reserved(api, (sku, 3))
+    send(api, _body(shop, (sku, 3, "1.00"), reservation=cart["number"]))
+    factories.run(deciding.run, splitting.run)
+    StockLot.objects.filter(lot="S").update(best_before=lots.today() - timedelta(1))
+
+    assert expiring.expire() == 4
+    factories.run(allocating.run)
+
+    assert list(SubOrder.objects.values_list("state", "total_quantity")) == [("allocated", 3)]
+    good = StockLot.objects.filter(quality="good").order_by("lot")
+    assert list(good.values_list("lot", "on_hand", "reserved")) == [("L", 4, 3), ("S", 0, 0)]
     assert steps.broken_invariants() == []
 
 

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from inventory import lots, receiving
-from inventory.models import SkuBarcode, Stock, StockCountLine, StockLot
+from inventory.models import LotMovement, SkuBarcode, Stock, StockCountLine, StockLot
 from inventory.receiving import Arrived
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.models import Ticket
@@ -52,6 +53,28 @@ def test_the_difference_is_booked_so_what_came_meanwhile_stays(shop):
     assert steps.broken_invariants() == []
 
 
+def test_a_long_count_takes_no_statement_more_than_a_short_one(shop):
+    skus = factories.SkuFactory.create_batch(6, merchant=shop.merchant)
+    for sku in skus:
+        factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=10)
+    statements = []
+    for some in (skus[:2], skus[2:]):
+        taken = counts.begin(shop.warehouse, actor=steps.STAFF)
+        rows = [Counted(sku.code, 12) for sku in some]
+        with CaptureQueriesContext(connection) as noting:
+            assert counts.count(taken.pk, [Counted(some[0].code, 1), *rows]) == []
+        counts.submit(taken.pk, version=taken.version)
+        with CaptureQueriesContext(connection) as booking:
+            approve(taken)
+        statements.append((len(noting), len(booking)))
+        lines = taken.lines.values_list("stock__sku", "expected", "counted")
+        assert list(lines) == [(sku.pk, 10, 12) for sku in some], "the newer figure"
+
+    assert set(Stock.objects.filter(sku__in=skus).values_list("on_hand", flat=True)) == {12}
+    assert statements[0] == statements[1]
+    assert steps.broken_invariants() == []
+
+
 def test_a_scanner_adds_and_what_it_cannot_read_is_named(shop):
     SkuBarcode.objects.create(merchant=shop.merchant, sku=shop.sku, code="690001")
     taken = counts.begin(shop.warehouse, actor=steps.STAFF)
@@ -63,6 +86,17 @@ def test_a_scanner_adds_and_what_it_cannot_read_is_named(shop):
     assert list(StockCountLine.objects.values_list("stock__sku", "expected", "counted")) == [
         (shop.sku.pk, 100, 3),
         (shop.other_sku.pk, 100, 5),
+    ]
+
+
+def test_the_ledger_of_batches_says_as_that_of_stock_does_that_a_count_changed_them(shop):
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    receiving.receive_all(shop.warehouse.pk, [Arrived(sku.pk, 4, lot="S")], actor="gate")
+
+    approve(counted(shop, Counted(sku.code, 3)))
+
+    assert list(LotMovement.objects.filter(kind="stock_take").values_list("on_hand_change", "note")) == [
+        (-1, "stock_take")
     ]
 
 

@@ -1,11 +1,12 @@
 """Batches, counts, adjustments and promises at once: nothing is sold twice, and the ledgers explain every number."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from django.db import connection, transaction
 
-from inventory import adjusting, lots, receiving, reserving
+from inventory import adjusting, lots, receiving, reserving, selling
 from inventory.adjusting import Action, Adjustment
 from inventory.invariants import INVARIANTS
 from inventory.models import AdjustmentReason, Stock, StockLot
@@ -15,6 +16,7 @@ from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.invariants import check
 from orders.stock import stocktaking
 from tests import factories, steps
+from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,3 +81,36 @@ def test_of_many_who_change_a_figure_that_they_looked_at_together_one_does():
         assert sum(threads.map(work, range(16))) == 1
 
     assert Stock.objects.get(pk=stock.pk).on_hand == 9
+
+
+@pytest.mark.parametrize("is_received_first", [True, False])
+def test_goods_that_come_first_while_their_sku_begins_to_want_batches_have_batches_too(is_received_first):
+    warehouse, sku = factories.WarehouseFactory(), factories.SkuFactory()
+
+    def receive() -> None:
+        receiving.receive_all(warehouse.pk, [Arrived(sku.pk, 3, lot="L1")], actor="race")
+
+    def switch_on() -> None:
+        selling.change_sku(sku.pk, {"wants_batches": True}, version=sku.version)
+
+    first, second = (receive, switch_on) if is_received_first else (switch_on, receive)
+    is_done, go_on = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            first()
+            is_done.set()
+            assert go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        holding = in_thread(pool, hold)
+        assert is_done.wait(10)
+        waiting = in_thread(pool, second)
+        wait_for_a_lock()
+        go_on.set()
+        holding.result(10)
+        waiting.result(10)
+
+    assert Stock.objects.get().keeps_lots
+    assert list(StockLot.objects.values_list("lot", "on_hand")) == [("" if is_received_first else "L1", 3)]
+    assert [finding.invariant.name for finding in check(INVARIANTS)] == []

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import translation
 
 from inventory import adjusting, lots, receiving, reserving
 from inventory.adjusting import Action, Adjustment
@@ -110,6 +111,20 @@ def test_an_adjustment_that_is_stale_or_asks_for_too_much_changes_nothing(stock)
         adjusting.adjust(stock.pk, Action.ADD, wanted(1), actor="lin", version=stock.version - 1)
     row = Stock.objects.get(pk=stock.pk)
     assert (row.on_hand, row.reserved, row.frozen) == (12, 5, 0)
+
+
+def test_a_batch_that_has_too_few_units_is_refused_with_its_own_number(stock):
+    for name in ("S", "L"):
+        lot = StockLot.objects.get(lot=name, quality="good")
+        row = Stock.objects.get(pk=stock.pk)
+        adjusting.change_quality(row.pk, "good", "damaged", wanted(2, lot=lot), actor="lin", version=row.version)
+    damaged = StockLot.objects.get(lot="S", quality="damaged")
+    row = Stock.objects.get(pk=stock.pk)
+
+    with translation.override("en"), pytest.raises(OmsError, match="only 2 units: Damaged"), transaction.atomic():
+        adjusting.change_quality(
+            stock.pk, "damaged", "good", wanted(3, "inspected", damaged), actor="lin", version=row.version
+        )
 
 
 def test_goods_of_other_quality_are_on_no_shelf_that_sells():

@@ -4,12 +4,13 @@ from datetime import date
 from unittest import mock
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from inventory import purchasing
 from inventory.models import PurchaseOrder, PurchaseState, Receipt, SkuBarcode, Stock, StockLot
 from inventory.purchasing import Bought, Expected, Unloaded
-from oms.common.errors import WrongFields
+from oms.common.errors import ChangedMeanwhile, WrongFields
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +68,20 @@ def test_a_receipt_told_twice_is_booked_once_and_other_goods_under_its_reference
     assert bought.lines.get(sku=shop.sku).received == 6
 
 
+def test_a_receipt_of_many_lines_takes_no_statement_more_than_one_of_few(shop):
+    skus = factories.SkuFactory.create_batch(5, merchant=shop.merchant)
+    lines = [Bought(sku.code, 2) for sku in skus]
+    counts = []
+    for number, some in (("PO-2", lines[:2]), ("PO-3", lines[2:])):
+        made = purchasing.order(shop.merchant, number, shop.warehouse, some, actor="lin")
+        with CaptureQueriesContext(connection) as queries:
+            receive(shop, made, *[Unloaded(line.sku, 1) for line in some * 2], reference=number)
+        counts.append(len(queries))
+        assert list(made.lines.values_list("received", flat=True)) == [2] * len(some)
+
+    assert counts[0] == counts[1]
+
+
 def test_rows_that_cannot_be_taken_are_named_and_nothing_is_booked(shop, bought):
     with pytest.raises(WrongFields) as refusal, transaction.atomic():
         receive(
@@ -101,6 +116,8 @@ def test_goods_are_found_by_barcode_and_their_batch_is_kept_where_wanted(shop):
 
 
 def test_a_purchase_order_that_was_called_off_is_expected_no_more_and_takes_no_goods(shop, bought):
+    with pytest.raises(ChangedMeanwhile), transaction.atomic():
+        purchasing.end(bought.pk, is_cancelled=True, version=bought.version - 1)
     purchasing.end(bought.pk, is_cancelled=True, version=bought.version)
     assert purchasing.expected({shop.warehouse.pk}, {shop.sku.pk}) == []
     with pytest.raises(purchasing.NotExpected), transaction.atomic():

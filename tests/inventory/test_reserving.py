@@ -73,6 +73,19 @@ def test_some_of_the_units_of_a_demand_can_be_given_back(shop):
     assert broken_stock() == []
 
 
+@pytest.mark.parametrize("end", [reserving.release_units, reserving.consume_units])
+def test_no_more_units_are_given_back_or_taken_out_than_are_promised(end):
+    stock = factories.StockFactory(on_hand=9)
+    reserving.reserve([Demand(1, 101, stock.pk, 3), Demand(1, 102, stock.pk, 5)], actor="test")
+
+    with pytest.raises(reserving.MoreThanPromised, match=r"sub_order_line \[101\]"), transaction.atomic():
+        end({101: 4, 102: 4}, actor="test")
+
+    assert (steps.fresh(stock).on_hand, steps.fresh(stock).reserved) == (9, 8)
+    assert end({101: 3, 102: 3}, actor="test") == 6
+    assert broken_stock() == []
+
+
 def test_demands_of_different_kinds_may_have_the_same_id(shop):
     stock = factories.StockFactory(on_hand=5)
     reserving.reserve([Demand(1, 101, stock.pk, 2)], actor="test")

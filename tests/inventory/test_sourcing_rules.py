@@ -212,7 +212,7 @@ def test_what_has_only_some_waits_whole_where_orders_are_shipped_complete():
 
     choice = choose(wants, ALL, available, only(on_partial="backorder"))
 
-    assert (choice.parts, choice.short, choice.after) == ([], {APPLES: 2}, "waits")
+    assert (choice.parts, choice.short, choice.is_held, choice.cancel_after) == ([], {APPLES: 2}, False, None)
     assert available == {(1, APPLES): 2, (2, PEARS): 1}
 
 
@@ -223,9 +223,9 @@ def test_a_person_decides_or_it_is_cancelled_in_time_where_the_rule_says_so():
     ending = choose(wants, ALL, available, only(on_partial="cancel", cancel_after=timedelta(hours=48)))
     nothing = choose(wants, ALL, {}, only(on_none="hold"))
 
-    assert (held.after, held.parts, held.short) == ("held", [], {APPLES: 2})
-    assert (ending.after, ending.cancel_after, ending.parts) == ("cancelled", timedelta(hours=48), [])
-    assert (nothing.after, nothing.short) == ("held", {APPLES: 4, PEARS: 1})
+    assert (held.is_held, held.cancel_after, held.parts, held.short) == (True, None, [], {APPLES: 2})
+    assert (ending.is_held, ending.cancel_after, ending.parts) == (False, timedelta(hours=48), [])
+    assert (nothing.is_held, nothing.short) == (True, {APPLES: 4, PEARS: 1})
 
 
 def test_all_of_it_goes_to_the_next_rule_where_the_first_has_only_some():

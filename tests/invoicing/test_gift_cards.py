@@ -1,8 +1,10 @@
 """Invoices of gift cards that were sold: without tax, once, and refused with a reason where none is issued."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 
 from oms.common.errors import OmsError
@@ -17,6 +19,7 @@ from payments.models import BalanceAccount, Invoice
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.invoicing import world
+from tests.pipeline.test_races import in_thread, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db
 PERSON = InvoiceBody("personal", title="张华", email="zhang@example.com")
@@ -75,6 +78,10 @@ def test_an_invoice_of_a_card_that_is_taken_back_makes_room_for_another(
     card = issued(shop)
     (invoice,) = cards.invoice_card(card.pk, PERSON, by="li")
     world.until_quiet(peer)
+    page = client_of("view_invoice", "red_invoice").get(reverse("admin:payments_invoice_change", args=[invoice.pk]))
+    assert "Take back, none is wanted" in page.content.decode()
+    assert "Take back and issue anew" not in page.content.decode()
+    assert "all invoices of the order" not in page.content.decode()
     asking.take_back(invoice.pk, issue_anew=False, actor=steps.STAFF)
     with pytest.raises(OmsError, match="under way"):
         cards.invoice_card(card.pk, PERSON, by="li")
@@ -86,6 +93,25 @@ def test_an_invoice_of_a_card_that_is_taken_back_makes_room_for_another(
     world.until_quiet(peer)
     assert world.states()[-1] == ("I3", "issued", "100.00")
     assert [name for name in steps.broken_invariants() if "invoice" in name] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_invoice_that_is_taken_back_while_another_of_its_card_is_asked_for_has_a_number_of_its_own(
+    shop: factories.Shop, seller: LegalEntity, peer: NuonuoPeer
+) -> None:
+    card = issued(shop)
+    (invoice,) = cards.invoice_card(card.pk, PERSON, by="li")
+    world.until_quiet(peer)
+    issuing.top_up(card.pk, Decimal("50.00"), is_sold=True, key="t", actor=steps.STAFF)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            cards.invoice_card(card.pk, PERSON, by="li")
+            taken_back = in_thread(pool, lambda: asking.take_back(invoice.pk, issue_anew=False, actor=steps.STAFF))
+            wait_for_a_lock()
+        taken_back.result(10)
+
+    numbers = [(number, str(amount)) for number, _state, amount in world.states()]
+    assert numbers == [("I1", "100.00"), ("I2", "50.00"), ("I3", "-100.00")]
 
 
 def test_what_the_bureau_refuses_of_a_card_is_sent_again_under_another_number(

@@ -1,14 +1,17 @@
 """What warehouses say lies there: compared with the books of that moment, told to people, never booked."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from unittest import mock
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inventory import adjusting, receiving
 from inventory.adjusting import Adjustment
-from inventory.models import AdjustmentReason, Stock, StockComparison, StockDifference
+from inventory.models import AdjustmentReason, Quality, Stock, StockComparison, StockDifference
+from inventory.receiving import Arrived
 from logistics.warehouses import comparing
 from oms.common.models import InboundFact, Ticket, Topic
 from oms.common.work import facts
@@ -64,13 +67,25 @@ def test_differences_are_kept_and_told_and_nothing_is_overwritten(shop):
 
 
 def test_a_report_that_comes_late_is_compared_with_what_lay_there_then(shop):
+    receiving.receive_all(shop.warehouse.pk, [Arrived(shop.other_sku.pk, 2, Quality.DAMAGED)], actor="gate")
     then = timezone.now()
-    with mock.patch("django.utils.timezone.now", return_value=then + timedelta(hours=1)):
-        receiving.receive(shop.warehouse.pk, shop.sku.pk, 7, actor="gate")
+    for quality in (Quality.GOOD, Quality.DAMAGED):
+        receiving.receive_all(shop.warehouse.pk, [Arrived(shop.sku.pk, 7, quality)], actor="gate")
 
-    report(shop, {"sku": shop.sku.code, "quantity": 100}, at=then)
+    with CaptureQueriesContext(connection) as queries:
+        report(
+            shop,
+            {"sku": shop.sku.code, "quantity": 100},
+            {"sku": shop.other_sku.code, "quantity": 100},
+            {"sku": shop.other_sku.code, "quantity": 2, "quality": "damaged"},
+            at=then,
+            complete=True,
+        )
 
-    assert StockComparison.objects.get().differing == 0
+    comparison = StockComparison.objects.get()
+    assert (comparison.compared, comparison.differing) == (3, 0)
+    reading = [query["sql"] for query in queries if "on_hand" in query["sql"]]
+    assert len(reading) == 1, "units that change their quality between two statements would count twice, or never"
 
 
 def test_a_report_that_makes_no_sense_waits_for_a_person_and_harms_nothing(shop):

@@ -10,6 +10,7 @@ from orders.fulfilling import allocating, moving
 from orders.fulfilling.moving import CannotMove
 from orders.models import OrderEvent, SubOrder
 from tests import factories, steps
+from tests.admin.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -201,3 +202,14 @@ def test_staff_see_the_table_and_move_it_by_post_with_the_right(client, shop, fa
     assert "FAR" in page
     assert steps.fresh(part).warehouse == far
     assert address in client.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
+
+
+def test_the_order_page_offers_a_move_only_to_who_may_move(shop, far):
+    order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
+    address = reverse("admin:logistics_move", args=[SubOrder.objects.get(order=order).pk])
+    page = reverse("admin:orders_order_change", args=[order.pk])
+
+    assert address in client_of("view_order", "move_suborder").get(page).content.decode()
+    seen = client_of("view_order").get(page)
+    assert (seen.status_code, address in seen.content.decode()) == (200, False)
+    assert "Other warehouse" not in seen.content.decode()

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from oms.common.errors import OmsError
 from oms.common.models import Ticket
 from oms.common.secrecy import seal
 from oms.merchants.models import WebhookEndpoint, WebhookEvent
 from orders.changing.cancelling import cancel_order
 from orders.models import Order
-from payments.models import LedgerLine, Refund
+from payments.models import LedgerLine, PayOut, Refund
 from payments.owing import balancing, paying_out, retrying
 from payments.taking import noticing, recording, requesting
 from tests import factories, steps
@@ -122,6 +123,21 @@ def test_a_channel_that_keeps_silent_is_shown_to_a_person_who_may_know_more(shop
     # That its system says so as well is no news.
     assert answer(caller, refund, result="refunded", amount="26.00").status_code == 200
     assert steps.tickets() == []
+
+
+def test_a_refund_at_a_channel_is_recorded_as_paid_once(shop, caller):
+    cancelled(shop)
+    refund = Refund.objects.get()
+    paying_out.confirm_paid_out(refund.pk, note="they said so on the phone", actor=steps.STAFF)
+    # A second click, before the first one's fact is applied.
+    with pytest.raises(OmsError, match="goes on by itself"):
+        paying_out.confirm_paid_out(refund.pk, note="they said so on the phone", actor=steps.STAFF)
+    factories.run(noticing.run)
+
+    refund = Refund.objects.get()
+    assert (refund.state, refund.refunded_amount) == ("succeeded", Decimal("26.00"))
+    assert PayOut.objects.get().amount == Decimal("26.00")
+    assert steps.broken_invariants() == []
 
 
 def test_where_nobody_listens_a_person_sees_to_it_and_foreign_callers_find_nothing(shop):

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
 from time import monotonic, sleep
 from unittest import mock
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from inventory import receiving, reserving
@@ -43,6 +44,8 @@ def wait_for_a_lock() -> list[int]:
     end = monotonic() + 10
     while monotonic() < end:
         with connection.cursor() as cursor:
+            # Within a transaction the activity stays as it was when it was first looked at.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
@@ -108,6 +111,33 @@ def test_goods_that_arrive_between_plan_and_reservation_are_not_missed():
     steps.once(allocating.run)
 
     assert SubOrder.objects.get(order=order).state == "allocated"
+
+
+def test_a_row_of_which_less_is_kept_back_is_marked_when_it_is_written_however_long_that_waited(admin_client):
+    """Whoever wakes meanwhile clears the mark that he saw: a mark of before his look would tell nobody."""
+    stock = factories.StockFactory(on_hand=5, safety_stock=5)
+    page = reverse("admin:inventory_stock_change", args=[stock.pk])
+    form = {"safety_stock": 0, "reorder_point": 1, "reorder_quantity": 0}
+    is_written, go_on = Event(), Event()
+
+    def write() -> datetime:
+        with transaction.atomic(), connection.cursor() as cursor:
+            Stock.objects.filter(pk=stock.pk).update(reorder_point=1)
+            is_written.set()
+            assert go_on.wait(10)
+            cursor.execute("SELECT clock_timestamp()")
+            return cursor.fetchone()[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        first = in_thread(pool, write)
+        assert is_written.wait(10)
+        saved = in_thread(pool, lambda: admin_client.post(page, form).status_code)
+        wait_for_a_lock()
+        go_on.set()
+        assert saved.result(10) == 302
+
+    stock.refresh_from_db()
+    assert (stock.safety_stock, stock.wakes_backorders_since > first.result(10)) == (0, True)
 
 
 def test_goods_that_arrive_while_they_are_looked_at_wake_once_more():

@@ -130,6 +130,66 @@ def test_waiting_again_does_not_begin_the_time_anew(shop):
     assert SubOrder.objects.get(order=order).cancel_short_at == due
 
 
+def open_holds():
+    """The subjects of the open tickets of rules that hold something, with the number that each names."""
+    found = Ticket.objects.filter(state="open", kind="sourcing_rule_holds")
+    return [(ticket.subject_id, ticket.values["number"]) for ticket in found]
+
+
+def test_a_person_is_asked_about_the_rest_that_a_rule_holds_not_about_what_an_earlier_one_sent(shop):
+    factories.activate_rules({"on_partial": "go_on"}, {"on_partial": "hold", "on_none": "hold"})
+
+    order = factories.allocated_order((shop.sku, 101, "1.00"), merchant=shop.merchant)
+
+    sent, rest = SubOrder.objects.filter(order=order).order_by("id")
+    assert (sent.state, sent.total_quantity, sent.needs_person_since) == ("allocated", 100, None)
+    assert (rest.state, rest.total_quantity, rest.needs_person_since is None) == ("backordered", 1, False)
+    assert open_holds() == [(rest.pk, rest.number)]
+    assert steps.broken_invariants() == []
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 1, actor="test")
+    SubOrder.objects.filter(pk=rest.pk).update(needs_person_since=None, ready_at=timezone.now())
+    factories.run(allocating.run)
+    assert (steps.state_of(rest), open_holds()) == ("allocated", [])
+
+
+def test_a_held_order_that_is_tried_again_in_vain_keeps_its_ticket_until_something_is_sent(shop):
+    factories.activate_rules({"on_partial": "hold", "on_none": "hold"})
+    part = SubOrder.objects.get(order=factories.allocated_order((shop.sku, 101, "1.00"), merchant=shop.merchant))
+    ticket = Ticket.objects.get(kind="sourcing_rule_holds")
+
+    SubOrder.objects.filter(pk=part.pk).update(needs_person_since=None, ready_at=timezone.now())
+    factories.run(allocating.run)
+
+    again = Ticket.objects.get(kind="sourcing_rule_holds")
+    assert (again.pk, again.state, again.times) == (ticket.pk, "open", 2)
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 1, actor="test")
+    SubOrder.objects.filter(pk=part.pk).update(needs_person_since=None, ready_at=timezone.now())
+    factories.run(allocating.run)
+    again.refresh_from_db()
+    assert (again.state, again.closed_by) == ("closed", "allocate")
+
+
+def test_the_rest_of_what_was_sent_in_part_is_cancelled_when_the_whole_would_have_been(shop, far):
+    factories.activate_rules(
+        {"on_partial": "go_on"}, {"on_partial": "cancel", "on_none": "cancel", "cancel_after_hours": 48}
+    )
+    new = factories.allocated_order((shop.sku, 151, "1.00"), merchant=shop.merchant)
+    scarce = factories.SkuFactory(merchant=shop.merchant)
+    waits = SubOrder.objects.get(order=factories.allocated_order((scarce, 2, "1.00"), merchant=shop.merchant))
+    due = timezone.now() + timedelta(hours=1)
+    SubOrder.objects.filter(pk=waits.pk).update(cancel_short_at=due, avoids=[far.pk], ready_at=timezone.now())
+    receiving.receive(shop.warehouse.pk, scarce.pk, 1, actor="test")
+
+    factories.run(allocating.run)
+
+    begun = SubOrder.objects.get(order=new, state="backordered")
+    assert timedelta(hours=47) < begun.cancel_short_at - timezone.now() <= timedelta(hours=48)
+    running = SubOrder.objects.get(order_id=waits.order_id, state="backordered")
+    assert (running.parent_id, running.cancel_short_at, running.avoids) == (waits.pk, due, [far.pk])
+    assert steps.fresh(waits).cancel_short_at is None
+    assert steps.broken_invariants() == []
+
+
 # --- Splits
 
 

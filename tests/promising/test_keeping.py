@@ -3,21 +3,25 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inventory.models import AppointmentSlot, CapacityBucket, CarrierService, Region, Warehouse
 from logistics.watching import promises
 from logistics.watching.promises import Watched, judge
 from oms.common.models import Ticket
+from oms.common.money import to_fen
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
-from orders.fulfilling import allocating
+from orders.fulfilling import allocating, moving, rehearsing
 from orders.models import ActorKind, DeliveryPromise, OrderTerms, PromiseToMake, SubOrder
 from orders.promising import keeping
 from tests import factories, steps
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 STAFF = Actor(ActorKind.STAFF, "wang")
+LAST = {"on_partial": "allocate", "on_none": "backorder"}
 
 
 def hours(count: float) -> datetime:
@@ -245,3 +249,33 @@ def test_the_hours_that_are_wished_for_are_an_appointment_as_long_as_there_is_ro
     assert "slot_full" not in [reason["code"] for reason in first.reasons["of"]]
     assert second.reasons["of"][-1] == {"code": "slot_full"}
     assert CapacityBucket.objects.get(slot__isnull=False).taken == 1
+
+
+def test_a_move_and_a_rehearsal_reckon_with_the_same_freight_as_the_promise(sample, shop):
+    CarrierService.objects.update(volumetric_divisor=6000)
+    # 120 litres are 20 kg to the carrier.
+    sizes = {"length_mm": 500, "width_mm": 400, "height_mm": 300}
+    large, of_no_known_size = (factories.SkuFactory(merchant=shop.merchant, weight_g=300, **one) for one in (sizes, {}))
+    for sku in (large, of_no_known_size):
+        factories.StockFactory(sku=sku, warehouse=shop.warehouse)
+    rules = factories.activate_rules(LAST)
+    found = []
+    for sku in (large, of_no_known_size):
+        order = factories.allocated_order((sku, 2, "10.00"), merchant=shop.merchant)
+        promised = to_fen(DeliveryPromise.objects.get(order=order).freight)
+        (here,) = moving.options(SubOrder.objects.get(order=order))
+        rehearsed = rehearsing.rehearse(rules, [order.pk])
+        assert (here.freight_fen, rehearsed.in_force.freight_fen, rehearsed.rehearsed.freight_fen) == (promised,) * 3
+        found.append(promised)
+    assert found[0] > found[1]
+
+
+def test_a_batch_of_promises_asks_once_whether_rules_or_tables_changed(sample, shop):
+    factories.activate_rules(LAST)
+    factories.split_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
+    factories.run(allocating.run)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert keeping.run(100) == 1
+
+    assert sum("inventory_promisetables" in one["sql"] for one in seen) == 1

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from logistics.warehouses import moving_away
@@ -20,11 +21,24 @@ def late(sample, shop):
     """A sub-order that its warehouse should have sent two hours ago; another warehouse has its goods, too."""
     far = factories.WarehouseFactory(merchant=shop.merchant, code="FAR", longitude=117.0)
     factories.StockFactory(sku=shop.sku, warehouse=far)
-    part = SubOrder.objects.get(order=factories.allocated_order(shop.sku, merchant=shop.merchant))
-    promise = DeliveryPromise.objects.filter(sub_order=part)
+    return late_part(shop, hours=2)
+
+
+def late_part(shop, hours, **more):
+    """A sub-order that its warehouse should have sent so many hours ago, and that nobody expects soon."""
+    part = SubOrder.objects.get(order=factories.allocated_order(shop.sku, merchant=shop.merchant, **more))
     now = timezone.now()
-    promise.update(cutoff_at=now - timedelta(hours=2), promised_by=now + timedelta(days=30))
+    DeliveryPromise.objects.filter(sub_order=part).update(
+        cutoff_at=now - timedelta(hours=hours), promised_by=now + timedelta(days=30)
+    )
     return part
+
+
+def backlog():
+    """How many sub-orders the stage says that it has left."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM ({moving_away.backlog()}) AS left_over")
+        return cursor.fetchone()[0]
 
 
 def test_it_goes_to_another_one_that_keeps_the_promise_once(late):
@@ -48,3 +62,45 @@ def test_where_nobody_would_be_in_time_or_no_rule_says_so_it_stays(late):
     assert moving_away.run(100) == 0
     assert steps.fresh(late).state == "allocated"
     assert moving_away.run(100) == 0
+
+
+def test_what_its_own_rules_leave_where_it_is_stands_in_nobodys_way_and_is_no_backlog(late, shop):
+    elsewhere = factories.ChannelFactory(merchant=shop.merchant)
+    fixed = late_part(shop, hours=3, source=elsewhere.code)
+    factories.activate_rules(LAST, moves_after_cutoff=True)
+    factories.activate_rules(LAST, channel=elsewhere)
+    assert backlog() == 1
+
+    assert moving_away.run(1) == 1
+
+    assert (steps.state_of(late), steps.state_of(fixed)) == ("awaiting_allocation", "allocated")
+    assert backlog() == 0
+
+
+def test_for_whom_nobody_would_be_in_time_stands_in_nobodys_way_either(late, shop):
+    hopeless = late_part(shop, hours=3)
+    DeliveryPromise.objects.filter(sub_order=hopeless).update(promised_by=timezone.now())
+    factories.activate_rules(LAST, moves_after_cutoff=True)
+    assert backlog() == 2
+
+    assert (moving_away.run(1), moving_away.run(1)) == (0, 1)
+
+    assert (steps.state_of(late), steps.state_of(hopeless)) == ("awaiting_allocation", "allocated")
+    assert backlog() == 0
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (("merchant", "channel"), ("merchant",)),
+        (("merchant",), ("channel",)),
+        (("channel",), ()),
+    ],
+)
+@pytest.mark.parametrize("moves", [True, False])
+def test_the_rules_of_the_narrowest_scope_say_whether_it_moves(late, shop, narrow, wide, moves):
+    scope = {"merchant": shop.merchant, "channel": late.order.channel}
+    factories.activate_rules(LAST, moves_after_cutoff=moves, **{name: scope[name] for name in narrow})
+    factories.activate_rules(LAST, moves_after_cutoff=not moves, **{name: scope[name] for name in wide})
+
+    assert backlog() == moving_away.run(100) == int(moves)

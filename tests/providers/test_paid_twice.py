@@ -112,3 +112,22 @@ def test_another_amount_of_the_same_transaction_is_no_second_payment(paid: Order
         "Only the same transaction was told once more: nothing was paid twice."
     ]
     assert (Payment.objects.count(), Refund.objects.count()) == (1, 0)
+
+
+def test_a_payment_that_needs_a_person_for_something_else_too_goes_on_needing_one(
+    shop: factories.Shop, link: Connection, peer: Peer
+) -> None:
+    order = shop.place_order()
+    factories.run(requesting.intend, requesting.request)
+    steps.notify(f"{order.number}-P1", "27.00", transaction="one", link=link)
+    factories.run(noticing.run)
+    pay_again(order, peer, link)
+    assert [kind for kind, _reason in steps.tickets()] == ["payment_amount_differs", "payment_captured_again"]
+
+    assert click(order, client_of("view_order", "return_payment"))[1] == [
+        "26.00 yuan are booked; what is too much goes back now."
+    ]
+
+    assert steps.tickets() == [("payment_amount_differs", "too_much")]
+    assert Payment.objects.get(doubles=None).needs_person_since is not None
+    assert steps.broken_invariants() == []

@@ -121,6 +121,27 @@ def test_money_that_came_once_more_for_a_payment_goes_back_by_one_click_and_late
     assert world.broken() == []
 
 
+def test_which_row_is_the_payment_and_which_is_money_that_came_once_more_does_not_hang_on_their_order(sources, shop):
+    link, order = sources["wechat_trade"].connection, shop.place_order((shop.sku, 1, "100.00"), freight_amount="0.00")
+    payment = Payment.objects.create(
+        number=f"{order.number}-P1", order=order, means="online", connection=link, state="pending", amount=100
+    )
+    own, other = "42000026002026112300000050", "42000026002026112300000051"
+    steps.notify(payment.number, "100.00", transaction=own, link=link)
+    factories.run(noticing.run)
+    bill = (world.BILLS / "wechat-trade-20261123.csv").read_text(encoding="utf-8-sig").splitlines()
+    like = bill[4].replace("`PW2611230004,", f"`{payment.number},")
+    of_like = Payment.objects.get(number="PW2611230004").transaction_number
+    rows = [like.replace(f"`{of_like},", f"`{number},") for number in (other, own)]
+    total = "`2,`200.00,`0.00,`0.00,`1.20000,`200.00,`0.00"
+    content = "\r\n".join([bill[0], *rows, bill[-2], total]).encode()
+
+    importing.import_bill(sources["wechat_trade"].pk, content, file_name="again.csv", by="li")
+
+    told = BillMatch.objects.filter(payment=payment).values_list("row__transaction_number", "outcome")
+    assert dict(told) == {own: "matched", other: "double_payment"}
+
+
 def test_a_second_payment_that_a_person_booked_before_the_bill_came_is_found_in_it(sources):
     first = Payment.objects.get(number="PW2611230001")
     with transaction.atomic():

@@ -16,11 +16,17 @@ from tests.structure.source import modules
 def _outcomes() -> Iterator[str]:
     """What code writes as the outcome of a fact, as text."""
     for _path, tree in modules("payments", "logistics"):
+        constants = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 given = {"Verdict": node.args[1:2], "_contradict": node.args[:1], "_contradiction": node.args[:1]}
-                yield from (part.value for part in given.get(name, ()) if isinstance(part, ast.Constant))
+                parts = [constants.get(part.id) if isinstance(part, ast.Name) else part for part in given.get(name, ())]
+                yield from (str(part.value) for part in parts if isinstance(part, ast.Constant))
 
 
 def test_what_comes_of_a_fact_has_words():

@@ -29,7 +29,7 @@ TONES = {
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won used"
+        " active inspected enabled applied won used done"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"

@@ -60,9 +60,12 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
 
 def _store(link: Connection, news: Sequence[facts.News]) -> None:
     topic = TOPICS[SystemKind(link.kind)]
-    reports = [one for one in news if topic == Topic.WAREHOUSE and one.kind == STOCK_REPORT]
-    facts.receive(link.pk, topic, [one for one in news if one not in reports])
-    facts.receive(link.pk, Topic.STOCK, reports)
+    by_topic: dict[Topic, list[facts.News]] = {topic: [], Topic.STOCK: []}
+    for one in news:
+        is_report = topic == Topic.WAREHOUSE and one.kind == STOCK_REPORT
+        by_topic[Topic.STOCK if is_report else topic].append(one)
+    for kind, told in by_topic.items():
+        facts.receive(link.pk, kind, told)
 
 
 def _read(link: Connection, body: str) -> list[facts.News]:

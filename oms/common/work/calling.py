@@ -258,9 +258,11 @@ def due_connections(queue: Queue) -> list[int]:
         cursor.execute(
             f"""
             SELECT c.id FROM common_connection c
-            WHERE {connections.CALLABLE}
-              AND EXISTS (SELECT FROM {queue.table} q WHERE q.connection_id = c.id AND {queue.condition()})
-            ORDER BY c.id
+            -- LATERAL with a LIMIT: one row each is enough, however many are due.
+            CROSS JOIN LATERAL (
+                SELECT FROM {queue.table} q WHERE q.connection_id = c.id AND {queue.condition()} LIMIT 1
+            ) AS due
+            WHERE {connections.CALLABLE} ORDER BY c.id
             """
         )
         return [key for (key,) in cursor.fetchall()]

@@ -242,8 +242,8 @@ def lock_leased(queue: Queue, tokens: dict[int, int]) -> list[int]:
             SELECT q.id FROM {queue.table} q
             JOIN unnest(%(ids)s::bigint[], %(tokens)s::int[]) AS mine(id, token)
               ON q.id = mine.id AND q.lease_token = mine.token
-            -- In a CASE, so that the rows are found by their ids: the index of the queue has all that wait.
-            WHERE CASE WHEN {queue.ready} THEN true ELSE false END
+            -- The rows are found by their ids, hence twice, and in a CASE: the index of the queue has all that wait.
+            WHERE q.id = ANY(%(ids)s::bigint[]) AND CASE WHEN {queue.ready} THEN true ELSE false END
             ORDER BY q.id FOR NO KEY UPDATE OF q
             """,
             {"ids": array(tokens), "tokens": array(tokens.values())},

@@ -81,9 +81,7 @@ def check_event_types(patterns: Sequence[str]) -> list[str]:
     if not patterns:
         raise UnknownEventType(_("Name at least one event type; * is all of them."), attr="event_types")
     for pattern in patterns:
-        beginning = pattern.removesuffix("*")
-        matches = any(known.startswith(beginning) if beginning != pattern else known == pattern for known in _types)
-        if not _PATTERN.fullmatch(pattern) or not matches:
+        if not _PATTERN.fullmatch(pattern) or not any(hears([pattern], known) for known in _types):
             groups = ", ".join(sorted({f"{known.partition('.')[0]}.*" for known in _types}))
             raise UnknownEventType(
                 _("There is no event type %(type)s. Use *, one of %(groups)s, or a single type of docs/webhooks.md.")
