@@ -39,7 +39,7 @@ def test_staff_begin_and_end_that_goods_of_a_merchant_are_kept(admin_client, sho
 
     told = admin_client.post(end, {"version": stay.version}, follow=True)
 
-    assert "1 个商品的库存" in str(next(iter(told.context["messages"])))
+    assert "1 个商品的库存" in str(list(told.context["messages"])[-1])
     gone = Adjustment(3, AdjustmentReason.LOST)
     adjusting.adjust(stock.pk, Action.REMOVE, gone, actor="x", version=stock.version)
     for _ in range(2):
