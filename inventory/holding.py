@@ -320,11 +320,12 @@ class Piece:
 
 
 def pieces(hold_ids: Iterable[int]) -> dict[int, list[Piece]]:
-    """What each has now, in the order of its lines. One statement."""
+    """What each has now that an order can still get, in the order of its lines: nothing of lines of which a batch is
+    expired, which the next sweep gives back. One statement, and one more where batches are kept."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT l.hold_id, l.id, r.stock_id, s.warehouse_id, s.sku_id, r.quantity
+            SELECT l.hold_id, l.id, r.stock_id, s.warehouse_id, s.sku_id, r.quantity, s.keeps_lots
             FROM inventory_stockholdline l
             JOIN inventory_reservation r ON r.demand_id = l.id AND r.demand_kind = '{DemandKind.HOLD}'
                 AND r.state = '{_ACTIVE}'
@@ -333,10 +334,14 @@ def pieces(hold_ids: Iterable[int]) -> dict[int, list[Piece]]:
             """,
             [array(hold_ids)],
         )
-        found: dict[int, list[Piece]] = defaultdict(list)
-        for hold_id, *piece in cursor.fetchall():
-            found[hold_id].append(Piece(*piece))
-        return found
+        rows = [(hold_id, Piece(*piece), keeps_lots) for hold_id, *piece, keeps_lots in cursor.fetchall()]
+    with_lots = [piece.demand_id for _hold_id, piece, keeps_lots in rows if keeps_lots]
+    expired = lots.having_expired(with_lots, DemandKind.HOLD) if with_lots else set()
+    found: dict[int, list[Piece]] = defaultdict(list)
+    for hold_id, piece, _keeps in rows:
+        if piece.demand_id not in expired:
+            found[hold_id].append(piece)
+    return found
 
 
 def lock_usable(hold_ids: Iterable[int], merchant_id: int) -> set[int]:
