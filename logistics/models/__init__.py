@@ -1,7 +1,8 @@
 """What warehouses are asked for, parcels and their scans, alerts on what is late, and delivered codes."""
 
-from logistics.models.alert import LogisticsAlert
+from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.carrier import Carrier
+from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -17,14 +18,20 @@ from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, Warehou
 __all__ = [
     "GOING_BACK",
     "MOVING",
+    "AlertGroup",
+    "AlertKind",
     "Carrier",
+    "DeadlineRule",
+    "DeadlineStretch",
     "Direction",
+    "LearnedDeadline",
     "LogisticsAlert",
     "Shipment",
     "ShipmentLine",
     "ShipmentState",
     "StopAnswer",
     "TrackingEvent",
+    "Urging",
     "VirtualDelivery",
     "WarehouseOrder",
     "WarehouseOrderLine",
