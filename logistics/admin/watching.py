@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -13,9 +13,12 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from logistics.admin import carrier_report
 from logistics.models import (
     AlertGroup,
     AlertKind,
+    AlertReceiver,
+    AlertTelling,
     DeadlineRule,
     DeadlineStretch,
     LearnedDeadline,
@@ -27,8 +30,8 @@ from logistics.watching.grouping import LATE, SUBJECT
 from logistics.watching.limits import Lane
 from oms.common.codebook import ACTORS
 from oms.common.desk.acting import INPUT, RowAction, RowActions
-from oms.common.desk.lists import KeysetAdmin
-from oms.common.models import Ticket
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
+from oms.common.models import Connection, SystemKind, Ticket
 from oms.common.templatetags.staff import badge, when
 
 LEVEL_TONES = {1: "warning", 2: "danger", 3: "danger"}
@@ -88,6 +91,7 @@ class OpenGroupFilter(DropdownFilter):
 class AlertGroupAdmin(RowActions):
     """What is late for one cause: the gravest first. Its parcels stand on its page, its ticket says who works on it."""
 
+    change_list_template = "admin/logistics/alertgroup_list.html"
     keyset = ("-level", "since", "id")
     list_display = ("level_label", "kind", "carrier", "warehouse", "place", "open_count", "since", "ticket_link")
     list_display_links = ("kind",)
@@ -106,6 +110,15 @@ class AlertGroupAdmin(RowActions):
         RowAction("urge", URGE, gettext_lazy("Urge on"), _urge, UrgeForm, "primary", "campaign"),
         RowAction("escalate", URGE, gettext_lazy("Raise"), _escalate, EscalateForm, icon="priority_high"),
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The report of carriers before the rows."""
+        wrapped = self.admin_site.admin_view(self.report_view)
+        return [path("carriers/", wrapped, name="logistics_carrier_report"), *super().get_urls()]
+
+    def report_view(self, request: HttpRequest) -> HttpResponse:
+        """How carriers keep their word."""
+        return carrier_report.view(request, self.admin_site.each_context(request))
 
     def fitting_actions(self, row: Any) -> Any:
         """Only while something of it is late."""
@@ -182,6 +195,31 @@ class AlertGroupAdmin(RowActions):
             "</tr></thead><tbody>{}</tbody></table></div>",
             *(_("number"), _("waits since"), _("was due at"), _("state"), body),
         )
+
+
+@admin.register(AlertReceiver)
+class AlertReceiverAdmin(KeysetAdmin):
+    """Who is told of what is late; addresses and secrets are those of the connection."""
+
+    may_add = may_change = may_delete = True
+    keyset = ("id",)
+    list_display = ("connection", "min_level", "quiet_from", "quiet_until", "language", "is_active")
+    list_select_related = ("connection",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Only connections of robots, mailboxes and the like."""
+        if db_field.name == "connection":
+            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.ROBOT)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+@admin.register(AlertTelling)
+class AlertTellingAdmin(RowColumns, KeysetAdmin):
+    """What was told to whom, and what waits or failed."""
+
+    list_display = ("connection", "group", "level", "written_at", "sent_at", "attempts", "error_text")
+    list_select_related = ("connection", "group__carrier", "group__warehouse")
+    list_filter = (NeedsPersonFilter,)
 
 
 @admin.register(DeadlineRule)

@@ -12,6 +12,7 @@ from logistics.models.shipment import (
     ShipmentState,
     TrackingEvent,
 )
+from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_delivery import VirtualDelivery
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 
@@ -20,6 +21,8 @@ __all__ = [
     "MOVING",
     "AlertGroup",
     "AlertKind",
+    "AlertReceiver",
+    "AlertTelling",
     "Carrier",
     "DeadlineRule",
     "DeadlineStretch",

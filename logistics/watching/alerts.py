@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from logistics import kinds
 from logistics.models import AlertKind
-from logistics.watching import grouping, planning, shipping
+from logistics.watching import grouping, planning, shipping, telling
 from logistics.watching.planning import PARCELS, WORKS, Table, Watched
 from logistics.watching.steps import Step
 from oms.common.copying import records
@@ -32,7 +33,8 @@ def run(limit: int) -> int:
     Deadlines are real time: a drain does not skip them.
     """
     looked_at = sum(_watch(table, limit) for table in _READ) + shipping.watch(limit)
-    grouping.settle()
+    with transaction.atomic():
+        telling.write(grouping.settle(), timezone.now())
     return looked_at
 
 
@@ -129,4 +131,4 @@ def _reminders() -> str:
     return ", ".join(f"('{kind}', '{reminder}')" for kind, reminder in _REMINDED.items())
 
 
-STAGE = Stage("watch", run, backlog=backlog)
+STAGE = Stage("watch", run, wakes=("tell_alerts",), backlog=backlog)

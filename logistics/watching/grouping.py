@@ -101,9 +101,9 @@ def groups_of(causes: Collection[Cause]) -> dict[Cause, int]:
 
 
 @transaction.atomic
-def settle() -> None:
+def settle() -> list[AlertGroup]:
     """Bring groups up to what their alerts say: closed with their ticket, ended with their last alert, else counted and
-    told by the ticket. A few statements, whatever the number of alerts."""
+    told by the ticket. A few statements, whatever the number of alerts. Returns the groups that changed."""
     _close_by_hand()
     with connection.cursor() as cursor:
         # Locked first: what others add to a group now is seen by the count that follows.
@@ -131,21 +131,30 @@ def settle() -> None:
         )
         changed = [key for (key,) in cursor.fetchall()]
     if not changed:
-        return
+        return []
     groups = list(AlertGroup.objects.filter(pk__in=changed).select_related("carrier", "warehouse").order_by("pk"))
     tickets.open_tickets(LATE, [_trouble(group) for group in groups if group.closed_at is None], opened_by=BY)
     tickets.close_tickets([LATE], [group.pk for group in groups if group.closed_at is not None], closed_by=BY)
+    return groups
+
+
+def sentence(group: AlertGroup) -> str:
+    """What is late, how much of it, where and since when, in the active language."""
+    return str(LATE.reasons[group.kind]) % _values(group)
 
 
 def _trouble(group: AlertGroup) -> tickets.Trouble:
-    values = {
+    return tickets.Trouble(group.pk, group.kind, _values(group))
+
+
+def _values(group: AlertGroup) -> dict[str, object]:
+    return {
         "count": group.open_count,
         "carrier": str(group.carrier or "–"),
         "warehouse": str(group.warehouse or "–"),
         "place": group.place or "–",
         "since": wall_clock(group.since),
     }
-    return tickets.Trouble(group.pk, group.kind, values)
 
 
 def wall_clock(moment: datetime) -> str:

@@ -24,7 +24,8 @@ from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE
 NOT_GONE = (*BEFORE_RELEASE, *AT_WAREHOUSE)
 # Paid, and not even divided into sub-orders.
 _UNSPLIT = (OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
-_KINDS = (AlertKind.SHIP_SOON, AlertKind.SHIP_LATE)
+# Alerts on the sub-order itself.
+KINDS = (AlertKind.SHIP_SOON, AlertKind.SHIP_LATE)
 
 UNSPLIT = tickets.register_kind(
     tickets.TicketKind(
@@ -154,7 +155,7 @@ def _close() -> None:
             )
             {news.TOLD}
             """,
-            [text_array(_KINDS)],
+            [text_array(KINDS)],
         )
         cursor.execute(
             f"""

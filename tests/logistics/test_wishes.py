@@ -27,7 +27,7 @@ from tests.api import samples
 pytestmark = pytest.mark.django_db
 
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-PAST = datetime(2026, 1, 3, 1, tzinfo=UTC)
+PAST = datetime(2026, 1, 3, tzinfo=UTC)
 MASKED = {"name": "张**", "phone": "138****1111", "region_code": "110101", "address": "中山路**号"}
 
 
