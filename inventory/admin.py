@@ -16,11 +16,12 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from inventory import purchase_pages, selling, stock_pages  # noqa: F401 - the pages of stock and of what is bought
+from inventory import guest_pages, purchase_pages, selling, stock_pages, transfer_pages  # noqa: F401 - more pages
 from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_OF_A_BARCODE
 from inventory.promising import pages  # noqa: F401 - the pages of promises
+from inventory.replenishing import policy_pages, suggestion_pages  # noqa: F401 - the pages of replenishment
 from oms.common.desk.lists import KeysetAdmin, staff_actor_name
 
 if TYPE_CHECKING:

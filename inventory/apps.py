@@ -15,6 +15,7 @@ class InventoryConfig(AppConfig):
     def ready(self) -> None:
         """Make its kinds of tickets known, and have the ledgers ready after migrations."""
         from inventory.promising import calendar_watch  # noqa: F401 - its kind of ticket can be read everywhere
+        from inventory.replenishing import watching  # noqa: F401 - so can this one
 
         post_migrate.connect(_prepare_ledgers, sender=self)
 

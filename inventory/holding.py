@@ -371,11 +371,11 @@ def hand_over(wanted: Mapping[int, Mapping[int, int] | None], *, actor: str) -> 
             [array(wanted)],
         )
     have = pieces(wanted)
-    if _surplus(wanted, have):
-        # Until their stock is locked a count could take some of them away.
-        reserving.lock_stock({piece.stock_id for each in have.values() for piece in each})
-        have = pieces(wanted)
     surplus = _surplus(wanted, have)
+    if surplus:
+        # Until their stock is locked a count could take some of them away; more there will not be.
+        reserving.lock_stock(piece.stock_id for each in have.values() for piece in each if piece.demand_id in surplus)
+        surplus = _surplus(wanted, pieces(wanted))
     if reserving.release_units(surplus, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
         nudging.nudge("wake")
 

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from django.db import connection, transaction
 from django.db.models import F
 
-from inventory import selling
+from inventory import hosting, reserving, selling
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
@@ -45,6 +45,12 @@ class MissingFile(Exception):
     """The folder has no file of the kind asked for."""
 
 
+def csv_rows(path: Path, progress: Progress = lambda rows, _name: rows) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file in UTF-8 (`.csv` or `.csv.gz`), by their lines; `progress` may show how far it is."""
+    with _open(path) as file:
+        yield from enumerate(progress(csv.DictReader(file), path.name), 2)
+
+
 def _open(path: Path) -> TextIO:
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
@@ -55,11 +61,6 @@ def _find(folder: Path, stem: str) -> Path:
     for path in sorted([*folder.glob(f"{stem}*.csv"), *folder.glob(f"{stem}*.csv.gz")]):
         return path
     raise MissingFile(f"{folder} has no file {stem}*.csv or {stem}*.csv.gz")
-
-
-def _rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, str]]]:
-    with _open(path) as file:
-        yield from enumerate(progress(csv.DictReader(file), path.name), 2)
 
 
 def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) -> list[Loaded]:
@@ -90,7 +91,7 @@ def load_folder(folder: Path, *, progress: Progress, with_stock: bool = True) ->
 
 def _load_sheet(sheet: Sheet, path: Path, progress: Progress) -> Loaded:
     result = Loaded(path.name)
-    for row in import_rows(sheet, _rows(path, progress)):
+    for row in import_rows(sheet, csv_rows(path, progress)):
         if row.errors:
             result.refuse(row.row, "; ".join(f"{error.attr}: {error.detail}" for error in row.errors))
         else:
@@ -101,7 +102,7 @@ def _load_sheet(sheet: Sheet, path: Path, progress: Progress) -> Loaded:
 def _load_merchants(path: Path, progress: Progress) -> Loaded:
     result, merchants = Loaded(path.name), []
     updated = ["name", "kind", "settlement_days", "commission_rate"]
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         if "accepts_cod" in row and "accepts_cod" not in updated:
             updated.append("accepts_cod")
         try:
@@ -137,7 +138,7 @@ def _accepts_cod(row: Mapping[str, str]) -> bool | None:
 
 def _load_regions(path: Path, progress: Progress) -> Loaded:
     result, regions = Loaded(path.name), []
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             regions.append(
                 Region(
@@ -175,7 +176,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
     result, warehouses = Loaded(path.name), []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     regions = set(Region.objects.values_list("code", flat=True))
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             classes = row["storage_classes"].split("|")
             for storage_class in classes:
@@ -218,7 +219,7 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     barcodes: list[tuple[int, Sku, list[str]]] = []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         # Files without these columns leave what is known.
         if "tax_code" in row and "tax_code" not in updated:
             updated += ["tax_code", "tax_name", "tax_rate", "tax_mark"]
@@ -294,7 +295,10 @@ def _follow_batches(result: Loaded, skus: Sequence[Sku]) -> None:
     """Where SKUs began to want batches, or want none any more, their stock follows; what cannot stays, and is named."""
     rows = Stock.objects.filter(sku__in=[sku.pk for sku in skus])
     differing = rows.exclude(keeps_lots=F("sku__wants_batches")).values("sku")
-    for sku in Sku.objects.filter(pk__in=differing).order_by("pk"):
+    switched = list(Sku.objects.filter(pk__in=differing).order_by("pk"))
+    # All of it at once, in the one order of locks.
+    reserving.lock_stock(Stock.objects.filter(sku__in=switched).values_list("pk", flat=True))
+    for sku in switched:
         try:
             selling.follow_batches(sku, actor="load_data")
         except OmsError as refusal:
@@ -337,24 +341,27 @@ def _pending_merchant(code: str) -> int:
 
 def _load_stock(path: Path, progress: Progress) -> Loaded:
     result = Loaded(path.name)
-    warehouses = dict(Warehouse.objects.values_list("code", "id"))
-    skus: dict[str, int] = {}
+    warehouses = {one.warehouse.code: one for one in hosting.read(Warehouse.objects.all())}
+    skus: dict[str, tuple[int, int, str]] = {}
     ambiguous: set[str] = set()
-    for code, sku_id in Sku.objects.values_list("code", "id"):
+    for code, *goods in Sku.objects.values_list("code", "id", "merchant_id", "storage_class"):
         if code in skus:
             ambiguous.add(code)
-        skus[code] = sku_id
+        skus[code] = (goods[0], goods[1], goods[2])
     rows: dict[tuple[int, int], tuple[int, ...]] = {}
-    for line, row in _rows(path, progress):
+    for line, row in csv_rows(path, progress):
         try:
             if row["sku"] in ambiguous:
                 raise ValueError(f"several merchants sell sku {row['sku']}")
-            key = warehouses[row["warehouse"]], skus[row["sku"]]
+            host, (sku_id, owner, storage_class) = warehouses[row["warehouse"]], skus[row["sku"]]
+            key = host.warehouse.pk, sku_id
             figures = tuple(int(row[name]) for name in ("on_hand", "safety_stock", "reorder_point", "reorder_quantity"))
             if min(figures) < 0:
                 raise ValueError("a figure is negative")
             if key in rows:
                 raise ValueError("the warehouse and SKU stand on an earlier line")
+            if not host.may_keep(owner, storage_class):
+                raise ValueError("the warehouse does not keep goods of the SKU's merchant")
             rows[key] = figures
         except KeyError as error:
             result.refuse(line, f"unknown warehouse, sku or column: {error}")

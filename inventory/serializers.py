@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from inventory.models import Sku, SkuBarcode, StorageClass
-from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
+from inventory.models.catalogue import MOST_BARCODES, MOST_G, MOST_MM, MOST_OF_A_BARCODE
 from oms.common.door.api import LineField
 from oms.common.tax import TaxMark
 
@@ -88,7 +88,7 @@ class SkuChangeSerializer(serializers.Serializer):
     brand = LineField(max_length=80, required=False, allow_blank=True)
     department = LineField(max_length=80, required=False, allow_blank=True)
     category = LineField(max_length=120, required=False, allow_blank=True)
-    weight_g = serializers.IntegerField(min_value=0, max_value=2_000_000_000, required=False, help_text="Grams.")
+    weight_g = serializers.IntegerField(min_value=0, max_value=MOST_G, required=False, help_text="Grams.")
     length_mm = SizeField(
         help_text="Millimetres; given with the other two, or null with them: then mass alone is weighed."
     )
@@ -97,7 +97,7 @@ class SkuChangeSerializer(serializers.Serializer):
     barcodes = serializers.ListField(
         child=LineField(max_length=MOST_OF_A_BARCODE),
         required=False,
-        max_length=20,
+        max_length=MOST_BARCODES,
         help_text="All of its barcodes; no other SKU of the merchant has the same.",
     )
     unit_of_measure = LineField(max_length=20, required=False, allow_blank=True, help_text="Such as 件 or 箱.")

@@ -7,6 +7,7 @@ from celery import shared_task
 from django.conf import settings
 
 from inventory.promising import calendar_watch
+from inventory.replenishing import levels, watching
 from logistics.warehouses import comparing
 from oms.common import metrics
 from oms.common.work import jobs, nudging
@@ -18,7 +19,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
-from orders.stock import expiring
+from orders.stock import demand, expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
 from payments.statements import closing
@@ -159,3 +160,16 @@ def forget_rejected_orders() -> int:
 def watch_calendar() -> None:
     """Tell people of years whose holidays are not known."""
     calendar_watch.look()
+
+
+@shared_task(name="oms.learn_demand", ignore_result=True)
+def learn_demand() -> int:
+    """Gather what the last days wanted, and work out the alert lines that are not of today; returns how many."""
+    demand.gather()
+    return levels.refresh(seconds=60.0)
+
+
+@shared_task(name="oms.watch_alert_lines", ignore_result=True)
+def watch_alert_lines() -> int:
+    """Look at one part of the alert lines; returns how many positions came down to theirs."""
+    return watching.watch(part=int(time.time()) // 60, seconds=20.0)

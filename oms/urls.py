@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from oms import merchant_admin, merchant_settling  # noqa: F401 - the latter registers pages
+from oms import merchant_admin, merchant_replenishing, merchant_settling  # noqa: F401 - the latter register pages
 from oms.doors import callbacks
 from payments import pay_page
 from payments.invoicing import buyer_page

@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
             name='StockMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired'), ('transfer', 'Received by transfer')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
                 ('frozen_change', models.IntegerField(db_default=0, verbose_name='change of frozen')),
@@ -464,7 +464,7 @@ class Migration(migrations.Migration):
             name='LotMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired'), ('transfer', 'Received by transfer')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, default=0, verbose_name='change of reserved')),
                 ('frozen_change', models.IntegerField(db_default=0, default=0, verbose_name='change of frozen')),
@@ -593,6 +593,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('state', django_fsm.FSMField(choices=[('counting', 'Being counted'), ('submitted', 'To be approved'), ('approved', 'Booked'), ('dismissed', 'Dismissed')], db_default='counting', default='counting', max_length=50, verbose_name='state')),
+                ('reference', models.CharField(blank=True, db_default='', default='', editable=False, max_length=64, verbose_name='reference')),
                 ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
                 ('counted_by', models.CharField(blank=True, default='', max_length=80, verbose_name='counted by')),
                 ('decided_by', models.CharField(blank=True, default='', max_length=80, verbose_name='decided by')),
@@ -782,6 +783,146 @@ class Migration(migrations.Migration):
             model_name='purchaseorderline',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='purchase_order_line_has_units'),
         ),
+        migrations.CreateModel(
+            name='ReplenishmentPolicy',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('method', models.CharField(choices=[('fixed', 'Fixed by hand'), ('computed', 'Computed from demand')], db_default='fixed', default='fixed', max_length=10, verbose_name='alert line')),
+                ('reorder_point', models.PositiveIntegerField(default=0, help_text='Units; ordered when the position is not above it.', verbose_name='reorder point')),
+                ('order_up_to', models.PositiveIntegerField(default=1, help_text='Units; an order lifts the position to this.', verbose_name='order up to')),
+                ('service_percent', models.DecimalField(db_default=Decimal('95'), decimal_places=1, default=Decimal('95'), max_digits=4, verbose_name='service level (%)')),
+                ('lead_days', models.DecimalField(db_default=Decimal('7'), decimal_places=1, default=Decimal('7'), max_digits=5, verbose_name='lead time (days)')),
+                ('lead_deviation_days', models.DecimalField(db_default=1, decimal_places=1, default=Decimal('1'), max_digits=5, verbose_name='deviation of the lead time (days)')),
+                ('cover_days', models.PositiveSmallIntegerField(db_default=7, default=7, help_text='How long what is ordered should last.', verbose_name='an order lasts (days)')),
+                ('pack_size', models.PositiveIntegerField(db_default=1, default=1, help_text='Only whole packs are ordered and moved.', verbose_name='pack size')),
+                ('minimum_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='minimum quantity')),
+                ('runs_by', models.CharField(choices=[('approval', 'A person approves'), ('rule', 'At once, by rule')], db_default='approval', default='approval', max_length=10, verbose_name='is acted on')),
+                ('snoozed_until', models.DateTimeField(blank=True, help_text='Until then nothing is told or suggested.', null=True, verbose_name='snoozed until')),
+                ('is_active', models.BooleanField(db_default=True, default=True, verbose_name='active')),
+                ('basis', models.CharField(choices=[('given', 'Given by hand'), ('demand', 'Demand of the last weeks'), ('few_sales', 'Too few sales: one or two units, or a guess')], db_default='given', default='given', editable=False, max_length=10, verbose_name='basis')),
+                ('mean_per_day', models.FloatField(db_default=0, default=0, editable=False, verbose_name='demand a day')),
+                ('deviation_per_day', models.FloatField(db_default=0, default=0, editable=False, verbose_name="deviation of a day's demand")),
+                ('computed_on', models.DateField(blank=True, editable=False, null=True, verbose_name='computed on')),
+                ('below_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='below the alert line since')),
+                ('changed_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='changed by')),
+                ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('warehouse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'replenishment policy',
+                'verbose_name_plural': 'replenishment policies',
+                'ordering': ['-id'],
+                'permissions': [('snooze_replenishmentpolicy', 'Can snooze alert lines')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ReplenishmentSuggestion',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('kind', models.CharField(choices=[('buy', 'Buy'), ('move', 'Move')], max_length=8, verbose_name='kind')),
+                ('quantity', models.PositiveIntegerField(verbose_name='units')),
+                ('position', models.IntegerField(verbose_name='position')),
+                ('reorder_point', models.PositiveIntegerField(verbose_name='reorder point')),
+                ('order_up_to', models.PositiveIntegerField(verbose_name='order up to')),
+                ('state', django_fsm.FSMField(choices=[('open', 'To be decided'), ('done', 'Acted on'), ('rejected', 'Rejected'), ('withdrawn', 'No longer needed')], db_default='open', default='open', max_length=50, verbose_name='state')),
+                ('reason', models.CharField(blank=True, default='', max_length=200, verbose_name='reason')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('decided_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='decided at')),
+                ('decided_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='decided by')),
+                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='suggestions', to='inventory.replenishmentpolicy', verbose_name='replenishment policy')),
+                ('purchase_order', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='suggestions', to='inventory.purchaseorder', verbose_name='purchase order')),
+                ('source', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='from')),
+            ],
+            options={
+                'verbose_name': 'replenishment suggestion',
+                'verbose_name_plural': 'replenishment suggestions',
+                'ordering': ['-id'],
+                'permissions': [('decide_replenishmentsuggestion', 'Can approve and reject replenishment suggestions')],
+            },
+        ),
+        migrations.CreateModel(
+            name='DailyDemand',
+            fields=[
+                ('pk', models.CompositePrimaryKey('sku_id', 'warehouse_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('day', models.DateField(verbose_name='day')),
+                ('units', models.PositiveIntegerField(verbose_name='units')),
+                ('filled', models.PositiveIntegerField(verbose_name='sent from there at once')),
+                ('sku', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+                ('warehouse', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'demand of a day',
+                'verbose_name_plural': 'demand by day',
+                'indexes': [models.Index(fields=['day'], name='daily_demand_by_day')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('filled__lte', models.F('units')), ('units__gt', 0)), name='daily_demand_is_filled_at_most_once')],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='replenishmentpolicy',
+            index=models.Index(condition=models.Q(('below_since__isnull', False)), fields=['id'], name='replenishment_policy_below'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.UniqueConstraint(fields=('sku', 'warehouse'), name='replenishment_policy_is_said_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('basis__in', ['given', 'demand', 'few_sales']), ('method__in', ['fixed', 'computed']), ('runs_by__in', ['approval', 'rule'])), name='replenishment_policy_choices_are_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('order_up_to__gt', models.F('reorder_point')), ('order_up_to__lte', 10000000)), name='replenishment_policy_orders_above_its_line', violation_error_message='Order up to more than the reorder point.'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('service_percent__range', (Decimal('50'), Decimal('99.9')))), name='replenishment_policy_service_is_sound', violation_error_message='Give a service level from 50 to 99.9 %.'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('cover_days__range', (1, 365)), ('lead_days__range', (0, 365)), ('lead_deviation_days__range', (0, 365))), name='replenishment_policy_times_are_sound', violation_error_message='Give times from 0 to 365 days; an order lasts at least one.'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('minimum_quantity__lte', 10000000), ('pack_size__range', (1, 100000))), name='replenishment_policy_packs_are_sound', violation_error_message='A pack has 1 to 100,000 units.'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(('deviation_per_day__gte', 0), ('mean_per_day__gte', 0)), name='replenishment_policy_demand_is_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentpolicy',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('method', 'fixed'), _negated=True), ('basis', 'given'), _connector='OR'), name='replenishment_policy_fixed_line_is_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('policy', 'kind', 'source'), name='replenishment_suggestion_is_open_once', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'done', 'rejected', 'withdrawn'])), name='replenishment_suggestion_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('source__isnull', True)), models.Q(('kind', 'move'), ('purchase_order__isnull', True), ('source__isnull', False)), _connector='OR'), name='replenishment_suggestion_has_what_its_kind_needs'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='replenishment_suggestion_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('decided_at__isnull', True), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='replenishment_suggestion_decided_at_set_once_decided'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'rejected'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='replenishment_suggestion_is_rejected_with_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('state', 'done'), _negated=True), ('purchase_order__isnull', False), _connector='OR'), name='replenishment_suggestion_bought_by_an_order'),
+        ),
         migrations.AddConstraint(
             model_name='receipt',
             constraint=models.UniqueConstraint(fields=('reference', 'warehouse'), name='receipt_is_told_once'),
@@ -817,6 +958,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stockcount',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='stock_count_is_booked_with_a_reason'),
+        ),
+        migrations.AddConstraint(
+            model_name='stockcount',
+            constraint=models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('warehouse', 'reference'), name='stock_count_reference_is_unique_in_warehouse'),
         ),
         migrations.AddConstraint(
             model_name='stockcountline',
@@ -1077,5 +1222,167 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='splitrule',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['weight', 'volume']), ('most__gt', 0)), models.Q(('kind', 'alone'), models.Q(('category', ''), ('storage_class', ''), _negated=True)), models.Q(('kind', 'apart'), models.Q(('category', ''), _negated=True), models.Q(('other_category', ''), _negated=True)), _connector='OR'), name='split_rule_has_what_its_kind_needs'),
+        ),
+        migrations.CreateModel(
+            name='TransferBatch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('lot', models.CharField(blank=True, default='', max_length=40, verbose_name='batch')),
+                ('best_before', models.DateField(blank=True, null=True, verbose_name='best before')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+            ],
+            options={
+                'verbose_name': 'batch of a transfer',
+                'verbose_name_plural': 'batches of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='TransferLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+                ('shipped', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='sent')),
+                ('received', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='received')),
+            ],
+            options={
+                'verbose_name': 'line of a transfer',
+                'verbose_name_plural': 'lines of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='TransferStep',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('drafted', 'Written'), ('approved', 'Approved, units set aside'), ('taken_away', 'Units set aside were not found by a count'), ('shipped', 'Sent on its way'), ('received', 'Goods received'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], max_length=12, verbose_name='what was done')),
+                ('units', models.IntegerField(db_default=0, default=0, verbose_name='units')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'step of a transfer',
+                'verbose_name_plural': 'steps of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Transfer',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('reference', models.CharField(max_length=64, verbose_name='reference')),
+                ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('approved', 'Set aside'), ('shipped', 'On its way'), ('partly_received', 'Received in part'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='draft', default='draft', max_length=50, verbose_name='state')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='from')),
+                ('target', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='to')),
+            ],
+            options={
+                'verbose_name': 'transfer',
+                'verbose_name_plural': 'transfers',
+                'ordering': ['-id'],
+                'permissions': [('approve_transfer', 'Can approve transfers, which sets their units aside'), ('ship_transfer', 'Can send transfers on their way'), ('receive_transfer', 'Can book what came of transfers'), ('end_transfer', 'Can cancel transfers and close them with differences')],
+            },
+        ),
+        migrations.AddField(
+            model_name='receipt',
+            name='transfer',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipts', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(('purchase_order__isnull', True), ('transfer__isnull', True), _connector='OR'), name='receipt_is_of_one_thing'),
+        ),
+        migrations.AddField(
+            model_name='transferline',
+            name='sku',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU'),
+        ),
+        migrations.AddField(
+            model_name='transferline',
+            name='transfer',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddField(
+            model_name='transferbatch',
+            name='line',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='batches', to='inventory.transferline', verbose_name='line of a transfer'),
+        ),
+        migrations.AddField(
+            model_name='receiptline',
+            name='transfer_line',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipt_lines', to='inventory.transferline', verbose_name='line of a transfer'),
+        ),
+        migrations.AddField(
+            model_name='transferstep',
+            name='transfer',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddIndex(
+            model_name='transfer',
+            index=models.Index(condition=models.Q(('state__in', ('shipped', 'partly_received'))), fields=['target'], name='transfer_in_transit'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.UniqueConstraint(fields=('reference',), name='transfer_is_told_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='transfer_has_a_reference'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('source', models.F('target')), _negated=True), name='transfer_goes_elsewhere'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'approved', 'shipped', 'partly_received', 'closed', 'cancelled'])), name='transfer_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.UniqueConstraint(fields=('transfer', 'sku'), name='transfer_names_a_sku_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='transfer_line_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.CheckConstraint(condition=models.Q(('shipped__lte', models.F('quantity'))), name='transfer_line_sends_at_most_what_was_wanted'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferbatch',
+            constraint=models.UniqueConstraint(fields=('line', 'lot', 'best_before'), name='transfer_batch_is_named_once', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='transferbatch',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='transfer_batch_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferstep',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['drafted', 'approved', 'taken_away', 'shipped', 'received', 'closed', 'cancelled'])), name='transfer_step_is_known'),
+        ),
+        migrations.CreateModel(
+            name='WarehouseGuest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('began_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+                ('began_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='begun by')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='until')),
+                ('ended_by', models.CharField(blank=True, db_default='', default='', editable=False, max_length=80, verbose_name='ended by')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stays', to='merchants.merchant', verbose_name='merchant')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='guests', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'goods of a merchant in a warehouse',
+                'verbose_name_plural': 'goods of merchants in warehouses',
+                'ordering': ['-id'],
+                'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
+            },
         ),
     ]

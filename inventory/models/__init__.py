@@ -5,6 +5,7 @@ from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, S
 from inventory.models.comparing import StockComparison, StockDifference
 from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.guests import WarehouseGuest
 from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
 from inventory.models.lots import LotMovement, LotPromise, Quality, StockLot
 from inventory.models.promising import (
@@ -19,11 +20,32 @@ from inventory.models.promising import (
     WorkSchedule,
 )
 from inventory.models.purchasing import PurchaseOrder, PurchaseOrderLine, PurchaseState, Receipt, ReceiptLine
+from inventory.models.replenishing import (
+    DailyDemand,
+    LineBasis,
+    LineMethod,
+    ReplenishmentPolicy,
+    ReplenishmentSuggestion,
+    RunsBy,
+    SuggestionKind,
+    SuggestionState,
+)
 from inventory.models.shares import ChannelShare
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
+from inventory.models.transfers import (
+    BEFORE_SHIPPING,
+    IN_TRANSIT,
+    Transfer,
+    TransferBatch,
+    TransferLine,
+    TransferState,
+    TransferStep,
+)
 
 __all__ = [
+    "BEFORE_SHIPPING",
+    "IN_TRANSIT",
     "OPEN_HOLDS",
     "UNKNOWN_GOODS",
     "AdjustmentReason",
@@ -36,11 +58,14 @@ __all__ = [
     "ChannelShare",
     "CountState",
     "Cutoff",
+    "DailyDemand",
     "DemandKind",
     "FreightRate",
     "FreightSurcharge",
     "HoldPurpose",
     "Lane",
+    "LineBasis",
+    "LineMethod",
     "LotMovement",
     "LotPromise",
     "MovementNote",
@@ -56,7 +81,10 @@ __all__ = [
     "ReceiptLine",
     "Region",
     "RemoteArea",
+    "ReplenishmentPolicy",
+    "ReplenishmentSuggestion",
     "Reservation",
+    "RunsBy",
     "ServiceKind",
     "ServiceLevel",
     "Sku",
@@ -78,7 +106,15 @@ __all__ = [
     "StockLot",
     "StockMovement",
     "StorageClass",
+    "SuggestionKind",
+    "SuggestionState",
     "Suspension",
+    "Transfer",
+    "TransferBatch",
+    "TransferLine",
+    "TransferState",
+    "TransferStep",
     "Warehouse",
+    "WarehouseGuest",
     "WorkSchedule",
 ]

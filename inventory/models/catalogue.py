@@ -60,7 +60,9 @@ class Region(models.Model):
 UNKNOWN_GOODS = "?"
 # No side of an article is longer.
 MOST_MM = 20_000
+MOST_G = 2_000_000_000
 MOST_OF_A_BARCODE = 64
+MOST_BARCODES = 20
 
 
 class SkuQuerySet(models.QuerySet["Sku"]):

@@ -11,6 +11,8 @@ from inventory.models.catalogue import Warehouse
 from inventory.models.stock import Stock
 from oms.common.models import Versioned
 
+MOST_OF_A_REFERENCE = 64
+
 
 class CountState(models.TextChoices):
     """Where a count stands."""
@@ -22,7 +24,8 @@ class CountState(models.TextChoices):
 
 
 class StockCount(Versioned):
-    """A stock-take of some SKUs of a warehouse (盘点单): counted, looked at with its differences, then booked."""
+    """A stock-take of some SKUs of a warehouse (盘点单): counted, looked at with its differences, then booked. One that
+    a system told as a whole has its `reference`."""
 
     warehouse = models.ForeignKey(Warehouse, verbose_name=_("warehouse"), on_delete=models.PROTECT, related_name="+")
     state = FSMField(
@@ -30,6 +33,9 @@ class StockCount(Versioned):
         choices=CountState.choices,
         default=CountState.COUNTING,
         db_default=CountState.COUNTING,
+    )
+    reference = models.CharField(
+        _("reference"), max_length=MOST_OF_A_REFERENCE, blank=True, default="", db_default="", editable=False
     )
     reason = models.CharField(_("reason"), max_length=200, blank=True, default="")
     counted_by = models.CharField(_("counted by"), max_length=80, blank=True, default="")
@@ -46,6 +52,11 @@ class StockCount(Versioned):
             models.CheckConstraint(condition=Q(state__in=CountState.values), name="stock_count_state_is_known"),
             models.CheckConstraint(
                 condition=~Q(state=CountState.APPROVED) | ~Q(reason=""), name="stock_count_is_booked_with_a_reason"
+            ),
+            models.UniqueConstraint(
+                fields=["warehouse", "reference"],
+                condition=~Q(reference=""),
+                name="stock_count_reference_is_unique_in_warehouse",
             ),
         ]
 

@@ -23,16 +23,19 @@ STANDARD = "standard"
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """A parcel to be sent: from a warehouse, of goods of one class; `cod_fen` is collected with it. On `full_days` the
-    warehouse has no room left."""
+    warehouse has no room left; before `ready_at` it has not got the goods."""
 
     warehouse_id: int
     storage_class: str
     measures: Measures
     cod_fen: int = 0
     full_days: frozenset[date] = frozenset()
+    ready_at: datetime | None = None
 
     def journey(self, region_code: str, starts_at: datetime) -> Journey:
         """Its way to the county, paid at `starts_at`."""
+        if self.ready_at is not None:
+            starts_at = max(starts_at, self.ready_at)
         return Journey(self.warehouse_id, region_code, self.storage_class, starts_at, self.full_days)
 
 

@@ -1,20 +1,21 @@
 """Quotes for a basket: which parcels it becomes, by when they arrive, what they cost, what else is possible there.
 
-Reads stock and capacity; writes nothing, takes nothing.
+What no warehouse has is looked for among what is on order. Reads stock and capacity; writes nothing, takes nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from django.db import connection
 
+from inventory import purchasing
 from inventory.availability import available_sql
 from inventory.cod import refusing_cod
 from inventory.models import Sku, StorageClass
-from inventory.promising import capacity, offering, tables
+from inventory.promising import capacity, expecting, offering, tables
 from inventory.promising.capacity import Room
 from inventory.promising.dating import Reason
 from inventory.promising.freight import Measures, services_for
@@ -27,6 +28,8 @@ from oms.common.copying import array
 from oms.common.zones import CHINA
 
 MM3_OF_A_CM3, MM_OF_A_CM = 1000, 10
+# Units that orders lack already of these SKUs (ids), by warehouse and SKU id.
+WaitedFor = Callable[[Collection[int]], Mapping[tuple[int, int], int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +43,21 @@ class BasketLine:
 
 @dataclass(frozen=True, slots=True)
 class PlannedParcel:
-    """A parcel to expect: the lines in it (place in the basket and units), and why it travels by itself."""
+    """A parcel to expect: the lines in it (place in the basket and units), and why it travels by itself; `expected_on`
+    is the day on which its goods come to the warehouse, where they are on order."""
 
     parcel: Parcel
     warehouse: str
     merchant: str
     contents: tuple[tuple[int, int], ...]
     why: Reason | None
+    expected_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The answer to a basket. `short` is what nobody has: the line's place and the units; `is_virtual` goods need no
-    parcel. `no_cod` says why cash cannot be collected there, where it cannot."""
+    """The answer to a basket. `short` is what nobody has or expects: the line's place and the units; `is_virtual`
+    goods need no parcel. `no_cod` says why cash cannot be collected there, where it cannot."""
 
     parcels: tuple[PlannedParcel, ...]
     offers: tuple[Offer, ...]
@@ -69,11 +74,14 @@ def quote(
     *,
     is_cod: bool = False,
     carriers: Collection[str] = (),
+    waited_for: WaitedFor | None = None,
 ) -> Quote:
     """What can be promised for the basket now. `region_code` is one of a known county; `carriers` (codes) are those
-    that can be asked, where the tables know any of them."""
+    that can be asked, where the tables know any of them. `waited_for` says who comes first where goods are on
+    order."""
     known = tables.current().only_carriers(carriers)
-    planned, short, virtual = _plan(lines, region_code, at.astimezone(CHINA).date(), is_cod=is_cod)
+    today = at.astimezone(CHINA).date()
+    planned, short, virtual = _Planning(lines, region_code, today, is_cod=is_cod).plan(waited_for)
     parcels = [one.parcel for one in planned]
     offers = offering.offers(known, parcels, region_code, at) if parcels else []
     possible = [offer for offer in offers if offer.is_possible]
@@ -88,46 +96,81 @@ def quote(
 _Contents = list[tuple[int, int]]
 
 
-def _plan(
-    lines: Sequence[BasketLine], region_code: str, today: date, *, is_cod: bool
-) -> tuple[list[PlannedParcel], _Contents, _Contents]:
-    """Spread the basket over warehouses as the pipeline would: merchants and classes apart, then by stock."""
-    virtual = [(i, line.quantity) for i, line in enumerate(lines) if line.sku.storage_class == StorageClass.VIRTUAL]
-    groups: dict[tuple[int, str], list[Want]] = defaultdict(list)
-    for i, line in enumerate(lines):
-        if line.sku.storage_class != StorageClass.VIRTUAL:
-            key = (line.sku.merchant_id, line.sku.storage_class)
-            groups[key].append(Want(i, line.sku.pk, line.quantity))
-    book = rulebook.current()
-    book.routes.prepare({region_code})
-    rules = {key: book.rules_for(key[0], None, key[1]) for key in groups}
-    asked = {key: book.asked(rules[key], *key, region_code) for key in groups}
-    candidates = {key: one.everybody for key, one in asked.items()}
-    available = _available(candidates, groups)
-    full = capacity.full_days({one.warehouse_id for each in candidates.values() for one in each}, today)
-    planned: list[PlannedParcel] = []
-    short: _Contents = []
-    for key, wants in groups.items():
-        values = {want.line_id: lines[want.line_id].price_fen * want.quantity for want in wants}
-        choice = choose(wants, asked[key].steps, available, values_fen=values)
-        sent: dict[int, int] = defaultdict(int)
-        for candidate, takes in choice.parts:
-            contents = tuple((take.line_id, take.quantity) for take in takes)
-            for place, units in contents:
-                sent[place] += units
-            planned.append(_parcel(lines, candidate, contents, planned, full, is_cod=is_cod))
-        short += [
-            (want.line_id, want.quantity - sent[want.line_id]) for want in wants if sent[want.line_id] < want.quantity
+class _Planning:
+    """Spreads a basket over warehouses as the pipeline would: merchants and classes apart, then by stock."""
+
+    def __init__(self, lines: Sequence[BasketLine], region_code: str, today: date, *, is_cod: bool) -> None:
+        self.lines, self.today, self.is_cod = lines, today, is_cod
+        self.groups: dict[tuple[int, str], list[Want]] = defaultdict(list)
+        for i, line in enumerate(lines):
+            if line.sku.storage_class != StorageClass.VIRTUAL:
+                key = (line.sku.merchant_id, line.sku.storage_class)
+                self.groups[key].append(Want(i, line.sku.pk, line.quantity))
+        book = rulebook.current()
+        book.routes.prepare({region_code})
+        self.asked = {key: book.asked(book.rules_for(key[0], None, key[1]), *key, region_code) for key in self.groups}
+        self.warehouses = {one.warehouse_id for asked in self.asked.values() for one in asked.everybody}
+        self.full = capacity.full_days(self.warehouses, today)
+        self.planned: list[PlannedParcel] = []
+
+    def plan(self, waited_for: WaitedFor | None) -> tuple[list[PlannedParcel], _Contents, _Contents]:
+        """The parcels, what is short and what is virtual."""
+        self._choose(_available(self.warehouses, {want.sku_id for wants in self.groups.values() for want in wants}))
+        lacking = {want.sku_id for wants in self.groups.values() for want in wants}
+        if lacking:
+            waiting = waited_for(lacking) if waited_for else {}
+            on_order = purchasing.expected(self.warehouses, lacking)
+            available: dict[tuple[int, int], int] = defaultdict(int)
+            for day, units in expecting.arrivals(on_order, waiting, self.today):
+                for place, count in units.items():
+                    available[place] += count
+                self._choose(available, day)
+        short = [(want.line_id, want.quantity) for wants in self.groups.values() for want in wants]
+        virtual = [
+            (i, line.quantity) for i, line in enumerate(self.lines) if line.sku.storage_class == StorageClass.VIRTUAL
         ]
-    return planned, short, virtual
+        return self.planned, sorted(short), virtual
+
+    def _choose(self, available: dict[tuple[int, int], int], expected_on: date | None = None) -> None:
+        """Plan what can be sent of what is wanted still."""
+        for key, wants in self.groups.items():
+            if not wants:
+                continue
+            values = {want.line_id: self.lines[want.line_id].price_fen * want.quantity for want in wants}
+            choice = choose(wants, self.asked[key].steps, available, values_fen=values)
+            sent: dict[int, int] = defaultdict(int)
+            for candidate, takes in choice.parts:
+                contents = tuple((take.line_id, take.quantity) for take in takes)
+                for place, units in contents:
+                    sent[place] += units
+                self.planned.append(self._parcel(candidate, contents, expected_on))
+            self.groups[key] = [
+                want._replace(quantity=want.quantity - sent[want.line_id])
+                for want in wants
+                if sent[want.line_id] < want.quantity
+            ]
+
+    def _parcel(
+        self, candidate: Candidate, contents: tuple[tuple[int, int], ...], expected_on: date | None
+    ) -> PlannedParcel:
+        sku = self.lines[contents[0][0]].sku
+        parcel = Parcel(
+            candidate.warehouse_id,
+            sku.storage_class,
+            measured([(self.lines[place].sku, units) for place, units in contents]),
+            cod_fen=sum(self.lines[place].price_fen * units for place, units in contents) if self.is_cod else 0,
+            full_days=self.full.get(candidate.warehouse_id, frozenset()),
+            ready_at=expecting.ready_at(expected_on) if expected_on else None,
+        )
+        if expected_on:
+            why: Reason | None = Reason("awaits_receipt", {"expected_on": expected_on.isoformat()})
+        else:
+            why = _why_apart(sku, candidate, self.planned)
+        return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, why, expected_on)
 
 
-def _available(
-    candidates: Mapping[tuple[int, str], Sequence[Candidate]], groups: Mapping[tuple[int, str], list[Want]]
-) -> dict[tuple[int, int], int]:
+def _available(warehouses: Collection[int], skus: Collection[int]) -> dict[tuple[int, int], int]:
     """Units available by warehouse and SKU, read without locks."""
-    warehouses = {one.warehouse_id for each in candidates.values() for one in each}
-    skus = {want.sku_id for wants in groups.values() for want in wants}
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT warehouse_id, sku_id, {available_sql('s')} FROM inventory_stock s"
@@ -135,23 +178,6 @@ def _available(
             [array(skus), array(warehouses)],
         )
         return {(warehouse, sku): units for warehouse, sku, units in cursor.fetchall()}
-
-
-def _parcel(
-    lines: Sequence[BasketLine],
-    candidate: Candidate,
-    contents: tuple[tuple[int, int], ...],
-    before: Sequence[PlannedParcel],
-    full: Mapping[int, frozenset[date]],
-    *,
-    is_cod: bool,
-) -> PlannedParcel:
-    sku = lines[contents[0][0]].sku
-    measures = measured([(lines[place].sku, units) for place, units in contents])
-    cod_fen = sum(lines[place].price_fen * units for place, units in contents) if is_cod else 0
-    full_days = full.get(candidate.warehouse_id, frozenset())
-    parcel = Parcel(candidate.warehouse_id, sku.storage_class, measures, cod_fen, full_days)
-    return PlannedParcel(parcel, candidate.code, sku.merchant.code, contents, _why_apart(sku, candidate, before))
 
 
 class Sized(Protocol):

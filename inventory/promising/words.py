@@ -33,6 +33,7 @@ SENTENCES = {
     "too_heavy": _("Too heavy for %(carrier)s."),
     "too_long": _("Too long for %(carrier)s."),
     "no_cod": _("No carrier collects cash for it."),
+    "awaits_receipt": _("Its goods are on order, and come on %(expected_on)s."),
 }
 
 

@@ -16,9 +16,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from inventory.models import Stock
+from inventory.admin import SkuAdmin
+from inventory.models import Sku, Stock
 from inventory.stock_pages import StockAdmin
-from oms.common.desk.job_pages import DESCRIPTIONS, Description
+from oms.common.desk.job_pages import DESCRIPTIONS, Description, ExportMixin
 from oms.common.files import tables
 from oms.common.models import Job, JobResult, JobState
 from oms.common.templatetags.staff import grouped
@@ -29,6 +30,7 @@ from orders.intake import sheets as order_sheets
 from orders.intake.import_kinds import Entry, ImportKind, table_of
 from orders.models import Order
 from orders.stock import sheets as stock_sheets
+from orders.stock import sku_sheets
 
 SHOWN_ON_A_PAGE = 100
 # Of what is right so many are shown.
@@ -245,8 +247,9 @@ def _examples(table: tables.Table, column: int) -> list[str]:
 
 ORDERS = Wizard(order_sheets.KIND, Order, "orders.xlsx")
 STOCK = Wizard(stock_sheets.KIND, Stock, "stock.xlsx")
+SKUS = Wizard(sku_sheets.KIND, Sku, "skus.xlsx")
 
-admin.site.unregister(Stock)
+admin.site.unregister([Sku, Stock])
 
 
 @admin.register(Stock)
@@ -263,3 +266,19 @@ class CountedStockAdmin(StockAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with a button for those who may import."""
         return super().changelist_view(request, {**(extra_context or {}), "may_import": STOCK.may(request)})
+
+
+@admin.register(Sku)
+class MeasuredSkuAdmin(ExportMixin, SkuAdmin):
+    """The list of SKUs with their sheet: down as an export, up by the wizard of imports, which is why it is here."""
+
+    change_list_template = "admin/orders/import/sku_list.html"
+    export = sku_sheets.EXPORT
+
+    def get_urls(self) -> list[URLPattern]:
+        """The import's pages."""
+        return SKUS.urls() + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with a button for those who may import."""
+        return super().changelist_view(request, {**(extra_context or {}), "may_import": SKUS.may(request)})

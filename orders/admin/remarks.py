@@ -1,6 +1,6 @@
 """Where an order is and why, in sentences put together from its data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.utils import timezone
@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from oms.common.models import WorkItem
+from orders.admin.expected_goods import remarks_on_goods
 from orders.models import Hold, Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import AT_WAREHOUSE
 from orders.panels import Remark
@@ -20,12 +21,13 @@ def moment(value: Any) -> str:
     return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}"
 
 
-def remarks_on(order: Order, holds: Iterable[Hold], sub_orders: Iterable[SubOrder]) -> list[Remark]:
+def remarks_on(order: Order, holds: Iterable[Hold], sub_orders: Collection[SubOrder]) -> list[Remark]:
     """The sentences, the most urgent first."""
     said = [*_of_trouble(order, order.number), *_of_holds(holds), *_of_state(order)]
     if order.state == OrderState.SPLIT:
         for sub_order in sub_orders:
             said += [*_of_trouble(sub_order, sub_order.number), *_of_sub_order(sub_order)]
+        said += remarks_on_goods(sub_orders)
     urgency = {"danger": 0, "warning": 1}
     return sorted(said, key=lambda remark: urgency.get(remark.tone, 2))
 

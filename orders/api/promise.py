@@ -23,6 +23,7 @@ from oms.common.money import fen_text, to_fen
 from oms.merchants.calls.views import MerchantView
 from oms.merchants.models import Merchant
 from orders.api.serializers.promise import PromiseRequestSerializer, QuoteSerializer
+from orders.fulfilling.waiting import units_waited_for
 from orders.intake.addressing import read_text
 from orders.intake.divisions import divisions
 from orders.intake.terms import carriers_in_use
@@ -43,8 +44,9 @@ class PromiseView(MerchantView):
         description=(
             "For a basket and a region (or an address that names one): the parcels to expect and why, each service"
             " level with its date, freight and reasons or why it cannot be had, and whether cash on delivery, an"
-            " invoice and an appointment are possible there. Nothing is reserved; stock and room may go to others. The"
-            " date is what 95 % of such parcels keep."
+            " invoice and an appointment are possible there. What no warehouse has is promised from what is on order,"
+            " less what other orders wait for: such a parcel has `expected_on`. Nothing is reserved; stock and room may"
+            " go to others. The date is what 95 % of such parcels keep."
         ),
         tags=["promise"],
         request=PromiseRequestSerializer,
@@ -57,7 +59,9 @@ class PromiseView(MerchantView):
         lines = self._lines(data["lines"])
         now = timezone.now()
         is_cod = data["payment_method"] == PaymentMethod.COD
-        found = quoting.quote(lines, region, now, is_cod=is_cod, carriers=carriers_in_use())
+        found = quoting.quote(
+            lines, region, now, is_cod=is_cod, carriers=carriers_in_use(), waited_for=units_waited_for
+        )
         return Response(_shown(found, lines, region, now, self.merchant))
 
     def _lines(self, rows: Sequence[dict[str, Any]]) -> list[BasketLine]:
@@ -135,6 +139,7 @@ def _parcel(one: PlannedParcel, lines: Sequence[BasketLine], merchant: Merchant)
         "is_size_known": one.parcel.measures.volume_cm3 is not None,
         "lines": _units(one.contents, lines),
         "why": why,
+        "expected_on": one.expected_on,
     }
 
 

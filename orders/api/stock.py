@@ -5,25 +5,30 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inventory.models import Stock
+from inventory.models import Stock, Warehouse
 from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
-from oms.common.errors import FieldError, OmsError
+from oms.common.door.schema import ErrorsSerializer
+from oms.common.errors import FieldError, OmsError, WrongFields
 from orders.api.filters import StockFilter
 from orders.api.results import shown
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.stock import (
+    CountResultsSerializer,
+    NewCountSerializer,
     StockChangeSerializer,
     StockChangesSerializer,
     StockResultsSerializer,
     StockSerializer,
 )
 from orders.stock import changes as stock_changes
+from orders.stock import counts
 from orders.stock.changes import Change
+from orders.stock.counts import Counted
 
 _STOCK = {
     "sku": "P1095275",
@@ -47,6 +52,20 @@ _RESULTS = {
         },
     ]
 }
+
+_COUNTED = {
+    "results": [
+        {"index": 0, "sku": "P1095275", "status": "counted", "expected": 40, "counted": 38, "missing": 0},
+        {
+            "index": 1,
+            "sku": "6901234567892",
+            "status": "refused",
+            "errors": [{"code": "not_found", "detail": "There is no SKU 6901234567892.", "attr": "sku"}],
+        },
+    ]
+}
+# What rows of a count are called by the API.
+_ATTRS = {"code": "sku", "units": "units"}
 
 
 class InventoryView(OrderScopedView):
@@ -169,3 +188,49 @@ class StockView(OrderScopedView):
         )
         stock = self.get_object()
         return Response(represent(StockSerializer, stock, request), headers=etag(stock.version))
+
+
+class CountsView(OrderScopedView):
+    """Stock-takes of the merchant's own warehouses."""
+
+    scopes = {"POST": "inventory.write"}
+
+    @extend_schema(
+        operation_id="create_stock_count",
+        summary="Book a stock-take",
+        description=(
+            "Up to 5,000 rows, each counted or refused for itself. What was counted is a fact: the difference to the"
+            " books is booked, and promises that it breaks are taken away, the youngest first; units that sub-orders at"
+            " the warehouse still have promised are frozen (`missing`), and a person is told. Told again by the same"
+            " `reference` it is booked no second time."
+        ),
+        tags=["inventory"],
+        request=NewCountSerializer,
+        examples=[OpenApiExample("One of each", _COUNTED, response_only=True)],
+        responses={200: CountResultsSerializer, 409: OpenApiResponse(ErrorsSerializer, "The reference is taken.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Book it, row by row."""
+        body = read_body(NewCountSerializer, request).validated_data
+        warehouse = Warehouse.objects.filter(code=body["warehouse"], merchant=self.merchant).first()
+        if warehouse is None:
+            detail = _("You have no warehouse %(code)s.") % {"code": body["warehouse"]}
+            raise WrongFields([FieldError("warehouse", "not_found", detail)])
+        rows = [Counted(row["sku"], row["units"]) for row in body["rows"]]
+        told = counts.tell(
+            self.merchant, warehouse, rows, reference=body["reference"], reason=body["reason"], actor=self.actor
+        )
+        errors: dict[int, list[FieldError]] = {}
+        for error in told.wrong:
+            _rows, place, attr = error.attr.split(".")
+            errors.setdefault(int(place), []).append(FieldError(_ATTRS[attr], error.code, error.detail))
+        results: list[dict[str, Any]] = []
+        for index, row in enumerate(rows):
+            result: dict[str, Any] = {"index": index, "sku": row.code}
+            if line := told.lines.get(index):
+                figures = {name: getattr(line, name) for name in ("expected", "counted", "missing")}
+                result |= {"status": "counted", **figures}
+            else:
+                result |= {"status": "refused", "errors": [shown(error) for error in errors[index]]}
+            results.append(result)
+        return Response({"results": results})

@@ -37,6 +37,7 @@ urlpatterns = [
         "^reservations/(?P<number>[0-9]{12})/extend$", reservations.ExtendView.as_view(), name="reservation-extend"
     ),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
+    path("stock/counts", stock.CountsView.as_view(), name="stock-counts"),
     re_path(
         r"^inventory/(?P<warehouse>[^/\x00]{1,32})/(?P<sku>[^/\x00]{1,64})$", stock.StockView.as_view(), name="stock"
     ),

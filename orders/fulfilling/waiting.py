@@ -1,9 +1,10 @@
 """Waiting for stock: who is backordered stands in the queue of every warehouse that may send what is short."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from inventory.availability import available_sql
 from oms.common.copying import array
@@ -40,6 +41,13 @@ def begin(waits: Sequence[Wait]) -> None:
 def end(sub_order_ids: Iterable[int]) -> None:
     """These locked sub-orders wait no longer."""
     StockWait.objects.filter(sub_order_id__in=list(sub_order_ids)).delete()
+
+
+def units_waited_for(sku_ids: Collection[int]) -> dict[tuple[int, int], int]:
+    """Units that backordered sub-orders lack, by warehouse and SKU id. Who may be served from several warehouses
+    counts in each."""
+    rows = StockWait.objects.filter(sku_id__in=sku_ids).order_by().values_list("warehouse_id", "sku_id")
+    return {(warehouse, sku): units for warehouse, sku, units in rows.annotate(Sum("units"))}
 
 
 @transaction.atomic

@@ -262,7 +262,7 @@ def _wrong_forms(raw: msgspec.Raw, wanted: Any, path: str) -> Iterator[FieldErro
         else:
             msgspec.json.decode(raw, type=wanted)
     except msgspec.ValidationError as error:
-        wrong = field_error(error)
+        wrong = field_error(error, bytes(raw))
         yield FieldError(f"{path}.{wrong.attr or ''}".strip("."), wrong.code, wrong.detail)
 
 
@@ -278,11 +278,12 @@ def convert(value: Any) -> OrderBody | FieldError:
         return field_error(error)
 
 
-def field_error(error: msgspec.ValidationError) -> FieldError:
-    """msgspec's message in our form: `lines.0.quantity` instead of `$.lines[0].quantity`."""
+def field_error(error: msgspec.ValidationError, value: bytes = b"") -> FieldError:
+    """msgspec's message in our form: `lines.0.quantity` instead of `$.lines[0].quantity`. `value` is the JSON of the
+    value that it is about, where it is known."""
     match = _PATH.match(str(error))
     if match is None:
-        return FieldError("", "invalid", wrong_form(str(error)))
+        return FieldError("", "invalid", wrong_form(str(error), value))
     reason = match["reason"]
     path = (match["path"] or "").replace("[", ".").replace("]", "").strip(".")
     unknown = _UNKNOWN.search(reason)
@@ -292,4 +293,4 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
     if missing:
         attr = f"{path}.{missing[1]}".strip(".")
         return FieldError(attr, "required", _("This field is required."))
-    return FieldError(path, "invalid", wrong_form(reason))
+    return FieldError(path, "invalid", wrong_form(reason, value))

@@ -1,14 +1,12 @@
 """Channels and what their codes of goods stand for, from CSV files: `channels.csv` (merchant, code, name, matches_skus)
 and `matches.csv` (merchant, channel, code, sku, units, weight; rows of one code are a bundle)."""
 
-import csv
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from django.db import transaction
 
-from inventory.loading import Loaded
+from inventory.loading import Loaded, csv_rows
 from oms.merchants.models import Channel, Merchant
 from orders.actors import Actor
 from orders.matching.matches import NewComponent, NewMatch, put_many
@@ -27,7 +25,7 @@ def load_folder(folder: Path) -> list[Loaded]:
 def _load_channels(path: Path) -> Loaded:
     result = Loaded(path.name)
     merchants = {merchant.code: merchant for merchant in Merchant.objects.all()}
-    for line, row in _rows(path):
+    for line, row in csv_rows(path):
         merchant = merchants.get(row["merchant"])
         if merchant is None:
             result.refuse(line, f"there is no merchant {row['merchant']}")
@@ -45,7 +43,7 @@ def _load_matches(path: Path) -> Loaded:
     lines: dict[tuple[str, str, str], int] = {}
     # A bundle of which a row is wrong would be sent short.
     spoilt: set[tuple[str, str, str]] = set()
-    for line, row in _rows(path):
+    for line, row in csv_rows(path):
         of, key = row["merchant"], (row["channel"], row["code"])
         lines.setdefault((of, *key), line)
         parts = wanted.setdefault(of, {}).setdefault(key, [])
@@ -68,8 +66,3 @@ def _load_matches(path: Path) -> Loaded:
             if not isinstance(outcome, SkuMatch):
                 result.refuse(lines[of, match.channel, match.code], "; ".join(error.detail for error in outcome))
     return result
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from enumerate(csv.DictReader(file), 2)

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory import counting, receiving
+from inventory import counting, hosting, receiving
 from inventory.models import (
     CountState,
     MovementNote,
@@ -21,12 +22,14 @@ from inventory.models import (
     StockCountLine,
     Warehouse,
 )
+from inventory.purchasing import OtherContents
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.door.api import check_version
 from oms.common.errors import FieldError, OmsError
 from oms.common.models import Team
 from oms.common.tickets import Shown
+from oms.merchants.models import Merchant
 from orders.actors import Actor
 from orders.stock import stocktaking
 
@@ -82,22 +85,30 @@ def count(count_id: int, rows: Sequence[Counted], *, adds: bool = False) -> list
     taken = StockCount.objects.select_for_update(of=("self",)).select_related("warehouse").get(pk=count_id)
     if taken.state != CountState.COUNTING:
         raise OmsError(_("This count is closed. Reopen it, or begin another."))
-    wrong: list[FieldError] = []
+    found, wrong = _read(rows, _skus(taken.warehouse, Sku.objects.all(), {row.code for row in rows}))
     units: dict[int, int] = {}
-    known = _skus(taken.warehouse, {row.code for row in rows})
+    for index, sku in found.items():
+        units[sku] = rows[index].units + (units.get(sku, 0) if adds else 0)
+    _note(taken, units, adds=adds)
+    return wrong
+
+
+def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[dict[int, int], list[FieldError]]:
+    """The SKUs (ids) of the rows, by the places of these, and what is wrong with the other rows."""
+    found: dict[int, int] = {}
+    wrong: list[FieldError] = []
     for index, row in enumerate(rows):
-        found = known.get(row.code, [])
-        if len(found) != 1:
+        skus = known.get(row.code, [])
+        if len(skus) != 1:
             several = _("Several merchants have %(sku)s. Name its SKU code.")
-            text = several if found else _("There is no SKU %(sku)s.")
+            text = several if skus else _("There is no SKU %(sku)s.")
             wrong.append(FieldError(f"rows.{index}.code", "not_found", text % {"sku": row.code}))
         elif not 0 <= row.units <= counting.MOST_UNITS:
             detail = _("Give a whole number from 0 to %(most)d.") % {"most": counting.MOST_UNITS}
             wrong.append(FieldError(f"rows.{index}.units", "invalid", detail))
         else:
-            units[found[0].pk] = row.units + (units.get(found[0].pk, 0) if adds else 0)
-    _note(taken, units, adds=adds)
-    return wrong
+            found[index] = skus[0].pk
+    return found, wrong
 
 
 def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
@@ -117,16 +128,21 @@ def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
         )
 
 
-def _skus(warehouse: Warehouse, codes: set[str]) -> dict[str, list[Sku]]:
-    """The SKUs that a code or barcode may mean in the warehouse: those of its merchant before those of others."""
+def _skus(warehouse: Warehouse, skus: QuerySet[Sku], codes: set[str]) -> dict[str, list[Sku]]:
+    """Those of the SKUs that it keeps and that a code or barcode may mean: its merchant's before those of guests."""
     found: dict[str, list[Sku]] = {}
-    for sku in Sku.objects.filter(code__in=codes):
+    for sku in skus.filter(code__in=codes):
         found.setdefault(sku.code, []).append(sku)
-    for barcode in SkuBarcode.objects.filter(code__in=codes).select_related("sku"):
+    for barcode in SkuBarcode.objects.filter(code__in=codes, sku__in=skus).select_related("sku"):
         if all(sku.pk != barcode.sku_id for sku in found.get(barcode.code, [])):
             found.setdefault(barcode.code, []).append(barcode.sku)
-    own = {code: [sku for sku in skus if sku.merchant_id == warehouse.merchant_id] for code, skus in found.items()}
-    return {code: own[code] or skus for code, skus in found.items()}
+    place = hosting.host(warehouse)
+    kept = {
+        code: [sku for sku in several if place.may_keep(sku.merchant_id, sku.storage_class)]
+        for code, several in found.items()
+    }
+    own = {code: [sku for sku in several if sku.merchant_id == warehouse.merchant_id] for code, several in kept.items()}
+    return {code: own[code] or several for code, several in kept.items()}
 
 
 def _locked(count_id: int, version: int) -> StockCount:
@@ -188,6 +204,48 @@ def approve(count_id: int, *, reason: str, actor: Actor, version: int) -> StockC
     StockCountLine.objects.bulk_update(lacking, ["missing"])
     tickets.open_tickets(UNITS_MISSING, troubles, opened_by=actor.name)
     return _decide(taken, reason, actor)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCount:
+    """What came of a count that was told as a whole: the lines of its rows, by their places, and what is wrong with the
+    other rows."""
+
+    lines: Mapping[int, StockCountLine]
+    wrong: Sequence[FieldError]
+
+
+@transaction.atomic
+def tell(
+    merchant: Merchant, warehouse: Warehouse, rows: Sequence[Counted], *, reference: str, reason: str, actor: Actor
+) -> ToldCount:
+    """Note and book what the merchant counted of its goods in a warehouse, as far as the rows can be read; told again
+    by the same reference it is booked no second time.
+
+    Raises OtherContents where the reference stands for another count, and OmsError without a reason.
+    """
+    found, wrong = _read(rows, _skus(warehouse, Sku.objects.visible_to(merchant), {row.code for row in rows}))
+    first: dict[int, int] = {}
+    for index, sku in found.items():
+        if first.setdefault(sku, index) != index:
+            detail = _("This SKU stands in an earlier line.")
+            wrong.append(FieldError(f"rows.{index}.code", "named_twice", detail))
+    if not first:
+        return ToldCount({}, wrong)
+    units = {sku: rows[index].units for sku, index in first.items()}
+    taken, is_new = StockCount.objects.get_or_create(
+        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
+    )
+    if is_new:
+        _note(taken, units, adds=False)
+        submit(taken.pk, version=taken.version)
+        version = StockCount.objects.values_list("version", flat=True).get(pk=taken.pk)
+        approve(taken.pk, reason=reason, actor=actor, version=version)
+    lines = {line.stock.sku_id: line for line in taken.lines.select_related("stock")}
+    if {sku: line.counted for sku, line in lines.items()} != units:
+        text = _("The reference %(reference)s was used for other goods.") % {"reference": reference}
+        raise OtherContents(text, attr="reference")
+    return ToldCount({index: lines[sku] for sku, index in first.items()}, wrong)
 
 
 def _decide(taken: StockCount, reason: str, actor: Actor) -> StockCount:

@@ -7,7 +7,10 @@ from decimal import Decimal
 from django.test import Client
 from django.utils import timezone
 
+from inventory import purchasing
+from inventory.models import PurchaseOrder
 from oms.common.models import Ticket
+from oms.common.zones import CHINA
 from orders.actors import Actor
 from orders.admin.order_page import load, money_table
 from orders.changing import cancelling
@@ -140,6 +143,31 @@ def test_a_shortage_is_explained_with_its_candidates(shop: factories.Shop, boss:
     html = page(boss, order)
     assert shop.warehouse.code in html
     assert "has sent all it had" in html
+
+
+def test_a_shortage_tells_what_is_on_order_and_when_it_comes(
+    shop: factories.Shop, boss: Client, statements: Callable[[Client, str], int]
+) -> None:
+    order = factories.allocated_order((shop.sku, 150, "1.00"))
+    path = f"/admin/orders/order/{order.pk}/change/"
+    before = statements(boss, path)
+    today = timezone.now().astimezone(CHINA).date()
+    for number, after in (("PO-LATE", -1), ("PO-2", 9), ("PO-1", 4), ("PO-OPEN", None), ("PO-3", 30)):
+        day = today + timedelta(days=after) if after is not None else None
+        bought = [purchasing.Bought(shop.sku.code, 40)]
+        purchasing.order(shop.merchant, number, shop.warehouse, bought, expected_on=day, actor="test")
+
+    told = [text for text in remarks(boss, order) if "PO-" in text]
+    goods = f"40 of {shop.sku.code}"
+    days = [(today + timedelta(days=after)).isoformat() for after in (-1, 4, 9)]
+    assert told == [
+        f"Late: {goods} should have come to warehouse {shop.warehouse} on {days[0]} (PO-LATE).",
+        f"On order: {goods} come to warehouse {shop.warehouse} on {days[1]} (PO-1).",
+        f"On order: {goods} come to warehouse {shop.warehouse} on {days[2]} (PO-2).",
+    ]
+    assert statements(boss, path) == before
+    PurchaseOrder.objects.exclude(number="PO-OPEN").update(state="cancelled")
+    assert f"On order: {goods} for warehouse {shop.warehouse}, nobody knows when (PO-OPEN)." in remarks(boss, order)
 
 
 def test_a_failed_row_says_how_often_and_why(shop: factories.Shop, boss: Client) -> None:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import holding, purchasing
+from inventory import holding, hosting, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -77,6 +77,7 @@ from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
 from tests.admin.conftest import client_of
+from tests.api.samples import alert_line
 from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
@@ -103,6 +104,7 @@ READ_ONLY = (
     "logistics.warehouseorder",
     "logistics.logisticsalert",
     "inventory.stockmovement",
+    "inventory.replenishmentsuggestion",
     "common.job",
     "common.outboundstop",
     "common.ticket",
@@ -193,9 +195,15 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     came = [purchasing.Unloaded(batches.code, 3, lot="L1")]
     who = {"actor": "li", "merchant": shop.merchant, "purchase_order": order}
     purchasing.receive_goods(shop.warehouse, came, reference="IN1", **who)
+    target = factories.WarehouseFactory(merchant=shop.merchant)
+    hosting.begin(target, factories.MerchantFactory(), actor="li")
+    moved = transferring.draft(shop.warehouse, target, [transferring.Moved(batches, 2)], actor="li")
+    transferring.approve(moved.pk, actor="li")
+    transferring.ship(moved.pk, actor="li")
     stock = Stock.objects.get(sku=shop.sku, warehouse=shop.warehouse)
     lost = Adjustment(1, AdjustmentReason.LOST)
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
+    alert_line(shop)
     StockCount.objects.create(warehouse=shop.warehouse)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")

@@ -8,7 +8,9 @@ import time_machine
 from django.utils import timezone
 
 from inventory import holding, purchasing, sharing
-from inventory.models import HoldPurpose, PurchaseOrder, Sku, StockHold, StorageClass, Warehouse
+from inventory.models import HoldPurpose, PurchaseOrder, ReplenishmentPolicy, Sku, StockHold, StorageClass, Warehouse
+from inventory.replenishing import policies, watching
+from inventory.replenishing.policies import NewPolicy
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -55,6 +57,7 @@ class Things:
     statement: Statement
     invoice: Invoice
     cart: StockHold
+    policy: ReplenishmentPolicy
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -139,7 +142,17 @@ def populate(shop: factories.Shop) -> Things:
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
         cart=cart_of(shop),
+        policy=alert_line(shop),
     )
+
+
+def alert_line(shop: factories.Shop) -> ReplenishmentPolicy:
+    """An alert line of the shop's, to which its position came down: something is suggested."""
+    row = NewPolicy(shop.warehouse.code, shop.sku.code, reorder_point=1_000, order_up_to=2_000)
+    policies.set_policies(shop.merchant, [row], actor="test")
+    for part in range(watching.PARTS):
+        watching.watch(part=part, seconds=60)
+    return ReplenishmentPolicy.objects.get(sku=shop.sku)
 
 
 def cart_of(shop: factories.Shop) -> StockHold:

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from rest_framework.test import APIClient
 
 import oms.api
+from inventory.models import ReplenishmentPolicy
 from oms.merchants.calls import scopes
 from oms.merchants.calls.views import MerchantView
 from orders.models import BuyerNotification, Order, RejectedOrder
@@ -56,10 +57,19 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
     },
+    ("stock-counts", "post"): lambda t: {
+        "reference": "ST-1",
+        "warehouse": t.shop.warehouse.code,
+        "reason": "x",
+        "rows": [{"sku": t.shop.sku.code, "units": 1}],
+    },
     ("purchase-orders", "post"): lambda t: {
         "number": t.purchase.number,
         "warehouse": t.shop.warehouse.code,
         "lines": [{"sku": t.shop.sku.code, "quantity": 1}],
+    },
+    ("replenishment-policies", "post"): lambda t: {
+        "policies": [{"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code, "reorder_point": 1, "order_up_to": 2}]
     },
     ("refund-preview", "post"): lambda t: {
         "order": t.order.number,
@@ -108,6 +118,9 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 }
 # What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
+    ("replenishment-policies", "post"): lambda status, body: (
+        [error["code"] for error in body["results"][0]["errors"]] == ["not_found"] * 2
+    ),
     ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
@@ -116,6 +129,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("stock-counts", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("purchase-orders", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
@@ -251,5 +265,6 @@ def _of(things: Things) -> list[object]:
         *Order.objects.visible_to(merchant).order_by("pk").values_list("number", "version", "state"),
         *RejectedOrder.objects.visible_to(merchant).values_list("pk", "version"),
         *merchant.skus.order_by("pk").values_list("pk", "version", "stock__on_hand"),
+        *ReplenishmentPolicy.objects.visible_to(merchant).values_list("pk", "version", "reorder_point"),
         *BuyerNotification.objects.filter(merchant=merchant).values_list("pk", flat=True),
     ]

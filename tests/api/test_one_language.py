@@ -121,3 +121,17 @@ def test_a_field_of_wrong_form_is_named_with_its_remedy(
         answer = api.post(url, sent, content_type="application/json", **headers).json()
         errors = answer["errors"] if url == ORDERS else answer["results"][0]["errors"]
         assert (attr, detail) in [(error["attr"], error["detail"]) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("number", "detail"), [("1e999", "This number is too large."), ("-1e999", "This number is too small.")]
+)
+def test_a_number_out_of_range_is_told_on_which_side(
+    shop: factories.Shop, api: APIClient, number: str, detail: str
+) -> None:
+    body = json.dumps(shop.body((shop.sku, 424242, "10.00")), default=str).replace("424242", number)
+    for url, sent in ((ORDERS, body), (BULK, f'{{"orders": [{body}]}}')):
+        headers = {"HTTP_ACCEPT_LANGUAGE": "en", **idempotency()}
+        answer = api.post(url, sent, content_type="application/json", **headers).json()
+        errors = answer["errors"] if url == ORDERS else answer["results"][0]["errors"]
+        assert ("lines.0.quantity", detail) in [(error["attr"], error["detail"]) for error in errors]

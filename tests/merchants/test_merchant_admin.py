@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import Sku, Stock, StockHold
+from inventory.models import ReplenishmentPolicy, ReplenishmentSuggestion, Sku, Stock, StockHold
 from oms import merchant_admin
 from oms.common.models import OneTimePassword
 from oms.merchants.calls import credentials
@@ -25,7 +25,8 @@ from tests.api import samples
 
 pytestmark = pytest.mark.django_db
 
-MODELS = (Order, SubOrder, Sku, Stock, StockHold, SettlementRow, Statement, Deposit, ApiCredential)
+READ = (Order, SubOrder, Sku, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit)
+MODELS = (*READ, ReplenishmentPolicy, ApiCredential)
 
 
 def person_of(merchant, name="li"):
@@ -46,6 +47,7 @@ def other():
     credentials.issue(there.merchant, "theirs")
     settled(there.merchant)
     samples.cart_of(there)
+    samples.alert_line(there)
     return there
 
 
@@ -56,6 +58,7 @@ def own(shop):
     credentials.issue(shop.merchant, "own")
     settled(shop.merchant)
     samples.cart_of(shop)
+    samples.alert_line(shop)
     return shop
 
 
@@ -76,6 +79,8 @@ def rows_of(model, merchant):
         Sku: "merchant",
         Stock: "warehouse__merchant",
         StockHold: "channel__merchant",
+        ReplenishmentPolicy: "sku__merchant",
+        ReplenishmentSuggestion: "policy__sku__merchant",
         SettlementRow: "merchant",
         Statement: "merchant",
         Deposit: "merchant",
@@ -111,7 +116,7 @@ def test_lists_and_pages_show_ones_own_rows_only(own, other, model, language):
             assert client.get(address(model, page, row.pk)).status_code in (302, 403, 404)
 
 
-@pytest.mark.parametrize("model", MODELS[:-1])
+@pytest.mark.parametrize("model", READ)
 def test_what_is_read_there_cannot_be_written(own, model):
     client = person_of(own.merchant)
     row = rows_of(model, own.merchant).first()

@@ -10,7 +10,7 @@ from python_calamine import load_workbook
 
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
-from orders.intake import import_kinds
+from orders.intake import import_kinds, importing, sheets
 from tests import factories
 
 HEADERS = ["订单号", "下单时间", "收货人", "手机号", "省", "市", "区", "详细地址", "商品编码", "数量", "单价", "运费"]
@@ -89,3 +89,8 @@ def told() -> list[str]:
     job = Job.objects.latest("pk")
     results = JobResult.objects.filter(job=job).order_by("position")
     return [import_kinds.KINDS[job.kind].text_of(error) for result in results for error in result.errors]
+
+
+def guessed(shop: factories.Shop, headers: list[str]) -> dict[str, str]:
+    """The field that is guessed for each header."""
+    return dict(zip(headers, importing.suggest(sheets.KIND, headers, shop.merchant), strict=True))

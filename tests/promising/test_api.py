@@ -4,7 +4,10 @@ from datetime import date
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from inventory import purchasing
 from inventory.models import CapacityDemand, Stock
 from inventory.promising import capacity, tables
 from inventory.promising.capacity import Place, Room
@@ -192,3 +195,67 @@ def test_a_day_without_room_is_passed_over_in_quotes_too(quote, shop):
 
     assert same_day["latest_at"][:16] == "2026-11-27T23:00"
     assert same_day["parcels"][0]["reasons"][0] == {"code": "day_full", "cutoff": "11:00", "day": "2026-11-27"}
+
+
+@pytest.fixture
+def rare(shop):
+    """A SKU of the shop that no warehouse has."""
+    return factories.SkuFactory(merchant=shop.merchant)
+
+
+def _order(shop, sku, number, units, expected_on):
+    """Units on order for the shop's warehouse."""
+    bought = [purchasing.Bought(sku.code, units)]
+    return purchasing.order(shop.merchant, number, shop.warehouse, bought, expected_on=expected_on, actor="test")
+
+
+def test_what_no_warehouse_has_is_promised_from_the_goods_that_come_first(quote, shop, rare):
+    factories.StockFactory(sku=rare, warehouse=shop.warehouse, on_hand=1)
+    _order(shop, rare, "PO2", 5, date(2026, 12, 3))
+    _order(shop, rare, "PO1", 2, date(2026, 12, 1))
+
+    found = quote((rare, 4)).json()
+    parcels = [(p["expected_on"], p["lines"][0]["quantity"], p["why"]) for p in found["parcels"]]
+    assert parcels == [
+        (None, 1, None),
+        ("2026-12-01", 2, {"code": "awaits_receipt", "expected_on": "2026-12-01"}),
+        ("2026-12-03", 1, {"code": "awaits_receipt", "expected_on": "2026-12-03"}),
+    ]
+    assert found["short"] == []
+    standard = next(level for level in found["levels"] if level["code"] == "STANDARD")
+    assert [one["leaves_at"][:10] for one in standard["parcels"]] == ["2026-11-26", "2026-12-02", "2026-12-04"]
+    assert standard["latest_at"][:10] == "2026-12-08", "two working days after Friday"
+
+
+def test_goods_on_order_are_promised_once_in_time_and_only_where_their_day_is_known(quote, shop, rare):
+    late = _order(shop, rare, "LATE", 9, date(2026, 11, 25))
+    _order(shop, rare, "SOMETIME", 9, None)
+    assert quote((rare, 2)).json()["short"] == [{"line": 0, "sku": rare.code, "quantity": 2}]
+
+    _order(shop, rare, "PO1", 5, date(2026, 12, 1))
+    factories.allocated_order((rare, 11, "1.00"), merchant=shop.merchant)
+    # What is late goes to who waits, like everything that comes before the promised goods.
+    assert quote((rare, 4)).json()["short"] == [{"line": 0, "sku": rare.code, "quantity": 1}]
+    purchasing.end(late.pk, is_cancelled=True)
+    assert [p["lines"] for p in quote((rare, 4)).json()["parcels"]] == []
+
+
+def test_what_comes_to_a_warehouse_that_may_not_send_there_is_not_promised(quote, shop, rare):
+    other = factories.WarehouseFactory(merchant=factories.MerchantFactory())
+    foreign = factories.SkuFactory(merchant=other.merchant)
+    purchasing.order(other.merchant, "PO1", other, [purchasing.Bought(foreign.code, 5)], actor="test")
+    assert quote((rare, 1)).json()["parcels"] == []
+
+
+def test_what_is_on_order_is_read_only_for_what_is_short_and_by_one_statement_each(quote, shop, rare):
+    def count():
+        with CaptureQueriesContext(connection) as seen:
+            assert quote((rare, 4)).status_code == 200
+        return sum("purchaseorderline" in one["sql"] or "stockwait" in one["sql"] for one in seen.captured_queries)
+
+    factories.StockFactory(sku=rare, warehouse=shop.warehouse, on_hand=4)
+    assert count() == 0
+    shop.warehouse.stock.filter(sku=rare).update(safety_stock=4)
+    for number in range(8):
+        _order(shop, rare, f"PO{number}", 1, date(2026, 12, 1 + number))
+    assert count() == 2

@@ -39,14 +39,17 @@ def wrong_json(error: Exception) -> str:
     return _("This is not valid JSON; look at byte %(place)s.") % {"place": place}
 
 
-def wrong_form(reason: str) -> str:
-    """What to give instead of a value of which msgspec says that."""
+def wrong_form(reason: str, value: bytes = b"") -> str:
+    """What to give instead of a value (its JSON, where it is known) of which msgspec says that."""
     if "decimal" in reason and "Invalid" in reason:
         return _("Give a number such as 12.34.")
     if "RFC3339" in reason or "timezone" in reason or "`datetime`" in reason:
         return _("Give a time with its zone, such as 2026-01-02T09:00:00+08:00.")
     if "out of range" in reason:
-        return _("This number is too large.")
+        if not value:
+            return _("This number is too large or too small.")
+        is_negative = value.lstrip().startswith(b"-")
+        return _("This number is too small.") if is_negative else _("This number is too large.")
     bound = _BOUND.search(reason)
     if bound is None:
         wanted = _WANTED.search(reason)

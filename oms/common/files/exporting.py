@@ -43,7 +43,7 @@ class Column:
 
     title: Any
     path: str
-    labels: Mapping[str, Any] | None = None
+    labels: Mapping[Any, Any] | None = None
     mask: Callable[[str], str] | None = None
     expression: Any = None
 

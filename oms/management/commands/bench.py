@@ -10,7 +10,20 @@ from django.core.management.base import BaseCommand, CommandError
 
 from oms.common import memory
 
-MEASURED = ("intake", "pipeline", "list", "api", "seam", "reconcile", "promise", "sourcing", "money", "flash_sale")
+MEASURED = (
+    "intake",
+    "pipeline",
+    "list",
+    "api",
+    "seam",
+    "reconcile",
+    "promise",
+    "sourcing",
+    "money",
+    "flash_sale",
+    "replenish",
+    "placement",
+)
 
 
 class Command(BaseCommand):

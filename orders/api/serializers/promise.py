@@ -79,6 +79,9 @@ class QuotedParcelSerializer(serializers.Serializer):
     is_size_known = serializers.BooleanField(help_text="Whether all sizes are known; else mass alone is billed.")
     lines = QuotedUnitsSerializer(many=True)
     why = ReasonSerializer(allow_null=True, help_text="Why it travels by itself: other_merchant, other_warehouse …")
+    expected_on = serializers.DateField(
+        allow_null=True, help_text="Its goods are on order, and should come to the warehouse on that day."
+    )
 
 
 class QuotedCarriageSerializer(serializers.Serializer):
@@ -145,6 +148,7 @@ _QUOTE = {
             "is_size_known": True,
             "lines": [{"line": 0, "sku": "A001", "quantity": 2}],
             "why": None,
+            "expected_on": None,
         }
     ],
     "levels": [

@@ -11,6 +11,7 @@ from rest_framework.reverse import reverse
 
 from inventory.counting import MOST_UNITS
 from inventory.models import Stock
+from inventory.models.counts import MOST_OF_A_REFERENCE
 from oms.common.door.api import LineField
 from oms.common.door.schema import ErrorSerializer
 
@@ -113,3 +114,49 @@ class StockResultsSerializer(serializers.Serializer):
     """One result for each change, in the same order."""
 
     results = StockResultSerializer(many=True)
+
+
+class CountedRowSerializer(serializers.Serializer):
+    """Units of a SKU that lie there."""
+
+    sku = LineField(max_length=64, help_text="SKU code or barcode.")
+    units = serializers.IntegerField(min_value=0, max_value=MOST_UNITS)
+
+
+_COUNT = {
+    "reference": "ST-2026-11",
+    "warehouse": "POP01-WH",
+    "reason": "stock-take of November",
+    "rows": [{"sku": "P1095275", "units": 38}, {"sku": "6901234567892", "units": 0}],
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A stock-take", _COUNT, request_only=True)])
+class NewCountSerializer(serializers.Serializer):
+    """What was counted. Told again by the same reference it is booked no second time."""
+
+    reference = LineField(max_length=MOST_OF_A_REFERENCE, help_text="Unique at the warehouse.")
+    warehouse = LineField(max_length=32, help_text="One of the merchant's own.")
+    reason = LineField(max_length=200, help_text="Why the figures may differ; kept with the count.")
+    rows = CountedRowSerializer(many=True, allow_empty=False, max_length=MAX_STOCK_ROWS)
+
+
+class CountResultSerializer(serializers.Serializer):
+    """What came of one row of a count."""
+
+    index = serializers.IntegerField()
+    sku = serializers.CharField(help_text="As it was given.")
+    status = serializers.ChoiceField(["counted", "refused"])
+    expected = serializers.IntegerField(required=False, help_text="What the books said.")
+    counted = serializers.IntegerField(required=False)
+    missing = serializers.IntegerField(
+        required=False,
+        help_text="Units that lack though sub-orders at the warehouse have them promised: frozen, not taken off.",
+    )
+    errors = ErrorSerializer(many=True, required=False)
+
+
+class CountResultsSerializer(serializers.Serializer):
+    """One result for each row, in the same order."""
+
+    results = CountResultSerializer(many=True)

@@ -1,0 +1,62 @@
+"""Goods on order that backordered sub-orders wait for, in sentences."""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from inventory import purchasing
+from inventory.models import PurchaseOrderLine
+from oms.common.zones import CHINA
+from orders.models import SubOrder, SubOrderState
+from orders.panels import Remark
+
+# Of a SKU that is on order many times the first ones say enough.
+_MOST_OF_A_SKU = 3
+
+
+def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
+    """For each SKU that some of them lack, what is on order of it, the earliest first; in one statement."""
+    lacking = {
+        (part.merchant_id, code)
+        for part in sub_orders
+        if part.state == SubOrderState.BACKORDERED
+        for code in part.shortage or ()
+    }
+    if not lacking:
+        return
+    wanted = Q()
+    for merchant_id, code in lacking:
+        wanted |= Q(sku__merchant_id=merchant_id, sku__code=code)
+    by_sku: dict[str, list[PurchaseOrderLine]] = {}
+    for line in purchasing.open_lines().filter(wanted).select_related("sku", "order__warehouse"):
+        by_sku.setdefault(line.sku.code, []).append(line)
+    today = timezone.now().astimezone(CHINA).date()
+    for code, of_sku in by_sku.items():
+        of_sku.sort(key=lambda line: (_day_of(line) or date.max, line.pk))
+        for line in of_sku[:_MOST_OF_A_SKU]:
+            yield _remark(code, line, _day_of(line), today)
+
+
+def _day_of(line: PurchaseOrderLine) -> date | None:
+    return line.expected_on or line.order.expected_on
+
+
+def _remark(code: str, line: PurchaseOrderLine, day: date | None, today: date) -> Remark:
+    values = {
+        "units": line.quantity - line.received,
+        "sku": code,
+        "order": line.order.number,
+        "warehouse": str(line.order.warehouse),
+        "day": day.isoformat() if day else "",
+    }
+    if day is None:
+        text = _("On order: %(units)s of %(sku)s for warehouse %(warehouse)s, nobody knows when (%(order)s).")
+        return Remark(text % values)
+    if day < today:
+        text = _("Late: %(units)s of %(sku)s should have come to warehouse %(warehouse)s on %(day)s (%(order)s).")
+        return Remark(text % values, "warning")
+    text = _("On order: %(units)s of %(sku)s come to warehouse %(warehouse)s on %(day)s (%(order)s).")
+    return Remark(text % values)

@@ -1,0 +1,225 @@
+"""Sheets of SKUs: a row says weight, size, barcodes of a SKU of the merchant, and whether it keeps batches.
+
+The list's export has the same columns, so that it can be corrected and uploaded again. SKUs are changed by the service
+that the API and the page of a SKU use; none is made. What a row leaves empty stays as it is.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from inventory import reserving, selling
+from inventory.models import Sku, SkuBarcode, Stock
+from inventory.models.catalogue import MOST_BARCODES, MOST_G, MOST_MM, MOST_OF_A_BARCODE
+from oms.common.errors import FieldError, OmsError
+from oms.common.files import exporting, tables
+from oms.common.models import JobResult
+from oms.merchants.models import Merchant
+from orders.actors import Actor
+from orders.intake import cells, importing
+from orders.intake.cells import NoValue
+from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
+
+RIGHT = "inventory.change_sku"
+COLUMNS = (
+    Column(
+        "sku",
+        gettext_lazy("SKU code"),
+        "商品编码 商家编码 货号 商品货号 规格编码 sku编码 sku代码 skuid sku skucode productcode item itemcode",
+        "sku",
+        is_required=True,
+    ),
+    Column("weight_g", gettext_lazy("weight (g)"), "重量 重量g 重量克 毛重 克重 weight weightg grams", "weight_g"),
+    Column("length_mm", gettext_lazy("length (mm)"), "长 长度 长mm 长度mm length lengthmm", "length_mm"),
+    Column("width_mm", gettext_lazy("width (mm)"), "宽 宽度 宽mm 宽度mm width widthmm", "width_mm"),
+    Column("height_mm", gettext_lazy("height (mm)"), "高 高度 高mm 高度mm height heightmm", "height_mm"),
+    Column("barcodes", gettext_lazy("barcodes"), "条码 条形码 商品条码 69码 barcode barcodes ean gtin upc", "barcodes"),
+    Column(
+        "wants_batches",
+        gettext_lazy("keeps batches"),
+        "批次管理 是否批次管理 效期管理 保质期管理 批次 wantsbatches keepsbatches batches",
+        "wants_batches",
+    ),
+)
+_LABELS = {column.name: column.label for column in COLUMNS}
+_YES, _NO = gettext_lazy("Yes"), gettext_lazy("No")
+_WORDS = {"yes": True, "true": True, "1": True, "是": True, "no": False, "false": False, "0": False, "否": False}
+
+
+def read_skus(table: tables.Table, fields: Sequence[str]) -> list[Entry]:
+    """What the table says of SKUs, a row each. Which row is meant of several that name the same SKU nobody can tell:
+    all but the first are refused."""
+    entries: list[Entry] = []
+    first: dict[str, int] = {}
+    for number, values in importing.filled(table, fields):
+        code = values.get("sku", "")
+        entry = Entry(code, rows=[number], cells=[values])
+        if not code:
+            entry.errors.append(FieldError("sku", "required", _("This field is required.")))
+        elif first.setdefault(code, number) != number:
+            detail = _("This SKU stands in row %(row)d already.") % {"row": first[code]}
+            entry.errors.append(FieldError("sku", "named_twice", detail))
+        said = {}
+        for name, read in _READERS.items():
+            if name in values:
+                try:
+                    said[name] = read(values[name])
+                except OmsError as wrong:
+                    entry.errors.append(FieldError(name, "invalid", str(wrong)))
+        if not entry.errors:
+            entry.body = said
+        entries.append(entry)
+    return entries
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = cells.number(text)
+        except NoValue:
+            value = None
+        if value is None or value != int(value) or not least <= value <= most:
+            raise OmsError(_("Give a whole number from %(least)d to %(most)d.") % {"least": least, "most": most})
+        return int(value)
+
+    return read
+
+
+def _barcodes(text: str) -> list[str]:
+    codes = list(dict.fromkeys(filter(None, re.split(r"[\s,;|，；、]+", cells.plain(text)))))
+    if len(codes) > MOST_BARCODES:
+        raise OmsError(_("A SKU has at most %(most)d barcodes.") % {"most": MOST_BARCODES})
+    if any(len(code) > MOST_OF_A_BARCODE for code in codes):
+        raise OmsError(_("A barcode has at most %(most)d characters.") % {"most": MOST_OF_A_BARCODE})
+    return codes
+
+
+def _yes_or_no(text: str) -> bool:
+    word = cells.plain(text).lower()
+    known = _WORDS | {str(_YES).lower(): True, str(_NO).lower(): False}
+    if word not in known:
+        raise OmsError(_("Give yes or no."))
+    return known[word]
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "weight_g": _whole(0, MOST_G),
+    "length_mm": _whole(1, MOST_MM),
+    "width_mm": _whole(1, MOST_MM),
+    "height_mm": _whole(1, MOST_MM),
+    "barcodes": _barcodes,
+    "wants_batches": _yes_or_no,
+}
+
+
+def understand(_entries: Sequence[Entry], _now: datetime) -> None:
+    """What the rows say is read already."""
+
+
+def change(entries: Sequence[Entry], merchant: Merchant, _actor: Actor) -> list[JobResult]:
+    """Change the SKUs as the rows say; one result for each entry, in order. Needs an open transaction."""
+    codes = {entry.key for entry in entries if entry.body is not None}
+    # All of them at once, SKUs before stock: nobody who waits for one of them holds another.
+    known = {
+        sku.code: sku
+        for sku in Sku.objects.visible_to(merchant).filter(code__in=codes).order_by("pk").select_for_update()
+    }
+    switched = [
+        known[entry.key].pk
+        for entry in entries
+        if entry.body is not None
+        and entry.key in known
+        and entry.body.get("wants_batches", known[entry.key].wants_batches) != known[entry.key].wants_batches
+    ]
+    reserving.lock_stock(Stock.objects.filter(sku__in=switched).values_list("pk", flat=True))
+    barcodes: dict[int, list[str]] = {}
+    for sku_id, code in SkuBarcode.objects.filter(sku__in=known.values()).order_by("pk").values_list("sku_id", "code"):
+        barcodes.setdefault(sku_id, []).append(code)
+    return [_change(entry, known.get(entry.key), barcodes) for entry in entries]
+
+
+def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]]) -> JobResult:
+    if entry.body is None:
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=entry.errors)
+    if sku is None:
+        error = FieldError("sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": entry.key})
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
+    had = {name: getattr(sku, name) for name in entry.body if name != "barcodes"} | {
+        "barcodes": barcodes.get(sku.pk, [])
+    }
+    new = {name: value for name, value in entry.body.items() if value != had[name]}
+    if not new:
+        return KIND.result(entry, JobResult.Outcome.SKIPPED, reference=_measures(sku))
+    try:
+        changed = selling.change_sku(sku.pk, dict(new), version=sku.version)
+    except OmsError as refusal:
+        error = FieldError(refusal.attr or "sku", refusal.code, str(refusal))
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
+    entry.figures = {"skus": 1, "batches": int("wants_batches" in new)}
+    return KIND.result(entry, JobResult.Outcome.DONE, reference=_measures(changed))
+
+
+def _measures(sku: Sku) -> str:
+    """Weight and size as everybody reads them, in whatever language."""
+    size = f", {sku.length_mm} × {sku.width_mm} × {sku.height_mm} mm" if sku.volume_mm3 is not None else ""
+    return f"{sku.weight_g} g{size}"
+
+
+KIND = importing.register(
+    ImportKind(
+        name="import_skus",
+        permission=RIGHT,
+        columns=COLUMNS,
+        read=read_skus,
+        understand=understand,
+        do=change,
+        texts=Texts(
+            job=gettext_lazy("Import of SKUs"),
+            title=gettext_lazy("Import SKUs"),
+            hint=gettext_lazy(
+                "Excel (xlsx, xls, ods), a web page's table, or CSV in UTF-8 or GB 18030; one row holds the names of"
+                " the columns. One row says weight, size, barcodes and whether batches are kept of a SKU that there"
+                " is; what is empty stays as it is. The export of the list has these columns."
+            ),
+            whose=gettext_lazy("Whose goods"),
+            found=gettext_lazy("%(rows)s rows, %(entries)s SKUs. Nothing has been changed yet."),
+            start=gettext_lazy("Change %(entries)s SKUs"),
+            preview=gettext_lazy("What would become of the SKUs"),
+            preview_note=gettext_lazy("changed for certain, and taken back"),
+            check=gettext_lazy("Check of SKUs"),
+            key=gettext_lazy("SKU code"),
+            reference=gettext_lazy("Weight and size"),
+            figures={
+                "skus": gettext_lazy("SKUs changed"),
+                "batches": gettext_lazy("batches switched on or off"),
+            },
+            previews_reference=True,
+        ),
+    )
+)
+
+EXPORT = exporting.register(
+    exporting.Export(
+        Sku,
+        (
+            exporting.Column(gettext_lazy("merchant"), "merchant__code"),
+            exporting.Column(_LABELS["sku"], "code"),
+            exporting.Column(gettext_lazy("name"), "name"),
+            *(exporting.Column(_LABELS[name], name) for name in ("weight_g", "length_mm", "width_mm", "height_mm")),
+            exporting.Column(
+                _LABELS["barcodes"],
+                "codes",
+                expression=ArraySubquery(SkuBarcode.objects.filter(sku=OuterRef("pk")).order_by("pk").values("code")),
+            ),
+            exporting.Column(_LABELS["wants_batches"], "wants_batches", {True: _YES, False: _NO}),
+        ),
+        "inventory.view_sku",
+        "inventory.view_sku",
+    )
+)

@@ -1,0 +1,86 @@
+"""Stock-takes by the API: a whole count of the merchant's own warehouse, booked row by row, once a reference."""
+
+import json
+from typing import Any
+
+import pytest
+
+from inventory.models import SkuBarcode, Stock, StockCount, StockMovement
+from oms.common.models import Ticket
+from orders.models import SubOrder
+from tests import factories, steps
+from tests.api.calls import idempotency
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
+
+
+@pytest.fixture
+def shop() -> factories.Shop:
+    return factories.make_shop()
+
+
+def tell(shop: factories.Shop, *rows: tuple[str, Any], **changes: Any) -> Any:
+    body = {"reference": "ST-1", "warehouse": shop.warehouse.code, "reason": "yearly"}
+    body["rows"] = [{"sku": sku, "units": units} for sku, units in rows]
+    url, client = "/api/v1/stock/counts", factories.client_of(shop.merchant)
+    return client.post(url, json.dumps({**body, **changes}), content_type="application/json", **idempotency())
+
+
+def test_a_count_is_booked_row_by_row_and_the_ledger_says_by_whom(shop):
+    stranger = factories.SkuFactory()
+    SkuBarcode.objects.create(merchant=shop.merchant, sku=shop.other_sku, code="690001")
+
+    rows = [(shop.sku.code, 93), ("690001", 104), (stranger.code, 5), (shop.other_sku.code, 1)]
+    answer = tell(shop, *rows)
+
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert results[:2] == [
+        {"index": 0, "sku": shop.sku.code, "status": "counted", "expected": 100, "counted": 93, "missing": 0},
+        {"index": 1, "sku": "690001", "status": "counted", "expected": 100, "counted": 104, "missing": 0},
+    ]
+    refused = [(row["index"], row["status"], row["errors"][0]["attr"], row["errors"][0]["code"]) for row in results[2:]]
+    assert refused == [(2, "refused", "sku", "not_found"), (3, "refused", "sku", "named_twice")]
+    assert dict(Stock.objects.values_list("sku_id", "on_hand")) == {shop.sku.pk: 93, shop.other_sku.pk: 104}
+    (count,) = StockCount.objects.all()
+    assert (count.state, count.reference, count.reason) == ("approved", "ST-1", "yearly")
+    actors = StockMovement.objects.filter(kind="stock_take").values_list("actor", flat=True)
+    assert {actor.split()[0] for actor in (*actors, count.counted_by, count.decided_by)} == {shop.merchant.code}
+    assert steps.broken_invariants() == []
+
+
+def test_a_count_told_twice_is_booked_once_and_another_under_its_reference_is_refused(shop):
+    first = tell(shop, (shop.sku.code, 93))
+    again = tell(shop, (shop.sku.code, 93))
+    other = tell(shop, (shop.sku.code, 92))
+
+    assert again.json() == first.json()
+    assert (other.status_code, other.json()["errors"][0]["code"]) == (409, "duplicate")
+    assert Stock.objects.get(sku=shop.sku).on_hand == 93
+    assert StockCount.objects.count() == 1
+
+
+def test_what_lacks_for_waiting_orders_backorders_them_and_for_those_at_the_warehouse_is_told(shop):
+    steps.released(shop.place_order((shop.sku, 3, "1.00"), payment_method="cod"))
+    waits = SubOrder.objects.get(order=factories.allocated_order((shop.sku, 2, "1.00"), merchant=shop.merchant))
+
+    (result,) = tell(shop, (shop.sku.code, 1)).json()["results"]
+
+    assert (result["counted"], result["missing"]) == (1, 2)
+    stock = Stock.objects.get(sku=shop.sku)
+    assert (stock.on_hand, stock.reserved, stock.frozen, steps.state_of(waits)) == (3, 3, 2, "backordered")
+    assert Ticket.objects.filter(kind="units_missing").count() == 1
+    assert steps.broken_invariants() == []
+
+
+def test_of_a_count_that_makes_no_sense_or_is_of_anothers_warehouse_nothing_is_booked(shop):
+    elsewhere = factories.WarehouseFactory()
+    for units in (-1, 1.5, 1_000_000_001, "many"):
+        answer = tell(shop, (shop.sku.code, units))
+        assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (400, "rows.0.units")
+    assert tell(shop, (shop.sku.code, 1), warehouse=elsewhere.code).json()["errors"][0]["attr"] == "warehouse"
+    assert tell(shop, (shop.sku.code, 1), reason=" ").json()["errors"][0]["attr"] == "reason"
+    assert tell(shop, ("none", 1)).json()["results"][0]["status"] == "refused"
+
+    assert not StockCount.objects.exists()
+    assert set(Stock.objects.values_list("on_hand", flat=True)) == {100}

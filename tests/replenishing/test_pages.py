@@ -1,0 +1,165 @@
+"""The pages of alert lines and suggestions, of staff and of merchants."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion
+from tests import factories
+from tests.admin.conftest import client_of
+from tests.merchants.test_merchant_admin import person_of
+from tests.replenishing import places
+from tests.replenishing.places import policy, suggested, watch
+
+pytestmark = pytest.mark.django_db
+POLICIES, SUGGESTIONS = "inventory_replenishmentpolicy", "inventory_replenishmentsuggestion"
+
+
+@pytest.fixture
+def boss() -> Client:
+    return client_of(is_superuser=True)
+
+
+def form_of(shop: factories.Shop, **fields: object) -> dict[str, object]:
+    """What a page of one policy posts."""
+    usual = {
+        "warehouse": shop.warehouse.pk,
+        "sku": shop.sku.pk,
+        "method": "fixed",
+        "runs_by": "approval",
+        "reorder_point": 100,
+        "order_up_to": 160,
+        "service_percent": "95",
+        "cover_days": 7,
+        "lead_days": "7",
+        "lead_deviation_days": "1",
+        "pack_size": 1,
+        "minimum_quantity": 0,
+        "is_active": "on",
+    }
+    return {**usual, **fields}
+
+
+def test_staff_set_a_line_by_its_page_and_see_where_its_position_is(boss, shop):
+    add = reverse(f"admin:{POLICIES}_add")
+    wrong = boss.post(add, form_of(shop, order_up_to=100))
+    assert wrong.status_code == 200
+    assert "Order up to more than the reorder point." in wrong.content.decode()
+    assert not ReplenishmentPolicy.objects.exists()
+
+    assert boss.post(add, form_of(shop)).status_code == 302
+    made = ReplenishmentPolicy.objects.get()
+    boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), form_of(shop, reorder_point=99, pack_size=12))
+
+    made = ReplenishmentPolicy.objects.get()
+    assert (made.reorder_point, made.pack_size, made.below_since) == (99, 12, None)
+    places.wanted(shop.sku, shop.warehouse, {1: 8}, filled=6)
+    (row,) = boss.get(reverse(f"admin:{POLICIES}_changelist")).context["cl"].result_list
+    assert row.standing.position == 100
+    page = boss.get(reverse(f"admin:{POLICIES}_change", args=[made.pk])).content.decode()
+    assert "75.0 %" in page
+
+
+def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
+    page = reverse(f"admin:{POLICIES}_rows")
+    rows = f"{shop.warehouse.code}\t{shop.sku.code}\t10\t40\t6\n{shop.warehouse.code} none 1 2\n"
+    rows += f"{shop.warehouse.code} {shop.other_sku.code} 97.5% 3"
+
+    answer = boss.post(page, {"merchant": shop.merchant.pk, "rows": rows})
+
+    assert (answer.context["changed"], [row[0] for row in answer.context["refused"]]) == (2, [2])
+    assert "There is no SKU none." in answer.content.decode()
+    fixed, computed = ReplenishmentPolicy.objects.order_by("sku__code")
+    assert (fixed.reorder_point, fixed.order_up_to, fixed.pack_size) == (10, 40, 6)
+    assert (computed.method, float(computed.service_percent), float(computed.lead_days)) == ("computed", 97.5, 3.0)
+    broken = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1.5 2"})
+    assert "1.5 is no whole number" in broken.content.decode()
+    assert ReplenishmentPolicy.objects.get(pk=fixed.pk).reorder_point == 10
+    assert client_of("view_replenishmentpolicy").get(page).status_code == 403
+
+
+def test_many_suggestions_are_approved_and_rejected_at_once(shop):
+    policy(shop)
+    policy(shop, shop.other_sku)
+    watch()
+    ids = list(ReplenishmentSuggestion.objects.order_by("pk").values_list("pk", flat=True))
+    page = reverse(f"admin:{SUGGESTIONS}_changelist")
+    clerk = client_of("view_replenishmentsuggestion", "decide_replenishmentsuggestion")
+
+    def act(client: Client, action: str, **more: str) -> str:
+        posted = {"action": action, "_selected_action": ids, "index": 0, **more}
+        return client.post(page, posted, follow=True).content.decode()
+
+    assert "Reason for rejecting" in clerk.get(page).content.decode()
+    act(client_of("view_replenishmentsuggestion"), "approve_selected")
+    assert "Give a reason." in act(clerk, "reject_selected")
+    assert [state for *_rest, state in suggested()] == ["open", "open"]
+    assert "2 suggestions were decided." in act(clerk, "approve_selected")
+    assert PurchaseOrder.objects.get().lines.count() == 2
+    assert "(× 2)" in act(clerk, "reject_selected", reason="too late")
+    assert [state for *_rest, state in suggested()] == ["done", "done"]
+
+
+def test_one_suggestion_is_rejected_by_its_page(boss, shop):
+    policy(shop)
+    watch()
+    one = ReplenishmentSuggestion.objects.get()
+    action = reverse(f"admin:{SUGGESTIONS}_reject", args=[one.pk])
+    assert action in boss.get(reverse(f"admin:{SUGGESTIONS}_change", args=[one.pk])).content.decode()
+
+    boss.post(action, {"version": one.version, "reason": "停售"})
+
+    one = ReplenishmentSuggestion.objects.get()
+    assert (one.state, one.reason) == ("rejected", "停售")
+    assert action not in boss.get(reverse(f"admin:{SUGGESTIONS}_change", args=[one.pk])).content.decode()
+
+
+def test_a_line_is_snoozed_by_its_page(boss, shop):
+    low = policy(shop)
+    watch()
+    action = reverse(f"admin:{POLICIES}_snooze", args=[low.pk])
+    boss.post(action, {"version": low.version, "days": 3})
+    snoozed = ReplenishmentPolicy.objects.get()
+    assert snoozed.snoozed_until is not None
+    assert (snoozed.snoozed_until - timezone.now()).days == 2
+    assert (places.open_tickets(), suggested()) == ([], [("buy", "", 100, "withdrawn")])
+    boss.post(action, {"version": snoozed.version, "days": 0})
+    assert watch() == 1
+
+
+def test_the_measured_service_stands_beside_the_target(boss, shop):
+    policy(shop, service_percent=95)
+    places.wanted(shop.sku, shop.warehouse, dict.fromkeys(range(1, 11), 10), filled=9)
+    places.wanted(shop.other_sku, shop.warehouse, {1: 2})
+
+    page = boss.get(reverse("admin:inventory_replenishment_service"))
+
+    rows = [(row.speed, row.skus, row.with_policy, row.share, row.is_missed) for row in page.context["rows"]]
+    assert rows == [("slow", 1, 0, "100.0 %", False), ("fast", 1, 1, "90.0 %", True)]
+    assert client_of("view_order").get(reverse("admin:inventory_replenishment_service")).status_code == 403
+
+
+def test_a_merchant_sets_lines_of_its_own_goods_only(shop):
+    other = factories.make_shop()
+    theirs = policy(other)
+    client = person_of(shop.merchant)
+    page = reverse(f"merchant:{POLICIES}_rows")
+    rows = f"{shop.warehouse.code} {shop.sku.code} 100 160\n{other.warehouse.code} {other.sku.code} 1 2"
+
+    answer = client.post(page, {"rows": rows, "merchant": other.merchant.pk})
+
+    assert (answer.context["changed"], [row[0] for row in answer.context["refused"]]) == (1, [2])
+    own = ReplenishmentPolicy.objects.get(sku=shop.sku)
+    assert own.changed_by == f"{shop.merchant.code} li"
+    client.post(reverse(f"merchant:{POLICIES}_change", args=[own.pk]), form_of(other, reorder_point=120))
+    foreign = client.post(reverse(f"merchant:{POLICIES}_change", args=[theirs.pk]), form_of(other, reorder_point=1))
+    assert foreign.status_code in (302, 404)
+    assert ReplenishmentPolicy.objects.get(pk=own.pk).reorder_point == 120
+    assert ReplenishmentPolicy.objects.get(pk=own.pk).sku == shop.sku
+    assert ReplenishmentPolicy.objects.get(pk=theirs.pk).reorder_point == 100
+    watch()
+    page = client.get(reverse(f"merchant:{SUGGESTIONS}_changelist")).content.decode()
+    assert shop.sku.code in page
+    assert other.sku.code not in page
+    assert "approve_selected" not in page
