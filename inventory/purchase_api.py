@@ -160,7 +160,7 @@ class PurchaseOrdersView(PurchaseScopedView):
     @extend_schema(
         operation_id="create_purchase_order",
         summary="Add a purchase order",
-        description="What is open of it counts as on order. Promises to buyers do not reckon with it.",
+        description="What is open of it counts as on order; quotes promise it by its days where nobody has the goods.",
         tags=["inventory"],
         request=NewPurchaseOrderSerializer,
         responses={201: PurchaseOrderSerializer, 409: OpenApiResponse(ErrorsSerializer, "The number is taken.")},

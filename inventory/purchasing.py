@@ -72,7 +72,7 @@ class NotExpected(OmsError):
 
 
 def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[Expected]:
-    """What is on order and not there yet, the earliest first. The one place that says so."""
+    """What is on order and not there yet, the earliest first. The one place that says so: for quotes, too."""
     day = Coalesce("expected_on", "order__expected_on")
     rows = (
         open_lines()

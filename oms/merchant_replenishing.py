@@ -49,7 +49,6 @@ class OwnPolicies(OwnPages, PolicyPages):
 class OwnSuggestions(ReadSuggestions, OwnPages):
     """What is suggested for the merchant's SKUs. Staff decide, and who it was is theirs."""
 
-    list_display = tuple(name for name in ReadSuggestions.list_display if name != "decided_by")
     fields = (*ReadSuggestions.fields[:-1], "reason")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
 

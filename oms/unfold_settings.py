@@ -160,6 +160,12 @@ UNFOLD: dict[str, Any] = {
                         "permission": _viewing("inventory.capacitybucket"),
                     },
                     {
+                        "title": _("Coverage"),
+                        "icon": "public",
+                        "link": reverse_lazy("admin:inventory_coverage"),
+                        "permission": _viewing("inventory.capacitybucket"),
+                    },
+                    {
                         "title": _("Hit rates"),
                         "icon": "target",
                         "link": reverse_lazy("admin:orders_promise_rates"),

@@ -821,7 +821,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
-                ('kind', models.CharField(choices=[('buy', 'Buy'), ('move', 'Move from another warehouse')], max_length=8, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('buy', 'Buy'), ('move', 'Move')], max_length=8, verbose_name='kind')),
                 ('quantity', models.PositiveIntegerField(verbose_name='units')),
                 ('position', models.IntegerField(verbose_name='position')),
                 ('reorder_point', models.PositiveIntegerField(verbose_name='reorder point')),

@@ -223,7 +223,7 @@ class SuggestionKind(models.TextChoices):
     """How goods get to where they lack."""
 
     BUY = "buy", pgettext_lazy("replenishment", "Buy")
-    MOVE = "move", pgettext_lazy("replenishment", "Move from another warehouse")
+    MOVE = "move", pgettext_lazy("replenishment", "Move")
 
 
 class SuggestionState(models.TextChoices):

@@ -18,8 +18,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from inventory import typed_rows
+from inventory.filters import found_skus
 from inventory.models import ReplenishmentPolicy, Sku, Warehouse
-from inventory.replenishing import deciding, demand, policies, words
+from inventory.replenishing import deciding, demand, policies, proposing, words
 from inventory.replenishing.policies import NewPolicy, Outcome
 from inventory.replenishing.standing import standings
 from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
@@ -27,6 +28,8 @@ from oms.common.desk.lists import YesFilter, staff_actor_name
 from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 
+# So many SKUs are on the page of where stock should lie.
+MOST_PLACED = 10
 SNOOZE = "inventory.snooze_replenishmentpolicy"
 _TYPED = (
     *("method", "reorder_point", "order_up_to", "service_percent", "lead_days", "lead_deviation_days", "cover_days"),
@@ -78,7 +81,7 @@ class PolicyForm(forms.ModelForm):
 class RowsForm(forms.Form):
     """Many policies, typed or pasted."""
 
-    rows = forms.CharField(label=gettext_lazy("lines"), widget=forms.Textarea(attrs={**INPUT, "rows": 12}))
+    rows = forms.CharField(label=gettext_lazy("Alert lines"), widget=forms.Textarea(attrs={**INPUT, "rows": 12}))
 
 
 class StaffRowsForm(RowsForm):
@@ -126,7 +129,8 @@ class PolicyPages(RowActions):
             ("service_percent", "cover_days"),
             ("lead_days", "lead_deviation_days"),
             ("pack_size", "minimum_quantity"),
-            ("snoozed_until", "is_active"),
+            "snoozed_until",
+            "is_active",
         )
         if obj is None:
             return typed
@@ -273,3 +277,30 @@ class PolicyAdmin(PolicyPages):
     def may_set(self, request: HttpRequest) -> bool:
         """Who may add policies and change them."""
         return self.has_add_permission(request) and self.has_change_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page of where stock should lie before those of the rows."""
+        view = self.admin_site.admin_view(self.placement_view)
+        return [path("placement/", view, name="inventory_placement"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with the way to where stock should lie."""
+        link = reverse("admin:inventory_placement")
+        return super().changelist_view(request, {"placement_link": link, **(extra_context or {})})
+
+    def placement_view(self, request: HttpRequest) -> HttpResponse:
+        """Where the units of the most wanted SKUs, or of those searched for, should lie."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        query = request.GET.get("q", "").strip().replace("\x00", "")
+        found = found_skus(Sku.objects.order_by("code"), query)[:MOST_PLACED] if query else []
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Where stock should lie"),
+            "opts": self.opts,
+            "query": query,
+            "days": demand.SERVICE_DAYS,
+            "proposals": proposing.proposals(list(found) if query else proposing.most_wanted(MOST_PLACED)),
+            "list_link": reverse(f"admin:{self._name}_changelist"),
+        }
+        return TemplateResponse(request, "admin/inventory/placement.html", context)

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.forms import ActionForm
@@ -68,8 +68,8 @@ class ReadSuggestions(RowColumns):
     search_fields = ("policy__sku__code",)
     search_help_text = gettext_lazy("SKU code")
     list_display: Any = (
-        *("sku_code", "warehouse_code", "kind", "source", "quantity", "state_label", "position", "reorder_point"),
-        *("order_up_to", "bought_by", "created_at", "decided_by", "reason"),
+        *("sku_code", "target", "kind", "origin", "quantity", "state_label", "position", "reorder_point"),
+        *("bought_by", "created_at"),
     )
     list_select_related = ("policy__sku", "policy__warehouse", "source", "purchase_order")
     list_filter: Any = (
@@ -93,6 +93,16 @@ class ReadSuggestions(RowColumns):
     def warehouse_code(self, suggestion: ReplenishmentSuggestion) -> str:
         """Where it should come to."""
         return str(suggestion.policy.warehouse)
+
+    @display(description=pgettext_lazy("suggestion", "from"))
+    def origin(self, suggestion: ReplenishmentSuggestion) -> str:
+        """Where it should come from, by its code; a dash for what is bought."""
+        return suggestion.source.code if suggestion.source else "–"
+
+    @display(description=gettext_lazy("warehouse"))
+    def target(self, suggestion: ReplenishmentSuggestion) -> str:
+        """Where it should come to, by its code."""
+        return suggestion.policy.warehouse.code
 
     @display(description=gettext_lazy("purchase order"))
     def bought_by(self, suggestion: ReplenishmentSuggestion) -> SafeString | str:

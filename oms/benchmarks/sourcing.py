@@ -77,7 +77,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
         book = rulebook.current()
         found: dict[str, float] = {}
         for name, of_classes in (("orders", False), ("sub_orders", True)):
-            goods = list(_goods(bodies, of_classes=of_classes))
+            goods = list(goods_of(bodies, of_classes=of_classes))
             book.routes.prepare({one.region_code for one in goods})
             found |= {f"{name}_{figure}": value for figure, value in _measure(book, goods).items()}
     return found | {f"target_{name}": value for name, value in TARGETS.items()}
@@ -85,9 +85,9 @@ def run(folder: Path, orders: int) -> dict[str, float]:
 
 def _measure(book: Book, goods: Sequence[Goods]) -> dict[str, float]:
     tallies = {
-        "nearest_first": _count(book, goods, _nearest),
-        "region_first": _count(book, goods, _by(REGION_FIRST)),
-        "whole_country": _count(book, goods, _by(WHOLE_COUNTRY)),
+        "nearest_first": count(book, goods, _nearest, _read),
+        "region_first": count(book, goods, by(REGION_FIRST), _read),
+        "whole_country": count(book, goods, by(WHOLE_COUNTRY), _read),
     }
     order_count, line_count = len({one.order for one in goods}), sum(len(one.wants) for one in goods)
     figures: dict[str, float] = {"count": order_count, "lines": line_count}
@@ -104,7 +104,8 @@ def _measure(book: Book, goods: Sequence[Goods]) -> dict[str, float]:
     return figures
 
 
-def _goods(bodies: Sequence[OrderBody], *, of_classes: bool) -> Iterator[Goods]:
+def goods_of(bodies: Sequence[OrderBody], *, of_classes: bool) -> Iterator[Goods]:
+    """What each merchant sends for each of the orders, physical goods only; of one class each, or of all."""
     skus = {
         (merchant, code): (key, merchant_id, storage_class)
         for merchant, code, key, merchant_id, storage_class in Sku.objects.values_list(
@@ -137,15 +138,17 @@ class Sent:
     is_proven: bool = True
 
 
-_Way = Callable[[Book, Goods, Available], Sent]
+Way = Callable[[Book, Goods, Available], Sent]
+Read = Callable[[Book, Sequence[Goods]], Available]
 
 
-def _count(book: Book, goods: Sequence[Goods], way: _Way) -> Tally:
+def count(book: Book, goods: Sequence[Goods], way: Way, read: Read) -> Tally:
+    """What comes of all goods when each is sent this way; nothing is consumed."""
     tally = Tally()
     started = time.process_time()
     for start in range(0, len(goods), BATCH):
         batch = goods[start : start + BATCH]
-        available = _read(book, batch)
+        available = read(book, batch)
         for one in batch:
             sent = way(book, one, available)
             tally.parcels += len(sent.senders)
@@ -196,7 +199,8 @@ def _nearest(book: Book, goods: Goods, available: Available) -> Sent:
     return Sent(senders, len(left))
 
 
-def _by(rules: Rules) -> _Way:
+def by(rules: Rules) -> Way:
+    """As the pipeline chooses by the rules."""
     kept: dict[_Place, list[Step]] = {}
 
     def steps(book: Book, goods: Goods) -> list[Step]:

@@ -22,6 +22,7 @@ MEASURED = (
     "money",
     "flash_sale",
     "replenish",
+    "placement",
 )
 
 
