@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from inventory import counting, lots, reserving
+from inventory import counting, hosting, lots, reserving
 from inventory.lots import LotKey, LotMove
 from inventory.models import AdjustmentReason, Quality, Stock, StockAdjustment, StockLot, StockMovement
 from oms.common.door.api import check_version
@@ -66,6 +66,8 @@ def adjust(stock_id: int, action: Action, wanted: Adjustment, *, actor: str, ver
     stock = _locked(stock_id, version)
     _check_units(wanted.units)
     on_hand, frozen = (change * wanted.units for change in CHANGES[action])
+    if on_hand > 0:
+        hosting.require(stock)
     free = stock.on_hand - stock.reserved - stock.frozen
     if action in (Action.REMOVE, Action.FREEZE) and wanted.units > free:
         raise _not_enough(free, gettext_lazy("free"))

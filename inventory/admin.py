@@ -16,7 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from inventory import purchase_pages, selling, stock_pages  # noqa: F401 - the pages of stock and of what is bought
+from inventory import guest_pages, purchase_pages, selling, stock_pages, transfer_pages  # noqa: F401 - more pages
 from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_OF_A_BARCODE

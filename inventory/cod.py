@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from django.db import connection
 
+from inventory import hosting
 from inventory.models import Stock
 from oms.common.copying import array
 from oms.merchants.models import Merchant
@@ -36,7 +37,7 @@ def lying_with_us(sku_ids: Iterable[int]) -> frozenset[int]:
     """Those of the SKUs for which a warehouse of ours has a place. One statement."""
     ours = Stock.objects.filter(
         sku__in=list(sku_ids), warehouse__is_active=True, warehouse__merchant__kind=Merchant.Kind.SELF_OPERATED
-    )
+    ).filter(hosting.is_kept())
     return frozenset(ours.order_by().values_list("sku_id", flat=True).distinct())
 
 

@@ -320,11 +320,12 @@ class Piece:
 
 
 def pieces(hold_ids: Iterable[int]) -> dict[int, list[Piece]]:
-    """What each has now, in the order of its lines. One statement."""
+    """What each has now that an order can still get, in the order of its lines: nothing of lines of which a batch is
+    expired, which the next sweep gives back. One statement, and one more where batches are kept."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT l.hold_id, l.id, r.stock_id, s.warehouse_id, s.sku_id, r.quantity
+            SELECT l.hold_id, l.id, r.stock_id, s.warehouse_id, s.sku_id, r.quantity, s.keeps_lots
             FROM inventory_stockholdline l
             JOIN inventory_reservation r ON r.demand_id = l.id AND r.demand_kind = '{DemandKind.HOLD}'
                 AND r.state = '{_ACTIVE}'
@@ -333,10 +334,14 @@ def pieces(hold_ids: Iterable[int]) -> dict[int, list[Piece]]:
             """,
             [array(hold_ids)],
         )
-        found: dict[int, list[Piece]] = defaultdict(list)
-        for hold_id, *piece in cursor.fetchall():
-            found[hold_id].append(Piece(*piece))
-        return found
+        rows = [(hold_id, Piece(*piece), keeps_lots) for hold_id, *piece, keeps_lots in cursor.fetchall()]
+    with_lots = [piece.demand_id for _hold_id, piece, keeps_lots in rows if keeps_lots]
+    expired = lots.having_expired(with_lots, DemandKind.HOLD) if with_lots else set()
+    found: dict[int, list[Piece]] = defaultdict(list)
+    for hold_id, piece, _keeps in rows:
+        if piece.demand_id not in expired:
+            found[hold_id].append(piece)
+    return found
 
 
 def lock_usable(hold_ids: Iterable[int], merchant_id: int) -> set[int]:
@@ -366,11 +371,11 @@ def hand_over(wanted: Mapping[int, Mapping[int, int] | None], *, actor: str) -> 
             [array(wanted)],
         )
     have = pieces(wanted)
-    if _surplus(wanted, have):
-        # Until their stock is locked a count could take some of them away.
-        reserving.lock_stock({piece.stock_id for each in have.values() for piece in each})
-        have = pieces(wanted)
     surplus = _surplus(wanted, have)
+    if surplus:
+        # Until their stock is locked a count could take some of them away; more there will not be.
+        reserving.lock_stock(piece.stock_id for each in have.values() for piece in each if piece.demand_id in surplus)
+        surplus = _surplus(wanted, pieces(wanted))
     if reserving.release_units(surplus, kind=DemandKind.HOLD, actor=actor, note=MovementNote.GIVEN_BACK):
         nudging.nudge("wake")
 

@@ -1,5 +1,6 @@
 """What must always hold of stock."""
 
+from inventory import hosting
 from inventory.models import OPEN_HOLDS, DemandKind, Quality, Reservation, SourcingRuleSet
 from oms.common.invariants import Invariant
 from oms.common.states import listed
@@ -57,6 +58,25 @@ INVARIANTS = (
         LEFT JOIN inventory_stockhold h ON h.id = l.hold_id
         WHERE r.demand_kind = '{DemandKind.HOLD}' AND r.state = '{Reservation.State.ACTIVE}'
             AND (h.state IN ({listed(OPEN_HOLDS)}) AND r.stock_id = l.stock_id AND r.quantity <= l.quantity) IS NOT TRUE
+        """,
+    ),
+    Invariant(
+        "units_lie_where_they_are_kept",
+        "Units lie only in warehouses of their merchant and those where it is a guest.",
+        f"""
+        SELECT w.code, k.code, s.on_hand FROM inventory_stock s
+        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
+        WHERE (s.on_hand <> 0 OR s.reserved <> 0
+               OR EXISTS (SELECT FROM inventory_stocklot l WHERE l.stock_id = s.id AND l.on_hand <> 0))
+            AND NOT {hosting.kept_sql("w", "k")}
+        """,
+    ),
+    Invariant(
+        "guests_of_warehouses_are_not_their_owners",
+        "A merchant is no guest in a warehouse of its own.",
+        """
+        SELECT w.code, g.id FROM inventory_warehouseguest g JOIN inventory_warehouse w ON w.id = g.warehouse_id
+        WHERE g.merchant_id = w.merchant_id
         """,
     ),
     Invariant(

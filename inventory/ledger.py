@@ -4,6 +4,7 @@ The triggers act once a statement, not once a row, and lock the rows that they c
 rows has locked these before, in the one order (see `inventory.reserving.lock_stock`).
 """
 
+from inventory import hosting
 from inventory.models import Quality, StockMovement
 from oms.common.postgresql.appending import append_only
 
@@ -11,12 +12,14 @@ _COLUMNS = ("on_hand", "reserved", "frozen")
 
 
 def trigger_sql() -> str:
-    """The SQL that (re)creates the triggers of the ledgers of stock and of batches."""
+    """The SQL that (re)creates the triggers of the ledgers of stock and of batches, and of the story of transfers."""
     return f"""
         {_ledger("inventory_stock", "inventory_stockmovement", "stock_id", also=_WAKES, sums=_BECAME_FREE)}
         {_ledger("inventory_stocklot", "inventory_lotmovement", "lot_id")}
         {_KEEPS_LOTS}
         {_LOTS_ADD_UP}
+        {_IS_KEPT}
+        {append_only("inventory_transferstep")}
     """
 
 
@@ -59,6 +62,35 @@ _LOTS_ADD_UP = f"""
         CREATE CONSTRAINT TRIGGER inventory_lots_add_up AFTER UPDATE ON inventory_stocklot
             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
             WHEN (NEW.quality = '{Quality.GOOD}') EXECUTE FUNCTION inventory_lots_add_up();
+"""
+
+
+# Units come in only where goods of their merchant are kept. Whoever brings some in holds the guest's row, so that its
+# stay does not end meanwhile.
+_IS_KEPT = f"""
+        CREATE OR REPLACE FUNCTION inventory_stock_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            row_id bigint := CASE WHEN TG_TABLE_NAME = 'inventory_stock' THEN NEW.id
+                                  ELSE (to_jsonb(NEW) ->> 'stock_id')::bigint END;
+        BEGIN
+            PERFORM FROM inventory_warehouseguest g JOIN inventory_stock s ON s.warehouse_id = g.warehouse_id
+                JOIN inventory_sku k ON k.id = s.sku_id AND k.merchant_id = g.merchant_id
+                WHERE s.id = row_id AND g.ended_at IS NULL FOR SHARE OF g;
+            IF NOT EXISTS (
+                SELECT FROM inventory_stock s JOIN inventory_sku k ON k.id = s.sku_id
+                JOIN inventory_warehouse w ON w.id = s.warehouse_id
+                WHERE s.id = row_id AND {hosting.kept_sql("w", "k")}
+            ) THEN
+                RAISE EXCEPTION 'the warehouse of stock % keeps no goods of their merchant', row_id
+                    USING ERRCODE = 'check_violation', CONSTRAINT = 'inventory_stock_is_kept', TABLE = TG_TABLE_NAME;
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE OR REPLACE TRIGGER inventory_stock_is_kept AFTER UPDATE OF on_hand ON inventory_stock
+            FOR EACH ROW WHEN (NEW.on_hand > OLD.on_hand) EXECUTE FUNCTION inventory_stock_is_kept();
+        CREATE OR REPLACE TRIGGER inventory_stock_is_kept AFTER UPDATE OF on_hand ON inventory_stocklot
+            FOR EACH ROW WHEN (NEW.on_hand > OLD.on_hand AND NEW.quality <> '{Quality.GOOD}')
+            EXECUTE FUNCTION inventory_stock_is_kept();
 """
 
 

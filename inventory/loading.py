@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from django.db import connection, transaction
 from django.db.models import F
 
-from inventory import reserving, selling
+from inventory import hosting, reserving, selling
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
@@ -341,24 +341,27 @@ def _pending_merchant(code: str) -> int:
 
 def _load_stock(path: Path, progress: Progress) -> Loaded:
     result = Loaded(path.name)
-    warehouses = dict(Warehouse.objects.values_list("code", "id"))
-    skus: dict[str, int] = {}
+    warehouses = {one.warehouse.code: one for one in hosting.read(Warehouse.objects.all())}
+    skus: dict[str, tuple[int, int, str]] = {}
     ambiguous: set[str] = set()
-    for code, sku_id in Sku.objects.values_list("code", "id"):
+    for code, *goods in Sku.objects.values_list("code", "id", "merchant_id", "storage_class"):
         if code in skus:
             ambiguous.add(code)
-        skus[code] = sku_id
+        skus[code] = (goods[0], goods[1], goods[2])
     rows: dict[tuple[int, int], tuple[int, ...]] = {}
     for line, row in csv_rows(path, progress):
         try:
             if row["sku"] in ambiguous:
                 raise ValueError(f"several merchants sell sku {row['sku']}")
-            key = warehouses[row["warehouse"]], skus[row["sku"]]
+            host, (sku_id, owner, storage_class) = warehouses[row["warehouse"]], skus[row["sku"]]
+            key = host.warehouse.pk, sku_id
             figures = tuple(int(row[name]) for name in ("on_hand", "safety_stock", "reorder_point", "reorder_quantity"))
             if min(figures) < 0:
                 raise ValueError("a figure is negative")
             if key in rows:
                 raise ValueError("the warehouse and SKU stand on an earlier line")
+            if not host.may_keep(owner, storage_class):
+                raise ValueError("the warehouse does not keep goods of the SKU's merchant")
             rows[key] = figures
         except KeyError as error:
             result.refuse(line, f"unknown warehouse, sku or column: {error}")

@@ -109,6 +109,14 @@ def sellable(stock_ids: Collection[int]) -> dict[int, int]:
     return dict.fromkeys(stock_ids, 0) | {row["stock_id"]: row["units"] for row in sums}
 
 
+def having_expired(demand_ids: Collection[int], kind: DemandKind) -> set[int]:
+    """Those of the demands to which units of a batch are promised that is expired by now. One statement."""
+    expired = LotPromise.objects.filter(
+        demand_kind=kind, demand_id__in=list(demand_ids), lot__best_before__lt=today()
+    ).order_by()
+    return set(expired.values_list("demand_id", flat=True))
+
+
 def _not_expired() -> Q:
     return Q(best_before__isnull=True) | Q(best_before__gte=today())
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from inventory import purchasing
+from inventory import hosting, purchasing
 from inventory.models import PurchaseOrder, PurchaseOrderLine, PurchaseState, Quality, Receipt, Warehouse
 from inventory.models.lots import MOST_OF_A_LOT
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
@@ -93,7 +93,7 @@ class NewPurchaseOrderSerializer(serializers.Serializer):
     number = serializers.RegexField(
         r"^[0-9A-Za-z][0-9A-Za-z._:#-]{0,39}\Z", max_length=40, help_text="Unique among the merchant's."
     )
-    warehouse = LineField(max_length=32, help_text="One of the merchant's own, or one where it has stock.")
+    warehouse = LineField(max_length=32, help_text="One of the merchant's own, or one that keeps its goods.")
     supplier = LineField(max_length=120, required=False, allow_blank=True)
     expected_on = serializers.DateField(required=False, allow_null=True)
     lines = NewBoughtLineSerializer(many=True, allow_empty=False, max_length=MOST_LINES)
@@ -160,7 +160,7 @@ class PurchaseOrdersView(PurchaseScopedView):
     @extend_schema(
         operation_id="create_purchase_order",
         summary="Add a purchase order",
-        description="What is open of it counts as on order. Promises to buyers do not reckon with it.",
+        description="What is open of it counts as on order; quotes promise it by its days where nobody has the goods.",
         tags=["inventory"],
         request=NewPurchaseOrderSerializer,
         responses={201: PurchaseOrderSerializer, 409: OpenApiResponse(ErrorsSerializer, "The number is taken.")},
@@ -180,8 +180,7 @@ class PurchaseOrdersView(PurchaseScopedView):
         return self.shown(order, request, status.HTTP_201_CREATED)
 
     def _warehouse(self, code: str) -> Warehouse:
-        own = Warehouse.objects.filter(code=code, merchant=self.merchant).first()
-        found = own or Warehouse.objects.filter(code=code, stock__sku__merchant=self.merchant).first()
+        found = hosting.hosts(self.merchant).filter(code=code).first()
         if found is None:
             detail = _("You have no warehouse %(code)s.") % {"code": code}
             raise WrongFields([FieldError("warehouse", "not_found", detail)])

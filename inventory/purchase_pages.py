@@ -77,15 +77,19 @@ class PurchaseOrderForm(forms.ModelForm):
         fields = ("merchant", "number", "warehouse", "supplier", "expected_on")
 
     def clean_rows(self) -> list[purchasing.Bought]:
-        """The lines; whatever is wrong is told by line."""
+        """The lines; what cannot be read is told by line."""
         try:
-            rows = typed_rows.rows_of(self.cleaned_data["rows"], typed_rows.bought)
+            return typed_rows.rows_of(self.cleaned_data["rows"], typed_rows.bought)
         except OmsError as error:
             raise forms.ValidationError(str(error)) from error
-        merchant = self.cleaned_data.get("merchant")
-        if isinstance(merchant, Merchant) and (wrong := purchasing.problems(merchant, rows)):
-            raise forms.ValidationError(typed_rows.told(wrong))
-        return rows
+
+    def clean(self) -> dict[str, Any]:
+        """What the service would refuse is said before it is asked."""
+        given = super().clean() or self.cleaned_data
+        merchant, warehouse, rows = (given.get(name) for name in ("merchant", "warehouse", "rows"))
+        if merchant and warehouse and rows and (wrong := purchasing.problems(merchant, rows, warehouse)):
+            self.add_error("rows", typed_rows.told(wrong))
+        return given
 
 
 class _ReceiveForm(forms.Form):
@@ -246,15 +250,15 @@ class ReceiptAdmin(KeysetAdmin):
     inlines = (_ReceivedLines,)
     search_fields = ("reference", "purchase_order__number")
     search_help_text = gettext_lazy("Reference or number of a purchase order")
-    list_display = ("reference", "warehouse", "purchase_order", "actor", "created_at", "note")
-    list_select_related = ("warehouse", "purchase_order")
+    list_display = ("reference", "warehouse", "purchase_order", "transfer", "actor", "created_at", "note")
+    list_select_related = ("warehouse", "purchase_order", "transfer")
     list_filter = (("warehouse", RelatedDropdownFilter),)
 
     def get_fields(self, request: HttpRequest, obj: Receipt | None = None) -> tuple[str, ...]:
         """What is asked for when it is new, and what it says then."""
         if obj is None:
             return ("merchant", "warehouse", "reference", "rows", "note")
-        return ("reference", "warehouse", "purchase_order", "note", "actor", "created_at")
+        return ("reference", "warehouse", "purchase_order", "transfer", "note", "actor", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Receipt | None = None) -> tuple[str, ...]:
         """What came does not change."""

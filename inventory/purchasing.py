@@ -9,7 +9,8 @@ from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from inventory import receiving
+from inventory import hosting, receiving
+from inventory.hosting import Host
 from inventory.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -71,7 +72,7 @@ class NotExpected(OmsError):
 
 
 def expected(warehouse_ids: Collection[int], sku_ids: Collection[int]) -> list[Expected]:
-    """What is on order and not there yet, the earliest first. The one place that says so."""
+    """What is on order and not there yet, the earliest first. The one place that says so: for quotes, too."""
     day = Coalesce("expected_on", "order__expected_on")
     rows = (
         open_lines()
@@ -114,7 +115,7 @@ def order(
     Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
     """
     skus = _by_code(merchant, lines)
-    if wrong := _problems(skus, lines):
+    if wrong := _problems(skus, lines, warehouse):
         raise WrongFields(wrong)
     found, is_new = PurchaseOrder.objects.get_or_create(
         merchant=merchant,
@@ -145,31 +146,36 @@ def _by_code(merchant: Merchant, lines: Sequence[Bought]) -> dict[str, Sku]:
     return {sku.code: sku for sku in Sku.objects.visible_to(merchant).filter(code__in={line.sku for line in lines})}
 
 
-def problems(merchant: Merchant, lines: Sequence[Bought]) -> list[FieldError]:
-    """What keeps these lines from being bought, by row."""
-    return _problems(_by_code(merchant, lines), lines)
+def problems(merchant: Merchant, lines: Sequence[Bought], warehouse: Warehouse) -> list[FieldError]:
+    """What keeps these lines from being bought for the warehouse, by row."""
+    return _problems(_by_code(merchant, lines), lines, warehouse)
 
 
-def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought]) -> list[FieldError]:
+def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Warehouse) -> list[FieldError]:
     wrong = []
+    place = hosting.host(warehouse)
     seen: set[str] = set()
     if not lines:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, line in enumerate(lines):
         if line.sku not in skus:
-            wrong.append(_unknown(row, line.sku))
+            wrong.append(unknown_sku(row, line.sku))
         if line.sku in seen:
             wrong.append(FieldError(f"lines.{row}.sku", "named_twice", _("This SKU stands in an earlier line.")))
         seen.add(line.sku)
-        wrong += _wrong_units(row, line.quantity, "quantity")
+        if line.sku in skus:
+            wrong += hosting.wrong_keeper(row, skus[line.sku], place)
+        wrong += wrong_units(row, line.quantity, "quantity")
     return wrong
 
 
-def _unknown(row: int, code: str) -> FieldError:
+def unknown_sku(row: int, code: str) -> FieldError:
+    """That the row names a SKU that the merchant does not have."""
     return FieldError(f"lines.{row}.sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": code})
 
 
-def _wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
+def wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
+    """What is wrong with the number of units of a row, if anything."""
     if 1 <= units <= MOST_UNITS_OF_A_LINE:
         return []
     detail = _("Give a whole number from 1 to %(most)d.") % {"most": MOST_UNITS_OF_A_LINE}
@@ -206,7 +212,7 @@ def receive_goods(
     A purchase order of which everything came is closed. Raises WrongFields for rows that cannot be taken, OtherContents
     where the reference stands for other goods, and NotExpected where the purchase order is none of this warehouse.
     """
-    skus = _by_code_or_barcode(merchant, {one.sku for one in unloaded})
+    skus = by_code_or_barcode(merchant, {one.sku for one in unloaded})
     if wrong := _wrong_goods(skus, unloaded, warehouse):
         raise WrongFields(wrong)
     arrived = [
@@ -261,7 +267,8 @@ def _note_received(units: Sequence[tuple[int, int]]) -> None:
         )
 
 
-def _by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
+def by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str, Sku]:
+    """The merchant's SKUs by what they were called: their code, or else a barcode. Others are left out."""
     mine = Sku.objects.visible_to(merchant)
     found = {
         code: sku
@@ -273,24 +280,32 @@ def _by_code_or_barcode(merchant: Merchant, codes: Collection[str]) -> dict[str,
 
 def wrong_goods(merchant: Merchant, unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     """What keeps these goods from being booked there, by row."""
-    return _wrong_goods(_by_code_or_barcode(merchant, {one.sku for one in unloaded}), unloaded, warehouse)
+    return _wrong_goods(by_code_or_barcode(merchant, {one.sku for one in unloaded}), unloaded, warehouse)
 
 
 def _wrong_goods(skus: Mapping[str, Sku], unloaded: Sequence[Unloaded], warehouse: Warehouse) -> list[FieldError]:
     wrong = []
+    place = hosting.host(warehouse)
     if not unloaded:
         wrong.append(FieldError("lines", "required", _("Give at least one line.")))
     for row, one in enumerate(unloaded):
         sku = skus.get(one.sku)
         if sku is None:
-            wrong.append(_unknown(row, one.sku))
-        elif sku.storage_class not in warehouse.storage_classes:
-            text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
-            wrong.append(FieldError(f"lines.{row}.sku", "storage_class_not_kept", text))
-        wrong += _wrong_units(row, one.units, "quantity")
+            wrong.append(unknown_sku(row, one.sku))
+        else:
+            wrong += wrong_place(row, sku, place)
+        wrong += wrong_units(row, one.units, "quantity")
         if one.quality not in Quality.values:
             wrong.append(FieldError(f"lines.{row}.quality", "invalid", _("There is no such quality.")))
     return wrong
+
+
+def wrong_place(row: int, sku: Sku, place: Host) -> list[FieldError]:
+    """What keeps the SKU of a row from lying in the warehouse, if anything."""
+    if sku.storage_class in place.warehouse.storage_classes:
+        return hosting.wrong_keeper(row, sku, place)
+    text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
+    return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
 
 
 def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived: Sequence[Arrived]) -> None:
@@ -299,7 +314,10 @@ def _check_same(receipt: Receipt, purchase_order: PurchaseOrder | None, arrived:
 
     had = receipt.lines.values_list("sku_id", "quantity", "quality", "lot", "best_before")
     told = [(one.sku_id, one.units, str(one.quality), one.lot, one.best_before) for one in arrived]
-    is_same_order = receipt.purchase_order_id == (purchase_order.pk if purchase_order else None)
+    is_same_order = (receipt.purchase_order_id, receipt.transfer_id) == (
+        purchase_order.pk if purchase_order else None,
+        None,
+    )
     if not is_same_order or sorted(had, key=key) != sorted(told, key=key):
         text = _("The reference %(reference)s was used for other goods.") % {"reference": receipt.reference}
         raise OtherContents(text, attr="reference")

@@ -1,5 +1,6 @@
 """Goods that come in."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,13 +18,15 @@ from oms.common.work import nudging
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Units of a SKU that came, of one quality and batch; batches count only where the SKU wants them."""
+    """Units of a SKU that came, of one quality and batch; batches count only where the SKU wants them. `demand_id`
+    names what they were on their way for, if anything."""
 
     sku_id: int
     units: int
     quality: str = Quality.GOOD
     lot: str = ""
     best_before: date | None = None
+    demand_id: int | None = None
 
 
 def rows_of(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
@@ -76,8 +79,10 @@ def receive_all(
     actor: str,
     note: str = "",
     kind: StockMovement.Kind = StockMovement.Kind.RECEIPT,
+    demand_kind: str = "",
 ) -> None:
-    """Book units into a warehouse and wake the sub-orders that wait for them.
+    """Book units into a warehouse and wake the sub-orders that wait for them. `demand_kind` is the kind of the demands
+    that they name.
 
     Raises OmsError if units of one are not positive.
     """
@@ -86,22 +91,36 @@ def receive_all(
     rows = rows_of({(warehouse_id, one.sku_id) for one in arrived})
     reserving.lock_stock(rows.values())
     stock = Stock.objects.in_bulk(list(rows.values()))
-    moves: list[tuple[LotKey, int]] = []
-    good: dict[int, int] = {}
+    moves: list[tuple[LotKey, Arrived]] = []
+    good: Counter[tuple[int, int | None]] = Counter()
     for one in arrived:
         row = stock[rows[warehouse_id, one.sku_id]]
         if one.quality == Quality.GOOD:
-            good[row.pk] = good.get(row.pk, 0) + one.units
+            good[row.pk, one.demand_id] += one.units
         if row.keeps_lots:
-            moves.append((LotKey(row.pk, one.quality, one.lot, one.best_before), one.units))
+            moves.append((LotKey(row.pk, one.quality, one.lot, one.best_before), one))
         elif one.quality != Quality.GOOD:
-            moves.append((LotKey(row.pk, one.quality), one.units))
+            moves.append((LotKey(row.pk, one.quality), one))
     StockMovement.objects.bulk_create(
         [
-            StockMovement(stock_id=key, kind=kind, on_hand_change=units, actor=actor, note=note[:200])
-            for key, units in good.items()
+            StockMovement(
+                stock_id=key,
+                kind=kind,
+                on_hand_change=units,
+                demand_kind=demand_kind if demand_id is not None else "",
+                demand_id=demand_id,
+                actor=actor,
+                note=note[:200],
+            )
+            for (key, demand_id), units in good.items()
         ]
     )
-    batches = lots.rows_of({key for key, _units in moves})
-    lots.book([LotMove(batches[key], units) for key, units in moves], kind, actor=actor, note=note)
+    batches = lots.rows_of({key for key, _one in moves})
+    lots.book(
+        [LotMove(batches[key], one.units, demand_id=one.demand_id) for key, one in moves],
+        kind,
+        demand_kind=demand_kind,
+        actor=actor,
+        note=note,
+    )
     nudging.nudge("wake")

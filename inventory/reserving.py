@@ -117,7 +117,7 @@ def reserve(
     for group in set_aside:
         by_group.setdefault(group, [])
 
-    still = _still_set_aside(set_aside)
+    still = _still_set_aside(set_aside, may_expire=bool(with_lots))
     served: set[int] = set()
     granted: list[Demand] = []
     used: dict[int, list[SetAside]] = {}
@@ -169,11 +169,17 @@ def _take(wanted: Sequence[Demand], available: dict[int, int], own: Sequence[Set
     return True
 
 
-def _still_set_aside(set_aside: Mapping[int, Sequence[SetAside]]) -> dict[int, int]:
-    """What the demands have now that their stock is locked: nobody can change it any more."""
+def _still_set_aside(set_aside: Mapping[int, Sequence[SetAside]], *, may_expire: bool) -> dict[int, int]:
+    """What the demands have now that their stock is locked: nobody can change it any more. What expired meanwhile is
+    no order's."""
     demands = {one.demand_id for own in set_aside.values() for one in own}
-    active = Reservation.objects.active_for(demands, DemandKind.HOLD) if demands else Reservation.objects.none()
-    return dict.fromkeys(demands, 0) | dict(active.values_list("demand_id", "quantity"))
+    still = dict.fromkeys(demands, 0)
+    if demands:
+        expired = lots.having_expired(demands, DemandKind.HOLD) if may_expire else set()
+        still |= dict(
+            Reservation.objects.active_for(demands - expired, DemandKind.HOLD).values_list("demand_id", "quantity")
+        )
+    return still
 
 
 def _write_reservations(granted: Sequence[Demand], kind: DemandKind, actor: str) -> None:

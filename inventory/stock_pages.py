@@ -15,7 +15,7 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory import adjusting, lots, purchasing
+from inventory import adjusting, lots, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.filters import found_skus
 from inventory.models import (
@@ -178,21 +178,22 @@ class StockAdmin(ReadStock, RowActions):
     search_help_text = gettext_lazy("SKU code, name or barcode")
     list_display = (
         *("sku_code", "warehouse_code", "units_available", "on_hand", "reserved", "frozen", "safety_stock"),
-        *("units_on_order", "reorder_point"),
+        *("units_on_order", "units_in_transit", "reorder_point"),
     )
     list_select_related = ("sku", "warehouse")
     fields = (
         ("sku", "warehouse"),
         ("units_available", "on_hand"),
         ("reserved", "frozen"),
-        ("units_on_order", "safety_stock"),
-        ("reorder_point", "reorder_quantity"),
+        ("units_on_order", "units_in_transit"),
+        ("safety_stock", "reorder_point"),
+        "reorder_quantity",
         "portions",
         "story",
     )
     readonly_fields = (
         *("sku", "warehouse", "on_hand", "reserved", "frozen", "units_available", "units_on_order"),
-        *("portions", "story"),
+        *("units_in_transit", "portions", "story"),
     )
     row_actions = (
         RowAction(
@@ -229,8 +230,10 @@ class StockAdmin(ReadStock, RowActions):
         return queryset.filter(sku__in=found_skus(Sku.objects.all(), search_term).values("pk")), False
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
-        """What of the page's rows is on order. One statement."""
-        self._on_order = purchasing.on_order({(row.warehouse_id, row.sku_id) for row in rows}) if rows else {}
+        """What of the page's rows is on order and in transit. Two statements."""
+        places = {(row.warehouse_id, row.sku_id) for row in rows}
+        self._on_order = purchasing.on_order(places) if rows else {}
+        self._in_transit = transferring.in_transit(places) if rows else {}
 
     def save_model(self, request: HttpRequest, obj: Stock, form: forms.ModelForm, change: bool) -> None:
         """Only what steers: units may have changed since the page was drawn. Fewer units kept back wake who waits."""
@@ -251,6 +254,13 @@ class StockAdmin(ReadStock, RowActions):
         place = (stock.warehouse_id, stock.sku_id)
         known = getattr(self, "_on_order", {})
         return known[place] if place in known else purchasing.on_order({place})[place]
+
+    @display(description=gettext_lazy("in transit"))
+    def units_in_transit(self, stock: Stock) -> int:
+        """Units that left another warehouse for this one and are not there yet."""
+        place = (stock.warehouse_id, stock.sku_id)
+        known = getattr(self, "_in_transit", {})
+        return known[place] if place in known else transferring.in_transit({place})[place]
 
     @display(description=gettext_lazy("batches and qualities"))
     def portions(self, stock: Stock) -> SafeString | str:

@@ -100,7 +100,7 @@ def unloaded(cells: Sequence[str]) -> Unloaded:
     return Unloaded(cells[0], units(cells[1]), found, lot, day(best_before) if best_before else None)
 
 
-def counted(cells: Sequence[str]) -> tuple[str, int]:
+def code_and_units(cells: Sequence[str]) -> tuple[str, int]:
     """SKU code or barcode, and units. Raises WrongRow."""
     if len(cells) != 2 or not cells[0]:
         raise WrongRow(_("Give code and units."))

@@ -15,7 +15,7 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from orders import tickets  # noqa: F401 - says how tickets name orders
-        from orders.stock import demand  # noqa: F401 - says what alert lines are compared with
+        from orders.stock import demand, guests  # noqa: F401 - what alert lines and stays in warehouses ask of orders
 
         autodiscover_modules("kinds")
         post_migrate.connect(_install_triggers, sender=self)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 from rest_framework.test import APIClient
 
+from inventory import hosting
 from inventory.models import (
     Region,
     Sku,
@@ -146,8 +147,11 @@ class StockFactory(DjangoModelFactory[Stock]):
 
     @classmethod
     def _create(cls, model_class: type[Stock], *args: object, on_hand: int = 0, **kwargs: object) -> Stock:
-        """The ledger explains the units from the start: nothing else can bring them."""
+        """The ledger explains the units from the start: nothing else can bring them. In a warehouse of another merchant
+        the SKU's is a guest."""
         stock = super()._create(model_class, *args, **kwargs)
+        if not hosting.host(stock.warehouse).may_keep(stock.sku.merchant_id, stock.sku.storage_class):
+            hosting.begin(stock.warehouse, stock.sku.merchant, actor="test")
         if on_hand:
             StockMovement.objects.create(stock=stock, kind="opening", on_hand_change=on_hand, actor="test")
             # Versions are counted from here on.

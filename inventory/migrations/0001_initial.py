@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
             name='StockMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired'), ('transfer', 'Received by transfer')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, verbose_name='change of reserved')),
                 ('frozen_change', models.IntegerField(db_default=0, verbose_name='change of frozen')),
@@ -464,7 +464,7 @@ class Migration(migrations.Migration):
             name='LotMovement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('opening', 'Opening stock'), ('receipt', 'Goods received'), ('stock_take', 'Stock-take'), ('reserve', 'Reserved'), ('release', 'Reservation released'), ('ship', 'Shipped'), ('return', 'Returned'), ('adjustment', 'Adjusted'), ('quality', 'Quality changed'), ('expiry', 'Expired'), ('transfer', 'Received by transfer')], max_length=12, verbose_name='kind')),
                 ('on_hand_change', models.IntegerField(db_default=0, default=0, verbose_name='change of on hand')),
                 ('reserved_change', models.IntegerField(db_default=0, default=0, verbose_name='change of reserved')),
                 ('frozen_change', models.IntegerField(db_default=0, default=0, verbose_name='change of frozen')),
@@ -1222,5 +1222,167 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='splitrule',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['weight', 'volume']), ('most__gt', 0)), models.Q(('kind', 'alone'), models.Q(('category', ''), ('storage_class', ''), _negated=True)), models.Q(('kind', 'apart'), models.Q(('category', ''), _negated=True), models.Q(('other_category', ''), _negated=True)), _connector='OR'), name='split_rule_has_what_its_kind_needs'),
+        ),
+        migrations.CreateModel(
+            name='TransferBatch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('lot', models.CharField(blank=True, default='', max_length=40, verbose_name='batch')),
+                ('best_before', models.DateField(blank=True, null=True, verbose_name='best before')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+            ],
+            options={
+                'verbose_name': 'batch of a transfer',
+                'verbose_name_plural': 'batches of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='TransferLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
+                ('shipped', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='sent')),
+                ('received', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='received')),
+            ],
+            options={
+                'verbose_name': 'line of a transfer',
+                'verbose_name_plural': 'lines of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='TransferStep',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('drafted', 'Written'), ('approved', 'Approved, units set aside'), ('taken_away', 'Units set aside were not found by a count'), ('shipped', 'Sent on its way'), ('received', 'Goods received'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], max_length=12, verbose_name='what was done')),
+                ('units', models.IntegerField(db_default=0, default=0, verbose_name='units')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('actor', models.CharField(blank=True, default='', max_length=80, verbose_name='actor')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+            ],
+            options={
+                'verbose_name': 'step of a transfer',
+                'verbose_name_plural': 'steps of transfers',
+                'ordering': ['id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Transfer',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('reference', models.CharField(max_length=64, verbose_name='reference')),
+                ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('approved', 'Set aside'), ('shipped', 'On its way'), ('partly_received', 'Received in part'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='draft', default='draft', max_length=50, verbose_name='state')),
+                ('note', models.CharField(blank=True, default='', max_length=200, verbose_name='note')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='merchants.merchant', verbose_name='merchant')),
+                ('source', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='from')),
+                ('target', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='to')),
+            ],
+            options={
+                'verbose_name': 'transfer',
+                'verbose_name_plural': 'transfers',
+                'ordering': ['-id'],
+                'permissions': [('approve_transfer', 'Can approve transfers, which sets their units aside'), ('ship_transfer', 'Can send transfers on their way'), ('receive_transfer', 'Can book what came of transfers'), ('end_transfer', 'Can cancel transfers and close them with differences')],
+            },
+        ),
+        migrations.AddField(
+            model_name='receipt',
+            name='transfer',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipts', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddConstraint(
+            model_name='receipt',
+            constraint=models.CheckConstraint(condition=models.Q(('purchase_order__isnull', True), ('transfer__isnull', True), _connector='OR'), name='receipt_is_of_one_thing'),
+        ),
+        migrations.AddField(
+            model_name='transferline',
+            name='sku',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU'),
+        ),
+        migrations.AddField(
+            model_name='transferline',
+            name='transfer',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddField(
+            model_name='transferbatch',
+            name='line',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='batches', to='inventory.transferline', verbose_name='line of a transfer'),
+        ),
+        migrations.AddField(
+            model_name='receiptline',
+            name='transfer_line',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='receipt_lines', to='inventory.transferline', verbose_name='line of a transfer'),
+        ),
+        migrations.AddField(
+            model_name='transferstep',
+            name='transfer',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddIndex(
+            model_name='transfer',
+            index=models.Index(condition=models.Q(('state__in', ('shipped', 'partly_received'))), fields=['target'], name='transfer_in_transit'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.UniqueConstraint(fields=('reference',), name='transfer_is_told_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='transfer_has_a_reference'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('source', models.F('target')), _negated=True), name='transfer_goes_elsewhere'),
+        ),
+        migrations.AddConstraint(
+            model_name='transfer',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'approved', 'shipped', 'partly_received', 'closed', 'cancelled'])), name='transfer_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.UniqueConstraint(fields=('transfer', 'sku'), name='transfer_names_a_sku_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='transfer_line_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferline',
+            constraint=models.CheckConstraint(condition=models.Q(('shipped__lte', models.F('quantity'))), name='transfer_line_sends_at_most_what_was_wanted'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferbatch',
+            constraint=models.UniqueConstraint(fields=('line', 'lot', 'best_before'), name='transfer_batch_is_named_once', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='transferbatch',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='transfer_batch_has_units'),
+        ),
+        migrations.AddConstraint(
+            model_name='transferstep',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['drafted', 'approved', 'taken_away', 'shipped', 'received', 'closed', 'cancelled'])), name='transfer_step_is_known'),
+        ),
+        migrations.CreateModel(
+            name='WarehouseGuest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('began_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+                ('began_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='begun by')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='until')),
+                ('ended_by', models.CharField(blank=True, db_default='', default='', editable=False, max_length=80, verbose_name='ended by')),
+                ('merchant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='stays', to='merchants.merchant', verbose_name='merchant')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='guests', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'goods of a merchant in a warehouse',
+                'verbose_name_plural': 'goods of merchants in warehouses',
+                'ordering': ['-id'],
+                'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
+            },
         ),
     ]

@@ -2,7 +2,7 @@ from django.db import migrations
 
 _TABLES = (
     "servicelevel", "cutoff", "calendarday", "workschedule", "suspension", "lane", "remotearea", "carrierservice",
-    "freightrate", "freightsurcharge", "appointmentslot", "warehouse", "region",
+    "freightrate", "freightsurcharge", "appointmentslot", "warehouse", "warehouseguest", "region",
     "sourcingruleset", "sourcingrule", "splitrule",
 )
 

@@ -5,6 +5,7 @@ from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, S
 from inventory.models.comparing import StockComparison, StockDifference
 from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
+from inventory.models.guests import WarehouseGuest
 from inventory.models.holding import OPEN_HOLDS, HoldPurpose, StockHold, StockHoldLine, StockHoldState
 from inventory.models.lots import LotMovement, LotPromise, Quality, StockLot
 from inventory.models.promising import (
@@ -32,8 +33,19 @@ from inventory.models.replenishing import (
 from inventory.models.shares import ChannelShare
 from inventory.models.sourcing import Need, OnNone, OnPartial, Sort, SourcingRule, SourcingRuleSet, SplitRule
 from inventory.models.stock import DemandKind, MovementNote, Reservation, Stock, StockMovement
+from inventory.models.transfers import (
+    BEFORE_SHIPPING,
+    IN_TRANSIT,
+    Transfer,
+    TransferBatch,
+    TransferLine,
+    TransferState,
+    TransferStep,
+)
 
 __all__ = [
+    "BEFORE_SHIPPING",
+    "IN_TRANSIT",
     "OPEN_HOLDS",
     "UNKNOWN_GOODS",
     "AdjustmentReason",
@@ -97,6 +109,12 @@ __all__ = [
     "SuggestionKind",
     "SuggestionState",
     "Suspension",
+    "Transfer",
+    "TransferBatch",
+    "TransferLine",
+    "TransferState",
+    "TransferStep",
     "Warehouse",
+    "WarehouseGuest",
     "WorkSchedule",
 ]

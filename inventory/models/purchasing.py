@@ -103,6 +103,14 @@ class Receipt(models.Model):
         on_delete=models.PROTECT,
         related_name="receipts",
     )
+    transfer = models.ForeignKey(
+        "Transfer",
+        verbose_name=_("transfer"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="receipts",
+    )
     note = models.CharField(_("note"), max_length=200, blank=True, default="")
     actor = models.CharField(_("actor"), max_length=80, blank=True, default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
@@ -114,6 +122,9 @@ class Receipt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["reference", "warehouse"], name="receipt_is_told_once"),
             models.CheckConstraint(condition=~Q(reference=""), name="receipt_has_a_reference"),
+            models.CheckConstraint(
+                condition=Q(purchase_order__isnull=True) | Q(transfer__isnull=True), name="receipt_is_of_one_thing"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -134,6 +145,14 @@ class ReceiptLine(models.Model):
         on_delete=models.PROTECT,
         related_name="receipt_lines",
         help_text=_("Empty: nobody expected it."),
+    )
+    transfer_line = models.ForeignKey(
+        "TransferLine",
+        verbose_name=_("line of a transfer"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="receipt_lines",
     )
     sku = models.ForeignKey(Sku, verbose_name=_("SKU"), on_delete=models.PROTECT, related_name="+")
     quantity = models.PositiveIntegerField(_("quantity"))

@@ -201,6 +201,7 @@ class StockMovement(models.Model):
         ADJUSTMENT = "adjustment", _("Adjusted")
         QUALITY = "quality", _("Quality changed")
         EXPIRY = "expiry", _("Expired")
+        TRANSFER = "transfer", _("Received by transfer")
 
     # Written only by statements that read or change the stock row itself; checked by `check_invariants`.
     stock = models.ForeignKey(

@@ -32,7 +32,7 @@ from inventory.models import (
     Suspension,
     WorkSchedule,
 )
-from inventory.promising import tables
+from inventory.promising import coverage_pages, tables
 from inventory.promising.dating import NoArrival, cutoff_of
 from inventory.promising.offering import CALENDAR_DAYS
 from inventory.promising.sheet_pages import SheetAdmin
@@ -290,9 +290,18 @@ class CapacityBucketAdmin(KeysetAdmin):
         return bucket.left
 
     def get_urls(self) -> list[URLPattern]:
-        """Today's page before those of the rows."""
-        today = path("today/", self.admin_site.admin_view(self.today_view), name="inventory_capacity_today")
-        return [today, *super().get_urls()]
+        """Today's page and the coverage before those of the rows."""
+        wrap = self.admin_site.admin_view
+        today = path("today/", wrap(self.today_view), name="inventory_capacity_today")
+        covered = path("coverage/", wrap(self.coverage_view), name="inventory_coverage")
+        return [today, covered, *super().get_urls()]
+
+    def coverage_view(self, request: HttpRequest) -> HttpResponse:
+        """Which warehouse sends to which province, and how soon that is there."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), **coverage_pages.context(request.GET)}
+        return TemplateResponse(request, "admin/inventory/coverage.html", context)
 
     def today_view(self, request: HttpRequest) -> HttpResponse:
         """Cut-offs and capacity today, and the appointment calendar."""

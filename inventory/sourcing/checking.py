@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from inventory import hosting
+from inventory.hosting import Host
 from inventory.models import OnNone, OnPartial, Region, Sku, Sort, SourcingRule, SourcingRuleSet, SplitRule, Warehouse
 
 _GOES_ON = (OnPartial.GO_ON, OnPartial.NEXT, OnNone.NEXT)
@@ -42,7 +44,7 @@ def problems(rule_set: SourcingRuleSet) -> list[Problem]:
     """Everything that is wrong with the set as it is stored, row by row. A few statements, whatever its size."""
     rules = list(rule_set.rules.order_by("position"))
     found = [Problem("", "no_rules")] if not rules else []
-    warehouses = {one.code: one for one in Warehouse.objects.all()}
+    warehouses = {one.warehouse.code: one for one in hosting.read(Warehouse.objects.all())}
     provinces = set(Region.objects.order_by().values_list("province", flat=True).distinct())
     for rule in rules:
         found += _of_rule(rule, rule_set, warehouses, provinces)
@@ -55,15 +57,15 @@ def problems(rule_set: SourcingRuleSet) -> list[Problem]:
 
 
 def _of_rule(
-    rule: SourcingRule, rule_set: SourcingRuleSet, warehouses: dict[str, Warehouse], provinces: set[str]
+    rule: SourcingRule, rule_set: SourcingRuleSet, warehouses: dict[str, Host], provinces: set[str]
 ) -> Iterator[Problem]:
     row = str(rule)
     for code in rule.warehouses:
         if code not in warehouses:
             yield Problem(row, "unknown_warehouse", {"code": code})
-        elif not warehouses[code].is_active:
+        elif not warehouses[code].warehouse.is_active:
             yield Problem(row, "inactive_warehouse", {"code": code})
-        elif rule_set.merchant_id not in (None, warehouses[code].merchant_id):
+        elif not _may_keep(warehouses[code], rule_set):
             yield Problem(row, "others_warehouse", {"code": code})
     for name in rule.provinces:
         if name not in provinces:
@@ -74,11 +76,16 @@ def _of_rule(
         yield Problem(row, "priority_of_nobody")
 
 
-def _may_send(one: Warehouse, rule: SourcingRule, rule_set: SourcingRuleSet) -> bool:
+def _may_keep(one: Host, rule_set: SourcingRuleSet) -> bool:
+    return rule_set.merchant_id is None or one.takes(rule_set.merchant_id)
+
+
+def _may_send(host: Host, rule: SourcingRule, rule_set: SourcingRuleSet) -> bool:
+    one = host.warehouse
     return (
         one.is_active
         and one.kind != Warehouse.Kind.VIRTUAL
-        and rule_set.merchant_id in (None, one.merchant_id)
+        and _may_keep(host, rule_set)
         and (not rule.warehouses or one.code in rule.warehouses)
         and (not rule.kinds or one.kind in rule.kinds)
         and (not rule.storage_classes or bool(set(rule.storage_classes) & set(one.storage_classes)))

@@ -1,4 +1,4 @@
-"""Who may send what at all: warehouses of the merchant that store the class, by their distance from the buyer.
+"""Who may send what at all: warehouses that keep the merchant's goods of the class, by their distance from the buyer.
 
 Kept in memory with the rules; see `rulebook`.
 """
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from inventory import hosting
+from inventory.hosting import Host
 from inventory.models import StorageClass, Warehouse
 from inventory.sourcing.rules import Candidate, Standing
 from oms.common.copying import text_array
@@ -34,18 +36,15 @@ class _Destination(NamedTuple):
 
 
 class Routes:
-    """The candidates for goods of a merchant and class that go to a region; warehouses are read once.
-
-    Virtual goods of any merchant come from the virtual warehouses.
-    """
+    """The candidates for goods of a merchant and class that go to a region; warehouses are read once."""
 
     def __init__(self) -> None:
-        self._warehouses = list(Warehouse.objects.filter(is_active=True).order_by("code"))
+        self._hosts = hosting.read(Warehouse.objects.filter(is_active=True).order_by("code"))
         self._destinations: dict[str, _Destination] = {}
         self._senders: dict[tuple[int, str], list[Warehouse]] = {}
         self._found: dict[tuple[int, str, str | None], tuple[Candidate, ...]] = {}
         self.standings: Mapping[int, Standing] = {
-            one.pk: Standing(one.kind, frozenset(one.serves)) for one in self._warehouses
+            one.warehouse.pk: Standing(one.warehouse.kind, frozenset(one.warehouse.serves)) for one in self._hosts
         }
 
     def prepare(self, region_codes: Iterable[str | None]) -> None:
@@ -89,13 +88,11 @@ class Routes:
     def _storing(self, merchant_id: int, storage_class: str) -> list[Warehouse]:
         key = (merchant_id, storage_class)
         if key not in self._senders:
-            self._senders[key] = [one for one in self._warehouses if _may_send(one, merchant_id, storage_class)]
+            self._senders[key] = [one.warehouse for one in self._hosts if _may_send(one, merchant_id, storage_class)]
         return self._senders[key]
 
 
-def _may_send(warehouse: Warehouse, merchant_id: int, storage_class: str) -> bool:
-    if storage_class not in warehouse.storage_classes:
+def _may_send(host: Host, merchant_id: int, storage_class: str) -> bool:
+    if storage_class == StorageClass.VIRTUAL and host.warehouse.kind != Warehouse.Kind.VIRTUAL:
         return False
-    if storage_class == StorageClass.VIRTUAL:
-        return warehouse.kind == Warehouse.Kind.VIRTUAL
-    return warehouse.merchant_id == merchant_id
+    return storage_class in host.warehouse.storage_classes and host.may_keep(merchant_id, storage_class)

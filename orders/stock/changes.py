@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from inventory import counting, receiving, reserving
+from inventory import counting, hosting, receiving, reserving
+from inventory.hosting import Host
 from inventory.models import Sku, Stock, Warehouse
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
@@ -71,19 +72,19 @@ def change_many(
     known = Warehouse.objects.filter(code__in={c.warehouse for c in changes})
     if not everywhere:
         known = known.filter(merchant=merchant)
-    warehouses = {warehouse.code: warehouse for warehouse in known}
+    hosts = {host.warehouse.code: host for host in hosting.read(known)}
     places: dict[tuple[int, int], list[int]] = {}
     for index, change in enumerate(changes):
         if change.sku not in skus:
             outcomes[index] = UnknownStock(_("There is no SKU %(sku)s.") % {"sku": change.sku}, attr="sku")
-        elif change.warehouse not in warehouses:
+        elif change.warehouse not in hosts:
             text = _("There is no warehouse %(code)s.") if everywhere else _("You have no warehouse %(code)s.")
             message = text % {"code": change.warehouse}
             outcomes[index] = UnknownStock(message, attr="warehouse")
-        elif refusal := _not_kept(skus[change.sku], warehouses[change.warehouse], change):
+        elif refusal := _not_kept(skus[change.sku], hosts[change.warehouse], change):
             outcomes[index] = refusal
         else:
-            places.setdefault((warehouses[change.warehouse].pk, skus[change.sku].pk), []).append(index)
+            places.setdefault((hosts[change.warehouse].warehouse.pk, skus[change.sku].pk), []).append(index)
     rows = receiving.rows_of(places)
     ahead = _lock_ahead(rows, places, changes)
     once = {rows[place]: indexes[0] for place, indexes in places.items() if len(indexes) == 1}
@@ -109,14 +110,18 @@ def change_many(
     return [outcomes[index] for index in range(len(changes))]
 
 
-def _not_kept(sku: Sku, warehouse: Warehouse, change: Change) -> NotKeptThere | None:
+def _not_kept(sku: Sku, host: Host, change: Change) -> OmsError | None:
     """Why no units may come in there; what lies there wrongly may always go."""
-    if sku.storage_class in warehouse.storage_classes or (change.on_hand or 0) + max(change.change or 0, 0) <= 0:
+    if (change.on_hand or 0) + max(change.change or 0, 0) <= 0:
+        return None
+    if not host.may_keep(sku.merchant_id, sku.storage_class):
+        return hosting.not_kept(host.warehouse)
+    if sku.storage_class in host.warehouse.storage_classes:
         return None
     message = _(
         "Warehouse %(code)s keeps no goods of the storage class %(class)s. Name another, or have it added there."
     )
-    shown = {"code": warehouse.code, "class": sku.get_storage_class_display()}
+    shown = {"code": host.warehouse.code, "class": sku.get_storage_class_display()}
     return NotKeptThere(message % shown, attr="warehouse")
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory import counting, receiving
+from inventory import counting, hosting, receiving
 from inventory.models import (
     CountState,
     MovementNote,
@@ -129,15 +129,20 @@ def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
 
 
 def _skus(warehouse: Warehouse, skus: QuerySet[Sku], codes: set[str]) -> dict[str, list[Sku]]:
-    """Those of the SKUs that a code or barcode may mean in the warehouse: its merchant's before those of others."""
+    """Those of the SKUs that it keeps and that a code or barcode may mean: its merchant's before those of guests."""
     found: dict[str, list[Sku]] = {}
     for sku in skus.filter(code__in=codes):
         found.setdefault(sku.code, []).append(sku)
     for barcode in SkuBarcode.objects.filter(code__in=codes, sku__in=skus).select_related("sku"):
         if all(sku.pk != barcode.sku_id for sku in found.get(barcode.code, [])):
             found.setdefault(barcode.code, []).append(barcode.sku)
-    own = {code: [sku for sku in skus if sku.merchant_id == warehouse.merchant_id] for code, skus in found.items()}
-    return {code: own[code] or skus for code, skus in found.items()}
+    place = hosting.host(warehouse)
+    kept = {
+        code: [sku for sku in several if place.may_keep(sku.merchant_id, sku.storage_class)]
+        for code, several in found.items()
+    }
+    own = {code: [sku for sku in several if sku.merchant_id == warehouse.merchant_id] for code, several in kept.items()}
+    return {code: own[code] or several for code, several in kept.items()}
 
 
 def _locked(count_id: int, version: int) -> StockCount:

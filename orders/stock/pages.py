@@ -84,7 +84,7 @@ def _count_rows(request: HttpRequest, count_id: int, data: dict[str, Any]) -> st
     if data["file"]:
         table = tables.read_upload(data["file"])
         text += "".join(f"\n{cells[0]}\t{cells[1]}" for _number, cells in table.rows if len(cells) > 1)
-    rows = [Counted(*row) for row in typed_rows.rows_of(text, typed_rows.counted)]
+    rows = [Counted(*row) for row in typed_rows.rows_of(text, typed_rows.code_and_units)]
     wrong = counts.count(count_id, rows)
     if len(wrong) == len(rows):
         raise OmsError(typed_rows.told(wrong))

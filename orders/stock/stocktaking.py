@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from inventory import counting, holding, reserving
+from inventory import counting, holding, reserving, transferring
 from inventory.models import DemandKind, MovementNote, Reservation, Stock
 from oms.common.errors import ChangedMeanwhile, OmsError
 from oms.common.work import nudging
@@ -105,9 +105,11 @@ def _counted(stock: Stock, difference: int) -> int:
 
 def _take_promises(stock: Stock, excess: int, candidates: list[SubOrder], actor: Actor) -> int:
     """Take promises of that many units away, the youngest first; returns how many the candidates do not have. Carts and
-    quotes lose theirs first."""
+    quotes lose theirs first, then transfers to other warehouses."""
     if excess > 0:
         excess -= holding.give_way(stock.pk, excess, actor=actor.name)
+    if excess > 0:
+        excess -= transferring.give_way(stock.pk, excess, actor=actor.name)
     losers: list[SubOrder] = []
     for sub_order in sorted(candidates, key=lambda part: -part.pk):
         if excess <= 0:

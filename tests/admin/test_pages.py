@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import holding, purchasing
+from inventory import holding, hosting, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -195,6 +195,11 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     came = [purchasing.Unloaded(batches.code, 3, lot="L1")]
     who = {"actor": "li", "merchant": shop.merchant, "purchase_order": order}
     purchasing.receive_goods(shop.warehouse, came, reference="IN1", **who)
+    target = factories.WarehouseFactory(merchant=shop.merchant)
+    hosting.begin(target, factories.MerchantFactory(), actor="li")
+    moved = transferring.draft(shop.warehouse, target, [transferring.Moved(batches, 2)], actor="li")
+    transferring.approve(moved.pk, actor="li")
+    transferring.ship(moved.pk, actor="li")
     stock = Stock.objects.get(sku=shop.sku, warehouse=shop.warehouse)
     lost = Adjustment(1, AdjustmentReason.LOST)
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)

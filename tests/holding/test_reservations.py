@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from inventory import holding, lots, receiving
-from inventory.models import StockHold, StockHoldState, StockLot, StockMovement
+from inventory.models import LotPromise, StockHold, StockHoldState, StockLot, StockMovement
 from inventory.receiving import Arrived
 from inventory.sourcing import versions
 from orders.changing.cancelling import cancel_order
@@ -376,3 +376,31 @@ def test_released_by_the_service_only_while_it_is_held(api, shop):
     assert StockHold.objects.get().closed_by == "li"
     with pytest.raises(holding.HoldIsOver):
         holding.extend(StockHold.id_of(number), 60)
+
+
+@pytest.fixture
+def milk(shop):
+    """A SKU with four units that are best before today, and nothing else."""
+    sku = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    receiving.receive_all(shop.warehouse.pk, [Arrived(sku.pk, 4, lot="A", best_before=lots.today())], actor="test")
+    return sku
+
+
+@pytest.mark.parametrize("fresh", [0, 3])
+def test_an_order_gets_nothing_of_its_cart_that_is_expired_though_nobody_swept_yet(api, shop, milk, monkeypatch, fresh):
+    cart = reserved(api, (milk, 4))
+    order = factories.place(_body(shop, (milk, 4, "1.00"), reservation=cart["number"]), shop.merchant)
+    factories.run(deciding.run, splitting.run)
+    tomorrow = lots.in_days(1)
+    if fresh:
+        arrived = Arrived(milk.pk, fresh, lot="B", best_before=lots.in_days(2))
+        receiving.receive_all(shop.warehouse.pk, [arrived], actor="test")
+    monkeypatch.setattr(lots, "today", lambda: tomorrow)
+
+    factories.run(allocating.run)
+
+    parts = SubOrder.objects.filter(order=order).order_by("id").values_list("state", "total_quantity")
+    assert list(parts) == ([("allocated", 3), ("backordered", 1)] if fresh else [("backordered", 4)])
+    sent = LotPromise.objects.filter(demand_kind="sub_order_line").values_list("lot__lot", "quantity")
+    assert list(sent) == ([("B", 3)] if fresh else [])
+    assert steps.broken_invariants() == []

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from inventory import adjusting, lots, receiving, reserving, selling
 from inventory.adjusting import Action, Adjustment
 from inventory.invariants import INVARIANTS
-from inventory.models import AdjustmentReason, DemandKind, Stock, StockLot
+from inventory.models import AdjustmentReason, Stock, StockLot
 from inventory.receiving import Arrived
 from inventory.reserving import Demand
 from oms.common.errors import ChangedMeanwhile, OmsError
@@ -34,9 +34,9 @@ def test_what_many_do_to_batches_at_once_adds_up():
             match i % 4:
                 case 0:
                     with transaction.atomic():
-                        served = reserving.reserve([Demand(i, i, stock.pk, 2)], kind=DemandKind.TRANSFER, actor="race")
+                        served = reserving.reserve([Demand(i, i, stock.pk, 2)], actor="race")
                     with transaction.atomic():
-                        return -reserving.consume_units({i: 1}, kind=DemandKind.TRANSFER, actor="race") if served else 0
+                        return -reserving.consume_units({i: 1}, actor="race") if served else 0
                 case 1:
                     arrived = Arrived(sku.pk, 1, lot="L2", best_before=lots.in_days(2))
                     receiving.receive_all(stock.warehouse_id, [arrived], actor="race")

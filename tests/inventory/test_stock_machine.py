@@ -93,7 +93,7 @@ class StockMachine(RuleBasedStateMachine):
             self.last += 1
             demands.append(Demand(self.last, self.last, row.pk, units))
         with transaction.atomic():
-            served = reserving.reserve(demands, kind=DemandKind.TRANSFER, actor="test")
+            served = reserving.reserve(demands, actor="test")
         for demand in demands:
             assert (demand.group in served) == (demand.quantity <= can), "served while it lasts, in order"
             if demand.group in served:
@@ -104,7 +104,7 @@ class StockMachine(RuleBasedStateMachine):
             self.nothing_that_expires_earlier_was_left([demand.demand_id for demand in demands])
 
     def nothing_that_expires_earlier_was_left(self, demand_ids: list[int]) -> None:
-        taken = LotPromise.objects.filter(demand_id__in=demand_ids, demand_kind=DemandKind.TRANSFER)
+        taken = LotPromise.objects.filter(demand_id__in=demand_ids, demand_kind=DemandKind.SUB_ORDER_LINE)
         days = [day or date.max for day in taken.values_list("lot__best_before", flat=True)]
         left = StockLot.objects.filter(
             stock=self.stock["lots"], quality=Quality.GOOD, on_hand__gt=F("reserved") + F("frozen")
@@ -122,7 +122,7 @@ class StockMachine(RuleBasedStateMachine):
         units = had if is_whole else data.draw(st.integers(min_value=1, max_value=had))
         do = reserving.consume_units if leaves else reserving.release_units
         with transaction.atomic():
-            assert do({demand_id: units}, kind=DemandKind.TRANSFER, actor="test") == units
+            assert do({demand_id: units}, actor="test") == units
         self.figures[place]["reserved"] -= units
         if leaves:
             self.figures[place]["on_hand"] -= units
@@ -134,9 +134,7 @@ class StockMachine(RuleBasedStateMachine):
     def withdraw(self, place: str, units: int) -> None:
         free = max(self.free(place), 0)
         with transaction.atomic():
-            missing = reserving.withdraw(
-                [Withdrawal(self.stock[place].pk, 1, units)], kind=DemandKind.TRANSFER, actor="test"
-            )
+            missing = reserving.withdraw([Withdrawal(self.stock[place].pk, 1, units)], actor="test")
         assert sum(missing.values()) == max(units - free, 0)
         self.figures[place]["on_hand"] -= min(units, free)
 

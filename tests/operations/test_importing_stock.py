@@ -87,7 +87,7 @@ def test_the_preview_shows_the_change_and_books_nothing(clerk: Client, shop: fac
 
 
 def test_a_place_that_had_nothing_yet_gets_its_units(clerk: Client, shop: factories.Shop) -> None:
-    elsewhere = factories.WarehouseFactory()
+    elsewhere = factories.WarehouseFactory(merchant=shop.merchant)
 
     job = imported(clerk, shop, [elsewhere.code, shop.sku.code, 12, ""])
 
@@ -155,7 +155,7 @@ def test_what_the_warehouse_works_on_is_not_counted_away(clerk: Client, shop: fa
 
 
 def test_a_killed_workers_import_goes_on_and_books_nothing_twice(clerk: Client, shop: factories.Shop) -> None:
-    places = [factories.WarehouseFactory().code for _ in range(7)]
+    places = [factories.WarehouseFactory(merchant=shop.merchant).code for _ in range(7)]
     job = begin(clerk, shop, *[[place, shop.sku.code, 10, ""] for place in places])
     calls = []
     change_many = stock_changes.change_many

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django_fsm import GET_STATE, RETURN_VALUE, FSMField
 from django_fsm import transition as moves
 
-from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement
+from inventory import transferring
+from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -121,6 +122,11 @@ def _cart(shop: factories.Shop) -> StockHold:
     )
 
 
+def _moved_goods(shop: factories.Shop) -> Transfer:
+    target = factories.WarehouseFactory(merchant=shop.merchant)
+    return transferring.draft(shop.warehouse, target, [transferring.Moved(shop.sku, 1)], actor="x")
+
+
 def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
     return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
 
@@ -129,6 +135,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "ReplenishmentSuggestion": _suggestion,
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
+    "Transfer": _moved_goods,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),

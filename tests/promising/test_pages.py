@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory.models import CalendarDay, CapacityBucket, FreightRate
+from inventory.models import CalendarDay, CapacityBucket, FreightRate, Lane, Region
 from inventory.promising import calendar_watch
 from oms.common.models import Ticket
 from orders.models import DeliveryPromise
@@ -133,3 +133,43 @@ def test_from_november_on_a_missing_next_year_is_a_ticket_until_it_is_entered(wo
     CalendarDay.objects.update(basis="notice")
     calendar_watch.look(date(2026, 11, 4))
     assert Ticket.objects.get().state == "closed"
+
+
+def test_the_coverage_tells_for_each_province_who_sends_there_and_how_soon(world, boss, shop):  # noqa: F811
+    factories.WarehouseFactory(
+        code="SOUTH", merchant=shop.merchant, serves=["广东省"], longitude=113.0, latitude=23.0, region=shop.region
+    )
+    Region.objects.create(
+        code="440103", province="广东省", city="广州市", district="荔湾区", longitude=113.2, latitude=23.1
+    )
+    Region.objects.create(
+        code="710101",
+        province="台湾省",
+        city="台北市",
+        district="中正区",
+        longitude=121.5,
+        latitude=25,
+        is_served=False,
+    )
+    Lane.objects.create(
+        origin="11",
+        destination="44",
+        road_km=2200,
+        zone=1,
+        **{f"{speed}_days_{share}": 4 for speed in ("premium", "economy") for share in ("p50", "p95")},
+    )
+    url = reverse("admin:inventory_coverage")
+    storage_class = shop.warehouse.storage_classes[0]
+    with time_machine.travel("2026-11-26T10:00:00+08:00", tick=False):
+        found = boss.get(url, {"merchant": shop.merchant.pk, "storage_class": storage_class})
+        alone = boss.get(url, {"merchant": shop.merchant.pk, "warehouse": "SOUTH"})
+        wrong = boss.get(url, {"merchant": shop.merchant.pk, "warehouse": "NOWHERE"})
+
+    rows = {row.code: row for row in found.context["rows"]}
+    told = {code: [(one.code, one.serves, one.days) for one in row.senders] for code, row in rows.items()}
+    assert told["11"] == [(shop.warehouse.code, True, 2), ("SOUTH", False, 2)]
+    assert told["44"] == [("SOUTH", True, 4), (shop.warehouse.code, True, 4)]
+    assert "Nothing is sent there." in found.content.decode()
+    assert [one.code for row in alone.context["rows"] for one in row.senders] == ["SOUTH"] * len(rows)
+    assert (wrong.status_code, wrong.context["rows"]) == (200, [])
+    assert client_of("view_sku", is_staff=True).get(url).status_code == 403

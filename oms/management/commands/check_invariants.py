@@ -9,6 +9,7 @@ from django.db import connection
 
 from inventory.invariants import INVARIANTS as OF_INVENTORY
 from inventory.replenishing.invariants import INVARIANTS as OF_REPLENISHMENT
+from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
@@ -29,6 +30,7 @@ ALL = (
     *OF_MATCHING,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
+    *OF_TRANSFERS,
     *OF_REPLENISHMENT,
     *OF_PAYMENTS,
     *OF_BALANCES,
