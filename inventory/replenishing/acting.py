@@ -7,26 +7,17 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _
 
-from inventory import purchasing
+from inventory import purchasing, transferring
 from inventory.models import (
     ReplenishmentSuggestion,
-    Sku,
     SuggestionKind,
     SuggestionState,
-    Warehouse,
 )
 from inventory.purchasing import Bought
 from inventory.replenishing import demand
+from inventory.transferring import Moved
 from oms.common.errors import OmsError
-
-
-class CannotMove(OmsError):
-    """Nothing moves goods between warehouses by itself."""
-
-    code = "cannot_move"
-
 
 Group = Sequence[ReplenishmentSuggestion]
 
@@ -72,18 +63,10 @@ def _reference(group: Group) -> str:
 
 
 def _move(group: Group, actor: str) -> Mapping[str, object]:
+    """A transfer whose units are set aside at once, so that nobody else is given them; it waits to be sent."""
     source = group[0].source
     assert source is not None  # noqa: S101 - a constraint says so
-    lines = [(one.policy.sku, one.quantity) for one in group]
-    move(source, group[0].policy.warehouse, lines, actor=actor, reason=_reference(group))
+    lines = [Moved(one.policy.sku, one.quantity) for one in group]
+    made = transferring.draft(source, group[0].policy.warehouse, lines, actor=actor, reference=_reference(group))
+    transferring.approve(made.pk, actor=actor)
     return {}
-
-
-def move(source: Warehouse, target: Warehouse, lines: Sequence[tuple[Sku, int]], *, actor: str, reason: str) -> None:
-    """Have the units (SKU and how many) moved from one warehouse to the other.
-
-    Raises CannotMove: there are no transfers between warehouses yet, so a person has to move the goods.
-    """
-    units = sum(count for _sku, count in lines)
-    text = _("A person has to move the %(units)d units from %(source)s to %(target)s.")
-    raise CannotMove(text % {"units": units, "source": source.code, "target": target.code})
