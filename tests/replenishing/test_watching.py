@@ -203,6 +203,8 @@ def test_what_is_moved_is_set_aside_at_once_and_counts_so_it_is_not_wanted_again
     assert refused == {}
     assert [(kind, state) for kind, _source, _units, state in suggested()] == [("move", "done"), ("buy", "done")]
     transfer = Transfer.objects.get()
+    assert ReplenishmentSuggestion.objects.get(kind="move").transfer == transfer
+    assert steps.broken_invariants() == []
     units = transfer.lines.get().quantity
     assert (transfer.source, transfer.target, transfer.state) == (donor, shop.warehouse, TransferState.APPROVED)
     assert donor.stock.get(sku=shop.sku).reserved == units
