@@ -39,14 +39,16 @@ def run(limit: int) -> int:
 
 
 def backlog() -> str:
-    """Warehouse orders and parcels whose next event is overdue and that were not looked at since."""
-    return " UNION ALL ".join(
+    """Warehouse orders and parcels whose next event is overdue and that were not looked at since, and deadlines of
+    platforms that passed and were not."""
+    queries = [
         f"""
         (SELECT next_event_due AS due, false AS needs_person FROM {table.name}
          WHERE next_event_due <= now() ORDER BY next_event_due LIMIT {MOST_COUNTED})
         """
         for table in _READ
-    )
+    ]
+    return " UNION ALL ".join([*queries, shipping.backlog()])
 
 
 @transaction.atomic

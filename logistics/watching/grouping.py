@@ -31,9 +31,9 @@ _BEFORE_PICK_UP = (_K.PICKUP_SOON, _K.PICKUP_TIMEOUT, _K.NO_TRACE)
 SUBJECT = "alert_group"
 BY = "watch"
 
-_WAREHOUSE = _("%(count)d at %(warehouse)s since %(since)s.")
-_PICKUP = _("%(count)d parcels of %(carrier)s at %(warehouse)s since %(since)s.")
-_STUCK = _("%(count)d parcels of %(carrier)s stuck at %(place)s since %(since)s.")
+_WAREHOUSE = _("%(count)s at %(warehouse)s since %(since)s.")
+_PICKUP = _("%(count)s parcels of %(carrier)s at %(warehouse)s since %(since)s.")
+_STUCK = _("%(count)s parcels of %(carrier)s stuck at %(place)s since %(since)s.")
 LATE = tickets.register_kind(
     tickets.TicketKind(
         "late_together",

@@ -83,7 +83,7 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
             """,
             {"hours": _allowed(), "since": since, "until": until, "area": f"{destination}%"},
         )
-        return [CarrierReport(*row, promised.get(row[0])) for row in cursor.fetchall()]
+        return [CarrierReport(*row, promises=promised.get(row[0])) for row in cursor.fetchall()]
 
 
 def _mean(span: str) -> str:

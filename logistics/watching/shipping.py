@@ -18,6 +18,7 @@ from oms.common.copying import array, records, text_array
 from oms.common.models import Team, TicketState
 from oms.common.states import listed
 from oms.common.work import clock
+from oms.common.work.claiming import MOST_COUNTED
 from orders.models import OrderState
 from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE
 
@@ -38,6 +39,14 @@ UNSPLIT = tickets.register_kind(
         can_retry=False,
     )
 )
+
+
+def backlog() -> str:
+    """Platforms' deadlines that passed and were not looked at since, as the stage's backlog wants them."""
+    return f"""
+        (SELECT ship_by AS due, false AS needs_person FROM orders_orderterms
+         WHERE ship_by IS NOT NULL AND ship_looks < 2 AND ship_by <= now() ORDER BY ship_by LIMIT {MOST_COUNTED})
+    """
 
 
 @transaction.atomic
