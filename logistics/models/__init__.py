@@ -1,6 +1,7 @@
 """What warehouses are asked for, parcels and their scans, alerts on what is late, and delivered codes."""
 
 from logistics.models.alert import LogisticsAlert
+from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier
 from logistics.models.shipment import (
     GOING_BACK,
@@ -20,6 +21,7 @@ __all__ = [
     "Carrier",
     "Direction",
     "LogisticsAlert",
+    "PhoneCheck",
     "Shipment",
     "ShipmentLine",
     "ShipmentState",
