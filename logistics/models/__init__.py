@@ -1,6 +1,7 @@
 """What warehouses are asked for, parcels and their scans, alerts on what is late, and delivered codes."""
 
 from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
+from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.shipment import (
@@ -29,6 +30,7 @@ __all__ = [
     "Direction",
     "LearnedDeadline",
     "LogisticsAlert",
+    "PhoneCheck",
     "Shipment",
     "ShipmentLine",
     "ShipmentState",
