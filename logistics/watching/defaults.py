@@ -40,13 +40,13 @@ _TABLE: tuple[tuple[AlertKind, Limit, Limit | None, Limit | None], ...] = (
     (_K.REJECTED, Limit(0), None, None),
     (_K.RETURNING, Limit(0), None, None),
 )
-_QUICK, _SLOW = ("SF", "JD"), ("EMS", "YZPY", "DBL")
+_OTHERS, _QUICK, _SLOW = ("",), ("SF", "JD"), ("EMS", "YZPY", "DBL")
 # Where a kind or a carrier has no row, these count; "" is every carrier that has none of its own.
 LIMITS: dict[tuple[str, str], Limit] = {
     (kind.value, carrier): limit
     for kind, most, quick, slow in _TABLE
-    for carriers, limit in (((""), most), (_QUICK, quick), (_SLOW, slow))
-    for carrier in (carriers or [""])
+    for carriers, limit in ((_OTHERS, most), (_QUICK, quick), (_SLOW, slow))
+    for carrier in carriers
     if limit is not None
 }
 # Provinces, by the beginning of their region codes, to which everything takes longer.

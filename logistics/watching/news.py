@@ -1,7 +1,7 @@
 """News closes alerts: whatever they waited for came, or is not waited for any more."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -43,8 +43,3 @@ TOLD = f"""
         jsonb_build_object('number', s.number, 'alert', c.kind, 'level', c.level)
     FROM closed c JOIN orders_suborder s ON s.id = c.sub_order_id
 """
-
-
-def close_all(column: str, row_ids: Collection[int]) -> None:
-    """Close all open alerts on these rows: nothing is waited for any more."""
-    close(column, dict.fromkeys(row_ids, ()))

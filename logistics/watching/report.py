@@ -21,6 +21,7 @@ _NEAR, _FAR = ("110101", "110105"), ("110101", "330106")
 class CarrierReport:
     """What became of the parcels of one carrier that left in a time: counts, means in hours (None: nothing known)."""
 
+    promises: Rate | None
     code: str
     name: str
     parcels: int
@@ -33,7 +34,6 @@ class CarrierReport:
     transit_hours: float | None
     delivery_hours: float | None
     total_hours: float | None
-    promises: Rate | None
 
     @property
     def on_time_percent(self) -> float | None:
@@ -83,7 +83,7 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
             """,
             {"hours": _allowed(), "since": since, "until": until, "area": f"{destination}%"},
         )
-        return [CarrierReport(*row, promises=promised.get(row[0])) for row in cursor.fetchall()]
+        return [CarrierReport(promised.get(row[0]), *row) for row in cursor.fetchall()]
 
 
 def _mean(span: str) -> str:
