@@ -14,7 +14,7 @@ from logistics.models import ShipmentState, WarehouseOrderState
 from logistics.watching import limits as limits_of
 from logistics.watching import news
 from logistics.watching.limits import Lane
-from logistics.watching.steps import Outlook, ParcelAt, WorkAt, of_parcel, of_work
+from logistics.watching.steps import Outlook, ParcelAt, Step, WorkAt, of_parcel, of_work
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 
@@ -143,7 +143,9 @@ def _plan(table: Table, rows: Collection[Watched]) -> None:
     if not rows:
         return
     opened = _opened(table, rows)
-    write(table, {row.id: _next(row.outlook, opened.get(row.id, {})) for row in rows}, rows)
+    steps = {row.id: _next(row.outlook, opened.get(row.id, {})) for row in rows}
+    ours = {key for key, step in steps.items() if step is not None and not step.is_platforms}
+    write(table, {key: step.at if step else None for key, step in steps.items()}, rows, not_before_now=ours)
     news.close(
         table.column,
         {row.id: [(step.kind.value, step.since) for step in row.outlook.steps] for row in rows},
@@ -164,23 +166,34 @@ def _opened(table: Table, rows: Collection[Watched]) -> Mapping[int, Mapping[tup
     return found
 
 
-def _next(outlook: Outlook, opened: Mapping[tuple[str, datetime], int]) -> datetime | None:
-    """When the first step is due that was not told of yet."""
-    return next((step.at for step in outlook.steps if opened.get((step.kind, step.since), 0) < step.level), None)
+def _next(outlook: Outlook, opened: Mapping[tuple[str, datetime], int]) -> Step | None:
+    """The first step that was not told of yet."""
+    return next((step for step in outlook.steps if opened.get((step.kind, step.since), 0) < step.level), None)
 
 
-def write(table: Table, due: Mapping[int, datetime | None], rows: Collection[Watched]) -> None:
-    """Write what is expected of the rows, and when it is looked at; what is so already is left alone."""
+def write(
+    table: Table,
+    due: Mapping[int, datetime | None],
+    rows: Collection[Watched],
+    *,
+    not_before_now: Collection[int] = (),
+) -> None:
+    """Write what is expected of the rows, and when it is looked at; what is so already is left alone. Those in
+    `not_before_now` (ids) are late by news of old: the watch owes them a look since now."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE {table.name} r SET expected_event = n.event, next_event_due = n.due
-            FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS n(id, event, due)
+            FROM (
+                SELECT id, event, CASE WHEN is_ours THEN greatest(due, now()) ELSE due END AS due
+                FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::bool[]) AS u(id, event, due, is_ours)
+            ) AS n
             WHERE r.id = n.id AND (r.expected_event, r.next_event_due) IS DISTINCT FROM (n.event, n.due)
             """,
             [
                 array(row.id for row in rows),
                 text_array(row.outlook.event for row in rows),
                 [due[row.id] for row in rows],
+                array(row.id in not_before_now for row in rows),
             ],
         )

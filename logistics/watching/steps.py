@@ -47,12 +47,14 @@ _AT_ONCE = {_S.FAILED_DELIVERY: _K.PROBLEM, _S.REJECTED: _K.REJECTED, _S.RETURNI
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From `at` on it is late to this level, waiting `since` the moment at which the step began."""
+    """From `at` on it is late to this level, waiting `since` the moment at which the step began; `is_platforms` where
+    the platform says so."""
 
     kind: AlertKind
     level: int
     since: datetime
     at: datetime
+    is_platforms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _levels(
     limit, factor = limits.of(kind, lane), limits.factor(kind, lane, since)
     steps = [Step(kind, level, since, after(since, h * factor, shift)) for level, h in _hours(kind, limit)]
     if by is not None and by < steps[0].at:
-        steps[0] = Step(kind, _LEVEL.WARNING, since, by)
+        steps[0] = Step(kind, _LEVEL.WARNING, since, by, is_platforms=True)
     return steps
 
 

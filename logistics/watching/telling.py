@@ -19,7 +19,7 @@ from logistics.watching.robots.known import ROBOTS
 from oms.common.copying import array, records
 from oms.common.models import Connection
 from oms.common.work import calling, clock
-from oms.common.work.calling import Call, Outcomes, OutsideStage
+from oms.common.work.calling import Call, Outcomes
 from oms.common.work.claiming import Queue
 from oms.common.zones import CHINA
 
@@ -139,25 +139,7 @@ def _mark_sent(telling_ids: Collection[int]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RobotStage(OutsideStage):
-    """Sends one message a call, so that a failed one repeats no other and the limit a minute is kept exactly."""
-
-    def run_over(self, connection_id: int, limit: int) -> int:
-        """Serve one connection, unless it rests; returns how many messages were claimed."""
-        if connection_id not in self.due_connections():
-            return 0
-        link = Connection.objects.get(pk=connection_id)
-        link.batch_size = 1
-        return calling.over(link, limit, CALL)
-
-
-CALL: Call[_Item, _Told] = Call(QUEUE, _prepare, _ask, _finish)
-
-
-def run(limit: int) -> int:
-    """Send what is to be told over each connection; returns how many messages were claimed."""
-    return sum(STAGE.run_over(key, limit) for key in STAGE.due_connections())
-
-
-STAGE = RobotStage("tell_alerts", run, queue=QUEUE, call=CALL)
+# One message a call: a failed one repeats no other, and the limit a minute is kept exactly.
+CALL: Call[_Item, _Told] = Call(QUEUE, _prepare, _ask, _finish, most=1)
+STAGE = calling.outside_stage("tell_alerts", CALL)
+run = STAGE.run

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import AlertGroup, LearnedDeadline, LogisticsAlert, ShipmentState, WarehouseOrderState
+from logistics.models import AlertGroup, Direction, LearnedDeadline, LogisticsAlert, ShipmentState, WarehouseOrderState
 from logistics.watching import alerts, learning
 from logistics.watching.defaults import install_default_deadlines
 from oms.benchmarks import stage
@@ -89,7 +89,7 @@ def _parcels() -> None:
             INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, carrier_id,
                 waybill_number, state, weight_g, ready_at, expected_event, next_event_due, left_at, collected_at,
                 last_scan_at, waybill_issued_at)
-            SELECT 'B' || g, w.sub_order_id, w.id, 'out', c.ids[1 + g % array_length(c.ids, 1)], 'W' || g,
+            SELECT 'B' || g, w.sub_order_id, w.id, '{Direction.OUT}', c.ids[1 + g % array_length(c.ids, 1)], 'W' || g,
                 CASE WHEN g <= {past} THEN '{_S.SIGNED}' ELSE '{_S.IN_TRANSIT}' END, 500, NULL,
                 CASE WHEN g <= {past} THEN '' ELSE 'scan' END,
                 CASE WHEN g > {past} THEN now() + make_interval(mins => 60 + g % 4000) END,
