@@ -1,7 +1,8 @@
 """What warehouses are asked for, parcels and their scans, alerts on what is late, and delivered codes."""
 
 from logistics.models.alert import LogisticsAlert
-from logistics.models.carrier import Carrier
+from logistics.models.carrier import Carrier, CarrierCode
+from logistics.models.label import ShipmentLabel
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -18,9 +19,11 @@ __all__ = [
     "GOING_BACK",
     "MOVING",
     "Carrier",
+    "CarrierCode",
     "Direction",
     "LogisticsAlert",
     "Shipment",
+    "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
     "StopAnswer",
