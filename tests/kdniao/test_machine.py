@@ -1,5 +1,5 @@
-"""Two hundred parcels through a platform at its worst: none is bought twice, none is lost, and all end where its own book
-says."""
+"""Two hundred parcels through a platform at its worst: none is bought twice, none is lost, and all end where its own
+book says."""
 
 import random
 

@@ -4,15 +4,15 @@ against is what kdniao speaks."""
 import asyncio
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 from kdniao import KdNiaoClient
 from kdniao.conf import APIPathBuilder
-from models.kdniao_models import RecognizeRequest, TrackRequest
-from utils.kdniao_client import KDNiaoAPIError, KDNiaoClient
 
 from oms.simulators.mischief import Trick
+from tests.kdniao.published import KDNiaoAPIError, KDNiaoClient, RecognizeRequest, TrackRequest
 from tests.kdniao.world import HOUR, KEYS, Platform
 
 PERSON = {
@@ -58,28 +58,31 @@ def new(platform: Platform) -> Iterator[Any]:
 
 
 def test_the_old_client_buys_a_waybill_once_and_follows_it(old: KdNiaoClient, platform: Platform) -> None:
-    made = old.api_eorder.create(ORDER)
-    again = old.api_eorder.create(ORDER)
+    made = old.api_eorder.create(ORDER)["data"]
+    repeated = old.api_eorder.create(ORDER)
+    again = repeated["data"]
 
     waybill = made["Order"]["LogisticCode"]
     assert (made["Success"], made["ResultCode"], waybill[:3]) == (True, "100", "YTO")
     assert (again["Success"], again["ResultCode"], again["Order"]["LogisticCode"]) == (False, "106", waybill)
-    assert [one["ShipperCode"] for one in old.recognise(waybill)["Shippers"]] == ["YTO"]
-    assert old.track(waybill, "YTO")["Reason"] == "暂无轨迹信息"
+    assert (repeated["code_biz"], repeated["msg"]) == (-100, "该订单号已下单成功")
+    assert [one["ShipperCode"] for one in old.recognise(waybill)["data"]["Shippers"]] == ["YTO"]
+    assert old.track(waybill, "YTO")["msg"] == "暂无轨迹信息"
     platform.peer.turn(12 * HOUR)
-    for found in (old.track(waybill, "YTO", "SO-1"), old.api_monitor.track(waybill, "YTO", "SO-1")):
+    for answer in (old.track(waybill, "YTO", "SO-1"), old.api_monitor.track(waybill, "YTO", "SO-1")):
+        found = answer["data"]
         assert (found["State"], found["StateEx"]) == ("2", "204")
         assert [trace["Action"] for trace in found["Traces"]] == ["1", "204"]
 
 
 def test_the_old_client_subscribes_and_books_and_cancels_a_courier(old: KdNiaoClient, platform: Platform) -> None:
-    assert old.follow("YTO777", "YTO")["Success"] is True
-    assert old.api_monitor.subscribe({"LogisticCode": "YTO778", "ShipperCode": "YTO"})["Success"] is True
+    assert old.follow("YTO777", "YTO")["code_biz"] == 100
+    assert old.api_monitor.subscribe({"LogisticCode": "YTO778", "ShipperCode": "YTO"})["code_biz"] == 100
     assert platform.peer.book.of_waybill("YTO778").is_told
     times = {"StartDate": "2026-01-02 09:00:00", "EndDate": "2026-01-02 18:00:00"}
 
-    booked = old.api_order.create({**ORDER, **times})
-    cancelled = old.api_order.cancle(booked["Order"]["LogisticCode"], "YTO", "SO-1")
+    booked = old.api_order.create({**ORDER, **times})["data"]
+    cancelled = old.api_order.cancle(booked["Order"]["LogisticCode"], "YTO", "SO-1")["data"]
 
     assert (booked["Success"], cancelled["Success"]) == (True, True)
 
@@ -87,17 +90,17 @@ def test_the_old_client_subscribes_and_books_and_cancels_a_courier(old: KdNiaoCl
 def test_the_old_client_recognises_our_signature_and_is_refused_with_a_wrong_key(
     old: KdNiaoClient, platform: Platform
 ) -> None:
-    posted = platform.peer.wrapped('{"EBusinessID":"1000001"}')
-    assert "DataSign=" in posted.body
+    form = dict(parse_qsl(platform.peer.wrapped('{"EBusinessID":"1000001"}').body))
+    assert old.valid_sign(form["DataSign"], form["RequestData"])
     stranger = KdNiaoClient(KEYS.business_id, "another")
-    assert stranger.track("YTO1", "YTO")["ResultCode"] == "102"
-    assert KdNiaoClient("2000002", KEYS.app_key).track("YTO1", "YTO")["ResultCode"] == "104"
+    assert stranger.track("YTO1", "YTO")["data"]["ResultCode"] == "102"
+    assert KdNiaoClient("2000002", KEYS.app_key).track("YTO1", "YTO")["data"]["ResultCode"] == "104"
 
 
 def test_the_new_client_follows_a_parcel_with_and_without_its_carrier(
     new: Any, old: KdNiaoClient, platform: Platform
 ) -> None:
-    waybill = old.api_eorder.create(ORDER)["Order"]["LogisticCode"]
+    waybill = old.api_eorder.create(ORDER)["data"]["Order"]["LogisticCode"]
     platform.peer.turn(40 * HOUR)
 
     for carrier in ("YTO", None):
