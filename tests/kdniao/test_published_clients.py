@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 from kdniao import KdNiaoClient
-from kdniao.conf import APIPathBuilder
+from kdniao.conf import APIPath, APIPathBuilder, RequestTypeAPIPathMap
 
 from oms.simulators.mischief import Trick
 from tests.kdniao.published import KDNiaoAPIError, KDNiaoClient, RecognizeRequest, TrackRequest
@@ -39,6 +39,8 @@ ORDER = {
 def old(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> KdNiaoClient:
     """`kdniao`, which encodes once."""
     monkeypatch.setattr(APIPathBuilder, "PROD", platform.address.removeprefix("http://"))
+    # It forgot where it cancels.
+    monkeypatch.setitem(RequestTypeAPIPathMap, "1004", APIPath.OrderCreate)
     return KdNiaoClient(KEYS.business_id, KEYS.app_key)
 
 
