@@ -63,7 +63,7 @@ class TransferForm(forms.ModelForm):
     """A new transfer: its lines are typed or pasted into one field."""
 
     rows = forms.CharField(
-        label=gettext_lazy("lines"),
+        label=pgettext_lazy("goods", "lines"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
         help_text=gettext_lazy("A line each: SKU code or barcode, and units."),
     )

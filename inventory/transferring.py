@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Case, F, Q, QuerySet, Sum, When
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -303,10 +304,15 @@ def in_transit(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int
     return _coming(places, lines_in_transit(), F("shipped") - F("received"))
 
 
-def planned(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Units that transfers are to bring to (warehouse id, SKU id) and that have not left yet, drafts among them."""
-    waiting = TransferLine.objects.filter(transfer__state__in=BEFORE_SHIPPING)
-    return _coming(places, waiting, F("quantity"))
+def moving_in(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Units that transfers bring to (warehouse id, SKU id): in transit, or still to leave, drafts among them. They
+    count in the position that is compared with alert lines. One statement."""
+    lines = TransferLine.objects.filter(transfer__state__in=(*BEFORE_SHIPPING, *IN_TRANSIT))
+    to_come = Case(
+        When(transfer__state__in=BEFORE_SHIPPING, then=F("quantity")),
+        default=Greatest(F("shipped") - F("received"), 0),
+    )
+    return _coming(places, lines, to_come)
 
 
 def _coming(

@@ -908,10 +908,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='replenishmentsuggestion',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('source__isnull', True)), models.Q(('kind', 'move'), ('purchase_order__isnull', True), ('source__isnull', False)), _connector='OR'), name='replenishment_suggestion_has_what_its_kind_needs'),
-        ),
-        migrations.AddConstraint(
-            model_name='replenishmentsuggestion',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='replenishment_suggestion_has_units'),
         ),
         migrations.AddConstraint(
@@ -1387,5 +1383,18 @@ class Migration(migrations.Migration):
                 'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
             },
+        ),
+        migrations.AddField(
+            model_name='replenishmentsuggestion',
+            name='transfer',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='suggestions', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('source__isnull', True), ('transfer__isnull', True)), models.Q(('kind', 'move'), ('purchase_order__isnull', True), ('source__isnull', False)), _connector='OR'), name='replenishment_suggestion_has_what_its_kind_needs'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'move'), ('state', 'done'), _negated=True), ('transfer__isnull', False), _connector='OR'), name='replenishment_suggestion_moved_by_a_transfer'),
         ),
     ]

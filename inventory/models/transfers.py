@@ -190,4 +190,4 @@ class TransferStep(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.transfer_id} {self.get_kind_display()}"
+        return str(self.get_kind_display())

@@ -7,26 +7,18 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.translation import gettext as _
 
-from inventory import purchasing
+from inventory import purchasing, reserving, transferring
 from inventory.models import (
     ReplenishmentSuggestion,
-    Sku,
+    Stock,
     SuggestionKind,
     SuggestionState,
-    Warehouse,
 )
 from inventory.purchasing import Bought
 from inventory.replenishing import demand
+from inventory.transferring import Moved
 from oms.common.errors import OmsError
-
-
-class CannotMove(OmsError):
-    """Nothing moves goods between warehouses by itself."""
-
-    code = "cannot_move"
-
 
 Group = Sequence[ReplenishmentSuggestion]
 
@@ -40,6 +32,7 @@ def act(suggestions: Sequence[ReplenishmentSuggestion], *, actor: str) -> dict[i
     groups: dict[tuple[int, int, int | None], list[ReplenishmentSuggestion]] = defaultdict(list)
     for one in sorted(suggestions, key=lambda one: one.pk):
         groups[one.policy.sku.merchant_id, one.policy.warehouse_id, one.source_id].append(one)
+    _lock_donors(suggestions)
     refused: dict[int, OmsError] = {}
     for group in groups.values():
         way = _buy if group[0].kind == SuggestionKind.BUY else _move
@@ -53,6 +46,16 @@ def act(suggestions: Sequence[ReplenishmentSuggestion], *, actor: str) -> dict[i
         except OmsError as error:
             refused |= dict.fromkeys([one.pk for one in group], error)
     return refused
+
+
+def _lock_donors(suggestions: Group) -> None:
+    """Lock the stock of all moves in the one order: each transfer sets its units aside by itself."""
+    moves = {(one.source_id, one.policy.sku_id) for one in suggestions if one.kind == SuggestionKind.MOVE}
+    if not moves:
+        return
+    rows = Stock.objects.filter(warehouse__in={place for place, _sku in moves}, sku__in={sku for _place, sku in moves})
+    places = rows.values_list("pk", "warehouse_id", "sku_id")
+    reserving.lock_stock([key for key, warehouse, sku in places if (warehouse, sku) in moves])
 
 
 def _buy(group: Group, actor: str) -> Mapping[str, object]:
@@ -72,18 +75,10 @@ def _reference(group: Group) -> str:
 
 
 def _move(group: Group, actor: str) -> Mapping[str, object]:
+    """A transfer whose units are set aside at once, so that nobody else is given them; it waits to be sent."""
     source = group[0].source
     assert source is not None  # noqa: S101 - a constraint says so
-    lines = [(one.policy.sku, one.quantity) for one in group]
-    move(source, group[0].policy.warehouse, lines, actor=actor, reason=_reference(group))
-    return {}
-
-
-def move(source: Warehouse, target: Warehouse, lines: Sequence[tuple[Sku, int]], *, actor: str, reason: str) -> None:
-    """Have the units (SKU and how many) moved from one warehouse to the other.
-
-    Raises CannotMove: there are no transfers between warehouses yet, so a person has to move the goods.
-    """
-    units = sum(count for _sku, count in lines)
-    text = _("A person has to move the %(units)d units from %(source)s to %(target)s.")
-    raise CannotMove(text % {"units": units, "source": source.code, "target": target.code})
+    lines = [Moved(one.policy.sku, one.quantity) for one in group]
+    made = transferring.draft(source, group[0].policy.warehouse, lines, actor=actor, reference=_reference(group))
+    transferring.approve(made.pk, actor=actor)
+    return {"transfer": made}

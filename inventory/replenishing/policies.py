@@ -6,10 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from inventory.models import LineBasis, LineMethod, ReplenishmentPolicy, RunsBy, Sku, Stock, Warehouse
+from inventory import hosting
+from inventory.models import LineBasis, LineMethod, ReplenishmentPolicy, RunsBy, Sku, Warehouse
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.models.replenishing import LEAST_SERVICE, MOST_DAYS, MOST_PACK, MOST_SERVICE
 from inventory.replenishing import levels
@@ -51,17 +51,15 @@ Outcome = ReplenishmentPolicy | list[FieldError]
 
 
 @transaction.atomic
-def set_policies(
-    merchant: Merchant, rows: Sequence[NewPolicy], *, actor: str, everywhere: bool = False
-) -> list[Outcome]:
+def set_policies(merchant: Merchant, rows: Sequence[NewPolicy], *, actor: str) -> list[Outcome]:
     """Say how the merchant's SKUs are replenished, each row for itself: what it leaves out is as in a new policy.
 
-    Returns the policy, or what is wrong with the row, in order. A merchant says it of its own warehouses and of those
-    where it has stock, staff of those `everywhere` that keep such goods. A place that is named twice is refused the
-    second time. A handful of statements.
+    Returns the policy, or what is wrong with the row, in order. Warehouses are the merchant's own, and those where it
+    is a guest. A place that is named twice is refused the second time. A handful of statements.
     """
     skus = {one.code: one for one in Sku.objects.visible_to(merchant).filter(code__in={row.sku for row in rows})}
-    warehouses = _warehouses(merchant, {row.warehouse for row in rows}, everywhere=everywhere)
+    known = hosting.hosts(merchant).filter(code__in={row.warehouse for row in rows})
+    warehouses = {one.code: one for one in known}
     outcomes: dict[int, list[FieldError]] = {}
     wanted: dict[tuple[int, int], int] = {}
     for index, row in enumerate(rows):
@@ -74,14 +72,6 @@ def set_policies(
             outcomes[index] = wrong
     written = _write(wanted, rows, actor)
     return [outcomes[index] if index in outcomes else written[index] for index in range(len(rows))]
-
-
-def _warehouses(merchant: Merchant, codes: set[str], *, everywhere: bool) -> dict[str, Warehouse]:
-    known = Warehouse.objects.filter(code__in=codes)
-    if not everywhere:
-        places = Stock.objects.visible_to(merchant).filter(warehouse__code__in=codes).values("warehouse")
-        known = known.filter(Q(merchant=merchant) | Q(pk__in=places))
-    return {one.code: one for one in known}
 
 
 def problems(row: NewPolicy, sku: Sku | None, warehouse: Warehouse | None) -> list[FieldError]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from django.db import connection
 
-from inventory import purchasing
+from inventory import purchasing, transferring
 from inventory.replenishing.demand import Place
 from inventory.replenishing.formulas import Standing
 from oms.common.copying import array
@@ -35,6 +35,7 @@ def standings(places: Collection[Place]) -> dict[Place, Standing]:
         )
         stock = {(warehouse, sku): figures for warehouse, sku, *figures in cursor.fetchall()}
     on_order = purchasing.on_order(wanted)
+    moving_in = transferring.moving_in(wanted)
     waiting: dict[Place, int] = {}
     for count in _counters:
         for place, units in count(wanted).items():
@@ -42,5 +43,5 @@ def standings(places: Collection[Place]) -> dict[Place, Standing]:
     found = {}
     for place in wanted:
         on_hand, frozen, reserved = stock.get(place, (0, 0, 0))
-        found[place] = Standing(on_hand, frozen, reserved, on_order[place], waiting=waiting.get(place, 0))
+        found[place] = Standing(on_hand, frozen, reserved, on_order[place], moving_in[place], waiting.get(place, 0))
     return found

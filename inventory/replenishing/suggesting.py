@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory.models import SuggestionKind
+from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 
 # What a lorry drives in a day, door to door, along roads so much longer than the straight line.
 KM_A_DAY = 600
@@ -61,13 +62,14 @@ def proposals(need: Need, donors: Sequence[Donor]) -> list[Proposal]:
     left = need.units
     quicker = [one for one in donors if days_on_road(one.km) < need.lead_days and one.surplus >= need.pack]
     for donor in sorted(quicker, key=lambda one: (one.km, one.warehouse_id))[:MOST_DONORS]:
-        units = min(donor.surplus // need.pack * need.pack, left)
+        units = min(donor.surplus // need.pack * need.pack, left, MOST_UNITS_OF_A_LINE // need.pack * need.pack)
         if units > 0:
             found.append(Proposal(SuggestionKind.MOVE, units, donor.warehouse_id))
             left -= units
     if left > 0:
         bought = -(-max(left, need.minimum) // need.pack) * need.pack
-        found.append(Proposal(SuggestionKind.BUY, bought))
+        # A purchase order takes no more in a line: absurd figures of one policy must not stop those of all others.
+        found.append(Proposal(SuggestionKind.BUY, min(bought, MOST_UNITS_OF_A_LINE // need.pack * need.pack)))
     return found
 
 

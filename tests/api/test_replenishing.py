@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from inventory.models import ReplenishmentPolicy
+from inventory.models import ReplenishmentPolicy, WarehouseGuest
 from tests import factories
 from tests.api.calls import idempotency
 from tests.replenishing.places import watch
@@ -108,11 +108,11 @@ def test_figures_that_make_no_sense_are_refused(shop, row):
     assert not ReplenishmentPolicy.objects.exists()
 
 
-def test_goods_in_a_warehouse_of_others_may_have_a_line_where_some_lie(shop):
+def test_goods_in_a_warehouse_of_others_may_have_a_line_where_their_merchant_is_a_guest(shop):
     elsewhere = factories.WarehouseFactory()
     line = {"warehouse": elsewhere.code, "reorder_point": 1, "order_up_to": 2}
     assert send(shop, line).json()["results"][0]["status"] == "refused"
-    factories.StockFactory(sku=shop.sku, warehouse=elsewhere)
+    WarehouseGuest.objects.create(warehouse=elsewhere, merchant=shop.merchant)
     assert send(shop, line).json()["results"][0]["status"] == "changed"
 
 

@@ -66,18 +66,18 @@ def test_units_are_set_aside_then_on_their_way_then_there(shop, target, transfer
     place = (target.pk, shop.sku.pk)
     assert transfer.state == TransferState.APPROVED
     assert (figures(shop.sku, shop.warehouse), figures(shop.sku, target)) == ((100, 10), (0, 0))
-    assert (transferring.planned({place}), transferring.in_transit({place})) == ({place: 10}, {place: 0})
+    assert (transferring.moving_in({place}), transferring.in_transit({place})) == ({place: 10}, {place: 0})
 
     shipped(transfer)
 
     assert (figures(shop.sku, shop.warehouse), figures(shop.sku, target)) == ((90, 0), (0, 0))
-    assert (transferring.planned({place}), transferring.in_transit({place})) == ({place: 0}, {place: 10})
+    assert (transferring.moving_in({place}), transferring.in_transit({place})) == ({place: 10}, {place: 10})
     assert steps.broken_invariants() == []
 
     receive(transfer, Unloaded(shop.sku.code, 10), Unloaded(shop.other_sku.code, 4))
 
     assert (figures(shop.sku, target), figures(shop.other_sku, target)) == ((10, 0), (4, 0))
-    assert transferring.in_transit({place}) == {place: 0}
+    assert transferring.moving_in({place}) == transferring.in_transit({place}) == {place: 0}
     assert steps.fresh(transfer).state == TransferState.CLOSED
     assert list(transfer.steps.values_list("kind", "units", "actor")) == [
         ("drafted", 14, "lin"),

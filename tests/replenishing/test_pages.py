@@ -163,3 +163,19 @@ def test_a_merchant_sets_lines_of_its_own_goods_only(shop):
     assert shop.sku.code in page
     assert other.sku.code not in page
     assert "approve_selected" not in page
+
+
+def test_the_list_of_stock_is_narrowed_to_what_is_at_its_line(boss, shop):
+    low, other = shop.warehouse.stock.get(sku=shop.sku), shop.warehouse.stock.get(sku=shop.other_sku)
+    shop.warehouse.stock.update(reorder_point=100)
+    policy(shop, reorder_point=99)
+    page = reverse("admin:inventory_stock_changelist")
+
+    def listed() -> set[int]:
+        return {row.pk for row in boss.get(page, {"below_alert": "1"}).context["cl"].result_list}
+
+    watch()
+    assert listed() == {other.pk}, "its policy says that it is not low"
+    places.change(shop.sku, shop.warehouse, -1)
+    watch()
+    assert listed() == {low.pk, other.pk}

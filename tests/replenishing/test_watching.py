@@ -6,10 +6,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from inventory import purchasing
-from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion
+from inventory import purchasing, transferring
+from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion, Transfer, TransferState
 from inventory.purchasing import Unloaded
-from inventory.replenishing import deciding
+from inventory.replenishing import deciding, standing
 from oms.common.models import Ticket
 from tests import factories, steps
 from tests.replenishing import places
@@ -192,16 +192,41 @@ def test_a_rejected_suggestion_has_a_reason_and_stays_rejected(shop):
     assert open_tickets() == [low.pk], "the dip is still there"
 
 
-def test_moves_are_left_to_a_person_and_do_not_hold_up_what_is_bought(shop):
-    list(places.other_warehouses(shop, 60))
+def test_what_is_moved_is_set_aside_at_once_and_counts_so_it_is_not_wanted_again(shop):
+    (donor,) = places.other_warehouses(shop, 60)
     policy(shop)
     watch()
     ids = list(ReplenishmentSuggestion.objects.order_by("pk").values_list("pk", flat=True))
 
     refused = deciding.approve(ids, actor="lin")
 
-    assert [(key, error.code) for key, error in refused.items()] == [(ids[0], "cannot_move")]
+    assert refused == {}
+    assert [(kind, state) for kind, _source, _units, state in suggested()] == [("move", "done"), ("buy", "done")]
+    transfer = Transfer.objects.get()
+    assert ReplenishmentSuggestion.objects.get(kind="move").transfer == transfer
+    assert steps.broken_invariants() == []
+    units = transfer.lines.get().quantity
+    assert (transfer.source, transfer.target, transfer.state) == (donor, shop.warehouse, TransferState.APPROVED)
+    assert donor.stock.get(sku=shop.sku).reserved == units
+    place = (shop.warehouse.pk, shop.sku.pk)
+    assert standing.standings([place])[place].moving_in == units
+    transferring.ship(transfer.pk, actor="lin")
+    assert standing.standings([place])[place].moving_in == units
+    assert watch() == 0
+
+
+def test_a_move_that_the_donor_cannot_spare_any_more_stays_open_and_holds_up_nothing(shop):
+    (donor,) = places.other_warehouses(shop, 60)
+    policy(shop)
+    watch()
+    ids = list(ReplenishmentSuggestion.objects.order_by("pk").values_list("pk", flat=True))
+    places.change(shop.sku, donor, -60)
+
+    refused = deciding.approve(ids, actor="lin")
+
+    assert [(key, error.code) for key, error in refused.items()] == [(ids[0], "not_enough")]
     assert [(kind, state) for kind, _source, _units, state in suggested()] == [("move", "open"), ("buy", "done")]
+    assert not Transfer.objects.exists()
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -210,5 +235,5 @@ def test_looking_takes_as_many_statements_for_one_dip_as_for_many(shop, django_a
         sku = factories.SkuFactory(merchant=shop.merchant)
         factories.StockFactory(sku=sku, warehouse=shop.warehouse, on_hand=5)
         policy(shop, sku)
-    with django_assert_max_num_queries(105):  # 21 for each part
+    with django_assert_max_num_queries(110):  # 22 for each part
         assert watch() == count
