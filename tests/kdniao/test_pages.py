@@ -11,7 +11,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def form(carrier: Carrier, **row: str) -> dict[str, str]:
+def form(carrier: Carrier, /, **row: str) -> dict[str, str]:
     """The carrier's page as a browser posts it, with one row of codes."""
     head = {"code": carrier.code, "name": carrier.name, "carrier_class": "third_party", "priority": "1"}
     counts = {"codes-TOTAL_FORMS": "1", "codes-INITIAL_FORMS": str(CarrierCode.objects.count())}

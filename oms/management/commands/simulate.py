@@ -59,7 +59,12 @@ class Command(BaseCommand):
         )
         lives.append(Thread(target=at_kdniao.live, args=(stop,), daemon=True))
         lives[-1].start()
-        peers = {"alipay": at_alipay, "wechat": at_wechat, "nuonuo": at_nuonuo, "kdniao": at_kdniao}
+        peers: dict[str, wsgi.Peer] = {
+            "alipay": at_alipay,
+            "wechat": at_wechat,
+            "nuonuo": at_nuonuo,
+            "kdniao": at_kdniao,
+        }
         server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")
         try:
