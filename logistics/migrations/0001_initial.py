@@ -21,6 +21,27 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="PhoneCheck",
+            fields=[
+                (
+                    "order",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="orders.order",
+                        verbose_name="order",
+                    ),
+                ),
+                ("tries", models.PositiveIntegerField(verbose_name="tries")),
+                ("since", models.DateTimeField(verbose_name="since")),
+            ],
+            options={
+                "verbose_name": "check of a phone",
+                "verbose_name_plural": "checks of phones",
+            },
+        ),
+        migrations.CreateModel(
             name='Carrier',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -1,6 +1,7 @@
 """What warehouses are asked for, parcels and their scans, alerts on what is late, and delivered codes."""
 
 from logistics.models.alert import LogisticsAlert
+from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.label import ShipmentLabel
 from logistics.models.shipment import (
@@ -22,6 +23,7 @@ __all__ = [
     "CarrierCode",
     "Direction",
     "LogisticsAlert",
+    "PhoneCheck",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
