@@ -2,7 +2,8 @@
 
 from logistics.models.alert import LogisticsAlert
 from logistics.models.buyer import PhoneCheck
-from logistics.models.carrier import Carrier
+from logistics.models.carrier import Carrier, CarrierCode
+from logistics.models.label import ShipmentLabel
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -19,10 +20,12 @@ __all__ = [
     "GOING_BACK",
     "MOVING",
     "Carrier",
+    "CarrierCode",
     "Direction",
     "LogisticsAlert",
     "PhoneCheck",
     "Shipment",
+    "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
     "StopAnswer",
