@@ -17,7 +17,7 @@ from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
 from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
-from logistics.watching import deadlines
+from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
 from oms.common.models import Expectation
@@ -36,7 +36,7 @@ class Expecting:
     @display(description=gettext_lazy("expected event"))
     def expected_words(self, row: Expectation) -> str:
         """What should happen next."""
-        return deadlines.word(row.expected_event) or "–"
+        return str(WORDS.get(row.expected_event, row.expected_event or "–"))
 
 
 class Retryable:
@@ -209,19 +209,13 @@ class LogisticsAlertAdmin(RowColumns, KeysetAdmin):
     search_fields = ("sub_order__number", "sub_order__order__number", "shipment__waybill_number")
     search_help_text = gettext_lazy("Sub-order, order or waybill number")
     list_display = (
-        "level_label",
-        "kind",
-        "order_link",
-        "sub_order",
-        "warehouse_order",
-        "shipment",
-        "due_at",
-        "opened_at",
-        "assigned_to",
-        "closed_at",
+        *("level_label", "kind", "order_link", "sub_order", "warehouse_order", "shipment", "group", "due_at"),
+        *("opened_at", "assigned_to", "closed_at"),
     )
     list_display_links = ("kind",)
-    list_select_related = ("sub_order__order", "warehouse_order", "shipment", "assigned_to")
+    list_select_related = (
+        *("sub_order__order", "warehouse_order", "shipment", "assigned_to", "group__carrier", "group__warehouse"),
+    )
     list_filter = (OpenAlertFilter, ("level", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     actions = ("assign_to_me", "give_back")
 

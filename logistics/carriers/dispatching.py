@@ -14,6 +14,7 @@ from logistics import kinds
 from logistics.carriers import adapters, choosing, decoding, labels, waybills, wishing
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
+from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -162,7 +163,7 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
             ],
         )
         issued = [key for (key,) in cursor.fetchall()]
-    waybills.expect_pick_up(issued)
+    planning.plan_parcels(issued)
     waybills.tell(issued)
     tickets.close_tickets([NO_CARRIER], issued)
     return issued

@@ -24,6 +24,13 @@ class Carrier(models.Model):
         _("kind"), max_length=12, choices=CarrierClass.choices, default=CarrierClass.THIRD_PARTY
     )
     priority = models.PositiveSmallIntegerField(_("priority"), default=1)
+    service_phone = models.CharField(
+        _("phone of its service"),
+        max_length=40,
+        blank=True,
+        default="",
+        help_text=_("Who is rung when parcels are late."),
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
