@@ -15,33 +15,17 @@ from unfold.decorators import action, display
 
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
-from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
-from oms.common.models import Connection, Expectation, SystemKind
+from oms.common.models import Expectation
 from oms.common.templatetags.staff import badge
 from orders.actors import Actor
 from orders.models import ActorKind
 
 LEVEL_TONES = {1: "warning", 2: "danger", 3: "danger"}
-
-
-@admin.register(Carrier)
-class CarrierAdmin(KeysetAdmin):
-    """Who carries parcels, over which account, and who is asked first."""
-
-    may_add = may_change = True
-    keyset = ("priority", "code")
-    list_display = ("code", "name", "carrier_class", "connection", "priority", "is_active")
-    list_select_related = ("connection",)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only accounts of carriers."""
-        if db_field.name == "connection":
-            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.CARRIER)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class Expecting:

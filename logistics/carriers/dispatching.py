@@ -11,7 +11,7 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, choosing, decoding, waybills, wishing
+from logistics.carriers import adapters, choosing, decoding, labels, waybills, wishing
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.watching import planning
@@ -79,7 +79,7 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
     for key in _repeated(given):
         outcomes.unknown[key] = f"the carrier gave waybill {given.pop(key)[1]} to another parcel too"
-    _write_waybills(given)
+    labels.keep({key: outcomes.taken[key] for key in _write_waybills(given)})
     _switch_carriers({key: (answer.carrier, answer.reason) for key, answer in outcomes.refused.items()})
 
 
@@ -91,6 +91,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
     unique = {key: label for key, label in given.items() if key not in set(_repeated(given))}
     fitting = _write_waybills(unique)
+    labels.keep({key: outcomes.taken[key] for key in fitting})
     rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
     troubles = [
         tickets.Trouble(

@@ -2,8 +2,9 @@
 
 from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
-from logistics.models.carrier import Carrier
+from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.label import ShipmentLabel
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -25,6 +26,7 @@ __all__ = [
     "AlertReceiver",
     "AlertTelling",
     "Carrier",
+    "CarrierCode",
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
@@ -32,6 +34,7 @@ __all__ = [
     "LogisticsAlert",
     "PhoneCheck",
     "Shipment",
+    "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
     "StopAnswer",
