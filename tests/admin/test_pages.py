@@ -28,7 +28,16 @@ from inventory.models import (
     Warehouse,
 )
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import LogisticsAlert, VirtualDelivery
+from logistics.models import (
+    AlertGroup,
+    AlertReceiver,
+    AlertTelling,
+    DeadlineRule,
+    DeadlineStretch,
+    LearnedDeadline,
+    LogisticsAlert,
+    VirtualDelivery,
+)
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
@@ -132,7 +141,7 @@ def world(shop: factories.Shop) -> None:
     sub_order = SubOrder.objects.filter(order=order).first()
     assert sub_order
     now = timezone.now()
-    LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now)
+    _fill_watching(sub_order, now)
     code = "SECRET-CODE-01234"
     VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
@@ -186,6 +195,18 @@ def world(shop: factories.Shop) -> None:
     _fill_inventory(shop, now)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
+
+
+def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
+    group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
+    LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)
+    robot = Connection.objects.create(code="robot", kind="robot", protocol="dingtalk")
+    AlertReceiver.objects.create(connection=robot)
+    AlertTelling.objects.create(connection=robot, group=group, level=1, ready_at=now)
+    DeadlineRule.objects.create(kind="stalled", warning_hours=24)
+    DeadlineStretch.objects.create(area="54", factor=2)
+    way = {"carrier": "SF", "origin": "11", "destination": "44"}
+    LearnedDeadline.objects.create(kind="stalled", hours=30, parcels=50, learned_at=now, **way)
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
