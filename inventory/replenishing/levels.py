@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from inventory.models import LineBasis, LineMethod, ReplenishmentPolicy
+from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.replenishing import demand
 from inventory.replenishing.forecasting import Forecast, forecast, levels_of
 from inventory.replenishing.formulas import Levels, Supply
@@ -42,9 +43,11 @@ def work_out(policy_ids: Collection[int]) -> None:
 
 
 def levels_for(policy: ReplenishmentPolicy, found: Forecast) -> Levels:
-    """The levels that the policy's service level and lead time make of the demand."""
+    """The levels that the policy's service level and lead time make of the demand; as high as levels may be."""
     supply = Supply(float(policy.lead_days), float(policy.lead_deviation_days), REVIEW_DAYS)
-    return levels_of(found, supply, float(policy.service_percent) / 100, cover_days=policy.cover_days)
+    wanted = levels_of(found, supply, float(policy.service_percent) / 100, cover_days=policy.cover_days)
+    up_to = min(wanted.order_up_to, MOST_UNITS_OF_A_LINE)
+    return Levels(min(wanted.reorder_point, up_to - 1), up_to)
 
 
 def _write(policies: Sequence[ReplenishmentPolicy], day: date, days_known: int) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from inventory import typed_rows
+from inventory import hosting, typed_rows
 from inventory.filters import found_skus
 from inventory.models import ReplenishmentPolicy, Sku, Warehouse
 from inventory.replenishing import deciding, demand, policies, proposing, words
@@ -61,7 +61,7 @@ class PolicyForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         sku, warehouse = self._place(given)
         if sku and warehouse and not self.errors:
-            for error in policies.problems(self.row(), sku, warehouse):
+            for error in policies.problems(self.row(), sku, hosting.host(warehouse)):
                 self.add_error(error.attr if error.attr in self.fields else None, error.detail)
         return given
 

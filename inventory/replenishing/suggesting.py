@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory.models import SuggestionKind
+from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 
 # What a lorry drives in a day, door to door, along roads so much longer than the straight line.
 KM_A_DAY = 600
@@ -56,9 +57,10 @@ def days_on_road(km: float) -> int:
 
 def proposals(need: Need, donors: Sequence[Donor]) -> list[Proposal]:
     """Whole packs from the nearest donors that are quicker than the supplier; what is left is bought, at least the
-    minimum."""
+    minimum; no more than a line may have."""
     found: list[Proposal] = []
-    left = need.units
+    most = MOST_UNITS_OF_A_LINE // need.pack * need.pack
+    left = min(need.units, most)
     quicker = [one for one in donors if days_on_road(one.km) < need.lead_days and one.surplus >= need.pack]
     for donor in sorted(quicker, key=lambda one: (one.km, one.warehouse_id))[:MOST_DONORS]:
         units = min(donor.surplus // need.pack * need.pack, left)
@@ -67,7 +69,7 @@ def proposals(need: Need, donors: Sequence[Donor]) -> list[Proposal]:
             left -= units
     if left > 0:
         bought = -(-max(left, need.minimum) // need.pack) * need.pack
-        found.append(Proposal(SuggestionKind.BUY, bought))
+        found.append(Proposal(SuggestionKind.BUY, min(bought, most)))
     return found
 
 

@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from inventory import hosting
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion
 from tests import factories
 from tests.admin.conftest import client_of
@@ -75,8 +76,25 @@ def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
     assert (computed.method, float(computed.service_percent), float(computed.lead_days)) == ("computed", 97.5, 3.0)
     broken = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1.5 2"})
     assert "1.5 is no whole number" in broken.content.decode()
+    huge = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1e30% 3"})
+    assert "1e30 is no number with at most one decimal place" in huge.content.decode()
     assert ReplenishmentPolicy.objects.get(pk=fixed.pk).reorder_point == 10
     assert client_of("view_replenishmentpolicy").get(page).status_code == 403
+
+
+def test_staff_set_no_line_where_the_merchants_goods_are_not_kept_but_switch_it_off(boss, shop):
+    host = factories.WarehouseFactory()
+    add = reverse(f"admin:{POLICIES}_add")
+    refused = boss.post(add, form_of(shop, warehouse=host.pk)).content.decode()
+    assert f"Warehouse {host.code} does not keep goods of this merchant." in refused
+    assert not ReplenishmentPolicy.objects.exists()
+
+    stay = hosting.begin(host, shop.merchant, actor="test")
+    assert boss.post(add, form_of(shop, warehouse=host.pk)).status_code == 302
+    hosting.end(stay.pk, actor="test")
+    made = ReplenishmentPolicy.objects.get()
+    boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), form_of(shop, is_active=""))
+    assert ReplenishmentPolicy.objects.get().is_active is False
 
 
 def test_many_suggestions_are_approved_and_rejected_at_once(shop):

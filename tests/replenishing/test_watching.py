@@ -6,10 +6,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from inventory import purchasing, transferring
+from inventory import hosting, purchasing, transferring
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion, Transfer, TransferState
 from inventory.purchasing import Unloaded
-from inventory.replenishing import deciding, standing
+from inventory.replenishing import deciding, levels, standing
 from oms.common.models import Ticket
 from tests import factories, steps
 from tests.replenishing import places
@@ -235,3 +235,35 @@ def test_looking_takes_as_many_statements_for_one_dip_as_for_many(shop, django_a
         policy(shop, sku)
     with django_assert_max_num_queries(110):  # 22 for each part
         assert watch() == count
+
+
+def test_as_much_as_a_line_may_have_is_suggested_and_nobody_elses_dips_are_held_up(shop):
+    policy(shop, reorder_point=9_999_999, order_up_to=10_000_000, minimum_quantity=10_000_000, pack_size=99_999)
+    policy(shop, shop.other_sku)
+
+    assert watch() == 2
+
+    assert suggested() == [("buy", "", 9_999_900, "open"), ("buy", "", 100, "open")]
+
+
+def test_nothing_is_wanted_where_a_merchants_goods_are_kept_no_longer(shop):
+    host = factories.WarehouseFactory()
+    stay = hosting.begin(host, shop.merchant, actor="test")
+    left = policy(shop, warehouse=host.code, runs_by="rule")
+    hosting.end(stay.pk, actor="test")
+
+    assert (watch(), suggested(), open_tickets()) == (0, [], [])
+
+    hosting.begin(host, shop.merchant, actor="test")
+    assert (watch(), open_tickets()) == (1, [left.pk])
+
+
+def test_a_computed_line_is_no_higher_than_lines_may_be(shop):
+    policy(shop, method="computed", lead_days=365, lead_deviation_days=365, cover_days=365)
+    places.wanted(shop.sku, shop.warehouse, dict.fromkeys(range(1, 50), 100_000))
+    ReplenishmentPolicy.objects.update(computed_on=None)
+
+    assert levels.refresh(seconds=60) == 1
+
+    made = ReplenishmentPolicy.objects.get()
+    assert (made.reorder_point, made.order_up_to) == (9_999_999, 10_000_000)
