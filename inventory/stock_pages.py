@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -23,6 +23,7 @@ from inventory.models import (
     LotMovement,
     MovementNote,
     Quality,
+    ReplenishmentPolicy,
     Sku,
     Stock,
     StockAdjustment,
@@ -68,8 +69,12 @@ class AlertFilter(YesFilter):
 
     @staticmethod
     def condition(stock: QuerySet[Any]) -> QuerySet[Any]:
-        """Those whose free units are not above it."""
-        return stock.filter(reorder_point__gt=0, on_hand__lte=F("reserved") + F("frozen") + F("reorder_point"))
+        """Those whose free units are not above it; where there is a policy, those whose position is not."""
+        policies = ReplenishmentPolicy.objects.filter(
+            is_active=True, warehouse_id=OuterRef("warehouse_id"), sku_id=OuterRef("sku_id")
+        )
+        is_low = Q(reorder_point__gt=0, on_hand__lte=F("reserved") + F("frozen") + F("reorder_point"))
+        return stock.filter(Exists(policies.filter(below_since__isnull=False)) | is_low & ~Exists(policies))
 
 
 class ExpiringFilter(DropdownFilter):

@@ -137,6 +137,9 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120, verbose_name='name')),
                 ('kind', models.CharField(choices=[('self_operated', 'Self-operated'), ('partner', 'Partner'), ('merchant', "Merchant's own"), ('virtual', 'Virtual')], max_length=20, verbose_name='kind')),
                 ('storage_classes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=24), size=None, verbose_name='storage classes')),
+                ('address', models.CharField(blank=True, default='', help_text="Stands on labels as the sender's.", max_length=200, verbose_name='address')),
+                ('contact_name', models.CharField(blank=True, default='', max_length=60, verbose_name='contact person')),
+                ('contact_phone', models.CharField(blank=True, default='', max_length=20, verbose_name='contact phone')),
                 ('longitude', models.FloatField(help_text='Degrees east.', verbose_name='longitude')),
                 ('latitude', models.FloatField(help_text='Degrees north.', verbose_name='latitude')),
                 ('daily_capacity', models.PositiveIntegerField(default=0, verbose_name='daily capacity')),
@@ -905,10 +908,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='replenishmentsuggestion',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('source__isnull', True)), models.Q(('kind', 'move'), ('purchase_order__isnull', True), ('source__isnull', False)), _connector='OR'), name='replenishment_suggestion_has_what_its_kind_needs'),
-        ),
-        migrations.AddConstraint(
-            model_name='replenishmentsuggestion',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__range', (1, 10000000))), name='replenishment_suggestion_has_units'),
         ),
         migrations.AddConstraint(
@@ -1384,5 +1383,18 @@ class Migration(migrations.Migration):
                 'permissions': [('end_warehouseguest', 'Can end that a warehouse keeps goods of a merchant')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('warehouse', 'merchant'), name='warehouse_guest_stays_once_at_a_time'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='warehouse_guest_ends_after_it_began')],
             },
+        ),
+        migrations.AddField(
+            model_name='replenishmentsuggestion',
+            name='transfer',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='suggestions', to='inventory.transfer', verbose_name='transfer'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'buy'), ('source__isnull', True), ('transfer__isnull', True)), models.Q(('kind', 'move'), ('purchase_order__isnull', True), ('source__isnull', False)), _connector='OR'), name='replenishment_suggestion_has_what_its_kind_needs'),
+        ),
+        migrations.AddConstraint(
+            model_name='replenishmentsuggestion',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'move'), ('state', 'done'), _negated=True), ('transfer__isnull', False), _connector='OR'), name='replenishment_suggestion_moved_by_a_transfer'),
         ),
     ]

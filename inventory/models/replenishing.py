@@ -15,6 +15,7 @@ from django_fsm import FSMField, transition
 
 from inventory.models.catalogue import Sku, Warehouse
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE, PurchaseOrder
+from inventory.models.transfers import Transfer
 from oms.common.models import Versioned
 from oms.merchants.models import Merchant
 
@@ -282,6 +283,14 @@ class ReplenishmentSuggestion(Versioned):
         on_delete=models.PROTECT,
         related_name="suggestions",
     )
+    transfer = models.ForeignKey(
+        Transfer,
+        verbose_name=_("transfer"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="suggestions",
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     decided_at = models.DateTimeField(_("decided at"), null=True, blank=True, editable=False)
     decided_by = models.CharField(_("decided by"), max_length=80, blank=True, default="", editable=False)
@@ -304,7 +313,7 @@ class ReplenishmentSuggestion(Versioned):
                 condition=Q(state__in=SuggestionState.values), name="replenishment_suggestion_state_is_known"
             ),
             models.CheckConstraint(
-                condition=Q(kind=SuggestionKind.BUY, source__isnull=True)
+                condition=Q(kind=SuggestionKind.BUY, source__isnull=True, transfer__isnull=True)
                 | Q(kind=SuggestionKind.MOVE, source__isnull=False, purchase_order__isnull=True),
                 name="replenishment_suggestion_has_what_its_kind_needs",
             ),
@@ -323,6 +332,10 @@ class ReplenishmentSuggestion(Versioned):
             models.CheckConstraint(
                 condition=~Q(state=SuggestionState.DONE, kind=SuggestionKind.BUY) | Q(purchase_order__isnull=False),
                 name="replenishment_suggestion_bought_by_an_order",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=SuggestionState.DONE, kind=SuggestionKind.MOVE) | Q(transfer__isnull=False),
+                name="replenishment_suggestion_moved_by_a_transfer",
             ),
         ]
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models.functions import Now
 
-from inventory import purchasing, transferring
+from inventory import purchasing, reserving, transferring
 from inventory.models import (
     ReplenishmentSuggestion,
+    Stock,
     SuggestionKind,
     SuggestionState,
 )
@@ -31,6 +32,7 @@ def act(suggestions: Sequence[ReplenishmentSuggestion], *, actor: str) -> dict[i
     groups: dict[tuple[int, int, int | None], list[ReplenishmentSuggestion]] = defaultdict(list)
     for one in sorted(suggestions, key=lambda one: one.pk):
         groups[one.policy.sku.merchant_id, one.policy.warehouse_id, one.source_id].append(one)
+    _lock_donors(suggestions)
     refused: dict[int, OmsError] = {}
     for group in groups.values():
         way = _buy if group[0].kind == SuggestionKind.BUY else _move
@@ -44,6 +46,16 @@ def act(suggestions: Sequence[ReplenishmentSuggestion], *, actor: str) -> dict[i
         except OmsError as error:
             refused |= dict.fromkeys([one.pk for one in group], error)
     return refused
+
+
+def _lock_donors(suggestions: Group) -> None:
+    """Lock the stock of all moves in the one order: each transfer sets its units aside by itself."""
+    moves = {(one.source_id, one.policy.sku_id) for one in suggestions if one.kind == SuggestionKind.MOVE}
+    if not moves:
+        return
+    rows = Stock.objects.filter(warehouse__in={place for place, _sku in moves}, sku__in={sku for _place, sku in moves})
+    places = rows.values_list("pk", "warehouse_id", "sku_id")
+    reserving.lock_stock([key for key, warehouse, sku in places if (warehouse, sku) in moves])
 
 
 def _buy(group: Group, actor: str) -> Mapping[str, object]:
@@ -69,4 +81,4 @@ def _move(group: Group, actor: str) -> Mapping[str, object]:
     lines = [Moved(one.policy.sku, one.quantity) for one in group]
     made = transferring.draft(source, group[0].policy.warehouse, lines, actor=actor, reference=_reference(group))
     transferring.approve(made.pk, actor=actor)
-    return {}
+    return {"transfer": made}

@@ -61,6 +61,7 @@ _SUGGESTION = {
     "state": "done",
     "reason": "",
     "purchase_order": "RP261126-18",
+    "transfer": None,
     "created_at": "2026-11-26T02:00:00Z",
     "decided_at": "2026-11-26T03:00:00Z",
 }
@@ -174,6 +175,7 @@ class SuggestionSerializer(serializers.ModelSerializer):
     )
     state = serializers.ChoiceField(SuggestionState.choices)
     purchase_order = serializers.CharField(source="purchase_order.number", allow_null=True, default=None)
+    transfer = serializers.CharField(source="transfer.reference", allow_null=True, default=None)
 
     class Meta:
         model = ReplenishmentSuggestion
@@ -284,7 +286,7 @@ class SuggestionsView(MerchantView):
         if getattr(self, "swagger_fake_view", False):
             return ReplenishmentSuggestion.objects.none()
         mine = ReplenishmentSuggestion.objects.visible_to(self.merchant)
-        return mine.select_related("policy__warehouse", "policy__sku", "source", "purchase_order")
+        return mine.select_related("policy__warehouse", "policy__sku", "source", "purchase_order", "transfer")
 
     @extend_schema(
         operation_id="list_replenishment_suggestions",

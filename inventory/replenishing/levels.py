@@ -43,11 +43,11 @@ def work_out(policy_ids: Collection[int]) -> None:
 
 
 def levels_for(policy: ReplenishmentPolicy, found: Forecast) -> Levels:
-    """The levels that the policy's service level and lead time make of the demand; as high as levels may be."""
+    """The levels that the policy's service level and lead time make of the demand, within what a row can hold."""
     supply = Supply(float(policy.lead_days), float(policy.lead_deviation_days), REVIEW_DAYS)
-    wanted = levels_of(found, supply, float(policy.service_percent) / 100, cover_days=policy.cover_days)
-    up_to = min(wanted.order_up_to, MOST_UNITS_OF_A_LINE)
-    return Levels(min(wanted.reorder_point, up_to - 1), up_to)
+    at = levels_of(found, supply, float(policy.service_percent) / 100, cover_days=policy.cover_days)
+    up_to = min(at.order_up_to, MOST_UNITS_OF_A_LINE)
+    return Levels(min(at.reorder_point, up_to - 1), up_to)
 
 
 def _write(policies: Sequence[ReplenishmentPolicy], day: date, days_known: int) -> None:

@@ -6,12 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from inventory import hosting
-from inventory.hosting import Host
-from inventory.models import LineBasis, LineMethod, ReplenishmentPolicy, RunsBy, Sku, Stock, Warehouse
+from inventory.models import LineBasis, LineMethod, ReplenishmentPolicy, RunsBy, Sku, Warehouse
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.models.replenishing import LEAST_SERVICE, MOST_DAYS, MOST_PACK, MOST_SERVICE
 from inventory.replenishing import levels
@@ -53,23 +51,21 @@ Outcome = ReplenishmentPolicy | list[FieldError]
 
 
 @transaction.atomic
-def set_policies(
-    merchant: Merchant, rows: Sequence[NewPolicy], *, actor: str, everywhere: bool = False
-) -> list[Outcome]:
+def set_policies(merchant: Merchant, rows: Sequence[NewPolicy], *, actor: str) -> list[Outcome]:
     """Say how the merchant's SKUs are replenished, each row for itself: what it leaves out is as in a new policy.
 
-    Returns the policy, or what is wrong with the row, in order. Each is of a warehouse that keeps such goods of the
-    merchant, unless it is switched off; a merchant is not told of others, staff (`everywhere`) are. A place that is
-    named twice is refused the second time. A handful of statements.
+    Returns the policy, or what is wrong with the row, in order. Warehouses are the merchant's own, and those where it
+    is a guest. A place that is named twice is refused the second time. A handful of statements.
     """
     skus = {one.code: one for one in Sku.objects.visible_to(merchant).filter(code__in={row.sku for row in rows})}
-    warehouses = _warehouses(merchant, {row.warehouse for row in rows}, everywhere=everywhere)
+    known = hosting.hosts(merchant).filter(code__in={row.warehouse for row in rows})
+    warehouses = {one.code: one for one in known}
     outcomes: dict[int, list[FieldError]] = {}
     wanted: dict[tuple[int, int], int] = {}
     for index, row in enumerate(rows):
         wrong = problems(row, skus.get(row.sku), warehouses.get(row.warehouse))
         if not wrong:
-            place = (warehouses[row.warehouse].warehouse.pk, skus[row.sku].pk)
+            place = (warehouses[row.warehouse].pk, skus[row.sku].pk)
             if wanted.setdefault(place, index) != index:
                 wrong = [FieldError("sku", "named_twice", _("This SKU and warehouse stand in an earlier row."))]
         if wrong:
@@ -78,27 +74,17 @@ def set_policies(
     return [outcomes[index] if index in outcomes else written[index] for index in range(len(rows))]
 
 
-def _warehouses(merchant: Merchant, codes: set[str], *, everywhere: bool) -> dict[str, Host]:
-    known = Warehouse.objects.filter(code__in=codes)
-    if not everywhere:
-        places = Stock.objects.visible_to(merchant).filter(warehouse__code__in=codes).values("warehouse")
-        known = known.filter(Q(pk__in=hosting.hosts(merchant).values("pk")) | Q(pk__in=places))
-    return {one.warehouse.code: one for one in hosting.read(known)}
-
-
-def problems(row: NewPolicy, sku: Sku | None, place: Host | None) -> list[FieldError]:
+def problems(row: NewPolicy, sku: Sku | None, warehouse: Warehouse | None) -> list[FieldError]:
     """Everything that is wrong with a row, whose SKU and warehouse were looked up (None: there are none)."""
     wrong = []
     if sku is None:
         wrong.append(FieldError("sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": row.sku}))
-    if place is None:
+    if warehouse is None:
         detail = _("There is no warehouse %(code)s.") % {"code": row.warehouse}
         wrong.append(FieldError("warehouse", "not_found", detail))
-    elif sku is not None and sku.storage_class not in place.warehouse.storage_classes:
-        detail = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
+    elif sku is not None and sku.storage_class not in warehouse.storage_classes:
+        detail = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": warehouse.code}
         wrong.append(FieldError("warehouse", "storage_class_not_kept", detail))
-    elif sku is not None and row.is_active and not place.may_keep(sku.merchant_id, sku.storage_class):
-        wrong.append(FieldError("warehouse", hosting.NotKept.code, str(hosting.not_kept(place.warehouse))))
     for name, choices in (("method", LineMethod.values), ("runs_by", RunsBy.values)):
         if getattr(row, name) not in choices:
             wrong.append(FieldError(name, "invalid", _("Choose one of %(known)s.") % {"known": ", ".join(choices)}))

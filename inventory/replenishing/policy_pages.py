@@ -61,7 +61,8 @@ class PolicyForm(forms.ModelForm):
         given = super().clean() or self.cleaned_data
         sku, warehouse = self._place(given)
         if sku and warehouse and not self.errors:
-            for error in policies.problems(self.row(), sku, hosting.host(warehouse)):
+            is_kept = hosting.hosts(sku.merchant).filter(pk=warehouse.pk).exists()
+            for error in policies.problems(self.row(), sku, warehouse if is_kept else None):
                 self.add_error(error.attr if error.attr in self.fields else None, error.detail)
         return given
 
@@ -271,8 +272,8 @@ class PolicyAdmin(PolicyPages):
         return found
 
     def set_many(self, request: HttpRequest, merchant: Merchant, rows: Sequence[NewPolicy]) -> list[Outcome]:
-        """At any warehouse that keeps such goods."""
-        return policies.set_policies(merchant, rows, actor=staff_actor_name(request), everywhere=True)
+        """In the name of who is logged in."""
+        return policies.set_policies(merchant, rows, actor=staff_actor_name(request))
 
     def may_set(self, request: HttpRequest) -> bool:
         """Who may add policies and change them."""

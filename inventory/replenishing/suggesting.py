@@ -57,19 +57,19 @@ def days_on_road(km: float) -> int:
 
 def proposals(need: Need, donors: Sequence[Donor]) -> list[Proposal]:
     """Whole packs from the nearest donors that are quicker than the supplier; what is left is bought, at least the
-    minimum; no more than a line may have."""
+    minimum."""
     found: list[Proposal] = []
-    most = MOST_UNITS_OF_A_LINE // need.pack * need.pack
-    left = min(need.units, most)
+    left = need.units
     quicker = [one for one in donors if days_on_road(one.km) < need.lead_days and one.surplus >= need.pack]
     for donor in sorted(quicker, key=lambda one: (one.km, one.warehouse_id))[:MOST_DONORS]:
-        units = min(donor.surplus // need.pack * need.pack, left)
+        units = min(donor.surplus // need.pack * need.pack, left, MOST_UNITS_OF_A_LINE // need.pack * need.pack)
         if units > 0:
             found.append(Proposal(SuggestionKind.MOVE, units, donor.warehouse_id))
             left -= units
     if left > 0:
         bought = -(-max(left, need.minimum) // need.pack) * need.pack
-        found.append(Proposal(SuggestionKind.BUY, min(bought, most)))
+        # A purchase order takes no more in a line: absurd figures of one policy must not stop those of all others.
+        found.append(Proposal(SuggestionKind.BUY, min(bought, MOST_UNITS_OF_A_LINE // need.pack * need.pack)))
     return found
 
 

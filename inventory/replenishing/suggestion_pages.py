@@ -69,9 +69,9 @@ class ReadSuggestions(RowColumns):
     search_help_text = gettext_lazy("SKU code")
     list_display: Any = (
         *("sku_code", "target", "kind", "origin", "quantity", "state_label", "position", "reorder_point"),
-        *("bought_by", "created_at"),
+        *("made", "created_at"),
     )
-    list_select_related = ("policy__sku", "policy__warehouse", "source", "purchase_order")
+    list_select_related = ("policy__sku", "policy__warehouse", "source", "purchase_order", "transfer")
     list_filter: Any = (
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -79,7 +79,7 @@ class ReadSuggestions(RowColumns):
     )
     fields: Any = (
         *(("sku_code", "warehouse_code"), ("kind", "state_label"), ("quantity", "source")),
-        *(("position", "reorder_point"), ("order_up_to", "bought_by"), ("created_at", "decided_at")),
+        *(("position", "reorder_point"), ("order_up_to", "made"), ("created_at", "decided_at")),
         ("decided_by", "reason"),
     )
     readonly_fields: Any = tuple(name for row in fields for name in row)
@@ -104,10 +104,10 @@ class ReadSuggestions(RowColumns):
         """Where it should come to, by its code."""
         return suggestion.policy.warehouse.code
 
-    @display(description=gettext_lazy("purchase order"))
-    def bought_by(self, suggestion: ReplenishmentSuggestion) -> SafeString | str:
-        """The number of the purchase order."""
-        return suggestion.purchase_order.number if suggestion.purchase_order else "–"
+    @display(description=gettext_lazy("what came of it"))
+    def made(self, suggestion: ReplenishmentSuggestion) -> SafeString | str:
+        """The number of the purchase order, or of the transfer."""
+        return str(suggestion.purchase_order or suggestion.transfer or "–")
 
 
 @admin.register(ReplenishmentSuggestion)
@@ -126,7 +126,10 @@ class SuggestionAdmin(ReadSuggestions, RowActions):
             VersionForm,
             tone="primary",
             icon="check",
-            hint=gettext_lazy("What is to be bought becomes a purchase order without a supplier."),
+            hint=gettext_lazy(
+                "What is to be bought becomes a purchase order without a supplier, what is to be moved a transfer whose"
+                " units are set aside."
+            ),
         ),
         RowAction("reject", DECIDE, gettext_lazy("Reject"), _reject, _ReasonForm, tone="danger-line", icon="close"),
     )
@@ -164,13 +167,14 @@ class SuggestionAdmin(ReadSuggestions, RowActions):
         for detail, times in Counter(str(error) for error in refused.values()).items():
             messages.error(request, f"{detail} (× {times})" if times > 1 else detail)
 
-    @display(description=gettext_lazy("purchase order"))
-    def bought_by(self, suggestion: ReplenishmentSuggestion) -> SafeString | str:
-        """A link to the purchase order."""
-        if suggestion.purchase_order is None:
+    @display(description=gettext_lazy("what came of it"))
+    def made(self, suggestion: ReplenishmentSuggestion) -> SafeString | str:
+        """A link to the purchase order, or to the transfer."""
+        row = suggestion.purchase_order or suggestion.transfer
+        if row is None:
             return "–"
-        address = reverse("admin:inventory_purchaseorder_change", args=[suggestion.purchase_order_id])
-        return format_html('<a class="oms-no" href="{}">{}</a>', address, suggestion.purchase_order.number)
+        address = reverse(f"admin:inventory_{row._meta.model_name}_change", args=[row.pk])
+        return format_html('<a class="oms-no" href="{}">{}</a>', address, row)
 
     def get_urls(self) -> list[URLPattern]:
         """The page of what was measured before those of the rows."""

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from inventory import hosting
-from inventory.models import ReplenishmentPolicy
+from inventory.models import ReplenishmentPolicy, WarehouseGuest
 from tests import factories
 from tests.api.calls import idempotency
 from tests.replenishing.places import watch
@@ -109,20 +108,12 @@ def test_figures_that_make_no_sense_are_refused(shop, row):
     assert not ReplenishmentPolicy.objects.exists()
 
 
-def test_a_warehouse_of_others_may_have_a_line_from_when_it_keeps_the_goods_until_it_does_no_longer(shop):
+def test_goods_in_a_warehouse_of_others_may_have_a_line_where_their_merchant_is_a_guest(shop):
     elsewhere = factories.WarehouseFactory()
     line = {"warehouse": elsewhere.code, "reorder_point": 1, "order_up_to": 2}
-
-    def code() -> str:
-        (result,) = send(shop, line).json()["results"]
-        return result["errors"][0]["code"] if result["status"] == "refused" else result["status"]
-
-    assert code() == "not_found"
-    stay = hosting.begin(elsewhere, shop.merchant, actor="test")
-    assert code() == "changed", "before the first goods come"
-    factories.StockFactory(sku=shop.sku, warehouse=elsewhere, on_hand=0)
-    hosting.end(stay.pk, actor="test")
-    assert code() == "merchant_not_kept"
+    assert send(shop, line).json()["results"][0]["status"] == "refused"
+    WarehouseGuest.objects.create(warehouse=elsewhere, merchant=shop.merchant)
+    assert send(shop, line).json()["results"][0]["status"] == "changed"
 
 
 def test_thousands_of_rows_take_a_handful_of_statements(shop, django_assert_max_num_queries):

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+import oms.urls  # noqa: F401 - brings all pages, whichever test runs first
 from inventory.models import ReplenishmentPolicy, ReplenishmentSuggestion, Sku, Stock, StockHold
 from oms import merchant_admin
 from oms.common.models import OneTimePassword

@@ -14,9 +14,7 @@ from tests import factories
 def policy(shop: factories.Shop, sku: Sku | None = None, **fields: Any) -> ReplenishmentPolicy:
     """A policy at the shop's warehouse; fixed, ordering up to 200 at a line of 100, unless told otherwise."""
     fields = {"warehouse": shop.warehouse.code, "reorder_point": 100, "order_up_to": 200, **fields}
-    (made,) = policies.set_policies(
-        shop.merchant, [NewPolicy(sku=(sku or shop.sku).code, **fields)], actor="test", everywhere=True
-    )
+    (made,) = policies.set_policies(shop.merchant, [NewPolicy(sku=(sku or shop.sku).code, **fields)], actor="test")
     assert isinstance(made, ReplenishmentPolicy), made
     return made
 

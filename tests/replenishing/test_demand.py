@@ -112,3 +112,9 @@ def test_the_measured_service_is_what_a_place_sent_at_once(shop):
     found = demand.service([place, (shop.warehouse.pk, shop.other_sku.pk)])
     assert found == {place: demand.Service(20, 18)}
     assert found[place].share == 0.9
+
+
+def test_an_absurd_demand_stays_within_what_a_row_can_hold(shop):
+    places.wanted(shop.sku, shop.warehouse, dict.fromkeys(range(1, 29), 9_000_000))
+    made = policy(shop, method="computed")
+    assert (made.reorder_point, made.order_up_to) == (9_999_999, 10_000_000)

@@ -5,7 +5,6 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from inventory import hosting
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion
 from tests import factories
 from tests.admin.conftest import client_of
@@ -80,21 +79,6 @@ def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
     assert "1e30 is no number with at most one decimal place" in huge.content.decode()
     assert ReplenishmentPolicy.objects.get(pk=fixed.pk).reorder_point == 10
     assert client_of("view_replenishmentpolicy").get(page).status_code == 403
-
-
-def test_staff_set_no_line_where_the_merchants_goods_are_not_kept_but_switch_it_off(boss, shop):
-    host = factories.WarehouseFactory()
-    add = reverse(f"admin:{POLICIES}_add")
-    refused = boss.post(add, form_of(shop, warehouse=host.pk)).content.decode()
-    assert f"Warehouse {host.code} does not keep goods of this merchant." in refused
-    assert not ReplenishmentPolicy.objects.exists()
-
-    stay = hosting.begin(host, shop.merchant, actor="test")
-    assert boss.post(add, form_of(shop, warehouse=host.pk)).status_code == 302
-    hosting.end(stay.pk, actor="test")
-    made = ReplenishmentPolicy.objects.get()
-    boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), form_of(shop, is_active=""))
-    assert ReplenishmentPolicy.objects.get().is_active is False
 
 
 def test_many_suggestions_are_approved_and_rejected_at_once(shop):
@@ -181,3 +165,19 @@ def test_a_merchant_sets_lines_of_its_own_goods_only(shop):
     assert shop.sku.code in page
     assert other.sku.code not in page
     assert "approve_selected" not in page
+
+
+def test_the_list_of_stock_is_narrowed_to_what_is_at_its_line(boss, shop):
+    low, other = shop.warehouse.stock.get(sku=shop.sku), shop.warehouse.stock.get(sku=shop.other_sku)
+    shop.warehouse.stock.update(reorder_point=100)
+    policy(shop, reorder_point=99)
+    page = reverse("admin:inventory_stock_changelist")
+
+    def listed() -> set[int]:
+        return {row.pk for row in boss.get(page, {"below_alert": "1"}).context["cl"].result_list}
+
+    watch()
+    assert listed() == {other.pk}, "its policy says that it is not low"
+    places.change(shop.sku, shop.warehouse, -1)
+    watch()
+    assert listed() == {low.pk, other.pk}

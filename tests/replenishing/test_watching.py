@@ -9,7 +9,7 @@ from django.utils import timezone
 from inventory import hosting, purchasing, transferring
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion, Transfer, TransferState
 from inventory.purchasing import Unloaded
-from inventory.replenishing import deciding, levels, standing
+from inventory.replenishing import deciding, standing
 from oms.common.models import Ticket
 from tests import factories, steps
 from tests.replenishing import places
@@ -203,6 +203,8 @@ def test_what_is_moved_is_set_aside_at_once_and_counts_so_it_is_not_wanted_again
     assert refused == {}
     assert [(kind, state) for kind, _source, _units, state in suggested()] == [("move", "done"), ("buy", "done")]
     transfer = Transfer.objects.get()
+    assert ReplenishmentSuggestion.objects.get(kind="move").transfer == transfer
+    assert steps.broken_invariants() == []
     units = transfer.lines.get().quantity
     assert (transfer.source, transfer.target, transfer.state) == (donor, shop.warehouse, TransferState.APPROVED)
     assert donor.stock.get(sku=shop.sku).reserved == units
@@ -237,15 +239,6 @@ def test_looking_takes_as_many_statements_for_one_dip_as_for_many(shop, django_a
         assert watch() == count
 
 
-def test_as_much_as_a_line_may_have_is_suggested_and_nobody_elses_dips_are_held_up(shop):
-    policy(shop, reorder_point=9_999_999, order_up_to=10_000_000, minimum_quantity=10_000_000, pack_size=99_999)
-    policy(shop, shop.other_sku)
-
-    assert watch() == 2
-
-    assert suggested() == [("buy", "", 9_999_900, "open"), ("buy", "", 100, "open")]
-
-
 def test_nothing_is_wanted_where_a_merchants_goods_are_kept_no_longer(shop):
     host = factories.WarehouseFactory()
     stay = hosting.begin(host, shop.merchant, actor="test")
@@ -256,14 +249,3 @@ def test_nothing_is_wanted_where_a_merchants_goods_are_kept_no_longer(shop):
 
     hosting.begin(host, shop.merchant, actor="test")
     assert (watch(), open_tickets()) == (1, [left.pk])
-
-
-def test_a_computed_line_is_no_higher_than_lines_may_be(shop):
-    policy(shop, method="computed", lead_days=365, lead_deviation_days=365, cover_days=365)
-    places.wanted(shop.sku, shop.warehouse, dict.fromkeys(range(1, 50), 100_000))
-    ReplenishmentPolicy.objects.update(computed_on=None)
-
-    assert levels.refresh(seconds=60) == 1
-
-    made = ReplenishmentPolicy.objects.get()
-    assert (made.reorder_point, made.order_up_to) == (9_999_999, 10_000_000)

@@ -80,7 +80,7 @@ class Call(Generic[I, A]):
     `prepare` reads what is to be sent, by row id, without a transaction; a row that it leaves out has nothing to send
     and fails. `ask` makes the call; it answers by reference. `finish` writes the outcomes in one transaction, of rows
     that are still ours and locked. `lock_above` locks what comes before the rows in the one lock order. `too_late` gets
-    the outcomes of rows that somebody else took over or that left the queue.
+    the outcomes of rows that somebody else took over or that left the queue. A call never has more than `most` rows.
     """
 
     queue: Queue
@@ -89,6 +89,7 @@ class Call(Generic[I, A]):
     finish: Callable[[Outcomes[A]], None]
     lock_above: Callable[[Collection[int]], None] | None = None
     too_late: Callable[[Outcomes[A]], None] | None = None
+    most: int = 10_000
 
 
 def over(link: Connection, limit: int, call: Call[I, A]) -> int:
@@ -100,7 +101,7 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
     asked: set[int] = set()
     with connections.slot_of(link) as slot:
         while slot is not None and claimed < limit:
-            most = min(connections.chunk_size(link), limit - claimed)
+            most = min(connections.chunk_size(link), limit - claimed, call.most)
             tokens = lease(call.queue, most, connection_id=link.pk, outside=True)
             is_last = len(tokens) < most
             # Where waits are skipped, what was put off a moment ago is due again; it waits for the next run.
