@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import F, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -185,7 +185,7 @@ def _close(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:
     transfer = transferring.close(
         transfer_id, reason=data["reason"], actor=staff_actor_name(request), version=data["version"]
     )
-    return _("Nothing more is expected of %(number)s.") % {"number": transfer.reference}
+    return pgettext("transfer", "Nothing more is expected of %(number)s.") % {"number": transfer.reference}
 
 
 def _cancel(request: HttpRequest, transfer_id: int, data: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from django.db.models import Case, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from inventory import hosting, lots, purchasing, reserving
 from inventory.models import (
@@ -105,7 +106,7 @@ def check_reference(reference: str, source: Warehouse, target: Warehouse, lines:
     contents = sorted((line.sku.pk, line.units) for line in lines)
     is_same_way = (found.source_id, found.target_id) == (source.pk, target.pk)
     if not is_same_way or contents != sorted(found.lines.values_list("sku_id", "quantity")):
-        text = _("The reference %(reference)s was used for other goods.") % {"reference": reference}
+        text = pgettext("transfer", "The reference %(reference)s was used for other goods.") % {"reference": reference}
         raise purchasing.OtherContents(text, attr="reference")
 
 

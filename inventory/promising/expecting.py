@@ -8,6 +8,8 @@ from inventory.purchasing import Expected
 from oms.common.zones import CHINA
 
 Place = tuple[int, int]
+# What is said to come later, as by 9999-12-31, is said to come on a day that nobody knows.
+LONGEST_WAIT = timedelta(days=365)
 
 
 def ready_at(expected_on: date) -> datetime:
@@ -21,7 +23,7 @@ def arrivals(
     """By day, the earliest first: the units that come to each place (warehouse id, SKU id) and are free.
 
     Who waits already is served first, from what comes first: `waited_for` has their units. What should have come
-    before `today`, or on a day that nobody knows, is not counted on.
+    before `today`, comes after the LONGEST_WAIT, or on a day that nobody knows, is not counted on.
     """
     owed = Counter(waited_for)
     days: dict[date, dict[Place, int]] = {}
@@ -31,7 +33,7 @@ def arrivals(
         place = (one.warehouse_id, one.sku_id)
         taken = min(owed[place], one.units)
         owed[place] -= taken
-        if one.expected_on >= today and one.units > taken:
+        if today <= one.expected_on <= today + LONGEST_WAIT and one.units > taken:
             free = days.setdefault(one.expected_on, {})
             free[place] = free.get(place, 0) + one.units - taken
     yield from sorted(days.items())

@@ -109,7 +109,7 @@ class _DaysField(serializers.DecimalField):
 class NewPolicySerializer(serializers.Serializer):
     """How a SKU is to be replenished at a warehouse. What is left out is as in a new policy."""
 
-    warehouse = LineField(max_length=32, help_text="One of your own, or one where you have stock.")
+    warehouse = LineField(max_length=32, help_text="One of your own, or one that keeps your goods.")
     sku = LineField(max_length=64)
     method = serializers.ChoiceField(LineMethod.choices, default=LineMethod.FIXED)
     reorder_point = serializers.IntegerField(

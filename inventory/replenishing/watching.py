@@ -1,7 +1,7 @@
 """Watching positions: a dip to the line is told once, by a ticket, with suggestions what to do about it."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from django.db.models.functions import Mod, Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from inventory import hosting
 from inventory.models import (
     LineMethod,
     ReplenishmentPolicy,
@@ -93,9 +94,14 @@ class _Moves:
 def _judge(policies: Sequence[ReplenishmentPolicy]) -> int:
     """Begin and end dips of the locked policies; returns how many began."""
     found = standings([(one.warehouse_id, one.sku_id) for one in policies])
+    below = _kept(
+        one.pk
+        for one in policies
+        if _is_watched(one) and found[one.warehouse_id, one.sku_id].position <= one.reorder_point
+    )
     moves = _Moves()
     for one in policies:
-        is_below = _is_watched(one) and found[one.warehouse_id, one.sku_id].position <= one.reorder_point
+        is_below = one.pk in below
         if is_below and one.below_since is None:
             moves.down.append(one)
         elif one.below_since is not None and not is_below:
@@ -103,6 +109,13 @@ def _judge(policies: Sequence[ReplenishmentPolicy]) -> int:
     end_dips(moves.up)
     _begin_dips(moves.down, [found[one.warehouse_id, one.sku_id] for one in moves.down])
     return len(moves.down)
+
+
+def _kept(policy_ids: Iterable[int]) -> set[int]:
+    """Those whose goods their warehouse still keeps: nothing is bought for one that their merchant left."""
+    # The condition is one on rows of a SKU at a warehouse, as these are.
+    kept = ReplenishmentPolicy.objects.filter(hosting.is_kept(), pk__in=list(policy_ids))
+    return set(kept.values_list("pk", flat=True))
 
 
 def _is_watched(policy: ReplenishmentPolicy) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from inventory import counting, hosting, receiving
 from inventory.models import (
@@ -237,13 +237,15 @@ def tell(
         warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
     )
     if is_new:
+        # What the books say is read under the locks: of two counts at once each books what the other left.
+        stocktaking.lock_for_counting(list(receiving.rows_of({(warehouse.pk, sku) for sku in units}).values()))
         _note(taken, units, adds=False)
         submit(taken.pk, version=taken.version)
         version = StockCount.objects.values_list("version", flat=True).get(pk=taken.pk)
         approve(taken.pk, reason=reason, actor=actor, version=version)
     lines = {line.stock.sku_id: line for line in taken.lines.select_related("stock")}
     if {sku: line.counted for sku, line in lines.items()} != units:
-        text = _("The reference %(reference)s was used for other goods.") % {"reference": reference}
+        text = pgettext("count", "The reference %(reference)s was used for other goods.") % {"reference": reference}
         raise OtherContents(text, attr="reference")
     return ToldCount({index: lines[sku] for sku, index in first.items()}, wrong)
 

@@ -101,3 +101,19 @@ def test_what_cannot_be_spared_is_told_and_what_is_on_its_way_is_shown_with_the_
     page = admin_client.get(reverse("admin:inventory_stock_change", args=[there.pk]))
     assert Stock.objects.get(pk=there.pk).available == 0
     assert ">60<" in page.content.decode().replace("\n", "").replace(" ", "")
+
+
+def test_a_transfer_is_called_so_in_chinese(admin_client, shop, target):
+    transfer = transferring.draft(shop.warehouse, target, [Moved(shop.sku, 3)], actor="lin", reference="T1")
+    transferring.approve(transfer.pk, actor="lin")
+    transferring.ship(transfer.pk, actor="lin")
+    chinese = {"accept-language": "zh-hans"}
+    way = {"merchant": shop.merchant.pk, "source": shop.warehouse.pk, "target": target.pk}
+
+    taken = admin_client.post(reverse(ADD), {**way, "reference": "T1", "rows": f"{shop.sku.code} 4"}, headers=chinese)
+    close = reverse("admin:inventory_transfer_close", args=[transfer.pk])
+    done = {"version": steps.fresh(transfer).version, "reason": "丢失"}
+    closed = admin_client.post(close, done, follow=True, headers=chinese)
+
+    assert taken.context["adminform"].form.errors["reference"] == ["调拨单号 T1 已用于其他货品。"]
+    assert [str(message) for message in closed.context["messages"]] == ["调拨单 T1 不再等待到货。"]

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from inventory.models import SkuBarcode, Stock, StockCount, StockMovement
 from oms.common.models import Ticket
 from orders.models import SubOrder
+from orders.stock import stocktaking
 from tests import factories, steps
 from tests.api.calls import idempotency
 
@@ -84,3 +86,27 @@ def test_of_a_count_that_makes_no_sense_or_is_of_anothers_warehouse_nothing_is_b
 
     assert not StockCount.objects.exists()
     assert set(Stock.objects.values_list("on_hand", flat=True)) == {100}
+
+
+def test_a_count_whose_reference_is_taken_is_called_so_in_chinese(shop):
+    tell(shop, (shop.sku.code, 93))
+    with translation.override("zh-hans"):
+        answer = tell(shop, (shop.sku.code, 92))
+    assert answer.json()["errors"][0]["detail"] == "盘点单号 ST-1 已用于另一次盘点。"
+
+
+def test_a_count_that_waited_for_another_books_only_what_that_one_left(shop, monkeypatch):
+    lock = stocktaking.lock_for_counting
+
+    def wait_and_lock(*args: Any) -> Any:
+        monkeypatch.setattr(stocktaking, "lock_for_counting", lock)
+        tell(shop, (shop.sku.code, 90), reference="ST-FIRST")
+        return lock(*args)
+
+    monkeypatch.setattr(stocktaking, "lock_for_counting", wait_and_lock)
+
+    (result,) = tell(shop, (shop.sku.code, 90)).json()["results"]
+
+    assert (result["expected"], result["counted"]) == (90, 90)
+    assert Stock.objects.get(sku=shop.sku).on_hand == 90
+    assert steps.broken_invariants() == []

@@ -75,6 +75,8 @@ def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
     assert (computed.method, float(computed.service_percent), float(computed.lead_days)) == ("computed", 97.5, 3.0)
     broken = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1.5 2"})
     assert "1.5 is no whole number" in broken.content.decode()
+    huge = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1e30% 3"})
+    assert "1e30 is no number with at most one decimal place" in huge.content.decode()
     assert ReplenishmentPolicy.objects.get(pk=fixed.pk).reorder_point == 10
     assert client_of("view_replenishmentpolicy").get(page).status_code == 403
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from inventory import purchasing, transferring
+from inventory import hosting, purchasing, transferring
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion, Transfer, TransferState
 from inventory.purchasing import Unloaded
 from inventory.replenishing import deciding, standing
@@ -237,3 +237,15 @@ def test_looking_takes_as_many_statements_for_one_dip_as_for_many(shop, django_a
         policy(shop, sku)
     with django_assert_max_num_queries(110):  # 22 for each part
         assert watch() == count
+
+
+def test_nothing_is_wanted_where_a_merchants_goods_are_kept_no_longer(shop):
+    host = factories.WarehouseFactory()
+    stay = hosting.begin(host, shop.merchant, actor="test")
+    left = policy(shop, warehouse=host.code, runs_by="rule")
+    hosting.end(stay.pk, actor="test")
+
+    assert (watch(), suggested(), open_tickets()) == (0, [], [])
+
+    hosting.begin(host, shop.merchant, actor="test")
+    assert (watch(), open_tickets()) == (1, [left.pk])
