@@ -2,6 +2,7 @@
 
 from logistics.models.alert import LogisticsAlert
 from logistics.models.carrier import Carrier
+from logistics.models.printout import Paper, Printout
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -20,6 +21,8 @@ __all__ = [
     "Carrier",
     "Direction",
     "LogisticsAlert",
+    "Paper",
+    "Printout",
     "Shipment",
     "ShipmentLine",
     "ShipmentState",
