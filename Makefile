@@ -115,7 +115,8 @@ lock:
 	@test -n "$(UV)" || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	for set in app test; do \
 		uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate \
-			--no-emit-index-url --no-emit-find-links requirements/$$set.in -o requirements/$$set.lock || exit 1; \
+			--no-emit-index-url --no-emit-find-links --override requirements/test.overrides \
+			requirements/$$set.in -o requirements/$$set.lock || exit 1; \
 	done
 	@$(MAKE) --no-print-directory lint-locks
 

@@ -13,8 +13,11 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
+        import logistics.carriers.adapters.kdniao.speaker  # noqa: F401 - it makes the protocol known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
+        from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.carriers import braking, carried, wishing
+        from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders import parcels
         from orders.intake import terms
         from orders.reviewing import holds

@@ -5,6 +5,7 @@ from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrde
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
+from logistics.watching import shipping
 from oms.common.invariants import Invariant
 from oms.common.models import FactState, Topic
 from oms.common.states import listed
@@ -257,11 +258,23 @@ INVARIANTS = (
     ),
     Invariant(
         "alerts_are_of_their_thing",
-        "An alert is on a warehouse order or on a parcel, and names the sub-order of it.",
-        """
+        "An alert is on a warehouse order or on a parcel, and names the sub-order of it; that on a shipping deadline is"
+        " on the sub-order itself.",
+        f"""
         SELECT a.id FROM logistics_logisticsalert a LEFT JOIN logistics_shipment h ON h.id = a.shipment_id
         LEFT JOIN logistics_warehouseorder w ON w.id = a.warehouse_order_id
-        WHERE (h.id IS NULL) = (w.id IS NULL) OR coalesce(h.sub_order_id, w.sub_order_id) <> a.sub_order_id
+        WHERE CASE WHEN a.kind IN ({listed(shipping.KINDS)}) THEN coalesce(h.id, w.id) IS NOT NULL
+                   ELSE (h.id IS NULL) = (w.id IS NULL) END
+           OR coalesce(h.sub_order_id, w.sub_order_id) <> a.sub_order_id
+        """,
+    ),
+    Invariant(
+        "open_alerts_are_in_open_groups",
+        "What is late belongs to a group on which somebody can work.",
+        """
+        SELECT s.number, a.kind FROM logistics_logisticsalert a JOIN logistics_alertgroup g ON g.id = a.group_id
+        JOIN orders_suborder s ON s.id = a.sub_order_id
+        WHERE a.closed_at IS NULL AND g.closed_at IS NOT NULL
         """,
     ),
 )

@@ -275,6 +275,7 @@ name_actors(
         "dispatch": _("Get waybills"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
+        "tell_alerts": _("Tell of delays"),
         "watch_promises": _("Watch whether promises are kept"),
     }
 )

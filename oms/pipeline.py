@@ -7,7 +7,7 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
-from logistics.watching import alerts, promises
+from logistics.watching import alerts, promises, telling
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -76,6 +76,7 @@ PIPELINE = (
     mailing.STAGE,
     expiring_balances.STAGE,
     alerts.STAGE,
+    telling.STAGE,
     promises.STAGE,
     jobs.STAGE,
     SANDBOX_STAGE,

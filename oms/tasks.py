@@ -9,6 +9,7 @@ from django.conf import settings
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
 from logistics.warehouses import comparing
+from logistics.watching import learning
 from oms.common import metrics
 from oms.common.work import jobs, nudging
 from oms.common.work.calling import OutsideStage
@@ -167,6 +168,12 @@ def learn_demand() -> int:
     """Gather what the last days wanted, and work out the alert lines that are not of today; returns how many."""
     demand.gather()
     return levels.refresh(seconds=60.0)
+
+
+@shared_task(name="oms.learn_deadlines", ignore_result=True)
+def learn_deadlines() -> int:
+    """Learn from past scans how long each step of a parcel takes by carrier and lane; returns how many are known."""
+    return learning.learn()
 
 
 @shared_task(name="oms.watch_alert_lines", ignore_result=True)

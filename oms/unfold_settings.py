@@ -82,7 +82,13 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": _("Logistics"),
                 "items": [
+                    _list(_("Late together"), "crisis_alert", "logistics.alertgroup"),
                     _list(_("Logistics alerts"), "notification_important", "logistics.logisticsalert"),
+                    _list(_("Deadlines of steps"), "timer", "logistics.deadlinerule"),
+                    _list(_("Longer deadlines"), "more_time", "logistics.deadlinestretch"),
+                    _list(_("Learned deadlines"), "model_training", "logistics.learneddeadline"),
+                    _list(_("Receivers of alerts"), "campaign", "logistics.alertreceiver"),
+                    _list(_("Messages on alerts"), "outgoing_mail", "logistics.alerttelling"),
                     _list(_("Shipments"), "local_shipping", "logistics.shipment"),
                     _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),

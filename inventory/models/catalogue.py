@@ -224,6 +224,11 @@ class Warehouse(models.Model):
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
     storage_classes = ArrayField(models.CharField(max_length=24), verbose_name=_("storage classes"))
     region = models.ForeignKey(Region, verbose_name=_("region"), on_delete=models.PROTECT, related_name="+")
+    address = models.CharField(
+        _("address"), max_length=200, blank=True, default="", help_text=_("Stands on labels as the sender's.")
+    )
+    contact_name = models.CharField(_("contact person"), max_length=60, blank=True, default="")
+    contact_phone = models.CharField(_("contact phone"), max_length=20, blank=True, default="")
     longitude = models.FloatField(_("longitude"), help_text=_("Degrees east."))
     latitude = models.FloatField(_("latitude"), help_text=_("Degrees north."))
     daily_capacity = models.PositiveIntegerField(_("daily capacity"), default=0)

@@ -16,33 +16,17 @@ from unfold.decorators import action, display
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
 from logistics.admin.printouts import Printable
-from logistics.models import Carrier, LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
-from logistics.watching import deadlines
+from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
-from oms.common.models import Connection, Expectation, SystemKind
+from oms.common.models import Expectation
 from oms.common.templatetags.staff import badge
 from orders.actors import Actor
 from orders.models import ActorKind
 
 LEVEL_TONES = {1: "warning", 2: "danger", 3: "danger"}
-
-
-@admin.register(Carrier)
-class CarrierAdmin(KeysetAdmin):
-    """Who carries parcels, over which account, and who is asked first."""
-
-    may_add = may_change = True
-    keyset = ("priority", "code")
-    list_display = ("code", "name", "carrier_class", "connection", "priority", "is_active")
-    list_select_related = ("connection",)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only accounts of carriers."""
-        if db_field.name == "connection":
-            kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.CARRIER)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class Expecting:
@@ -53,7 +37,7 @@ class Expecting:
     @display(description=gettext_lazy("expected event"))
     def expected_words(self, row: Expectation) -> str:
         """What should happen next."""
-        return deadlines.word(row.expected_event) or "–"
+        return str(WORDS.get(row.expected_event, row.expected_event or "–"))
 
 
 class Retryable:
@@ -228,19 +212,13 @@ class LogisticsAlertAdmin(RowColumns, KeysetAdmin):
     search_fields = ("sub_order__number", "sub_order__order__number", "shipment__waybill_number")
     search_help_text = gettext_lazy("Sub-order, order or waybill number")
     list_display = (
-        "level_label",
-        "kind",
-        "order_link",
-        "sub_order",
-        "warehouse_order",
-        "shipment",
-        "due_at",
-        "opened_at",
-        "assigned_to",
-        "closed_at",
+        *("level_label", "kind", "order_link", "sub_order", "warehouse_order", "shipment", "group", "due_at"),
+        *("opened_at", "assigned_to", "closed_at"),
     )
     list_display_links = ("kind",)
-    list_select_related = ("sub_order__order", "warehouse_order", "shipment", "assigned_to")
+    list_select_related = (
+        *("sub_order__order", "warehouse_order", "shipment", "assigned_to", "group__carrier", "group__warehouse"),
+    )
     list_filter = (OpenAlertFilter, ("level", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter))
     actions = ("assign_to_me", "give_back")
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.admin.lists import LEVEL_TONES, stop_badge
+from logistics.buyer import links
 from logistics.models import (
     LogisticsAlert,
     Shipment,
@@ -225,6 +226,14 @@ def _orders_of_waybill(text: str) -> QuerySet[Any]:
 
 panels.register(
     panels.Panel(gettext_lazy("Warehouse and parcels"), "admin/logistics/order_panel.html", _parcels, position=20)
+)
+panels.register(
+    panels.Panel(
+        gettext_lazy("Buyer's page"),
+        "admin/logistics/buyer_panel.html",
+        lambda order: None if order.is_historical else {"link": links.address_of(order)},
+        position=95,
+    )
 )
 panels.register_row_notes(_alert_notes)
 panels.register_filter(AlertFilter)

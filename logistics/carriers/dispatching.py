@@ -11,9 +11,10 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, choosing, decoding, waybills, wishing
+from logistics.carriers import adapters, choosing, decoding, labels, waybills, wishing
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
+from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -78,7 +79,7 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
     for key in _repeated(given):
         outcomes.unknown[key] = f"the carrier gave waybill {given.pop(key)[1]} to another parcel too"
-    _write_waybills(given)
+    labels.keep({key: outcomes.taken[key] for key in _write_waybills(given)})
     _switch_carriers({key: (answer.carrier, answer.reason) for key, answer in outcomes.refused.items()})
 
 
@@ -90,6 +91,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
     unique = {key: label for key, label in given.items() if key not in set(_repeated(given))}
     fitting = _write_waybills(unique)
+    labels.keep({key: outcomes.taken[key] for key in fitting})
     rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
     troubles = [
         tickets.Trouble(
@@ -161,7 +163,7 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
             ],
         )
         issued = [key for (key,) in cursor.fetchall()]
-    waybills.expect_pick_up(issued)
+    planning.plan_parcels(issued)
     waybills.tell(issued)
     tickets.close_tickets([NO_CARRIER], issued)
     return issued

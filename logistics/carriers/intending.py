@@ -7,7 +7,7 @@ from django.db import connection
 from inventory.models import Warehouse
 from logistics.carriers import choosing, wishing
 from logistics.models import Direction, ShipmentState
-from logistics.watching import deadlines
+from logistics.watching import planning
 from oms.common.copying import array
 from oms.common.work import nudging
 from orders.models.terms import UnmetWish
@@ -42,13 +42,13 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 GROUP BY u.warehouse_order_id
             ), parcel AS (
                 INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, carrier_id,
-                    connection_id, state, weight_g, ready_at, expected_event, next_event_due)
+                    connection_id, state, weight_g, ready_at)
                 SELECT s.number || '-S' || (
                         1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                     s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN coalesce(wished.id, c.id) END,
                     CASE WHEN we_buy THEN coalesce(wished.connection_id, c.connection_id) END,
                     '{ShipmentState.CREATED}', g.weight_g,
-                    CASE WHEN we_buy THEN now() END, %(event)s, now() + make_interval(secs => %(within)s)
+                    CASE WHEN we_buy THEN now() END
                 FROM weighed g
                 JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
                 JOIN orders_suborder s ON s.id = w.sub_order_id
@@ -64,14 +64,12 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 SELECT p.id, u.sub_order_line_id, u.units
                 FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
             )
-            SELECT p.id FROM parcel p JOIN orders_suborder s ON s.id = p.sub_order_id JOIN {choosing.WISHES}
+            SELECT p.id, EXISTS (SELECT FROM orders_suborder s JOIN {choosing.WISHES} WHERE s.id = p.sub_order_id)
+            FROM parcel p
             """,
-            {
-                "ids": array(warehouse_order_ids),
-                "event": deadlines.WAYBILL.event,
-                "within": deadlines.WAYBILL.seconds,
-            },
+            {"ids": array(warehouse_order_ids)},
         )
-        with_wishes = [key for (key,) in cursor.fetchall()]
-    wishing.note_unmet(with_wishes, UnmetWish.UNAVAILABLE)
+        parcels = dict(cursor.fetchall())
+    planning.plan_parcels(parcels)
+    wishing.note_unmet([key for key, has_wishes in parcels.items() if has_wishes], UnmetWish.UNAVAILABLE)
     nudging.nudge("dispatch")

@@ -16,7 +16,7 @@ from logistics.models import GOING_BACK, MOVING, ShipmentState
 from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
 from logistics.warehouses.works import Work
-from logistics.watching import alerts, deadlines
+from logistics.watching import planning
 from oms.common.copying import array, records, text_array
 from oms.common.models import Topic
 from oms.common.states import listed
@@ -42,20 +42,6 @@ _RANK = {
     ShipmentState.REJECTED: 6,
     ShipmentState.RETURNING: 7,
 }
-_EXPECTED = {
-    ShipmentState.COLLECTED: deadlines.SCAN,
-    ShipmentState.IN_TRANSIT: deadlines.SCAN,
-    ShipmentState.OUT_FOR_DELIVERY: deadlines.SIGNED,
-    ShipmentState.FAILED_DELIVERY: deadlines.SCAN,
-    ShipmentState.INTERCEPTING: deadlines.SCAN,
-    ShipmentState.REJECTED: deadlines.SCAN,
-    ShipmentState.RETURNING: deadlines.SCAN,
-}
-# On its way to the buyer.
-_TO_THE_BUYER = (
-    *(ShipmentState.COLLECTED, ShipmentState.IN_TRANSIT, ShipmentState.OUT_FOR_DELIVERY),
-    ShipmentState.FAILED_DELIVERY,
-)
 
 
 def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
@@ -151,8 +137,8 @@ def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict
         held.parcels[key].state = state
     _write(held.parcels.values())
     _tell(fresh.values())
-    alerts.close_for_shipments(list(held.parcels))
     _leave(held)
+    planning.plan_parcels(held.parcels)
     ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])
     fulfilment.refresh({order_id for of_one in _orders_of(held.parcels).values() for order_id in of_one})
     return {fact.id: APPLIED if fact.id in fresh else NO_EFFECT for fact in facts}
@@ -238,9 +224,6 @@ def _states_of(shipment_ids: Iterable[int]) -> dict[int, ShipmentState]:
 
 def _write(parcels: Iterable[_Parcel]) -> None:
     rows = list(parcels)
-    # What no scan says where it is is expected as before.
-    is_scanned = [parcel.state in SCANNED for parcel in rows]
-    expected = [_EXPECTED.get(parcel.state) for parcel in rows]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -253,32 +236,16 @@ def _write(parcels: Iterable[_Parcel]) -> None:
                     min(occurred_at) FILTER (WHERE state <> '{ShipmentState.WAYBILL_ISSUED}') AS collected,
                     min(occurred_at) FILTER (WHERE state = '{ShipmentState.SIGNED}') AS signed
                 FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) GROUP BY shipment_id
-            ), promised AS (
-                SELECT h.id AS shipment_id, o.sign_by FROM logistics_shipment h
-                JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_orderterms o ON o.order_id = s.order_id
-                WHERE h.id = ANY(%(ids)s::bigint[]) AND o.sign_by IS NOT NULL
             )
             UPDATE logistics_shipment h SET state = n.state, carrier_code = l.carrier_code, carrier_text = l.text,
-                last_scan_at = t.last_scan, collected_at = t.collected, signed_at = t.signed,
-                -- What is on its way to the buyer may be due at the platform before the next scan is.
-                expected_event = CASE WHEN NOT n.is_scanned THEN h.expected_event
-                                      WHEN p.sign_by < now() + n.within THEN '{deadlines.SIGNED.event}'
-                                      ELSE n.event END,
-                next_event_due = CASE WHEN NOT n.is_scanned THEN h.next_event_due
-                                      WHEN n.within IS NOT NULL THEN least(now() + n.within, p.sign_by) END
-            FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(events)s::text[], %(within)s::interval[],
-                    %(scanned)s::bool[])
-                AS n(id, state, event, within, is_scanned)
+                last_scan_at = t.last_scan, collected_at = t.collected, signed_at = t.signed
+            FROM unnest(%(ids)s::bigint[], %(states)s::text[]) AS n(id, state)
             JOIN latest l ON l.shipment_id = n.id JOIN times t ON t.shipment_id = n.id
-            LEFT JOIN promised p ON p.shipment_id = n.id AND n.state IN ({listed(_TO_THE_BUYER)})
             WHERE h.id = n.id
             """,
             {
                 "ids": array(parcel.id for parcel in rows),
                 "states": text_array(parcel.state for parcel in rows),
-                "events": text_array(item.event if item else "" for item in expected),
-                "within": [item.within if item else None for item in expected],
-                "scanned": array(is_scanned),
             },
         )
 

@@ -24,6 +24,13 @@ class Carrier(models.Model):
         _("kind"), max_length=12, choices=CarrierClass.choices, default=CarrierClass.THIRD_PARTY
     )
     priority = models.PositiveSmallIntegerField(_("priority"), default=1)
+    service_phone = models.CharField(
+        _("phone of its service"),
+        max_length=40,
+        blank=True,
+        default="",
+        help_text=_("Who is rung when parcels are late."),
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
@@ -39,3 +46,26 @@ class Carrier(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CarrierCode(models.Model):
+    """What a protocol calls a carrier, where that is not our own code for it."""
+
+    carrier = models.ForeignKey(
+        Carrier, verbose_name=_("carrier"), on_delete=models.CASCADE, related_name="codes", db_index=False
+    )
+    protocol = models.CharField(_("protocol"), max_length=20)
+    code = models.CharField(_("code"), max_length=20)
+
+    class Meta:
+        verbose_name = _("carrier's code in a protocol")
+        verbose_name_plural = _("carriers' codes in protocols")
+        default_permissions = ()
+        ordering = ["carrier", "protocol"]
+        constraints = [
+            models.UniqueConstraint(fields=["carrier", "protocol"], name="carrier_has_one_code_in_a_protocol"),
+            models.UniqueConstraint(fields=["protocol", "code"], name="carrier_code_in_a_protocol_is_one_carrier"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.protocol}: {self.code}"

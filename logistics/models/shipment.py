@@ -137,6 +137,10 @@ class Shipment(WorkItem, Versioned, Expectation):
     weight_g = models.IntegerField(_("weight (g)"), db_default=0)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     waybill_issued_at = models.DateTimeField(_("waybill issued at"), null=True, blank=True, editable=False)
+    pick_up_from = models.DateTimeField(
+        _("pick-up from"), null=True, blank=True, editable=False, help_text=_("When a courier was booked to come.")
+    )
+    pick_up_until = models.DateTimeField(_("pick-up until"), null=True, blank=True, editable=False)
     left_at = models.DateTimeField(_("left the warehouse at"), null=True, blank=True, editable=False)
     collected_at = models.DateTimeField(_("collected at"), null=True, blank=True, editable=False)
     last_scan_at = models.DateTimeField(_("last scan at"), null=True, blank=True, editable=False)

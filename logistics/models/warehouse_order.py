@@ -92,6 +92,7 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
     # The warehouse said that it will answer later: until then it is not asked again.
     stop_patient_until = models.DateTimeField(_("asked again from"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    state_since = models.DateTimeField(_("in this state since"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True, editable=False)
     packed_at = models.DateTimeField(_("packed at"), null=True, blank=True, editable=False)
     shipped_at = models.DateTimeField(_("shipped at"), null=True, blank=True, editable=False)

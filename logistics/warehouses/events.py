@@ -9,14 +9,14 @@ from django.db import connection
 
 from inventory.models import Warehouse
 from logistics import kinds
-from logistics.carriers import intending, waybills
+from logistics.carriers import intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
 from logistics.warehouses import giving_up, leaving, moving, notices, parcelling, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
 from logistics.warehouses.judging import RANK, Course
 from logistics.warehouses.leaving import Departure
 from logistics.warehouses.trouble import CONTRADICTION, SHIPPED_SHORT, UNBOOKED
-from logistics.watching import alerts
+from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -129,9 +129,6 @@ def _want_parcels(courses: Sequence[Course]) -> None:
                 [array(again)],
             )
     intending.intend([course.work.id for course in courses if course.leaves_all or _needs_parcels(course)])
-    packed = [course.work.id for course in courses if _has_early_waybills(course)]
-    if packed:
-        waybills.expect_pick_up_of_works(packed)
 
 
 def _passes(course: Course, state: WarehouseOrderState) -> bool:
@@ -141,10 +138,6 @@ def _passes(course: Course, state: WarehouseOrderState) -> bool:
 def _needs_parcels(course: Course) -> bool:
     needs = _NEEDS_PARCELS.get(course.work.waybill_when)
     return needs is not None and course.is_current and not course.reports and _passes(course, needs)
-
-
-def _has_early_waybills(course: Course) -> bool:
-    return course.work.waybill_when in (_WHEN.AT_RELEASE, _WHEN.AT_ACCEPTANCE) and _passes(course, S.PACKED)
 
 
 def _all_parcels(courses: Sequence[Course]) -> list[int]:
@@ -171,7 +164,9 @@ def _advance(courses: Sequence[Course], departure: Departure) -> None:
         for course in courses
         if course.state != (course.given_up.state if course.given_up else course.work.state)
     }
-    moving.move_works(moved, given_up={course.work.id for course in courses if not course.is_current})
+    moving.move_works(moved)
+    # Parcels with a waybill already are to be collected from now on.
+    planning.plan_parcels_of([key for key, state in moved.items() if state == WarehouseOrderState.PACKED])
     shipped = {part.id for part in departure.shipped}
     moves = []
     for course in courses:
@@ -183,8 +178,6 @@ def _advance(courses: Sequence[Course], departure: Departure) -> None:
                 if part.id not in shipped and moving.is_before(part.state, target)
             ]
     moving.move_sub_orders(moves, ACTOR)
-    if moved:
-        alerts.close_for_warehouse_orders(list(moved))
 
 
 def _settle_rests(departure: Departure) -> None:

@@ -11,7 +11,7 @@ from logistics import kinds
 from logistics.models import ShipmentState, StopAnswer
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.warehouses.works import GivenUp, Part, Work
-from logistics.watching import alerts
+from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -51,8 +51,7 @@ def _end(given_up: Sequence[GivenUp]) -> None:
         cursor.execute(
             """
             UPDATE logistics_warehouseorder w SET state = n.state, is_current = false, given_up_at = now(),
-                reason = n.reason, ready_at = NULL, attempts = 0, last_error = '', needs_person_since = NULL,
-                expected_event = '', next_event_due = NULL
+                reason = n.reason, ready_at = NULL, attempts = 0, last_error = '', needs_person_since = NULL
             FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS n(id, state, reason) WHERE w.id = n.id
             """,
             [
@@ -64,7 +63,7 @@ def _end(given_up: Sequence[GivenUp]) -> None:
         cursor.execute(
             f"""
             UPDATE logistics_shipment SET state = '{ShipmentState.CANCELLED}', ready_at = NULL,
-                needs_person_since = NULL, expected_event = '', next_event_due = NULL
+                needs_person_since = NULL
             WHERE warehouse_order_id = ANY(%s::bigint[])
               AND state IN ('{ShipmentState.CREATED}', '{ShipmentState.WAYBILL_ISSUED}') AND left_at IS NULL
             RETURNING id
@@ -72,9 +71,8 @@ def _end(given_up: Sequence[GivenUp]) -> None:
             [array(keys)],
         )
         parcels = [key for (key,) in cursor.fetchall()]
-    alerts.close_for_warehouse_orders(keys)
-    if parcels:
-        alerts.close_for_shipments(parcels)
+    planning.plan_works(keys)
+    planning.plan_parcels(parcels)
 
 
 def cancel(sub_order_ids: Sequence[int]) -> None:

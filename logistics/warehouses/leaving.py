@@ -13,10 +13,10 @@ from typing import Any
 from django.db import connection
 
 from inventory import reserving
-from logistics.models import ShipmentState, WarehouseOrderState
+from logistics.models import WarehouseOrderState
 from logistics.warehouses import moving
 from logistics.warehouses.works import LINES_OF, Part, Work
-from logistics.watching import deadlines
+from logistics.watching import planning
 from oms.common.copying import array
 from orders.actors import Actor
 from orders.fulfilling.parting_off import part_off_all
@@ -101,18 +101,10 @@ def leave(
 def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
+            """
             WITH gone AS (
-                UPDATE logistics_shipment h SET left_at = now(),
-                    expected_event = CASE WHEN due.starts THEN %(event)s ELSE h.expected_event END,
-                    next_event_due = CASE WHEN due.starts THEN
-                        {deadlines.due_in_seconds(deadlines.COLLECTED, "%(within)s", "h.sub_order_id")}
-                        ELSE h.next_event_due END
-                FROM (
-                    SELECT id, state = '{ShipmentState.WAYBILL_ISSUED}' AND expected_event <> %(event)s AS starts
-                    FROM logistics_shipment WHERE id = ANY(%(ids)s::bigint[])
-                ) AS due
-                WHERE h.id = due.id AND h.left_at IS NULL
+                UPDATE logistics_shipment h SET left_at = now()
+                WHERE h.id = ANY(%(ids)s::bigint[]) AND h.left_at IS NULL
                 RETURNING h.id, h.warehouse_order_id
             ), units AS (
                 SELECT g.warehouse_order_id, x.sub_order_line_id, sum(x.quantity)::int AS units
@@ -124,13 +116,11 @@ def _note(works: Mapping[int, Work], shipment_ids: Sequence[int]) -> list[_Gone]
             WHERE wl.warehouse_order_id = u.warehouse_order_id AND wl.sub_order_line_id = u.sub_order_line_id
             RETURNING wl.warehouse_order_id, wl.sub_order_line_id, u.units
             """,
-            {
-                "ids": array(shipment_ids),
-                "event": deadlines.COLLECTED.event,
-                "within": deadlines.COLLECTED.seconds,
-            },
+            {"ids": array(shipment_ids)},
         )
-        return [_Gone(works[key], line, units) for key, line, units in cursor.fetchall()]
+        gone = [_Gone(works[key], line, units) for key, line, units in cursor.fetchall()]
+    planning.plan_parcels(shipment_ids)
+    return gone
 
 
 def _add_surplus(extra: Sequence[_Gone], departure: Departure) -> None:

@@ -1,12 +1,12 @@
 """Moving warehouse orders and their sub-orders on, and telling the timeline. One statement each, for many."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
 from logistics import kinds
 from logistics.models import WarehouseOrderState
-from logistics.watching import deadlines
+from logistics.watching import planning
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 from orders.actors import Actor
@@ -14,15 +14,6 @@ from orders.models import SubOrderState
 from orders.models.sub_order import ShippingProof
 
 S = WarehouseOrderState
-# What is expected next of a warehouse order in each state; nothing more of one that is over.
-_EXPECTED = {
-    S.INTENDED: deadlines.PACKED,
-    S.SENT: deadlines.PACKED,
-    S.ACCEPTED: deadlines.PACKED,
-    S.PICKING: deadlines.PACKED,
-    S.PACKED: deadlines.SHIPPED,
-    S.PARTLY_SHIPPED: deadlines.SHIPPED,
-}
 # Where its sub-orders are while a warehouse order is current; those of which all units left are shipped.
 SUB_ORDERS_AT = {
     S.INTENDED: SubOrderState.RELEASED,
@@ -50,11 +41,10 @@ def is_before(state: SubOrderState, target: SubOrderState) -> bool:
     return state in _ORDER and _ORDER.index(state) < _ORDER.index(target)
 
 
-def move_works(states: Mapping[int, WarehouseOrderState], *, given_up: Collection[int] = ()) -> None:
-    """Bring locked warehouse orders (by id) to these states; those that were given up expect nothing any more."""
+def move_works(states: Mapping[int, WarehouseOrderState]) -> None:
+    """Bring locked warehouse orders (by id) to these states."""
     if not states:
         return
-    expected = [None if key in given_up else _EXPECTED.get(state) for key, state in states.items()]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -63,19 +53,14 @@ def move_works(states: Mapping[int, WarehouseOrderState], *, given_up: Collectio
                                  THEN coalesce(w.packed_at, now()) ELSE w.packed_at END,
                 shipped_at = CASE WHEN n.state = '{S.SHIPPED}' THEN coalesce(w.shipped_at, now())
                                   ELSE w.shipped_at END,
-                expected_event = n.event, next_event_due = {deadlines.due("n.event", "n.within", "w.sub_order_id")},
+                state_since = CASE WHEN w.state = n.state THEN w.state_since ELSE now() END,
                 -- What is to be stopped waits for its turn all the same.
                 ready_at = CASE WHEN w.stop_requested_at IS NOT NULL AND w.stop_answered_at IS NULL THEN w.ready_at END
-            FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::interval[]) AS n(id, state, event, within)
-            WHERE w.id = n.id
+            FROM unnest(%s::bigint[], %s::text[]) AS n(id, state) WHERE w.id = n.id
             """,
-            [
-                array(states),
-                text_array(states.values()),
-                text_array(item.event if item else "" for item in expected),
-                [item.within if item else None for item in expected],
-            ],
+            [array(states), text_array(states.values())],
         )
+    planning.plan_works(states)
 
 
 def move_sub_orders(

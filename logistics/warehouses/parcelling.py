@@ -14,7 +14,7 @@ from logistics.models import Carrier, Direction, ShipmentState
 from logistics.warehouses.notices import ReportedParcel
 from logistics.warehouses.packing import Box, Packing
 from logistics.warehouses.works import Work
-from logistics.watching import deadlines
+from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, copy_rows, next_ids, records, text_array
 from orders.models.terms import UnmetWish
@@ -124,9 +124,9 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     if new:
         _insert(new, carriers)
     with_wishes = _update(changed, carriers)
+    planning.plan_parcels([box.id for _work, box in changed if box.id is not None])
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]
     if labelled:
-        waybills.expect_pick_up(labelled)
         waybills.tell(labelled)
     troubles = [
         tickets.Trouble(box.id, "", {"carrier": box.carrier, "waybill": box.waybill}, about_id=work.order_id)
@@ -164,9 +164,7 @@ def _update(changed: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) ->
                 waybill_issued_at = CASE WHEN p.waybill_number IS DISTINCT FROM h.waybill_number THEN now()
                                          ELSE h.waybill_issued_at END,
                 ready_at = CASE WHEN p.state = '{ShipmentState.CREATED}' THEN h.ready_at END,
-                needs_person_since = CASE WHEN p.state = '{ShipmentState.CREATED}' THEN h.needs_person_since END,
-                expected_event = CASE WHEN p.state = '{ShipmentState.CANCELLED}' THEN '' ELSE h.expected_event END,
-                next_event_due = CASE WHEN p.state <> '{ShipmentState.CANCELLED}' THEN h.next_event_due END
+                needs_person_since = CASE WHEN p.state = '{ShipmentState.CREATED}' THEN h.needs_person_since END
             FROM json_populate_recordset(NULL::logistics_shipment, %s::json) AS p WHERE h.id = p.id
             """,
             [
@@ -229,19 +227,17 @@ def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> Non
         cursor.execute(
             f"""
             INSERT INTO logistics_shipment (id, number, sub_order_id, warehouse_order_id, direction, state, carrier_id,
-                connection_id, ready_at, expected_event, next_event_due)
+                connection_id, ready_at)
             SELECT p.id, s.number || '-S' || (row_number() OVER (PARTITION BY s.id ORDER BY p.id)
                     + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
                 s.id, p.warehouse_order_id, '{Direction.OUT}', '{ShipmentState.CREATED}',
                 coalesce(p.carrier_id, wished.id, c.id),
-                CASE WHEN p.carrier_id IS NULL THEN coalesce(wished.connection_id, c.connection_id) END, p.ready_at,
-                %(event)s,
-                now() + make_interval(secs => %(within)s)
+                CASE WHEN p.carrier_id IS NULL THEN coalesce(wished.connection_id, c.connection_id) END, p.ready_at
             FROM json_populate_recordset(NULL::logistics_shipment, %(rows)s::json) AS p
             JOIN orders_suborder s ON s.id = p.sub_order_id
             LEFT JOIN ({choosing.FIRST}) AS c ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
             LEFT JOIN {choosing.WISHES}
             LEFT JOIN {choosing.WISHED} AS wished ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
             """,
-            {"rows": records(rows), "event": deadlines.WAYBILL.event, "within": deadlines.WAYBILL.seconds},
+            {"rows": records(rows)},
         )

@@ -14,7 +14,7 @@ from logistics import kinds
 from logistics.carriers import intending
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
-from logistics.watching import deadlines
+from logistics.watching import planning
 from oms.common import outbound, tickets
 from oms.common.copying import array
 from oms.common.work import connections
@@ -50,11 +50,10 @@ def _release(sub_order_ids: list[int]) -> None:
                 WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
             ), intended AS (
                 INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id, state,
-                    ready_at, expected_event, next_event_due)
+                    ready_at)
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END, %(event)s,
-                    {deadlines.due_of_order("%(event)s", "make_interval(secs => %(within)s)", "chosen.order_id")}
+                    CASE WHEN NOT wants_waybill THEN now() END
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (
@@ -76,13 +75,10 @@ def _release(sub_order_ids: list[int]) -> None:
             )
             SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.id
             """,
-            {
-                "ids": array(sub_order_ids),
-                "event": deadlines.PACKED.event,
-                "within": deadlines.PACKED.seconds,
-            },
+            {"ids": array(sub_order_ids)},
         )
         rows = cursor.fetchall()
+    planning.plan_works([key for _id, key, _attempt, _wants_waybill in rows])
     unsent = set(sub_order_ids) - {key for key, *_rest in rows}
     if unsent:
         put_off(QUEUE, dict.fromkeys(unsent, "the warehouse has no connection"))

@@ -1,106 +1,136 @@
-"""Alerts on what is late: opened once, escalated while there is no news, closed by news."""
+"""Alerts on what is late: opened once for what is waited for, escalated while there is no news, and gathered in groups.
 
-from collections.abc import Sequence
-from datetime import timedelta
+What is late is worked out anew from the row and its scans, so that an alert says what is so, however often and in
+whatever order the scans came.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from logistics import kinds
-from logistics.watching import deadlines
-from oms.common.work import clock
+from logistics.models import AlertKind
+from logistics.watching import grouping, planning, shipping, telling
+from logistics.watching.planning import PARCELS, WORKS, Table, Watched
+from logistics.watching.steps import Step
+from oms.common.copying import records
 from oms.common.work.claiming import MOST_COUNTED, Stage
 
-# What is watched: tables, and the column of an alert that names a row of each.
-_WATCHED = {"logistics_warehouseorder": "warehouse_order_id", "logistics_shipment": "shipment_id"}
+# What reminds of a kind before it is late.
+_REMINDED = {AlertKind.PICKUP_TIMEOUT: AlertKind.PICKUP_SOON}
+_READ: dict[Table, Callable[[Collection[int]], list[Watched]]] = {
+    WORKS: planning.read_works,
+    PARCELS: planning.read_parcels,
+}
 
 
 def run(limit: int) -> int:
-    """Look at up to `limit` warehouse orders and as many parcels whose next event is overdue; returns how many.
+    """Look at up to `limit` warehouse orders, as many parcels and as many platform deadlines that are due, and gather
+    what is late; returns how many were looked at.
 
     Deadlines are real time: a drain does not skip them.
     """
-    return sum(_watch(table, limit) for table in _WATCHED)
+    looked_at = sum(_watch(table, limit) for table in _READ) + shipping.watch(limit)
+    with transaction.atomic():
+        telling.write(grouping.settle(), timezone.now())
+    return looked_at
 
 
 def backlog() -> str:
-    """Warehouse orders and parcels whose next event is overdue and that were not looked at since."""
-    return " UNION ALL ".join(
+    """Warehouse orders and parcels whose next event is overdue and that were not looked at since, and deadlines of
+    platforms that passed and were not."""
+    queries = [
         f"""
-        (SELECT next_event_due AS due, false AS needs_person FROM {table}
+        (SELECT next_event_due AS due, false AS needs_person FROM {table.name}
          WHERE next_event_due <= now() ORDER BY next_event_due LIMIT {MOST_COUNTED})
         """
-        for table in _WATCHED
-    )
+        for table in _READ
+    ]
+    return " UNION ALL ".join([*queries, shipping.backlog()])
 
 
 @transaction.atomic
-def _watch(table: str, limit: int) -> int:
-    """Open an alert for each overdue row of the table, or raise the one that is open to the next level."""
-    column = _WATCHED[table]
+def _watch(table: Table, limit: int) -> int:
+    """Open an alert for each step that is late by now, or raise the one that is open; say when to look again."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH overdue AS (
-                SELECT s.id, s.sub_order_id, s.expected_event, s.next_event_due
-                FROM {table} s WHERE s.next_event_due <= now()
-                ORDER BY s.next_event_due LIMIT %(limit)s FOR NO KEY UPDATE OF s SKIP LOCKED
-            ), kinds AS (
-                SELECT * FROM unnest(%(events)s::text[], %(kinds)s::text[]) AS k(event, kind)
-            ), opened AS (
-                INSERT INTO logistics_logisticsalert (kind, level, sub_order_id, {column}, due_at)
-                SELECT k.kind, 1, o.sub_order_id, o.id, o.next_event_due
-                FROM overdue o JOIN kinds k ON k.event = o.expected_event
-                ON CONFLICT ({column}, kind) WHERE closed_at IS NULL AND {column} IS NOT NULL DO UPDATE
-                    SET level = least(logistics_logisticsalert.level + 1, 3), escalated_at = now()
-                RETURNING sub_order_id, {column} AS thing_id, kind, level
-            ), told AS (
-                INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-                SELECT s.order_id, s.id,
-                    CASE WHEN a.level = 1 THEN '{kinds.ALERT_OPENED}' ELSE '{kinds.ALERT_ESCALATED}' END,
-                    'job', 'watch', jsonb_build_object('number', s.number, 'alert', a.kind, 'level', a.level)
-                FROM opened a JOIN orders_suborder s ON s.id = a.sub_order_id
-            )
-            UPDATE {table} s
-            SET next_event_due = CASE WHEN a.level < 3 THEN now() + make_interval(secs => %(again)s) END
-            FROM overdue o LEFT JOIN opened a ON a.thing_id = o.id
-            WHERE s.id = o.id
+            SELECT id, now() FROM {table.name} WHERE next_event_due <= now()
+            ORDER BY next_event_due LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
             """,
-            {
-                "limit": limit,
-                "events": [expected.event for expected in deadlines.ALL],
-                "kinds": [expected.alert for expected in deadlines.ALL],
-                "again": clock.scaled(timedelta(hours=deadlines.ESCALATES_AFTER_HOURS)).total_seconds(),
-            },
+            [limit],
         )
-        return cursor.rowcount
+        due = cursor.fetchall()
+    if not due:
+        return 0
+    now = due[0][1]
+    rows = _READ[table]([key for key, _now in due])
+    _open(table, rows, now)
+    later = {row.id: next((step.at for step in row.outlook.steps if step.at > now), None) for row in rows}
+    planning.write(table, later, rows)
+    return len(rows)
 
 
-def close_for_warehouse_orders(warehouse_order_ids: Sequence[int]) -> None:
-    """News of warehouse orders came: their open alerts close."""
-    _close("warehouse_order_id = ANY(%s)", warehouse_order_ids)
+def late(row: Watched, now: datetime) -> list[Step]:
+    """The highest level that is reached of each kind; a reminder gives way to what it reminds of."""
+    reached = {step.kind: step for step in row.outlook.steps if step.at <= now}
+    gives_way = {reminder for kind, reminder in _REMINDED.items() if kind in reached}
+    return [step for kind, step in reached.items() if kind not in gives_way]
 
 
-def close_for_shipments(shipment_ids: Sequence[int]) -> None:
-    """News of parcels came from the carrier: their open alerts close."""
-    _close("shipment_id = ANY(%s)", shipment_ids)
-
-
-def _close(condition: str, ids: Sequence[int]) -> None:
+def _open(table: Table, rows: Collection[Watched], now: datetime) -> None:
+    found = [(row, step, row.outlook) for row in rows for step in late(row, now)]
+    if not found:
+        return
+    groups = grouping.groups_of([grouping.Cause.of(row, step) for row, step, _outlook in found])
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH closed AS (
-                UPDATE logistics_logisticsalert SET closed_at = now(), closed_by = 'news'
-                WHERE closed_at IS NULL AND {condition}
-                RETURNING sub_order_id, kind, level
+            WITH late AS (
+                SELECT * FROM json_to_recordset(%(rows)s::json) AS l(
+                    thing_id bigint, sub_order_id bigint, group_id bigint, kind text, level int, since timestamptz,
+                    due_at timestamptz)
+            ), superseded AS (
+                UPDATE logistics_logisticsalert a SET closed_at = now(), closed_by = 'watch'
+                FROM late l JOIN (VALUES {_reminders()}) AS r(kind, reminder) ON r.kind = l.kind
+                WHERE a.{table.column} = l.thing_id AND a.kind = r.reminder AND a.closed_at IS NULL
+            ), opened AS (
+                INSERT INTO logistics_logisticsalert AS a
+                    (kind, level, sub_order_id, {table.column}, group_id, since, due_at)
+                SELECT l.kind, l.level, l.sub_order_id, l.thing_id, l.group_id, l.since, l.due_at FROM late l
+                ORDER BY l.thing_id, l.kind
+                ON CONFLICT ({table.column}, kind, since) WHERE {table.column} IS NOT NULL DO UPDATE
+                    SET level = excluded.level, escalated_at = now()
+                    WHERE a.closed_at IS NULL AND a.level < excluded.level
+                RETURNING sub_order_id, kind, level, escalated_at IS NOT NULL AS is_raised
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
-            SELECT s.order_id, s.id, '{kinds.ALERT_CLOSED}', 'job', 'watch',
-                jsonb_build_object('number', s.number, 'alert', c.kind, 'level', c.level)
-            FROM closed c JOIN orders_suborder s ON s.id = c.sub_order_id
+            SELECT s.order_id, s.id,
+                CASE WHEN a.is_raised THEN '{kinds.ALERT_ESCALATED}' ELSE '{kinds.ALERT_OPENED}' END,
+                'job', 'watch', jsonb_build_object('number', s.number, 'alert', a.kind, 'level', a.level)
+            FROM opened a JOIN orders_suborder s ON s.id = a.sub_order_id
             """,
-            [list(ids)],
+            {
+                "rows": records(
+                    {
+                        "thing_id": row.id,
+                        "sub_order_id": row.sub_order_id,
+                        "group_id": groups[grouping.Cause.of(row, step)],
+                        "kind": step.kind.value,
+                        "level": int(step.level),
+                        "since": step.since.isoformat(),
+                        "due_at": min(one.at for one in outlook.steps if one.kind == step.kind).isoformat(),
+                    }
+                    for row, step, outlook in found
+                )
+            },
         )
 
 
-STAGE = Stage("watch", run, backlog=backlog)
+def _reminders() -> str:
+    return ", ".join(f"('{kind}', '{reminder}')" for kind, reminder in _REMINDED.items())
+
+
+STAGE = Stage("watch", run, wakes=("tell_alerts",), backlog=backlog)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
 from oms.common.tax import TaxMark
 from oms.merchants.models import LegalEntity, Merchant
@@ -11,7 +12,7 @@ from oms.simulators import bills
 from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
-ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
+ALIPAY, WECHAT, NUONUO, KDNIAO = "alipay-sim", "wechat-sim", "nuonuo-sim", "kdniao-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -70,6 +71,17 @@ def _connect_invoices(keys: Keys, base_url: str) -> None:
     # Its token is kept with its secrets, and is no good at a peer that was started anew.
     link.base_url = base_url
     link.set_secrets({"app_key": keys.nuonuo.app_key, "app_secret": keys.nuonuo.app_secret}).save()
+
+
+def connect_carrier(keys: Keys, address: str) -> None:
+    """Connect with the pretended carrier platform, and carry by 圆通 over it once the others refuse."""
+    link = Connection.objects.filter(code=KDNIAO).first()
+    link = link or Connection(code=KDNIAO, kind=SystemKind.CARRIER, protocol="kdniao")
+    link.base_url = f"{address}/kdniao"
+    link.set_secrets({"ebusiness_id": keys.kdniao.business_id, "app_key": keys.kdniao.app_key}).save()
+    last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
+    values = {"name": "圆通速递", "connection": link, "priority": last + 1}
+    Carrier.objects.get_or_create(code="YTO", defaults=values)
 
 
 def issue_invoices(keys: Keys) -> None:

@@ -61,12 +61,21 @@ class NuonuoKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class KdniaoKeys:
+    """What the shipper and kdniao's peer know of each other."""
+
+    business_id: str
+    app_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All of them."""
 
     alipay: AlipayKeys
     wechat: WechatKeys
     nuonuo: NuonuoKeys
+    kdniao: KdniaoKeys
 
 
 def make() -> Keys:
@@ -79,11 +88,17 @@ def make() -> Keys:
             "PUB_KEY_ID_0100000000",
         ),
         _make_nuonuo(),
+        make_kdniao(),
     )
 
 
 def _make_nuonuo() -> NuonuoKeys:
     return NuonuoKeys(secrets.token_hex(4), secrets.token_hex(16), "91110000MA00AAAA0A")
+
+
+def make_kdniao() -> KdniaoKeys:
+    """New keys of the carrier platform."""
+    return KdniaoKeys("1000001", secrets.token_hex(16))
 
 
 def kept(path: Path) -> Keys:
@@ -93,14 +108,16 @@ def kept(path: Path) -> Keys:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(make()), file)
     found = json.loads(path.read_text())
-    if "nuonuo" not in found:  # a file from before there was one
-        found["nuonuo"] = asdict(_make_nuonuo())
-        path.write_text(json.dumps(found))
+    for name, make_one in (("nuonuo", _make_nuonuo), ("kdniao", make_kdniao)):
+        if name not in found:  # a file from before there was one
+            found[name] = asdict(make_one())
+            path.write_text(json.dumps(found))
     alipay, wechat = found["alipay"], found["wechat"]
     return Keys(
         AlipayKeys(**{**alipay, "app": Pair(**alipay["app"]), "alipay": Pair(**alipay["alipay"])}),
         WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
         NuonuoKeys(**found["nuonuo"]),
+        KdniaoKeys(**found["kdniao"]),
     )
 
 

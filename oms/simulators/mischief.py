@@ -18,6 +18,7 @@ class Trick(StrEnum):
     BAD_SIGNATURE = "bad_signature"  # done, and the answer is signed by somebody else
     UNSIGNED = "unsigned"  # done, and the answer is not signed
     SLOW = "slow"  # done, after a while
+    GARBAGE = "garbage"  # done, and the answer is nothing of the protocol
 
 
 class Twist(StrEnum):
@@ -28,6 +29,16 @@ class Twist(StrEnum):
     WRONG_APP = "wrong_app"
     BAD_SIGNATURE = "bad_signature"
     OLD = "old"  # signed long ago
+
+
+class PushTrick(StrEnum):
+    """What is wrong with a push of scans."""
+
+    LOST = "lost"  # never sent
+    NOT_HEARD = "not_heard"  # sent, and the answer is lost
+    TWICE = "twice"
+    OUT_OF_ORDER = "out_of_order"  # an older one comes after it
+    BAD_SIGNATURE = "bad_signature"
 
 
 class BillTrick(StrEnum):

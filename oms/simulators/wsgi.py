@@ -120,7 +120,7 @@ def application(peers: Mapping[str, Peer]) -> Callable[[Mapping[str, Any], Calla
 
 def _index(peers: Mapping[str, Peer]) -> Response:
     links = "".join(f'<li><a href="/{name}/">{name}</a></li>' for name in peers)
-    return page("模拟的支付服务 · Simulated payment providers", f"<ul>{links}</ul>")
+    return page("模拟的外部服务 · Simulated services", f"<ul>{links}</ul>")
 
 
 class _Handler(WSGIRequestHandler):

@@ -488,6 +488,7 @@ class Migration(migrations.Migration):
                 ('delivery_from', models.DateTimeField(blank=True, null=True, verbose_name='delivery from')),
                 ('delivery_until', models.DateTimeField(blank=True, null=True, verbose_name='delivery until')),
                 ('ship_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: ship by')),
+                ('ship_looks', models.SmallIntegerField(db_default=0, default=0, editable=False, verbose_name='looks at the shipping deadline')),
                 ('collect_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: collected by')),
                 ('sign_by', models.DateTimeField(blank=True, null=True, verbose_name='platform: signed by')),
                 ('receiver_token', oms.common.secrecy.SealedTextField(blank=True, db_default='', default='', editable=False, only_if="receiver_token <> ''", verbose_name='receiver token')),
@@ -498,7 +499,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'wishes and terms',
                 'verbose_name_plural': 'wishes and terms',
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='order_terms_by_metadata', opclasses=['jsonb_path_ops'])],
+                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='order_terms_by_metadata', opclasses=['jsonb_path_ops']), models.Index(condition=models.Q(('ship_by__isnull', False), ('ship_looks__lt', 2)), fields=['ship_by'], name='order_terms_ship_watch')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('flag__in', [0, 1, 2, 3, 4, 5])), name='order_flag_is_known'), models.CheckConstraint(condition=models.Q(('carrier_class__in', ['', 'own', 'third_party'])), name='order_carrier_class_is_known'), models.CheckConstraint(condition=models.Q(('carrier', ''), ('carrier_class', ''), _connector='OR'), name='order_wishes_for_a_carrier_or_a_class'), models.CheckConstraint(condition=models.Q(('carrier_unmet', ''), models.Q(('carrier_unmet__in', ['unavailable', 'refused', 'warehouse']), models.Q(models.Q(('carrier', ''), _negated=True), models.Q(('carrier_class', ''), _negated=True), _connector='OR')), _connector='OR'), name='order_wish_is_unmet_only_if_there_is_one'), models.CheckConstraint(condition=models.Q(('delivery_from__isnull', True), ('delivery_until__isnull', True), ('delivery_from__lt', models.F('delivery_until')), _connector='OR'), name='order_delivery_ends_after_it_begins')],
             },
         ),

@@ -85,6 +85,8 @@ class OrderTerms(models.Model):
     delivery_from = models.DateTimeField(_("delivery from"), null=True, blank=True)
     delivery_until = models.DateTimeField(_("delivery until"), null=True, blank=True)
     ship_by = models.DateTimeField(_("platform: ship by"), null=True, blank=True)
+    # How often the watch stage has looked whether it ships in time: before the deadline, and at it.
+    ship_looks = models.SmallIntegerField(_("looks at the shipping deadline"), db_default=0, default=0, editable=False)
     collect_by = models.DateTimeField(_("platform: collected by"), null=True, blank=True)
     sign_by = models.DateTimeField(_("platform: signed by"), null=True, blank=True)
     receiver_token = SealedTextField(
@@ -117,7 +119,12 @@ class OrderTerms(models.Model):
                 name="order_delivery_ends_after_it_begins",
             ),
         ]
-        indexes = [GinIndex(fields=["metadata"], opclasses=["jsonb_path_ops"], name="order_terms_by_metadata")]
+        indexes = [
+            GinIndex(fields=["metadata"], opclasses=["jsonb_path_ops"], name="order_terms_by_metadata"),
+            models.Index(
+                fields=["ship_by"], condition=Q(ship_by__isnull=False, ship_looks__lt=2), name="order_terms_ship_watch"
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.order_id)

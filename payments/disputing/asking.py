@@ -15,12 +15,12 @@ from oms.common.secrecy import seal
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
 from oms.common.work.facts import APPLIED, Fact, Verdict
+from oms.common.work.singly import one_by_one
 from orders.locking import lock_order, lock_orders_of
 from payments import providers
 from payments.disputing import telling
 from payments.models import Dispute, DisputeKind, DisputeState, Payment
 from payments.providers import Complaint, Question
-from payments.providers.errors import one_by_one
 
 QUEUE = Queue(Dispute, "q.ready_at IS NOT NULL")
 # A complaint must be answered within so many hours, unless the connection's option `complaint_hours` says otherwise.

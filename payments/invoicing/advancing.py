@@ -17,6 +17,7 @@ from oms.common.states import listed
 from oms.common.tickets import Trouble
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
+from oms.common.work.singly import one_by_one
 from orders import actors, timeline
 from orders.locking import lock_orders_of
 from orders.models.terms import InvoiceKind
@@ -26,7 +27,6 @@ from payments.invoicing.services import Buyer, InvoiceService, Row, Said, Seller
 from payments.invoicing.words import VOID
 from payments.invoicing.writing import step
 from payments.models import ISSUED_INVOICES, OPEN_INVOICES, Invoice, InvoiceLine, InvoiceState, LineProperty, StepKind
-from payments.providers.errors import one_by_one
 
 _ASKED = (InvoiceState.CONFIRMING, InvoiceState.ISSUING)
 # Where waits are skipped, the service's own clock still does not run faster.

@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection, Mapping
 from django.conf import settings
 
 from oms.common.models import Connection
-from payments.providers.errors import NotReady, Unclear
-from payments.providers.http import client
+from oms.common.work.http import client
+from oms.common.work.singly import Unclear
+from payments.providers.errors import NotReady
 
 
 def of_forms(forms: Collection[str], fetch: Callable[[str], bytes]) -> Mapping[str, bytes]:

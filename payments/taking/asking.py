@@ -12,10 +12,10 @@ from oms.common.models import Connection, Topic
 from oms.common.work import facts
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
+from oms.common.work.singly import one_by_one
 from payments import providers
 from payments.models import Payment, PaymentState, Refund, RefundState
 from payments.providers import Found, Question
-from payments.providers.errors import one_by_one
 
 # A question is repeated when as long again has passed as the thing is old, within these bounds.
 SHORTEST_SECONDS, LONGEST_SECONDS = 30, 1800

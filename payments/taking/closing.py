@@ -11,12 +11,12 @@ from django.db import connection
 from oms.common.models import Connection
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue
+from oms.common.work.singly import Unclear, one_by_one
 from orders.locking import lock_orders_of
 from payments import providers
 from payments.models import Payment, PaymentState
 from payments.owing import derived
 from payments.providers import AnsweringProvider, Found, Question, Standing
-from payments.providers.errors import Unclear, one_by_one
 from payments.taking import asking, switching
 
 QUEUE = Queue(Payment, f"q.state = '{PaymentState.CLOSING}'", unless="q.ready_at > now()")

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from payments.links import OrderLinks
+from orders.links import OrderLinks
 
 VALID = timedelta(days=3)
 _LINKS = OrderLinks("pay", "payments.pay", VALID)

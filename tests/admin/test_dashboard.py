@@ -20,7 +20,7 @@ def test_it_shows_what_is_where_and_what_is_wrong(shop: factories.Shop, boss: Cl
     holds.hold_order(held.pk, reason="x", actor=Actor(ActorKind.STAFF, "wang"))
     factories.allocated_order((shop.sku, 999, "1.00"))
     SubOrder.objects.filter(state="backordered").update(needs_person_since=timezone.now())
-    LogisticsAlert.objects.create(kind="no_news", level=2, sub_order=SubOrder.objects.all()[0], due_at=timezone.now())
+    LogisticsAlert.objects.create(kind="stalled", level=2, sub_order=SubOrder.objects.all()[0], due_at=timezone.now())
 
     context = boss.get("/admin/").context
     assert {item["state"]: item["count"] for item in context["states"] if item["count"]} == {
@@ -50,7 +50,7 @@ def test_a_figure_counts_what_its_list_shows(shop: factories.Shop, boss: Client)
     parts = SubOrder.objects.filter(order=order, state="backordered")
     parts.update(needs_person_since=timezone.now())
     type(order).objects.filter(pk=order.pk).update(needs_person_since=timezone.now())
-    LogisticsAlert.objects.create(kind="no_news", level=2, sub_order=parts[0], due_at=timezone.now())
+    LogisticsAlert.objects.create(kind="stalled", level=2, sub_order=parts[0], due_at=timezone.now())
 
     for item in boss.get("/admin/").context["attention"]:
         page = boss.get(item["link"])

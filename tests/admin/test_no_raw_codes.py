@@ -17,7 +17,7 @@ from logistics.carriers import tracking
 from logistics.models import Shipment, ShipmentState
 from logistics.warehouses import events, stopping
 from logistics.warehouses.notices import Notice
-from logistics.watching import deadlines
+from logistics.watching import steps as watching_steps
 from oms.common import stuck, tickets
 from oms.common.models import Connection, Topic
 from oms.common.work import facts
@@ -63,7 +63,7 @@ def codes() -> set[str]:
         subclasses += one.__subclasses__()
         found |= set(one.values)
     found |= {stage.name for stage in PIPELINE_AND_WEBHOOKS}
-    found |= set(kinds.known()) | set(tickets.kinds()) | {deadline.event for deadline in deadlines.ALL}
+    found |= set(kinds.known()) | set(tickets.kinds()) | set(watching_steps.WORDS)
     found |= {reason for kind in tickets.kinds().values() for reason in kind.reasons}
     return {code for code in found if re.fullmatch(r"[a-z][a-z_]{2,}", code)}
 

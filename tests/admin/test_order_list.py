@@ -96,9 +96,7 @@ def test_the_queues_show_what_is_held_stuck_short_or_late(shop: factories.Shop, 
     holds.hold_order(held.pk, reason="address", actor=STAFF)
     factories.run(factories.deciding.run, factories.splitting.run, factories.allocating.run)
     SubOrder.objects.filter(order=stuck).update(needs_person_since=timezone.now())
-    LogisticsAlert.objects.create(
-        kind="warehouse_late", sub_order=SubOrder.objects.get(order=late), due_at=timezone.now()
-    )
+    LogisticsAlert.objects.create(kind="not_packed", sub_order=SubOrder.objects.get(order=late), due_at=timezone.now())
 
     assert shown(boss, "?held=1") == [held.number]
     assert shown(boss, "?tickets=1") == [stuck.number]

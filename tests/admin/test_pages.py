@@ -134,7 +134,7 @@ def world(shop: factories.Shop) -> None:
     sub_order = SubOrder.objects.filter(order=order).first()
     assert sub_order
     now = timezone.now()
-    LogisticsAlert.objects.create(kind="no_news", sub_order=sub_order, due_at=now)
+    LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now)
     code = "SECRET-CODE-01234"
     VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
     parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")

@@ -1,15 +1,12 @@
 """Stock under whatever may happen to it, in any order: after every step the ledgers explain every number."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from inventory import adjusting, availability, counting, lots, receiving, reserving
 from inventory.adjusting import Action, Adjustment
@@ -21,23 +18,10 @@ from oms.common.errors import OmsError
 from oms.common.invariants import check
 from orders.stock import expiring, stocktaking
 from tests import factories, steps
+from tests.machines import run_apart, undone
 
 UNITS = st.integers(min_value=1, max_value=9)
 PLACE = st.sampled_from(["plain", "lots"])
-
-
-class _Undone(Exception):
-    """Takes a try back."""
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            yield
-            raise _Undone
-    except _Undone:
-        pass
 
 
 class StockMachine(RuleBasedStateMachine):
@@ -226,26 +210,4 @@ class StockMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_the_ledger_explains_every_number_after_every_step() -> None:
-    class Apart(StockMachine):
-        """Each run in a transaction of its own, which is taken back."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.transaction = transaction.atomic()
-            self.transaction.__enter__()
-
-        def teardown(self) -> None:
-            transaction.set_rollback(True)
-            self.transaction.__exit__(None, None, None)
-
-    run_state_machine_as_test(
-        Apart,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            derandomize=True,
-        ),
-    )
+    run_apart(StockMachine, examples=40, steps=20)

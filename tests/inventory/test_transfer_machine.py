@@ -2,9 +2,8 @@
 
 import pytest
 from django.db import connection, transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from inventory import adjusting, availability, lots, receiving, reserving, transfer_arrivals, transferring
 from inventory.adjusting import Action, Adjustment
@@ -27,7 +26,7 @@ from oms.common.errors import OmsError
 from oms.common.invariants import check
 from orders.stock import expiring, stocktaking
 from tests import factories, steps
-from tests.inventory.test_stock_machine import undone
+from tests.machines import run_apart, undone
 
 UNITS = st.integers(min_value=1, max_value=6)
 GOODS = st.sampled_from(["plain", "lots"])
@@ -220,26 +219,4 @@ class TransferMachine(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_every_unit_is_somewhere_after_every_step() -> None:
-    class Apart(TransferMachine):
-        """Each run in a transaction of its own, which is taken back."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.transaction = transaction.atomic()
-            self.transaction.__enter__()
-
-        def teardown(self) -> None:
-            transaction.set_rollback(True)
-            self.transaction.__exit__(None, None, None)
-
-    run_state_machine_as_test(
-        Apart,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            derandomize=True,
-        ),
-    )
+    run_apart(TransferMachine, examples=30, steps=25)

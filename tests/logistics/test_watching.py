@@ -1,119 +1,244 @@
-"""Alerts on what is late: opened once, raised while there is no news, closed by news."""
+"""Alerts on what is late: opened once for what is waited for, raised while there is no news, closed by news."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from logistics.models import LogisticsAlert, Shipment, WarehouseOrder
+from logistics.carriers import tracking
+from logistics.carriers.tracking import state_of
+from logistics.models import (
+    AlertGroup,
+    AlertKind,
+    Carrier,
+    DeadlineRule,
+    LearnedDeadline,
+    LogisticsAlert,
+    Shipment,
+    ShipmentState,
+    WarehouseOrder,
+)
 from logistics.watching import alerts as alerting
+from logistics.watching import defaults, limits
+from logistics.watching.limits import Lane
+from logistics.watching.planning import Watched
+from logistics.watching.steps import ParcelAt, of_parcel
+from oms.common import ticketing
+from oms.common.models import Ticket, TicketState
+from oms.common.work import facts
 from orders.models import OrderEvent
 from tests import factories, steps
 
 pytestmark = pytest.mark.django_db
 
 
-def let_hours_pass(row: WarehouseOrder | Shipment, hours: float) -> None:
-    """Move the row's deadline back as if so much time had passed."""
-    row = steps.fresh(row)
-    type(row).objects.filter(pk=row.pk).update(next_event_due=row.next_event_due - timedelta(hours=hours))
+def hours_pass(row: WarehouseOrder | Shipment, hours: float) -> None:
+    """Everything known of the row happened so many hours earlier; what was to be looked at by now is due."""
+    ago = timedelta(hours=hours)
+    with connection.cursor() as cursor:
+        columns = ["created_at"]
+        columns += ["state_since", "packed_at"] if isinstance(row, WarehouseOrder) else ["waybill_issued_at", "left_at"]
+        columns += ["next_event_due"] + (["last_scan_at", "collected_at"] if isinstance(row, Shipment) else [])
+        sets = ", ".join(f"{name} = {name} - %(ago)s" for name in columns)
+        cursor.execute(f"UPDATE {row._meta.db_table} SET {sets} WHERE id = %(id)s", {"ago": ago, "id": row.pk})
+        if isinstance(row, Shipment):
+            cursor.execute(
+                "UPDATE logistics_trackingevent SET occurred_at = occurred_at - %s WHERE shipment_id = %s",
+                [ago, row.pk],
+            )
+            cursor.execute(
+                "UPDATE logistics_logisticsalert SET since = since - %s WHERE shipment_id = %s", [ago, row.pk]
+            )
 
 
-def alerts() -> list[tuple[str, int]]:
-    return list(LogisticsAlert.objects.filter(closed_at=None).values_list("kind", "level"))
+def watch() -> list[tuple[str, int]]:
+    """Run the stage, thrice: the kinds and levels of the alerts that are open then."""
+    for _ in range(3):
+        factories.run(alerting.run)
+    return open_alerts()
+
+
+def open_alerts() -> list[tuple[str, int]]:
+    return list(LogisticsAlert.objects.filter(closed_at=None).values_list("kind", "level").order_by("kind"))
+
+
+def scanned(shipment: Shipment, *states: str, hours_ago: float = 0.0, place: str = "北京") -> None:
+    """The carrier reports these states, the last one so many hours ago, those before a minute earlier each."""
+    last = timezone.now() - timedelta(hours=hours_ago)
+    news = []
+    for number, state in enumerate(reversed(states)):
+        scan = steps.scan_of(shipment, state)
+        at = last - timedelta(minutes=number)
+        news.append(facts.News(scan.key, state, scan.subject, at, {**scan.body, "location": place}))
+    steps.carrier_says(shipment, news)
+    factories.run(tracking.run)
+
+
+def by(code: str, shipment: Shipment) -> Shipment:
+    """The parcel, carried by another carrier over the same connection."""
+    carrier = Carrier.objects.get(code=code)
+    Shipment.objects.filter(pk=shipment.pk).update(carrier=carrier, connection=carrier.connection)
+    return steps.fresh(shipment)
 
 
 @pytest.fixture
 def shipment(shop):
-    """A parcel that was shipped and waits for its carrier."""
-    return steps.shipped(shop.place_order(payment_method="cod"))
+    """A parcel of ZTO that was shipped and waits for its carrier."""
+    return by("ZTO", steps.shipped(shop.place_order(payment_method="cod")))
 
 
-def test_no_pick_up_is_a_warning_after_24_hours_and_an_exception_after_48(shipment):
-    let_hours_pass(shipment, 23.9)
-    factories.run(alerting.run)
-    assert alerts() == []
+def test_no_pick_up_is_announced_then_a_warning_after_24_hours_and_an_exception_after_48(shipment):
+    hours_pass(shipment, 11.9)
+    assert watch() == []
+    hours_pass(shipment, 0.2)
+    assert watch() == [("pickup_soon", 1)]
 
-    let_hours_pass(shipment, 0.2)
-    for _ in range(3):
-        factories.run(alerting.run)
-    assert alerts() == [("no_pickup", 1)]
+    hours_pass(shipment, 11.8)
+    assert watch() == [("pickup_soon", 1)]
+    hours_pass(shipment, 0.2)
+    assert watch() == [("pickup_timeout", 1)]
 
-    let_hours_pass(shipment, 23.9)
-    factories.run(alerting.run)
-    assert alerts() == [("no_pickup", 1)]
-    let_hours_pass(shipment, 0.2)
-    factories.run(alerting.run)
-    assert alerts() == [("no_pickup", 2)]
+    hours_pass(shipment, 23.8)
+    assert watch() == [("pickup_timeout", 1)]
+    hours_pass(shipment, 0.2)
+    assert watch() == [("pickup_timeout", 2)]
 
-    let_hours_pass(shipment, 24.1)
-    factories.run(alerting.run)
-    assert alerts() == [("no_pickup", 3)]
+    hours_pass(shipment, 24.1)
+    assert watch() == [("pickup_timeout", 3)]
     assert steps.fresh(shipment).next_event_due is None
     kinds = list(OrderEvent.objects.filter(kind__startswith="alert").values_list("kind", flat=True))
-    assert kinds == ["alert_opened", "alert_escalated", "alert_escalated"]
+    assert kinds == ["alert_opened", "alert_opened", "alert_escalated", "alert_escalated"]
+    assert steps.broken_invariants() == []
+
+
+def test_each_carrier_has_its_own_hours_and_rows_of_staff_change_them(shipment):
+    shipment = by("SF", shipment)
+    hours_pass(shipment, 12.1)
+    assert watch() == [("pickup_timeout", 1)]
+
+    other = by("ZTO", shipment)
+    assert limits.current().of(AlertKind.PICKUP_TIMEOUT, Lane("SF")).warning == 12
+    DeadlineRule.objects.create(kind="pickup_timeout", carrier="SF", warning_hours=30, exception_hours=60)
+    assert limits.current().of(AlertKind.PICKUP_TIMEOUT, Lane("SF")).warning == 30
+    assert limits.current().of(AlertKind.PICKUP_TIMEOUT, Lane(other.carrier.code)).warning == 24
+
+
+def test_the_defaults_are_installed_once_as_rows():
+    defaults.install_default_deadlines()
+    defaults.install_default_deadlines()
+
+    assert DeadlineRule.objects.count() == len(defaults.LIMITS)
+    of_stalled = DeadlineRule.objects.filter(kind="stalled").values_list("carrier", "warning_hours", "critical_hours")
+    assert set(of_stalled) == {("", 24, 48), ("EMS", 36, 72), ("YZPY", 36, 72), ("DBL", 36, 72)}
 
 
 def test_news_of_the_carrier_closes_the_alert(shipment):
-    let_hours_pass(shipment, 25)
-    factories.run(alerting.run)
+    hours_pass(shipment, 25)
+    assert watch() == [("pickup_timeout", 1)]
 
-    steps.scan(shipment, "collected")
+    scanned(shipment, "collected")
 
-    assert alerts() == []
-    assert LogisticsAlert.objects.get().closed_by == "news"
+    assert open_alerts() == []
+    assert LogisticsAlert.objects.get(kind="pickup_timeout").closed_by == "news"
     assert steps.fresh(shipment).expected_event == "scan"
-    let_hours_pass(shipment, 49)
-    factories.run(alerting.run)
-    assert alerts() == [("no_news", 1)]
+    hours_pass(shipment, 24.1)
+    assert watch() == [("depart_timeout", 1)]
+    scanned(shipment, "in_transit")
+    assert watch() == []
+    hours_pass(shipment, 48.1)
+    # Within its province it should have been signed for after 72 hours.
+    assert watch() == [("sign_timeout", 2), ("stalled", 3)]
 
 
-def test_a_warehouse_that_does_not_pack_is_late(shop):
+def test_a_late_an_old_or_a_repeated_scan_is_no_news(shipment):
+    """What the newest scan says counts: an older one that comes now moves nothing, and one already known neither."""
+    scanned(shipment, "collected", "in_transit", hours_ago=30)
+    assert watch() == [("stalled", 1)]
+
+    scanned(shipment, "in_transit", hours_ago=35)
+    again = steps.scan_of(shipment, "in_transit", key="again")
+    for _ in range(2):
+        at = timezone.now() - timedelta(hours=33)
+        steps.carrier_says(shipment, [facts.News("again", "in_transit", again.subject, at, again.body)])
+        factories.run(tracking.run)
+    assert watch() == [("stalled", 1)]
+    assert LogisticsAlert.objects.filter(kind="stalled").count() == 1
+
+    scanned(shipment, "in_transit")
+    assert watch() == []
+
+
+def test_a_scan_that_comes_late_opens_what_is_late_by_it(shipment):
+    scanned(shipment, "collected", hours_ago=30)
+    assert watch() == [("depart_timeout", 1)]
+
+    scanned(shipment, "in_transit", hours_ago=2)
+    assert watch() == []
+
+
+def test_contradicting_scans_come_to_what_is_final(shipment):
+    scanned(shipment, "collected", "out_for_delivery", hours_ago=30)
+    assert watch() == [("delivery_timeout", 1)]
+
+    scanned(shipment, "signed", hours_ago=40)
+
+    assert watch() == []
+    assert steps.fresh(shipment).next_event_due is None
+
+
+@pytest.mark.parametrize(("state", "kind"), [("failed_delivery", "problem"), ("rejected", "rejected")])
+def test_trouble_at_the_door_is_told_at_once(shipment, state, kind):
+    scanned(shipment, "collected", "out_for_delivery", state, hours_ago=1)
+
+    assert watch() == [(kind, 1)]
+
+
+def test_a_warehouse_is_late_with_accepting_picking_packing_and_shipping(shop):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
-    let_hours_pass(steps.work_of(sub_order), 24.1)
-    factories.run(alerting.run)
-    assert alerts() == [("warehouse_late", 1)]
-
-    steps.warehouse_says(sub_order, "packed")
-
-    assert alerts() == []
-
-
-def test_a_parcel_without_a_waybill_is_late_after_4_hours(shop):
-    sub_order = steps.released(shop.place_order(payment_method="cod"))
-    steps.warehouse_says(sub_order, "packed")
-
-    let_hours_pass(Shipment.objects.get(), 4.1)
-    factories.run(alerting.run)
-
-    assert alerts() == [("dispatch_late", 1)]
-
-
-def test_a_courier_who_does_not_come_back_is_late_after_24_hours(shipment):
-    steps.scan(shipment, "collected", "out_for_delivery")
-
-    let_hours_pass(shipment, 24.1)
-    factories.run(alerting.run)
-
-    assert alerts() == [("not_signed", 1)]
-
-
-def test_a_signed_parcel_is_expected_to_do_nothing_more(shipment):
-    steps.scan(shipment, "collected", "signed")
-
-    shipment = steps.fresh(shipment)
-    assert (shipment.next_event_due, shipment.warehouse_order.next_event_due) == (None, None)
+    work = steps.work_of(sub_order)
+    for hours, kind, word in (
+        (2, "not_accepted", "accepted"),
+        (12, "not_picked", "picking"),
+        (6, "not_packed", "packed"),
+    ):
+        hours_pass(work, hours - 0.1)
+        assert watch() == []
+        hours_pass(work, 0.2)
+        assert watch() == [(kind, 1)]
+        steps.warehouse_says(sub_order, word)
+        assert open_alerts() == []
 
 
 def test_a_refusal_of_the_warehouse_closes_its_alert(shop):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
-    let_hours_pass(steps.work_of(sub_order), 24.1)
-    factories.run(alerting.run)
+    hours_pass(steps.work_of(sub_order), 24.1)
+    assert watch() == [("not_accepted", 1)]
 
     steps.warehouse_says(sub_order, "refused")
 
-    assert alerts() == []
+    assert open_alerts() == []
+
+
+def test_a_parcel_without_a_waybill_is_late_after_an_hour(shop):
+    sub_order = steps.released(shop.place_order(payment_method="cod"))
+    steps.warehouse_says(sub_order, "packed")
+    hours_pass(steps.work_of(sub_order), 1.1)
+    hours_pass(Shipment.objects.get(), 1.1)
+
+    assert watch() == [("no_waybill", 1)]
+
+
+def test_a_signed_parcel_is_expected_to_do_nothing_more(shipment):
+    scanned(shipment, "collected", "signed")
+
+    shipment = steps.fresh(shipment)
+    assert (shipment.next_event_due, shipment.warehouse_order.next_event_due) == (None, None)
 
 
 def test_a_drain_does_not_skip_deadlines(shop):
@@ -125,9 +250,168 @@ def test_a_drain_does_not_skip_deadlines(shop):
 
 
 def test_deadlines_shrink_with_the_speed_of_the_installation(shop, settings):
-    settings.TIME_SPEED = 3600.0
+    settings.TIME_SPEED = 60.0
 
     sub_order = steps.released(shop.place_order(payment_method="cod"))
 
     left = steps.work_of(sub_order).next_event_due - timezone.now()
-    assert timedelta(seconds=20) < left <= timedelta(seconds=24)
+    assert timedelta(seconds=90) < left <= timedelta(seconds=120)
+
+
+# --- Stretch and what was learned
+
+
+def test_far_provinces_stretch_what_happens_on_the_way():
+    defaults.install_default_deadlines()
+    known, since = limits.current(), steps.NOON
+
+    for area, factor in (("540102", 2.0), ("650102", 2.0), ("630102", 1.5), ("150102", 1.5), ("460105", 1.5)):
+        assert known.factor(AlertKind.STALLED, Lane("ZTO", "330106", area), since) == factor
+        assert known.factor(AlertKind.PICKUP_TIMEOUT, Lane("ZTO", "330106", area), since) == 1.0
+    assert known.factor(AlertKind.STALLED, Lane("ZTO", "330106", "110101"), since) == 1.0
+
+
+@pytest.mark.parametrize(("learned", "counts"), [(30.0, 30.0), (5.0, 12.0), (100.0, 48.0)])
+def test_what_was_learned_counts_between_half_and_double_the_table(learned, counts):
+    lane = Lane("ZTO", "330106", "110101")
+    LearnedDeadline.objects.create(
+        kind="stalled", carrier="ZTO", origin="33", destination="11", hours=learned, parcels=30, learned_at=steps.NOON
+    )
+
+    limit = limits.current().of(AlertKind.STALLED, lane)
+
+    assert (limit.warning, limit.critical) == (counts, 48.0)
+    assert limits.current().of(AlertKind.STALLED, Lane("STO", "330106", "110101")).warning == 24
+
+
+def test_within_a_province_a_parcel_is_signed_for_sooner():
+    known = limits.current()
+
+    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("ZTO", "330106", "330201")).warning == 72
+    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("ZTO", "330106", "110101")).warning == 120
+    assert known.of(AlertKind.SIGN_TIMEOUT, Lane("SF", "330106", "330201")).warning == 72
+
+
+# --- Groups
+
+
+def test_what_is_late_for_one_cause_is_one_ticket(shop):
+    late = [by("ZTO", steps.shipped(shop.place_order(payment_method="cod"))) for _ in range(3)]
+    for shipment, place in zip(late, ["武汉", "武汉", "长沙"], strict=True):
+        scanned(shipment, "collected", "in_transit", hours_ago=25, place=place)
+    assert watch() == [("stalled", 1)] * 3
+
+    groups = AlertGroup.objects.filter(closed_at=None).order_by("-open_count")
+    assert [(group.place, group.open_count) for group in groups] == [("武汉", 2), ("长沙", 1)]
+    ticket = Ticket.objects.get(kind="late_together", subject_id=groups[0].pk)
+    assert (ticket.reason, ticket.values["count"], ticket.values["place"]) == ("stalled", 2, "武汉")
+
+    scanned(late[0], "in_transit")
+    watch()
+    assert AlertGroup.objects.get(pk=groups[0].pk).open_count == 1
+    scanned(late[1], "in_transit")
+    watch()
+    ticket.refresh_from_db()
+    assert (ticket.state, ticket.result, ticket.closed_by) == ("closed", "resolved", "watch")
+    assert Ticket.objects.filter(kind="late_together", state=TicketState.OPEN).count() == 1
+
+
+def test_closing_the_ticket_closes_its_alerts_until_there_is_news(shipment, django_user_model):
+    person = django_user_model.objects.create(username="wang")
+    scanned(shipment, "collected", "in_transit", hours_ago=25)
+    assert watch() == [("stalled", 1)]
+
+    ticketing.close(Ticket.objects.get(kind="late_together").pk, result="done", user=person)
+    assert watch() == []
+    alert = LogisticsAlert.objects.get()
+    assert alert.closed_by == "wang"
+    hours_pass(shipment, 30)
+    assert watch() == []
+
+    scanned(shipment, "in_transit", hours_ago=24.5)
+    assert watch() == [("stalled", 1)]
+
+
+def test_the_number_of_statements_does_not_grow_with_the_parcels(shop):
+    def statements(parcels: int) -> int:
+        late = [by("ZTO", steps.shipped(shop.place_order(payment_method="cod"))) for _ in range(parcels)]
+        for one in late:
+            scanned(one, "collected", "in_transit", hours_ago=25)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert alerting.run(500) == parcels
+        return len(queries)
+
+    statements(1)
+    assert statements(2) == statements(8)
+
+
+# --- Shipping deadlines of platforms
+
+
+def test_a_shipping_deadline_is_warned_of_before_it_is_missed_once(shop):
+    by_then = timezone.now() + timedelta(hours=3)
+    near = shop.place_order(payment_method="cod", ship_by=by_then.isoformat())
+    far = shop.place_order(payment_method="cod", ship_by=(by_then + timedelta(hours=3)).isoformat())
+    sub_order = steps.released(near)
+    steps.released(far)
+
+    assert watch() == [("ship_soon", 1)]
+    assert LogisticsAlert.objects.get().sub_order == sub_order
+
+    near.terms.ship_by = timezone.now() - timedelta(minutes=1)
+    near.terms.save(update_fields=["ship_by"])
+    assert watch() == [("ship_late", 2)]
+    steps.warehouse_says(sub_order, "packed", "shipped")
+    assert watch() == []
+
+
+def test_an_order_that_is_held_before_its_shipping_deadline_is_told_to_service(shop):
+    order = shop.place_order(payment_method="cod", ship_by=(timezone.now() + timedelta(hours=3)).isoformat())
+    watch()
+    assert steps.tickets() == [("ship_deadline", "")]
+
+    steps.released(order)
+    assert watch() == [("ship_soon", 1)]
+    assert not Ticket.objects.filter(kind="ship_deadline", state=TicketState.OPEN).exists()
+
+
+# --- Whatever comes in whatever order
+
+_SCANS = st.lists(st.tuples(st.integers(0, 200), st.sampled_from(list(tracking.SCANNED))), min_size=1, max_size=8)
+
+
+@given(scans=_SCANS, now=st.integers(0, 300), data=st.data())
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_what_is_late_is_a_function_of_the_set_of_scans(scans, now, data):
+    shuffled = [*data.draw(st.permutations(scans)), *data.draw(st.lists(st.sampled_from(scans), max_size=3))]
+
+    assert _late(scans, now) == _late(shuffled, now)
+    for earlier in range(0, now, 50):
+        # Nothing that is late becomes less so without news.
+        before, after = dict(_late(scans, earlier)), dict(_late(scans, now))
+        assert all(after.get(kind, 0) >= level for kind, level in before.items() if kind != AlertKind.PICKUP_SOON)
+
+
+_LIMITS = None
+
+
+def _late(scans: list[tuple[int, ShipmentState]], now: int) -> list[tuple[str, int]]:
+    global _LIMITS
+    _LIMITS = _LIMITS or limits.current()
+    at = [(steps.NOON + timedelta(hours=hour), state) for hour, state in scans]
+    state = ShipmentState(state_of(at) or "waybill_issued")
+    of_state = [moment for moment, one in at if one == state]
+    parcel = ParcelAt(
+        state=state,
+        lane=Lane("ZTO", "330106", "110101"),
+        created_at=steps.NOON,
+        is_packed=True,
+        left_at=steps.NOON,
+        state_since=min(of_state, default=None),
+        last_scan_at=max(moment for moment, _state in at),
+    )
+    row = Watched(1, 1, of_parcel(parcel, _LIMITS))
+    moment: datetime = steps.NOON + timedelta(hours=now)
+    return sorted((step.kind.value, int(step.level)) for step in alerting.late(row, moment))

@@ -15,7 +15,7 @@ from logistics.models import Carrier, LogisticsAlert, Shipment, WarehouseOrder
 from logistics.virtual import delivering
 from logistics.warehouses import releasing, sending
 from logistics.warehouses.adapters import signed_json
-from logistics.watching import alerts, deadlines
+from logistics.watching import alerts
 from oms.common.models import Connection
 from orders.changing import readdressing
 from orders.fulfilling import allocating, splitting
@@ -27,7 +27,7 @@ from tests.api import samples
 pytestmark = pytest.mark.django_db
 
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-PAST = datetime(2026, 1, 3, 1, tzinfo=UTC)
+PAST = datetime(2026, 1, 3, tzinfo=UTC)
 MASKED = {"name": "张**", "phone": "138****1111", "region_code": "110101", "address": "中山路**号"}
 
 
@@ -246,7 +246,7 @@ def test_the_earlier_deadline_counts_at_every_step(shop, platform, counts):
 
     part = steps.released(place(shop, **terms))
     work = steps.work_of(part)
-    assert is_platforms(work, "packed") is counts
+    assert is_platforms(work, "accepted") is counts
     steps.warehouse_says(part, "packed")
     assert is_platforms(work, "shipped") is counts
     with fakes.carrier(fakes.FakeCarrier()):
@@ -269,10 +269,11 @@ def test_what_is_late_for_the_platform_opens_an_alert(api, shop):
     steps.released(order)
     assert api.get(f"/api/v1/orders/{order.number}").json()["late"] == ["ship_by"]
 
-    assert alerts.run(10) == 1
+    # The warehouse order, and the order's deadline itself.
+    assert alerts.run(10) == 2
 
-    alert = LogisticsAlert.objects.get()
-    assert (alert.kind, alert.due_at) == (deadlines.PACKED.alert, PAST)
+    found = LogisticsAlert.objects.values_list("kind", "due_at").order_by("kind")
+    assert list(found) == [("not_accepted", PAST), ("ship_late", PAST)]
     # What is escalated waits for its time again, not for the platform's deadline once more.
     assert WarehouseOrder.objects.get().next_event_due > datetime.now(UTC)
 

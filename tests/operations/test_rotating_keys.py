@@ -16,7 +16,9 @@ from django.db import connection, models
 from django.test import Client
 
 from inventory.models import Sku
-from logistics.models import VirtualDelivery
+from logistics.carriers import labels
+from logistics.carriers.adapters import Answer, Label
+from logistics.models import Shipment, VirtualDelivery
 from logistics.virtual import delivering
 from oms.common import resealing, secrecy
 from oms.common.models import Connection, SystemKind, Topic
@@ -26,7 +28,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
-from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder
+from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder, SubOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
 from payments.invoicing import documents
@@ -44,6 +46,7 @@ pytestmark = pytest.mark.django_db
 # Who seals, and in which column it is stored. Whoever calls `seal` somewhere else stores what it returns in a
 # SealedField or a SealedTextField, adds a value of it to `something_of_everything`, and the place here.
 SEALERS = {
+    "logistics/carriers/labels.py": ["logistics_shipmentlabel.template"],
     "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
     "oms/common/work/facts.py": ["common_inboundfact.raw"],
@@ -79,6 +82,8 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     steps.approve_and_split()
     factories.run(samples.allocating.run)
     delivering.deliver(order.pk, kind, "code 1", actor=steps.STAFF)
+    shipment = Shipment.objects.create(number="S", sub_order=SubOrder.objects.all()[0])
+    labels.keep({shipment.pk: Answer(taken=True, label=Label(template="<p>张华</p>"))})
     content = NotificationContent(message="hello")
     BuyerNotification.sealed(content, merchant=shop.merchant, buyer_reference="B", kind="x").save()
     credentials.issue(shop.merchant, "signs")

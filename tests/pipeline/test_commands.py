@@ -197,6 +197,13 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             f" FROM logistics_warehouseorder {OF_ORDER}",
             "who_refused_is_not_asked_again",
         ),
+        (
+            "WITH ended AS (INSERT INTO logistics_alertgroup (kind, level, since, closed_at) VALUES"
+            " ('stalled', 1, now(), now()) RETURNING id) INSERT INTO logistics_logisticsalert (kind, level,"
+            " sub_order_id, shipment_id, group_id, due_at) SELECT 'stalled', 1, h.sub_order_id, h.id, ended.id, now()"
+            f" FROM logistics_shipment h, ended {OF_ORDER}",
+            "open_alerts_are_in_open_groups",
+        ),
     ],
 )
 def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):

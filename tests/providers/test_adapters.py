@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
+from oms.common.work.singly import Unclear
 from oms.simulators import books
 from oms.simulators.mischief import Trick
 from payments.providers import Charge, Question, Standing
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.errors import NotSetUp, Unclear
+from payments.providers.errors import NotSetUp
 from payments.providers.wechat import keys as wechats_keys
 from payments.providers.wechat.adapter import WechatPay
 from tests.providers import peers

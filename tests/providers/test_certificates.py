@@ -7,13 +7,13 @@ from decimal import Decimal
 import pytest
 
 from oms.common.models import Connection
+from oms.common.work.singly import Unclear
 from oms.simulators import certificates as peers_own
 from oms.simulators import keys
 from payments.models import Payment
 from payments.providers import Charge, Question, Standing
 from payments.providers.alipay import certificates
 from payments.providers.alipay.adapter import Alipay
-from payments.providers.errors import Unclear
 from payments.taking import noticing, requesting
 from tests import factories
 from tests.providers import peers

@@ -9,11 +9,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from oms.common.errors import OmsError
 from oms.common.metrics import measured
 from oms.common.models import Connection
+from oms.common.work.facts import News
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a carrier wants on the label beside the waybill, as it said it; `template` is its own label in HTML."""
+
+    destination_mark: str = ""
+    sorting_code: str = ""
+    package_code: str = ""
+    package_name: str = ""
+    origin_code: str = ""
+    origin_name: str = ""
+    destination_code: str = ""
+    destination_name: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PickUp:
+    """When a courier was booked to come."""
+
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +51,8 @@ class Answer:
     reason: str = ""
     waybill: str = ""
     carrier: str = ""
+    label: Label | None = None
+    pick_up: PickUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +102,114 @@ class CarrierSystem(Protocol):
         """Whom the platform's token means. Raises CannotDecode."""
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A parcel that has a waybill: `reference` is our shipment number, `carrier` our code, `phone_tail` the last four
+    digits of the sender's or the recipient's phone, which some carriers ask for."""
+
+    reference: str
+    carrier: str
+    waybill: str
+    phone_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A carrier that a waybill may be of: our code, where we know the carrier, and its name, where it was told."""
+
+    carrier: str
+    name: str
+
+
+# What only some protocols have. Ask for it by the functions below.
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    """Gives waybills back that no parcel will carry."""
+
+    def cancel(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to cancel waybills; answers by reference. Taken also where it was cancelled before."""
+
+
+@runtime_checkable
+class Queries(Protocol):
+    """Tells where parcels are when it is asked."""
+
+    def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
+        """The scans of each parcel by reference, for `oms.common.work.facts.receive`: under the same keys as those that
+        are told by themselves. A parcel without scans has none; one that is left out is unknown."""
+
+
+@runtime_checkable
+class Subscribes(Protocol):
+    """Tells of parcels whose waybill was bought elsewhere, once it is asked to."""
+
+    def subscribe(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to be told of parcels; answers by reference."""
+
+
+@runtime_checkable
+class Recognises(Protocol):
+    """Tells by a waybill number whose it may be."""
+
+    def recognise(self, link: Connection, waybill: str) -> Sequence[Candidate]:
+        """The carriers that it may be of, the likeliest first. Raises what went wrong."""
+
+
+@runtime_checkable
+class HasBalance(Protocol):
+    """Sells waybills that were paid for before."""
+
+    def balance(self, link: Connection, carrier: str) -> int:
+        """How many waybills of the carrier (our code) are left. Raises what went wrong."""
+
+
 # The module of each protocol that carriers speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao"}
 
 
 def of(link: Connection) -> CarrierSystem:
     """The adapter that speaks the connection's protocol. Raises LookupError where there is none."""
+    return _measured(link, _adapter(link))
+
+
+def cancelling(link: Connection) -> Cancels | None:
+    """The adapter, where the connection's protocol cancels waybills."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Cancels) else None
+
+
+def querying(link: Connection) -> Queries | None:
+    """The adapter, where the connection's protocol can be asked for scans."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Queries) else None
+
+
+def subscribing(link: Connection) -> Subscribes | None:
+    """The adapter, where the connection's protocol takes subscriptions."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Subscribes) else None
+
+
+def recognising(link: Connection) -> Recognises | None:
+    """The adapter, where the connection's protocol recognises waybills."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Recognises) else None
+
+
+def counting(link: Connection) -> HasBalance | None:
+    """The adapter, where the connection's protocol tells how many waybills are left."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, HasBalance) else None
+
+
+def _adapter(link: Connection) -> CarrierSystem:
     if link.protocol not in _MODULES:
         raise LookupError(f"no carrier is asked by the protocol {link.protocol}")
-    module = import_module(f"{__name__}.{_MODULES[link.protocol]}")
-    return measured(module.CARRIER, system="carrier", name=link.protocol)
+    adapter: CarrierSystem = import_module(f"{__name__}.{_MODULES[link.protocol]}").CARRIER
+    return adapter
+
+
+def _measured(link: Connection, adapter: A) -> A:
+    return measured(adapter, system="carrier", name=link.protocol)

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('code', models.SlugField(help_text='Stands in the address of its callbacks.', max_length=40, verbose_name='code')),
                 ('name', models.CharField(blank=True, default='', help_text='Empty: it is called by its kind.', max_length=80, verbose_name='name')),
-                ('kind', models.CharField(choices=[('warehouse', 'Warehouse system'), ('carrier', 'Carrier'), ('payment', 'Payment provider'), ('channel', 'Shop platform'), ('invoice', 'Invoice service')], max_length=12, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('warehouse', 'Warehouse system'), ('carrier', 'Carrier'), ('payment', 'Payment provider'), ('channel', 'Shop platform'), ('invoice', 'Invoice service'), ('robot', 'Receiver of messages')], max_length=12, verbose_name='kind')),
                 ('protocol', models.CharField(default='sandbox', max_length=20, verbose_name='protocol')),
                 ('base_url', models.URLField(blank=True, default='', max_length=300, verbose_name='base address')),
                 ('credentials', oms.common.secrecy.SealedField(blank=True, null=True, verbose_name='credentials')),
@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'connections',
                 'ordering': ['kind', 'code'],
                 'permissions': [('switch_connection', 'Can switch, test and retry connections')],
-                'constraints': [models.UniqueConstraint(fields=('code',), name='connection_code_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['warehouse', 'carrier', 'payment', 'channel', 'invoice'])), name='connection_kind_is_known'), models.CheckConstraint(condition=models.Q(('batch_size__gte', 1), ('breaker_failures__gte', 1), ('calls_at_once__gte', 1), ('timeout_seconds__gte', 1), ('timeout_seconds__lte', 12)), name='connection_limits_are_sensible')],
+                'constraints': [models.UniqueConstraint(fields=('code',), name='connection_code_is_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['warehouse', 'carrier', 'payment', 'channel', 'invoice', 'robot'])), name='connection_kind_is_known'), models.CheckConstraint(condition=models.Q(('batch_size__gte', 1), ('breaker_failures__gte', 1), ('calls_at_once__gte', 1), ('timeout_seconds__gte', 1), ('timeout_seconds__lte', 12)), name='connection_limits_are_sensible')],
             },
         ),
         migrations.CreateModel(

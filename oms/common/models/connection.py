@@ -22,6 +22,7 @@ class SystemKind(models.TextChoices):
     PAYMENT = "payment", _("Payment provider")
     CHANNEL = "channel", _("Shop platform")
     INVOICE = "invoice", _("Invoice service")
+    ROBOT = "robot", _("Receiver of messages")
 
 
 # Requests to another system must be over, one by one, before others may take their rows for lost.

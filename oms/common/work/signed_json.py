@@ -123,7 +123,7 @@ def new_secret() -> str:
 register(
     Known(
         "json",
-        frozenset({SystemKind.WAREHOUSE, SystemKind.CARRIER}),
+        frozenset({SystemKind.WAREHOUSE, SystemKind.CARRIER, SystemKind.ROBOT}),
         gettext_lazy("Signed JSON"),
         SignedJson(),
         secrets=(SECRET,),

@@ -23,6 +23,7 @@ MEASURED = (
     "flash_sale",
     "replenish",
     "placement",
+    "tracking",
 )
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
 from logistics.warehouses.defaults import connect_warehouses
+from logistics.watching.defaults import install_default_deadlines
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
 from orders.reviewing.deciding import install_default_rules
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         install_default_rules()
         wake_all()
         install_default_carriers()
+        install_default_deadlines()
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()

@@ -1,4 +1,4 @@
-"""`manage.py simulate`: Alipay, WeChat Pay and 诺诺, pretended, on a port of this machine."""
+"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺 and 快递鸟, pretended, on a port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -12,9 +12,11 @@ from oms.simulators import alipay, keys, notifying, wechat, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
-from oms.simulators.connecting import keys_path
+from oms.simulators.connecting import KDNIAO, keys_path
+from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
+from oms.simulators.waybills import WaybillBook
 from oms.simulators.wechat import WechatPeer
 from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
 
@@ -22,7 +24,10 @@ from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
 class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
-    help = "Run pretended payment providers; their page shows all trades. `manage.py up` starts them by itself."
+    help = (
+        "Run pretended payment providers and a carrier platform; their pages show all trades and parcels."
+        " `manage.py up` starts them by itself."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,7 +51,21 @@ class Command(BaseCommand):
         lives = [_live(at_alipay, alipay.PAUSES, stop), _live(at_wechat, wechat.PAUSES, stop)]
         bureau = Bureau(folder / "nuonuo.sqlite3")
         at_nuonuo = NuonuoPeer(known.nuonuo, f"{address}/nuonuo", bureau, speed=settings.TIME_SPEED)
-        server.set_app(wsgi.application({"alipay": at_alipay, "wechat": at_wechat, "nuonuo": at_nuonuo}))
+        at_kdniao = KdniaoPeer(
+            known.kdniao,
+            book=WaybillBook(folder / "kdniao.sqlite3"),
+            notify_url=f"{settings.PUBLIC_URL}/callbacks/{KDNIAO}/" if settings.PUBLIC_URL else "",
+            speed=settings.TIME_SPEED,
+        )
+        lives.append(Thread(target=at_kdniao.live, args=(stop,), daemon=True))
+        lives[-1].start()
+        peers: dict[str, wsgi.Peer] = {
+            "alipay": at_alipay,
+            "wechat": at_wechat,
+            "nuonuo": at_nuonuo,
+            "kdniao": at_kdniao,
+        }
+        server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")
         try:
             server.serve_forever()

@@ -6,10 +6,11 @@ from datetime import date
 from typing import Any, Literal
 
 from oms.common.models import Connection
+from oms.common.work.singly import Unclear
 from payments.providers import Answer, Charge, Complaint, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
 from payments.providers.alipay import bills, facts, wire
-from payments.providers.errors import Refused, Unclear, charge_each
+from payments.providers.errors import Refused, charge_each
 
 # The product of each kind of page to which a buyer may be sent.
 PRODUCTS = {"page": "FAST_INSTANT_TRADE_PAY", "wap": "QUICK_WAP_WAY"}

@@ -11,8 +11,9 @@ from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
 from oms.common.work.protocols import Known, Message, NotGenuine, Reply, Unreadable, register
+from oms.common.work.singly import Unclear
 from payments.providers.alipay import certificates, facts, wire
-from payments.providers.errors import NotSetUp, Refused, Unclear
+from payments.providers.errors import NotSetUp, Refused
 
 # Signed are all fields but these; some of Alipay's messages sign their type, too.
 _UNSIGNED = (("sign", "sign_type"), ("sign",))

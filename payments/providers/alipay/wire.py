@@ -20,11 +20,12 @@ from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
+from oms.common.work.http import client
+from oms.common.work.singly import Unclear
 from oms.common.zones import CHINA
 from payments.providers.alipay import certificates
 from payments.providers.alipay.certificates import Certificates
-from payments.providers.errors import Refused, Unclear, secret
-from payments.providers.http import client
+from payments.providers.errors import Refused, secret
 
 GATEWAY = "https://openapi.alipay.com/gateway.do"
 SECRETS = ("app_id", "seller_id", "app_private_key")

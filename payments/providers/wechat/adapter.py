@@ -12,9 +12,10 @@ from django.utils import timezone
 from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.money import to_fen
+from oms.common.work.singly import Unclear
 from payments.providers import Answer, Charge, Complaint, Found, Question, Standing
 from payments.providers.addresses import notify_url, subject
-from payments.providers.errors import NotSetUp, Refused, Unclear, charge_each
+from payments.providers.errors import NotSetUp, Refused, charge_each
 from payments.providers.wechat import bills, facts, wire
 from payments.providers.wechat.calls import call
 

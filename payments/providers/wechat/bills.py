@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from oms.common.models import Connection
+from oms.common.work.singly import Unclear
 from payments.models import BillForm
 from payments.providers.billing import fetched, of_forms
-from payments.providers.errors import NotReady, Refused, Unclear
+from payments.providers.errors import NotReady, Refused
 from payments.providers.wechat import calls, wire
 
 # What is asked for of each form.

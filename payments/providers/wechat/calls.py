@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oms.common.models import Connection
-from payments.providers.errors import Unclear
+from oms.common.work.singly import Unclear
 from payments.providers.wechat import keys, wire
 
 

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from oms.common import signatures
 from oms.common.models import Connection
-from payments.providers.errors import Refused, Unclear
+from oms.common.work.singly import Unclear
+from payments.providers.errors import Refused
 from payments.providers.wechat import wire
 from payments.providers.wechat.wire import Signature
 

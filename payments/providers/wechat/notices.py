@@ -12,8 +12,9 @@ from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
 from oms.common.work.protocols import Known, Message, NotGenuine, Reply, Unreadable, register
+from oms.common.work.singly import Unclear
 from payments.providers import Question
-from payments.providers.errors import NotSetUp, Unclear
+from payments.providers.errors import NotSetUp
 from payments.providers.wechat import facts, keys, wire
 from payments.providers.wechat.adapter import WechatPay
 

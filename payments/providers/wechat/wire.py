@@ -18,9 +18,10 @@ from django.utils import timezone
 from oms.common import signatures
 from oms.common.models import Connection
 from oms.common.money import fen_text
+from oms.common.work.http import client
+from oms.common.work.singly import Unclear
 from oms.common.zones import CHINA
-from payments.providers.errors import NotSetUp, Refused, Unclear, secret
-from payments.providers.http import client
+from payments.providers.errors import NotSetUp, Refused, secret
 
 ADDRESS = "https://api.mch.weixin.qq.com"
 SECRETS = ("mchid", "appid", "merchant_private_key", "merchant_serial", "api_v3_key")

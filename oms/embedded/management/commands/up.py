@@ -81,6 +81,7 @@ class Command(BaseCommand):
                 load_sample(self.data_dir)
             if self.simulators:
                 issue_invoices(self.data_dir)
+                connect_carrier(self.data_dir, self.simulators)
             supervisor.stop_if_asked()
             make_administrator(self.data_dir)
             connections.close_all()
@@ -233,6 +234,13 @@ def issue_invoices(data_dir: Path) -> None:
     from oms.simulators import connecting, keys
 
     connecting.issue_invoices(keys.kept(connecting.keys_path(data_dir)))
+
+
+def connect_carrier(data_dir: Path, address: str) -> None:
+    """Connect the site with the pretended carrier platform, after the carriers of the sample."""
+    from oms.simulators import connecting, keys
+
+    connecting.connect_carrier(keys.kept(connecting.keys_path(data_dir)), address)
 
 
 def load_sample(data_dir: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from oms.common.models import Connection
 from oms.common.tax import TaxMark
+from oms.common.work.singly import Unclear
 from payments.invoicing.services import Row, Said, Standing, Submission
 from payments.invoicing.services.nuonuo import wire
-from payments.providers.errors import Refused, Unclear
+from payments.providers.errors import Refused
 
 REQUEST = "nuonuo.OpeMplatform.requestBillingNew"
 QUERY = "nuonuo.OpeMplatform.queryInvoiceResult"

@@ -10,8 +10,9 @@ from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
 from oms.common.work.protocols import Known, Message, NotGenuine, Reply, Unreadable, register
+from oms.common.work.singly import Unclear
 from payments.invoicing.services.nuonuo import wire
-from payments.providers.errors import Refused, Unclear
+from payments.providers.errors import Refused
 
 
 class NuonuoSpeaker:

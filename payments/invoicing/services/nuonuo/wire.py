@@ -16,8 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import transaction
 
 from oms.common.models import Connection
-from payments.providers.errors import Refused, Unclear, secret
-from payments.providers.http import client
+from oms.common.work.http import client
+from oms.common.work.singly import Unclear
+from payments.providers.errors import Refused, secret
 
 GATEWAY = "https://sdk.nuonuo.com/open/v1/services"
 TOKEN_ADDRESS = "https://open.nuonuo.com/accessToken"  # noqa: S105 - no secret

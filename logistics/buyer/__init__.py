@@ -1,0 +1,1 @@
+"""What a buyer sees of an order, and may ask for, by a signed link."""

@@ -1,0 +1,158 @@
+"""kdniao (快递鸟), a platform before many carriers: waybills, couriers, scans, subscriptions.
+
+Our shipment number is the order code, which kdniao takes once: asked again it answers 106 and the same waybill.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from django.utils import timezone
+
+from logistics.carriers import codes, contents
+from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Label, Parcel, PickUp, Receiver
+from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
+from logistics.carriers.adapters.kdniao.setup import Setup, text
+from oms.common.models import Connection
+from oms.common.work.facts import News
+from oms.common.work.protocols import Unreadable
+from oms.common.work.singly import Unclear, one_by_one
+
+PROTOCOL = "kdniao"
+_LABEL = {
+    "destination_mark": "MarkDestination",
+    "sorting_code": "SortingCode",
+    "package_code": "PackageCode",
+    "package_name": "PackageName",
+    "origin_code": "OriginCode",
+    "origin_name": "OriginName",
+    "destination_code": "DestinatioCode",  # spelt so
+    "destination_name": "DestinatioName",
+}
+_MOST_OF_A_WAYBILL = 40
+
+
+class Kdniao:
+    """See `logistics.carriers.adapters`: all that a protocol may have but interception."""
+
+    def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
+        """Ask for waybills, or for couriers where the connection says so, one by one. Raises NotSetUp."""
+        mine = setup.of(link)
+        theirs, goods = codes.theirs(PROTOCOL), contents.of([parcel.reference for parcel in parcels])
+        by = mine.options.books_by
+        comes = by == "1801" or mine.options.notifies_courier
+
+        def book(parcel: Parcel) -> Answer:
+            pick_up = bodies.next_pick_up(mine, timezone.now()) if comes else None
+            carrier = theirs.get(parcel.carrier, parcel.carrier)
+            body = bodies.order(parcel, goods[parcel.reference], carrier, mine, pick_up)
+            return _booked(wire.ask(link, mine, by, body), parcel.reference, carrier, mine, pick_up)
+
+        return one_by_one([parcel for parcel in parcels if parcel.reference in goods], book)
+
+    def decode_receiver(self, link: Connection, token: str) -> Receiver:
+        """kdniao knows no platform's tokens. Raises CannotDecode."""
+        raise CannotDecode("kdniao decodes no receivers")
+
+    def cancel(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Cancel waybills, or the couriers; only before the carrier has the parcel."""
+        by = {"1007": "1147", "1801": "1802"}
+
+        def ask(one: Booked, carrier: str, mine: Setup) -> Answer:
+            account = mine.accounts.get(carrier, {})
+            body = {
+                "ShipperCode": carrier,
+                "OrderCode": one.reference,
+                "ExpNo": one.waybill,
+                "LogisticCode": one.waybill,
+                **{name: account[name] for name in ("CustomerName", "CustomerPwd") if name in account},
+            }
+            return _plain(wire.ask(link, mine, by[mine.options.books_by], body), mine)
+
+        return _each(link, parcels, ask)
+
+    def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
+        """Ask where parcels are; one whose carrier is not named is recognised by its waybill (8002)."""
+        ours = codes.ours(PROTOCOL)
+
+        def ask(one: Booked, carrier: str, mine: Setup) -> Sequence[News]:
+            body = {"LogisticCode": one.waybill, "OrderCode": one.reference, **_optional(carrier, one.phone_tail)}
+            said = wire.ask(link, mine, mine.options.queries_by if carrier else "8002", body)
+            if not wire.succeeded(said):
+                raise wire.unclear(said)
+            try:
+                found = traces.answered(said)
+                if found.LogisticCode != one.waybill:
+                    raise Unclear(f"kdniao told of {found.LogisticCode} instead of {one.waybill}")
+                return list(traces.news_of(found, ours, mine.options.states))
+            except (msgspec.ValidationError, Unreadable) as error:
+                raise Unclear(str(error)) from error
+
+        return _each(link, parcels, ask)
+
+    def subscribe(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to be told of parcels whose waybill was bought elsewhere."""
+
+        def ask(one: Booked, carrier: str, mine: Setup) -> Answer:
+            body = {"LogisticCode": one.waybill, "OrderCode": one.reference, **_optional(carrier, one.phone_tail)}
+            return _plain(wire.ask(link, mine, mine.options.subscribes_by, body), mine)
+
+        return _each(link, parcels, ask)
+
+    def recognise(self, link: Connection, waybill: str) -> Sequence[Candidate]:
+        """The carriers that a waybill may be of. Raises Unclear, httpx.HTTPError or NotSetUp."""
+        said = wire.ask(link, setup.of(link), "2002", {"LogisticCode": waybill})
+        if not wire.succeeded(said):
+            raise wire.unclear(said)
+        ours = codes.ours(PROTOCOL)
+        found = [one for one in said.get("Shippers") or () if isinstance(one, dict) and text(one, "ShipperCode")]
+        return [
+            Candidate(ours.get(code, code), text(one, "ShipperName"))
+            for one, code in ((one, text(one, "ShipperCode")) for one in found)
+        ]
+
+    def balance(self, link: Connection, carrier: str) -> int:
+        """How many waybills of the carrier are left. Raises Unclear, httpx.HTTPError or NotSetUp."""
+        mine = setup.of(link)
+        code = codes.theirs(PROTOCOL).get(carrier, carrier)
+        said = wire.ask(link, mine, "1127", {"ShipperCode": code, **mine.accounts.get(code, {})})
+        inner = said.get("EorderBalance")
+        left = text(inner if isinstance(inner, dict) else said, "AvailableNum")
+        if not wire.succeeded(said) or not left.isdecimal():
+            raise wire.unclear(said)
+        return int(left)
+
+
+def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, str, Setup], Any]) -> dict[str, Any]:
+    mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+    return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier), mine))
+
+
+def _booked(said: Mapping[str, Any], reference: str, carrier: str, mine: Setup, pick_up: PickUp | None) -> Answer:
+    inner = said.get("Order")
+    order: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
+    waybill, is_repeated = text(order, "LogisticCode"), text(said, "ResultCode") in mine.options.repeated
+    if not wire.succeeded(said) and not is_repeated:
+        return _plain(said, mine)
+    is_this_one = text(order, "OrderCode") in ("", reference) and text(order, "ShipperCode") in ("", carrier)
+    if not (is_this_one and 0 < len(waybill) <= _MOST_OF_A_WAYBILL):
+        raise wire.unclear(said)
+    label = Label(**{ours: text(order, name) for ours, name in _LABEL.items()}, template=text(said, "PrintTemplate"))
+    return Answer(taken=True, waybill=waybill, label=label, pick_up=pick_up)
+
+
+def _plain(said: Mapping[str, Any], mine: Setup) -> Answer:
+    """Done, or refused for a reason that asking again does not change. Raises Unclear for all else, such as a wrong
+    signature, which is about the connection and no parcel."""
+    if wire.succeeded(said):
+        return Answer(taken=True)
+    if text(said, "ResultCode") in mine.options.refusals:
+        return Answer(taken=False, reason=f"{text(said, 'ResultCode')} {text(said, 'Reason')}"[:300])
+    raise wire.unclear(said)
+
+
+def _optional(carrier: str, phone_tail: str) -> Mapping[str, str]:
+    return {name: value for name, value in (("ShipperCode", carrier), ("CustomerName", phone_tail)) if value}
+
+
+CARRIER = Kdniao()

@@ -1,0 +1,109 @@
+"""How long each step of a parcel may take: what staff say, and what past scans taught."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from logistics.models.alert import AlertKind
+
+
+class DeadlineRule(models.Model):
+    """The hours after which a step is late, by carrier. Without a rule of the carrier's, that without a carrier counts.
+
+    Hours count from where the step starts (for `ship_soon`: before the platform's deadline); 0 is at once.
+    """
+
+    kind = models.CharField(_("kind"), max_length=16, choices=AlertKind.choices)
+    carrier = models.CharField(
+        _("carrier's code"),
+        max_length=20,
+        blank=True,
+        default="",
+        help_text=_("Empty: all that have none of their own."),
+    )
+    warning_hours = models.FloatField(_("warning after (h)"))
+    exception_hours = models.FloatField(_("exception after (h)"), null=True, blank=True)
+    critical_hours = models.FloatField(_("critical after (h)"), null=True, blank=True)
+    province_hours = models.FloatField(
+        _("warning within a province (h)"), null=True, blank=True, help_text=_("Where it starts and ends in one.")
+    )
+    note = models.CharField(_("source or note"), max_length=120, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("deadline of a step")
+        verbose_name_plural = _("deadlines of steps")
+        ordering = ["kind", "carrier"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "carrier"], name="deadline_rule_is_said_once"),
+            models.CheckConstraint(condition=Q(kind__in=AlertKind.values), name="deadline_rule_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(warning_hours__gte=0, warning_hours__lte=2000)
+                & (Q(exception_hours__isnull=True) | Q(exception_hours__gte=F("warning_hours")))
+                & (Q(critical_hours__isnull=True) | Q(critical_hours__gte=F("warning_hours"))),
+                name="deadline_rule_levels_rise",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.carrier}".strip()
+
+
+class DeadlineStretch(models.Model):
+    """Longer deadlines: of what goes to an area, or on some days everywhere (promotions). The largest factor counts."""
+
+    area = models.CharField(
+        _("area"), max_length=6, blank=True, default="", help_text=_("Beginning of region codes; empty: everywhere.")
+    )
+    starts_on = models.DateField(_("from"), null=True, blank=True)
+    ends_on = models.DateField(_("to"), null=True, blank=True)
+    factor = models.FloatField(_("factor"))
+    note = models.CharField(_("source or note"), max_length=120, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("longer deadlines")
+        verbose_name_plural = _("longer deadlines")
+        ordering = ["area", "starts_on"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["area", "starts_on"], nulls_distinct=False, name="deadline_stretch_is_said_once"
+            ),
+            models.CheckConstraint(condition=Q(factor__gte=1, factor__lte=10), name="deadline_stretch_is_longer"),
+            models.CheckConstraint(
+                condition=~Q(area="") | Q(starts_on__isnull=False, ends_on__isnull=False),
+                name="deadline_stretch_everywhere_has_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_on__isnull=True) | Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on")),
+                name="deadline_stretch_ends_after_it_starts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.area} × {self.factor}".strip()
+
+
+class LearnedDeadline(models.Model):
+    """How long 95 of 100 parcels of a carrier and lane (province to province) took for a step lately."""
+
+    kind = models.CharField(_("kind"), max_length=16, choices=AlertKind.choices)
+    carrier = models.CharField(_("carrier's code"), max_length=20)
+    origin = models.CharField(_("from province"), max_length=2)
+    destination = models.CharField(_("to province"), max_length=2)
+    hours = models.FloatField(_("95 of 100 within (h)"))
+    parcels = models.IntegerField(_("parcels"))
+    learned_at = models.DateTimeField(_("learned at"))
+
+    class Meta:
+        verbose_name = _("learned deadline")
+        verbose_name_plural = _("learned deadlines")
+        ordering = ["carrier", "origin", "destination", "kind"]
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier", "origin", "destination", "kind"], name="deadline_is_learned_once"
+            ),
+            models.CheckConstraint(condition=Q(hours__gte=0, parcels__gt=0), name="learned_deadline_is_sound"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.origin} → {self.destination}"

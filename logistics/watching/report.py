@@ -1,0 +1,104 @@
+"""How carriers keep their word: on-time rate, hours of each part of the way, promises kept, parcels lost."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from logistics.models import AlertKind, Carrier, Direction, ShipmentState
+from logistics.watching import limits
+from logistics.watching.limits import Lane
+from orders.promising.rates import Rate, RateBy, rates
+
+_S = ShipmentState
+# Two counties of one province, to ask for the hours that count within one.
+_NEAR, _FAR = ("110101", "110105"), ("110101", "330106")
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierReport:
+    """What became of the parcels of one carrier that left in a time: counts, means in hours (None: nothing known)."""
+
+    promises: Rate | None
+    code: str
+    name: str
+    parcels: int
+    signed: int
+    on_time: int
+    lost: int
+    refused: int
+    alerts: int
+    pickup_hours: float | None
+    transit_hours: float | None
+    delivery_hours: float | None
+    total_hours: float | None
+
+    @property
+    def on_time_percent(self) -> float | None:
+        """How many of a hundred that were signed for were so in time."""
+        return 100 * self.on_time / self.signed if self.signed else None
+
+    @property
+    def hit_percent(self) -> float | None:
+        """How many of a hundred promises were kept."""
+        return self.promises.percent if self.promises else None
+
+
+def report(since: datetime, until: datetime, *, destination: str = "") -> list[CarrierReport]:
+    """A row for each carrier with parcels to buyers that left from `since` until before `until`; `destination` is the
+    beginning of a region's code. In time is what was signed for within the hours of `sign_timeout`. Two statements, and
+    those of the deadlines."""
+    promised: Mapping[str, Rate] = {rate.group: rate for rate in rates(RateBy.CARRIER, since, until)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH allowed AS (
+                SELECT * FROM json_to_recordset(%(hours)s::json) AS a(id bigint, near float8, far float8)
+            ), parcel AS (
+                SELECT h.*, CASE WHEN left(i.region_id, 2) = left(o.region_id, 2) THEN a.near ELSE a.far END AS hours
+                FROM logistics_shipment h JOIN allowed a ON a.id = h.carrier_id
+                JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_order o ON o.id = s.order_id
+                LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
+                LEFT JOIN inventory_warehouse i ON i.id = w.warehouse_id
+                WHERE h.direction = '{Direction.OUT}' AND h.left_at >= %(since)s AND h.left_at < %(until)s
+                  AND h.state <> '{_S.CANCELLED}' AND coalesce(o.region_id, '') LIKE %(area)s
+            ), way AS (
+                SELECT p.*, e.out_at, a.alerts FROM parcel p
+                LEFT JOIN LATERAL (
+                    SELECT min(occurred_at) AS out_at FROM logistics_trackingevent
+                    WHERE shipment_id = p.id AND state = '{_S.OUT_FOR_DELIVERY}') AS e ON true
+                LEFT JOIN LATERAL (
+                    SELECT count(*) AS alerts FROM logistics_logisticsalert WHERE shipment_id = p.id) AS a ON true
+            )
+            SELECT c.code, c.name, count(*), count(signed_at),
+                count(*) FILTER (WHERE signed_at <= left_at + make_interval(secs => hours * 3600)),
+                count(*) FILTER (WHERE state = '{_S.LOST}'),
+                count(*) FILTER (WHERE state IN ('{_S.REJECTED}', '{_S.RETURNING}', '{_S.RETURNED}')),
+                sum(alerts)::bigint, {_mean("collected_at - left_at")}, {_mean("out_at - collected_at")},
+                {_mean("signed_at - out_at")}, {_mean("signed_at - left_at")}
+            FROM way JOIN logistics_carrier c ON c.id = way.carrier_id
+            GROUP BY c.id ORDER BY count(*) DESC, c.code
+            """,
+            {"hours": _allowed(), "since": since, "until": until, "area": f"{destination}%"},
+        )
+        return [CarrierReport(promised.get(row[0]), *row) for row in cursor.fetchall()]
+
+
+def _mean(span: str) -> str:
+    return f"(avg(extract(epoch FROM {span})) FILTER (WHERE {span} >= interval '0') / 3600)::float8"
+
+
+def _allowed() -> str:
+    known = limits.current()
+    return json.dumps(
+        [
+            {
+                "id": key,
+                "near": known.of(AlertKind.SIGN_TIMEOUT, Lane(code, *_NEAR)).warning,
+                "far": known.of(AlertKind.SIGN_TIMEOUT, Lane(code, *_FAR)).warning,
+            }
+            for key, code in Carrier.objects.values_list("id", "code")
+        ]
+    )
