@@ -35,7 +35,7 @@ Row = TypeVar("Row", Shipment, WarehouseOrder)
 class Obstacle(models.TextChoices):
     """Why a parcel or warehouse order gets no paper, beside what speaks against its orders."""
 
-    UNKNOWN = "unknown", _("Nothing here has this number.")
+    UNKNOWN = "no_such_number", _("Nothing here has this number.")
     NO_WAYBILL = "no_waybill", _("It has no waybill yet.")
     INTERCEPTED = "intercepted", _("The carrier is asked to stop it.")
     UNDER_WAY = "under_way", _("It has left already, or will not leave.")

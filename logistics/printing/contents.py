@@ -44,10 +44,13 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A parcel's waybill label: piece `piece` of `pieces` of its warehouse order (子母件)."""
+    """A parcel's waybill label: piece `piece` of `pieces` of its warehouse order (子母件). `mark` is what the carrier
+    sorts by (大头笔, else the region); `sorting_code` is empty where the carrier gave none."""
 
     waybill: str
     carrier: str
+    mark: str
+    sorting_code: str
     recipient: Recipient
     sender: str
     sender_region: str
@@ -98,7 +101,7 @@ class _Held:
 def labels(ids: Sequence[int], copies: Mapping[int, int], arrangement: Arrangement) -> list[Label]:
     """The labels of parcels, in their order, or those of one recipient together. `copies` are numbers of prints."""
     wanted = Shipment.objects.select_related("carrier", "warehouse_order__warehouse__region")
-    wanted = wanted.select_related("sub_order__order__region")
+    wanted = wanted.select_related("sub_order__order__region", "label")
     rows = wanted.select_related("sub_order__merchant", "sub_order__warehouse__region").in_bulk(ids)
     pieces = _pieces(rows.values())
     works = {row.warehouse_order_id for row in rows.values() if row.warehouse_order_id}
@@ -116,13 +119,17 @@ def labels(ids: Sequence[int], copies: Mapping[int, int], arrangement: Arrangeme
         row = rows[row_id]
         part, work = row.sub_order, row.warehouse_order
         warehouse = work.warehouse if work else part.warehouse
+        given = getattr(row, "label", None)
+        recipient = _recipient(part.order)
         piece, count = pieces.get(row_id, (1, 1))
         held = inside.get(row_id) or (of_works.get(work.pk, []) if work and count == 1 else [])
         found.append(
             Label(
                 waybill=row.waybill_number or "",
                 carrier=row.carrier.name if row.carrier else "",
-                recipient=_recipient(part.order),
+                mark=(given.destination_mark if given else "") or recipient.region,
+                sorting_code=given.sorting_code if given else "",
+                recipient=recipient,
                 sender=f"{part.merchant.name} {warehouse.name}" if warehouse else part.merchant.name,
                 sender_region=str(warehouse.region) if warehouse else "",
                 part=part.number,

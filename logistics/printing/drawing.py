@@ -54,11 +54,13 @@ def _label(sheet: Sheet, label: Label, scale: float) -> None:
     sheet.write_ends(label.carrier, _print_mark(label.copy), large, small)
     sheet.rule()
     sheet.write_ends(
-        label.recipient.region,
+        label.mark,
         _("Piece %(piece)s/%(pieces)s") % {"piece": label.piece, "pieces": label.pieces},
         11 * scale,
         middle,
     )
+    if label.sorting_code:
+        sheet.write(label.sorting_code, large)
     sheet.rule()
     sheet.skip(1 * mm)
     sheet.barcode(label.waybill, height=15 * mm * scale, size=10 * scale)

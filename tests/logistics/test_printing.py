@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from inventory.models import SkuBarcode
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import Printout, Shipment, ShipmentState, WarehouseOrder
+from logistics.models import Printout, Shipment, ShipmentLabel, ShipmentState, WarehouseOrder
 from oms.common.files import pdf as pdf_text
 from orders.changing import cancelling
 from orders.models import Order, ReturnRequest
@@ -121,6 +121,17 @@ def test_a_label_says_where_the_parcel_goes_and_its_waybill_is_read_by_a_decoder
     assert "小龘" not in text
     assert "13812345678" not in text
     assert "Cashondelivery" in text
+
+
+def test_a_label_shows_by_what_the_carrier_sorts_the_parcel(shop, clerk):
+    parcel = steps.dispatched(shop.place_order(payment_method="cod"))
+    ShipmentLabel.objects.filter(shipment=parcel).delete()
+    ShipmentLabel.objects.create(shipment=parcel, destination_mark="京B-07", sorting_code="010-E3-012")
+
+    (text,) = pages(printed(clerk, "label", parcel.number))
+
+    assert "京B-07" in text
+    assert "010-E3-012" in text
 
 
 def test_the_font_is_embedded_and_a_character_that_it_lacks_stands_as_its_code(shop, clerk):
