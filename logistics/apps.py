@@ -1,11 +1,13 @@
 """Django's handle on the app."""
 
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class LogisticsConfig(AppConfig):
-    """Names the app in the admin."""
+    """Names the app in the admin, and guards the log of what was printed."""
 
     name = "logistics"
     verbose_name = _("Logistics")
@@ -23,3 +25,13 @@ class LogisticsConfig(AppConfig):
         holds.register_brake(braking.without_waybill)
         terms.register_carriers(wishing.directory)
         parcels.register(carried.find)
+        post_migrate.connect(_guard_printouts, sender=self)
+
+
+def _guard_printouts(using: str, **_: object) -> None:
+    from oms.common.postgresql.appending import append_only
+
+    connection, table = connections[using], "logistics_printout"
+    if table in connection.introspection.table_names():
+        with connection.cursor() as cursor:
+            cursor.execute(append_only(table))

@@ -34,6 +34,16 @@ _OF_PARCELS = f"""
 
 INVARIANTS = (
     Invariant(
+        "prints_are_counted_from_the_first",
+        "The prints of a parcel or warehouse order on one paper are numbered from 1 without a gap.",
+        """
+        SELECT coalesce(h.number, w.number), p.paper, max(p.copy), count(*) FROM logistics_printout p
+        LEFT JOIN logistics_shipment h ON h.id = p.shipment_id
+        LEFT JOIN logistics_warehouseorder w ON w.id = p.warehouse_order_id
+        GROUP BY h.number, w.number, p.paper HAVING max(p.copy) <> count(*)
+        """,
+    ),
+    Invariant(
         "goods_in_hand_were_asked_for",
         "What is in a warehouse's hands, or left it, has a current warehouse order of that warehouse for all its units,"
         " and what is not has none.",

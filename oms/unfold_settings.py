@@ -93,6 +93,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
                     _list(_("Warehouse orders"), "forklift", "logistics.warehouseorder"),
+                    _list(_("Printouts"), "print", "logistics.printout"),
                     _list(_("Virtual deliveries"), "key", "logistics.virtualdelivery"),
                 ],
             },

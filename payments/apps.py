@@ -18,8 +18,10 @@ class PaymentsConfig(AppConfig):
         import payments.invoicing.services.nuonuo.speaker
         import payments.providers.alipay.notices
         import payments.providers.wechat.notices  # noqa: F401
+        from payments import objecting
         from payments.reconciling import troubles  # noqa: F401 - it registers what people look at
 
+        objecting.register()
         post_migrate.connect(_prepare_ledger, sender=self)
 
 

@@ -1,6 +1,6 @@
 """Lists of what warehouses and carriers do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -15,6 +15,7 @@ from unfold.decorators import action, display
 
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
+from logistics.admin.printouts import Printable
 from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
@@ -42,7 +43,7 @@ class Expecting:
 class Retryable:
     """Rows that a stage gave up can be tried again; mix it into a KeysetAdmin."""
 
-    actions = ("retry_selected",)
+    actions: ClassVar[Sequence[str]] = ("retry_selected",)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Its own right."""
@@ -61,10 +62,11 @@ class Retryable:
 
 
 @admin.register(WarehouseOrder)
-class WarehouseOrderAdmin(MovingPages, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class WarehouseOrderAdmin(MovingPages, Printable, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """What warehouses were asked to send, each attempt for itself. Only their news and the pipeline move it."""
 
     export = exporting.WAREHOUSE_ORDERS
+    actions = (*Retryable.actions, "print_selected")
 
     search_fields = ("number", "sub_order__number", "sub_order__order__number")
     search_help_text = gettext_lazy("Warehouse order, sub-order or order number")
@@ -125,10 +127,11 @@ def stop_badge(work: WarehouseOrder) -> str:
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class ShipmentAdmin(Printable, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """Parcels. Only the carrier's scans and the pipeline move them."""
 
     export = exporting.SHIPMENTS
+    actions = (*Retryable.actions, "print_selected")
 
     search_fields = ("waybill_number", "number", "sub_order__number", "sub_order__order__number")
     search_help_text = gettext_lazy("Waybill, shipment, sub-order or order number")

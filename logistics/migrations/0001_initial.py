@@ -524,4 +524,26 @@ class Migration(migrations.Migration):
             model_name='warehouseorderline',
             constraint=models.CheckConstraint(condition=models.Q(('left_quantity__gte', 0), ('quantity__gt', 0), ('unbooked_quantity__gte', 0)), name='warehouse_order_line_quantities_are_sound'),
         ),
+        migrations.CreateModel(
+            name='Printout',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('paper', models.CharField(choices=[('label', 'Waybill label'), ('pick_list', 'Pick list'), ('packing_slip', 'Packing slip')], max_length=12, verbose_name='paper')),
+                ('copy', models.SmallIntegerField(help_text='1 is the first print, the others are copies.', verbose_name='print number')),
+                ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
+                ('run', models.UUIDField(help_text='What was printed together.', verbose_name='print run')),
+                ('printed_by', models.CharField(max_length=80, verbose_name='printed by')),
+                ('printed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='printed at')),
+                ('shipment', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='printouts', to='logistics.shipment', verbose_name='shipment')),
+                ('warehouse_order', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='printouts', to='logistics.warehouseorder', verbose_name='warehouse order')),
+            ],
+            options={
+                'verbose_name': 'printout',
+                'verbose_name_plural': 'printouts',
+                'ordering': ['-id'],
+                'permissions': [('print_labels', 'Can print waybill labels'), ('print_lists', 'Can print pick lists and packing slips'), ('print_again', 'Can print again what was printed')],
+                'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(condition=models.Q(('shipment__isnull', False)), fields=('shipment', 'paper', 'copy'), name='printout_counts_the_prints_of_a_shipment'), models.UniqueConstraint(condition=models.Q(('warehouse_order__isnull', False)), fields=('warehouse_order', 'paper', 'copy'), name='printout_counts_the_prints_of_a_warehouse_order'), models.CheckConstraint(condition=models.Q(models.Q(('paper', 'label'), ('shipment__isnull', False), ('warehouse_order__isnull', True)), models.Q(('paper__in', ['pick_list', 'packing_slip']), ('shipment__isnull', True), ('warehouse_order__isnull', False)), _connector='OR'), name='printout_is_of_what_its_paper_is_for'), models.CheckConstraint(condition=models.Q(('copy', 1), models.Q(('copy__gt', 1), models.Q(('reason', ''), _negated=True)), _connector='OR'), name='printout_copy_says_why'), models.CheckConstraint(condition=models.Q(('printed_by', ''), _negated=True), name='printout_names_who_printed')],
+            },
+        ),
     ]

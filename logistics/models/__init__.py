@@ -5,6 +5,7 @@ from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.label import ShipmentLabel
+from logistics.models.printout import Paper, Printout
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -32,7 +33,9 @@ __all__ = [
     "Direction",
     "LearnedDeadline",
     "LogisticsAlert",
+    "Paper",
     "PhoneCheck",
+    "Printout",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",

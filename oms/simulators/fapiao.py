@@ -1,36 +1,23 @@
 """The document of a pretended invoice: a plain statement that says on its face that it is none."""
 
-from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-import oms.common.files as files
+from oms.common.files import pdf
 from oms.simulators.bureau import Fapiao
 
-FONT = "NotoSansSC"
 TITLE = "发票（示例，非税务凭证）"
 _COLUMNS = ("项目名称", "数量", "单价", "金额", "税率", "税额", "价税合计")
 
 
-@cache
-def _font() -> str:
-    """The embedded font with Chinese letters, made known once a process."""
-    path = Path(files.__file__).parent / "fonts" / "NotoSansSC-GB2312.ttf"
-    pdfmetrics.registerFont(TTFont(FONT, str(path)))
-    return FONT
-
-
 def draw(invoice: Fapiao) -> bytes:
     """The PDF of an issued invoice."""
-    font, order = _font(), invoice.order
+    font, order = pdf.font(), invoice.order
     text = ParagraphStyle("text", fontName=font, fontSize=9, leading=13)
     title = ParagraphStyle("title", fontName=font, fontSize=16, leading=24, alignment=1)
     kind = "增值税专用发票" if order["invoiceLine"] == "bs" else "普通发票"

@@ -24,6 +24,16 @@ class ReturnState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+# Somebody has still to do something about it.
+OPEN_RETURNS = (
+    ReturnState.REQUESTED,
+    ReturnState.APPROVED,
+    ReturnState.IN_TRANSIT,
+    ReturnState.RECEIVED,
+    ReturnState.INSPECTED,
+)
+
+
 class ReturnRequest(WorkItem, Versioned):
     """A buyer's request to send units of a sub-order back (售后单)."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -36,7 +37,10 @@ from logistics.models import (
     DeadlineStretch,
     LearnedDeadline,
     LogisticsAlert,
+    Printout,
+    Shipment,
     VirtualDelivery,
+    WarehouseOrder,
 )
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
@@ -112,6 +116,7 @@ READ_ONLY = (
     "logistics.trackingevent",
     "logistics.warehouseorder",
     "logistics.logisticsalert",
+    "logistics.printout",
     "inventory.stockmovement",
     "inventory.replenishmentsuggestion",
     "common.job",
@@ -144,6 +149,9 @@ def world(shop: factories.Shop) -> None:
     _fill_watching(sub_order, now)
     code = "SECRET-CODE-01234"
     VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
+    parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")
+    for paper, subject in (("label", {"shipment": parcel}), ("pick_list", {"warehouse_order": work})):
+        Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment

@@ -186,6 +186,11 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             "stops_were_refused_by_the_warehouse",
         ),
         (
+            "INSERT INTO logistics_printout (paper, warehouse_order_id, copy, reason, run, printed_by)"
+            f" SELECT 'pick_list', id, 2, 'torn', gen_random_uuid(), 'li' FROM logistics_warehouseorder {OF_ORDER}",
+            "prints_are_counted_from_the_first",
+        ),
+        (
             "UPDATE logistics_warehouseorder SET state = 'refused', is_current = false, given_up_at = now()"
             f" {OF_ORDER}; INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id,"
             " state) SELECT number || '2', sub_order_id, warehouse_id, connection_id, 'sent'"

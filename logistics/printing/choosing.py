@@ -1,0 +1,186 @@
+"""Which parcels and warehouse orders are printed, and which are left out with the reason (售后过滤)."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import models
+from django.db.models import Max, Q
+from django.utils.translation import gettext_lazy as _
+
+from logistics.models import (
+    Direction,
+    Paper,
+    Printout,
+    Shipment,
+    ShipmentLine,
+    ShipmentState,
+    StopAnswer,
+    WarehouseOrder,
+    WarehouseOrderLine,
+    WarehouseOrderState,
+)
+from logistics.models.warehouse_order import NOT_GONE
+from orders import after_sales
+from orders.models import SubOrder
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+MOST_AT_ONCE = 1000
+Row = TypeVar("Row", Shipment, WarehouseOrder)
+
+
+class Obstacle(models.TextChoices):
+    """Why a parcel or warehouse order gets no paper, beside what speaks against its orders."""
+
+    UNKNOWN = "no_such_number", _("Nothing here has this number.")
+    NO_WAYBILL = "no_waybill", _("It has no waybill yet.")
+    INTERCEPTED = "intercepted", _("The carrier is asked to stop it.")
+    UNDER_WAY = "under_way", _("It has left already, or will not leave.")
+    PACKED = "packed", _("It is packed already.")
+    STOPPED = "stopped", _("The warehouse is asked to stop it.")
+    CANCELLING = "cancelling", _("Its sub-order is being cancelled.")
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A number that is not printed, and why."""
+
+    number: str
+    reasons: "Sequence[str | _StrPromise]"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is printed: rows by id, how often each was printed before, and what is left out. In the order in which it
+    was asked for, each once."""
+
+    paper: Paper
+    ids: Sequence[int]
+    printed_before: Mapping[int, int]
+    left_out: Sequence[LeftOut]
+
+    @property
+    def copies(self) -> int:
+        """How many of them are copies."""
+        return sum(1 for row_id in self.ids if self.printed_before.get(row_id))
+
+
+def choose(paper: Paper, numbers: Sequence[str]) -> Choice:
+    """What can be printed of these numbers: of warehouse orders, sub-orders, shipments, and waybills."""
+    rows = _parcels(numbers) if paper == Paper.LABEL else _works(numbers)
+    found: dict[int, Shipment | WarehouseOrder] = {}
+    left_out = [LeftOut(number, [Obstacle.UNKNOWN.label]) for number in dict.fromkeys(numbers) if number not in rows]
+    for number in numbers:
+        found |= {row.pk: row for row in rows.get(number, ())}
+    against = _objections(paper, list(found))
+    ids = []
+    for row_id, row in found.items():
+        obstacle = _of_parcel(row) if isinstance(row, Shipment) else _of_work(row, paper)
+        reasons = ([obstacle.label] if obstacle else []) + against.get(row_id, [])
+        if reasons:
+            left_out.append(LeftOut(str(row), reasons))
+        else:
+            ids.append(row_id)
+    return Choice(paper, ids, printed_before(paper, ids), left_out)
+
+
+def printed_before(paper: Paper, ids: Collection[int]) -> Mapping[int, int]:
+    """How often each of the rows was printed on that paper; none for those that never were."""
+    subject = "shipment_id" if paper == Paper.LABEL else "warehouse_order_id"
+    prints = Printout.objects.filter(paper=paper, **{f"{subject}__in": ids})
+    return dict(prints.order_by().values_list(subject).annotate(Max("copy")))
+
+
+def _by_number(pairs: Iterable[tuple[str | None, Row]], numbers: Sequence[str]) -> dict[str, list[Row]]:
+    asked = set(numbers)
+    found: dict[str, list[Row]] = defaultdict(list)
+    for number, row in pairs:
+        if number in asked:
+            found[number].append(row)
+    return found
+
+
+def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
+    named = Q(number__in=numbers) | Q(waybill_number__in=numbers)
+    named |= Q(warehouse_order__number__in=numbers) | Q(sub_order__number__in=numbers)
+    rows = Shipment.objects.filter(named, direction=Direction.OUT).select_related("warehouse_order", "sub_order")
+    pairs = (
+        (number, row)
+        for row in rows.order_by("pk")
+        for number in {
+            row.number,
+            row.waybill_number,
+            row.sub_order.number,
+            row.warehouse_order.number if row.warehouse_order else None,
+        }
+    )
+    return _by_number(pairs, numbers)
+
+
+def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
+    of_parcels = Shipment.objects.filter(Q(number__in=numbers) | Q(waybill_number__in=numbers))
+    pairs: list[tuple[str | None, int | None]] = []
+    for number, waybill, work_id in of_parcels.order_by("pk").values_list(
+        "number", "waybill_number", "warehouse_order_id"
+    ):
+        pairs += [(number, work_id), (waybill, work_id)]
+    parts = SubOrder.objects.filter(number__in=numbers)
+    of_parts = WarehouseOrderLine.objects.filter(
+        sub_order_line__sub_order__in=parts, warehouse_order__is_current=True
+    ).order_by()
+    pairs += of_parts.values_list("sub_order_line__sub_order__number", "warehouse_order_id").distinct()
+    named = WarehouseOrder.objects.filter(Q(number__in=numbers) | Q(pk__in={work_id for _number, work_id in pairs}))
+    works = named.in_bulk()
+    pairs += [(work.number, work.pk) for work in works.values()]
+    known = ((number, works[work_id]) for number, work_id in pairs if work_id in works)
+    return _by_number(known, numbers)
+
+
+def _is_stopped(work: WarehouseOrder) -> bool:
+    return work.stop_requested_at is not None and work.stop_answer != StopAnswer.REFUSED
+
+
+def _of_parcel(parcel: Shipment) -> Obstacle | None:
+    work = parcel.warehouse_order
+    if work is not None and _is_stopped(work):
+        return Obstacle.STOPPED
+    if parcel.state == ShipmentState.WAYBILL_ISSUED:
+        return None if work is None or work.is_current else Obstacle.UNDER_WAY
+    of_state = {
+        ShipmentState.CREATED: Obstacle.NO_WAYBILL,
+        ShipmentState.INTERCEPTING: Obstacle.INTERCEPTED,
+    }
+    return of_state.get(ShipmentState(parcel.state), Obstacle.UNDER_WAY)
+
+
+def _of_work(work: WarehouseOrder, paper: Paper) -> Obstacle | None:
+    if _is_stopped(work):
+        return Obstacle.STOPPED
+    if not work.is_current or work.state not in NOT_GONE:
+        return Obstacle.UNDER_WAY
+    if paper == Paper.PICK_LIST and work.state == WarehouseOrderState.PACKED:
+        return Obstacle.PACKED
+    return None
+
+
+def _objections(paper: Paper, ids: Collection[int]) -> "Mapping[int, list[str | _StrPromise]]":
+    """What speaks against the rows: against any of the orders, or parts, of which they hold something."""
+    subject = "shipment_id" if paper == Paper.LABEL else "warehouse_order_id"
+    lines: type[models.Model] = ShipmentLine if paper == Paper.LABEL else WarehouseOrderLine
+    columns = ("order_id", "cancel_requested_at")
+    held = lines._default_manager.filter(**{f"{subject}__in": ids}).order_by()
+    pairs = set(held.values_list(subject, *(f"sub_order_line__sub_order__{name}" for name in columns)))
+    if paper == Paper.LABEL:  # where nobody told what is in them
+        parcels = Shipment.objects.filter(pk__in=ids).order_by()
+        pairs |= set(parcels.values_list("pk", *(f"sub_order__{name}" for name in columns)))
+    against = after_sales.objections({order_id for _row, order_id, _asked in pairs})
+    found: dict[int, list[str | _StrPromise]] = defaultdict(list)
+    for row_id, order_id, asked_at in sorted(pairs, key=lambda pair: pair[:2]):
+        reasons = [objection.label for objection in against.get(order_id, ())]
+        if asked_at is not None and not reasons:
+            reasons = [Obstacle.CANCELLING.label]
+        found[row_id] += [reason for reason in reasons if reason not in found[row_id]]
+    return found
