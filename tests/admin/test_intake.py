@@ -47,6 +47,8 @@ def said(response: Any) -> list[str]:
 
 def test_a_refused_row_shows_what_was_wrong_and_nobodys_name(boss: Client, shop: factories.Shop) -> None:
     body = shop.body(external_number="X-1", remark="call Zhang San at home")
+    # Long enough to stand in no token of the page by chance.
+    body["buyer"]["id"] = "buyer-4711-zhang"
     row = refused(shop, body)
 
     page = boss.get(page_of(row)).content.decode()

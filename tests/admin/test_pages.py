@@ -42,12 +42,14 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseOrder,
 )
+from logistics.watching import grouping
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
 from oms.common.models import Connection
 from oms.common.secrecy import seal
+from oms.common.tickets import Trouble, open_tickets
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
@@ -208,9 +210,11 @@ def world(shop: factories.Shop) -> None:
 def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
     group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
     LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)
-    robot = Connection.objects.create(code="robot", kind="robot", protocol="dingtalk")
+    late = Trouble(group.pk, "stalled", {"count": 1, "carrier": "", "place": "", "since": now.isoformat()})
+    open_tickets(grouping.LATE, [late])
+    robot = Connection.objects.create(code="dingding", kind="robot", protocol="dingtalk")
     AlertReceiver.objects.create(connection=robot)
-    AlertTelling.objects.create(connection=robot, group=group, level=1, ready_at=now)
+    AlertTelling.objects.create(connection=robot, group=group, level=1, sent_at=now, ready_at=None)
     DeadlineRule.objects.create(kind="stalled", warning_hours=24)
     DeadlineStretch.objects.create(area="54", factor=2)
     way = {"carrier": "SF", "origin": "11", "destination": "44"}

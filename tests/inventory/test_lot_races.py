@@ -85,7 +85,8 @@ def test_of_many_who_change_a_figure_that_they_looked_at_together_one_does():
 
 @pytest.mark.parametrize("is_received_first", [True, False])
 def test_goods_that_come_first_while_their_sku_begins_to_want_batches_have_batches_too(is_received_first):
-    warehouse, sku = factories.WarehouseFactory(), factories.SkuFactory()
+    sku = factories.SkuFactory()
+    warehouse = factories.WarehouseFactory(merchant=sku.merchant)
 
     def receive() -> None:
         receiving.receive_all(warehouse.pk, [Arrived(sku.pk, 3, lot="L1")], actor="race")

@@ -74,7 +74,7 @@ def test_missing_migrations_make_the_site_unready() -> None:
     answer = Client().get("/health/ready")
 
     assert answer.status_code == 503
-    assert answer.json()["checks"]["migrations"] == "2 missing"
+    assert answer.json()["checks"]["migrations"] == "3 missing"
 
 
 def test_progress_fails_until_a_sweep_was_seen() -> None:
