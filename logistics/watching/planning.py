@@ -86,17 +86,17 @@ def read_works(work_ids: Collection[int]) -> list[Watched]:
             """,
             [array(work_ids)],
         )
-        return [
-            Watched(
-                key,
-                sub_order_id,
-                of_work(
-                    WorkAt(WarehouseOrderState(state), since, warehouse_id, storage_class, ship_by, is_current), limits
-                ),
-                warehouse_id=warehouse_id,
-            )
-            for key, sub_order_id, state, since, warehouse_id, storage_class, ship_by, is_current in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    # What one batch made stands at few different places: each is worked out once.
+    outlooks: dict[tuple[object, ...], Outlook] = {}
+    found = []
+    for key, sub_order_id, *place in rows:
+        outlook = outlooks.get(tuple(place))
+        if outlook is None:
+            state, *rest = place
+            outlook = outlooks[tuple(place)] = of_work(WorkAt(WarehouseOrderState(state), *rest), limits)
+        found.append(Watched(key, sub_order_id, outlook, warehouse_id=place[2]))
+    return found
 
 
 def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
