@@ -1,5 +1,7 @@
 """What was bought and is on its way, and what came of it."""
 
+from datetime import date
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -88,6 +90,11 @@ class PurchaseOrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sku_id} × {self.quantity}"
+
+    @property
+    def due_on(self) -> date | None:
+        """The day on which it should come: its own, else that of the purchase order, which is loaded already."""
+        return self.expected_on or self.order.expected_on
 
 
 class Receipt(models.Model):

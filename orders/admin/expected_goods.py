@@ -35,13 +35,9 @@ def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
         by_sku.setdefault(line.sku.code, []).append(line)
     today = timezone.now().astimezone(CHINA).date()
     for code, of_sku in by_sku.items():
-        of_sku.sort(key=lambda line: (_day_of(line) or date.max, line.pk))
+        of_sku.sort(key=lambda line: (line.due_on or date.max, line.pk))
         for line in of_sku[:_MOST_OF_A_SKU]:
-            yield _remark(code, line, _day_of(line), today)
-
-
-def _day_of(line: PurchaseOrderLine) -> date | None:
-    return line.expected_on or line.order.expected_on
+            yield _remark(code, line, line.due_on, today)
 
 
 def _remark(code: str, line: PurchaseOrderLine, day: date | None, today: date) -> Remark:

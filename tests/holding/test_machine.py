@@ -51,6 +51,7 @@ from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from orders.stock.stocktaking import count_stock
 from tests import factories, steps
 from tests.holding import carts
+from tests.machines import undone
 
 _ANY = st.integers(0, 30)
 _SELDOM = st.sampled_from([False, False, True])
@@ -409,11 +410,9 @@ class Counters(RuleBasedStateMachine):
     @invariant()
     def nothing_of_a_batch_is_promised_twice(self) -> None:
         assert not StockLot.objects.filter(reserved__gt=F("on_hand")).exists()
-        with suppress(_Undone), transaction.atomic():
-            with connection.cursor() as cursor:
-                # Batches add up at the end of a transaction: look now.
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            raise _Undone
+        with undone(), connection.cursor() as cursor:
+            # Batches add up at the end of a transaction: look now.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         assert [(finding.invariant.name, finding.examples) for finding in check((*OF_STOCK, *OF_SET_ASIDES))] == []
 
 
@@ -426,10 +425,6 @@ def held_by(holds: Iterable[StockHold]) -> dict[int, Units]:
             for sku_id, goods in line.goods_by_sku.items():
                 found[key][sku_id] += goods.held
     return {key: +units for key, units in found.items()}
-
-
-class _Undone(Exception):
-    """Takes a look back."""
 
 
 @pytest.mark.django_db
