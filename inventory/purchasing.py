@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from inventory import hosting, receiving
+from inventory import coded, hosting, receiving
 from inventory.hosting import Host
 from inventory.models import (
     PurchaseOrder,
@@ -165,6 +165,7 @@ def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Wareh
         seen.add(line.sku)
         if line.sku in skus:
             wrong += hosting.wrong_keeper(row, skus[line.sku], place)
+            wrong += coded.wrong_line(row, skus[line.sku])
         wrong += wrong_units(row, line.quantity, "quantity")
     return wrong
 
@@ -303,7 +304,7 @@ def _wrong_goods(skus: Mapping[str, Sku], unloaded: Sequence[Unloaded], warehous
 def wrong_place(row: int, sku: Sku, place: Host) -> list[FieldError]:
     """What keeps the SKU of a row from lying in the warehouse, if anything."""
     if sku.storage_class in place.warehouse.storage_classes:
-        return hosting.wrong_keeper(row, sku, place)
+        return hosting.wrong_keeper(row, sku, place) or coded.wrong_line(row, sku)
     text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
     return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
 

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
+from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
 from oms.common import metrics
@@ -115,8 +116,8 @@ def wake_all_backorders() -> None:
 
 @shared_task(name="oms.expire_stock", ignore_result=True)
 def expire_stock() -> int:
-    """Take batches past their best-before from sale; returns how many units."""
-    return expiring.expire()
+    """Take batches past their best-before and codes past their day from sale; returns how many units."""
+    return expiring.expire() + stocking.expire()
 
 
 @shared_task(name="oms.compare_stock", ignore_result=True)

@@ -16,7 +16,8 @@ from logistics.models.shipment import (
     TrackingEvent,
 )
 from logistics.models.telling import AlertReceiver, AlertTelling
-from logistics.models.virtual_delivery import VirtualDelivery
+from logistics.models.virtual_code import CodeImport, CodeSale, CodeState, FingerprintKey, VirtualCode, VirtualSupply
+from logistics.models.virtual_delivery import Reveal, VirtualDelivery
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 
 __all__ = [
@@ -28,14 +29,19 @@ __all__ = [
     "AlertTelling",
     "Carrier",
     "CarrierCode",
+    "CodeImport",
+    "CodeSale",
+    "CodeState",
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
+    "FingerprintKey",
     "LearnedDeadline",
     "LogisticsAlert",
     "Paper",
     "PhoneCheck",
     "Printout",
+    "Reveal",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
@@ -43,7 +49,9 @@ __all__ = [
     "StopAnswer",
     "TrackingEvent",
     "Urging",
+    "VirtualCode",
     "VirtualDelivery",
+    "VirtualSupply",
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",

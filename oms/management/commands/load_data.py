@@ -11,6 +11,7 @@ from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
+from oms.common.messages import writing
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
 from orders.reviewing.deciding import install_default_rules
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()
+        writing.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")
             for problem in result.problems[:20]:
