@@ -80,8 +80,9 @@ def connect_carrier(keys: Keys, address: str) -> None:
     link.base_url = f"{address}/kdniao"
     link.set_secrets({"ebusiness_id": keys.kdniao.business_id, "app_key": keys.kdniao.app_key}).save()
     last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
-    values = {"name": "圆通速递", "connection": link, "priority": last + 1}
-    Carrier.objects.get_or_create(code="YTO", defaults=values)
+    values = {"connection": link, "priority": last + 1, "is_active": True}
+    if not Carrier.objects.filter(code="YTO", connection=None, is_active=False).update(**values):
+        Carrier.objects.get_or_create(code="YTO", defaults={"name": "圆通速递", **values})
 
 
 def issue_invoices(keys: Keys) -> None:
