@@ -169,7 +169,7 @@ class HasBalance(Protocol):
 
 
 # The module of each protocol that carriers speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao", "kuaidi100": "kuaidi100"}
 
 
 def of(link: Connection) -> CarrierSystem:
