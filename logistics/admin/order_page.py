@@ -66,7 +66,7 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     )
     if not (works or shipments or deliveries or alerts):
         return None
-    known = words.current() if shipments else {}
+    known = words.tables().words if shipments else {}
     return {
         "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
         "shipments": [_describe(shipment, known) for shipment in shipments],

@@ -134,7 +134,7 @@ def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
         .prefetch_related(Prefetch("scans", scans), Prefetch("lines", lines))
         .order_by("id")
     )
-    known = words.current()
+    known = words.tables().words
     for row in shipments:
         parcel = ParcelTold(
             row,

@@ -1,19 +1,18 @@
-"""What carriers' codes mean: rows that staff edit; where a code has none, what is shipped with the OMS.
+"""What protocols call states and carriers: rows that staff edit; where a state's code has none, what is shipped with the
+OMS.
 
 Remembered by each process, which sees by the rows' newest stamp that somebody changed them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Sum
 from django.utils.translation import get_language
 
 from logistics.carriers.scans import NOTED
 from logistics.carriers.trouble import SCAN_WORD_UNKNOWN
-from logistics.models import ScanWord, ShipmentState, TrackingEvent
+from logistics.models import CarrierCode, ScanWord, ShipmentState, TrackingEvent
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.work.facts import Fact
@@ -55,21 +54,52 @@ class Words:
 
 
 _NO_WORDS = Words({})
-_remembered: tuple[Any, Mapping[str, Words]] = (None, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What protocols call states and carriers, by protocol."""
+
+    words: Mapping[str, Words]
+    # The protocol's code by ours, where they differ.
+    carriers: Mapping[str, Mapping[str, str]]
+
+    def of(self, protocol: str) -> Words:
+        """The words of a protocol."""
+        return self.words.get(protocol, _NO_WORDS)
+
+    def theirs(self, protocol: str) -> Mapping[str, str]:
+        """The protocol's codes of carriers by ours, where they differ."""
+        return self.carriers.get(protocol, {})
+
+    def ours(self, protocol: str) -> Mapping[str, str]:
+        """Our codes of carriers by the protocol's, where they differ."""
+        return {code: carrier for carrier, code in self.theirs(protocol).items()}
+
+
+_remembered: tuple[object, Tables] = (None, Tables({}, {}))
+# What changes with any row of the tables: one row, read each time; the tables themselves only when it changed.
+_STAMP = """
+    SELECT (SELECT count(*) || ':' || coalesce(sum(stamp), 0) FROM logistics_scanword),
+        (SELECT md5(string_agg(concat_ws(' ', k.id, k.protocol, k.code, c.code), '|' ORDER BY k.id))
+         FROM logistics_carriercode k JOIN logistics_carrier c ON c.id = k.carrier_id)
+"""
+
+
+def tables() -> Tables:
+    """The tables as they are now. One small statement while nobody changes them."""
+    global _remembered
+    with connection.cursor() as cursor:
+        cursor.execute(_STAMP)
+        stamp = cursor.fetchone()
+    if _remembered[0] != stamp:
+        _remembered = (stamp, Tables(_read(), _read_codes()))
+    return _remembered[1]
 
 
 def of(protocol: str) -> Words:
     """The words of a protocol, as they are now."""
-    return current().get(protocol, _NO_WORDS)
-
-
-def current() -> Mapping[str, Words]:
-    """The words of all protocols that have any. One small statement while nobody changes them."""
-    global _remembered
-    stamp = ScanWord.objects.order_by().aggregate(Max("stamp"), Sum("stamp"), Count("id"))
-    if _remembered[0] != stamp:
-        _remembered = (stamp, _read())
-    return _remembered[1]
+    return tables().of(protocol)
 
 
 def _read() -> Mapping[str, Words]:
@@ -80,6 +110,13 @@ def _read() -> Mapping[str, Words]:
     for protocol, *word in ScanWord.objects.order_by("id").values_list(*columns):
         known.setdefault(protocol, {})[word[0]] = Word(*word)
     return {protocol: Words(words) for protocol, words in known.items()}
+
+
+def _read_codes() -> Mapping[str, Mapping[str, str]]:
+    known: dict[str, dict[str, str]] = {}
+    for protocol, carrier, code in CarrierCode.objects.order_by("id").values_list("protocol", "carrier__code", "code"):
+        known.setdefault(protocol, {})[carrier] = code
+    return known
 
 
 def word_of(scan: TrackingEvent, known: Mapping[str, Words]) -> Word | None:
@@ -116,7 +153,7 @@ def note_unknown(facts: list[Fact]) -> None:
     if not coded:
         return
     protocols = _protocols({fact.connection_id for fact, _code in coded})
-    known, new = current(), {}
+    known, new = tables().words, {}
     for fact, code in coded:
         protocol = protocols[fact.connection_id]
         if protocol in known and code[:20] not in known[protocol].known:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from logistics.carriers import codes, words
+from logistics.carriers import words
 from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Parcel, Receiver
 from logistics.carriers.adapters.kuaidi100 import setup, traces, wire
 from logistics.carriers.adapters.kuaidi100.setup import NotSetUp, Setup
@@ -30,7 +30,8 @@ class Kuaidi100:
 
     def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
         """Ask where parcels are, one by one."""
-        ours, known = codes.ours(PROTOCOL), words.of(PROTOCOL)
+        tables = words.tables()
+        ours, known = tables.ours(PROTOCOL), tables.of(PROTOCOL)
 
         def ask(one: Booked, com: str, mine: Setup) -> Sequence[News]:
             param = {"com": com, "num": one.waybill, "resultv2": mine.options.resultv2, "show": "0", "order": "desc"}
@@ -79,13 +80,13 @@ class Kuaidi100:
         said = wire.recognise(link, setup.of(link), waybill)
         if not isinstance(said, list):
             raise wire.unclear(said) if isinstance(said, dict) else Unclear("kuaidi100 answered no list")
-        ours = codes.ours(PROTOCOL)
+        ours = words.tables().ours(PROTOCOL)
         found = [str(one["comCode"]) for one in said if isinstance(one, dict) and one.get("comCode")]
         return [Candidate(ours.get(code, code), "") for code in found]
 
 
 def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, str, Setup], Any]) -> dict[str, Any]:
-    mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+    mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
     return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier.lower()), mine))
 
 

@@ -6,7 +6,7 @@ import msgspec
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.carriers import codes, words
+from logistics.carriers import words
 from logistics.carriers.adapters.kuaidi100 import CARRIER, PROTOCOL, setup, signing, traces
 from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
@@ -31,7 +31,8 @@ class Kuaidi100Speaker:
         parcel = traces.pushed(signing.opened(body).param)
         if parcel is None:
             return []
-        news = traces.news_of(parcel, codes.ours(PROTOCOL), words.of(PROTOCOL))
+        tables = words.tables()
+        news = traces.news_of(parcel, tables.ours(PROTOCOL), tables.of(PROTOCOL))
         return list({one.key: one for one in news}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:
