@@ -17,6 +17,7 @@ class LogisticsConfig(AppConfig):
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.carriers import braking, carried, wishing
+        from logistics.floor import speaker, trouble  # noqa: F401 - its protocol, its kinds of tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders import parcels
         from orders.intake import terms

@@ -1,7 +1,8 @@
 """What must always hold of warehouse orders, parcels and alerts."""
 
 from inventory.models import DemandKind, StockMovement, StorageClass
-from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState
+from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState, WaveKind
+from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -275,6 +276,39 @@ INVARIANTS = (
         SELECT s.number, a.kind FROM logistics_logisticsalert a JOIN logistics_alertgroup g ON g.id = a.group_id
         JOIN orders_suborder s ON s.id = a.sub_order_id
         WHERE a.closed_at IS NULL AND g.closed_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "floors_know_their_orders",
+        "What a warehouse that is run here was sent lies on its floor.",
+        f"""
+        SELECT w.number FROM logistics_warehouseorder w JOIN common_connection c ON c.id = w.connection_id
+        WHERE c.protocol = 'floor' AND w.state = '{WarehouseOrderState.SENT}'
+          AND NOT EXISTS (SELECT FROM logistics_picktask t WHERE t.warehouse_order_id = w.id)
+        """,
+    ),
+    Invariant(
+        "what_leaves_a_floor_was_checked",
+        "What was packed, or left, in a warehouse that is run here was checked, and all that was checked is its units.",
+        f"""
+        SELECT w.number, w.state FROM logistics_picktask t
+        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
+        WHERE (w.state IN ({listed(FROM_PACKING)}) AND t.checked_at IS NULL)
+           OR (t.checked_at IS NOT NULL AND NOT t.is_short AND EXISTS (
+               SELECT FROM logistics_picktaskline p WHERE p.task_id = t.id AND p.scanned < p.quantity))
+        """,
+    ),
+    Invariant(
+        "waves_are_over_with_their_orders",
+        "Nothing is left to be checked in a wave that is over, and a hot-item wave has one SKU.",
+        f"""
+        SELECT v.number, t.id FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        WHERE v.over_at IS NOT NULL AND t.checked_at IS NULL AND t.dropped_at IS NULL
+        UNION ALL
+        SELECT v.number, count(DISTINCT ol.sku_id) FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        JOIN logistics_warehouseorderline wl ON wl.warehouse_order_id = t.warehouse_order_id
+        JOIN orders_suborderline l ON l.id = wl.sub_order_line_id JOIN orders_orderline ol ON ol.id = l.order_line_id
+        WHERE v.kind = '{WaveKind.HOT}' GROUP BY v.number HAVING count(DISTINCT ol.sku_id) > 1
         """,
     ),
 )

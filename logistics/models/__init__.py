@@ -4,6 +4,7 @@ from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.shipment import (
@@ -31,10 +32,13 @@ __all__ = [
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
+    "DropReason",
     "LearnedDeadline",
     "LogisticsAlert",
     "Paper",
     "PhoneCheck",
+    "PickTask",
+    "PickTaskLine",
     "Printout",
     "Shipment",
     "ShipmentLabel",
@@ -47,4 +51,7 @@ __all__ = [
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",
+    "Wave",
+    "WaveKind",
+    "WaveRule",
 ]

@@ -56,7 +56,7 @@ class WarehouseSystem(Protocol):
 
 
 # The module of each protocol that warehouses speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "floor": "floor"}
 
 
 def of(link: Connection) -> WarehouseSystem:

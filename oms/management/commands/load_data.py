@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_default_carriers
+from logistics.floor.defaults import install_default_wave_rules
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
 from orders.fulfilling.waking import wake_all
@@ -44,6 +45,7 @@ class Command(BaseCommand):
         wake_all()
         install_default_carriers()
         install_default_deadlines()
+        install_default_wave_rules()
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()
