@@ -8,6 +8,7 @@ from django.conf import settings
 
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
+from logistics.carriers import balances
 from logistics.floor import gathering
 from logistics.warehouses import comparing
 from logistics.watching import learning
@@ -130,6 +131,12 @@ def compare_stock() -> int:
 def gather_waves() -> int:
     """Gather what waits on the floors of warehouses that are run here into waves; returns how many."""
     return gathering.gather()
+
+
+@shared_task(name="oms.count_waybills", ignore_result=True)
+def count_waybills() -> None:
+    """Have every account that sells waybills asked, now and then, how many are left."""
+    balances.begin()
 
 
 @shared_task(name="oms.purge_jobs", ignore_result=True)

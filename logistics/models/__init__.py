@@ -5,6 +5,14 @@ from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
+from logistics.models.following import (
+    AccountSettings,
+    ErrandKind,
+    ErrandOutcome,
+    Polling,
+    WaybillBalance,
+    WaybillErrand,
+)
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.shipment import (
@@ -19,10 +27,12 @@ from logistics.models.shipment import (
 from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_delivery import VirtualDelivery
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
+from logistics.models.words import ScanWord
 
 __all__ = [
     "GOING_BACK",
     "MOVING",
+    "AccountSettings",
     "AlertGroup",
     "AlertKind",
     "AlertReceiver",
@@ -33,13 +43,17 @@ __all__ = [
     "DeadlineStretch",
     "Direction",
     "DropReason",
+    "ErrandKind",
+    "ErrandOutcome",
     "LearnedDeadline",
     "LogisticsAlert",
     "Paper",
     "PhoneCheck",
     "PickTask",
     "PickTaskLine",
+    "Polling",
     "Printout",
+    "ScanWord",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
@@ -54,4 +68,6 @@ __all__ = [
     "Wave",
     "WaveKind",
     "WaveRule",
+    "WaybillBalance",
+    "WaybillErrand",
 ]
