@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import time_machine
@@ -30,32 +29,15 @@ from inventory.models import (
 )
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
-    AccountSettings,
-    AlertGroup,
-    AlertReceiver,
-    AlertTelling,
-    CarrierCode,
-    DeadlineRule,
-    DeadlineStretch,
-    LearnedDeadline,
     LogisticsAlert,
-    Polling,
-    Printout,
-    ScanWord,
-    Shipment,
     VirtualDelivery,
-    WarehouseOrder,
-    WaybillBalance,
-    WaybillErrand,
 )
-from logistics.watching import grouping
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
 from oms.common.models import Connection
 from oms.common.secrecy import seal
-from oms.common.tickets import Trouble, open_tickets
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
@@ -97,6 +79,7 @@ from payments.models import (
 from payments.statements import closing, deposits
 from payments.taking import transfers
 from tests import factories
+from tests.admin import rows_of_logistics
 from tests.admin.conftest import client_of
 from tests.api.samples import alert_line
 from tests.balances import wallets
@@ -125,6 +108,8 @@ READ_ONLY = (
     "logistics.warehouseorder",
     "logistics.logisticsalert",
     "logistics.printout",
+    "logistics.wave",
+    "logistics.picktask",
     "inventory.stockmovement",
     "inventory.replenishmentsuggestion",
     "common.job",
@@ -154,12 +139,9 @@ def world(shop: factories.Shop) -> None:
     sub_order = SubOrder.objects.filter(order=order).first()
     assert sub_order
     now = timezone.now()
-    _fill_watching(sub_order, now)
+    rows_of_logistics.fill(sub_order, now)
     code = "SECRET-CODE-01234"
     VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
-    parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")
-    for paper, subject in (("label", {"shipment": parcel}), ("pick_list", {"warehouse_order": work})):
-        Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment
@@ -211,29 +193,6 @@ def world(shop: factories.Shop) -> None:
     _fill_inventory(shop, now)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
-
-
-def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
-    group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
-    LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)
-    late = Trouble(group.pk, "stalled", {"count": 1, "carrier": "", "place": "", "since": now.isoformat()})
-    open_tickets(grouping.LATE, [late])
-    robot = Connection.objects.create(code="dingding", kind="robot", protocol="dingtalk")
-    AlertReceiver.objects.create(connection=robot)
-    AlertTelling.objects.create(connection=robot, group=group, level=1, sent_at=now, ready_at=None)
-    DeadlineRule.objects.create(kind="stalled", warning_hours=24)
-    DeadlineStretch.objects.create(area="54", factor=2)
-    way = {"carrier": "SF", "origin": "11", "destination": "44"}
-    LearnedDeadline.objects.create(kind="stalled", hours=30, parcels=50, learned_at=now, **way)
-    parcel = Shipment.objects.select_related("connection", "carrier").exclude(connection=None).earliest("pk")
-    asked = {"connection": parcel.connection}
-    AccountSettings.objects.create(**asked)
-    Polling.objects.create(shipment=parcel, ask_at=now, asked_at=now, asked=2, **asked)
-    of_carrier = {**asked, "carrier": parcel.carrier}
-    WaybillErrand.objects.create(shipment=parcel, kind="cancel", waybill="X1", reference=parcel.number, **of_carrier)
-    WaybillBalance.objects.create(left=5, **of_carrier)
-    ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
-    CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
