@@ -9,8 +9,8 @@ def install_default_wave_rules() -> None:
         return
     WaveRule.objects.bulk_create(
         [
-            WaveRule(name="hot", priority=10, kind=WaveKind.HOT, at_least=20, at_most=200),
-            WaveRule(name="single", priority=20, kind=WaveKind.SINGLE, at_most=100),
-            WaveRule(name="multi", priority=30, kind=WaveKind.MULTI, at_most=20),
+            WaveRule(name="爆品 Hot item", priority=10, kind=WaveKind.HOT, at_least=20, at_most=200),
+            WaveRule(name="单品 Single item", priority=20, kind=WaveKind.SINGLE, at_most=100),
+            WaveRule(name="多品 Several items", priority=30, kind=WaveKind.MULTI, at_most=20),
         ]
     )

@@ -38,8 +38,8 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
         ("pick_list", {"warehouse_order": work}),
     ):
         Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
-    WaveRule.objects.create(name="single", kind="single")
-    wave = Wave.objects.create(number="W261126-1", warehouse=work.warehouse, rule="single", kind="single")
+    WaveRule.objects.create(name="Waves of one SKU", kind="single")
+    wave = Wave.objects.create(number="W261126-1", warehouse=work.warehouse, rule="Waves of one SKU", kind="single")
     PickTask.objects.create(warehouse_order=work, wave=wave, slot=1, checking_since=now, checked_at=now, weight_g=500)
     group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
     LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)

@@ -258,13 +258,16 @@ def test_no_list_asks_for_more_with_more_rows(
     world: None, boss: Client, statements: Callable[[Client, str], int]
 ) -> None:
     lists = [reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist") for m in models()]
-    before = {path: statements(boss, path) for path in lists}
-    order = factories.place_order((factories.SkuFactory(), 1, "1.00"))
-    del order
-    with clock.skipping_waits():
-        drain(100)
+    counted = []
+    # Twice: the first rows may be the first of their kind.
+    for _ in range(2):
+        factories.place_order((factories.SkuFactory(), 1, "1.00"))
+        with clock.skipping_waits():
+            drain(100)
+        counted.append({path: statements(boss, path) for path in lists})
+    before, after = counted
 
-    assert {path: statements(boss, path) for path in lists} == before
+    assert after == before
 
 
 @pytest.mark.parametrize("label", READ_ONLY)

@@ -191,8 +191,9 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             "prints_are_counted_from_the_first",
         ),
         (
-            "UPDATE common_connection SET protocol = 'floor'; UPDATE logistics_warehouseorder SET state = 'sent'"
-            f" {OF_ORDER}",
+            "UPDATE common_connection SET protocol = 'floor'; INSERT INTO logistics_picktask (warehouse_order_id)"
+            f" SELECT id FROM logistics_warehouseorder {OF_ORDER.replace('IN', 'NOT IN', 1)};"
+            f" UPDATE logistics_warehouseorder SET state = 'sent' {OF_ORDER}",
             "floors_know_their_orders",
         ),
         (
