@@ -306,7 +306,8 @@ INVARIANTS = (
         JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
         WHERE v.over_at IS NOT NULL AND t.checked_at IS NULL AND t.dropped_at IS NULL
         UNION ALL
-        SELECT v.number, count(DISTINCT ol.sku_id)::text FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        SELECT v.number, count(DISTINCT ol.sku_id)::text
+        FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
         JOIN logistics_warehouseorderline wl ON wl.warehouse_order_id = t.warehouse_order_id
         JOIN orders_suborderline l ON l.id = wl.sub_order_line_id JOIN orders_orderline ol ON ol.id = l.order_line_id
         WHERE v.kind = '{WaveKind.HOT}' GROUP BY v.number HAVING count(DISTINCT ol.sku_id) > 1
