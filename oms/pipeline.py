@@ -2,7 +2,16 @@
 
 from functools import partial
 
-from logistics.carriers import choosing, dispatching, tracking
+from logistics.carriers import (
+    balances,
+    cancelling,
+    choosing,
+    dispatching,
+    polling,
+    recognising,
+    subscribing,
+    tracking,
+)
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
@@ -64,6 +73,11 @@ PIPELINE = (
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
+    recognising.STAGE,
+    subscribing.STAGE,
+    polling.STAGE,
+    cancelling.STAGE,
+    balances.STAGE,
     tracking.STAGE,
     completing.STAGE,
     balancing.STAGE,
