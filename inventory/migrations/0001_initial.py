@@ -1335,7 +1335,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transfer',
-            constraint=models.UniqueConstraint(fields=('reference',), name='transfer_is_told_once'),
+            constraint=models.UniqueConstraint(fields=('reference', 'merchant'), name='transfer_is_told_once_by_its_merchant'),
         ),
         migrations.AddConstraint(
             model_name='transfer',
