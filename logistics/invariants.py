@@ -1,7 +1,8 @@
 """What must always hold of warehouse orders, parcels and alerts."""
 
 from inventory.models import DemandKind, StockMovement, StorageClass
-from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState, WaveKind
+from logistics.carriers import adapters
+from logistics.models import Direction, ErrandKind, ShipmentState, StopAnswer, WarehouseOrderState, WaveKind
 from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
@@ -33,7 +34,29 @@ _OF_PARCELS = f"""
     WHERE {_COUNTS} AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
 """
 
+_ENDED = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
+
 INVARIANTS = (
+    Invariant(
+        "waybills_of_nobody_go_back",
+        "A waybill that we bought for a parcel that will not leave is given back, where its account takes it.",
+        f"""
+        SELECT h.number, h.waybill_number FROM logistics_shipment h
+        JOIN common_connection link ON link.id = h.connection_id
+        WHERE h.state = '{ShipmentState.CANCELLED}' AND h.waybill_number IS NOT NULL AND h.left_at IS NULL
+          AND link.protocol IN ({listed(adapters.protocols_of(adapters.Cancels))})
+          AND NOT EXISTS (SELECT FROM logistics_waybillerrand e WHERE e.shipment_id = h.id
+              AND e.kind = '{ErrandKind.CANCEL}' AND e.waybill = h.waybill_number)
+        """,
+    ),
+    Invariant(
+        "parcels_at_their_end_are_not_asked_for",
+        "Nobody asks where a parcel is that arrived, came back or is lost.",
+        f"""
+        SELECT h.number, h.state FROM logistics_polling p JOIN logistics_shipment h ON h.id = p.shipment_id
+        WHERE NOT p.is_over AND h.state IN ({listed(_ENDED)})
+        """,
+    ),
     Invariant(
         "prints_are_counted_from_the_first",
         "The prints of a parcel or warehouse order on one paper are numbered from 1 without a gap.",

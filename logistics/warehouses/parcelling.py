@@ -123,7 +123,10 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     carriers, unknown = _carriers({box.carrier for _work, box in changed if box.carrier})
     if new:
         _insert(new, carriers)
-    cancelling.give_back({box.id: box.waybill if box.exists else "" for _work, box in changed if box.id is not None})
+    # One that still waits for its waybill keeps waiting.
+    told = [box for _work, box in changed if box.is_labelled or not box.exists]
+    cancelling.give_back({box.id: box.waybill if box.exists else "" for box in told if box.id is not None})
+    following.end([box.id for box in told if box.id is not None and not box.exists])
     with_wishes = _update(changed, carriers)
     planning.plan_parcels([box.id for _work, box in changed if box.id is not None])
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]

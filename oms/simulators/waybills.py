@@ -39,6 +39,8 @@ _REFUSED = [
     ("406", "退件已签收", 24 * _HOUR),
 ]
 FINAL = ("301", "406")
+# In what was told of a parcel: how many traces it ever has, where it stops on its way.
+_STALLS = "StallsAfter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Entry:
         lot = hashlib.blake2b(self.order_code.encode(), digest_size=4).digest()[0] % 50
         steps = [*_ARRIVES, *(_REFUSED if lot == 0 else _MISSED if lot < 3 else _SIGNED)]
         at, traces = self.created_at, []
-        for place, (code, text, after) in enumerate(steps):
+        for place, (code, text, after) in enumerate(steps[: self.content.get(_STALLS)]):
             at += after / speed
             side = "Sender" if place < 2 else "Receiver"
             traces.append(Trace(code, text, str(self.content.get(side, {}).get("CityName", "")), at))
@@ -142,6 +144,14 @@ class WaybillBook:
             self._database.execute(
                 "UPDATE parcel SET cancelled_at = coalesce(cancelled_at, ?) WHERE order_code = ?", (now, order_code)
             )
+
+    def stall(self, order_code: str, traces: int) -> None:
+        """The parcel stops after so many traces."""
+        with self._lock:
+            entry = self.of_order(order_code)
+            assert entry  # noqa: S101 - whoever stops it knows it
+            content = json.dumps({**entry.content, _STALLS: traces}, ensure_ascii=False)
+            self._database.execute("UPDATE parcel SET content = ? WHERE order_code = ?", (content, order_code))
 
     def tell(self, waybill: str) -> None:
         """From now on its traces are pushed."""

@@ -1,6 +1,6 @@
 """Rows of every table of logistics, for tests that open every page."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from logistics.models import (
@@ -55,9 +55,13 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
     parcel = Shipment.objects.select_related("connection", "carrier").exclude(connection=None).earliest("pk")
     asked = {"connection": parcel.connection}
     AccountSettings.objects.create(**asked)
-    Polling.objects.create(shipment=parcel, ask_at=now, asked_at=now, asked=2, **asked)
+    later = now + timedelta(days=1)
+    Polling.objects.create(shipment=parcel, ask_at=later, asked_at=now, asked=2, **asked)
     of_carrier = {**asked, "carrier": parcel.carrier}
-    WaybillErrand.objects.create(shipment=parcel, kind="cancel", waybill="X1", reference=parcel.number, **of_carrier)
-    WaybillBalance.objects.create(left=5, **of_carrier)
+    of_waybill = {**of_carrier, "shipment": parcel, "waybill": "X1", "reference": parcel.number}
+    WaybillErrand.objects.create(
+        kind="cancel", outcome="refused", answer="?", answered_at=now, ready_at=None, **of_waybill
+    )
+    WaybillBalance.objects.create(left=5, ask_at=later, **of_carrier)
     ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
     CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
