@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from inventory import hosting, lots, purchasing, reserving
+from inventory import coded, hosting, lots, purchasing, reserving
 from inventory.models import (
     BEFORE_SHIPPING,
     IN_TRANSIT,
@@ -130,7 +130,7 @@ def problems(source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> li
         if line.sku.merchant_id != lines[0].sku.merchant_id:
             detail = _("A transfer has goods of one merchant.")
             wrong.append(FieldError(f"lines.{row}.sku", "other_merchant", detail))
-        wrong += hosting.wrong_keeper(row, line.sku, way[0])
+        wrong += hosting.wrong_keeper(row, line.sku, way[0]) + coded.wrong_line(row, line.sku)
         wrong += purchasing.wrong_place(row, line.sku, way[1])
         wrong += purchasing.wrong_units(row, line.units, "quantity")
     return wrong

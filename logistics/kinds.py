@@ -188,6 +188,30 @@ VIRTUAL_DELIVERED = event(
     for_buyer=True,
 )
 
+VIRTUAL_SEEN_BY_BUYER = event(
+    "virtual_seen_by_buyer",
+    _("The buyer looked at the virtual goods of sub-order %(number)s."),
+    ("number",),
+    tone="info",
+    icon="visibility",
+)
+VIRTUAL_REVEALED = event(
+    "virtual_revealed",
+    _("The virtual goods of sub-order %(number)s were looked at: %(reason)s"),
+    ("number",),
+    private=("reason",),
+    tone="warning",
+    icon="visibility",
+)
+VIRTUAL_TAKEN_BACK = event(
+    "virtual_taken_back",
+    _("Sub-order %(number)s is taken back before anybody looked at it: %(reason)s"),
+    ("number",),
+    private=("reason",),
+    tone="warning",
+    icon="undo",
+)
+
 
 def _scan(state: ShipmentState, what: object, meaning: str, tone: Tone, icon: str) -> EventKind:
     """What a carrier's scan says; the kind is called like the parcel's state."""
@@ -282,6 +306,7 @@ name_actors(
         "release": _("Write warehouse orders"),
         "send_release": _("Send to warehouse"),
         "deliver_virtual": _("Deliver virtual goods"),
+        "settle_codes": _("Put codes back"),
         "cancel_at_warehouse": _("Cancel at the warehouse"),
         "send_stop": _("Ask warehouses to stop"),
         "warehouse_facts": _("Apply warehouse notices"),

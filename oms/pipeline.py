@@ -13,10 +13,11 @@ from logistics.carriers import (
     tracking,
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
-from logistics.virtual import delivering
+from logistics.virtual import delivering, settling
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
+from oms.common.messages import sending as telling_buyers
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -65,6 +66,7 @@ PIPELINE = (
     releasing.STAGE,
     sending.STAGE,
     delivering.STAGE,
+    settling.STAGE,
     moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
@@ -92,6 +94,8 @@ PIPELINE = (
     alerts.STAGE,
     telling.STAGE,
     promises.STAGE,
+    telling_buyers.MAIL,
+    telling_buyers.SMS,
     jobs.STAGE,
     SANDBOX_STAGE,
 )

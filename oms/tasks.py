@@ -10,6 +10,7 @@ from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
 from logistics.carriers import balances
 from logistics.floor import gathering
+from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
 from oms.common import metrics
@@ -117,8 +118,8 @@ def wake_all_backorders() -> None:
 
 @shared_task(name="oms.expire_stock", ignore_result=True)
 def expire_stock() -> int:
-    """Take batches past their best-before from sale; returns how many units."""
-    return expiring.expire()
+    """Take batches past their best-before and codes past their day from sale; returns how many units."""
+    return expiring.expire() + stocking.expire()
 
 
 @shared_task(name="oms.compare_stock", ignore_result=True)

@@ -75,6 +75,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Returns"), "assignment_return", "orders.returnrequest"),
                     _list(_("Refused rows"), "assignment_late", "orders.rejectedorder"),
                     _list(_("Messages to buyers"), "forum", "orders.buyernotification"),
+                    _list(_("Sent to buyers"), "outgoing_mail", "common.buyermessage"),
+                    _list(_("Templates of messages"), "stylus_note", "common.messagetemplate"),
                     _list(_("Interception rules"), "rule", "orders.interceptionrule"),
                     _list(_("Deny list"), "block", "orders.denylistentry"),
                 ],
@@ -104,6 +106,9 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Pick tasks"), "shelves", "logistics.picktask"),
                     _list(_("Printouts"), "print", "logistics.printout"),
                     _list(_("Virtual deliveries"), "key", "logistics.virtualdelivery"),
+                    _list(_("Supplies of codes"), "confirmation_number", "logistics.virtualsupply"),
+                    _list(_("Codes for sale"), "password", "logistics.virtualcode"),
+                    _list(_("Imports of codes"), "upload", "logistics.codeimport"),
                 ],
             },
             {

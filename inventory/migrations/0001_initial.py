@@ -676,6 +676,20 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(blank=True, null=True, verbose_name='width (mm)'),
         ),
         migrations.AddField(
+            model_name='sku',
+            name='sells_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='Its units are codes that were imported; nothing else brings any.', verbose_name='sells codes'),
+        ),
+        migrations.AddField(
+            model_name='stock',
+            name='keeps_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='keeps codes'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(('sells_codes', False), models.Q(('storage_class', 'virtual'), ('wants_batches', False)), _connector='OR'), name='sku_sells_codes_only_of_what_is_virtual', violation_error_message='What sells codes is virtual and keeps no batches.'),
+        ),
+        migrations.AddField(
             model_name='stock',
             name='keeps_lots',
             field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='keeps batches'),

@@ -16,7 +16,7 @@ from unfold.decorators import action, display
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
 from logistics.admin.printouts import Printable
-from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
@@ -167,22 +167,6 @@ class TrackingEventAdmin(KeysetAdmin):
         "received_at",
     )
     list_select_related = ("shipment",)
-
-
-@admin.register(VirtualDelivery)
-class VirtualDeliveryAdmin(RowColumns, KeysetAdmin):
-    """Codes and links that were delivered. What they are is the buyer's business: staff see that, and a hint."""
-
-    search_fields = ("sub_order__number",)
-    search_help_text = gettext_lazy("Sub-order number")
-    list_display = ("sub_order", "order_link", "kind", "hint", "delivered_at", "confirmed_at")
-    list_select_related = ("sub_order__order",)
-    fields = readonly_fields = ("sub_order", "kind", "hint", "delivered_at", "confirmed_at")
-    list_filter = (("kind", ChoicesDropdownFilter),)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualDelivery]:
-        """Without the content, which no page of the staff's opens."""
-        return super().get_queryset(request).defer("content")
 
 
 class OpenAlertFilter(DropdownFilter):

@@ -273,10 +273,13 @@ class Migration(migrations.Migration):
             name='VirtualDelivery',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('activation_code', 'Activation code'), ('download_link', 'Download link'), ('account', 'Account')], max_length=20, verbose_name='kind')),
-                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
+                ('kind', models.CharField(choices=[('activation_code', 'Activation code'), ('download_link', 'Download link'), ('account', 'Account'), ('codes', 'Codes of the stock')], max_length=20, verbose_name='kind')),
+                ('content', oms.common.secrecy.SealedField(null=True, verbose_name='content')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
                 ('delivered_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='delivered at')),
+                ('revealed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='first looked at')),
+                ('taken_back_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='taken back at')),
+                ('to_settle_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='to settle since')),
                 ('confirmed_at', models.DateTimeField(blank=True, null=True, verbose_name='receipt confirmed at')),
                 ('sub_order', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='virtual_deliveries', to='orders.suborder', verbose_name='sub-order')),
             ],
@@ -284,6 +287,9 @@ class Migration(migrations.Migration):
                 'verbose_name': 'virtual delivery',
                 'verbose_name_plural': 'virtual deliveries',
                 'ordering': ['-id'],
+                'permissions': [('reveal_virtualdelivery', 'Can look at what buyers of virtual goods got'), ('take_back_virtualdelivery', 'Can take back virtual goods that nobody has looked at')],
+                'indexes': [models.Index(condition=models.Q(('to_settle_since__isnull', False)), fields=['to_settle_since'], name='virtual_delivery_to_settle')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind', 'codes'), ('content__isnull', False), _connector='OR'), name='virtual_delivery_has_content_or_codes')],
             },
         ),
         migrations.CreateModel(
@@ -822,5 +828,129 @@ class Migration(migrations.Migration):
             model_name='waverule',
             constraint=models.CheckConstraint(condition=models.Q(('starts_on__isnull', True), ('ends_on__isnull', True), ('ends_on__gte', models.F('starts_on')), _connector='OR'), name='wave_rule_ends_after_it_starts'),
         ),
-    
+        migrations.CreateModel(
+            name='CodeImport',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('door', models.CharField(choices=[('page', "Staff's page"), ('api', 'API')], max_length=4, verbose_name='door')),
+                ('actor', models.CharField(max_length=80, verbose_name='actor')),
+                ('added', models.PositiveIntegerField(verbose_name='added')),
+                ('refused', models.PositiveIntegerField(verbose_name='refused')),
+                ('imported_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='imported at')),
+                ('stock', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.stock', verbose_name='stock')),
+            ],
+            options={
+                'verbose_name': 'import of codes',
+                'verbose_name_plural': 'imports of codes',
+                'ordering': ['-id'],
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
+            name='FingerprintKey',
+            fields=[
+                ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('key', oms.common.secrecy.SealedField(verbose_name='key')),
+            ],
+            options={
+                'verbose_name': 'key of fingerprints',
+                'verbose_name_plural': 'keys of fingerprints',
+                'default_permissions': (),
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='fingerprint_key_is_one')],
+            },
+        ),
+        migrations.CreateModel(
+            name='VirtualCode',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', django_fsm.FSMField(choices=[('on_shelf', 'For sale'), ('sold', 'Sold'), ('revealed', 'Looked at'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired')], default='on_shelf', editable=False, max_length=50, verbose_name='state')),
+                ('content', oms.common.secrecy.SealedField(verbose_name='content')),
+                ('fingerprint', models.BinaryField(verbose_name='fingerprint')),
+                ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
+                ('valid_until', models.DateField(blank=True, null=True, verbose_name='valid until')),
+                ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='codes', to='logistics.codeimport', verbose_name='import of codes')),
+                ('stock', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.stock', verbose_name='stock')),
+            ],
+            options={
+                'verbose_name': 'code for sale',
+                'verbose_name_plural': 'codes for sale',
+                'ordering': ['-id'],
+                'permissions': [('import_codes', 'Can import codes for sale'), ('withdraw_codes', 'Can withdraw codes from sale')],
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
+            name='CodeSale',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sold_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='sold at')),
+                ('taken_back_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='taken back at')),
+                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='logistics.virtualdelivery', verbose_name='virtual delivery')),
+                ('line', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.suborderline', verbose_name='sub-order line')),
+                ('code', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='logistics.virtualcode', verbose_name='code for sale')),
+            ],
+            options={
+                'verbose_name': 'sale of a code',
+                'verbose_name_plural': 'sales of codes',
+                'ordering': ['id'],
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
+            name='VirtualSupply',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('alert_below', models.PositiveIntegerField(blank=True, help_text='A ticket tells that fewer codes than that are left for sale in a warehouse. Empty: none does.', null=True, verbose_name='alert below')),
+                ('instructions', models.TextField(blank=True, db_default='', help_text='Shown to the buyer.', max_length=2000, verbose_name='how to use it')),
+                ('sku', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='virtual_supply', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': 'supply of codes',
+                'verbose_name_plural': 'supplies of codes',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='Reveal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('actor_kind', models.CharField(choices=[('staff', 'Staff'), ('merchant', 'Merchant'), ('buyer', 'Buyer'), ('job', 'System'), ('rule', 'Rule'), ('warehouse', 'Warehouse'), ('carrier', 'Carrier'), ('provider', 'Payment provider')], max_length=10, verbose_name='kind of actor')),
+                ('actor', models.CharField(max_length=80, verbose_name='actor')),
+                ('reason', models.CharField(blank=True, db_default='', max_length=200, verbose_name='reason')),
+                ('revealed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='looked at')),
+                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reveals', to='logistics.virtualdelivery', verbose_name='virtual delivery')),
+            ],
+            options={
+                'verbose_name': 'look at virtual goods',
+                'verbose_name_plural': 'looks at virtual goods',
+                'ordering': ['-id'],
+                'default_permissions': ('view',),
+                'constraints': [models.CheckConstraint(condition=models.Q(('actor_kind', 'buyer'), models.Q(('reason', ''), _negated=True), _connector='OR'), name='reveal_by_others_says_why')],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='virtualcode',
+            index=models.Index(condition=models.Q(('state', 'on_shelf')), fields=['stock', 'valid_until', 'id'], name='virtual_code_for_sale'),
+        ),
+        migrations.AddIndex(
+            model_name='virtualcode',
+            index=models.Index(condition=models.Q(('state', 'on_shelf'), ('valid_until__isnull', False)), fields=['valid_until'], name='virtual_code_to_expire'),
+        ),
+        migrations.AddIndex(
+            model_name='virtualcode',
+            index=models.Index(fields=['stock', '-id'], name='virtual_code_of_stock'),
+        ),
+        migrations.AddConstraint(
+            model_name='virtualcode',
+            constraint=models.UniqueConstraint(fields=('fingerprint',), name='virtual_code_comes_in_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='virtualcode',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['on_shelf', 'sold', 'revealed', 'withdrawn', 'expired'])), name='virtual_code_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='codesale',
+            constraint=models.UniqueConstraint(condition=models.Q(('taken_back_at__isnull', True)), fields=('code',), name='code_sale_one_a_code'),
+        ),
     ]

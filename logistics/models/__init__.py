@@ -25,7 +25,8 @@ from logistics.models.shipment import (
     TrackingEvent,
 )
 from logistics.models.telling import AlertReceiver, AlertTelling
-from logistics.models.virtual_delivery import VirtualDelivery
+from logistics.models.virtual_code import CodeImport, CodeSale, CodeState, FingerprintKey, VirtualCode, VirtualSupply
+from logistics.models.virtual_delivery import Reveal, VirtualDelivery
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 from logistics.models.words import ScanWord
 
@@ -39,12 +40,16 @@ __all__ = [
     "AlertTelling",
     "Carrier",
     "CarrierCode",
+    "CodeImport",
+    "CodeSale",
+    "CodeState",
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
     "DropReason",
     "ErrandKind",
     "ErrandOutcome",
+    "FingerprintKey",
     "LearnedDeadline",
     "LogisticsAlert",
     "Paper",
@@ -53,6 +58,7 @@ __all__ = [
     "PickTaskLine",
     "Polling",
     "Printout",
+    "Reveal",
     "ScanWord",
     "Shipment",
     "ShipmentLabel",
@@ -61,7 +67,9 @@ __all__ = [
     "StopAnswer",
     "TrackingEvent",
     "Urging",
+    "VirtualCode",
     "VirtualDelivery",
+    "VirtualSupply",
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from inventory import counting, hosting, receiving, reserving
+from inventory import coded, counting, hosting, receiving, reserving
 from inventory.models import (
     CountState,
     MovementNote,
@@ -107,6 +107,8 @@ def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[
             several = _("Several merchants have %(sku)s. Name its SKU code.")
             text = several if skus else _("There is no SKU %(sku)s.")
             wrong.append(FieldError(f"rows.{index}.code", "not_found", text % {"sku": row.code}))
+        elif skus[0].sells_codes:
+            wrong.append(FieldError(f"rows.{index}.code", coded.CountedByCodes.code, str(coded.refusal(skus[0]))))
         elif not 0 <= row.units <= counting.MOST_UNITS:
             detail = _("Give a whole number from 0 to %(most)d.") % {"most": counting.MOST_UNITS}
             wrong.append(FieldError(f"rows.{index}.units", "invalid", detail))

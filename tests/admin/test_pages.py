@@ -86,6 +86,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
+from tests.virtual import world as virtual_goods
 
 STAFF = Actor(ActorKind.STAFF, "wang")
 READ_ONLY = (
@@ -140,8 +141,7 @@ def world(shop: factories.Shop) -> None:
     assert sub_order
     now = timezone.now()
     rows_of_logistics.fill(sub_order, now)
-    code = "SECRET-CODE-01234"
-    VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
+    virtual_goods.populate(shop, sub_order)
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment
@@ -294,7 +294,7 @@ def test_of_a_region_only_whether_it_is_served_is_changed(world: None, boss: Cli
 
 
 def test_delivered_codes_are_not_shown_to_staff(world: None, boss: Client) -> None:
-    delivery = VirtualDelivery.objects.get()
+    delivery = VirtualDelivery.objects.earliest("pk")
     for path in (
         reverse("admin:logistics_virtualdelivery_change", args=[delivery.pk]),
         reverse("admin:orders_order_change", args=[delivery.sub_order.order_id]),

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from inventory import holding, receiving
 from inventory.models import HoldPurpose
+from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
@@ -31,6 +32,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
+from tests.virtual import world as virtual_goods
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
 
@@ -173,7 +175,15 @@ def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
     age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
 
 
+def leave_a_code_to_put_back(shop: factories.Shop) -> None:
+    sku = virtual_goods.code_sku(shop)
+    virtual_goods.bring(shop, sku, ["A"])
+    taking_back.take_back(virtual_goods.delivered(shop, sku).pk, reason="x", actor=steps.STAFF)
+    age("logistics_virtualdelivery", "to_settle_since")
+
+
 LEFT_WORK = {
+    "settle_codes": leave_a_code_to_put_back,
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
     "free_holds": leave_an_expired_cart,
