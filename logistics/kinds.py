@@ -3,6 +3,7 @@
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from logistics.carriers.refusing import OwnRefusal
 from logistics.models import LogisticsAlert, ShipmentState
 from orders import story
 from orders.actors import name_actors
@@ -14,6 +15,12 @@ def _tell_refusal(data: story.Data) -> str:
     if data.get("text"):
         return gettext("Warehouse %(warehouse)s refused sub-order %(number)s: %(text)s") % data
     return gettext("Warehouse %(warehouse)s refused sub-order %(number)s.") % data
+
+
+def _tell_refused_waybill(data: story.Data) -> str:
+    text = story.word(dict(OwnRefusal.choices), data["text"])
+    values = {"number": data["number"], "carrier": data["carrier"], "text": text}
+    return gettext("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s") % values
 
 
 def _tell_unmet_wish(data: story.Data) -> str:
@@ -104,7 +111,7 @@ WAYBILL = event(
 )
 WAYBILL_REFUSED = event(
     "waybill_refused",
-    _("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s"),
+    _tell_refused_waybill,
     ("number", "carrier"),
     private=("text",),
     tone="warning",
