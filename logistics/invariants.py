@@ -1,7 +1,16 @@
 """What must always hold of warehouse orders, parcels and alerts."""
 
 from inventory.models import DemandKind, StockMovement, StorageClass
-from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState
+from logistics.models import (
+    GOING_BACK,
+    Direction,
+    RecallKind,
+    RecallState,
+    ShipmentState,
+    StopAnswer,
+    WarehouseOrderState,
+)
+from logistics.models.recall import OPEN_RECALL
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -17,6 +26,8 @@ _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIP
 _AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
 _HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
+_BACK = (*GOING_BACK, ShipmentState.RETURNED)
+_OVER = (*_BACK, ShipmentState.SIGNED, ShipmentState.LOST)
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
 # Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
 _COUNTS = f"""
@@ -32,7 +43,32 @@ _OF_PARCELS = f"""
     WHERE {_COUNTS} AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
 """
 
+_NEWEST_RECALLS = """
+    SELECT DISTINCT ON (r.shipment_id) r.id, r.kind, r.state, r.answer, h.state AS parcel, h.number
+    FROM logistics_recall r JOIN logistics_shipment h ON h.id = r.shipment_id ORDER BY r.shipment_id, r.id DESC
+"""
+
 INVARIANTS = (
+    Invariant(
+        "recalls_end_with_their_parcels",
+        "What a carrier was last asked about a parcel is not open once the parcel was signed for, comes back or is"
+        " lost; asked back, it succeeded just where the parcel comes back.",
+        f"""
+        SELECT n.number, n.kind, n.state, n.parcel FROM ({_NEWEST_RECALLS}) AS n
+        WHERE (n.state IN ({listed(OPEN_RECALL)}) AND n.parcel IN ({listed(_OVER)}))
+           OR (n.kind = '{RecallKind.RETURN}'
+               AND (n.state = '{RecallState.SUCCEEDED}') <> (n.parcel IN ({listed(_BACK)})))
+        """,
+    ),
+    Invariant(
+        "answered_recalls_are_not_asked_for_again",
+        "A recall that its carrier answered waits for no call.",
+        f"""
+        SELECT r.id, r.state, r.answer FROM logistics_recall r
+        WHERE r.state <> '{RecallState.ASKED}' AND r.ready_at IS NOT NULL
+           OR r.state = '{RecallState.ASKED}' AND r.answer <> ''
+        """,
+    ),
     Invariant(
         "prints_are_counted_from_the_first",
         "The prints of a parcel or warehouse order on one paper are numbered from 1 without a gap.",

@@ -4,6 +4,7 @@ from functools import partial
 
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
+from logistics.carriers.recalling import calling as recalls
 from logistics.virtual import delivering
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
@@ -65,6 +66,8 @@ PIPELINE = (
     choosing.STAGE,
     dispatching.STAGE,
     tracking.STAGE,
+    recalls.STAGE,
+    recalls.CHASE_STAGE,
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,

@@ -12,6 +12,7 @@ from django.db import connection
 from logistics import kinds
 from logistics.carriers import ending, scans
 from logistics.carriers.parcels import SUB_ORDERS_OF
+from logistics.carriers.recalling import following
 from logistics.models import GOING_BACK, MOVING, ShipmentState
 from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
@@ -138,6 +139,7 @@ def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict
     _write(held.parcels.values())
     _tell(fresh.values())
     _leave(held)
+    following.follow(held.parcels)
     planning.plan_parcels(held.parcels)
     ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])
     fulfilment.refresh({order_id for of_one in _orders_of(held.parcels).values() for order_id in of_one})

@@ -6,6 +6,7 @@ from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
+from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -36,6 +37,10 @@ __all__ = [
     "Paper",
     "PhoneCheck",
     "Printout",
+    "Recall",
+    "RecallAnswer",
+    "RecallKind",
+    "RecallState",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",

@@ -90,7 +90,7 @@ from payments.models import (
 )
 from payments.statements import closing, deposits
 from payments.taking import transfers
-from tests import factories
+from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.api.samples import alert_line
 from tests.balances import wallets
@@ -154,6 +154,7 @@ def world(shop: factories.Shop) -> None:
     parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")
     for paper, subject in (("label", {"shipment": parcel}), ("pick_list", {"warehouse_order": work})):
         Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
+    steps.recalled(parcel)
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment

@@ -173,6 +173,11 @@ def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
     age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
 
 
+def leave_a_silent_recall(shop: factories.Shop) -> None:
+    steps.recalled(steps.shipped(shop.place_order(payment_method="cod")))
+    age("logistics_recall", "due_at")
+
+
 LEFT_WORK = {
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
@@ -193,6 +198,7 @@ LEFT_WORK = {
     "invoice": leave_an_invoice_to_ask_for,
     "mail_invoice": leave_an_invoice_to_mail,
     "chase_cancellations": leave_an_unanswered_cancellation,
+    "chase_recalls": leave_a_silent_recall,
     "sandbox": leave_an_answer_of_the_sandbox,
 }
 
