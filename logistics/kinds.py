@@ -117,6 +117,21 @@ WAYBILL_REFUSED = event(
     tone="warning",
     icon="barcode",
 )
+WAYBILL_CANCELLED = event(
+    "waybill_cancelled",
+    _("Sub-order %(number)s: %(carrier)s took waybill %(waybill)s back."),
+    ("number", "carrier", "waybill"),
+    tone="muted",
+    icon="barcode",
+)
+WAYBILL_NOT_CANCELLED = event(
+    "waybill_not_cancelled",
+    _("Sub-order %(number)s: %(carrier)s does not take waybill %(waybill)s back: %(text)s"),
+    ("number", "carrier", "waybill"),
+    private=("text",),
+    tone="warning",
+    icon="barcode",
+)
 CARRIER_WISH_UNMET = event(
     "carrier_wish_unmet",
     _tell_unmet_wish,
@@ -353,6 +368,11 @@ name_actors(
         "dispatch": _("Get waybills"),
         "send_recall": _("Ask carriers for parcels back"),
         "chase_recalls": _("Watch what carriers answer about parcels asked back"),
+        "subscribe": _("Ask carriers to tell of parcels"),
+        "poll": _("Ask where silent parcels are"),
+        "cancel_waybill": _("Give waybills back"),
+        "recognise_waybill": _("Ask whose waybills are"),
+        "ask_balance": _("Ask how many waybills are left"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),

@@ -2,7 +2,16 @@
 
 from functools import partial
 
-from logistics.carriers import choosing, dispatching, tracking
+from logistics.carriers import (
+    balances,
+    cancelling,
+    choosing,
+    dispatching,
+    polling,
+    recognising,
+    subscribing,
+    tracking,
+)
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
 from logistics.virtual import delivering
@@ -65,6 +74,11 @@ PIPELINE = (
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
+    recognising.STAGE,
+    subscribing.STAGE,
+    polling.STAGE,
+    cancelling.STAGE,
+    balances.STAGE,
     tracking.STAGE,
     recalls.STAGE,
     recalls.CHASE_STAGE,

@@ -4,6 +4,14 @@ from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.following import (
+    AccountSettings,
+    ErrandKind,
+    ErrandOutcome,
+    Polling,
+    WaybillBalance,
+    WaybillErrand,
+)
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
@@ -19,10 +27,12 @@ from logistics.models.shipment import (
 from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_delivery import VirtualDelivery
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
+from logistics.models.words import ScanWord
 
 __all__ = [
     "GOING_BACK",
     "MOVING",
+    "AccountSettings",
     "AlertGroup",
     "AlertKind",
     "AlertReceiver",
@@ -32,15 +42,19 @@ __all__ = [
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
+    "ErrandKind",
+    "ErrandOutcome",
     "LearnedDeadline",
     "LogisticsAlert",
     "Paper",
     "PhoneCheck",
+    "Polling",
     "Printout",
     "Recall",
     "RecallAnswer",
     "RecallKind",
     "RecallState",
+    "ScanWord",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
@@ -52,4 +66,6 @@ __all__ = [
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",
+    "WaybillBalance",
+    "WaybillErrand",
 ]

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from oms.simulators.carrier_peer import CarrierPeer
 from oms.simulators.keys import CainiaoKeys
 from oms.simulators.mischief import Trick
+from oms.simulators.notifying import Posted
 from oms.simulators.waybills import Entry, WaybillBook
 from oms.simulators.wsgi import Request, Response, tricked
 
@@ -43,6 +44,14 @@ class CainiaoPeer(CarrierPeer):
             "TMS_WAYBILL_DISCARD": self._discard,
             "TMS_WAYBILL_SUBSCRIPTION_QUERY": self._count,
         }
+
+    def push_of(self, waybill: str, traces: int, *, is_forged: bool = False, by_hand: bool = False) -> Posted | None:
+        """Cainiao's waybills are not followed here."""
+        return None
+
+    def is_heard(self, status: int, text: str) -> bool:
+        """Never asked."""
+        return True
 
     def __call__(self, request: Request) -> Response:
         """Answer a call, or a person's browser."""

@@ -13,7 +13,8 @@ from oms.simulators import bills
 from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
-ALIPAY, WECHAT, NUONUO, KDNIAO = "alipay-sim", "wechat-sim", "nuonuo-sim", "kdniao-sim"
+ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
+KDNIAO, KUAIDI100 = "kdniao-sim", "kuaidi100-sim"
 SF, JDL, CAINIAO = "sf-sim", "jdl-sim", "cainiao-sim"
 
 
@@ -76,7 +77,7 @@ def _connect_invoices(keys: Keys, base_url: str) -> None:
 
 
 def connect_carrier(keys: Keys, address: str) -> None:
-    """Connect with the pretended carriers. Over kdniao goes 圆通, over Cainiao 申通, once the others refuse; over those
+    """Connect with the pretended carriers. Over kdniao goes 圆通, over Cainiao 韵达, once the others refuse; over those
     of SF and JD goes nothing until staff name them at the carrier."""
     kdniao, cainiao = keys.kdniao, keys.cainiao
     secrets = {"ebusiness_id": kdniao.business_id, "app_key": kdniao.app_key}
@@ -91,10 +92,20 @@ def connect_carrier(keys: Keys, address: str) -> None:
     _connect_carrier(SF, "sf", f"{address}/sf/std/service", asdict(keys.sf))
     options = {"refusals": ["1"], "repeated": ["3001"], "cod_product": "ed-a-0009"}
     _connect_carrier(JDL, "jdl", f"{address}/jdl", asdict(keys.jdl), options)
-    for code, name, link in (("YTO", "圆通速递", platform), ("STO", "申通快递", waybills)):
+    for code, name, link in (("YTO", "圆通速递", platform), ("YUNDA", "韵达速递", waybills)):
         last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
-        values = {"name": name, "connection": link, "priority": last + 1}
-        Carrier.objects.get_or_create(code=code, defaults=values)
+        values = {"connection": link, "priority": last + 1, "is_active": True}
+        if not Carrier.objects.filter(code=code, connection=None, is_active=False).update(**values):
+            Carrier.objects.get_or_create(code=code, defaults={"name": name, **values})
+
+
+def connect_tracker(keys: Keys, address: str) -> None:
+    """Connect with the pretended platform that follows parcels of all carriers; 申通, whose waybills only warehouses
+    bring, is followed over it."""
+    mine = keys.kuaidi100
+    secrets = {"customer": mine.customer, "key": mine.key, "salt": mine.salt}
+    link = _connect_carrier(KUAIDI100, "kuaidi100", f"{address}/kuaidi100", secrets)
+    Carrier.objects.filter(code="STO", connection=None, tracking_connection=None).update(tracking_connection=link)
 
 
 def _connect_carrier(

@@ -186,8 +186,10 @@ class JdlPeer(CarrierPeer):
 
     # --- Pushes
 
-    def write(self, waybill: str, traces: int, *, is_forged: bool = False) -> Posted:
+    def push_of(self, waybill: str, traces: int, *, is_forged: bool = False, by_hand: bool = False) -> Posted | None:
         """The push of one trace."""
+        if not self.notify_url:
+            return None
         trace = self.of_waybill(waybill).story(self.speed)[traces - 1]
         token = "x" if is_forged else self.keys.push_token
         body = json.dumps({"traceDetails": [_trace(trace, waybill)]}, ensure_ascii=False)

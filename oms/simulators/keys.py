@@ -71,6 +71,15 @@ class KdniaoKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Kuaidi100Keys:
+    """What the one who follows parcels and kuaidi100's peer know of each other; the salt comes with subscriptions."""
+
+    customer: str
+    key: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
 class SfKeys:
     """What a customer and SF's peer know of each other."""
 
@@ -107,6 +116,7 @@ class Keys:
     wechat: WechatKeys
     nuonuo: NuonuoKeys
     kdniao: KdniaoKeys
+    kuaidi100: Kuaidi100Keys
     sf: SfKeys
     jdl: JdlKeys
     cainiao: CainiaoKeys
@@ -123,6 +133,7 @@ def make() -> Keys:
         ),
         _make_nuonuo(),
         make_kdniao(),
+        make_kuaidi100(),
         _make_sf(),
         _make_jdl(),
         _make_cainiao(),
@@ -136,6 +147,11 @@ def _make_nuonuo() -> NuonuoKeys:
 def make_kdniao() -> KdniaoKeys:
     """New keys of the carrier platform."""
     return KdniaoKeys("1000001", secrets.token_hex(16))
+
+
+def make_kuaidi100() -> Kuaidi100Keys:
+    """New keys of the platform that follows parcels."""
+    return Kuaidi100Keys(secrets.token_hex(16).upper(), secrets.token_hex(8), secrets.token_hex(8))
 
 
 def _make_sf() -> SfKeys:
@@ -156,6 +172,7 @@ def _make_cainiao() -> CainiaoKeys:
 _MADE_LATER: Mapping[str, Callable[[], Any]] = {
     "nuonuo": _make_nuonuo,
     "kdniao": make_kdniao,
+    "kuaidi100": make_kuaidi100,
     "sf": _make_sf,
     "jdl": _make_jdl,
     "cainiao": _make_cainiao,
@@ -179,6 +196,7 @@ def kept(path: Path) -> Keys:
         WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
         NuonuoKeys(**found["nuonuo"]),
         KdniaoKeys(**found["kdniao"]),
+        Kuaidi100Keys(**found["kuaidi100"]),
         SfKeys(**found["sf"]),
         JdlKeys(**found["jdl"]),
         CainiaoKeys(**found["cainiao"]),

@@ -233,8 +233,10 @@ class SfPeer(CarrierPeer):
 
     # --- Pushes
 
-    def write(self, waybill: str, traces: int, *, is_forged: bool = False) -> Posted:
+    def push_of(self, waybill: str, traces: int, *, is_forged: bool = False, by_hand: bool = False) -> Posted | None:
         """The push of one route."""
+        if not self.notify_url:
+            return None
         entry = self.of_waybill(waybill)
         route = _route(entry.story(self.speed)[traces - 1])
         told = {**route, "mailno": waybill, "orderid": entry.order_code, "id": f"{traces}", "reasonCode": ""}

@@ -30,17 +30,23 @@ from inventory.models import (
 )
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
+    AccountSettings,
     AlertGroup,
     AlertReceiver,
     AlertTelling,
+    CarrierCode,
     DeadlineRule,
     DeadlineStretch,
     LearnedDeadline,
     LogisticsAlert,
+    Polling,
     Printout,
+    ScanWord,
     Shipment,
     VirtualDelivery,
     WarehouseOrder,
+    WaybillBalance,
+    WaybillErrand,
 )
 from logistics.watching import grouping
 from oms.common import outbound
@@ -220,6 +226,15 @@ def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
     DeadlineStretch.objects.create(area="54", factor=2)
     way = {"carrier": "SF", "origin": "11", "destination": "44"}
     LearnedDeadline.objects.create(kind="stalled", hours=30, parcels=50, learned_at=now, **way)
+    parcel = Shipment.objects.select_related("connection", "carrier").exclude(connection=None).earliest("pk")
+    asked = {"connection": parcel.connection}
+    AccountSettings.objects.create(**asked)
+    Polling.objects.create(shipment=parcel, ask_at=now, asked_at=now, asked=2, **asked)
+    of_carrier = {**asked, "carrier": parcel.carrier}
+    WaybillErrand.objects.create(shipment=parcel, kind="cancel", waybill="X1", reference=parcel.number, **of_carrier)
+    WaybillBalance.objects.create(left=5, **of_carrier)
+    ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
+    CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:

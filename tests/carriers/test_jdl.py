@@ -8,7 +8,7 @@ import pytest
 from jd.api import JDL
 from jd.comm import comm
 
-from logistics.carriers import adapters, dispatching, tracking
+from logistics.carriers import adapters, dispatching, tracking, words
 from logistics.carriers.adapters import Redirection
 from logistics.carriers.adapters.jdl import CARRIER, traces, wire
 from logistics.models import Shipment, ShipmentLabel
@@ -176,16 +176,16 @@ def test_a_parcel_is_cancelled_before_it_is_collected_and_intercepted_or_redirec
     protocols.speaker(link).test(link)
 
 
-def test_times_are_texts_or_milliseconds_and_new_steps_are_words_that_nobody_knows() -> None:
-    at = datetime(2026, 1, 2, 1, 0, tzinfo=UTC)
+def test_times_are_texts_or_milliseconds_and_new_steps_are_kept() -> None:
+    at, known = datetime(2026, 1, 2, 1, 0, tzinfo=UTC), words.of("jdl")
     for told in ("2026-01-02 09:00:00", 1767315600000, "1767315600000"):
-        news = traces.news_of(traces.Trace(told, "JDV1", "揽收", "已揽收"), {})
+        news = traces.news_of(traces.Trace(told, "JDV1", "揽收", "已揽收"), known)
         assert (news.occurred_at, news.kind) == (at, "collected")
-    assert traces.news_of(traces.Trace("x", "JDV1", "下单"), {}) is None
-    assert (traces.word_of("新", {}), traces.word_of("新", {"新": "signed"})) == ("jdl:新", "signed")
+    assert traces.news_of(traces.Trace("x", "JDV1", "下单"), known) is None
+    assert known.kind_of("新") == "noted"
     for told in ("yesterday", 10**30):
         with pytest.raises(Unreadable):
-            traces.news_of(traces.Trace(told, "JDV1", "揽收"), {})
+            traces.news_of(traces.Trace(told, "JDV1", "揽收"), known)
 
 
 def test_the_published_client_checks_orders_cancels_and_asks_the_fee(

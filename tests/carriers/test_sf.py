@@ -8,7 +8,7 @@ import pytest
 from django.utils.translation import override
 
 from logistics import kinds
-from logistics.carriers import adapters, contents, dispatching, tracking
+from logistics.carriers import adapters, contents, dispatching, tracking, words
 from logistics.carriers.adapters import Redirection
 from logistics.carriers.adapters.sf import CARRIER, routes, wire
 from logistics.models import Shipment, ShipmentLabel, TrackingEvent
@@ -295,17 +295,17 @@ def test_what_a_protocol_cannot_do_is_told_before(link: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "word"),
+    ("code", "text", "kind"),
     [
         ("80", "退回快件已签收", "returned"),
+        ("80", "已签收", "signed"),
         ("70", "客户拒收", "rejected"),
         ("8000", "", None),
-        ("9999", "", "sf:9999"),
-        ("50", "", "in_transit"),
+        ("9999", "", "noted"),
     ],
 )
-def test_codes_are_words_with_their_texts_and_the_connections_own(code: str, text: str, word: str | None) -> None:
-    assert routes.word_of(code, text, {"50": "in_transit"}) == word
+def test_codes_are_words_that_staff_edit_and_texts_tell_what_came_back(code: str, text: str, kind: str | None) -> None:
+    assert words.of("sf").kind_of(routes.code_of(code, text)) == kind
 
 
 @pytest.mark.parametrize(

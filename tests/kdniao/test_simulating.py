@@ -19,7 +19,10 @@ def known() -> Keys:
     """Keys; those of payment providers are never looked at."""
     none = keys.Pair("", "")
     alipay, wechat = keys.AlipayKeys("", "", none, none), keys.WechatKeys("", "", none, "", "", none, "")
-    carriers = (world.KEYS, SfKeys("", "", "", ""), JdlKeys("", "", "", "", ""), CainiaoKeys("", ""))
+    carriers = (
+        *(world.KEYS, keys.make_kuaidi100()),
+        *(SfKeys("", "", "", ""), JdlKeys("", "", "", "", ""), CainiaoKeys("", "")),
+    )
     return Keys(alipay, wechat, NuonuoKeys("", "", ""), *carriers)
 
 
@@ -35,7 +38,7 @@ def test_a_new_installation_carries_by_the_platform_last_and_finds_it_again_at_a
         "JD",
         "ZTO",
         "YTO",
-        "STO",
+        "YUNDA",
     ]
     protocols_of = dict(Connection.objects.filter(code__endswith="-sim").values_list("code", "protocol"))
     assert protocols_of == {"kdniao-sim": "kdniao", "sf-sim": "sf", "jdl-sim": "jdl", "cainiao-sim": "cainiao"}
@@ -48,7 +51,7 @@ def test_a_file_of_keys_from_before_there_was_a_platform_gets_its_keys(tmp_path)
     path = tmp_path / "keys.json"
     keys.kept(path)
     before = json.loads(path.read_text())
-    del before["kdniao"]
+    del before["kdniao"], before["kuaidi100"]
     path.write_text(json.dumps(before))
 
     made = keys.kept(path)

@@ -1,4 +1,5 @@
-"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺, 快递鸟 and carriers, pretended, on a port of this machine."""
+"""`manage.py simulate`: payment providers, invoices, carriers and their platforms, pretended, on a port of this
+machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -17,6 +18,7 @@ from oms.simulators.carrier_peer import CarrierPeer
 from oms.simulators.connecting import JDL, KDNIAO, SF, keys_path
 from oms.simulators.jdl import JdlPeer
 from oms.simulators.kdniao import KdniaoPeer
+from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
 from oms.simulators.sf import SfPeer
@@ -29,7 +31,7 @@ class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
     help = (
-        "Run pretended payment providers and a carrier platform; their pages show all trades and parcels."
+        "Run pretended payment providers and carrier platforms; their pages show all trades and parcels."
         " `manage.py up` starts them by itself."
     )
     requires_system_checks = []
@@ -62,8 +64,8 @@ class Command(BaseCommand):
             speed=settings.TIME_SPEED,
         )
         carriers = _carriers(known, folder)
-        for live in (at_kdniao.live, *(carrier.live for carrier in carriers.values())):
-            lives.append(Thread(target=live, args=(stop,), daemon=True))
+        for platform in (at_kdniao, *carriers.values()):
+            lives.append(Thread(target=platform.live, args=(stop,), daemon=True))
             lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
             "alipay": at_alipay,
@@ -85,10 +87,11 @@ class Command(BaseCommand):
                 life.join()
 
 
-def _carriers(known: keys.Keys, folder: Path) -> dict[str, CarrierPeer]:
-    """The carriers with platforms of their own, by the first part of their addresses."""
+def _carriers(known: keys.Keys, folder: Path) -> dict[str, CarrierPeer | Kuaidi100Peer]:
+    """The carriers with platforms of their own, and who follows parcels, by the first part of their addresses."""
     speed = settings.TIME_SPEED
     return {
+        "kuaidi100": Kuaidi100Peer(known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=speed),
         "sf": SfPeer(known.sf, book=WaybillBook(folder / "sf.sqlite3"), notify_url=_push_url(SF), speed=speed),
         "jdl": JdlPeer(known.jdl, book=WaybillBook(folder / "jdl.sqlite3"), notify_url=_push_url(JDL), speed=speed),
         "cainiao": CainiaoPeer(known.cainiao, book=WaybillBook(folder / "cainiao.sqlite3"), speed=speed),

@@ -6,7 +6,7 @@ whom a platform hides goes to Cainiao by the platform's token. Where the parcels
 
 from collections.abc import Mapping, Sequence
 
-from logistics.carriers import codes, contents
+from logistics.carriers import contents, words
 from logistics.carriers.adapters import Answer, Booked, CannotDecode, Label, Parcel, Receiver
 from logistics.carriers.adapters.cainiao import bodies, setup, wire
 from logistics.carriers.adapters.cainiao.setup import Setup
@@ -28,7 +28,7 @@ class Cainiao:
 
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, one by one. Raises NotSetUp."""
-        mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+        mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
         told = contents.of([parcel.reference for parcel in parcels])
 
         def book(parcel: Parcel) -> Answer:
@@ -56,7 +56,7 @@ class Cainiao:
 
     def cancel(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
         """Give waybills back; only before the carrier has the parcel."""
-        mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+        mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
 
         def ask(one: Booked) -> Answer:
             body = {"cpCode": theirs.get(one.carrier, one.carrier), "waybillCode": one.waybill}
@@ -72,7 +72,7 @@ class Cainiao:
 
     def balance(self, link: Connection, carrier: str) -> int:
         """How many waybills of the carrier are left at all branches. Raises Unclear, Refused or NotSetUp."""
-        code = codes.theirs(PROTOCOL).get(carrier, carrier)
+        code = words.tables().theirs(PROTOCOL).get(carrier, carrier)
         said = wire.ask(link, setup.of(link), COUNT, {"cpCode": code})
         ours = [one for one in objects(said, "waybillApplySubscriptionCols") if text(one, "cpCode") in ("", code)]
         left = [text(branch, "quantity") for one in ours for branch in objects(one, "branchAccountCols")]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from django.utils import timezone
 
-from logistics.carriers import contents
+from logistics.carriers import contents, words
 from logistics.carriers.adapters import (
     Answer,
     Booked,
@@ -102,14 +102,14 @@ class Jdl:
 
     def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
         """Ask where parcels are."""
-        mine = setup.of(link)
+        mine, known = setup.of(link), words.of("jdl")
 
         def ask(one: Booked) -> Sequence[News]:
             try:
                 found = traces.answered(
                     wire.ask(link, mine, mine.options.query_path, bodies.asked(one, mine)), one.waybill
                 )
-                news = [traces.news_of(trace, mine.options.states) for trace in found]
+                news = [traces.news_of(trace, known) for trace in found]
             except (wire.Refused, msgspec.ValidationError, Unreadable) as error:
                 raise Unclear(str(error)) from error
             return [told for told in news if told is not None]

@@ -27,7 +27,6 @@ class Options(msgspec.Struct, frozen=True):
     repeated: tuple[str, ...] = ()
     query_path: str = "/ecap/v1/orders/trace/query"
     modify_path: str = "/ecap/v1/orders/modify"
-    states: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from logistics.carriers import words
 from logistics.carriers.adapters import Booked
 from logistics.carriers.adapters.jdl import bodies, setup, traces, wire
 from logistics.carriers.adapters.pushing import PUSH_TOKEN, verify_token
@@ -27,8 +28,8 @@ class JdlSpeaker:
 
     def read(self, link: Connection, body: str) -> Sequence[News]:
         """The scans. Raises Unreadable for what is no push of traces, naming what is wrong."""
-        states = setup.of(link).options.states
-        news = [traces.news_of(trace, states) for trace in traces.pushed(body)]
+        known = words.of("jdl")
+        news = [traces.news_of(trace, known) for trace in traces.pushed(body)]
         return list({one.key: one for one in news if one is not None}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:

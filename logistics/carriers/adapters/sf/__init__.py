@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
-from logistics.carriers import contents
+from logistics.carriers import contents, words
 from logistics.carriers.adapters import (
     Answer,
     Booked,
@@ -78,7 +78,7 @@ class Sf:
 
     def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
         """Ask where parcels are."""
-        mine = setup.of(link)
+        mine, known = setup.of(link), words.of("sf")
 
         def ask(one: Booked) -> Sequence[News]:
             body = {
@@ -90,7 +90,7 @@ class Sf:
             }
             try:
                 found = routes.answered(wire.ask(link, mine, ROUTES, body), one.waybill)
-                news = [routes.news_of(route, mine.options.states) for route in found]
+                news = [routes.news_of(route, known) for route in found]
             except (wire.Refused, msgspec.ValidationError, Unreadable) as error:
                 raise Unclear(str(error)) from error
             return [told for told in news if told is not None]

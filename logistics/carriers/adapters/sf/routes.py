@@ -7,45 +7,12 @@ import msgspec
 
 from logistics.carriers import scans
 from logistics.carriers.adapters import setting_up
-from logistics.models import ShipmentState
+from logistics.carriers.words import Words
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
 
-S = ShipmentState
-# SF's code of an operation, what it says, and our word; one without a word is no scan.
-STATES: Mapping[str, tuple[str, ShipmentState | None]] = {
-    "50": ("已收取快件", S.COLLECTED),
-    "43": ("收件入仓", S.COLLECTED),
-    "54": ("上门收件", S.COLLECTED),
-    "607": ("代理收件", S.COLLECTED),
-    "655": ("合作点收件", S.COLLECTED),
-    "30": ("快件装车，准备发往下一站", S.IN_TRANSIT),
-    "31": ("快件到达", S.IN_TRANSIT),
-    "36": ("封车", S.IN_TRANSIT),
-    "3036": ("准备送往下一站", S.IN_TRANSIT),
-    "77": ("中转滞留", S.IN_TRANSIT),
-    "66": ("中转批量滞留", S.IN_TRANSIT),
-    "99": ("应客户要求，快件正在转寄中", S.IN_TRANSIT),
-    "123": ("快件正送往店/站", S.OUT_FOR_DELIVERY),
-    "125": ("快递员派件至柜", S.OUT_FOR_DELIVERY),
-    "126": ("快递员将快件取出", S.IN_TRANSIT),
-    "130": ("快件到达店/站", S.OUT_FOR_DELIVERY),
-    "678": ("快件到达驿站", S.OUT_FOR_DELIVERY),
-    "44": ("正在派送途中", S.OUT_FOR_DELIVERY),
-    "204": ("派件责任交接", S.OUT_FOR_DELIVERY),
-    "880": ("上门派件", S.OUT_FOR_DELIVERY),
-    "33": ("派件异常", S.FAILED_DELIVERY),
-    "70": ("派件不成功", S.FAILED_DELIVERY),
-    "648": ("快件已退回/转寄", S.RETURNING),
-    "631": ("新单退回", S.RETURNING),
-    "80": ("已签收", S.SIGNED),
-    "679": ("驿站完成派件", S.SIGNED),
-    "8000": ("签收人信息", None),
-    "611": ("理货异常", None),
-    "647": ("寄方准备快件中", None),
-}
-# A parcel that its sender signed for when it came back has the code of any signature: its text tells them apart.
-_SIGNED, _CAME_BACK, _REFUSED = "80", "退回", "拒收"
+# What SF's one code for a signature, or for a failure, means where its text says more.
+_MORE = {"80": ("退回", "80back"), "33": ("拒收", "33refused"), "70": ("拒收", "70refused")}
 
 _Text = Annotated[str, msgspec.Meta(max_length=4000)]
 _Code = str | int | None
@@ -93,29 +60,22 @@ def answered(said: Mapping[str, Any], waybill: str) -> list[Route]:
     return found
 
 
-def news_of(route: Route, states: Mapping[str, str]) -> News | None:
-    """The scan of a route, None where it is none. Raises Unreadable for a time that is none."""
-    code = "" if route.opCode is None else str(route.opCode).strip()
-    word = word_of(code, route.remark or "", states)
-    if word is None:
+def news_of(route: Route, known: Words) -> News | None:
+    """The scan of a route, None where it is not kept. Raises Unreadable for a time that is none."""
+    text = route.remark or ""
+    code = code_of("" if route.opCode is None else str(route.opCode).strip(), text)
+    kind = known.kind_of(code)
+    if kind is None:
         return None
     try:
         at = setting_up.read_time(route.acceptTime)
     except ValueError as error:
         raise Unreadable(f"{route.acceptTime[:40]} is no time.") from error
-    return scans.told(route.mailno, word, at, code=code, text=route.remark or "", location=route.acceptAddress or "")
+    return scans.told(route.mailno, kind, at, code=code, text=text, location=route.acceptAddress or "")
 
 
-def word_of(code: str, text: str, otherwise: Mapping[str, str]) -> str | None:
-    """Our word for a code, None where it is no scan; `otherwise` comes before the table, an empty word is no scan. A
-    code that is new is its own word, which nobody understands."""
-    if code in otherwise:
-        return otherwise[code] or None
-    if code not in STATES:
-        return f"sf:{code}"[:24]
-    if code == _SIGNED and _CAME_BACK in text:
-        return S.RETURNED.value
-    if code in ("33", "70") and _REFUSED in text:
-        return S.REJECTED.value
-    state = STATES[code][1]
-    return state.value if state else None
+def code_of(code: str, text: str) -> str:
+    """The code by which `models.ScanWord` knows it: SF's own, but where the text says that the parcel came back or was
+    refused."""
+    mark, more = _MORE.get(code, ("", ""))
+    return more if mark and mark in text else code[:20]

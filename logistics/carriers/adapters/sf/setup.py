@@ -28,7 +28,6 @@ class Options(msgspec.Struct, frozen=True):
     cancelled: tuple[str, ...] = ("8037",)
     confirmed: tuple[str, ...] = ("8019",)
     too_late: tuple[str, ...] = ("80", "81", "82")
-    states: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from django.utils.translation import gettext_lazy
 
+from logistics.carriers import words
 from logistics.carriers.adapters.pushing import PUSH_TOKEN, verify_token
 from logistics.carriers.adapters.sf import SEARCH, routes, setup, wire
 from oms.common.errors import OmsError
@@ -25,8 +26,8 @@ class SfSpeaker:
 
     def read(self, link: Connection, body: str) -> Sequence[News]:
         """The scans. Raises Unreadable for what is no push of routes, naming what is wrong."""
-        states = setup.of(link).options.states
-        news = [routes.news_of(route, states) for route in routes.pushed(body)]
+        known = words.of("sf")
+        news = [routes.news_of(route, known) for route in routes.pushed(body)]
         return list({one.key: one for one in news if one is not None}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:
