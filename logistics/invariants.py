@@ -3,15 +3,19 @@
 from inventory.models import DemandKind, StockMovement, StorageClass
 from logistics.carriers import adapters
 from logistics.models import (
+    GOING_BACK,
     CodeState,
     Direction,
     ErrandKind,
+    RecallKind,
+    RecallState,
     ShipmentState,
     StopAnswer,
     VirtualDelivery,
     WarehouseOrderState,
     WaveKind,
 )
+from logistics.models.recall import OPEN_RECALL
 from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
@@ -28,6 +32,8 @@ _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIP
 _AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
 _HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
+_BACK = (*GOING_BACK, ShipmentState.RETURNED)
+_OVER = (*_BACK, ShipmentState.SIGNED, ShipmentState.LOST)
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
 # Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
 _COUNTS = f"""
@@ -44,6 +50,10 @@ _OF_PARCELS = f"""
 """
 
 _ENDED = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
+_NEWEST_RECALLS = """
+    SELECT DISTINCT ON (r.shipment_id) r.id, r.kind, r.state, r.answer, h.state AS parcel, h.number
+    FROM logistics_recall r JOIN logistics_shipment h ON h.id = r.shipment_id ORDER BY r.shipment_id, r.id DESC
+"""
 
 INVARIANTS = (
     Invariant(
@@ -64,6 +74,26 @@ INVARIANTS = (
         f"""
         SELECT h.number, h.state FROM logistics_polling p JOIN logistics_shipment h ON h.id = p.shipment_id
         WHERE NOT p.is_over AND h.state IN ({listed(_ENDED)})
+        """,
+    ),
+    Invariant(
+        "recalls_end_with_their_parcels",
+        "What a carrier was last asked about a parcel is not open once the parcel was signed for, comes back or is"
+        " lost; asked back, it succeeded just where the parcel comes back.",
+        f"""
+        SELECT n.number, n.kind, n.state, n.parcel FROM ({_NEWEST_RECALLS}) AS n
+        WHERE (n.state IN ({listed(OPEN_RECALL)}) AND n.parcel IN ({listed(_OVER)}))
+           OR (n.kind = '{RecallKind.RETURN}'
+               AND (n.state = '{RecallState.SUCCEEDED}') <> (n.parcel IN ({listed(_BACK)})))
+        """,
+    ),
+    Invariant(
+        "answered_recalls_are_not_asked_for_again",
+        "A recall that its carrier answered waits for no call.",
+        f"""
+        SELECT r.id, r.state, r.answer FROM logistics_recall r
+        WHERE r.state <> '{RecallState.ASKED}' AND r.ready_at IS NOT NULL
+           OR r.state = '{RecallState.ASKED}' AND r.answer <> ''
         """,
     ),
     Invariant(

@@ -8,6 +8,7 @@ from logistics.models import (
     AlertGroup,
     AlertTelling,
     Polling,
+    Recall,
     ScanWord,
     Shipment,
     WarehouseOrder,
@@ -34,6 +35,9 @@ tickets.register_subject("scan_word", rows_of(ScanWord, "code"))
 tickets.register_subject(Polling.ticket_subject.kind, rows_of(Polling, "shipment__number"))
 tickets.register_subject(WaybillErrand.ticket_subject.kind, rows_of(WaybillErrand, "reference"))
 tickets.register_subject(WaybillBalance.ticket_subject.kind, rows_of(WaybillBalance, "carrier__name"))
+
+tickets.register_subject(Recall.ticket_subject.kind, rows_of(Recall, "shipment__number"))
+tickets.register_retry(Recall.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_recall))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

@@ -13,6 +13,7 @@ from logistics.carriers import (
     tracking,
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
+from logistics.carriers.recalling import calling as recalls
 from logistics.virtual import delivering, settling
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
@@ -81,6 +82,8 @@ PIPELINE = (
     cancelling.STAGE,
     balances.STAGE,
     tracking.STAGE,
+    recalls.STAGE,
+    recalls.CHASE_STAGE,
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,

@@ -92,6 +92,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Receivers of alerts"), "campaign", "logistics.alertreceiver"),
                     _list(_("Messages on alerts"), "outgoing_mail", "logistics.alerttelling"),
                     _list(_("Shipments"), "local_shipping", "logistics.shipment"),
+                    _list(_("Parcels asked back"), "pan_tool", "logistics.recall"),
                     _list(_("Carriers"), "airport_shuttle", "logistics.carrier"),
                     _list(_("Carriers' codes"), "translate", "logistics.carriercode"),
                     _list(_("Carriers' words"), "dictionary", "logistics.scanword"),

@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
 from logistics.admin.printouts import Printable
+from logistics.admin.recalls import RecallPages
 from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
@@ -127,7 +128,7 @@ def stop_badge(work: WarehouseOrder) -> str:
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(Printable, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
+class ShipmentAdmin(RecallPages, Printable, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
     """Parcels. Only the carrier's scans and the pipeline move them."""
 
     export = exporting.SHIPMENTS

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from logistics import kinds
 from logistics.carriers import adapters, cancelling, choosing, decoding, following, labels, waybills, wishing
+from logistics.carriers.refusing import OwnRefusal
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.watching import planning
@@ -210,7 +211,10 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
     wishing.note_unmet([key for key, *_rest, has_wish in rows if has_wish], UnmetWish.REFUSED)
     troubles = [
         tickets.Trouble(
-            key, "", {"number": number, "carrier": name, "text": mask_text(refused[key][1])[:300]}, about_id=order_id
+            key,
+            refused[key][1] if refused[key][1] in OwnRefusal.values else "",
+            {"number": number, "carrier": name, "text": mask_text(refused[key][1])[:300]},
+            about_id=order_id,
         )
         for key, number, name, order_id, is_stuck, _has_wish in rows
         if is_stuck

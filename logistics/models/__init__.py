@@ -15,6 +15,7 @@ from logistics.models.following import (
 )
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
+from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -58,6 +59,10 @@ __all__ = [
     "PickTaskLine",
     "Polling",
     "Printout",
+    "Recall",
+    "RecallAnswer",
+    "RecallKind",
+    "RecallState",
     "Reveal",
     "ScanWord",
     "Shipment",

@@ -78,7 +78,7 @@ from payments.models import (
 )
 from payments.statements import closing, deposits
 from payments.taking import transfers
-from tests import factories
+from tests import factories, steps
 from tests.admin import rows_of_logistics
 from tests.admin.conftest import client_of
 from tests.api.samples import alert_line
@@ -142,6 +142,7 @@ def world(shop: factories.Shop) -> None:
     now = timezone.now()
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
+    steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment

@@ -182,6 +182,11 @@ def leave_a_code_to_put_back(shop: factories.Shop) -> None:
     age("logistics_virtualdelivery", "to_settle_since")
 
 
+def leave_a_silent_recall(shop: factories.Shop) -> None:
+    steps.recalled(steps.shipped(shop.place_order(payment_method="cod")))
+    age("logistics_recall", "due_at")
+
+
 LEFT_WORK = {
     "settle_codes": leave_a_code_to_put_back,
     "cancel_short": leave_what_waited_too_long,
@@ -203,6 +208,7 @@ LEFT_WORK = {
     "invoice": leave_an_invoice_to_ask_for,
     "mail_invoice": leave_an_invoice_to_mail,
     "chase_cancellations": leave_an_unanswered_cancellation,
+    "chase_recalls": leave_a_silent_recall,
     "sandbox": leave_an_answer_of_the_sandbox,
 }
 

@@ -150,6 +150,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
     "Refund": _refund,
     "RefundGrant": _grant,

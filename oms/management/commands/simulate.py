@@ -1,4 +1,5 @@
-"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺, 快递鸟 and 快递100, pretended, on a port of this machine."""
+"""`manage.py simulate`: payment providers, invoices, carriers and their platforms, pretended, on a port of this
+machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -12,11 +13,15 @@ from oms.simulators import alipay, keys, notifying, wechat, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
-from oms.simulators.connecting import KDNIAO, keys_path
+from oms.simulators.cainiao import CainiaoPeer
+from oms.simulators.carrier_peer import CarrierPeer
+from oms.simulators.connecting import JDL, KDNIAO, SF, keys_path
+from oms.simulators.jdl import JdlPeer
 from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
+from oms.simulators.sf import SfPeer
 from oms.simulators.waybills import WaybillBook
 from oms.simulators.wechat import WechatPeer
 from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
@@ -55,13 +60,11 @@ class Command(BaseCommand):
         at_kdniao = KdniaoPeer(
             known.kdniao,
             book=WaybillBook(folder / "kdniao.sqlite3"),
-            notify_url=f"{settings.PUBLIC_URL}/callbacks/{KDNIAO}/" if settings.PUBLIC_URL else "",
+            notify_url=_push_url(KDNIAO),
             speed=settings.TIME_SPEED,
         )
-        at_kuaidi100 = Kuaidi100Peer(
-            known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=settings.TIME_SPEED
-        )
-        for platform in (at_kdniao, at_kuaidi100):
+        carriers = _carriers(known, folder)
+        for platform in (at_kdniao, *carriers.values()):
             lives.append(Thread(target=platform.live, args=(stop,), daemon=True))
             lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
@@ -69,7 +72,7 @@ class Command(BaseCommand):
             "wechat": at_wechat,
             "nuonuo": at_nuonuo,
             "kdniao": at_kdniao,
-            "kuaidi100": at_kuaidi100,
+            **carriers,
         }
         server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")
@@ -82,6 +85,21 @@ class Command(BaseCommand):
             server.server_close()
             for life in lives:
                 life.join()
+
+
+def _carriers(known: keys.Keys, folder: Path) -> dict[str, CarrierPeer | Kuaidi100Peer]:
+    """The carriers with platforms of their own, and who follows parcels, by the first part of their addresses."""
+    speed = settings.TIME_SPEED
+    return {
+        "kuaidi100": Kuaidi100Peer(known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=speed),
+        "sf": SfPeer(known.sf, book=WaybillBook(folder / "sf.sqlite3"), notify_url=_push_url(SF), speed=speed),
+        "jdl": JdlPeer(known.jdl, book=WaybillBook(folder / "jdl.sqlite3"), notify_url=_push_url(JDL), speed=speed),
+        "cainiao": CainiaoPeer(known.cainiao, book=WaybillBook(folder / "cainiao.sqlite3"), speed=speed),
+    }
+
+
+def _push_url(code: str) -> str:
+    return f"{settings.PUBLIC_URL}/callbacks/{code}/" if settings.PUBLIC_URL else ""
 
 
 def _live(peer: Teller, pauses: tuple[int, ...], stop: Event) -> Thread:
