@@ -23,9 +23,10 @@ class CarrierCodeInline(TabularInline):
     extra = 0
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only protocols that carriers speak."""
+        """Only protocols in which carriers are named."""
         if db_field.name == "protocol":
-            known = [(one.code, one.title) for one in protocols.known().values() if SystemKind.CARRIER in one.kinds]
+            named = {SystemKind.CARRIER, SystemKind.WAREHOUSE}
+            known = [(one.code, one.title) for one in protocols.known().values() if named & one.kinds]
             return forms.ChoiceField(label=_("protocol"), choices=known, widget=UnfoldAdminSelectWidget)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

@@ -301,6 +301,7 @@ class Migration(migrations.Migration):
                 ('state', django_fsm.FSMField(choices=[('intended', 'To be sent'), ('sent', 'Sent'), ('accepted', 'Accepted'), ('picking', 'Picking'), ('packed', 'Packed'), ('partly_shipped', 'Partly shipped'), ('shipped', 'Shipped'), ('refused', 'Refused'), ('cancelled', 'Cancelled')], default='intended', max_length=50, protected=True, verbose_name='state')),
                 ('is_current', models.BooleanField(db_default=True, help_text='Its sub-orders go where it goes; not so once it was given up.', verbose_name='current')),
                 ('reason', models.CharField(blank=True, db_default='', max_length=300, verbose_name='reason')),
+                ('their_number', models.CharField(blank=True, db_default='', editable=False, help_text='Several, with commas between them, where it made several orders of it.', max_length=300, verbose_name="the warehouse's own number")),
                 ('stop_requested_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='asked to stop at')),
                 ('stop_answered_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='answered at')),
                 ('stop_answer', models.CharField(blank=True, choices=[('granted', 'Stopped'), ('refused', 'Too late')], db_default='', editable=False, max_length=10, verbose_name='answer')),
@@ -359,6 +360,7 @@ class Migration(migrations.Migration):
                 ('quantity', models.IntegerField(verbose_name='quantity')),
                 ('left_quantity', models.IntegerField(db_default=0, verbose_name='units that left')),
                 ('unbooked_quantity', models.IntegerField(db_default=0, verbose_name='units not taken out of the stock')),
+                ('lacking_quantity', models.IntegerField(db_default=0, verbose_name='units that the warehouse does not find')),
                 ('sub_order_line', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='warehouse_order_lines', to='orders.suborderline', verbose_name='sub-order line')),
                 ('warehouse_order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='logistics.warehouseorder', verbose_name='warehouse order')),
             ],
@@ -522,7 +524,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='warehouseorderline',
-            constraint=models.CheckConstraint(condition=models.Q(('left_quantity__gte', 0), ('quantity__gt', 0), ('unbooked_quantity__gte', 0)), name='warehouse_order_line_quantities_are_sound'),
+            constraint=models.CheckConstraint(condition=models.Q(('lacking_quantity__gte', 0), ('left_quantity__gte', 0), ('quantity__gt', 0), ('unbooked_quantity__gte', 0)), name='warehouse_order_line_quantities_are_sound'),
         ),
         migrations.CreateModel(
             name='Printout',
@@ -544,6 +546,25 @@ class Migration(migrations.Migration):
                 'permissions': [('print_labels', 'Can print waybill labels'), ('print_lists', 'Can print pick lists and packing slips'), ('print_again', 'Can print again what was printed')],
                 'default_permissions': ('view',),
                 'constraints': [models.UniqueConstraint(condition=models.Q(('shipment__isnull', False)), fields=('shipment', 'paper', 'copy'), name='printout_counts_the_prints_of_a_shipment'), models.UniqueConstraint(condition=models.Q(('warehouse_order__isnull', False)), fields=('warehouse_order', 'paper', 'copy'), name='printout_counts_the_prints_of_a_warehouse_order'), models.CheckConstraint(condition=models.Q(models.Q(('paper', 'label'), ('shipment__isnull', False), ('warehouse_order__isnull', True)), models.Q(('paper__in', ['pick_list', 'packing_slip']), ('shipment__isnull', True), ('warehouse_order__isnull', False)), _connector='OR'), name='printout_is_of_what_its_paper_is_for'), models.CheckConstraint(condition=models.Q(('copy', 1), models.Q(('copy__gt', 1), models.Q(('reason', ''), _negated=True)), _connector='OR'), name='printout_copy_says_why'), models.CheckConstraint(condition=models.Q(('printed_by', ''), _negated=True), name='printout_names_who_printed')],
+            },
+        ),
+        migrations.CreateModel(
+            name='WarehouseItem',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('told', models.CharField(blank=True, db_default='', editable=False, max_length=32, verbose_name='what was told')),
+                ('their_id', models.CharField(blank=True, db_default='', max_length=60, verbose_name='what the system calls it')),
+                ('refusal', models.CharField(blank=True, db_default='', max_length=300, verbose_name='why it was refused')),
+                ('told_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='told at')),
+                ('connection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='common.connection', verbose_name='connection')),
+                ('sku', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
+            ],
+            options={
+                'verbose_name': 'SKU of a warehouse system',
+                'verbose_name_plural': 'SKUs of warehouse systems',
+                'ordering': ['-id'],
+                'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(fields=('connection', 'sku'), name='warehouse_item_is_told_once'), models.CheckConstraint(condition=models.Q(('told', ''), ('refusal', ''), _connector='OR'), name='warehouse_item_is_taken_or_refused')],
             },
         ),
     ]

@@ -17,6 +17,7 @@ from logistics.models.shipment import (
 )
 from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_delivery import VirtualDelivery
+from logistics.models.warehouse_item import WarehouseItem
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "TrackingEvent",
     "Urging",
     "VirtualDelivery",
+    "WarehouseItem",
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",

@@ -12,15 +12,18 @@ from typing import Any, Protocol
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
+from oms.common.work.calling import Unclear
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a warehouse said at once: taken or refused. `is_later`: it took the question, the answer is a fact."""
+    """What a warehouse said at once: taken or refused. `is_later`: it took the question, the answer is a fact;
+    `their_number`: what it calls it, several with commas between them where it made several orders of it."""
 
     taken: bool
     reason: str = ""
     is_later: bool = False
+    their_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class Request:
 class WarehouseSystem(Protocol):
     """What the OMS needs of a WMS."""
 
-    def release(self, link: Connection, requests: Sequence[Request]) -> Mapping[str, Answer]:
-        """Hand over warehouse orders to be packed; answers by reference."""
+    def release(self, link: Connection, requests: Sequence[Request]) -> Mapping[str, Answer | Unclear]:
+        """Hand over warehouse orders to be packed; answers by reference, Unclear for those that wait."""
 
     def cancel(self, link: Connection, references: Sequence[str]) -> Mapping[str, Answer]:
         """Ask to stop warehouse orders, by number; taken means that it will not leave, or was never known."""
@@ -56,7 +59,7 @@ class WarehouseSystem(Protocol):
 
 
 # The module of each protocol that warehouses speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "qimen": "qimen"}
 
 
 def of(link: Connection) -> WarehouseSystem:
