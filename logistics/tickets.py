@@ -4,7 +4,7 @@ from functools import partial
 
 from inventory.models import Warehouse
 from logistics import retrying
-from logistics.models import AlertGroup, AlertTelling, Shipment, WarehouseOrder
+from logistics.models import AlertGroup, AlertTelling, Shipment, StockOrder, WarehouseOrder
 from oms.common import tickets
 from oms.common.desk.ticket_words import rows_of
 from orders.actors import Actor
@@ -21,6 +21,9 @@ tickets.register_subject("warehouse", rows_of(Warehouse))
 tickets.register_subject("alert_group", rows_of(AlertGroup))
 tickets.register_subject(AlertTelling.ticket_subject.kind, rows_of(AlertTelling, "group__kind"))
 tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))
+
+tickets.register_subject(StockOrder.ticket_subject.kind, rows_of(StockOrder, "number"))
+tickets.register_retry(StockOrder.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_stock_order))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

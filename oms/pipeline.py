@@ -5,7 +5,7 @@ from functools import partial
 from logistics.carriers import choosing, dispatching, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
-from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
+from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
 from oms.common.work import jobs, sandbox
@@ -60,7 +60,9 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
-    comparing.STAGE,
+    stock_facts.STAGE,
+    announcing.WRITE_STAGE,
+    announcing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,

@@ -15,6 +15,7 @@ from logistics.models.shipment import (
     ShipmentState,
     TrackingEvent,
 )
+from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
 from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_delivery import VirtualDelivery
 from logistics.models.warehouse_item import WarehouseItem
@@ -41,6 +42,9 @@ __all__ = [
     "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
+    "StockOrder",
+    "StockOrderKind",
+    "StockOrderState",
     "StopAnswer",
     "TrackingEvent",
     "Urging",

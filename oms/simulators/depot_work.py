@@ -10,6 +10,8 @@ from oms.common.zones import CHINA
 from oms.simulators.depots import ACCEPTED, CANCELED, DONE, OUT, OVER, PACKED, PARTLY, PICKING, Depot, Document
 
 Content = dict[str, Any]
+# Who comes for what it sends by nobody in particular.
+_OWN_CARRIER = "SF"
 
 
 class Workers:
@@ -52,7 +54,8 @@ class Workers:
         sent = _move(document, wanted)
         document.state = DONE if is_final else PARTLY
         document.confirms += 1
-        waybill = document.waybill or f"{document.carrier or 'SF'}8{secrets.randbelow(10**12):012d}"
+        carrier = _OWN_CARRIER if document.carrier in ("", "OTHER") else document.carrier
+        waybill = document.waybill or f"{carrier}8{secrets.randbelow(10**12):012d}"
         if document.confirms > 1:
             waybill = f"{waybill}-{document.confirms}"
         document.waybills.append(waybill)
@@ -60,7 +63,7 @@ class Workers:
         for sku, some in wanted.items():
             self.book.take(document.owner, sku, some)
         items = [{"itemCode": sku, "quantity": some} for sku, some in wanted.items() if some]
-        package = {"logisticsCode": document.carrier or "SF", "expressCode": waybill, "weight": "0.52"}
+        package = {"logisticsCode": carrier, "expressCode": waybill, "weight": "0.52"}
         if names_items:
             package["items"] = {"item": items}  # type: ignore[assignment]
         head = {

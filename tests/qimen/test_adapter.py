@@ -59,8 +59,10 @@ def test_an_order_whose_goods_are_refused_waits_with_the_reason_and_goes_when_th
 
 @pytest.mark.parametrize(
     "trick",
-    [Trick.ERROR_BEFORE, Trick.ERROR_AFTER, Trick.DROP_AFTER, Trick.GARBAGE, Trick.SYSTEM_ERROR_AFTER]
-    + [Trick.BAD_SIGNATURE],
+    [
+        *(Trick.ERROR_BEFORE, Trick.ERROR_AFTER, Trick.DROP_AFTER, Trick.GARBAGE, Trick.SYSTEM_ERROR_AFTER),
+        Trick.BAD_SIGNATURE,
+    ],
 )
 @pytest.mark.parametrize("repeats_are_failures", [False, True])
 def test_what_is_not_answered_is_asked_again_under_the_same_number_and_made_once(

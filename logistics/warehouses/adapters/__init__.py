@@ -8,7 +8,7 @@ reference is asked again later, which every adapter must recognise. What the war
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
@@ -58,8 +58,19 @@ class WarehouseSystem(Protocol):
         it reports by itself."""
 
 
+@runtime_checkable
+class Announces(Protocol):
+    """What a WMS can that is told of goods beside orders."""
+
+    def announce(self, link: Connection, wanted: Sequence[Any]) -> Mapping[str, Answer | Unclear]:
+        """Say what to expect and to send, and what no more (`logistics.warehouses.announcing.Announcement`); answers by
+        reference."""
+
+
 # The module of each protocol that warehouses speak.
 _MODULES = {"sandbox": "sandbox", "json": "signed_json", "qimen": "qimen"}
+# Protocols of systems that are told of goods beside orders.
+ANNOUNCING = ("qimen",)
 
 
 def of(link: Connection) -> WarehouseSystem:
@@ -68,3 +79,9 @@ def of(link: Connection) -> WarehouseSystem:
         raise LookupError(f"no warehouse is asked by the protocol {link.protocol}")
     module = import_module(f"{__name__}.{_MODULES[link.protocol]}")
     return measured(module.WAREHOUSE, system="warehouse", name=link.protocol)
+
+
+def announcing(link: Connection) -> Announces | None:
+    """The adapter, where it is told of goods beside orders."""
+    system = of(link)
+    return system if isinstance(system, Announces) else None

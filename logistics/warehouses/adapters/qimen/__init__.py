@@ -11,7 +11,7 @@ from typing import Any
 from inventory.models import Warehouse
 from logistics.models import WarehouseOrder
 from logistics.warehouses.adapters import Answer, Request
-from logistics.warehouses.adapters.qimen import bodies, contents, setup, wire, words
+from logistics.warehouses.adapters.qimen import announcements, bodies, contents, setup, wire, words
 from logistics.warehouses.adapters.qimen.contents import Order
 from logistics.warehouses.adapters.qimen.items import Goods, known
 from logistics.warehouses.adapters.qimen.reading import units
@@ -75,6 +75,10 @@ class QimenWarehouse:
                     raise Unclear(f"inventory.query: {said.reason}")
                 items += list(_lying(said, merchant))
         return {"complete": False, "items": items}
+
+    def announce(self, link: Connection, wanted: Sequence[Any]) -> Mapping[str, Answer | Unclear]:
+        """See `logistics.warehouses.adapters.Announces`."""
+        return announcements.announce(link, wanted)
 
 
 def _skus(order: Order) -> list[int]:

@@ -74,8 +74,8 @@ def digest(node: Element) -> str:
 
 
 def added_up(lines: Sequence[Mapping[str, str | int]]) -> dict[str, int]:
-    """Units by SKU of lines with `sku` and `quantity`."""
+    """Units by SKU of lines with `sku` and `quantity`, where there are any."""
     found: dict[str, int] = {}
     for line in lines:
         found[str(line["sku"])] = found.get(str(line["sku"]), 0) + int(line["quantity"])
-    return found
+    return {sku: units for sku, units in found.items() if units}
