@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from inventory.models import Warehouse
 from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
 from oms.common.tax import TaxMark
@@ -12,7 +13,7 @@ from oms.simulators import bills
 from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
-ALIPAY, WECHAT, NUONUO, KDNIAO = "alipay-sim", "wechat-sim", "nuonuo-sim", "kdniao-sim"
+ALIPAY, WECHAT, NUONUO, KDNIAO, QIMEN = "alipay-sim", "wechat-sim", "nuonuo-sim", "kdniao-sim", "qimen-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -82,6 +83,23 @@ def connect_carrier(keys: Keys, address: str) -> None:
     last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
     values = {"name": "圆通速递", "connection": link, "priority": last + 1}
     Carrier.objects.get_or_create(code="YTO", defaults=values)
+
+
+def connect_warehouse(keys: Keys, address: str) -> None:
+    """Connect with the pretended warehouse system, and let the first of the sample's warehouses that are pretended
+    without one be the one that it keeps; or tell where it is now."""
+    link = Connection.objects.filter(code=QIMEN).first()
+    is_new = link is None
+    link = link or Connection(code=QIMEN, kind=SystemKind.WAREHOUSE, protocol="qimen", clock_skew_seconds=600)
+    link.base_url = f"{address}/qimen/router/qimen/service"
+    link.options = {"customer_id": keys.qimen.customer_id}
+    link.set_secrets({"app_key": keys.qimen.app_key, "app_secret": keys.qimen.app_secret}).save()
+    place = Warehouse.objects.filter(connection__protocol="sandbox", is_active=True).order_by("code").first()
+    if is_new and place is not None:
+        place.connection, place.waybill_when = link, Warehouse.WaybillWhen.AT_RELEASE
+        place.contact_name = place.contact_name or "仓库值班"
+        place.contact_phone = place.contact_phone or "010-88880001"
+        place.save(update_fields=["connection", "waybill_when", "contact_name", "contact_phone"])
 
 
 def issue_invoices(keys: Keys) -> None:

@@ -188,7 +188,7 @@ class Workers:
 
 def _move(document: Document, wanted: Mapping[str, int]) -> list[Content]:
     """Count units by article as moved; returns the lines of the confirmation. More than was asked for goes to the last
-    line of the article."""
+    line of the article, and an article that nobody asked for to a line of its own."""
     told = []
     left = dict(wanted)
     for place, line in enumerate(document.lines):
@@ -197,6 +197,7 @@ def _move(document: Document, wanted: Mapping[str, int]) -> list[Content]:
         left[line.sku] = left.get(line.sku, 0) - units
         line.moved += units
         told.append({"orderLineNo": line.number, "itemCode": line.sku, "planQty": line.planned, "actualQty": units})
+    told += [{"itemCode": sku, "planQty": 0, "actualQty": units} for sku, units in left.items() if units]
     return told
 
 

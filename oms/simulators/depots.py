@@ -16,7 +16,8 @@ from oms.simulators.books import opened
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS item (owner TEXT, code TEXT, name TEXT NOT NULL, told INTEGER NOT NULL,
     PRIMARY KEY (owner, code));
-CREATE TABLE IF NOT EXISTS document (code TEXT PRIMARY KEY, kind TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS document (code TEXT PRIMARY KEY, state TEXT NOT NULL, content TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS document_state ON document (state);
 CREATE TABLE IF NOT EXISTS stock (owner TEXT, code TEXT, quality TEXT, units INTEGER NOT NULL,
     PRIMARY KEY (owner, code, quality));
 CREATE TABLE IF NOT EXISTS push (
@@ -134,12 +135,16 @@ class Depot:
         """All of them, oldest first."""
         return self._documents("1 = 1")
 
+    def open_documents(self) -> list[Document]:
+        """Those that are not over, oldest first."""
+        return self._documents("state NOT IN (?, ?)", *OVER)
+
     def keep(self, document: Document) -> None:
         """Write it."""
         with self._lock:
             self._database.execute(
                 "INSERT OR REPLACE INTO document VALUES (?, ?, ?)",
-                (document.code, document.kind, json.dumps(asdict(document), ensure_ascii=False)),
+                (document.code, document.state, json.dumps(asdict(document), ensure_ascii=False)),
             )
 
     def put(self, owner: str, code: str, units: int, quality: str = "ZP") -> None:

@@ -25,7 +25,6 @@ from oms.simulators.depots import (
     DONE,
     ENTRY,
     OUT,
-    OVER,
     PACKED,
     PARTLY,
     PICKING,
@@ -224,14 +223,12 @@ class QimenPeer(Workers):
     def step(self, send: Post = notifying.post, pauses: Sequence[float] = PAUSES, *, works: bool = True) -> None:
         """Do what is due (unless it only tells), and tell what was not told yet."""
         if works:
-            for document in self.book.documents():
+            for document in self.book.open_documents():
                 self._work_on(document)
         for push in self.book.pushes(self.now()):
             self._push(push, send, pauses)
 
     def _work_on(self, document: Document) -> None:
-        if document.state in OVER:
-            return
         age = (self.now() - document.created_at) * self.speed
         if document.kind == ENTRY:
             if age >= _ARRIVES_AFTER:

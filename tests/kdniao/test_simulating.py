@@ -9,7 +9,7 @@ from logistics.models import Carrier
 from oms.common.models import Connection
 from oms.common.work import protocols
 from oms.simulators import connecting, keys
-from oms.simulators.keys import KdniaoKeys, Keys, NuonuoKeys
+from oms.simulators.keys import KdniaoKeys, Keys, NuonuoKeys, QimenKeys
 from tests.kdniao import world
 from tests.kdniao.world import Platform
 
@@ -19,7 +19,7 @@ def known() -> Keys:
     """Keys; those of payment providers are never looked at."""
     none = keys.Pair("", "")
     alipay, wechat = keys.AlipayKeys("", "", none, none), keys.WechatKeys("", "", none, "", "", none, "")
-    return Keys(alipay, wechat, NuonuoKeys("", "", ""), world.KEYS)
+    return Keys(alipay, wechat, NuonuoKeys("", "", ""), world.KEYS, QimenKeys("", "", ""))
 
 
 def test_a_new_installation_carries_by_the_platform_last_and_finds_it_again_at_another_port(

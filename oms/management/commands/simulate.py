@@ -1,4 +1,4 @@
-"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺 and 快递鸟, pretended, on a port of this machine."""
+"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺, 快递鸟 and a 奇门 warehouse, pretended, on a port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -12,10 +12,12 @@ from oms.simulators import alipay, keys, notifying, wechat, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
-from oms.simulators.connecting import KDNIAO, keys_path
+from oms.simulators.connecting import KDNIAO, QIMEN, keys_path
+from oms.simulators.depots import Depot
 from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
+from oms.simulators.qimen import QimenPeer
 from oms.simulators.waybills import WaybillBook
 from oms.simulators.wechat import WechatPeer
 from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
@@ -25,7 +27,7 @@ class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
     help = (
-        "Run pretended payment providers and a carrier platform; their pages show all trades and parcels."
+        "Run pretended payment providers, a carrier platform and a warehouse; their pages show all that they know."
         " `manage.py up` starts them by itself."
     )
     requires_system_checks = []
@@ -54,16 +56,24 @@ class Command(BaseCommand):
         at_kdniao = KdniaoPeer(
             known.kdniao,
             book=WaybillBook(folder / "kdniao.sqlite3"),
-            notify_url=f"{settings.PUBLIC_URL}/callbacks/{KDNIAO}/" if settings.PUBLIC_URL else "",
+            notify_url=_callback(KDNIAO),
             speed=settings.TIME_SPEED,
         )
-        lives.append(Thread(target=at_kdniao.live, args=(stop,), daemon=True))
-        lives[-1].start()
+        at_warehouse = QimenPeer(
+            known.qimen,
+            book=Depot(folder / "qimen.sqlite3"),
+            notify_url=_callback(QIMEN),
+            speed=settings.TIME_SPEED,
+        )
+        for peer in (at_kdniao, at_warehouse):
+            lives.append(Thread(target=peer.live, args=(stop,), daemon=True))
+            lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
             "alipay": at_alipay,
             "wechat": at_wechat,
             "nuonuo": at_nuonuo,
             "kdniao": at_kdniao,
+            "qimen": at_warehouse,
         }
         server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")
@@ -76,6 +86,11 @@ class Command(BaseCommand):
             server.server_close()
             for life in lives:
                 life.join()
+
+
+def _callback(code: str) -> str:
+    """Where a connection's messages go; nowhere on a site that does not know its own address."""
+    return f"{settings.PUBLIC_URL}/callbacks/{code}/" if settings.PUBLIC_URL else ""
 
 
 def _live(peer: Teller, pauses: tuple[int, ...], stop: Event) -> Thread:
