@@ -4,7 +4,7 @@ book says."""
 import pytest
 from django.db import connection
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from inventory.models import Stock
 from logistics.models import Carrier, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
@@ -40,6 +40,8 @@ class Warehousing(RuleBasedStateMachine):
         self.parts: list[SubOrder] = []
         for sku in self.skus:
             self.peer.book.put(self.shop.merchant.code, sku.code, 100)
+        for units in (1, 2, 3):
+            self.order(units, 2, None)
 
     def _documents(self) -> list[str]:
         return [one.code for one in self.peer.book.documents()]
@@ -89,6 +91,11 @@ class Warehousing(RuleBasedStateMachine):
             all_left = whole == left
             self.peer.ship(document.code, whole, is_final=is_final or all_left, names_items=names_items)
 
+    @precondition(lambda self: self.peer.book.open_documents())
+    @rule(data=st.data())
+    def ship_the_rest(self, data: st.DataObject) -> None:
+        self.peer.ship(data.draw(st.sampled_from(self.peer.book.open_documents())).code)
+
     @precondition(lambda self: self._cancelled())
     @rule(data=st.data())
     def ship_after_cancel(self, data: st.DataObject) -> None:
@@ -119,14 +126,11 @@ class Warehousing(RuleBasedStateMachine):
         if works:
             self._work()
 
-    def _work(self) -> None:
+    @staticmethod
+    def _work() -> None:
         steps.once(events.run)
         steps.once(stock_facts.run)
-
-    @invariant()
-    def stock_is_sound(self) -> None:
-        if hasattr(self, "shop"):
-            assert steps.broken_invariants() == []
+        assert steps.broken_invariants() == []
 
     def teardown(self) -> None:
         if hasattr(self, "shop") and not connection.needs_rollback:
@@ -142,8 +146,9 @@ class Warehousing(RuleBasedStateMachine):
             self._work()
         assert not InboundFact.objects.filter(state=FactState.PENDING).exists()
         documents = {one.code: one for one in self.peer.book.documents()}
-        works = {work.number: work for work in WarehouseOrder.objects.filter(sent_at__isnull=False)}
-        assert works.keys() == documents.keys()
+        works = {work.number: work for work in WarehouseOrder.objects.all()}
+        assert documents.keys() <= works.keys()
+        assert {works[number].state for number in works.keys() - documents.keys()} <= {_S.INTENDED, _S.CANCELLED}
         for code, document in documents.items():
             left: dict[str, int] = {}
             for line in WarehouseOrderLine.objects.filter(warehouse_order=works[code]).select_related(
@@ -172,4 +177,4 @@ class Warehousing(RuleBasedStateMachine):
 def test_whatever_they_do_in_any_order_and_twice_all_ends_as_the_warehouses_book_says() -> None:
     with world.serving() as place:
         _places[:] = [place]
-        machines.run_apart(Warehousing, examples=25, steps=16)
+        machines.run_apart(Warehousing, examples=15, steps=20)
