@@ -39,7 +39,9 @@ from logistics.models import (
     LogisticsAlert,
     Printout,
     Shipment,
+    StockOrder,
     VirtualDelivery,
+    WarehouseItem,
     WarehouseOrder,
 )
 from logistics.watching import grouping
@@ -238,6 +240,9 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
     alert_line(shop)
     StockCount.objects.create(warehouse=shop.warehouse)
+    system = Connection.objects.get(warehouses=target)
+    WarehouseItem.objects.create(connection=system, sku=batches, refusal="I02")
+    StockOrder.objects.create(number="T1-IN", kind="in", warehouse=target, connection=system, transfer=moved)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")
     goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)

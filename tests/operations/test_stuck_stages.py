@@ -8,12 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import holding, receiving
+from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
-from oms.common.models import InboundFact, Topic
+from oms.common.models import Connection, InboundFact, Topic
 from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
@@ -173,7 +173,14 @@ def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
     age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
 
 
+def leave_a_purchase_to_announce(shop: factories.Shop) -> None:
+    Connection.objects.filter(warehouses=shop.warehouse).update(protocol="qimen")
+    purchasing.order(shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 1)], actor="li")
+    age("inventory_purchaseorder", "created_at")
+
+
 LEFT_WORK = {
+    "announce": leave_a_purchase_to_announce,
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
     "free_holds": leave_an_expired_cart,

@@ -61,9 +61,11 @@ class QimenSpeaker:
             mine = setup.of(link)
         except setup.NotSetUp as error:
             raise NotGenuine(str(error)) from error
+        parameters, body = signing.signed_parts(message.parameters, message.headers, message.body)
         if not mine.options.unsigned:
-            self._check_signature(link, mine, message)
-        if message.parameters.get("customerId", "") != mine.options.customer_id:
+            self._check_signature(mine, parameters, body)
+            self._check_time(link, parameters, message.received_at)
+        if parameters.get("customerId", "") != mine.options.customer_id:
             raise OtherCustomer(_("The message is for another account."))
         try:
             xml.parse(message.body)
@@ -71,16 +73,18 @@ class QimenSpeaker:
             raise NotXml(str(error)) from error
 
     @staticmethod
-    def _check_signature(link: Connection, mine: Setup, message: Message) -> None:
-        parameters, body = signing.signed_parts(message.parameters, message.headers, message.body)
+    def _check_signature(mine: Setup, parameters: Mapping[str, str], body: str) -> None:
         try:
             is_signed = signing.is_signed(parameters, body, mine.app_secret)
         except signing.UnknownMethod as error:
             raise WrongSignature(str(error)) from error
         if not is_signed:
             raise WrongSignature(_("The signature does not fit."))
+
+    @staticmethod
+    def _check_time(link: Connection, parameters: Mapping[str, str], received_at: datetime) -> None:
         sent_at = _time(parameters.get("timestamp", ""))
-        if sent_at is None or abs((message.received_at - sent_at).total_seconds()) > link.clock_skew_seconds:
+        if sent_at is None or abs((received_at - sent_at).total_seconds()) > link.clock_skew_seconds:
             raise WrongSignature(_("The time of the message differs too much from ours."))
 
     def kept(self, link: Connection, message: Message) -> str:
