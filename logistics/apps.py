@@ -17,7 +17,8 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.jdl.speaker
         import logistics.carriers.adapters.kdniao.speaker
         import logistics.carriers.adapters.kuaidi100.speaker
-        import logistics.carriers.adapters.sf.speaker  # noqa: F401 - they make their protocols known
+        import logistics.carriers.adapters.sf.speaker
+        import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.carriers import braking, carried, wishing

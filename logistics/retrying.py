@@ -1,9 +1,11 @@
 """Giving warehouse orders and parcels that need a person back to their stages."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from logistics.carriers.trouble import NO_CARRIER
-from logistics.models import Recall, Shipment, WarehouseOrder
+from logistics.models import Recall, Shipment, StockOrder, StockOrderState, WarehouseOrder
+from logistics.warehouses.announcing import STOCK_ORDER_TROUBLE
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
 from oms.common.work import nudging
@@ -31,3 +33,19 @@ def retry_recall(recall_id: int, by: str) -> None:
     stuck.lock_marked(Recall, recall_id)
     stuck.give_back(Recall, recall_id, by=by)
     nudging.nudge("send_recall")
+
+
+@transaction.atomic
+def retry_stock_order(row_id: int, by: str) -> None:
+    """Send a stock order that needs a person, or that its warehouse refused, once more, for a person of this name; its
+    tickets are done. Raises OmsError for one that waits for its turn or was taken."""
+    row = StockOrder.objects.select_for_update(no_key=True, of=("self",)).get(pk=row_id)
+    if row.state == StockOrderState.REFUSED:
+        row.try_again()
+        row.reason, row.ready_at, row.attempts = "", timezone.now(), 0
+        row.save(update_fields=["state", "reason", "ready_at", "attempts"])
+    else:
+        stuck.lock_marked(StockOrder, row_id)
+        stuck.give_back(StockOrder, row_id, by=by)
+    tickets.close_tickets([STOCK_ORDER_TROUBLE], [row_id], result=TicketResult.DONE, closed_by=by)
+    nudging.nudge("send_announcements")

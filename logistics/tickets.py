@@ -11,6 +11,7 @@ from logistics.models import (
     Recall,
     ScanWord,
     Shipment,
+    StockOrder,
     WarehouseOrder,
     WaybillBalance,
     WaybillErrand,
@@ -38,6 +39,9 @@ tickets.register_subject(WaybillBalance.ticket_subject.kind, rows_of(WaybillBala
 
 tickets.register_subject(Recall.ticket_subject.kind, rows_of(Recall, "shipment__number"))
 tickets.register_retry(Recall.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_recall))
+
+tickets.register_subject(StockOrder.ticket_subject.kind, rows_of(StockOrder, "number"))
+tickets.register_retry(StockOrder.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_stock_order))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

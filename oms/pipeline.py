@@ -15,7 +15,7 @@ from logistics.carriers import (
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
 from logistics.virtual import delivering, settling
-from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
+from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
 from oms.common.messages import sending as telling_buyers
@@ -72,7 +72,9 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
-    comparing.STAGE,
+    stock_facts.STAGE,
+    announcing.WRITE_STAGE,
+    announcing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,

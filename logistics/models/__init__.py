@@ -25,9 +25,11 @@ from logistics.models.shipment import (
     ShipmentState,
     TrackingEvent,
 )
+from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
 from logistics.models.telling import AlertReceiver, AlertTelling
 from logistics.models.virtual_code import CodeImport, CodeSale, CodeState, FingerprintKey, VirtualCode, VirtualSupply
 from logistics.models.virtual_delivery import Reveal, VirtualDelivery
+from logistics.models.warehouse_item import WarehouseItem
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 from logistics.models.words import ScanWord
 
@@ -69,12 +71,16 @@ __all__ = [
     "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
+    "StockOrder",
+    "StockOrderKind",
+    "StockOrderState",
     "StopAnswer",
     "TrackingEvent",
     "Urging",
     "VirtualCode",
     "VirtualDelivery",
     "VirtualSupply",
+    "WarehouseItem",
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",

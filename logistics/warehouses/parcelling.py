@@ -38,6 +38,8 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
     if not reports:
         return done
     packings = _read(reports)
+    if any(line.sku for told in reports.values() for parcels, _leaves in told for one in parcels for line in one.lines):
+        _read_skus(packings)
     for key, told in reports.items():
         for parcels, leaves in told:
             packings[key].take(parcels, leaves=leaves)
@@ -87,6 +89,21 @@ def _read(warehouse_order_ids: Iterable[int]) -> dict[int, Packing]:
         for shipment, line, quantity in cursor.fetchall():
             boxes[shipment].units[line] = quantity
     return packings
+
+
+def _read_skus(packings: Mapping[int, Packing]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT wl.warehouse_order_id, k.code, l.id FROM logistics_warehouseorderline wl
+            JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
+            JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
+            WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id
+            """,
+            [array(packings)],
+        )
+        for key, sku, line in cursor.fetchall():
+            packings[key].skus.setdefault(sku, []).append(line)
 
 
 def _refuse_shared_waybills(packings: Mapping[int, Packing]) -> None:

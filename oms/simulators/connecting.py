@@ -5,6 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
+from inventory.models import Warehouse
 from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
 from oms.common.tax import TaxMark
@@ -14,7 +15,7 @@ from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
 ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
-KDNIAO, KUAIDI100 = "kdniao-sim", "kuaidi100-sim"
+KDNIAO, KUAIDI100, QIMEN = "kdniao-sim", "kuaidi100-sim", "qimen-sim"
 SF, JDL, CAINIAO = "sf-sim", "jdl-sim", "cainiao-sim"
 
 
@@ -116,6 +117,23 @@ def _connect_carrier(
     link.base_url = base_url
     link.set_secrets(dict(secrets)).save()
     return link
+
+
+def connect_warehouse(keys: Keys, address: str) -> None:
+    """Connect with the pretended warehouse system, and let the first of the sample's warehouses that are pretended
+    without one be the one that it keeps; or tell where it is now."""
+    link = Connection.objects.filter(code=QIMEN).first()
+    is_new = link is None
+    link = link or Connection(code=QIMEN, kind=SystemKind.WAREHOUSE, protocol="qimen", clock_skew_seconds=600)
+    link.base_url = f"{address}/qimen/router/qimen/service"
+    link.options = {"customer_id": keys.qimen.customer_id}
+    link.set_secrets({"app_key": keys.qimen.app_key, "app_secret": keys.qimen.app_secret}).save()
+    place = Warehouse.objects.filter(connection__protocol="sandbox", is_active=True).order_by("code").first()
+    if is_new and place is not None:
+        place.connection, place.waybill_when = link, Warehouse.WaybillWhen.AT_RELEASE
+        place.contact_name = place.contact_name or "仓库值班"
+        place.contact_phone = place.contact_phone or "010-88880001"
+        place.save(update_fields=["connection", "waybill_when", "contact_name", "contact_phone"])
 
 
 def issue_invoices(keys: Keys) -> None:

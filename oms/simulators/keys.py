@@ -109,6 +109,15 @@ class CainiaoKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class QimenKeys:
+    """What the owner of goods and the warehouse's peer know of each other."""
+
+    app_key: str
+    app_secret: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All of them."""
 
@@ -120,6 +129,7 @@ class Keys:
     sf: SfKeys
     jdl: JdlKeys
     cainiao: CainiaoKeys
+    qimen: QimenKeys
 
 
 def make() -> Keys:
@@ -137,6 +147,7 @@ def make() -> Keys:
         _make_sf(),
         _make_jdl(),
         _make_cainiao(),
+        make_qimen(),
     )
 
 
@@ -168,6 +179,11 @@ def _make_cainiao() -> CainiaoKeys:
     return CainiaoKeys(secrets.token_hex(16), secrets.token_hex(16))
 
 
+def make_qimen() -> QimenKeys:
+    """New keys of the warehouse."""
+    return QimenKeys(secrets.token_hex(4), secrets.token_hex(16), "C001")
+
+
 # What a file from before there was one lacks.
 _MADE_LATER: Mapping[str, Callable[[], Any]] = {
     "nuonuo": _make_nuonuo,
@@ -176,6 +192,7 @@ _MADE_LATER: Mapping[str, Callable[[], Any]] = {
     "sf": _make_sf,
     "jdl": _make_jdl,
     "cainiao": _make_cainiao,
+    "qimen": make_qimen,
 }
 
 
@@ -200,6 +217,7 @@ def kept(path: Path) -> Keys:
         SfKeys(**found["sf"]),
         JdlKeys(**found["jdl"]),
         CainiaoKeys(**found["cainiao"]),
+        QimenKeys(**found["qimen"]),
     )
 
 

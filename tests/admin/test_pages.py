@@ -30,7 +30,9 @@ from inventory.models import (
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
     LogisticsAlert,
+    StockOrder,
     VirtualDelivery,
+    WarehouseItem,
 )
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
@@ -213,6 +215,9 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
     alert_line(shop)
     StockCount.objects.create(warehouse=shop.warehouse)
+    system = Connection.objects.get(warehouses=target)
+    WarehouseItem.objects.create(connection=system, sku=batches, refusal="I02")
+    StockOrder.objects.create(number="T1-IN", kind="in", warehouse=target, connection=system, transfer=moved)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")
     goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)

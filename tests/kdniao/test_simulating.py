@@ -9,7 +9,7 @@ from logistics.models import Carrier
 from oms.common.models import Connection
 from oms.common.work import protocols
 from oms.simulators import connecting, keys
-from oms.simulators.keys import CainiaoKeys, JdlKeys, KdniaoKeys, Keys, NuonuoKeys, SfKeys
+from oms.simulators.keys import CainiaoKeys, JdlKeys, KdniaoKeys, Keys, NuonuoKeys, QimenKeys, SfKeys
 from tests.kdniao import world
 from tests.kdniao.world import Platform
 
@@ -22,6 +22,7 @@ def known() -> Keys:
     carriers = (
         *(world.KEYS, keys.make_kuaidi100()),
         *(SfKeys("", "", "", ""), JdlKeys("", "", "", "", ""), CainiaoKeys("", "")),
+        QimenKeys("", "", ""),
     )
     return Keys(alipay, wechat, NuonuoKeys("", "", ""), *carriers)
 

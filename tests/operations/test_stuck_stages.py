@@ -8,13 +8,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import holding, receiving
+from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
 from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
-from oms.common.models import InboundFact, Topic
+from oms.common.models import Connection, InboundFact, Topic
 from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
@@ -187,8 +187,15 @@ def leave_a_silent_recall(shop: factories.Shop) -> None:
     age("logistics_recall", "due_at")
 
 
+def leave_a_purchase_to_announce(shop: factories.Shop) -> None:
+    Connection.objects.filter(warehouses=shop.warehouse).update(protocol="qimen")
+    purchasing.order(shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 1)], actor="li")
+    age("inventory_purchaseorder", "created_at")
+
+
 LEFT_WORK = {
     "settle_codes": leave_a_code_to_put_back,
+    "announce": leave_a_purchase_to_announce,
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
     "free_holds": leave_an_expired_cart,

@@ -1,5 +1,5 @@
-"""`manage.py simulate`: payment providers, invoices, carriers and their platforms, pretended, on a port of this
-machine."""
+"""`manage.py simulate`: payment providers, invoices, carriers, their platforms and a 奇门 warehouse, pretended, on a
+port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -15,12 +15,14 @@ from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
 from oms.simulators.cainiao import CainiaoPeer
 from oms.simulators.carrier_peer import CarrierPeer
-from oms.simulators.connecting import JDL, KDNIAO, SF, keys_path
+from oms.simulators.connecting import JDL, KDNIAO, QIMEN, SF, keys_path
+from oms.simulators.depots import Depot
 from oms.simulators.jdl import JdlPeer
 from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
+from oms.simulators.qimen import QimenPeer
 from oms.simulators.sf import SfPeer
 from oms.simulators.waybills import WaybillBook
 from oms.simulators.wechat import WechatPeer
@@ -31,7 +33,7 @@ class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
     help = (
-        "Run pretended payment providers and carrier platforms; their pages show all trades and parcels."
+        "Run pretended payment providers, carrier platforms and a warehouse; their pages show all that they know."
         " `manage.py up` starts them by itself."
     )
     requires_system_checks = []
@@ -60,18 +62,25 @@ class Command(BaseCommand):
         at_kdniao = KdniaoPeer(
             known.kdniao,
             book=WaybillBook(folder / "kdniao.sqlite3"),
-            notify_url=_push_url(KDNIAO),
+            notify_url=_callback(KDNIAO),
+            speed=settings.TIME_SPEED,
+        )
+        at_warehouse = QimenPeer(
+            known.qimen,
+            book=Depot(folder / "qimen.sqlite3"),
+            notify_url=_callback(QIMEN),
             speed=settings.TIME_SPEED,
         )
         carriers = _carriers(known, folder)
-        for platform in (at_kdniao, *carriers.values()):
-            lives.append(Thread(target=platform.live, args=(stop,), daemon=True))
+        for peer in (at_kdniao, *carriers.values(), at_warehouse):
+            lives.append(Thread(target=peer.live, args=(stop,), daemon=True))
             lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
             "alipay": at_alipay,
             "wechat": at_wechat,
             "nuonuo": at_nuonuo,
             "kdniao": at_kdniao,
+            "qimen": at_warehouse,
             **carriers,
         }
         server.set_app(wsgi.application(peers))
@@ -92,13 +101,14 @@ def _carriers(known: keys.Keys, folder: Path) -> dict[str, CarrierPeer | Kuaidi1
     speed = settings.TIME_SPEED
     return {
         "kuaidi100": Kuaidi100Peer(known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=speed),
-        "sf": SfPeer(known.sf, book=WaybillBook(folder / "sf.sqlite3"), notify_url=_push_url(SF), speed=speed),
-        "jdl": JdlPeer(known.jdl, book=WaybillBook(folder / "jdl.sqlite3"), notify_url=_push_url(JDL), speed=speed),
+        "sf": SfPeer(known.sf, book=WaybillBook(folder / "sf.sqlite3"), notify_url=_callback(SF), speed=speed),
+        "jdl": JdlPeer(known.jdl, book=WaybillBook(folder / "jdl.sqlite3"), notify_url=_callback(JDL), speed=speed),
         "cainiao": CainiaoPeer(known.cainiao, book=WaybillBook(folder / "cainiao.sqlite3"), speed=speed),
     }
 
 
-def _push_url(code: str) -> str:
+def _callback(code: str) -> str:
+    """Where a connection's messages go; nowhere on a site that does not know its own address."""
     return f"{settings.PUBLIC_URL}/callbacks/{code}/" if settings.PUBLIC_URL else ""
 
 
