@@ -16,8 +16,9 @@ class LogisticsConfig(AppConfig):
         import logistics.carriers.adapters.kdniao.speaker  # noqa: F401 - it makes the protocol known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
-        from logistics.carriers import braking, carried, wishing
+        from logistics.carriers import braking, carried, freight, wishing
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
+        from orders import freight as freight_books
         from orders import parcels
         from orders.intake import terms
         from orders.reviewing import holds
@@ -25,6 +26,7 @@ class LogisticsConfig(AppConfig):
         holds.register_brake(braking.without_waybill)
         terms.register_carriers(wishing.directory)
         parcels.register(carried.find)
+        freight_books.register(freight)
         post_migrate.connect(_guard_printouts, sender=self)
 
 

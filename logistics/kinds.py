@@ -110,6 +110,13 @@ WAYBILL_REFUSED = event(
     tone="warning",
     icon="barcode",
 )
+CARRIER_SWITCHED = event(
+    "carrier_switched",
+    _("Sub-order %(number)s: %(carrier)s is asked for the waybill of parcel %(parcel)s instead of %(former)s."),
+    ("number", "parcel", "carrier", "former"),
+    tone="info",
+    icon="swap_horiz",
+)
 CARRIER_WISH_UNMET = event(
     "carrier_wish_unmet",
     _tell_unmet_wish,
@@ -273,6 +280,7 @@ name_actors(
         "stock_facts": _("Compare what warehouses report of stock"),
         "choose_carrier": _("Choose carriers"),
         "dispatch": _("Get waybills"),
+        "return_waybills": _("Give waybills back that are not wanted"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),

@@ -4,7 +4,7 @@ from functools import partial
 
 from inventory.models import Warehouse
 from logistics import retrying
-from logistics.models import AlertGroup, AlertTelling, Shipment, WarehouseOrder
+from logistics.models import AlertGroup, AlertTelling, Shipment, WarehouseOrder, WaybillShare
 from oms.common import tickets
 from oms.common.desk.ticket_words import rows_of
 from orders.actors import Actor
@@ -18,6 +18,7 @@ def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -
 
 
 tickets.register_subject("warehouse", rows_of(Warehouse))
+tickets.register_subject("waybill_share", rows_of(WaybillShare, "account__name"))
 tickets.register_subject("alert_group", rows_of(AlertGroup))
 tickets.register_subject(AlertTelling.ticket_subject.kind, rows_of(AlertTelling, "group__kind"))
 tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))

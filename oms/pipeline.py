@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from logistics.carriers import choosing, dispatching, tracking
+from logistics.carriers import choosing, dispatching, sharing, tracking
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
@@ -64,6 +64,7 @@ PIPELINE = (
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
+    sharing.STAGE,
     tracking.STAGE,
     completing.STAGE,
     balancing.STAGE,

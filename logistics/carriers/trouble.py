@@ -14,7 +14,10 @@ NO_CARRIER = tickets.register_kind(
         "shipment",
         team=Team.LOGISTICS,
         due_within=timedelta(hours=2),
-        reasons={"": _("%(carrier)s refused %(number)s, and there is no other to ask: %(text)s")},
+        reasons={
+            "": _("%(carrier)s refused %(number)s, and there is no other to ask: %(text)s"),
+            "rules": _("By the rules no carrier fits %(number)s: %(text)s"),
+        },
         remedies=_("Mend what the carrier names, or switch another carrier on; then try again on the parcel's page."),
     )
 )

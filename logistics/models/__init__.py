@@ -3,9 +3,12 @@
 from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
+from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.freight import ParcelFreight
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
+from logistics.models.sharing import CarrierAccount, WaybillShare, WaybillUse
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -27,13 +30,20 @@ __all__ = [
     "AlertReceiver",
     "AlertTelling",
     "Carrier",
+    "CarrierAccount",
     "CarrierCode",
+    "CarrierDecision",
+    "CarrierNeed",
+    "CarrierRule",
+    "CarrierSort",
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
     "LearnedDeadline",
     "LogisticsAlert",
+    "OnNobody",
     "Paper",
+    "ParcelFreight",
     "PhoneCheck",
     "Printout",
     "Shipment",
@@ -47,4 +57,7 @@ __all__ = [
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",
+    "WaybillShare",
+    "WaybillUse",
+    "WishMode",
 ]

@@ -14,7 +14,7 @@ from django.db import transaction
 from oms.common import secrecy
 from oms.common.copying import copy_rows, next_ids
 from payments.models import Bill, BillForm, BillMatch, BillRow, BillSource, Outcome, Resolution
-from payments.reconciling import days, judging, missing, recording, refreshing
+from payments.reconciling import carriage, days, judging, missing, recording, refreshing
 from payments.reconciling.lines import Line
 from payments.reconciling.reading import Read, read_bill
 from payments.reconciling.verdicts import Fresh, Verdict
@@ -23,7 +23,7 @@ from payments.reconciling.verdicts import Fresh, Verdict
 _COMPLETE = (BillForm.ALIPAY_TRADE, BillForm.WECHAT_TRADE, BillForm.COD, BillForm.BANK)
 _COLUMNS = (
     *("id", "bill_id", "source_id", "day", "key", "line", "kind", "own_number", "of_number", "transaction_number"),
-    *("batch", "amount_fen", "fee_fen", "occurred_at", "state", "note", "problem"),
+    *("batch", "amount_fen", "fee_fen", "billed_g", "occurred_at", "state", "note", "problem"),
 )
 
 
@@ -63,6 +63,11 @@ def _compare(source: BillSource, read: Read, fresh: Sequence[Fresh]) -> None:
     _end_missing(verdicts)
     _end_unreadable(source, fresh)
     recording.store(source, verdicts, {row.id: row.line.kind for row in fresh})
+    if form == BillForm.FREIGHT:
+        carriage.record(fresh, verdicts)
+        recording.store(
+            source, carriage.missing(source, fresh, missing.midnight(read.last_day + timedelta(days=1))), {}
+        )
     if form in _COMPLETE:
         recording.miss(source, missing.overdue(source, read.first_day))
         recording.store(source, missing.find(source, read.first_day, read.last_day), {})
@@ -98,6 +103,7 @@ def _store_rows(bill: Bill, read: Read) -> list[Fresh]:
             (
                 *(row_id, bill.pk, bill.source_id, day, key, line.line, line.kind.value, line.own_number[:64]),
                 *(line.of_number[:64], line.transaction_number[:64], line.batch[:64], line.amount_fen, line.fee_fen),
+                line.billed_g,
                 *(line.at, line.state[:40], line.note[:200], line.problem[:80]),
             )
             for row_id, (day, key, line, copies) in zip(ids, new, strict=True)
@@ -123,6 +129,7 @@ def _end_missing(verdicts: Sequence[Verdict]) -> None:
     matches = [
         *waiting.filter(payment__in=[verdict.payment_id for verdict in came if verdict.payment_id]),
         *waiting.filter(refund__in=[verdict.refund_id for verdict in came if verdict.refund_id]),
+        *waiting.filter(sub_order__isnull=False, key__in=[verdict.key for verdict in came if verdict.parcel_id]),
     ]
     if matches:
         recording.settle(matches, Resolution.BY_ITSELF)
