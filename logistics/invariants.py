@@ -14,6 +14,7 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseOrderState,
     WaveKind,
+    WaybillUse,
 )
 from logistics.models.recall import OPEN_RECALL
 from logistics.models.warehouse_order import FROM_PACKING
@@ -104,6 +105,31 @@ INVARIANTS = (
         LEFT JOIN logistics_shipment h ON h.id = p.shipment_id
         LEFT JOIN logistics_warehouseorder w ON w.id = p.warehouse_order_id
         GROUP BY h.number, w.number, p.paper HAVING max(p.copy) <> count(*)
+        """,
+    ),
+    Invariant(
+        "carriers_of_parcels_were_decided",
+        "A parcel whose waybill is bought over a connection, or waited for, is with the carrier and account of its last"
+        " decision; decisions are of parcels that there are.",
+        f"""
+        SELECT h.number, d.id FROM logistics_carrierdecision d LEFT JOIN logistics_shipment h ON h.id = d.shipment_id
+        WHERE h.id IS NULL OR (h.connection_id IS NOT NULL AND h.state <> '{ShipmentState.CANCELLED}'
+            AND d.id = (SELECT max(n.id) FROM logistics_carrierdecision n
+                        WHERE n.shipment_id = h.id AND n.carrier_id IS NOT NULL)
+            AND (d.carrier_id, d.connection_id) IS DISTINCT FROM (h.carrier_id, h.connection_id))
+        """,
+    ),
+    Invariant(
+        "waybills_of_users_are_counted",
+        "What a user of a carrier's account used is what its waybills come to, and no more than its limits.",
+        f"""
+        SELECT s.id, s.used_in_total, s.used_fen, u.count, u.fen FROM logistics_waybillshare s
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS count, coalesce(sum(freight_fen), 0) AS fen,
+                count(*) FILTER (WHERE day = s.used_on) AS that_day
+            FROM logistics_waybilluse WHERE share_id = s.id AND state <> '{WaybillUse.State.GIVEN_BACK}') AS u
+        WHERE (s.used_in_total, s.used_fen) <> (u.count, u.fen)
+           OR (s.used_on IS NOT NULL AND s.used_that_day <> u.that_day)
         """,
     ),
     Invariant(

@@ -132,6 +132,13 @@ WAYBILL_NOT_CANCELLED = event(
     tone="warning",
     icon="barcode",
 )
+CARRIER_SWITCHED = event(
+    "carrier_switched",
+    _("Sub-order %(number)s: %(carrier)s is asked for the waybill of parcel %(parcel)s instead of %(former)s."),
+    ("number", "parcel", "carrier", "former"),
+    tone="info",
+    icon="swap_horiz",
+)
 CARRIER_WISH_UNMET = event(
     "carrier_wish_unmet",
     _tell_unmet_wish,
@@ -400,6 +407,7 @@ name_actors(
         "cancel_waybill": _("Give waybills back"),
         "recognise_waybill": _("Ask whose waybills are"),
         "ask_balance": _("Ask how many waybills are left"),
+        "return_waybills": _("Give waybills back that are not wanted"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),

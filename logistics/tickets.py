@@ -15,6 +15,7 @@ from logistics.models import (
     WarehouseOrder,
     WaybillBalance,
     WaybillErrand,
+    WaybillShare,
 )
 from oms.common import tickets
 from oms.common.desk.ticket_words import rows_of
@@ -29,6 +30,7 @@ def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -
 
 
 tickets.register_subject("warehouse", rows_of(Warehouse))
+tickets.register_subject("waybill_share", rows_of(WaybillShare, "account__name"))
 tickets.register_subject("alert_group", rows_of(AlertGroup))
 tickets.register_subject(AlertTelling.ticket_subject.kind, rows_of(AlertTelling, "group__kind"))
 tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from logistics.carriers.recalling import asking
 from logistics.filters import ShipmentFilter
-from logistics.models import RecallKind, Shipment
-from logistics.serializers import RecallRequestSerializer, RecallSerializer, ShipmentSerializer
+from logistics.models import RecallKind, Shipment, WaybillShare
+from logistics.serializers import RecallRequestSerializer, RecallSerializer, ShipmentSerializer, WaybillShareSerializer
 from oms.common.door.api import NewestFirst, read_body, represent, version_of
 from orders.api.scoping import OrderScopedView
 from orders.changing.readdressing import Recipient
@@ -53,6 +53,33 @@ class ShipmentsView(ShipmentScopedView):
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of parcels."""
+        return self.page()
+
+
+class WaybillSharesView(OrderScopedView):
+    """What the merchant may buy over accounts with carriers, and used."""
+
+    scopes = {"GET": "shipments.read"}
+    serializer_class = WaybillShareSerializer
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.query_parameters
+
+    def get_queryset(self) -> QuerySet[WaybillShare]:
+        """The merchant's own."""
+        if getattr(self, "swagger_fake_view", False):
+            return WaybillShare.objects.none()
+        rows = WaybillShare.objects.visible_to(self.merchant)
+        return rows.select_related("account__carrier", "channel")
+
+    @extend_schema(
+        operation_id="list_waybill_shares",
+        summary="List shares of carriers' accounts",
+        description="What the merchant and its shops may buy over accounts with carriers, and what they used.",
+        tags=["shipments"],
+        responses=WaybillShareSerializer(many=True),
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of shares."""
         return self.page()
 
 

@@ -9,6 +9,7 @@ from logistics.carriers import (
     dispatching,
     polling,
     recognising,
+    sharing,
     subscribing,
     tracking,
 )
@@ -83,6 +84,7 @@ PIPELINE = (
     polling.STAGE,
     cancelling.STAGE,
     balances.STAGE,
+    sharing.STAGE,
     tracking.STAGE,
     recalls.STAGE,
     recalls.CHASE_STAGE,

@@ -1,6 +1,7 @@
 """The staff's pages of this app, and its part of the order's page and list."""
 
 from logistics.admin import (
+    carrier_rules,
     carriers,
     floor,
     following,
@@ -8,12 +9,14 @@ from logistics.admin import (
     order_page,
     printouts,
     recalls,
+    sharing,
     virtual,
     warehouse_systems,
     watching,
 )
 
 __all__ = [
+    "carrier_rules",
     "carriers",
     "floor",
     "following",
@@ -21,6 +24,7 @@ __all__ = [
     "order_page",
     "printouts",
     "recalls",
+    "sharing",
     "virtual",
     "warehouse_systems",
     "watching",

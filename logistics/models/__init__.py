@@ -3,6 +3,7 @@
 from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
+from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
@@ -13,9 +14,11 @@ from logistics.models.following import (
     WaybillBalance,
     WaybillErrand,
 )
+from logistics.models.freight import ParcelFreight
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
+from logistics.models.sharing import CarrierAccount, WaybillShare, WaybillUse
 from logistics.models.shipment import (
     GOING_BACK,
     MOVING,
@@ -42,7 +45,12 @@ __all__ = [
     "AlertReceiver",
     "AlertTelling",
     "Carrier",
+    "CarrierAccount",
     "CarrierCode",
+    "CarrierDecision",
+    "CarrierNeed",
+    "CarrierRule",
+    "CarrierSort",
     "CodeImport",
     "CodeSale",
     "CodeState",
@@ -55,7 +63,9 @@ __all__ = [
     "FingerprintKey",
     "LearnedDeadline",
     "LogisticsAlert",
+    "OnNobody",
     "Paper",
+    "ParcelFreight",
     "PhoneCheck",
     "PickTask",
     "PickTaskLine",
@@ -89,4 +99,7 @@ __all__ = [
     "WaveRule",
     "WaybillBalance",
     "WaybillErrand",
+    "WaybillShare",
+    "WaybillUse",
+    "WishMode",
 ]

@@ -14,7 +14,18 @@ from payments.reconciling.positions import Matched
 from payments.reconciling.verdicts import Verdict
 
 _COLUMNS = (
-    *("id", "source_id", "day", "row_id", "key", "payment_id", "refund_id", "counterpart_id", "outcome"),
+    *(
+        "id",
+        "source_id",
+        "day",
+        "row_id",
+        "key",
+        "payment_id",
+        "refund_id",
+        "sub_order_id",
+        "counterpart_id",
+        "outcome",
+    ),
     *("amount_fen", "difference_fen", "booked_fen", "agreed_fee_fen", "unexplained_fen", "entry_count"),
 )
 # What comparing finds out.
@@ -53,7 +64,8 @@ def store(source: BillSource, verdicts: Sequence[Verdict], kinds: dict[int, str]
         rows.append(
             (
                 *(key, source.pk, verdict.day, verdict.row_id, verdict.key[:64]),
-                *(verdict.payment_id, verdict.refund_id, verdict.counterpart_id, verdict.outcome.value),
+                *(verdict.payment_id, verdict.refund_id, verdict.sub_order_id, verdict.counterpart_id),
+                verdict.outcome.value,
                 *(verdict.amount_fen, verdict.difference_fen, verdict.booked_fen, verdict.agreed_fee_fen),
                 *(positions.unexplained_fen(lines), int(entry is not None)),
             )

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
+from logistics.models import CarrierAccount, Shipment, WaybillShare, WaybillUse
 from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
@@ -193,9 +194,21 @@ def leave_a_purchase_to_announce(shop: factories.Shop) -> None:
     age("inventory_purchaseorder", "created_at")
 
 
+def leave_a_waybill_to_give_back(shop: factories.Shop) -> None:
+    """A parcel that will not be, and was never asked for, has a waybill set aside."""
+    parcel = steps.dispatched(shop.place_order(payment_method="cod"))
+    assert parcel.carrier
+    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.carrier.connection, name="x")
+    share = WaybillShare.objects.create(account=account, merchant=shop.merchant, used_in_total=1)
+    WaybillUse.objects.create(share=share, shipment=parcel, day=timezone.now().date())
+    age("logistics_waybilluse", "asked_at")
+    Shipment.objects.filter(pk=parcel.pk).update(connection=None)
+
+
 LEFT_WORK = {
     "settle_codes": leave_a_code_to_put_back,
     "announce": leave_a_purchase_to_announce,
+    "return_waybills": leave_a_waybill_to_give_back,
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
     "free_holds": leave_an_expired_cart,
