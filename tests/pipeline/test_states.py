@@ -14,6 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
+from logistics.models import StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -39,6 +40,7 @@ from tests import factories, steps
 from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.virtual import world as virtual_goods
 
 pytestmark = pytest.mark.django_db
 
@@ -127,8 +129,21 @@ def _moved_goods(shop: factories.Shop) -> Transfer:
     return transferring.draft(shop.warehouse, target, [transferring.Moved(shop.sku, 1)], actor="x")
 
 
+def _announced(shop: factories.Shop) -> StockOrder:
+    transfer = _moved_goods(shop)
+    link = factories.ConnectionFactory()
+    return StockOrder.objects.create(
+        number="T1-IN", kind="in", warehouse=transfer.target, connection=link, transfer=transfer
+    )
+
+
 def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
     return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
+
+
+def _code(shop: factories.Shop) -> VirtualCode:
+    virtual_goods.bring(shop, virtual_goods.code_sku(shop), ["A"])
+    return VirtualCode.objects.get()
 
 
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
@@ -136,6 +151,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
     "Transfer": _moved_goods,
+    "StockOrder": _announced,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),
@@ -143,6 +159,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
     "Refund": _refund,
     "RefundGrant": _grant,
@@ -155,6 +172,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
     ),
     "ReturnRequest": _return,
+    "VirtualCode": _code,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
     "InboundFact": lambda shop: _fact(),
