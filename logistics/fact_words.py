@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from logistics.carriers.scans import NOTED
 from logistics.models import ShipmentState
 from logistics.warehouses import stock_notices
 from logistics.warehouses.notices import Notice
@@ -21,7 +22,7 @@ kinds_of(Topic.STOCK).add(
         stock_notices.DOCUMENT_NOTED: _("Noted"),
     }
 )
-kinds_of(Topic.CARRIER).add(dict(ShipmentState.choices))
+kinds_of(Topic.CARRIER).add({**dict(ShipmentState.choices), NOTED: _("Kept")})
 OUTCOMES.add(
     {
         "stock_differs": _("differs from the books"),

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from logistics.carriers.trouble import NO_CARRIER
-from logistics.models import Shipment, StockOrder, StockOrderState, WarehouseOrder
+from logistics.models import Recall, Shipment, StockOrder, StockOrderState, WarehouseOrder
 from logistics.warehouses.announcing import STOCK_ORDER_TROUBLE
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
@@ -24,6 +24,15 @@ def retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, *, actor: A
     stuck.give_back(model, row_id, by=actor.name)
     timeline.record(row.sub_order.order_id, kinds.RETRIED, actor, number=row.number, error=row.last_error)
     nudging.nudge("send_release", "send_stop", "choose_carrier", "dispatch")
+
+
+@transaction.atomic
+def retry_recall(recall_id: int, by: str) -> None:
+    """Let the carrier be asked again about a parcel, with a full number of attempts. Raises OmsError if that needs no
+    person."""
+    stuck.lock_marked(Recall, recall_id)
+    stuck.give_back(Recall, recall_id, by=by)
+    nudging.nudge("send_recall")
 
 
 @transaction.atomic

@@ -8,6 +8,9 @@ from django.conf import settings
 
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
+from logistics.carriers import balances
+from logistics.floor import gathering
+from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
 from oms.common import metrics
@@ -115,14 +118,26 @@ def wake_all_backorders() -> None:
 
 @shared_task(name="oms.expire_stock", ignore_result=True)
 def expire_stock() -> int:
-    """Take batches past their best-before from sale; returns how many units."""
-    return expiring.expire()
+    """Take batches past their best-before and codes past their day from sale; returns how many units."""
+    return expiring.expire() + stocking.expire()
 
 
 @shared_task(name="oms.compare_stock", ignore_result=True)
 def compare_stock() -> int:
     """Ask connected warehouses once a day what lies there, to compare it with the books; returns how many answered."""
     return comparing.ask()
+
+
+@shared_task(name="oms.gather_waves", ignore_result=True)
+def gather_waves() -> int:
+    """Gather what waits on the floors of warehouses that are run here into waves; returns how many."""
+    return gathering.gather()
+
+
+@shared_task(name="oms.count_waybills", ignore_result=True)
+def count_waybills() -> None:
+    """Have every account that sells waybills asked, now and then, how many are left."""
+    balances.begin()
 
 
 @shared_task(name="oms.purge_jobs", ignore_result=True)

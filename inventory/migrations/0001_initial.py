@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                 ('reserved', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='reserved')),
                 ('frozen', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='frozen')),
                 ('safety_stock', models.PositiveIntegerField(db_default=0, default=0, verbose_name='safety stock')),
+                ('bin', models.CharField(blank=True, db_default='', default='', help_text='Where it is picked, as A-03-2.', max_length=20, verbose_name='bin')),
                 ('reorder_point', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder point')),
                 ('reorder_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder quantity')),
                 ('wakes_backorders_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='wakes backorders since')),
@@ -505,15 +506,17 @@ class Migration(migrations.Migration):
                 ('number', models.CharField(max_length=40, verbose_name='number')),
                 ('supplier', models.CharField(blank=True, default='', max_length=120, verbose_name='supplier')),
                 ('expected_on', models.DateField(blank=True, null=True, verbose_name='expected on')),
-                ('state', django_fsm.FSMField(choices=[('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
+                ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
                 ('created_by', models.CharField(blank=True, default='', max_length=80, verbose_name='created by')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('approved_by', models.CharField(blank=True, db_default='', default='', max_length=80, verbose_name='approved by')),
+                ('approved_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='approved at')),
             ],
             options={
                 'verbose_name': 'purchase order',
                 'verbose_name_plural': 'purchase orders',
                 'ordering': ['-id'],
-                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off')],
+                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off'), ('approve_purchaseorder', 'Can approve drafts of purchase orders')],
             },
         ),
         migrations.CreateModel(
@@ -617,6 +620,7 @@ class Migration(migrations.Migration):
                 ('expected', models.IntegerField(verbose_name='in the books')),
                 ('counted', models.PositiveIntegerField(verbose_name='counted')),
                 ('missing', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='missing for orders')),
+                ('after_movement', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='counted after movement')),
             ],
             options={
                 'verbose_name': 'line of a stock count',
@@ -670,6 +674,20 @@ class Migration(migrations.Migration):
             model_name='sku',
             name='width_mm',
             field=models.PositiveIntegerField(blank=True, null=True, verbose_name='width (mm)'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='sells_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='Its units are codes that were imported; nothing else brings any.', verbose_name='sells codes'),
+        ),
+        migrations.AddField(
+            model_name='stock',
+            name='keeps_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='keeps codes'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(('sells_codes', False), models.Q(('storage_class', 'virtual'), ('wants_batches', False)), _connector='OR'), name='sku_sells_codes_only_of_what_is_virtual', violation_error_message='What sells codes is virtual and keeps no batches.'),
         ),
         migrations.AddField(
             model_name='stock',
@@ -776,7 +794,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='purchaseorder',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'closed', 'cancelled'])), name='purchase_order_state_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'open', 'closed', 'cancelled'])), name='purchase_order_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorder',
+            constraint=models.CheckConstraint(condition=models.Q(('approved_at__isnull', True), models.Q(models.Q(('supplier', ''), _negated=True), ('expected_on__isnull', False), models.Q(('state', 'draft'), _negated=True)), _connector='OR'), name='purchase_order_is_approved_with_supplier_and_day'),
         ),
         migrations.AddConstraint(
             model_name='purchaseorderline',
@@ -809,6 +831,7 @@ class Migration(migrations.Migration):
                 ('computed_on', models.DateField(blank=True, editable=False, null=True, verbose_name='computed on')),
                 ('below_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='below the alert line since')),
                 ('changed_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='changed by')),
+                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='changed at')),
                 ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
                 ('warehouse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
             ],
@@ -1326,7 +1349,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transfer',
-            constraint=models.UniqueConstraint(fields=('reference',), name='transfer_is_told_once'),
+            constraint=models.UniqueConstraint(fields=('reference', 'merchant'), name='transfer_is_told_once_by_its_merchant'),
         ),
         migrations.AddConstraint(
             model_name='transfer',

@@ -1,5 +1,31 @@
 """The staff's pages of this app, and its part of the order's page and list."""
 
-from logistics.admin import carriers, lists, order_page, printouts, warehouse_systems, watching
+from logistics.admin import (
+    carrier_rules,
+    carriers,
+    floor,
+    following,
+    lists,
+    order_page,
+    printouts,
+    recalls,
+    sharing,
+    virtual,
+    warehouse_systems,
+    watching,
+)
 
-__all__ = ["carriers", "lists", "order_page", "printouts", "warehouse_systems", "watching"]
+__all__ = [
+    "carrier_rules",
+    "carriers",
+    "floor",
+    "following",
+    "lists",
+    "order_page",
+    "printouts",
+    "recalls",
+    "sharing",
+    "virtual",
+    "warehouse_systems",
+    "watching",
+]

@@ -3,7 +3,7 @@
 Neither names and addresses nor anything of the house: no stock, no prices of others, no notes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import StorageClass, Warehouse
+from logistics.carriers import words
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, TrackingEvent
+from logistics.virtual import links
 from orders.models import DeliveryPromise, Order, SubOrder, SubOrderState
-from orders.models.sub_order import AT_WAREHOUSE, UNDONE
+from orders.models.sub_order import ARRIVED, AT_WAREHOUSE, UNDONE
 
 # How far a parcel is on the line from its warehouse to its buyer, in per cent.
 _PROGRESS = {
@@ -50,13 +52,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanTold:
+    """A scan as its buyer reads it: `title` is what happened in our words, `text` what the carrier said of it."""
+
+    occurred_at: datetime
+    title: str
+    location: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParcelTold:
     """A parcel with its scans, the newest first; `progress` in per cent of its way."""
 
     row: Shipment
     carrier: str
     progress: int
-    scans: Sequence[TrackingEvent]
+    scans: Sequence["ScanTold"]
 
     @property
     def dot(self) -> str:
@@ -79,8 +91,13 @@ class PartTold:
 
     @property
     def may_confirm(self) -> bool:
-        """Whether the buyer may say that it came."""
-        return self.row.state == SubOrderState.DELIVERED
+        """Whether the buyer may say here that it came; of virtual goods their own page asks that."""
+        return self.row.state == SubOrderState.DELIVERED and not self.row.is_virtual
+
+    @property
+    def good(self) -> str:
+        """The address of the page with virtual goods that are there; else empty."""
+        return links.path_of(self.row) if self.row.is_virtual and self.row.state in ARRIVED else ""
 
 
 def parts_of(order: Order) -> list[PartTold]:
@@ -111,7 +128,7 @@ def parts_of(order: Order) -> list[PartTold]:
 
 def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
     """The order's parcels by the sub-orders of which something is in them."""
-    scans = TrackingEvent.objects.order_by("-occurred_at", "-id")
+    scans = TrackingEvent.objects.select_related("connection").order_by("-occurred_at", "-id")
     lines = ShipmentLine.objects.select_related("sub_order_line")
     found: dict[int, list[ParcelTold]] = {}
     shipments = (
@@ -123,17 +140,27 @@ def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
         .prefetch_related(Prefetch("scans", scans), Prefetch("lines", lines))
         .order_by("id")
     )
+    known = words.tables().words
     for row in shipments:
-        told = ParcelTold(
+        parcel = ParcelTold(
             row,
             row.carrier.name if row.carrier else "",
             _PROGRESS.get(ShipmentState(row.state), 0),
-            list(row.scans.all())[:MOST_SCANS],
+            [told for scan in row.scans.all() if (told := _scan(scan, known)) is not None][:MOST_SCANS],
         )
         of_parts = {line.sub_order_line.sub_order_id for line in row.lines.all()} or {row.sub_order_id}
         for key in of_parts:
-            found.setdefault(key, []).append(told)
+            found.setdefault(key, []).append(parcel)
     return found
+
+
+def _scan(scan: TrackingEvent, known: Mapping[str, words.Words]) -> ScanTold | None:
+    """What the buyer reads of a scan; nothing where the table of words says so."""
+    word = words.word_of(scan, known)
+    if word is not None and not word.for_buyer:
+        return None
+    title = word.shown if word is not None else scan.get_state_display()
+    return ScanTold(scan.occurred_at, title, scan.location, scan.text)
 
 
 def _city(warehouse: Warehouse | None) -> str:

@@ -28,6 +28,7 @@ class WarehouseOrderState(models.TextChoices):
 S = WarehouseOrderState
 BEFORE_PACKING = (S.INTENDED, S.SENT, S.ACCEPTED, S.PICKING)
 NOT_GONE = (*BEFORE_PACKING, S.PACKED)
+FROM_PACKING = (S.PACKED, S.PARTLY_SHIPPED, S.SHIPPED)
 # It will not be done, said the warehouse; what it does all the same is kept, too.
 GIVEN_UP = (S.REFUSED, S.CANCELLED)
 OVER = (S.SHIPPED, *GIVEN_UP)

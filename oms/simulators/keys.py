@@ -7,9 +7,11 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -69,6 +71,44 @@ class KdniaoKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Kuaidi100Keys:
+    """What the one who follows parcels and kuaidi100's peer know of each other; the salt comes with subscriptions."""
+
+    customer: str
+    key: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class SfKeys:
+    """What a customer and SF's peer know of each other."""
+
+    partner_id: str
+    check_word: str
+    monthly_card: str
+    push_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class JdlKeys:
+    """What a customer and JD Logistics' peer know of each other."""
+
+    app_key: str
+    app_secret: str
+    access_token: str
+    customer_code: str
+    push_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CainiaoKeys:
+    """What a shipper and Cainiao's peer know of each other."""
+
+    token: str
+    app_secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class QimenKeys:
     """What the owner of goods and the warehouse's peer know of each other."""
 
@@ -85,6 +125,10 @@ class Keys:
     wechat: WechatKeys
     nuonuo: NuonuoKeys
     kdniao: KdniaoKeys
+    kuaidi100: Kuaidi100Keys
+    sf: SfKeys
+    jdl: JdlKeys
+    cainiao: CainiaoKeys
     qimen: QimenKeys
 
 
@@ -99,6 +143,10 @@ def make() -> Keys:
         ),
         _make_nuonuo(),
         make_kdniao(),
+        make_kuaidi100(),
+        _make_sf(),
+        _make_jdl(),
+        _make_cainiao(),
         make_qimen(),
     )
 
@@ -112,9 +160,40 @@ def make_kdniao() -> KdniaoKeys:
     return KdniaoKeys("1000001", secrets.token_hex(16))
 
 
+def make_kuaidi100() -> Kuaidi100Keys:
+    """New keys of the platform that follows parcels."""
+    return Kuaidi100Keys(secrets.token_hex(16).upper(), secrets.token_hex(8), secrets.token_hex(8))
+
+
+def _make_sf() -> SfKeys:
+    return SfKeys("OMSCUSTOMER", secrets.token_hex(16), "7551234567", secrets.token_hex(16))
+
+
+def _make_jdl() -> JdlKeys:
+    return JdlKeys(
+        secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(16), "010K0000001", secrets.token_hex(16)
+    )
+
+
+def _make_cainiao() -> CainiaoKeys:
+    return CainiaoKeys(secrets.token_hex(16), secrets.token_hex(16))
+
+
 def make_qimen() -> QimenKeys:
     """New keys of the warehouse."""
     return QimenKeys(secrets.token_hex(4), secrets.token_hex(16), "C001")
+
+
+# What a file from before there was one lacks.
+_MADE_LATER: Mapping[str, Callable[[], Any]] = {
+    "nuonuo": _make_nuonuo,
+    "kdniao": make_kdniao,
+    "kuaidi100": make_kuaidi100,
+    "sf": _make_sf,
+    "jdl": _make_jdl,
+    "cainiao": _make_cainiao,
+    "qimen": make_qimen,
+}
 
 
 def kept(path: Path) -> Keys:
@@ -124,8 +203,8 @@ def kept(path: Path) -> Keys:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(make()), file)
     found = json.loads(path.read_text())
-    for name, make_one in (("nuonuo", _make_nuonuo), ("kdniao", make_kdniao), ("qimen", make_qimen)):
-        if name not in found:  # a file from before there was one
+    for name, make_one in _MADE_LATER.items():
+        if name not in found:
             found[name] = asdict(make_one())
             path.write_text(json.dumps(found))
     alipay, wechat = found["alipay"], found["wechat"]
@@ -134,6 +213,10 @@ def kept(path: Path) -> Keys:
         WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
         NuonuoKeys(**found["nuonuo"]),
         KdniaoKeys(**found["kdniao"]),
+        Kuaidi100Keys(**found["kuaidi100"]),
+        SfKeys(**found["sf"]),
+        JdlKeys(**found["jdl"]),
+        CainiaoKeys(**found["cainiao"]),
         QimenKeys(**found["qimen"]),
     )
 

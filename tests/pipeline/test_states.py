@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import StockOrder
+from logistics.models import StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -40,6 +40,7 @@ from tests import factories, steps
 from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.virtual import world as virtual_goods
 
 pytestmark = pytest.mark.django_db
 
@@ -140,6 +141,11 @@ def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
     return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
 
 
+def _code(shop: factories.Shop) -> VirtualCode:
+    virtual_goods.bring(shop, virtual_goods.code_sku(shop), ["A"])
+    return VirtualCode.objects.get()
+
+
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "ReplenishmentSuggestion": _suggestion,
     "StockHold": _cart,
@@ -153,6 +159,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
     "Refund": _refund,
     "RefundGrant": _grant,
@@ -165,6 +172,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
     ),
     "ReturnRequest": _return,
+    "VirtualCode": _code,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
     "InboundFact": lambda shop: _fact(),

@@ -24,7 +24,7 @@ TONES = {
     "info": (
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
-        " queued running sent issuing answered counting ordered"
+        " queued running sent issuing answered counting ordered asked"
         " partly_received"
     ),
     "success": (

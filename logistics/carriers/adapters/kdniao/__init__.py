@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
-from logistics.carriers import codes, contents
+from logistics.carriers import codes, contents, words
 from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Label, Parcel, PickUp, Receiver
 from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
 from logistics.carriers.adapters.kdniao.setup import Setup, text
@@ -73,7 +73,8 @@ class Kdniao:
 
     def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
         """Ask where parcels are; one whose carrier is not named is recognised by its waybill (8002)."""
-        ours = codes.ours(PROTOCOL)
+        tables = words.tables()
+        ours, known = tables.ours(PROTOCOL), tables.of(PROTOCOL)
 
         def ask(one: Booked, carrier: str, mine: Setup) -> Sequence[News]:
             body = {"LogisticCode": one.waybill, "OrderCode": one.reference, **_optional(carrier, one.phone_tail)}
@@ -84,7 +85,7 @@ class Kdniao:
                 found = traces.answered(said)
                 if found.LogisticCode != one.waybill:
                     raise Unclear(f"kdniao told of {found.LogisticCode} instead of {one.waybill}")
-                return list(traces.news_of(found, ours, mine.options.states))
+                return list(traces.news_of(found, ours, known))
             except (msgspec.ValidationError, Unreadable) as error:
                 raise Unclear(str(error)) from error
 
@@ -98,6 +99,10 @@ class Kdniao:
             return _plain(wire.ask(link, mine, mine.options.subscribes_by, body), mine)
 
         return _each(link, parcels, ask)
+
+    def tells_of_its_own(self, link: Connection) -> bool:
+        """An e-waybill's order (1007) subscribes to it; a courier's (1801) is not known to."""
+        return setup.of(link).options.books_by == "1007"
 
     def recognise(self, link: Connection, waybill: str) -> Sequence[Candidate]:
         """The carriers that a waybill may be of. Raises Unclear, httpx.HTTPError or NotSetUp."""

@@ -7,8 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.carriers import codes
-from logistics.carriers.adapters.kdniao import bodies, envelope, setup, traces, wire
+from logistics.carriers import words
+from logistics.carriers.adapters import setting_up
+from logistics.carriers.adapters.kdniao import envelope, setup, traces, wire
 from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
@@ -37,8 +38,9 @@ class KdniaoSpeaker:
         given = envelope.opened(body)
         if given.request_type not in PUSHES:
             raise Unreadable(f"A message of the type {given.request_type[:20] or '–'} is not known.")
-        ours, states = codes.ours("kdniao"), setup.of(link).options.states
-        news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, states)]
+        tables = words.tables()
+        ours, known = tables.ours("kdniao"), tables.of("kdniao")
+        news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, known)]
         return list({one.key: one for one in news}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:
@@ -59,7 +61,7 @@ class KdniaoSpeaker:
 def _reply(link: Connection, *, is_taken: bool, reason: str = "") -> Reply:
     body = {
         "EBusinessID": str(link.secrets().get(setup.BUSINESS_ID, "")),
-        "UpdateTime": bodies.written(timezone.now()),
+        "UpdateTime": setting_up.written(timezone.now()),
         "Success": is_taken,
         "Reason": reason,
     }
