@@ -1026,7 +1026,7 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
                 ('number', models.CharField(editable=False, max_length=40, verbose_name='number')),
                 ('kind', models.CharField(choices=[('in', 'Goods in'), ('out', 'Goods out')], max_length=4, verbose_name='kind')),
-                ('state', django_fsm.FSMField(choices=[('intended', 'To be sent'), ('sent', 'Sent'), ('done', 'Done'), ('refused', 'Refused'), ('cancelled', 'Cancelled')], db_default='intended', default='intended', max_length=50, protected=True, verbose_name='state')),
+                ('state', django_fsm.FSMField(choices=[('intended', 'To be sent'), ('sent', 'Sent'), ('done', 'Done'), ('refused', 'Refused'), ('cancelled', 'Cancelled')], db_default='intended', default='intended', max_length=50, verbose_name='state')),
                 ('their_number', models.CharField(blank=True, db_default='', max_length=60, verbose_name="the warehouse's own number")),
                 ('reason', models.CharField(blank=True, db_default='', max_length=300, verbose_name='reason')),
                 ('told', models.JSONField(blank=True, db_default={}, default=dict, editable=False, verbose_name='told so far')),
