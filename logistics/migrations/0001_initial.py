@@ -864,7 +864,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', django_fsm.FSMField(choices=[('on_shelf', 'For sale'), ('sold', 'Sold'), ('revealed', 'Looked at'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired')], default='on_shelf', editable=False, max_length=50, verbose_name='state')),
                 ('content', oms.common.secrecy.SealedField(verbose_name='content')),
-                ('fingerprint', models.BinaryField(verbose_name='fingerprint')),
+                ('fingerprint', models.BinaryField(max_length=32, verbose_name='fingerprint')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
                 ('valid_until', models.DateField(blank=True, null=True, verbose_name='valid until')),
                 ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='codes', to='logistics.codeimport', verbose_name='import of codes')),
@@ -908,6 +908,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'supply of codes',
                 'verbose_name_plural': 'supplies of codes',
                 'ordering': ['-id'],
+                'permissions': [('set_virtualsupply', 'Can set alert lines and instructions of codes')],
+                'default_permissions': ('view',),
             },
         ),
         migrations.CreateModel(

@@ -368,13 +368,14 @@ def test_a_row_notes_where_its_last_move_came_from_whatever_a_statement_says(sho
         ("delivered", {"delivered_at": None}, "sub_order_delivered_at_set_once_delivered"),
         ("completed", {"completed_at": None}, "sub_order_completed_at_set_once_completed"),
         ("allocated", {"allocated_at": None}, "sub_order_allocated_at_set_once_allocated"),
+        ("cancelled", {"delivered_at": steps.NOON}, "sub_order_cancelled_before_it_arrives_unless_virtual"),
     ],
 )
 def test_a_sub_order_is_nowhere_without_what_the_move_needs(shop, state, lacks, broken):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
     rows = SubOrder.objects.filter(pk=sub_order.pk)
     with steps.without_guards():
-        rows.update(**steps.ALL_TIMES, state=state)
+        rows.update(**steps.times_of(state), state=state)
         with pytest.raises(IntegrityError, match=broken), transaction.atomic():
             rows.update(**lacks)
         if {"shipped_at", "shipping_proof"} & lacks.keys():
