@@ -3,9 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import RelatedDropdownFilter
@@ -100,7 +101,11 @@ class WarehouseGuestAdmin(RowActions):
         return ("end",) if row.ended_at is None else ()
 
     def save_model(self, request: HttpRequest, obj: WarehouseGuest, form: forms.ModelForm, change: bool) -> None:
-        """Begun by the service."""
+        """Begun by the service; who stays already is told so."""
+        known = WarehouseGuest.objects.filter(warehouse=obj.warehouse, merchant=obj.merchant, ended_at__isnull=True)
+        if (stay := known.first()) is not None:
+            values = {"code": obj.warehouse.code, "day": f"{timezone.localtime(stay.began_at):%Y-%m-%d}"}
+            messages.warning(request, _("Warehouse %(code)s keeps its goods already, since %(day)s.") % values)
         obj.pk = hosting.begin(obj.warehouse, obj.merchant, actor=staff_actor_name(request)).pk
 
     @display(description=gettext_lazy("begun by"))

@@ -170,7 +170,7 @@ def _still_there(stay: WarehouseGuest) -> Iterator[str]:
     if skus := len({*with_units.values_list("sku", flat=True), *in_lots.values_list("stock__sku", flat=True)}):
         yield ngettext("units of %(count)d SKU", "units of %(count)d SKUs", skus) % {"count": skus}
     orders = PurchaseOrder.objects.filter(
-        merchant=stay.merchant_id, warehouse=stay.warehouse_id, state=PurchaseState.OPEN
+        merchant=stay.merchant_id, warehouse=stay.warehouse_id, state__in=[PurchaseState.DRAFT, PurchaseState.OPEN]
     ).count()
     if orders:
         yield ngettext("%(count)d purchase order", "%(count)d purchase orders", orders) % {"count": orders}

@@ -96,7 +96,20 @@ class NewPurchaseOrderSerializer(serializers.Serializer):
     warehouse = LineField(max_length=32, help_text="One of the merchant's own, or one that keeps its goods.")
     supplier = LineField(max_length=120, required=False, allow_blank=True)
     expected_on = serializers.DateField(required=False, allow_null=True)
+    is_draft = serializers.BooleanField(
+        default=False, help_text="Nothing of a draft is expected or promised before it is approved."
+    )
     lines = NewBoughtLineSerializer(many=True, allow_empty=False, max_length=MOST_LINES)
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("From whom and when", {"supplier": "Dairy Ltd", "expected_on": "2026-12-01"})]
+)
+class ApprovedPurchaseSerializer(serializers.Serializer):
+    """From whom a draft is bought, and when all of it should come."""
+
+    supplier = LineField(max_length=120)
+    expected_on = serializers.DateField()
 
 
 class UnloadedLineSerializer(serializers.Serializer):
@@ -175,6 +188,7 @@ class PurchaseOrdersView(PurchaseScopedView):
             [Bought(line["sku"], line["quantity"], line.get("expected_on")) for line in body["lines"]],
             supplier=body.get("supplier", ""),
             expected_on=body.get("expected_on"),
+            is_draft=body["is_draft"],
             actor=self.merchant.code,
         )
         return self.shown(order, request, status.HTTP_201_CREATED)
@@ -201,6 +215,27 @@ class PurchaseOrderView(PurchaseScopedView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The purchase order."""
         return self.one()
+
+
+class PurchaseApprovalView(PurchaseScopedView):
+    """Buying what a draft says."""
+
+    scopes = {"POST": "inventory.write"}
+
+    @extend_schema(
+        operation_id="approve_purchase_order",
+        summary="Approve a draft",
+        description="Drafts are what was suggested; from now on the goods are expected on the day, and promised.",
+        tags=["inventory"],
+        request=ApprovedPurchaseSerializer,
+        responses={200: PurchaseOrderSerializer, 409: OpenApiResponse(ErrorsSerializer, "It is no draft.")},
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Buy it."""
+        order = self.get_object()
+        body = read_body(ApprovedPurchaseSerializer, request).validated_data
+        approved = purchasing.approve(order.pk, **body, actor=self.merchant.code)
+        return self.shown(approved, request)
 
 
 class ReceiptsView(PurchaseScopedView):

@@ -27,6 +27,7 @@ from oms.common.errors import OmsError, WrongFields
 from oms.merchants.models import Merchant
 
 RECEIVE, END = "inventory.add_receipt", "inventory.end_purchaseorder"
+APPROVE = "inventory.approve_purchaseorder"
 _AREA = UnfoldAdminTextareaWidget(attrs={"rows": 6})
 
 
@@ -72,6 +73,12 @@ class PurchaseOrderForm(forms.ModelForm):
         help_text=gettext_lazy("A line each: SKU code, units, and the day expected where it is another (2026-12-31)."),
     )
 
+    is_draft = forms.BooleanField(
+        label=gettext_lazy("a draft"),
+        required=False,
+        help_text=gettext_lazy("Nothing of it is expected or promised before it is approved."),
+    )
+
     class Meta:
         model = PurchaseOrder
         fields = ("merchant", "number", "warehouse", "supplier", "expected_on")
@@ -103,6 +110,26 @@ class _ReceiveForm(forms.Form):
     )
 
 
+class _ApproveForm(VersionForm):
+    supplier = forms.CharField(
+        label=gettext_lazy("supplier"), max_length=120, widget=forms.TextInput(attrs={**INPUT, "autocomplete": "off"})
+    )
+    expected_on = forms.DateField(
+        label=gettext_lazy("expected on"), widget=forms.DateInput(attrs={**INPUT, "type": "date"})
+    )
+
+
+def _approve(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    order = purchasing.approve(
+        order_id,
+        supplier=data["supplier"],
+        expected_on=data["expected_on"],
+        actor=staff_actor_name(request),
+        version=data["version"],
+    )
+    return _("%(number)s is bought, and expected on %(day)s.") % {"number": order.number, "day": order.expected_on}
+
+
 def _receive(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     order = PurchaseOrder.objects.select_related("merchant", "warehouse").get(pk=order_id)
     rows = typed_rows.rows_of(data["rows"], typed_rows.unloaded)
@@ -124,7 +151,9 @@ def _receive(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 
 def _end(*, is_cancelled: bool) -> Any:
     def do(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-        order = purchasing.end(order_id, is_cancelled=is_cancelled, version=data["version"])
+        order = purchasing.end(
+            order_id, is_cancelled=is_cancelled, actor=staff_actor_name(request), version=data["version"]
+        )
         return _("Nothing more is expected of %(number)s.") % {"number": order.number}
 
     return do
@@ -143,6 +172,16 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
     list_select_related = ("merchant", "warehouse")
     list_filter = (("state", ChoicesDropdownFilter), ("warehouse", RelatedDropdownFilter))
     row_actions = (
+        RowAction(
+            "approve",
+            APPROVE,
+            gettext_lazy("Approve"),
+            _approve,
+            _ApproveForm,
+            tone="primary",
+            icon="check",
+            hint=gettext_lazy("From now on it is expected, and promised to buyers."),
+        ),
         RowAction(
             "receive",
             RECEIVE,
@@ -167,8 +206,10 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
     def get_fields(self, request: HttpRequest, obj: PurchaseOrder | None = None) -> tuple[str, ...]:
         """What is asked for when it is new, and what it says then."""
         if obj is None:
-            return ("merchant", "number", "warehouse", "supplier", "expected_on", "rows")
-        return ("number", "state_label", "merchant", "warehouse", "supplier", "expected_on", "created_by", "created_at")
+            return ("merchant", "number", "warehouse", "supplier", "expected_on", "rows", "is_draft")
+        decided = ("approved_by", "approved_at") if obj.approved_at else ()
+        about = ("number", "state_label", "merchant", "warehouse", "supplier", "expected_on")
+        return (*about, "created_by", "created_at", *decided)
 
     def get_readonly_fields(self, request: HttpRequest, obj: PurchaseOrder | None = None) -> tuple[str, ...]:
         """What was bought does not change: another is bought, or this one called off."""
@@ -179,7 +220,9 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
         return [_BoughtLines] if obj else []
 
     def fitting_actions(self, row: PurchaseOrder) -> list[str]:
-        """What is over takes late goods still, unless it was called off."""
+        """What is over takes late goods still, unless it was called off; a draft takes none."""
+        if row.state == PurchaseState.DRAFT:
+            return ["approve", "cancel"]
         if row.state == PurchaseState.OPEN:
             return ["receive", "close", "cancel"]
         return ["receive"] if row.state == PurchaseState.CLOSED else []
@@ -193,6 +236,7 @@ class PurchaseOrderAdmin(RowColumns, RowActions):
             form.cleaned_data["rows"],
             supplier=obj.supplier,
             expected_on=obj.expected_on,
+            is_draft=form.cleaned_data["is_draft"],
             actor=staff_actor_name(request),
         )
         obj.pk = made.pk

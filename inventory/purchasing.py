@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from inventory import hosting, receiving
 from inventory.hosting import Host
@@ -23,9 +26,12 @@ from inventory.models import (
 )
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.receiving import Arrived
+from oms.common import tickets
 from oms.common.copying import array
 from oms.common.door.api import check_version
 from oms.common.errors import FieldError, OmsError, WrongFields
+from oms.common.models import Team, TicketResult
+from oms.common.tickets import Shown, Trouble
 from oms.merchants.models import Merchant
 
 
@@ -59,6 +65,32 @@ class Unloaded:
     best_before: date | None = None
 
 
+# Nothing was decided about their end.
+UNFINISHED = (PurchaseState.DRAFT, PurchaseState.OPEN)
+TO_BUY = tickets.register_kind(
+    tickets.TicketKind(
+        "purchase_to_approve",
+        gettext_lazy("A purchase is to be approved"),
+        "purchase_order",
+        team=Team.LOGISTICS,
+        due_within=timedelta(days=1),
+        reasons={
+            "": gettext_lazy("Purchase order %(number)s for %(warehouse)s is a draft: nothing of it is expected.")
+        },
+        remedies=gettext_lazy("Approve it with its supplier and the day on which it should come, or call it off."),
+        can_retry=False,
+    )
+)
+
+
+def _shown(order_ids: Collection[int]) -> dict[int, Shown]:
+    found = PurchaseOrder.objects.filter(pk__in=order_ids)
+    return {one.pk: Shown(str(one), reverse("admin:inventory_purchaseorder_change", args=[one.pk])) for one in found}
+
+
+tickets.register_subject("purchase_order", _shown)
+
+
 class OtherContents(OmsError):
     """The reference was used for something else."""
 
@@ -90,12 +122,20 @@ def open_lines() -> QuerySet[PurchaseOrderLine]:
 
 
 def on_order(places: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Units on order by (warehouse id, SKU id)."""
+    """Units on order by (warehouse id, SKU id), also of drafts: what somebody is to buy is not suggested again."""
     wanted = set(places)
     found: dict[tuple[int, int], int] = dict.fromkeys(wanted, 0)
-    for one in expected({warehouse for warehouse, _sku in wanted}, {sku for _warehouse, sku in wanted}):
-        if (one.warehouse_id, one.sku_id) in wanted:
-            found[one.warehouse_id, one.sku_id] += one.units
+    lines = PurchaseOrderLine.objects.filter(
+        order__state__in=UNFINISHED,
+        received__lt=F("quantity"),
+        order__warehouse_id__in={warehouse for warehouse, _sku in wanted},
+        sku_id__in={sku for _warehouse, sku in wanted},
+    )
+    for warehouse, sku, units in lines.values_list("order__warehouse_id", "sku_id").annotate(
+        units=Sum(F("quantity") - F("received"))
+    ):
+        if (warehouse, sku) in wanted:
+            found[warehouse, sku] += units
     return found
 
 
@@ -108,9 +148,11 @@ def order(
     *,
     supplier: str = "",
     expected_on: date | None = None,
+    is_draft: bool = False,
     actor: str,
 ) -> PurchaseOrder:
-    """Note what was bought; the same number with the same contents again changes nothing.
+    """Note what was bought; the same number with the same contents again changes nothing. Of a draft nothing is
+    expected before it is approved, and a ticket asks for that.
 
     Raises WrongFields for rows that cannot be taken, and OtherContents where the number stands for something else.
     """
@@ -125,6 +167,7 @@ def order(
             "supplier": supplier,
             "expected_on": expected_on,
             "created_by": actor,
+            "state": PurchaseState.DRAFT if is_draft else PurchaseState.OPEN,
         },
     )
     contents = sorted((skus[line.sku].pk, line.quantity, line.expected_on) for line in lines)
@@ -135,6 +178,9 @@ def order(
                 for sku, quantity, day in contents
             ]
         )
+        if is_draft:
+            values = {"number": number, "warehouse": warehouse.code}
+            tickets.open_tickets(TO_BUY, [Trouble(found.pk, values=values)], opened_by=actor)
     elif found.warehouse_id != warehouse.pk or contents != sorted(
         found.lines.values_list("sku_id", "quantity", "expected_on")
     ):
@@ -183,17 +229,59 @@ def wrong_units(row: int, units: int, attr: str) -> list[FieldError]:
 
 
 @transaction.atomic
-def end(order_id: int, *, is_cancelled: bool, version: int | None = None) -> PurchaseOrder:
-    """Expect nothing more of a purchase order. Raises ChangedMeanwhile where a `version` is given that is not the row's
-    any more, and NotExpected where it is over."""
-    found = PurchaseOrder.objects.select_for_update().get(pk=order_id)
+def end(order_id: int, *, is_cancelled: bool, actor: str, version: int | None = None) -> PurchaseOrder:
+    """Expect nothing more of a purchase order; a draft is always cancelled. Raises ChangedMeanwhile where a `version`
+    is given that is not the row's any more, and NotExpected where it is over."""
+    found = _locked(order_id, version)
+    if found.state not in UNFINISHED:
+        raise NotExpected(_("The purchase order is over."))
+    if is_cancelled or found.state == PurchaseState.DRAFT:
+        found.cancel()
+    else:
+        found.close()
+    found.save(update_fields=["state"])
+    tickets.close_tickets([TO_BUY], [order_id], closed_by=actor)
+    return PurchaseOrder.objects.get(pk=order_id)
+
+
+@transaction.atomic
+def approve(
+    order_id: int, *, supplier: str, expected_on: date, actor: str, version: int | None = None
+) -> PurchaseOrder:
+    """A draft is bought: from whom, and when all of it should come. From now on it is expected, and promised.
+
+    Raises ChangedMeanwhile where a `version` is given that is not the row's any more, NotExpected where it is no draft,
+    WrongFields without a supplier and for a day that is over, and NotKept where its goods may not lie there any more.
+    """
+    found = _locked(order_id, version)
+    if found.state != PurchaseState.DRAFT:
+        raise NotExpected(_("Only drafts are approved."))
+    wrong = []
+    if not supplier.strip():
+        wrong.append(FieldError("supplier", "required", _("Say from whom it is bought.")))
+    if expected_on < timezone.localdate():
+        wrong.append(FieldError("expected_on", "invalid", _("The day is over already.")))
+    if wrong:
+        raise WrongFields(wrong)
+    lines = list(found.lines.select_related("sku"))
+    place = hosting.host(found.warehouse)
+    if not all(place.may_keep(line.sku.merchant_id, line.sku.storage_class) for line in lines):
+        raise hosting.not_kept(found.warehouse)
+    found.approve()
+    found.supplier, found.expected_on = supplier.strip()[:120], expected_on
+    found.approved_by, found.approved_at = actor[:80], timezone.now()
+    found.save(update_fields=["state", "supplier", "expected_on", "approved_by", "approved_at"])
+    # Their own days were what the policies' lead times made of them.
+    found.lines.update(expected_on=None)
+    tickets.close_tickets([TO_BUY], [order_id], result=TicketResult.DONE, closed_by=actor)
+    return PurchaseOrder.objects.get(pk=order_id)
+
+
+def _locked(order_id: int, version: int | None) -> PurchaseOrder:
+    found = PurchaseOrder.objects.select_for_update(of=("self",)).select_related("warehouse").get(pk=order_id)
     if version is not None:
         check_version(found, version)
-    if found.state != PurchaseState.OPEN:
-        raise NotExpected(_("The purchase order is over."))
-    found.cancel() if is_cancelled else found.close()
-    found.save(update_fields=["state"])
-    return PurchaseOrder.objects.get(pk=order_id)
+    return found
 
 
 @transaction.atomic
@@ -328,6 +416,6 @@ def _lines_of(purchase_order: PurchaseOrder | None, warehouse: Warehouse) -> dic
     if purchase_order is None:
         return {}
     locked = PurchaseOrder.objects.select_for_update().get(pk=purchase_order.pk)
-    if locked.warehouse_id != warehouse.pk or locked.state == PurchaseState.CANCELLED:
+    if locked.warehouse_id != warehouse.pk or locked.state in (PurchaseState.DRAFT, PurchaseState.CANCELLED):
         raise NotExpected(_("The purchase order is not expected at this warehouse."), attr="purchase_order")
     return dict(locked.lines.values_list("sku_id", "pk"))

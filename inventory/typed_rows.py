@@ -3,8 +3,9 @@ or semicolons, so that one may be empty; else by spaces."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -23,22 +24,39 @@ class WrongRow(ValueError):
     """Why a row cannot be read, in words."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadRow(Generic[Row]):
+    """A line by its number, its cells, and what they say; or (`wrong`) why nothing can be made of them."""
+
+    number: int
+    cells: Sequence[str]
+    value: Row | None
+    wrong: str = ""
+
+
 def rows_of(text: str, read: Callable[[Sequence[str]], Row]) -> list[Row]:
     """What `read` makes of each line that is not empty. Raises OmsError that names every line it cannot read."""
-    found: list[Row] = []
-    wrong: list[str] = []
+    rows = each_row(text, read)
+    if wrong := [row_text(row.number, row.wrong) for row in rows if row.value is None]:
+        raise OmsError(" ".join(wrong))
+    return [row.value for row in rows if row.value is not None]
+
+
+def each_row(text: str, read: Callable[[Sequence[str]], Row]) -> list[ReadRow[Row]]:
+    """What `read` makes of each line that is not empty, each for itself. Raises OmsError where there are none, or too
+    many."""
+    found: list[ReadRow[Row]] = []
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
         raise OmsError(_("Give at least one line."))
     if len(lines) > MOST_ROWS:
         raise OmsError(_("Give at most %(most)d lines.") % {"most": MOST_ROWS})
     for number, line in lines:
+        cells = _cells(line)
         try:
-            found.append(read(_cells(line)))
+            found.append(ReadRow(number, cells, read(cells)))
         except WrongRow as error:
-            wrong.append(row_text(number, str(error)))
-    if wrong:
-        raise OmsError(" ".join(wrong))
+            found.append(ReadRow(number, cells, None, str(error)))
     return found
 
 

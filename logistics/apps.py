@@ -13,7 +13,8 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
-        import logistics.carriers.adapters.kdniao.speaker  # noqa: F401 - it makes the protocol known
+        import logistics.carriers.adapters.kdniao.speaker
+        import logistics.carriers.adapters.kuaidi100.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.carriers import braking, carried, freight, wishing

@@ -2,6 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
+from logistics.carriers.scans import NOTED
 from logistics.models import ShipmentState
 from logistics.warehouses.notices import Notice
 from oms.common.fact_words import OUTCOMES, kinds_of
@@ -10,7 +11,7 @@ from oms.common.work.callbacks import STOCK_REPORT
 
 kinds_of(Topic.WAREHOUSE).add(dict(Notice.choices))
 kinds_of(Topic.STOCK).add({STOCK_REPORT: _("Stock report")})
-kinds_of(Topic.CARRIER).add(dict(ShipmentState.choices))
+kinds_of(Topic.CARRIER).add({**dict(ShipmentState.choices), NOTED: _("Kept")})
 OUTCOMES.add(
     {
         "stock_differs": _("differs from the books"),

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models import LogisticsAlert, ShipmentState
+from logistics.models import ClaimState, LogisticsAlert, ShipmentState
 from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
@@ -14,6 +14,11 @@ def _tell_refusal(data: story.Data) -> str:
     if data.get("text"):
         return gettext("Warehouse %(warehouse)s refused sub-order %(number)s: %(text)s") % data
     return gettext("Warehouse %(warehouse)s refused sub-order %(number)s.") % data
+
+
+def _tell_claim(data: story.Data) -> str:
+    values = {**data, "state": story.word(dict(ClaimState.choices), data["state"])}
+    return gettext("Claim on parcel %(waybill)s of %(number)s: %(state)s, %(amount)s yuan.") % values
 
 
 def _tell_unmet_wish(data: story.Data) -> str:
@@ -117,12 +122,35 @@ CARRIER_SWITCHED = event(
     tone="info",
     icon="swap_horiz",
 )
+WAYBILL_CANCELLED = event(
+    "waybill_cancelled",
+    _("Sub-order %(number)s: %(carrier)s took waybill %(waybill)s back."),
+    ("number", "carrier", "waybill"),
+    tone="muted",
+    icon="barcode",
+)
+WAYBILL_NOT_CANCELLED = event(
+    "waybill_not_cancelled",
+    _("Sub-order %(number)s: %(carrier)s does not take waybill %(waybill)s back: %(text)s"),
+    ("number", "carrier", "waybill"),
+    private=("text",),
+    tone="warning",
+    icon="barcode",
+)
 CARRIER_WISH_UNMET = event(
     "carrier_wish_unmet",
     _tell_unmet_wish,
     ("number", "wished", "carrier", "why"),
     tone="warning",
     icon="alt_route",
+)
+CLAIM = event(
+    "parcel_claim",
+    _tell_claim,
+    None,
+    private=("number", "waybill", "state", "amount"),
+    tone="warning",
+    icon="gavel",
 )
 RECEIVER_DECODED = event(
     "receiver_decoded",
@@ -281,6 +309,11 @@ name_actors(
         "choose_carrier": _("Choose carriers"),
         "dispatch": _("Get waybills"),
         "return_waybills": _("Give waybills back that are not wanted"),
+        "subscribe": _("Ask carriers to tell of parcels"),
+        "poll": _("Ask where silent parcels are"),
+        "cancel_waybill": _("Give waybills back"),
+        "recognise_waybill": _("Ask whose waybills are"),
+        "ask_balance": _("Ask how many waybills are left"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),

@@ -66,7 +66,7 @@ class ShipmentSerializer(serializers.ModelSerializer):
     @staticmethod
     def prepare(shipments: QuerySet[Shipment]) -> QuerySet[Shipment]:
         """The query with all that is shown, in two statements."""
-        scans = Prefetch("scans", TrackingEvent.objects.order_by("occurred_at", "pk"))
+        scans = Prefetch("scans", TrackingEvent.objects.exclude(state="").order_by("occurred_at", "pk"))
         return shipments.select_related("sub_order", "carrier").prefetch_related(scans).order_by("pk")
 
 

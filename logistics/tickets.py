@@ -4,7 +4,18 @@ from functools import partial
 
 from inventory.models import Warehouse
 from logistics import retrying
-from logistics.models import AlertGroup, AlertTelling, Shipment, WarehouseOrder, WaybillShare
+from logistics.models import (
+    AlertGroup,
+    AlertTelling,
+    ParcelClaim,
+    Polling,
+    ScanWord,
+    Shipment,
+    WarehouseOrder,
+    WaybillBalance,
+    WaybillErrand,
+    WaybillShare,
+)
 from oms.common import tickets
 from oms.common.desk.ticket_words import rows_of
 from orders.actors import Actor
@@ -18,10 +29,15 @@ def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -
 
 
 tickets.register_subject("warehouse", rows_of(Warehouse))
+tickets.register_subject("parcel_claim", rows_of(ParcelClaim, "shipment__number"))
 tickets.register_subject("waybill_share", rows_of(WaybillShare, "account__name"))
 tickets.register_subject("alert_group", rows_of(AlertGroup))
 tickets.register_subject(AlertTelling.ticket_subject.kind, rows_of(AlertTelling, "group__kind"))
 tickets.register_subject(DeliveryPromise.ticket_subject.kind, rows_of(DeliveryPromise, "sub_order__number"))
+tickets.register_subject("scan_word", rows_of(ScanWord, "code"))
+tickets.register_subject(Polling.ticket_subject.kind, rows_of(Polling, "shipment__number"))
+tickets.register_subject(WaybillErrand.ticket_subject.kind, rows_of(WaybillErrand, "reference"))
+tickets.register_subject(WaybillBalance.ticket_subject.kind, rows_of(WaybillBalance, "carrier__name"))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

@@ -2,7 +2,17 @@
 
 from functools import partial
 
-from logistics.carriers import choosing, dispatching, sharing, tracking
+from logistics.carriers import (
+    balances,
+    cancelling,
+    choosing,
+    dispatching,
+    polling,
+    recognising,
+    sharing,
+    subscribing,
+    tracking,
+)
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.virtual import delivering
 from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
@@ -65,6 +75,11 @@ PIPELINE = (
     choosing.STAGE,
     dispatching.STAGE,
     sharing.STAGE,
+    recognising.STAGE,
+    subscribing.STAGE,
+    polling.STAGE,
+    cancelling.STAGE,
+    balances.STAGE,
     tracking.STAGE,
     completing.STAGE,
     balancing.STAGE,

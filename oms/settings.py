@@ -406,6 +406,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
     "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
+    "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
     "learn-deadlines": {"task": "oms.learn_deadlines", "schedule": 12 * 3600.0, "options": {"expires": 3600}},
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
+from logistics.carriers import balances
 from logistics.warehouses import comparing
 from logistics.watching import learning
 from oms.common import metrics
@@ -123,6 +124,12 @@ def expire_stock() -> int:
 def compare_stock() -> int:
     """Ask connected warehouses once a day what lies there, to compare it with the books; returns how many answered."""
     return comparing.ask()
+
+
+@shared_task(name="oms.count_waybills", ignore_result=True)
+def count_waybills() -> None:
+    """Have every account that sells waybills asked, now and then, how many are left."""
+    balances.begin()
 
 
 @shared_task(name="oms.purge_jobs", ignore_result=True)

@@ -64,4 +64,4 @@ def _shown(order: Order) -> dict[str, Any]:
 def qr_code(text: str) -> SafeString:
     """The text as a QR code, drawn within the page."""
     # What segno draws holds shapes only: the text is no part of it.
-    return SafeString(segno.make(text, error="m").svg_inline(scale=6, border=2))
+    return SafeString(segno.make(text, error="m").svg_inline(scale=6, border=2, omitsize=True))

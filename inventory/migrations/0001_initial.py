@@ -505,15 +505,17 @@ class Migration(migrations.Migration):
                 ('number', models.CharField(max_length=40, verbose_name='number')),
                 ('supplier', models.CharField(blank=True, default='', max_length=120, verbose_name='supplier')),
                 ('expected_on', models.DateField(blank=True, null=True, verbose_name='expected on')),
-                ('state', django_fsm.FSMField(choices=[('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
+                ('state', django_fsm.FSMField(choices=[('draft', 'Draft'), ('open', 'Expected'), ('closed', 'Closed'), ('cancelled', 'Cancelled')], db_default='open', default='open', max_length=50, verbose_name='state')),
                 ('created_by', models.CharField(blank=True, default='', max_length=80, verbose_name='created by')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='created at')),
+                ('approved_by', models.CharField(blank=True, db_default='', default='', max_length=80, verbose_name='approved by')),
+                ('approved_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='approved at')),
             ],
             options={
                 'verbose_name': 'purchase order',
                 'verbose_name_plural': 'purchase orders',
                 'ordering': ['-id'],
-                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off')],
+                'permissions': [('end_purchaseorder', 'Can close purchase orders and call them off'), ('approve_purchaseorder', 'Can approve drafts of purchase orders')],
             },
         ),
         migrations.CreateModel(
@@ -617,6 +619,7 @@ class Migration(migrations.Migration):
                 ('expected', models.IntegerField(verbose_name='in the books')),
                 ('counted', models.PositiveIntegerField(verbose_name='counted')),
                 ('missing', models.PositiveIntegerField(db_default=0, default=0, editable=False, verbose_name='missing for orders')),
+                ('after_movement', models.BigIntegerField(db_default=0, default=0, editable=False, verbose_name='counted after movement')),
             ],
             options={
                 'verbose_name': 'line of a stock count',
@@ -776,7 +779,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='purchaseorder',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'closed', 'cancelled'])), name='purchase_order_state_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'open', 'closed', 'cancelled'])), name='purchase_order_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='purchaseorder',
+            constraint=models.CheckConstraint(condition=models.Q(('approved_at__isnull', True), models.Q(models.Q(('supplier', ''), _negated=True), ('expected_on__isnull', False), models.Q(('state', 'draft'), _negated=True)), _connector='OR'), name='purchase_order_is_approved_with_supplier_and_day'),
         ),
         migrations.AddConstraint(
             model_name='purchaseorderline',
@@ -809,6 +816,7 @@ class Migration(migrations.Migration):
                 ('computed_on', models.DateField(blank=True, editable=False, null=True, verbose_name='computed on')),
                 ('below_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='below the alert line since')),
                 ('changed_by', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='changed by')),
+                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='changed at')),
                 ('sku', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.sku', verbose_name='SKU')),
                 ('warehouse', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
             ],

@@ -83,8 +83,10 @@ class StockCount(Versioned):
 class StockCountLine(models.Model):
     """One SKU of a count: what the books said when it was counted first (`expected`), and what was there.
 
-    The difference is booked, not the figure: what came and went meanwhile stays true. `missing` are units that were not
-    there but are promised to sub-orders that the warehouse is working on: they are frozen until these are over.
+    The difference is booked, not the figure: what came and went meanwhile stays true. What another count booked after
+    `after_movement` is no difference any more: of two counts of a SKU the later one books what the other left.
+    `missing` are units that were not there but are promised to sub-orders that the warehouse is working on: they are
+    frozen until these are over.
     """
 
     count = models.ForeignKey(
@@ -94,6 +96,7 @@ class StockCountLine(models.Model):
     expected = models.IntegerField(_("in the books"))
     counted = models.PositiveIntegerField(_("counted"))
     missing = models.PositiveIntegerField(_("missing for orders"), db_default=0, default=0, editable=False)
+    after_movement = models.BigIntegerField(_("counted after movement"), db_default=0, default=0, editable=False)
 
     class Meta:
         verbose_name = _("line of a stock count")

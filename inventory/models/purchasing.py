@@ -18,8 +18,9 @@ MOST_UNITS_OF_A_LINE = 10_000_000
 
 
 class PurchaseState(models.TextChoices):
-    """Whether goods of a purchase order are still expected."""
+    """Whether goods of a purchase order are still expected. Of a draft nothing is expected yet: nobody bought it."""
 
+    DRAFT = "draft", pgettext_lazy("purchase order", "Draft")
     OPEN = "open", pgettext_lazy("purchase order", "Expected")
     CLOSED = "closed", pgettext_lazy("purchase order", "Closed")
     CANCELLED = "cancelled", pgettext_lazy("purchase order", "Cancelled")
@@ -41,25 +42,41 @@ class PurchaseOrder(Versioned):
     )
     created_by = models.CharField(_("created by"), max_length=80, blank=True, default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    approved_by = models.CharField(_("approved by"), max_length=80, blank=True, default="", db_default="")
+    approved_at = models.DateTimeField(_("approved at"), null=True, blank=True, editable=False)
+
+    initial_states = (PurchaseState.DRAFT, PurchaseState.OPEN)
 
     class Meta:
         verbose_name = _("purchase order")
         verbose_name_plural = _("purchase orders")
         ordering = ["-id"]
-        permissions = [("end_purchaseorder", _("Can close purchase orders and call them off"))]
+        permissions = [
+            ("end_purchaseorder", _("Can close purchase orders and call them off")),
+            ("approve_purchaseorder", _("Can approve drafts of purchase orders")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["number", "merchant"], name="purchase_order_number_is_unique_in_merchant"),
             models.CheckConstraint(condition=Q(state__in=PurchaseState.values), name="purchase_order_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(approved_at__isnull=True)
+                | ~Q(supplier="") & Q(expected_on__isnull=False) & ~Q(state=PurchaseState.DRAFT),
+                name="purchase_order_is_approved_with_supplier_and_day",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.number
 
+    @transition(state, source=PurchaseState.DRAFT, target=PurchaseState.OPEN)
+    def approve(self) -> None:
+        """It is bought."""
+
     @transition(state, source=PurchaseState.OPEN, target=PurchaseState.CLOSED)
     def close(self) -> None:
         """Expect nothing more of it."""
 
-    @transition(state, source=PurchaseState.OPEN, target=PurchaseState.CANCELLED)
+    @transition(state, source=[PurchaseState.DRAFT, PurchaseState.OPEN], target=PurchaseState.CANCELLED)
     def cancel(self) -> None:
         """It was called off."""
 

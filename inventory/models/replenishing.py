@@ -3,6 +3,7 @@
 Only `inventory.replenishing` writes these rows.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db import models
@@ -20,6 +21,7 @@ from oms.common.models import Versioned
 from oms.merchants.models import Merchant
 
 MOST_DAYS = 365
+LONGEST_SNOOZE = timedelta(days=365)
 MOST_PACK = 100_000
 LEAST_SERVICE, MOST_SERVICE = Decimal("50"), Decimal("99.9")
 
@@ -58,7 +60,8 @@ class ReplenishmentPolicy(Versioned):
     """The alert line (预警线) of a SKU at a warehouse, and how much is ordered when its position is not above it.
 
     `reorder_point` and `order_up_to` are what counts now; a computed policy gets them anew every day. `below_since` is
-    since when the position is not above the line: it is told once, until the position is above it again.
+    since when the position is not above the line: it is told once, until the position is above it again. `changed_at`
+    is when anything of it changed last, the dip too.
     """
 
     # Not when it came down to its line, nor what its figures were made of.
@@ -123,6 +126,7 @@ class ReplenishmentPolicy(Versioned):
     computed_on = models.DateField(_("computed on"), null=True, blank=True, editable=False)
     below_since = models.DateTimeField(_("below the alert line since"), null=True, blank=True, editable=False)
     changed_by = models.CharField(_("changed by"), max_length=80, blank=True, default="", editable=False)
+    changed_at = models.DateTimeField(_("changed at"), db_default=Now(), editable=False)
 
     objects = ReplenishmentPolicyQuerySet.as_manager()
 

@@ -59,14 +59,14 @@ def _lock_donors(suggestions: Group) -> None:
 
 
 def _buy(group: Group, actor: str) -> Mapping[str, object]:
-    """A purchase order whose lines are expected when the policies' lead times are over; whom to buy from is for a
-    person to say."""
+    """A draft whose lines have the days on which the policies' lead times are over; whom to buy from, and when it
+    should come, is for a person to say."""
     day, first = demand.today(), group[0].policy
     lines = [
         Bought(one.policy.sku.code, one.quantity, day + timedelta(days=math.ceil(one.policy.lead_days)))
         for one in group
     ]
-    made = purchasing.order(first.sku.merchant, _reference(group), first.warehouse, lines, actor=actor)
+    made = purchasing.order(first.sku.merchant, _reference(group), first.warehouse, lines, is_draft=True, actor=actor)
     return {"purchase_order": made}
 
 

@@ -1,8 +1,9 @@
 """The API's operations on alert lines and on what is suggested."""
 
+from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django_filters import BooleanFilter, CharFilter, ChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
@@ -22,8 +23,10 @@ from inventory.models import (
 from inventory.models.purchasing import MOST_UNITS_OF_A_LINE
 from inventory.models.replenishing import LEAST_SERVICE, MOST_DAYS, MOST_PACK, MOST_SERVICE
 from inventory.replenishing import policies
-from inventory.replenishing.policies import MOST_ROWS, NewPolicy
-from oms.common.door.api import LineField, NewestFirst, read_body
+from inventory.replenishing.policies import MOST_ROWS, NewPolicy, Outcome
+from oms.common.door.api import LineField, NewestFirst
+from oms.common.door.filters import MomentFilter
+from oms.common.door.rows import read_rows
 from oms.common.door.schema import ErrorSerializer
 from oms.merchants.calls.views import MerchantView
 
@@ -48,6 +51,7 @@ _POLICY = {
     "snoozed_until": None,
     "is_active": True,
     "below_since": None,
+    "changed_at": "2026-11-26T02:00:00Z",
 }
 _SUGGESTION = {
     "warehouse": "POP01-WH",
@@ -135,7 +139,12 @@ class NewPolicySerializer(serializers.Serializer):
     snoozed_until = serializers.DateTimeField(
         required=False, allow_null=True, help_text="Until then nothing is told or suggested."
     )
-    is_active = serializers.BooleanField(default=True)
+    is_active = serializers.BooleanField(
+        default=True, help_text="False also where your goods are kept no longer: all else of such a line stays refused."
+    )
+    version = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Given, the row is refused unless the line is of this version still."
+    )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A computed line and a fixed one", _NEW, request_only=True)])
@@ -188,6 +197,7 @@ class PolicyFilter(FilterSet):
     sku = CharFilter("sku__code", max_length=64)
     warehouse = CharFilter("warehouse__code", max_length=32)
     is_below = BooleanFilter("below_since", "isnull", exclude=True, help_text="Whether the position is at its line.")
+    updated_since = MomentFilter("changed_at", "gte", help_text="Set, computed or told of then or later.")
 
     class Meta:
         model = ReplenishmentPolicy
@@ -200,10 +210,17 @@ class SuggestionFilter(FilterSet):
     sku = CharFilter("policy__sku__code", max_length=64)
     warehouse = CharFilter("policy__warehouse__code", max_length=32)
     state = ChoiceFilter(choices=SuggestionState.choices)
+    updated_since = MomentFilter(method="filter_updated", help_text="Suggested or decided then or later.")
 
     class Meta:
         model = ReplenishmentSuggestion
         fields: list[str] = []
+
+    def filter_updated(
+        self, suggestions: QuerySet[ReplenishmentSuggestion], name: str, value: datetime
+    ) -> QuerySet[ReplenishmentSuggestion]:
+        """Those that came, or were decided, since then: nothing else happens to them."""
+        return suggestions.filter(Q(created_at__gte=value) | Q(decided_at__gte=value))
 
 
 class PoliciesView(MerchantView):
@@ -242,10 +259,12 @@ class PoliciesView(MerchantView):
         operation_id="change_replenishment_policies",
         summary="Set alert lines",
         description=(
-            "Up to 5,000 policies, each taken or refused for itself: a new one, or another for a SKU and warehouse that"
-            " have one. A `fixed` line is what you say. A `computed` one follows from the demand of the last weeks, the"
-            " lead time and the service level, and is worked out anew every day. With `runs_by` `rule` what is"
-            " suggested is bought at once, else a person approves it."
+            "Up to 5,000 policies, each taken or refused for itself, also for a figure that is none: a new one, "
+            "or another for a SKU and warehouse that have one. A `fixed` line is what you say. A `computed` one "
+            "follows from the demand of the last weeks, the lead time and the service level, and is worked out "
+            "anew every day. With `runs_by` `rule` what is suggested is acted on at once, else a person approves "
+            "it: what is to be bought becomes the draft of a purchase order, of which nothing is expected before "
+            "it is approved."
         ),
         tags=["inventory"],
         request=NewPoliciesSerializer,
@@ -255,12 +274,13 @@ class PoliciesView(MerchantView):
     )
     def post(self, request: Request) -> Response:
         """Set them, row by row."""
-        given = read_body(NewPoliciesSerializer, request).validated_data["policies"]
-        rows = [NewPolicy(**one) for one in given]
-        outcomes = policies.set_policies(self.merchant, rows, actor=self.merchant.code)
+        read = read_rows(request, "policies", NewPolicySerializer, most=MOST_ROWS)
+        wanted = [NewPolicy(**values) for values in read if isinstance(values, dict)]
+        came = iter(policies.set_policies(self.merchant, wanted, actor=self.merchant.code))
+        outcomes: list[Outcome] = [next(came) if isinstance(values, dict) else values for values in read]
         results: list[dict[str, Any]] = []
-        for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
-            result: dict[str, Any] = {"index": index, "warehouse": row.warehouse, "sku": row.sku}
+        for index, (row, outcome) in enumerate(zip(request.data["policies"], outcomes, strict=True)):
+            result: dict[str, Any] = {"index": index, **_named(row)}
             if isinstance(outcome, ReplenishmentPolicy):
                 lines = {"reorder_point": outcome.reorder_point, "order_up_to": outcome.order_up_to}
                 result |= {"status": "changed", **lines}
@@ -268,6 +288,12 @@ class PoliciesView(MerchantView):
                 result |= {"status": "refused", "errors": [error.as_dict() for error in outcome]}
             results.append(result)
         return Response({"results": results})
+
+
+def _named(row: Any) -> dict[str, str]:
+    """The warehouse and SKU of a row as the caller wrote them, as far as it did."""
+    given = row if isinstance(row, dict) else {}
+    return {name: str(given.get(name, ""))[:64] for name in ("warehouse", "sku")}
 
 
 class SuggestionsView(MerchantView):

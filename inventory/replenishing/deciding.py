@@ -2,7 +2,7 @@
 each in the order of their ids, as by who watches them."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from inventory.models import ReplenishmentPolicy, ReplenishmentSuggestion, SuggestionState
+from inventory.models.replenishing import LONGEST_SNOOZE
 from inventory.replenishing import acting, watching
 from oms.common.errors import ChangedMeanwhile, OmsError
 
-LONGEST_SNOOZE = timedelta(days=365)
 LONGEST_REASON = 200
 
 
@@ -61,7 +61,7 @@ def snooze(policy_id: int, *, until: datetime | None, actor: str, version: int |
         )
     policy = ReplenishmentPolicy.objects.select_for_update(no_key=True).get(pk=policy_id)
     _check(policy.version, version)
-    ReplenishmentPolicy.objects.filter(pk=policy_id).update(snoozed_until=until, changed_by=actor)
+    ReplenishmentPolicy.objects.filter(pk=policy_id).update(snoozed_until=until, changed_by=actor, changed_at=Now())
     if until is not None:
         watching.end_dips([policy_id], by=actor)
     return ReplenishmentPolicy.objects.get(pk=policy_id)

@@ -60,7 +60,8 @@ def _write(policies: Sequence[ReplenishmentPolicy], day: date, days_known: int) 
         cursor.execute(
             """
             UPDATE inventory_replenishmentpolicy p SET reorder_point = n.line, order_up_to = n.up_to,
-                mean_per_day = n.mean, deviation_per_day = n.deviation, basis = n.basis, computed_on = %(day)s
+                mean_per_day = n.mean, deviation_per_day = n.deviation, basis = n.basis, computed_on = %(day)s,
+                changed_at = now()
             FROM unnest(%(ids)s::bigint[], %(lines)s::int[], %(ups)s::int[], %(means)s::float[],
                 %(deviations)s::float[], %(bases)s::text[]) AS n(id, line, up_to, mean, deviation, basis)
             WHERE p.id = n.id

@@ -20,6 +20,7 @@ from unfold.decorators import display
 from inventory import hosting, typed_rows
 from inventory.filters import found_skus
 from inventory.models import ReplenishmentPolicy, Sku, Warehouse
+from inventory.models.replenishing import LONGEST_SNOOZE
 from inventory.replenishing import deciding, demand, policies, proposing, words
 from inventory.replenishing.policies import NewPolicy, Outcome
 from inventory.replenishing.standing import standings
@@ -52,18 +53,26 @@ class BelowFilter(YesFilter):
 class PolicyForm(forms.ModelForm):
     """How a SKU is replenished at a warehouse; what is wrong is said as the API says it."""
 
+    # What the person looked at; nothing where the policy is new.
+    seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
     class Meta:
         model = ReplenishmentPolicy
         fields = ("warehouse", "sku", *_TYPED)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seen_version"].initial = self.instance.version if self.instance.pk else None
 
     def clean(self) -> dict[str, Any]:
         """What the service would refuse is said before it is asked."""
         given = super().clean() or self.cleaned_data
         sku, warehouse = self._place(given)
         if sku and warehouse and not self.errors:
-            is_kept = hosting.hosts(sku.merchant).filter(pk=warehouse.pk).exists()
-            for error in policies.problems(self.row(), sku, warehouse if is_kept else None):
+            for error in policies.problems(self.row(), sku, warehouse if self._may_say(sku, warehouse) else None):
                 self.add_error(error.attr if error.attr in self.fields else None, error.detail)
+            if self.instance.pk and given.get("seen_version") != self.instance.version:
+                self.add_error(None, str(policies.changed_meanwhile().detail))
         return given
 
     def row(self) -> NewPolicy:
@@ -71,7 +80,13 @@ class PolicyForm(forms.ModelForm):
         sku, warehouse = self._place(self.cleaned_data)
         assert sku is not None  # noqa: S101 - the form is valid
         assert warehouse is not None  # noqa: S101
-        return NewPolicy(warehouse.code, sku.code, **{name: self.cleaned_data[name] for name in _TYPED})
+        typed = {name: self.cleaned_data[name] for name in _TYPED}
+        return NewPolicy(warehouse.code, sku.code, **typed, version=self.cleaned_data.get("seen_version"))
+
+    def _may_say(self, sku: Sku, warehouse: Warehouse) -> bool:
+        """Of a place where the goods are kept no longer, only that nothing is watched there."""
+        is_ended = self.instance.pk is not None and not self.cleaned_data.get("is_active")
+        return is_ended or hosting.hosts(sku.merchant).filter(pk=warehouse.pk).exists()
 
     def _place(self, given: Mapping[str, Any]) -> tuple[Sku | None, Warehouse | None]:
         if self.instance.pk:
@@ -132,6 +147,7 @@ class PolicyPages(RowActions):
             ("pack_size", "minimum_quantity"),
             "snoozed_until",
             "is_active",
+            "seen_version",
         )
         if obj is None:
             return typed
@@ -202,17 +218,21 @@ class PolicyPages(RowActions):
         if not self.may_set(request):
             raise PermissionDenied
         form = self.rows_form(request.POST or None)
-        results: list[tuple[int, NewPolicy, Outcome]] = []
+        results: list[tuple[int, Outcome | str]] = []
+        cells: dict[int, Sequence[str]] = {}
         if request.method == "POST" and form.is_valid():
             try:
-                rows = typed_rows.rows_of(form.cleaned_data["rows"], words.policy_row)
-                outcomes = self.set_many(request, self.merchant_for(request, form.cleaned_data), rows)
-                results = [(number, *pair) for number, pair in enumerate(zip(rows, outcomes, strict=True), 1)]
+                read = typed_rows.each_row(form.cleaned_data["rows"], words.policy_row)
+                cells = {row.number: row.cells for row in read}
+                rows = {row.number: row.value for row in read if row.value is not None}
+                outcomes = self.set_many(request, self.merchant_for(request, form.cleaned_data), list(rows.values()))
+                came = dict(zip(rows, outcomes, strict=True))
+                results = [(row.number, came.get(row.number, row.wrong)) for row in read]
             except OmsError as refusal:
                 form.add_error("rows", str(refusal))
         refused = [
-            (number, row, typed_rows.told(outcome))
-            for number, row, outcome in results
+            (number, cells[number], outcome if isinstance(outcome, str) else typed_rows.told(outcome))
+            for number, outcome in results
             if not isinstance(outcome, ReplenishmentPolicy)
         ]
         context = {
@@ -233,7 +253,7 @@ class _SnoozeForm(VersionForm):
     days = forms.IntegerField(
         label=gettext_lazy("for so many days (0: no longer)"),
         min_value=0,
-        max_value=deciding.LONGEST_SNOOZE.days,
+        max_value=LONGEST_SNOOZE.days,
         initial=7,
         widget=forms.NumberInput(attrs=INPUT),
     )

@@ -127,8 +127,8 @@ class SuggestionAdmin(ReadSuggestions, RowActions):
             tone="primary",
             icon="check",
             hint=gettext_lazy(
-                "What is to be bought becomes a purchase order without a supplier, what is to be moved a transfer whose"
-                " units are set aside."
+                "What is to be bought becomes the draft of a purchase order, what is to be moved a transfer whose units"
+                " are set aside."
             ),
         ),
         RowAction("reject", DECIDE, gettext_lazy("Reject"), _reject, _ReasonForm, tone="danger-line", icon="close"),

@@ -112,9 +112,10 @@ def _judge(policies: Sequence[ReplenishmentPolicy]) -> int:
 
 
 def _kept(policy_ids: Iterable[int]) -> set[int]:
-    """Those whose goods their warehouse still keeps: nothing is bought for one that their merchant left."""
+    """Those whose goods their warehouse still keeps, and which is open: nothing is bought for one that their merchant
+    left, or that was closed."""
     # The condition is one on rows of a SKU at a warehouse, as these are.
-    kept = ReplenishmentPolicy.objects.filter(hosting.is_kept(), pk__in=list(policy_ids))
+    kept = ReplenishmentPolicy.objects.filter(hosting.is_kept(), warehouse__is_active=True, pk__in=list(policy_ids))
     return set(kept.values_list("pk", flat=True))
 
 
@@ -127,7 +128,7 @@ def end_dips(policy_ids: Sequence[int], *, by: str = NAME) -> None:
     """Nothing is to be done at the locked policies (ids) any more: their tickets close, their suggestions go."""
     if not policy_ids:
         return
-    ReplenishmentPolicy.objects.filter(pk__in=policy_ids).update(below_since=None)
+    ReplenishmentPolicy.objects.filter(pk__in=policy_ids).update(below_since=None, changed_at=Now())
     open_ones = ReplenishmentSuggestion.objects.open().filter(policy__in=policy_ids)
     open_ones.update(state=SuggestionState.WITHDRAWN, decided_at=Now(), decided_by=by)
     tickets.close_tickets([STOCK_LOW], policy_ids, closed_by=by)
@@ -136,7 +137,7 @@ def end_dips(policy_ids: Sequence[int], *, by: str = NAME) -> None:
 def _begin_dips(policies: Sequence[ReplenishmentPolicy], found: Sequence[Standing]) -> None:
     if not policies:
         return
-    ReplenishmentPolicy.objects.filter(pk__in=[one.pk for one in policies]).update(below_since=Now())
+    ReplenishmentPolicy.objects.filter(pk__in=[one.pk for one in policies]).update(below_since=Now(), changed_at=Now())
     troubles = [
         Trouble(
             one.pk,

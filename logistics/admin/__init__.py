@@ -1,5 +1,15 @@
 """The staff's pages of this app, and its part of the order's page and list."""
 
-from logistics.admin import carrier_rules, carriers, lists, order_page, printouts, sharing, watching
+from logistics.admin import carrier_rules, carriers, claims, following, lists, order_page, printouts, sharing, watching
 
-__all__ = ["carrier_rules", "carriers", "lists", "order_page", "printouts", "sharing", "watching"]
+__all__ = [
+    "carrier_rules",
+    "carriers",
+    "claims",
+    "following",
+    "lists",
+    "order_page",
+    "printouts",
+    "sharing",
+    "watching",
+]

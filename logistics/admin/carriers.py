@@ -9,10 +9,19 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from logistics.carriers import balances, following
+from logistics.carriers.defaults import OTHER_CODES
 from logistics.models import Carrier, CarrierCode
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.models import Connection, SystemKind
 from oms.common.work import protocols
+
+
+def protocol_field() -> forms.ChoiceField:
+    """The protocols in which carriers have codes: those that carriers speak, and others' that only name them."""
+    known = {one.code: one.title for one in protocols.known().values() if SystemKind.CARRIER in one.kinds}
+    choices = list({**OTHER_CODES, **known}.items())
+    return forms.ChoiceField(label=_("protocol"), choices=choices, widget=UnfoldAdminSelectWidget)
 
 
 class CarrierCodeInline(TabularInline):
@@ -25,8 +34,7 @@ class CarrierCodeInline(TabularInline):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Only protocols that carriers speak."""
         if db_field.name == "protocol":
-            known = [(one.code, one.title) for one in protocols.known().values() if SystemKind.CARRIER in one.kinds]
-            return forms.ChoiceField(label=_("protocol"), choices=known, widget=UnfoldAdminSelectWidget)
+            return protocol_field()
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -52,12 +60,19 @@ class CarrierAdmin(KeysetAdmin):
 
     may_add = may_change = True
     keyset = ("priority", "code")
-    list_display = ("code", "name", "carrier_class", "connection", "priority", "is_active")
-    list_select_related = ("connection",)
+    list_display = ("code", "name", "carrier_class", "connection", "tracking_connection", "priority", "is_active")
+    list_select_related = ("connection", "tracking_connection")
     inlines = (CarrierCodeInline,)
+
+    def save_model(self, request: HttpRequest, obj: Carrier, form: Any, change: bool) -> None:
+        """What is on its way with the carrier is followed over the account that it has now."""
+        super().save_model(request, obj, form, change)
+        if {"connection", "tracking_connection"} & set(form.changed_data):
+            following.begin_all_of(obj.pk)
+            balances.begin()
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Only accounts of carriers."""
-        if db_field.name == "connection":
+        if db_field.name in ("connection", "tracking_connection"):
             kwargs["queryset"] = Connection.objects.filter(kind=SystemKind.CARRIER)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)

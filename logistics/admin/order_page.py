@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from logistics.admin.lists import LEVEL_TONES, stop_badge
 from logistics.buyer import links
+from logistics.carriers import words
 from logistics.models import (
     LogisticsAlert,
     Shipment,
@@ -35,7 +36,7 @@ MOST_SCANS = 12
 
 
 def _parcels(order: Order) -> Mapping[str, Any] | None:
-    scans = TrackingEvent.objects.order_by("-occurred_at", "-id")
+    scans = TrackingEvent.objects.select_related("connection").order_by("-occurred_at", "-id")
     works = list(
         WarehouseOrder.objects.filter(pk__in=_works_of(order))
         .select_related("warehouse", "connection")
@@ -44,8 +45,12 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     )
     shipments = list(
         Shipment.objects.of_order(order.pk)
-        .select_related("carrier", "sub_order")
-        .prefetch_related(Prefetch("scans", scans), Prefetch("lines", _with_articles(ShipmentLine.objects.all())))
+        .select_related("carrier", "sub_order", "polling__connection")
+        .prefetch_related(
+            "errands__connection",
+            Prefetch("scans", scans),
+            Prefetch("lines", _with_articles(ShipmentLine.objects.all())),
+        )
         .order_by("id")
     )
     deliveries = list(
@@ -61,9 +66,10 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     )
     if not (works or shipments or deliveries or alerts):
         return None
+    known = words.tables().words if shipments else {}
     return {
         "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
-        "shipments": [_describe(shipment) for shipment in shipments],
+        "shipments": [_describe(shipment, known) for shipment in shipments],
         "deliveries": deliveries,
         "alerts": [{"row": alert, "tone": LEVEL_TONES.get(alert.level, "muted")} for alert in alerts],
         "remarks": [*_alert_remarks(alerts), *_work_remarks(works), *_parcel_remarks(shipments)],
@@ -79,10 +85,19 @@ def _with_articles(lines: QuerySet[Any]) -> QuerySet[Any]:
     return lines.select_related("sub_order_line__order_line__sku").order_by("sub_order_line")
 
 
-def _describe(shipment: Shipment) -> dict[str, Any]:
+def _describe(shipment: Shipment, known: Mapping[str, words.Words]) -> dict[str, Any]:
     scans = list(shipment.scans.all())
-    lines = list(shipment.lines.all())
-    return {"row": shipment, "lines": lines, "scans": scans[:MOST_SCANS], "more": len(scans) - MOST_SCANS}
+    for scan in scans[:MOST_SCANS]:
+        word = words.word_of(scan, known)
+        scan.told = word.shown if word is not None else scan.get_state_display()  # type: ignore[attr-defined]
+    return {
+        "row": shipment,
+        "lines": list(shipment.lines.all()),
+        "scans": scans[:MOST_SCANS],
+        "more": len(scans) - MOST_SCANS,
+        "polling": getattr(shipment, "polling", None),
+        "errands": sorted(shipment.errands.all(), key=lambda errand: errand.pk),
+    }
 
 
 def _alert_remarks(alerts: Iterable[LogisticsAlert]) -> Iterator[Remark]:

@@ -3,7 +3,7 @@
 Neither names and addresses nor anything of the house: no stock, no prices of others, no notes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import StorageClass, Warehouse
+from logistics.carriers import words
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, TrackingEvent
 from orders.models import DeliveryPromise, Order, SubOrder, SubOrderState
 from orders.models.sub_order import AT_WAREHOUSE, UNDONE
@@ -50,13 +51,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanTold:
+    """A scan as its buyer reads it: `title` is what happened in our words, `text` what the carrier said of it."""
+
+    occurred_at: datetime
+    title: str
+    location: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParcelTold:
     """A parcel with its scans, the newest first; `progress` in per cent of its way."""
 
     row: Shipment
     carrier: str
     progress: int
-    scans: Sequence[TrackingEvent]
+    scans: Sequence["ScanTold"]
 
     @property
     def dot(self) -> str:
@@ -111,7 +122,7 @@ def parts_of(order: Order) -> list[PartTold]:
 
 def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
     """The order's parcels by the sub-orders of which something is in them."""
-    scans = TrackingEvent.objects.order_by("-occurred_at", "-id")
+    scans = TrackingEvent.objects.select_related("connection").order_by("-occurred_at", "-id")
     lines = ShipmentLine.objects.select_related("sub_order_line")
     found: dict[int, list[ParcelTold]] = {}
     shipments = (
@@ -123,17 +134,27 @@ def _parcels(order: Order) -> dict[int, list[ParcelTold]]:
         .prefetch_related(Prefetch("scans", scans), Prefetch("lines", lines))
         .order_by("id")
     )
+    known = words.tables().words
     for row in shipments:
-        told = ParcelTold(
+        parcel = ParcelTold(
             row,
             row.carrier.name if row.carrier else "",
             _PROGRESS.get(ShipmentState(row.state), 0),
-            list(row.scans.all())[:MOST_SCANS],
+            [told for scan in row.scans.all() if (told := _scan(scan, known)) is not None][:MOST_SCANS],
         )
         of_parts = {line.sub_order_line.sub_order_id for line in row.lines.all()} or {row.sub_order_id}
         for key in of_parts:
-            found.setdefault(key, []).append(told)
+            found.setdefault(key, []).append(parcel)
     return found
+
+
+def _scan(scan: TrackingEvent, known: Mapping[str, words.Words]) -> ScanTold | None:
+    """What the buyer reads of a scan; nothing where the table of words says so."""
+    word = words.word_of(scan, known)
+    if word is not None and not word.for_buyer:
+        return None
+    title = word.shown if word is not None else scan.get_state_display()
+    return ScanTold(scan.occurred_at, title, scan.location, scan.text)
 
 
 def _city(warehouse: Warehouse | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, choosing, decoding, freight, labels, sharing, waybills
+from logistics.carriers import adapters, cancelling, choosing, decoding, following, freight, labels, sharing, waybills
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.watching import planning
@@ -84,22 +84,23 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
 @transaction.atomic
 def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     """Another worker took over, or the parcel was given to another carrier, has a waybill of the warehouse, or will not
-    be: what fits it still is written, what does not is for a person to cancel."""
+    be: what fits it still is written, what does not is given back, or is for a person to cancel."""
     _lock_works(outcomes.taken)
     given = {key: (answer.carrier, answer.waybill) for key, answer in outcomes.taken.items()}
     unique = {key: label for key, label in given.items() if key not in set(_repeated(given))}
     fitting = _write_waybills(unique)
     labels.keep({key: outcomes.taken[key] for key in fitting})
     rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
+    unused = {row.pk: row for row in rows if row.waybill_number != given[row.pk][1]}
+    kept = cancelling.give_back_unused({key: given[key] for key in unused})
     troubles = [
         tickets.Trouble(
-            row.pk,
+            key,
             "",
-            {"number": row.number, "carrier": given[row.pk][0], "waybill": given[row.pk][1]},
-            about_id=row.sub_order.order_id,
+            {"number": unused[key].number, "carrier": given[key][0], "waybill": given[key][1]},
+            about_id=unused[key].sub_order.order_id,
         )
-        for row in rows
-        if row.waybill_number != given[row.pk][1]
+        for key in sorted(kept)
     ]
     tickets.open_tickets(WAYBILL_UNUSED, troubles, opened_by=STAGE.name)
 
@@ -165,6 +166,7 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
     sharing.note_bought(issued)
     freight.reckon(issued)
     waybills.tell(issued)
+    following.begin(issued)
     tickets.close_tickets([NO_CARRIER], issued)
     return issued
 

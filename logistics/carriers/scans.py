@@ -1,8 +1,8 @@
 """What carriers tell us, whatever their protocol.
 
 A message of a carrier is a fact with the topic `carrier`. Its `subject` is a waybill number, its `kind` one of
-`ShipmentState` from `collected` on, and its key unique in the connection, such as the waybill with the number of the
-scan. Everything in the body may be left out:
+`ShipmentState` from `collected` on, or `noted` where it says nothing of where the parcel is, and its key unique in the
+connection, such as the waybill with the number of the scan. Everything in the body may be left out:
 
     {"carrier": "SF", "text": "已揽收", "location": "北京", "code": "50"}
 
@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
+
+# The kind of a scan that is kept, but moves nothing: its code has no state of ours, or nobody knows it yet.
+NOTED = "noted"
 
 _Text = Annotated[str, msgspec.Meta(max_length=2000)]
 _Short = Annotated[str, msgspec.Meta(max_length=200)]

@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import ending, scans
+from logistics.carriers import ending, following, scans, words
 from logistics.carriers.parcels import SUB_ORDERS_OF
-from logistics.models import GOING_BACK, MOVING, ShipmentState
+from logistics.models import GOING_BACK, MOVING, ShipmentState, TrackingEvent
 from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
 from logistics.warehouses.works import Work
@@ -74,6 +74,7 @@ def _locate(facts: Sequence[Fact]) -> Mapping[int, int]:
             JOIN logistics_carrier c ON c.id = h.carrier_id AND f.carrier IN ('', c.code)
             WHERE h.connection_id = f.connection_id
                OR h.connection_id IS NULL AND (c.connection_id = f.connection_id OR c.code = f.carrier)
+               OR c.tracking_connection_id = f.connection_id
             """,
             [
                 array(fact.id for fact in facts),
@@ -124,24 +125,33 @@ class _Parcel:
     has_left: bool
 
 
-def _understand(fact: Fact) -> tuple[ShipmentState, scans.Scan]:
-    """What the carrier says. Raises ValueError for a state that is none, msgspec.ValidationError for a wrong body."""
-    return ShipmentState(fact.kind), scans.read(fact.body)
+def _understand(fact: Fact) -> tuple[str, scans.Scan]:
+    """What the carrier says: a state, empty where it says none. Raises ValueError for a state that is none,
+    msgspec.ValidationError for a wrong body."""
+    state = "" if fact.kind == scans.NOTED else ShipmentState(fact.kind).value
+    return state, scans.read(fact.body)
 
 
 def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict]:
     held = _hold(locked)
     fresh = _store(facts, _locate(facts))
+    words.note_unknown(list(facts))
+    _follow(held, fresh.values())
+    return {fact.id: APPLIED if fact.id in fresh else NO_EFFECT for fact in facts}
+
+
+def _follow(held: _Held, fresh: Collection[int]) -> None:
+    """Bring locked parcels, and what they are of, to where all their scans say; `fresh` are the ids of new ones."""
     lost = {parcel.id for parcel in held.parcels.values() if parcel.state == ShipmentState.LOST}
     for key, state in _states_of(held.parcels).items():
         held.parcels[key].state = state
     _write(held.parcels.values())
-    _tell(fresh.values())
+    _tell(fresh)
     _leave(held)
+    following.heard(list(held.parcels))
     planning.plan_parcels(held.parcels)
     ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])
     fulfilment.refresh({order_id for of_one in _orders_of(held.parcels).values() for order_id in of_one})
-    return {fact.id: APPLIED if fact.id in fresh else NO_EFFECT for fact in facts}
 
 
 def _hold(shipment_ids: Sequence[int]) -> _Held:
@@ -183,7 +193,12 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                 received_at)
             SELECT shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, said_at,
                 received_at
-            FROM json_populate_recordset(NULL::logistics_trackingevent, %s::json)
+            FROM json_populate_recordset(NULL::logistics_trackingevent, %s::json) AS n
+            -- What a word means may have changed since the scan came first.
+            WHERE n.carrier_code = '' OR NOT EXISTS (
+                SELECT FROM logistics_trackingevent e WHERE e.shipment_id = n.shipment_id
+                  AND (e.connection_id, e.carrier_code, e.occurred_at, e.state, e.text, e.location)
+                    = (n.connection_id, n.carrier_code, n.occurred_at, n.state, n.text, n.location))
             ON CONFLICT DO NOTHING
             RETURNING id, connection_id, event_key
             """,
@@ -193,7 +208,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                         "shipment_id": parcels[fact.id],
                         "connection_id": fact.connection_id,
                         "event_key": fact.key,
-                        "state": state.value,
+                        "state": state,
                         "carrier_code": scan.code[:20],
                         "text": scan.text[:300],
                         "location": scan.location[:60],
@@ -229,13 +244,14 @@ def _write(parcels: Iterable[_Parcel]) -> None:
             f"""
             WITH latest AS (
                 SELECT DISTINCT ON (shipment_id) shipment_id, carrier_code, text
-                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[])
+                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) AND state <> ''
                 ORDER BY shipment_id, occurred_at DESC, id DESC
             ), times AS (
                 SELECT shipment_id, max(occurred_at) AS last_scan,
                     min(occurred_at) FILTER (WHERE state <> '{ShipmentState.WAYBILL_ISSUED}') AS collected,
                     min(occurred_at) FILTER (WHERE state = '{ShipmentState.SIGNED}') AS signed
-                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) GROUP BY shipment_id
+                FROM logistics_trackingevent WHERE shipment_id = ANY(%(ids)s::bigint[]) AND state <> ''
+                GROUP BY shipment_id
             )
             UPDATE logistics_shipment h SET state = n.state, carrier_code = l.carrier_code, carrier_text = l.text,
                 last_scan_at = t.last_scan, collected_at = t.collected, signed_at = t.signed
@@ -292,6 +308,27 @@ def _leave(held: _Held) -> None:
         actor=Actor(ActorKind.CARRIER, "carrier"),
     )
     events.follow(list(courses.values()), departure)
+
+
+# So many parcels are moved in one transaction when staff say what a word means.
+_AT_ONCE = 200
+
+
+def mean(protocol: str, code: str, state: str) -> int:
+    """Scans that were kept with a code that said nothing of where a parcel is say this state from now on; returns how
+    many parcels were moved by it. Parcels that somebody else holds keep theirs."""
+    found = TrackingEvent.objects.filter(state="", carrier_code=code, connection__protocol=protocol)
+    keys = sorted(set(found.values_list("shipment_id", flat=True)))
+    moved = 0
+    for start in range(0, len(keys), _AT_ONCE):
+        with transaction.atomic():
+            locked = list(_lock(keys[start : start + _AT_ONCE]))
+            held = _hold(locked)
+            scans_of = list(found.filter(shipment_id__in=locked).values_list("pk", flat=True))
+            TrackingEvent.objects.filter(pk__in=scans_of).update(state=state)
+            _follow(held, scans_of)
+            moved += len(locked)
+    return moved
 
 
 WORK = FactWork(Topic.CARRIER, _locate, _lock, _apply, _understand)

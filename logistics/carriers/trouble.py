@@ -78,3 +78,65 @@ PARCELS_DIFFER = tickets.register_kind(
         remedies=_("Give the money of what did not arrive back, or send it again."),
     )
 )
+WAYBILL_UNKNOWN = tickets.register_kind(
+    tickets.TicketKind(
+        "waybill_unknown",
+        _("Carrier does not know the waybill"),
+        "shipment",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=24),
+        reasons={
+            "": _("%(carrier)s was asked %(tries)s times and has no scan of %(waybill)s, which left: %(number)s.")
+        },
+        remedies=_("Ask warehouse and carrier whether it was handed over, and whether waybill and carrier are right."),
+        can_retry=False,
+    )
+)
+WAYBILL_KEPT = tickets.register_kind(
+    tickets.TicketKind(
+        "waybill_not_cancelled",
+        _("Waybill could not be cancelled"),
+        "waybill_errand",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=24),
+        reasons={"": _("%(carrier)s does not take %(waybill)s of %(number)s back: “%(text)s”. It costs money.")},
+        remedies=_("Ask the carrier to cancel it, or enter it in the claim on its bill."),
+        can_retry=False,
+    )
+)
+CARRIER_UNRECOGNISED = tickets.register_kind(
+    tickets.TicketKind(
+        "carrier_unrecognised",
+        _("Nobody knows whose waybill it is"),
+        "shipment",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=24),
+        reasons={"": _("Waybill %(waybill)s came without its carrier. It may be of: %(carriers)s.")},
+        remedies=_("Ask the warehouse who carries it, and let it report the waybill again with its carrier."),
+        can_retry=False,
+    )
+)
+SCAN_WORD_UNKNOWN = tickets.register_kind(
+    tickets.TicketKind(
+        "scan_word_unknown",
+        _("Carriers' word that nobody knows"),
+        "scan_word",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=24),
+        reasons={"": _("%(protocol)s says %(code)s: “%(text)s”. Such scans are kept.")},
+        remedies=_("Say on the word's page what it means; the scans that came with it count then."),
+        can_retry=False,
+    )
+)
+WAYBILLS_LOW = tickets.register_kind(
+    tickets.TicketKind(
+        "waybills_low",
+        _("Few waybills are left"),
+        "connection",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=8),
+        reasons={"": _("Account %(account)s has less than %(least)s waybills: %(left)s.")},
+        remedies=_("Buy waybills from the carrier's branch, or ask another carrier first."),
+        can_retry=False,
+    )
+)

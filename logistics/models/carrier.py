@@ -20,6 +20,15 @@ class Carrier(models.Model):
         on_delete=models.PROTECT,
         related_name="carriers",
     )
+    tracking_connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("followed over"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="followed_carriers",
+        help_text=_("The account that tells where its parcels are; empty: the one over which waybills are bought."),
+    )
     carrier_class = models.CharField(
         _("kind"), max_length=12, choices=CarrierClass.choices, default=CarrierClass.THIRD_PARTY
     )

@@ -269,7 +269,8 @@ class ShipmentLine(models.Model):
 
 
 class TrackingEvent(models.Model):
-    """A scan of a parcel, written when the carrier's message is applied; late ones too. Never changed.
+    """A scan of a parcel, written when the carrier's message is applied; late ones too. Never changed, but for the
+    state of one whose word nobody knew: it is empty until staff say what it means, and where the word means nothing.
 
     `event_key` is the key of the message, unique in its connection.
     """
@@ -288,7 +289,7 @@ class TrackingEvent(models.Model):
         db_constraint=False,
     )
     event_key = models.CharField(_("event key"), max_length=120)
-    state = models.CharField(_("state"), max_length=20, choices=ShipmentState.choices)
+    state = models.CharField(_("state"), max_length=20, choices=ShipmentState.choices, blank=True)
     carrier_code = models.CharField(_("carrier's code"), max_length=20, db_default="", blank=True)
     text = models.CharField(_("text"), max_length=300, db_default="", blank=True)
     location = models.CharField(_("place"), max_length=60, db_default="", blank=True)
@@ -306,6 +307,9 @@ class TrackingEvent(models.Model):
         ordering = ["occurred_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["shipment", "event_key", "connection"], name="tracking_event_comes_once"),
+        ]
+        indexes = [
+            models.Index(fields=["carrier_code"], condition=Q(state=""), name="tracking_event_noted"),
         ]
 
     def __str__(self) -> str:

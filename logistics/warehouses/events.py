@@ -9,7 +9,7 @@ from django.db import connection
 
 from inventory.models import Warehouse
 from logistics import kinds
-from logistics.carriers import intending
+from logistics.carriers import cancelling, following, intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
 from logistics.warehouses import giving_up, leaving, moving, notices, parcelling, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
@@ -125,9 +125,13 @@ def _want_parcels(courses: Sequence[Course]) -> None:
                 UPDATE logistics_shipment SET state = '{ShipmentState.WAYBILL_ISSUED}'
                 WHERE warehouse_order_id = ANY(%s::bigint[]) AND state = '{ShipmentState.CANCELLED}'
                   AND waybill_number IS NOT NULL AND left_at IS NULL
+                RETURNING id
                 """,
                 [array(again)],
             )
+            parcels = [key for (key,) in cursor.fetchall()]
+        cancelling.take_up_again(parcels)
+        following.begin(parcels)
     intending.intend([course.work.id for course in courses if course.leaves_all or _needs_parcels(course)])
 
 

@@ -8,6 +8,7 @@ from django.db import connection
 from inventory import reserving
 from inventory.models import MovementNote
 from logistics import kinds
+from logistics.carriers import cancelling, following
 from logistics.models import ShipmentState, StopAnswer
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.warehouses.works import GivenUp, Part, Work
@@ -71,6 +72,8 @@ def _end(given_up: Sequence[GivenUp]) -> None:
             [array(keys)],
         )
         parcels = [key for (key,) in cursor.fetchall()]
+    cancelling.give_back(dict.fromkeys(parcels, ""))
+    following.end(parcels)
     planning.plan_works(keys)
     planning.plan_parcels(parcels)
 

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from logistics.carriers.recognising import UNNAMED
 from logistics.models import ShipmentState
 from logistics.warehouses.notices import ReportedParcel
-
-# Stands for a carrier that the warehouse does not name.
-UNNAMED = "OTHER"
 
 
 @dataclass(slots=True)

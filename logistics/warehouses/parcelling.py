@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import Warehouse
-from logistics.carriers import choosing, freight, waybills, wishing
+from logistics.carriers import cancelling, choosing, following, freight, recognising, waybills, wishing
 from logistics.carriers.trouble import CARRIER_UNKNOWN
 from logistics.models import Carrier, Direction, Shipment, ShipmentState
 from logistics.warehouses.notices import ReportedParcel
@@ -123,12 +123,15 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     carriers, unknown = _carriers({box.carrier for _work, box in changed if box.carrier})
     if new:
         _insert(new, carriers)
+    cancelling.give_back({box.id: box.waybill if box.exists else "" for _work, box in changed if box.id is not None})
     with_wishes = _update(changed, carriers)
     choosing.choose(_without_carrier([box.id for _work, box in new if box.id is not None]))
     planning.plan_parcels([box.id for _work, box in changed if box.id is not None])
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]
     if labelled:
         waybills.tell(labelled)
+        following.begin(labelled)
+        recognising.wonder([box.id for _w, box in changed if box.id in labelled and box.carrier == recognising.UNNAMED])
     weighed = {box.id: box.weight_g for _work, box in changed if box.weight_g and box.id is not None}
     freight.reckon(labelled, weighed=weighed)
     troubles = [

@@ -15,8 +15,9 @@ from logistics.carriers import intending
 from logistics.models import WarehouseOrderState
 from logistics.warehouses.trouble import WAREHOUSE_REFUSED
 from logistics.watching import planning
+from logistics.watching.steps import WorkAt
 from oms.common import outbound, tickets
-from oms.common.copying import array
+from oms.common.copying import array, text_array
 from oms.common.work import connections
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
 from orders.fulfilling.presale import NOT_YET
@@ -42,18 +43,30 @@ def run(limit: int) -> int:
 def _release(sub_order_ids: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
+            """
+            SELECT s.id, now(), s.warehouse_id, s.storage_class, t.ship_by
+            FROM orders_suborder s LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
+            WHERE s.id = ANY(%s::bigint[]) AND s.warehouse_id IS NOT NULL
+            """,
+            [array(sub_order_ids)],
+        )
+        places = {key: WorkAt(WarehouseOrderState.INTENDED, *place) for key, *place in cursor.fetchall()}
+        planned = planning.plan_intended(list(places.values()))
+        cursor.execute(
             f"""
             WITH chosen AS MATERIALIZED (
                 SELECT s.id, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
-                    h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill
-                FROM orders_suborder s JOIN inventory_warehouse h ON h.id = s.warehouse_id
+                    h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill,
+                    p.event, p.due
+                FROM unnest(%(planned)s::bigint[], %(events)s::text[], %(dues)s::timestamptz[]) AS p(id, event, due)
+                JOIN orders_suborder s ON s.id = p.id JOIN inventory_warehouse h ON h.id = s.warehouse_id
                 WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
             ), intended AS (
                 INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id, state,
-                    ready_at)
+                    ready_at, expected_event, next_event_due)
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
-                    CASE WHEN NOT wants_waybill THEN now() END
+                    CASE WHEN NOT wants_waybill THEN now() END, event, due
                 FROM chosen ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (
@@ -75,10 +88,14 @@ def _release(sub_order_ids: list[int]) -> None:
             )
             SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.id
             """,
-            {"ids": array(sub_order_ids)},
+            {
+                "ids": array(sub_order_ids),
+                "planned": array(places),
+                "events": text_array(event for event, _due in planned),
+                "dues": [due for _event, due in planned],
+            },
         )
         rows = cursor.fetchall()
-    planning.plan_works([key for _id, key, _attempt, _wants_waybill in rows])
     unsent = set(sub_order_ids) - {key for key, *_rest in rows}
     if unsent:
         put_off(QUEUE, dict.fromkeys(unsent, "the warehouse has no connection"))

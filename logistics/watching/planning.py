@@ -53,6 +53,15 @@ def plan_works(work_ids: Collection[int]) -> None:
     _plan(WORKS, read_works(work_ids))
 
 
+def plan_intended(works: Collection[WorkAt]) -> list[tuple[str, datetime | None]]:
+    """What is expected of warehouse orders that are about to be written, and when it is looked at, in their order: of a
+    new row no alert was opened, so both are written with it."""
+    if not works:
+        return []
+    outlooks = _outlooks(works)
+    return [(outlooks[work].event, _due_first(outlooks[work], work.since)) for work in works]
+
+
 def plan_parcels(parcel_ids: Collection[int]) -> None:
     """Write what is expected of locked parcels (ids)."""
     _plan(PARCELS, read_parcels(parcel_ids))
@@ -74,7 +83,6 @@ def read_works(work_ids: Collection[int]) -> list[Watched]:
     """Warehouse orders with what is expected of them. One statement, and one for the version of the deadlines."""
     if not work_ids:
         return []
-    limits = limits_of.current()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -87,16 +95,18 @@ def read_works(work_ids: Collection[int]) -> list[Watched]:
             [array(work_ids)],
         )
         rows = cursor.fetchall()
-    # What one batch made stands at few different places: each is worked out once.
-    outlooks: dict[tuple[object, ...], Outlook] = {}
-    found = []
-    for key, sub_order_id, *place in rows:
-        outlook = outlooks.get(tuple(place))
-        if outlook is None:
-            state, *rest = place
-            outlook = outlooks[tuple(place)] = of_work(WorkAt(WarehouseOrderState(state), *rest), limits)
-        found.append(Watched(key, sub_order_id, outlook, warehouse_id=place[2]))
-    return found
+    works = [WorkAt(WarehouseOrderState(state), *rest) for _id, _sub_order, state, *rest in rows]
+    outlooks = _outlooks(works)
+    return [
+        Watched(key, sub_order_id, outlooks[work], warehouse_id=work.warehouse_id)
+        for (key, sub_order_id, *_rest), work in zip(rows, works, strict=True)
+    ]
+
+
+def _outlooks(works: Collection[WorkAt]) -> Mapping[WorkAt, Outlook]:
+    """Each once: what one batch made stands at few different places."""
+    limits = limits_of.current()
+    return {work: of_work(work, limits) for work in set(works)}
 
 
 def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
@@ -169,6 +179,13 @@ def _opened(table: Table, rows: Collection[Watched]) -> Mapping[int, Mapping[tup
 def _next(outlook: Outlook, opened: Mapping[tuple[str, datetime], int]) -> Step | None:
     """The first step that was not told of yet."""
     return next((step for step in outlook.steps if opened.get((step.kind, step.since), 0) < step.level), None)
+
+
+def _due_first(outlook: Outlook, now: datetime) -> datetime | None:
+    step = _next(outlook, {})
+    if step is None:
+        return None
+    return step.at if step.is_platforms else max(step.at, now)
 
 
 def write(

@@ -12,7 +12,8 @@ from oms.simulators import bills
 from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
-ALIPAY, WECHAT, NUONUO, KDNIAO = "alipay-sim", "wechat-sim", "nuonuo-sim", "kdniao-sim"
+ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
+KDNIAO, KUAIDI100 = "kdniao-sim", "kuaidi100-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -80,8 +81,20 @@ def connect_carrier(keys: Keys, address: str) -> None:
     link.base_url = f"{address}/kdniao"
     link.set_secrets({"ebusiness_id": keys.kdniao.business_id, "app_key": keys.kdniao.app_key}).save()
     last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
-    values = {"name": "圆通速递", "connection": link, "priority": last + 1}
-    Carrier.objects.get_or_create(code="YTO", defaults=values)
+    values = {"connection": link, "priority": last + 1, "is_active": True}
+    if not Carrier.objects.filter(code="YTO", connection=None, is_active=False).update(**values):
+        Carrier.objects.get_or_create(code="YTO", defaults={"name": "圆通速递", **values})
+
+
+def connect_tracker(keys: Keys, address: str) -> None:
+    """Connect with the pretended platform that follows parcels of all carriers; 申通, whose waybills only warehouses
+    bring, is followed over it."""
+    link = Connection.objects.filter(code=KUAIDI100).first()
+    link = link or Connection(code=KUAIDI100, kind=SystemKind.CARRIER, protocol="kuaidi100")
+    link.base_url = f"{address}/kuaidi100"
+    mine = keys.kuaidi100
+    link.set_secrets({"customer": mine.customer, "key": mine.key, "salt": mine.salt}).save()
+    Carrier.objects.filter(code="STO", connection=None, tracking_connection=None).update(tracking_connection=link)
 
 
 def issue_invoices(keys: Keys) -> None:

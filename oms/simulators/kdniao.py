@@ -10,23 +10,19 @@ import hmac
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from threading import Event
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus, urlencode
 
 from oms.common.zones import CHINA
-from oms.simulators import notifying
 from oms.simulators.keys import KdniaoKeys
-from oms.simulators.mischief import Mischief, PushTrick, Trick
-from oms.simulators.notifying import Post, Posted
-from oms.simulators.waybills import Entry, Push, Trace, WaybillBook
+from oms.simulators.mischief import Trick
+from oms.simulators.notifying import Posted
+from oms.simulators.pushing import PushingPeer
+from oms.simulators.waybills import Entry, Trace, WaybillBook
 from oms.simulators.wsgi import Request, Response, page, tricked
 
-# kdniao does not say how often it repeats a push that was not heard; in seconds.
-PAUSES = (60.0, 300.0, 600.0)
 SHIPPERS = {
     "SF": "顺丰速运",
     "JD": "京东快递",
@@ -48,17 +44,18 @@ class _Refusal(Exception):
         self.answer = {"Success": False, "ResultCode": code, "Reason": reason, **more}
 
 
-class KdniaoPeer:
+class KdniaoPeer(PushingPeer):
     """kdniao, as seen by the one who is registered with it; `notify_url` is where it pushes to, empty: nowhere."""
+
+    # kdniao does not say how often it repeats a push that was not heard; in seconds.
+    pauses = (60.0, 300.0, 600.0)
 
     def __init__(
         self, keys: KdniaoKeys, *, book: WaybillBook | None = None, notify_url: str = "", speed: float = 1.0
     ) -> None:
-        self.keys, self.book, self.notify_url, self.speed = keys, book or WaybillBook(), notify_url, speed
-        self.mischief: Mischief[Trick] = Mischief()
-        self.push_mischief: Mischief[PushTrick] = Mischief()
+        super().__init__(book, speed)
+        self.keys, self.notify_url = keys, notify_url
         self.closed: set[str] = set()  # carriers that take nothing
-        self.turned = 0.0  # by how many seconds its clock was turned
         self._methods: Mapping[str, Callable[[_Content], _Content]] = {
             "1007": self._order,
             "1801": self._courier,
@@ -74,14 +71,6 @@ class KdniaoPeer:
             "1008": self._subscribe,
             "8008": self._subscribe,
         }
-
-    def now(self) -> float:
-        """Its own time."""
-        return time.time() + self.turned
-
-    def turn(self, seconds: float) -> None:
-        """Let time pass."""
-        self.turned += seconds
 
     def __call__(self, request: Request) -> Response:
         """Answer a call, or a person's browser."""
@@ -228,29 +217,14 @@ class KdniaoPeer:
 
     # --- Pushes
 
-    def step(self, send: Post = notifying.post, pauses: Sequence[float] = PAUSES) -> None:
-        """Push what happened since the last time, and again what was not heard."""
-        self.book.plan(self.now(), self.speed)
-        for push in self.book.pushes(self.now()):
-            self._push(push, send, pauses)
+    def push_of(self, waybill: str, traces: int, *, is_forged: bool = False, by_hand: bool = False) -> Posted | None:
+        """See PushingPeer."""
+        key = f"{self.keys.app_key}x" if is_forged else self.keys.app_key
+        return self.write(waybill, traces, key=key, by_hand=by_hand) if self.notify_url else None
 
-    def live(self, stop: Event, send: Post = notifying.post) -> None:
-        """Go on pushing until `stop`."""
-        while not stop.wait(0.5):
-            self.step(send)
-
-    def _push(self, push: Push, send: Post, pauses: Sequence[float]) -> None:
-        trick = self.push_mischief.next()
-        is_heard = not self.notify_url or trick == PushTrick.LOST
-        if not is_heard:
-            key = f"{self.keys.app_key}x" if trick == PushTrick.BAD_SIGNATURE else self.keys.app_key
-            posted = self.write(push.waybill, push.traces, key=key, by_hand=push.id % 2 == 0)
-            for _time_told in range(2 if trick == PushTrick.TWICE else 1):
-                status, text = send(posted)
-            is_heard = trick != PushTrick.NOT_HEARD and is_heard_in(status, text)
-            if trick == PushTrick.OUT_OF_ORDER and push.traces > 1:
-                send(self.write(push.waybill, push.traces - 1))
-        self.book.told(push, is_heard=is_heard, pauses=pauses, now=self.now())
+    def is_heard(self, status: int, text: str) -> bool:
+        """See PushingPeer."""
+        return is_heard_in(status, text)
 
     def write(self, waybill: str, traces: int, *, key: str = "", by_hand: bool = False) -> Posted:
         """The push of a parcel's first so many traces; `by_hand`: its fields are encoded twice."""

@@ -69,6 +69,15 @@ class KdniaoKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class Kuaidi100Keys:
+    """What the one who follows parcels and kuaidi100's peer know of each other; the salt comes with subscriptions."""
+
+    customer: str
+    key: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All of them."""
 
@@ -76,6 +85,7 @@ class Keys:
     wechat: WechatKeys
     nuonuo: NuonuoKeys
     kdniao: KdniaoKeys
+    kuaidi100: Kuaidi100Keys
 
 
 def make() -> Keys:
@@ -89,6 +99,7 @@ def make() -> Keys:
         ),
         _make_nuonuo(),
         make_kdniao(),
+        make_kuaidi100(),
     )
 
 
@@ -101,6 +112,11 @@ def make_kdniao() -> KdniaoKeys:
     return KdniaoKeys("1000001", secrets.token_hex(16))
 
 
+def make_kuaidi100() -> Kuaidi100Keys:
+    """New keys of the platform that follows parcels."""
+    return Kuaidi100Keys(secrets.token_hex(16).upper(), secrets.token_hex(8), secrets.token_hex(8))
+
+
 def kept(path: Path) -> Keys:
     """The keys of the file, made now where there is none; only its owner may read it."""
     if not path.exists():
@@ -108,7 +124,7 @@ def kept(path: Path) -> Keys:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(make()), file)
     found = json.loads(path.read_text())
-    for name, make_one in (("nuonuo", _make_nuonuo), ("kdniao", make_kdniao)):
+    for name, make_one in (("nuonuo", _make_nuonuo), ("kdniao", make_kdniao), ("kuaidi100", make_kuaidi100)):
         if name not in found:  # a file from before there was one
             found[name] = asdict(make_one())
             path.write_text(json.dumps(found))
@@ -118,6 +134,7 @@ def kept(path: Path) -> Keys:
         WechatKeys(**{**wechat, "merchant": Pair(**wechat["merchant"]), "platform": Pair(**wechat["platform"])}),
         NuonuoKeys(**found["nuonuo"]),
         KdniaoKeys(**found["kdniao"]),
+        Kuaidi100Keys(**found["kuaidi100"]),
     )
 
 

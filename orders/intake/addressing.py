@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orders.intake import latin
+from orders.intake.beside import contradicted, read_beside
 from orders.intake.contacts import name_before, split_contact
 from orders.intake.divisions import Divisions, Place, divisions
 from orders.intake.scanning import FAR, FAR_FILLER, Located, begins, forms, gap, locate
@@ -96,13 +97,17 @@ def read_text(text: str, known: Divisions) -> ParsedAddress:
             contact, located = replace(contact, name=address[: len(name)]), after_name
     if located.place is None:
         located, address, folded = _behind_a_place(located, address, folded, start, known)
+    if located.place is None and (beside := read_beside(located, address[start:], known)):
+        located, address, start = beside.located, beside.text, 0
+    if located.place and contradicted(located.place, address[start:]):
+        located, address = Located(None, start, (located.place,)), contact.address
     if located.place is None:
         whole = (address[start:] if postcode and start else address).strip()
         places = located.candidates[:MOST_CANDIDATES]
         in_zone = located.zone is not None
         return ParsedAddress(None, whole, places, contact.name, contact.phone, postcode, located.gone, in_zone)
     code = located.place.code
-    rest_at = gap(folded, located.end, keeps_brackets=True) if located.zone is None else located.zone
+    rest_at = gap(address, located.end, keeps_brackets=True) if located.zone is None else located.zone
     rest = address[rest_at:].strip()
     if not postcode and (found := _LAST_POSTCODE.search(rest)) and found[1][:2] in _POST_OFFICES.get(code[:2], ""):
         postcode, rest = found[1], rest[: found.start()]

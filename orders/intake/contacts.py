@@ -218,6 +218,11 @@ def _without_receiver(text: str, is_place: Callable[[str], bool]) -> tuple[str, 
     return text, ""
 
 
+def is_compound_surname(name: str) -> bool:
+    """Whether it is a family name of two characters: 欧阳, 司马."""
+    return name in _COMPOUND.split("|")
+
+
 def name_before(text: str, is_division_at: Callable[[int], bool]) -> str:
     """The person's name that is glued to the front of an address, where `is_division_at` its end; else nothing."""
     for length in (4, 3, 2):

@@ -60,12 +60,46 @@ def find(text: str, known: Divisions, within: Iterable[str] = ()) -> Found:
     """The division that the text names, `within` those of these Chinese names."""
     spelt = _spellings()
     evidence = [frozenset([name]) for name in within]
-    evidence += _names(text.lower().replace("’", "'"), spelt.meanings)
+    evidence += _named(text)
     districts = {name.lstrip("0123456789") for names in evidence for name in names}
     named = (meaning.place for name in districts for meaning in known.country.full.get(name, ()))
     places = sorted({place for place in named if place}, key=lambda place: place.code)
     fitting = [place for place in places if _fits(spelt.own(place), place, evidence)]
     return Found(fitting[0], ()) if len(fitting) == 1 else Found(None, tuple(fitting))
+
+
+def wide_names(text: str, known: Divisions) -> tuple[str, ...]:
+    """The Chinese names of the one province, or province and city, that the text spells; none where it spells a
+    district too, or may mean several."""
+    named = _named(text)
+    if not named:
+        return ()
+    areas = {
+        (place.province, place.city)
+        for place in known.by_code.values()
+        if all(not names.isdisjoint((place.province, place.city)) for names in named)
+    }
+    if len(areas) == 1:
+        return tuple(dict.fromkeys(areas.pop()))
+    provinces = {province for province, _city in areas}
+    return tuple(provinces) if len(provinces) == 1 else ()
+
+
+def agrees(text: str, place: Place) -> bool:
+    """Whether every division that the text spells may be the place or what it lies in."""
+    own = _spellings().own(place)
+    return all(not names.isdisjoint(own) for names in _named(text))
+
+
+def is_name_of(text: str, place: Place) -> bool:
+    """Whether the whole text spells the place, or the province or city that it lies in."""
+    spelt = _spellings()
+    names = _whole(_EDGE.sub("", text.lower().replace("’", "'")), spelt.meanings)
+    return not names.isdisjoint(spelt.own(place))
+
+
+def _named(text: str) -> list[frozenset[str]]:
+    return list(_names(text.lower().replace("’", "'"), _spellings().meanings))
 
 
 def in_chinese(name: str, names: Container[str]) -> str:

@@ -2,8 +2,11 @@
 a code for the province, and who pays in place of who gets it."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from orders.intake.contacts import is_compound_surname
 
 # WooCommerce's codes of provinces; it gives Hong Kong, Macau and Taiwan as countries.
 _WOOCOMMERCE = (
@@ -49,10 +52,34 @@ def recipient_of(cells: Mapping[str, str]) -> SheetRecipient:
 
 
 def full_name(given: str, family: str) -> str:
-    """王小明, John Smith: in Chinese the family name comes first."""
+    """王小明, John Smith: in Chinese the family name comes first. Where a column holds the whole name already, or both
+    do, the name is there once."""
+    for whole, part in ((given, family), (family, given)):
+        if _is_whole(whole, part):
+            return whole
     if _CHINESE.search(given + family):
         return f"{family}{given}"
     return f"{given} {family}".strip()
+
+
+def _is_whole(name: str, part: str) -> bool:
+    """Whether the name has the part in it as a name has its given or family name. What may be a family name alone is
+    not whole: 方 and 方, Li and Li, 欧阳 and 阳 are two names each."""
+    words, others = _words(name), _words(part)
+    if not others:
+        return False
+    if _CHINESE.search(name):
+        name, part = "".join(words), "".join(others)
+        is_family_name = len(name) < 2 or is_compound_surname(name)
+        return not is_family_name and (name.startswith(part) or name.endswith(part))
+    return len(words) > 1 and (
+        words[: len(others)] == others or words[-len(others) :] == others or sorted(words) == sorted(others)
+    )
+
+
+def _words(name: str) -> list[str]:
+    """The words of the name, in one spelling: without what capitals, full width and punctuation change."""
+    return re.findall(r"\w[\w*'-]*|[*]+", unicodedata.normalize("NFKC", name).replace("’", "'").casefold())
 
 
 def province_of(text: str) -> str:

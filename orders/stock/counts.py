@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from inventory import counting, hosting, receiving
+from inventory import counting, hosting, receiving, reserving
 from inventory.models import (
     CountState,
     MovementNote,
@@ -20,6 +20,7 @@ from inventory.models import (
     Stock,
     StockCount,
     StockCountLine,
+    StockMovement,
     Warehouse,
 )
 from inventory.purchasing import OtherContents
@@ -82,10 +83,13 @@ def count(count_id: int, rows: Sequence[Counted], *, adds: bool = False) -> list
 
     Raises OmsError where the count is not open any more.
     """
+    taken = StockCount.objects.select_related("warehouse").get(pk=count_id)
+    found, wrong = _read(rows, _skus(taken.warehouse, Sku.objects.all(), {row.code for row in rows}))
+    # The stock before the count, as where one is booked: what the books say is not between two bookings then.
+    reserving.lock_stock(receiving.rows_of({(taken.warehouse_id, sku) for sku in found.values()}).values())
     taken = StockCount.objects.select_for_update(of=("self",)).select_related("warehouse").get(pk=count_id)
     if taken.state != CountState.COUNTING:
         raise OmsError(_("This count is closed. Reopen it, or begin another."))
-    found, wrong = _read(rows, _skus(taken.warehouse, Sku.objects.all(), {row.code for row in rows}))
     units: dict[int, int] = {}
     for index, sku in found.items():
         units[sku] = rows[index].units + (units.get(sku, 0) if adds else 0)
@@ -112,14 +116,15 @@ def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[
 
 
 def _note(taken: StockCount, units: Mapping[int, int], *, adds: bool) -> None:
-    """Write units by SKU (id) into the count's lines. A few statements."""
+    """Write units by SKU (id), whose stock is locked, into the count's lines. A few statements."""
     rows = receiving.rows_of({(taken.warehouse_id, sku) for sku in units})
     ordered = [(rows[taken.warehouse_id, sku], some) for sku, some in units.items()]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO inventory_stockcountline AS line (count_id, stock_id, expected, counted)
-            SELECT %s, s.id, s.on_hand, w.units
+            INSERT INTO inventory_stockcountline AS line (count_id, stock_id, expected, counted, after_movement)
+            SELECT %s, s.id, s.on_hand, w.units,
+                coalesce((SELECT max(m.id) FROM inventory_stockmovement m WHERE m.stock_id = s.id), 0)
             FROM unnest(%s::bigint[], %s::int[]) WITH ORDINALITY AS w(id, units, place)
             JOIN inventory_stock s USING (id) ORDER BY w.place
             ON CONFLICT (count_id, stock_id) DO UPDATE SET counted = {"line.counted + " if adds else ""}EXCLUDED.counted
@@ -181,7 +186,8 @@ def dismiss(count_id: int, *, reason: str, actor: Actor, version: int) -> StockC
 
 @transaction.atomic
 def approve(count_id: int, *, reason: str, actor: Actor, version: int) -> StockCount:
-    """Book every difference. What lacks beyond the promises that can be taken away is frozen, and a ticket opened.
+    """Book every difference, less what other counts booked of it meanwhile. What lacks beyond the promises that can be
+    taken away is frozen, and a ticket opened.
 
     Raises ChangedMeanwhile, and OmsError without a reason.
     """
@@ -190,10 +196,12 @@ def approve(count_id: int, *, reason: str, actor: Actor, version: int) -> StockC
     # Sub-orders are locked before stock, and the count after both: nobody waits for a count while holding stock.
     lines = list(StockCountLine.objects.filter(count_id=count_id).select_related("stock__sku", "stock__warehouse"))
     lines.sort(key=lambda line: (line.stock.warehouse_id, line.stock.sku_id))
-    stocktaking.lock_for_counting([line.stock_id for line in lines if line.difference])
+    stocktaking.lock_for_counting([line.stock_id for line in lines])
     taken = _locked(count_id, version)
     taken.approve()
-    differences = {line.stock_id: line.difference for line in lines if line.difference}
+    booked = _booked_since(count_id)
+    left = {line.stock_id: line.difference - booked.get(line.stock_id, 0) for line in lines}
+    differences = {stock_id: units for stock_id, units in left.items() if units}
     missing = stocktaking.find_differences(differences, actor=actor, note=MovementNote.STOCK_TAKE)
     troubles = []
     lacking = [line for line in lines if line.stock_id in missing]
@@ -204,6 +212,23 @@ def approve(count_id: int, *, reason: str, actor: Actor, version: int) -> StockC
     StockCountLine.objects.bulk_update(lacking, ["missing"])
     tickets.open_tickets(UNITS_MISSING, troubles, opened_by=actor.name)
     return _decide(taken, reason, actor)
+
+
+def _booked_since(count_id: int) -> dict[int, int]:
+    """Units that other counts booked since the lines of this one were counted first, by stock row. Only counts lock the
+    stock before they write: their movements come in the order of their numbers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT line.stock_id, sum(m.on_hand_change)::int
+            FROM inventory_stockcountline line JOIN inventory_stockmovement m
+                ON m.stock_id = line.stock_id AND m.id > line.after_movement
+            WHERE line.count_id = %s AND m.kind = '{StockMovement.Kind.STOCK_TAKE}' AND m.note = %s
+            GROUP BY 1
+            """,
+            [count_id, MovementNote.STOCK_TAKE],
+        )
+        return dict(cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True)

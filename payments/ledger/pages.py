@@ -119,6 +119,14 @@ class LedgerEntryAdmin(ExportMixin, RowColumns, KeysetAdmin):
     list_select_related = ("order",)
     list_filter = (("kind", ChoicesDropdownFilter), AccountFilter, ("occurred_at", RangeDateFilter))
     list_before_template = "admin/payments/ledger_sums.html"
+    fields = (
+        ("kind", "order"),
+        ("about", "sides"),
+        ("occurred_at", "created_at"),
+        ("key", "subject"),
+        ("reason", "actor"),
+    )
+    readonly_fields = sum(fields, ())
     export = exporting.LEDGER
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DjangoChangeList]:

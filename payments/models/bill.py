@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from oms.common.models import Connection
 from oms.common.secrecy import SealedField
@@ -83,7 +84,7 @@ SETTLED_OUTCOMES = (
 class Resolution(models.TextChoices):
     """How a difference came to its end."""
 
-    OPEN = "", _("Open")
+    OPEN = "", pgettext_lazy("difference of a bill", "Open")
     BY_ITSELF = "by_itself", _("Came right by itself")
     TIED = "tied", _("Tied by a person")
     FEE_ACCEPTED = "fee_accepted", _("Fee accepted")
@@ -176,7 +177,9 @@ class BillRow(models.Model):
     """
 
     bill = models.ForeignKey(Bill, verbose_name=_("bill"), on_delete=models.PROTECT, related_name="rows")
-    source = models.ForeignKey(BillSource, on_delete=models.PROTECT, related_name="rows", db_index=False)
+    source = models.ForeignKey(
+        BillSource, verbose_name=_("source of bills"), on_delete=models.PROTECT, related_name="rows", db_index=False
+    )
     day = models.DateField(_("day"))
     key = models.CharField(_("key"), max_length=40, editable=False)
     line = models.IntegerField(_("line of the file"))
@@ -225,7 +228,9 @@ class BillMatch(models.Model):
     `difference_fen` is the bill's amount, or fee, less ours; none of a row that could not be read.
     """
 
-    source = models.ForeignKey(BillSource, on_delete=models.PROTECT, related_name="matches", db_index=False)
+    source = models.ForeignKey(
+        BillSource, verbose_name=_("source of bills"), on_delete=models.PROTECT, related_name="matches", db_index=False
+    )
     day = models.DateField(_("day"))
     row = models.OneToOneField(
         BillRow, verbose_name=_("row of a bill"), null=True, on_delete=models.PROTECT, related_name="match"
@@ -373,7 +378,7 @@ class BillDay(models.Model):
     trade_fen = models.BigIntegerField(_("trades (fen)"), db_default=0)
     refund_fen = models.BigIntegerField(_("refunds (fen)"), db_default=0)
     fee_fen = models.BigIntegerField(_("fees (fen)"), db_default=0)
-    fund_fen = models.BigIntegerField(_("account (fen)"), db_default=0)
+    fund_fen = models.BigIntegerField(_("moved on the account (fen)"), db_default=0)
     difference_fen = models.BigIntegerField(_("difference (fen)"), db_default=0)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     downloaded_at = models.DateTimeField(_("downloaded at"), null=True, blank=True)

@@ -115,7 +115,9 @@ class Invoice(WorkItem, Versioned):
     confirmation_state = models.CharField(
         _("state of the confirmation"), max_length=2, blank=True, default="", db_default="", editable=False
     )
-    document_url = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
+    document_url = models.CharField(
+        _("address of the document"), max_length=500, blank=True, default="", db_default="", editable=False
+    )
     fail_reason = models.CharField(_("why it failed"), max_length=300, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
     issued_at = models.DateTimeField(_("issued at"), null=True, blank=True, editable=False)

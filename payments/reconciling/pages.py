@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -180,7 +180,7 @@ class BillDayAdmin(KeysetAdmin):
         """In yuan."""
         return shown_yuan(day.fee_fen)
 
-    @display(description=gettext_lazy("account"))
+    @display(description=gettext_lazy("moved on the account"))
     def fund_yuan(self, day: BillDay) -> str:
         """In yuan."""
         return shown_yuan(day.fund_fen)
@@ -193,7 +193,9 @@ class BillDayAdmin(KeysetAdmin):
     @display(description=gettext_lazy("state"))
     def is_closed(self, day: BillDay) -> SafeString:
         """Whether it is closed."""
-        return badge(_("Closed"), "success") if day.closed_at else badge(_("Open"), "warning")
+        return (
+            badge(_("Closed"), "success") if day.closed_at else badge(pgettext("reconciliation day", "Open"), "warning")
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Looking again has its own address."""

@@ -30,9 +30,9 @@ def test_staff_begin_and_end_that_goods_of_a_merchant_are_kept(admin_client, sho
     page = reverse("admin:inventory_warehouseguest_add")
     refused = admin_client.post(page, {"warehouse": shop.warehouse.pk, "merchant": shop.merchant.pk})
     assert "merchant" in refused.context["adminform"].form.errors
-    for _ in range(2):
-        new = {"warehouse": shop.warehouse.pk, "merchant": seller.pk}
-        assert admin_client.post(page, new).status_code == 302
+    new = {"warehouse": shop.warehouse.pk, "merchant": seller.pk}
+    said = [list(map(str, admin_client.post(page, new, follow=True).context["messages"])) for _ in range(2)]
+    assert [any("已存放该商家的商品" in text for text in texts) for texts in said] == [False, True]
     stay = WarehouseGuest.objects.get()
     stock = factories.StockFactory(sku=factories.SkuFactory(merchant=seller), warehouse=shop.warehouse, on_hand=3)
     end = reverse("admin:inventory_warehouseguest_end", args=[stay.pk])

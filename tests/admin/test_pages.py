@@ -1,7 +1,7 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -28,19 +28,30 @@ from inventory.models import (
     StockCount,
     Warehouse,
 )
+from logistics.carriers import claiming
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
+    AccountSettings,
     AlertGroup,
     AlertReceiver,
     AlertTelling,
+    CarrierAccount,
+    CarrierCode,
+    CarrierRule,
     DeadlineRule,
     DeadlineStretch,
     LearnedDeadline,
     LogisticsAlert,
+    Polling,
     Printout,
+    ScanWord,
     Shipment,
     VirtualDelivery,
     WarehouseOrder,
+    WaybillBalance,
+    WaybillErrand,
+    WaybillShare,
+    WaybillUse,
 )
 from logistics.watching import grouping
 from oms.common import outbound
@@ -132,6 +143,15 @@ def models() -> list[type[Model]]:
     return sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
+def _fill_dispatch(shop: factories.Shop, parcel: Shipment) -> None:
+    """Rules, accounts and claims; the pipeline made the decisions."""
+    CarrierRule.objects.create(name="by hand", carriers=["SF"], is_active=False)
+    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.connection, name="monthly")
+    share = WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5, used_in_total=1)
+    WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=date(2026, 1, 2))
+    claiming.open_claim(parcel.pk, "lost", Decimal(5), due_on=date(2026, 1, 9), text="x", actor=STAFF)
+
+
 @pytest.fixture
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
@@ -154,6 +174,7 @@ def world(shop: factories.Shop) -> None:
     parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")
     for paper, subject in (("label", {"shipment": parcel}), ("pick_list", {"warehouse_order": work})):
         Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
+    _fill_dispatch(shop, parcel)
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment
@@ -219,6 +240,15 @@ def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
     DeadlineStretch.objects.create(area="54", factor=2)
     way = {"carrier": "SF", "origin": "11", "destination": "44"}
     LearnedDeadline.objects.create(kind="stalled", hours=30, parcels=50, learned_at=now, **way)
+    parcel = Shipment.objects.select_related("connection", "carrier").exclude(connection=None).earliest("pk")
+    asked = {"connection": parcel.connection}
+    AccountSettings.objects.create(**asked)
+    Polling.objects.create(shipment=parcel, ask_at=now, asked_at=now, asked=2, **asked)
+    of_carrier = {**asked, "carrier": parcel.carrier}
+    WaybillErrand.objects.create(shipment=parcel, kind="cancel", waybill="X1", reference=parcel.number, **of_carrier)
+    WaybillBalance.objects.create(left=5, **of_carrier)
+    ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
+    CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:

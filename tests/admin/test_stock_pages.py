@@ -134,8 +134,15 @@ def test_goods_are_bought_and_booked_by_page(admin_client, shop):
     assert refused.status_code == 200
     assert "1.5" in str(refused.context["adminform"].form.errors["rows"])
     assert not PurchaseOrder.objects.exists()
-    admin_client.post(page, {**new, "rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2026-12-09"})
+    rows = {"rows": f"{shop.sku.code}\t10\n{shop.other_sku.code} 5 2026-12-09"}
+    admin_client.post(page, {**new, **rows, "is_draft": "on", "supplier": "", "expected_on": ""})
     order = PurchaseOrder.objects.get()
+    approval = reverse("admin:inventory_purchaseorder_approve", args=[order.pk])
+    admin_client.post(approval, {"version": order.version, "supplier": "", "expected_on": "2099-12-01"})
+    assert PurchaseOrder.objects.get().state == "draft"
+    admin_client.post(approval, {"version": order.version, "supplier": "光明", "expected_on": "2099-12-01"})
+    order = PurchaseOrder.objects.get()
+    assert (order.state, order.approved_by, str(order.expected_on)) == ("open", "admin", "2099-12-01")
 
     url = reverse("admin:inventory_purchaseorder_receive", args=[order.pk])
     admin_client.post(url, {"reference": "G1", "rows": f"{shop.sku.code} 8\n{shop.sku.code} 1 残次"})

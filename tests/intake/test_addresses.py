@@ -16,7 +16,15 @@ from orders.intake.addressing import ParsedAddress, Parts, misfit, read_latin_wi
 from orders.intake.divisions import Divisions, Place, grown
 
 HERE = Path(__file__).resolve().parent
-CASE_FILES = ("addresses.txt", "addresses_unseen.txt", "zones.txt", "later.txt", "breaker.txt", "second.txt")
+CASE_FILES = (
+    "addresses.txt",
+    "addresses_unseen.txt",
+    "zones.txt",
+    "later.txt",
+    "breaker.txt",
+    "second.txt",
+    "beside.txt",
+)
 CASE = re.compile(r"(.*?)\|([^|/]+/[^|/]+/[^|]+|-)\|([^|]*)(?:\|([^|]*)\|([^|]*))?")
 
 

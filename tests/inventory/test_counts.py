@@ -53,6 +53,21 @@ def test_the_difference_is_booked_so_what_came_meanwhile_stays(shop):
     assert steps.broken_invariants() == []
 
 
+def test_of_two_counts_of_a_sku_the_later_one_books_what_the_other_left(shop):
+    first, second = counted(shop, Counted(shop.sku.code, 103)), counted(shop, Counted(shop.sku.code, 103))
+    third = counted(shop, Counted(shop.sku.code, 100), Counted(shop.other_sku.code, 99))
+    approve(first)
+    approve(second)
+    assert Stock.objects.get(sku=shop.sku).on_hand == 103, "not 106"
+    receiving.receive(shop.warehouse.pk, shop.sku.pk, 20, actor="gate")
+    approve(third)
+    assert Stock.objects.get(sku=shop.sku).on_hand == 120, "100 were counted before the 20 came"
+    assert Stock.objects.get(sku=shop.other_sku).on_hand == 99
+    approve(counted(shop, Counted(shop.sku.code, 121)))
+    assert Stock.objects.get(sku=shop.sku).on_hand == 121, "what was booked before it was counted is in the books"
+    assert steps.broken_invariants() == []
+
+
 def test_a_long_count_takes_no_statement_more_than_a_short_one(shop):
     skus = factories.SkuFactory.create_batch(6, merchant=shop.merchant)
     for sku in skus:

@@ -129,7 +129,7 @@ def test_a_stay_ends_only_when_nothing_of_the_merchant_is_there(shop, seller, sk
         hosting.end(there.pk, actor="lin")
     assert str(refusal.value).count("1") == 5, "goods, a purchase order, a transfer, a count, a sub-order"
 
-    purchasing.end(bought.pk, is_cancelled=True)
+    purchasing.end(bought.pk, is_cancelled=True, actor="test")
     transferring.cancel(moved.pk, actor="lin")
     counts.dismiss(taken.pk, reason="x", actor=steps.STAFF, version=steps.fresh(taken).version)
     part = SubOrder.objects.get(order=order)

@@ -117,13 +117,13 @@ def test_goods_are_found_by_barcode_and_their_batch_is_kept_where_wanted(shop):
 
 def test_a_purchase_order_that_was_called_off_is_expected_no_more_and_takes_no_goods(shop, bought):
     with pytest.raises(ChangedMeanwhile), transaction.atomic():
-        purchasing.end(bought.pk, is_cancelled=True, version=bought.version - 1)
-    purchasing.end(bought.pk, is_cancelled=True, version=bought.version)
+        purchasing.end(bought.pk, is_cancelled=True, actor="test", version=bought.version - 1)
+    purchasing.end(bought.pk, is_cancelled=True, actor="test", version=bought.version)
     assert purchasing.expected({shop.warehouse.pk}, {shop.sku.pk}) == []
     with pytest.raises(purchasing.NotExpected), transaction.atomic():
         receive(shop, bought, Unloaded(shop.sku.code, 1))
     with pytest.raises(purchasing.NotExpected), transaction.atomic():
-        purchasing.end(bought.pk, is_cancelled=False)
+        purchasing.end(bought.pk, is_cancelled=False, actor="test")
 
 
 def test_nothing_of_a_receipt_stays_where_booking_it_fails(shop, bought):

@@ -8,9 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from logistics.carriers import dispatching, tracking
-from logistics.carriers.adapters.kdniao.states import STATES, word_of
-from logistics.models import Shipment, ShipmentState, TrackingEvent
+from logistics.carriers import dispatching, tracking, words
+from logistics.models import ScanWord, Shipment, ShipmentState, TrackingEvent
 from oms.common.models import Connection, FactState, InboundFact, RefusedMessage
 from oms.common.work import callbacks
 from oms.common.zones import CHINA
@@ -174,36 +173,61 @@ def test_what_is_no_envelope_is_refused(link: Connection, body: str) -> None:
     assert not InboundFact.objects.exists()
 
 
-def test_a_state_word_that_is_unknown_waits_for_a_person_alone_and_is_heard_once_it_is_mended(
-    shipment: Shipment, link: Connection, platform: Platform, settings: Any
+def test_a_word_that_is_unknown_is_kept_told_once_and_counts_once_a_person_says_what_it_means(
+    shipment: Shipment, platform: Platform
 ) -> None:
-    settings.MAX_ATTEMPTS = 1
-    text = data(shipment, trace("1", at="2026-01-02 07:00:00"), trace("X9"))
+    text = data(shipment, trace("1", at="2026-01-02 07:00:00"), trace("X9"), trace("X9", at="2026-01-02 08:59:01"))
     push(platform, text)
     factories.run(tracking.run)
-    assert (steps.fresh(shipment).state, steps.tickets()) == ("collected", [("fact_failed", "")])
+    push(platform, data(shipment, trace("X9", at="2026-01-02 09:00:01")))
+    factories.run(tracking.run)
+    assert (steps.fresh(shipment).state, steps.tickets()) == ("collected", [("scan_word_unknown", "")])
+    assert [scan.state for scan in TrackingEvent.objects.order_by("occurred_at")] == ["collected", "", "", ""]
+    word = ScanWord.objects.get()
+    assert (word.code, word.state, word.is_new) == ("X9", "", True)
 
-    link.options = {"states": {"X9": "out_for_delivery"}}
-    link.save()
-    push(platform, text)
-    factories.run(tracking.run)
+    form = {"told": "新词", "state": "out_for_delivery", "shown_zh": "在门口", "shown_en": "At the door"}
+    form |= {"is_kept": "on", "for_buyer": "on"}
+    boss = Client()
+    boss.force_login(factories.UserFactory(is_superuser=True, is_staff=True))
+    assert boss.post(f"/admin/logistics/scanword/{word.pk}/change/", form).status_code == 302
 
     row = steps.fresh(shipment)
-    assert (row.state, row.carrier_code) == ("out_for_delivery", "X9")
+    assert (row.state, row.carrier_code, steps.tickets()) == ("out_for_delivery", "X9", [])
+    push(platform, text)
+    factories.run(tracking.run)
+    assert TrackingEvent.objects.count() == 4
+    assert steps.broken_invariants() == []
 
 
-def test_every_state_of_the_table_is_one_of_ours_and_new_ones_mean_what_their_first_digit_means() -> None:
-    words = {word_of(code, {}) for code in STATES}
+def test_what_staff_change_in_the_table_counts_with_the_next_push(shipment: Shipment, platform: Platform) -> None:
+    words.install_shipped_words()
+    words.install_shipped_words()
+    assert ScanWord.objects.filter(protocol="kdniao").count() == len(words.of("kdniao").known)
+    assert words.of("kdniao").kind_of("202") == "out_for_delivery"
 
-    assert words - {None} <= set(ShipmentState.values)
-    assert [word_of(code, {}) for code in ("299", "399", "499", "699")] == [
-        *("in_transit", "signed", "failed_delivery"),
-        "in_transit",
-    ]
-    assert [word_of(code, {"413": "returning", "2": ""}) for code in ("413", "2", "9")] == [
-        "returning",
-        None,
-        "kdniao:9",
+    row = ScanWord.objects.get(protocol="kdniao", code="202")
+    row.state = "failed_delivery"
+    row.save()
+    push(platform, data(shipment, trace("202")))
+    factories.run(tracking.run)
+
+    assert steps.fresh(shipment).state == "failed_delivery"
+    row.is_kept = False
+    row.save()
+    push(platform, data(shipment, trace("202", at="2026-01-02 10:00:00")))
+    assert InboundFact.objects.filter(topic="carrier").count() == 1
+    ScanWord.objects.all().delete()
+    assert words.of("kdniao").kind_of("202") == "out_for_delivery"
+
+
+def test_every_state_of_the_table_is_one_of_ours_and_new_ones_mean_what_their_first_digit_means(db: None) -> None:
+    table = words.of("kdniao")
+
+    assert {word.state for word in table.known.values()} - {""} <= set(ShipmentState.values)
+    assert [table.kind_of(code, code[0]) for code in ("299", "399", "499", "699", "999", "0")] == [
+        *("in_transit", "signed", "failed_delivery", "in_transit"),
+        *("noted", None),
     ]
 
 

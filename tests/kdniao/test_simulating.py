@@ -19,7 +19,7 @@ def known() -> Keys:
     """Keys; those of payment providers are never looked at."""
     none = keys.Pair("", "")
     alipay, wechat = keys.AlipayKeys("", "", none, none), keys.WechatKeys("", "", none, "", "", none, "")
-    return Keys(alipay, wechat, NuonuoKeys("", "", ""), world.KEYS)
+    return Keys(alipay, wechat, NuonuoKeys("", "", ""), world.KEYS, keys.make_kuaidi100())
 
 
 def test_a_new_installation_carries_by_the_platform_last_and_finds_it_again_at_another_port(
@@ -39,7 +39,7 @@ def test_a_file_of_keys_from_before_there_was_a_platform_gets_its_keys(tmp_path)
     path = tmp_path / "keys.json"
     keys.kept(path)
     before = json.loads(path.read_text())
-    del before["kdniao"]
+    del before["kdniao"], before["kuaidi100"]
     path.write_text(json.dumps(before))
 
     made = keys.kept(path)

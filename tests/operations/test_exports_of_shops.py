@@ -302,6 +302,45 @@ def test_a_name_of_two_columns_is_in_the_order_of_its_language(given: str, famil
 
 
 @pytest.mark.parametrize(
+    ("given", "family", "name"),
+    [
+        ("王小明", "王小明", "王小明"),
+        ("王小明", "王", "王小明"),
+        ("小明", "王小明", "王小明"),
+        ("王 小明", "王小明", "王 小明"),
+        ("欧阳娜娜", "欧阳", "欧阳娜娜"),
+        ("王**", "王**", "王**"),
+        ("John Smith", "John Smith", "John Smith"),
+        ("John Smith", "JOHN SMITH", "John Smith"),
+        ("John", "John Smith", "John Smith"),
+        ("John Smith", "Smith", "John Smith"),
+        ("Xiaoming Wang", "Wang Xiaoming", "Xiaoming Wang"),
+        ("Mary-Ann O'Neil", "O’Neil", "Mary-Ann O'Neil"),
+        # Two names each, not one that is there twice.
+        ("方", "方", "方方"),
+        ("阳", "欧阳", "欧阳阳"),
+        ("Li", "Li", "Li Li"),
+        ("Johnson", "John", "Johnson John"),
+    ],
+)
+def test_a_whole_name_in_one_column_or_in_both_is_there_once(given: str, family: str, name: str) -> None:
+    assert full_name(given, family) == name
+
+
+def test_a_shop_that_writes_the_whole_name_in_both_columns_gets_it_on_the_label_once(
+    clerk: Client, shop: factories.Shop
+) -> None:
+    headers = ["Order Number", "Shipping First Name", "Shipping Last Name", "Shipping Phone", "Shipping Address 1"]
+    headers += ["SKU", "Quantity", "Item Cost"]
+    where = ["13800001111", "北京市东城区中山路861号", shop.sku.code, "1", "10.00"]
+
+    imported(clerk, shop, text_file(headers, ["1", "王小明", "王小明", *where], ["2", "John", "John Smith", *where]))
+
+    names = Order.objects.order_by("external_number").values_list("recipient_name", flat=True)
+    assert list(names) == ["王小明", "John Smith"], told()
+
+
+@pytest.mark.parametrize(
     ("code", "name"),
     [
         ("CN20", "广东"),

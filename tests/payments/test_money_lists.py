@@ -1,12 +1,13 @@
 """Finance's lists: queues, days, sums, and exports by a right of their own."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 
 from payments.granting import limits
-from payments.models import Refund
+from payments.models import LedgerEntry, Refund
 from payments.owing import balancing
 from tests import factories, steps
 from tests.admin.conftest import client_of
@@ -59,6 +60,9 @@ def test_sums_are_those_of_all_rows_that_the_filters_let_through(shop, settings,
     assert "120.00" in to_send.content.decode()
     moved = finance.get("/admin/payments/ledgerentry/?account=1006").context["cl"].moved()
     assert [(row[0].code, row[1], row[2]) for row in moved] == [("1006", 300, 0), ("2001", 0, 300)]
+    entry = LedgerEntry.objects.filter(lines__account="1006").first()
+    page = finance.get(f"/admin/payments/ledgerentry/{entry.pk}/change/").content.decode()
+    assert re.search(r"Dr 1006 [^<]* 300\.00.*Cr 2001 [^<]* 300\.00", page, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -238,7 +238,7 @@ def test_goods_on_order_are_promised_once_in_time_and_only_where_their_day_is_kn
     factories.allocated_order((rare, 11, "1.00"), merchant=shop.merchant)
     # What is late goes to who waits, like everything that comes before the promised goods.
     assert quote((rare, 4)).json()["short"] == [{"line": 0, "sku": rare.code, "quantity": 1}]
-    purchasing.end(late.pk, is_cancelled=True)
+    purchasing.end(late.pk, is_cancelled=True, actor="test")
     assert [p["lines"] for p in quote((rare, 4)).json()["parcels"]] == []
 
 

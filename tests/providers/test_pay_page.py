@@ -56,6 +56,8 @@ def test_the_page_follows_the_order_from_its_code_to_the_thanks(order: Order, bo
     factories.run(requesting.request)
     shown = page(order)
     assert ("26.00" in shown, order.number in shown, "<svg" in shown) == (True, True, True)
+    # Without a size of its own it is as large as its place, and no blank is left below it.
+    assert re.search(r"<svg[^>]* viewBox=", shown)
     assert "Alipay" in shown
     assert Payment.objects.get().pay_code in shown  # a phone opens it
     answer = Client().get(links.path_of(order))

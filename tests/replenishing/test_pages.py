@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from inventory import hosting
 from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion
 from tests import factories
 from tests.admin.conftest import client_of
@@ -50,7 +51,10 @@ def test_staff_set_a_line_by_its_page_and_see_where_its_position_is(boss, shop):
 
     assert boss.post(add, form_of(shop)).status_code == 302
     made = ReplenishmentPolicy.objects.get()
-    boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), form_of(shop, reorder_point=99, pack_size=12))
+    boss.post(
+        reverse(f"admin:{POLICIES}_change", args=[made.pk]),
+        form_of(shop, reorder_point=99, pack_size=12, seen_version=1),
+    )
 
     made = ReplenishmentPolicy.objects.get()
     assert (made.reorder_point, made.pack_size, made.below_since) == (99, 12, None)
@@ -59,6 +63,26 @@ def test_staff_set_a_line_by_its_page_and_see_where_its_position_is(boss, shop):
     assert row.standing.position == 100
     page = boss.get(reverse(f"admin:{POLICIES}_change", args=[made.pk])).content.decode()
     assert "75.0 %" in page
+    # Who looked at the line before that sees it as it is now.
+    late = boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), form_of(shop, seen_version=1))
+    assert "Somebody else changed this meanwhile" in late.content.decode()
+    far = form_of(shop, seen_version=2, snoozed_until_0="2099-01-01", snoozed_until_1="00:00:00")
+    refused = boss.post(reverse(f"admin:{POLICIES}_change", args=[made.pk]), far)
+    assert "within the next 365 days" in refused.content.decode()
+    assert ReplenishmentPolicy.objects.get().version == 2
+
+
+def test_a_line_where_the_goods_are_kept_no_longer_can_only_be_switched_off(boss, shop):
+    host = factories.WarehouseFactory()
+    stay = hosting.begin(host, shop.merchant, actor="test")
+    line = policy(shop, warehouse=host.code)
+    hosting.end(stay.pk, actor="test")
+    page, seen = reverse(f"admin:{POLICIES}_change", args=[line.pk]), {"seen_version": line.version}
+    refused = boss.post(page, form_of(shop, **seen, reorder_point=5))
+    assert "There is no warehouse" in refused.content.decode()
+    off = {name: value for name, value in form_of(shop, **seen).items() if name != "is_active"}
+    assert boss.post(page, off).status_code == 302
+    assert not ReplenishmentPolicy.objects.get().is_active
 
 
 def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
@@ -75,6 +99,9 @@ def test_many_lines_are_pasted_with_a_result_for_each_row(boss, shop):
     assert (computed.method, float(computed.service_percent), float(computed.lead_days)) == ("computed", 97.5, 3.0)
     broken = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1.5 2"})
     assert "1.5 is no whole number" in broken.content.decode()
+    half = f"{shop.warehouse.code} {shop.sku.code} 1.5 2\n{shop.warehouse.code} {shop.other_sku.code} 98% 3"
+    mixed = boss.post(page, {"merchant": shop.merchant.pk, "rows": half})
+    assert (mixed.context["changed"], [row[0] for row in mixed.context["refused"]]) == (1, [1])
     huge = boss.post(page, {"merchant": shop.merchant.pk, "rows": f"{shop.warehouse.code} {shop.sku.code} 1e30% 3"})
     assert "1e30 is no number with at most one decimal place" in huge.content.decode()
     assert ReplenishmentPolicy.objects.get(pk=fixed.pk).reorder_point == 10
@@ -154,7 +181,9 @@ def test_a_merchant_sets_lines_of_its_own_goods_only(shop):
     assert (answer.context["changed"], [row[0] for row in answer.context["refused"]]) == (1, [2])
     own = ReplenishmentPolicy.objects.get(sku=shop.sku)
     assert own.changed_by == f"{shop.merchant.code} li"
-    client.post(reverse(f"merchant:{POLICIES}_change", args=[own.pk]), form_of(other, reorder_point=120))
+    client.post(
+        reverse(f"merchant:{POLICIES}_change", args=[own.pk]), form_of(other, reorder_point=120, seen_version=1)
+    )
     foreign = client.post(reverse(f"merchant:{POLICIES}_change", args=[theirs.pk]), form_of(other, reorder_point=1))
     assert foreign.status_code in (302, 404)
     assert ReplenishmentPolicy.objects.get(pk=own.pk).reorder_point == 120

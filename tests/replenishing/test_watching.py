@@ -7,7 +7,14 @@ import time_machine
 from django.utils import timezone
 
 from inventory import hosting, purchasing, transferring
-from inventory.models import PurchaseOrder, ReplenishmentPolicy, ReplenishmentSuggestion, Transfer, TransferState
+from inventory.models import (
+    PurchaseOrder,
+    ReplenishmentPolicy,
+    ReplenishmentSuggestion,
+    Transfer,
+    TransferState,
+    Warehouse,
+)
 from inventory.purchasing import Unloaded
 from inventory.replenishing import deciding, standing
 from oms.common.models import Ticket
@@ -51,6 +58,7 @@ def test_what_is_on_order_counts_so_the_same_is_not_ordered_every_night(shop):
     ]
     assert open_tickets() == []
     assert ReplenishmentPolicy.objects.get(pk=low.pk).below_since is None
+    purchasing.approve(order.pk, supplier="光明", expected_on=timezone.localdate(), actor="lin")
     # What is ordered comes: nothing dips. What was sold since then does.
     purchasing.receive_goods(
         *(shop.warehouse, [Unloaded(shop.sku.code, 100)]),
@@ -116,7 +124,7 @@ def test_a_policy_that_is_switched_off_ends_its_dip(shop):
     assert (open_tickets(), suggested()) == ([], [("buy", "", 100, "withdrawn")])
 
 
-def test_a_policy_that_runs_by_rule_is_bought_at_once(shop):
+def test_what_a_policy_that_runs_by_rule_wants_becomes_a_draft_at_once(shop):
     policy(shop, runs_by="rule", pack_size=24, minimum_quantity=60, lead_days=3)
     policy(shop, shop.other_sku, runs_by="rule", reorder_point=150)
 
@@ -126,7 +134,8 @@ def test_a_policy_that_runs_by_rule_is_bought_at_once(shop):
     assert sorted(order.lines.values_list("sku__code", "quantity")) == sorted(
         [(shop.sku.code, 120), (shop.other_sku.code, 100)]
     )
-    assert order.created_by == "replenish"
+    assert (order.created_by, order.state) == ("replenish", "draft")
+    assert Ticket.objects.open().get().kind == "purchase_to_approve"
     assert open_tickets() == []
     assert steps.broken_invariants() == []
 
@@ -249,3 +258,10 @@ def test_nothing_is_wanted_where_a_merchants_goods_are_kept_no_longer(shop):
 
     hosting.begin(host, shop.merchant, actor="test")
     assert (watch(), open_tickets()) == (1, [left.pk])
+
+
+def test_nothing_is_wanted_at_a_warehouse_that_is_closed(shop):
+    low = policy(shop)
+    assert (watch(), open_tickets()) == (1, [low.pk])
+    Warehouse.objects.filter(pk=shop.warehouse.pk).update(is_active=False)
+    assert (watch(), suggested(), open_tickets()) == (0, [("buy", "", 100, "withdrawn")], [])

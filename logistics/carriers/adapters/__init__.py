@@ -148,6 +148,9 @@ class Subscribes(Protocol):
     def subscribe(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
         """Ask to be told of parcels; answers by reference."""
 
+    def tells_of_its_own(self, link: Connection) -> bool:
+        """Whether it tells of parcels whose waybill it sold without being asked to."""
+
 
 @runtime_checkable
 class Recognises(Protocol):
@@ -166,12 +169,27 @@ class HasBalance(Protocol):
 
 
 # The module of each protocol that carriers speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao", "kuaidi100": "kuaidi100"}
 
 
 def of(link: Connection) -> CarrierSystem:
     """The adapter that speaks the connection's protocol. Raises LookupError where there is none."""
     return _measured(link, _adapter(link))
+
+
+def protocols_of(capability: type) -> Sequence[str]:
+    """The protocols whose adapters have the capability, such as `Queries`."""
+    return [protocol for protocol in _MODULES if isinstance(_module_of(protocol), capability)]
+
+
+def tells_of_its_own(link: Connection) -> bool:
+    """Whether parcels whose waybill the account sold need no subscription. False where what the connection says of
+    itself is wrong: then it is asked to tell."""
+    adapter = _adapter(link)
+    try:
+        return isinstance(adapter, Subscribes) and adapter.tells_of_its_own(link)
+    except OmsError:
+        return False
 
 
 def cancelling(link: Connection) -> Cancels | None:
@@ -207,7 +225,11 @@ def counting(link: Connection) -> HasBalance | None:
 def _adapter(link: Connection) -> CarrierSystem:
     if link.protocol not in _MODULES:
         raise LookupError(f"no carrier is asked by the protocol {link.protocol}")
-    adapter: CarrierSystem = import_module(f"{__name__}.{_MODULES[link.protocol]}").CARRIER
+    return _module_of(link.protocol)
+
+
+def _module_of(protocol: str) -> CarrierSystem:
+    adapter: CarrierSystem = import_module(f"{__name__}.{_MODULES[protocol]}").CARRIER
     return adapter
 
 

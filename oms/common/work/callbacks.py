@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,6 +28,7 @@ TOPICS = {
     SystemKind.PAYMENT: Topic.PAYMENT,
 }
 UNREADABLE = "unreadable"
+HEARD_TO_SECONDS = timedelta(seconds=5)
 # What warehouses say of their stock is worked on by a stage of its own: it is about no order.
 STOCK_REPORT = "stock_report"
 
@@ -54,8 +56,16 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
         if news:
             news[0] = replace(news[0], raw=message.body)
         _store(link, news)
-    Connection.objects.filter(pk=link.pk).update(last_heard_at=timezone.now())
+    _note_heard(link)
     return speaker.accepted(link, message)
+
+
+def _note_heard(link: Connection) -> None:
+    """Keep when the system was last heard, to some seconds: of many messages at once each would wait for the others'
+    write of the one row."""
+    now = timezone.now()
+    if link.last_heard_at is None or not now - HEARD_TO_SECONDS < link.last_heard_at <= now:
+        Connection.objects.filter(pk=link.pk).update(last_heard_at=now)
 
 
 def _store(link: Connection, news: Sequence[facts.News]) -> None:

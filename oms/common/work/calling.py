@@ -73,6 +73,19 @@ class Outcomes(Generic[A]):
         return {key: answer.reason for key, answer in self.refused.items()}
 
 
+class Allowance(Protocol):
+    """How many rows may be sent over each connection for now, where the other side or its bill sets a limit."""
+
+    def open_to(self) -> Sequence[int]:
+        """The connections over which something may be sent now."""
+
+    def take(self, connection_id: int, wanted: int) -> int:
+        """Take so many of what the connection has left, or as many as there are; returns how many."""
+
+    def give_back(self, connection_id: int, unused: int) -> None:
+        """What was taken and not sent."""
+
+
 @dataclass(frozen=True)
 class Call(Generic[I, A]):
     """How the rows of a queue are sent over a connection.
@@ -80,7 +93,8 @@ class Call(Generic[I, A]):
     `prepare` reads what is to be sent, by row id, without a transaction; a row that it leaves out has nothing to send
     and fails. `ask` makes the call; it answers by reference. `finish` writes the outcomes in one transaction, of rows
     that are still ours and locked. `lock_above` locks what comes before the rows in the one lock order. `too_late` gets
-    the outcomes of rows that somebody else took over or that left the queue. A call never has more than `most` rows.
+    the outcomes of rows that somebody else took over or that left the queue. A call never has more than `most` rows;
+    with an `allowance` no more are sent than it gives.
     """
 
     queue: Queue
@@ -90,6 +104,7 @@ class Call(Generic[I, A]):
     lock_above: Callable[[Collection[int]], None] | None = None
     too_late: Callable[[Outcomes[A]], None] | None = None
     most: int = 10_000
+    allowance: Allowance | None = None
 
 
 def over(link: Connection, limit: int, call: Call[I, A]) -> int:
@@ -97,6 +112,17 @@ def over(link: Connection, limit: int, call: Call[I, A]) -> int:
 
     Nothing is claimed while the connection rests, or all the calls that it takes at once are on their way.
     """
+    if call.allowance is None:
+        return _over(link, limit, call)
+    granted, claimed = call.allowance.take(link.pk, limit), 0
+    try:
+        claimed = _over(link, granted, call)
+    finally:
+        call.allowance.give_back(link.pk, granted - claimed)
+    return claimed
+
+
+def _over(link: Connection, limit: int, call: Call[I, A]) -> int:
     claimed = 0
     asked: set[int] = set()
     with connections.slot_of(link) as slot:
@@ -243,7 +269,7 @@ class OutsideStage(Stage):
 
     def due_connections(self) -> list[int]:
         """The connections that may be called now and have rows that are due."""
-        return due_connections(self.queue) if self.queue else []
+        return due_connections(self.call) if self.call else []
 
     def run_over(self, connection_id: int, limit: int) -> int:
         """Serve one connection, unless it rests; returns how many rows were claimed."""
@@ -253,8 +279,12 @@ class OutsideStage(Stage):
         return over(Connection.objects.get(pk=connection_id), limit, self.call)
 
 
-def due_connections(queue: Queue) -> list[int]:
-    """Connections that may be called now and have rows of the queue that are due."""
+def due_connections(call: Call[Any, Any]) -> list[int]:
+    """Connections that may be called now and have rows of the call's queue that are due."""
+    queue, among, only = call.queue, "true", []
+    if call.allowance is not None:
+        only = [list(call.allowance.open_to())]
+        among = "c.id = ANY(%s::bigint[])"
     with database.cursor() as cursor:
         cursor.execute(
             f"""
@@ -263,8 +293,9 @@ def due_connections(queue: Queue) -> list[int]:
             CROSS JOIN LATERAL (
                 SELECT FROM {queue.table} q WHERE q.connection_id = c.id AND {queue.condition()} LIMIT 1
             ) AS due
-            WHERE {connections.CALLABLE} ORDER BY c.id
-            """
+            WHERE {connections.CALLABLE} AND {among} ORDER BY c.id
+            """,
+            only,
         )
         return [key for (key,) in cursor.fetchall()]
 
@@ -273,7 +304,7 @@ def outside_stage(name: str, call: Call[Any, Any], wakes: tuple[str, ...] = ()) 
     """The stage that sends the rows of the call's queue, connection by connection."""
 
     def run(limit: int) -> int:
-        links = Connection.objects.in_bulk(due_connections(call.queue))
+        links = Connection.objects.in_bulk(due_connections(call))
         return sum([over(links[key], limit, call) for key in sorted(links)])
 
     return OutsideStage(name, run, wakes, call.queue, call=call)

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from inventory.loading import MissingFile, load_folder
-from logistics.carriers.defaults import install_default_carriers
+from logistics.carriers.defaults import install_carrier_codes, install_default_carriers
+from logistics.carriers.words import install_shipped_words
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
 from orders.fulfilling.waking import wake_all
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         install_default_rules()
         wake_all()
         install_default_carriers()
+        install_carrier_codes()
+        install_shipped_words()
         install_default_deadlines()
         connect_warehouses()
         install_default_connections()

@@ -1,4 +1,4 @@
-"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺 and 快递鸟, pretended, on a port of this machine."""
+"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺, 快递鸟 and 快递100, pretended, on a port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -14,6 +14,7 @@ from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
 from oms.simulators.connecting import KDNIAO, keys_path
 from oms.simulators.kdniao import KdniaoPeer
+from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
 from oms.simulators.waybills import WaybillBook
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
     help = (
-        "Run pretended payment providers and a carrier platform; their pages show all trades and parcels."
+        "Run pretended payment providers and carrier platforms; their pages show all trades and parcels."
         " `manage.py up` starts them by itself."
     )
     requires_system_checks = []
@@ -57,13 +58,18 @@ class Command(BaseCommand):
             notify_url=f"{settings.PUBLIC_URL}/callbacks/{KDNIAO}/" if settings.PUBLIC_URL else "",
             speed=settings.TIME_SPEED,
         )
-        lives.append(Thread(target=at_kdniao.live, args=(stop,), daemon=True))
-        lives[-1].start()
+        at_kuaidi100 = Kuaidi100Peer(
+            known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=settings.TIME_SPEED
+        )
+        for platform in (at_kdniao, at_kuaidi100):
+            lives.append(Thread(target=platform.live, args=(stop,), daemon=True))
+            lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
             "alipay": at_alipay,
             "wechat": at_wechat,
             "nuonuo": at_nuonuo,
             "kdniao": at_kdniao,
+            "kuaidi100": at_kuaidi100,
         }
         server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")

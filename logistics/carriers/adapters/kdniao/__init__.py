@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
-from logistics.carriers import codes, contents
+from logistics.carriers import contents, words
 from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Label, Parcel, PickUp, Receiver
 from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
 from logistics.carriers.adapters.kdniao.setup import Setup, text
@@ -38,7 +38,7 @@ class Kdniao:
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, or for couriers where the connection says so, one by one. Raises NotSetUp."""
         mine = setup.of(link)
-        theirs, goods = codes.theirs(PROTOCOL), contents.of([parcel.reference for parcel in parcels])
+        theirs, goods = words.tables().theirs(PROTOCOL), contents.of([parcel.reference for parcel in parcels])
         by = mine.options.books_by
         comes = by == "1801" or mine.options.notifies_courier
 
@@ -73,7 +73,8 @@ class Kdniao:
 
     def query(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Sequence[News]]:
         """Ask where parcels are; one whose carrier is not named is recognised by its waybill (8002)."""
-        ours = codes.ours(PROTOCOL)
+        tables = words.tables()
+        ours, known = tables.ours(PROTOCOL), tables.of(PROTOCOL)
 
         def ask(one: Booked, carrier: str, mine: Setup) -> Sequence[News]:
             body = {"LogisticCode": one.waybill, "OrderCode": one.reference, **_optional(carrier, one.phone_tail)}
@@ -84,7 +85,7 @@ class Kdniao:
                 found = traces.answered(said)
                 if found.LogisticCode != one.waybill:
                     raise Unclear(f"kdniao told of {found.LogisticCode} instead of {one.waybill}")
-                return list(traces.news_of(found, ours, mine.options.states))
+                return list(traces.news_of(found, ours, known))
             except (msgspec.ValidationError, Unreadable) as error:
                 raise Unclear(str(error)) from error
 
@@ -99,12 +100,16 @@ class Kdniao:
 
         return _each(link, parcels, ask)
 
+    def tells_of_its_own(self, link: Connection) -> bool:
+        """An e-waybill's order (1007) subscribes to it; a courier's (1801) is not known to."""
+        return setup.of(link).options.books_by == "1007"
+
     def recognise(self, link: Connection, waybill: str) -> Sequence[Candidate]:
         """The carriers that a waybill may be of. Raises Unclear, httpx.HTTPError or NotSetUp."""
         said = wire.ask(link, setup.of(link), "2002", {"LogisticCode": waybill})
         if not wire.succeeded(said):
             raise wire.unclear(said)
-        ours = codes.ours(PROTOCOL)
+        ours = words.tables().ours(PROTOCOL)
         found = [one for one in said.get("Shippers") or () if isinstance(one, dict) and text(one, "ShipperCode")]
         return [
             Candidate(ours.get(code, code), text(one, "ShipperName"))
@@ -114,7 +119,7 @@ class Kdniao:
     def balance(self, link: Connection, carrier: str) -> int:
         """How many waybills of the carrier are left. Raises Unclear, httpx.HTTPError or NotSetUp."""
         mine = setup.of(link)
-        code = codes.theirs(PROTOCOL).get(carrier, carrier)
+        code = words.tables().theirs(PROTOCOL).get(carrier, carrier)
         said = wire.ask(link, mine, "1127", {"ShipperCode": code, **mine.accounts.get(code, {})})
         inner = said.get("EorderBalance")
         left = text(inner if isinstance(inner, dict) else said, "AvailableNum")
@@ -124,7 +129,7 @@ class Kdniao:
 
 
 def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, str, Setup], Any]) -> dict[str, Any]:
-    mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+    mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
     return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier), mine))
 
 

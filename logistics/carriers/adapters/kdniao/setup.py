@@ -34,7 +34,6 @@ class Options(msgspec.Struct, frozen=True):
     pick_up_until: str = "18:00"
     refusals: tuple[str, ...] = ("101", "103", "105", "401", "402", "403", "404")
     repeated: tuple[str, ...] = ("106",)
-    states: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

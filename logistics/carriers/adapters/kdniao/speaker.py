@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from logistics.carriers import codes
+from logistics.carriers import words
 from logistics.carriers.adapters.kdniao import bodies, envelope, setup, traces, wire
 from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
@@ -37,8 +37,9 @@ class KdniaoSpeaker:
         given = envelope.opened(body)
         if given.request_type not in PUSHES:
             raise Unreadable(f"A message of the type {given.request_type[:20] or '–'} is not known.")
-        ours, states = codes.ours("kdniao"), setup.of(link).options.states
-        news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, states)]
+        tables = words.tables()
+        ours, known = tables.ours("kdniao"), tables.of("kdniao")
+        news = [one for parcel in traces.pushed(given.data) for one in traces.news_of(parcel, ours, known)]
         return list({one.key: one for one in news}.values())
 
     def accepted(self, link: Connection, message: Message) -> Reply:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from logistics.carriers.adapters.kdniao.states import word_of
+from logistics.carriers.words import Words
 from oms.common.masking import mask_text
 from oms.common.work.facts import News
 from oms.common.work.protocols import Unreadable
@@ -59,16 +59,16 @@ def answered(said: Mapping[str, Any]) -> Parcel:
     return msgspec.convert(said, Parcel)
 
 
-def news_of(parcel: Parcel, ours: Mapping[str, str], states: Mapping[str, str]) -> Iterator[News]:
-    """The scans of a parcel. `ours` has our carrier codes by kdniao's where they differ, `states` our words by
-    kdniao's codes where they are not those of the table. Raises Unreadable for a time that is none."""
+def news_of(parcel: Parcel, ours: Mapping[str, str], words: Words) -> Iterator[News]:
+    """The scans of a parcel. `ours` has our carrier codes by kdniao's where they differ, `words` say what kdniao's
+    codes (StateEx) mean; one that is new means what its first digit means. Raises Unreadable for what is no time."""
     theirs = parcel.ShipperCode or ""
     traces = sorted(parcel.Traces or [], key=lambda trace: moment(trace.AcceptTime))
     for place, trace in enumerate(traces):
         code = _code(trace.Action)
         if not code and place == len(traces) - 1:
             code = _code(parcel.StateEx) or _code(parcel.State)
-        word = word_of(code, states) if code else None
+        word = words.kind_of(code[:20], code[0]) if code else None
         if word is None:
             continue
         told = mask_text(trace.AcceptStation or "")[:2000]

@@ -237,10 +237,12 @@ def issue_invoices(data_dir: Path) -> None:
 
 
 def connect_carrier(data_dir: Path, address: str) -> None:
-    """Connect the site with the pretended carrier platform, after the carriers of the sample."""
+    """Connect the site with the pretended carrier platforms, after the carriers of the sample."""
     from oms.simulators import connecting, keys
 
-    connecting.connect_carrier(keys.kept(connecting.keys_path(data_dir)), address)
+    known = keys.kept(connecting.keys_path(data_dir))
+    connecting.connect_carrier(known, address)
+    connecting.connect_tracker(known, address)
 
 
 def load_sample(data_dir: Path) -> None:

@@ -1,0 +1,101 @@
+"""The words of carriers' protocols that a new installation starts with; staff see and edit them as rows.
+
+What is switched off says that nothing is known, or is an alarm of the platform's own, such as silence. Of scans that
+only staff see the buyer learns by our own words.
+"""
+
+from logistics.carriers.words import Word
+from logistics.models import ShipmentState as S
+
+
+def _word(code: str, told: str, state: str, english: str, *, is_kept: bool = True, for_buyer: bool = True) -> Word:
+    return Word(code, told, str(state), told, english, is_kept, for_buyer)
+
+
+KDNIAO = (
+    _word("0", "暂无轨迹信息", "", "No scan yet", is_kept=False),
+    _word("10", "待揽件", "", "Waits to be collected", is_kept=False),
+    _word("1", "已揽收", S.COLLECTED, "Collected"),
+    _word("2", "在途", S.IN_TRANSIT, "On its way"),
+    _word("201", "到达派件城市", S.IN_TRANSIT, "Arrived in the city of delivery"),
+    _word("202", "派件中", S.OUT_FOR_DELIVERY, "Out for delivery"),
+    _word("204", "到达转运中心", S.IN_TRANSIT, "Arrived at a hub"),
+    _word("205", "到达派件网点", S.IN_TRANSIT, "Arrived at the branch of delivery"),
+    _word("206", "寄件网点发件", S.IN_TRANSIT, "Left the branch of origin"),
+    _word("211", "已放入快递柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station"),
+    _word("220", "从机场出发", S.IN_TRANSIT, "Left the airport"),
+    _word("221", "到达目的机场", S.IN_TRANSIT, "Arrived at the airport of destination"),
+    _word("222", "到达目的国", S.IN_TRANSIT, "Arrived in the country of destination"),
+    _word("223", "派送前联系", S.IN_TRANSIT, "The recipient is being called"),
+    _word("224", "预约派送", S.IN_TRANSIT, "Delivery is arranged"),
+    _word("3", "已签收", S.SIGNED, "Signed for"),
+    _word("301", "正常签收", S.SIGNED, "Signed for"),
+    _word("302", "异常后最终签收", S.SIGNED, "Signed for after a problem"),
+    _word("304", "代收签收", S.SIGNED, "Signed for by somebody else"),
+    _word("305", "客户签名", S.SIGNED, "Signed for by the customer"),
+    _word("306", "自提", S.SIGNED, "Fetched by the recipient"),
+    _word("307", "货到付款成功", S.SIGNED, "Paid on delivery"),
+    _word("311", "快递柜或驿站签收", S.SIGNED, "Fetched from a locker or station"),
+    _word("4", "问题件", S.FAILED_DELIVERY, "Problem"),
+    _word("401", "发货无信息", "", "No scan since it was sent", is_kept=False, for_buyer=False),
+    _word("402", "超时未签收", "", "Not signed for in time", is_kept=False, for_buyer=False),
+    _word("403", "超时未更新", "", "No news in time", is_kept=False, for_buyer=False),
+    _word("404", "拒收（退件）", S.REJECTED, "Refused"),
+    _word("405", "派件异常", S.FAILED_DELIVERY, "Delivery failed"),
+    _word("406", "退货签收", S.RETURNED, "Came back, signed for"),
+    _word("407", "退货未签收", S.RETURNING, "On its way back"),
+    _word("412", "快递柜/驿站超时未取", "", "Not fetched from the locker in time", is_kept=False, for_buyer=False),
+    _word("413", "单号已拦截", S.INTERCEPTING, "Intercepted"),
+    _word("414", "破损", S.FAILED_DELIVERY, "Damaged", for_buyer=False),
+    _word("415", "客户取消发货", "", "Cancelled by the customer", is_kept=False),
+    _word("416", "无法联系", S.FAILED_DELIVERY, "The recipient cannot be reached"),
+    _word("417", "配送延迟", S.IN_TRANSIT, "Delivery is delayed"),
+    _word("418", "快件取出", S.IN_TRANSIT, "Taken out of the locker by the courier"),
+    _word("419", "重新派送", S.OUT_FOR_DELIVERY, "Is being delivered again"),
+    _word("420", "收货地址不详细", S.FAILED_DELIVERY, "The address is incomplete"),
+    _word("421", "收件人电话错误", S.FAILED_DELIVERY, "The phone number is wrong"),
+    _word("422", "错分件", S.IN_TRANSIT, "Sorted wrongly", for_buyer=False),
+    _word("423", "超区件", S.FAILED_DELIVERY, "Out of the carrier's area", for_buyer=False),
+    _word("424", "长期未领", S.FAILED_DELIVERY, "Not fetched for long"),
+    _word("425", "退回中", S.RETURNING, "On its way back"),
+    _word("426", "丢失", S.LOST, "Lost", for_buyer=False),
+    _word("427", "违规拒运", S.RETURNING, "Must not be carried"),
+    _word("430", "揽件前取消", "", "Cancelled before the pick-up", is_kept=False),
+    _word("5", "转寄", S.IN_TRANSIT, "Forwarded"),
+    _word("6", "清关", S.IN_TRANSIT, "In customs"),
+    _word("601", "待清关", S.IN_TRANSIT, "Waits for customs"),
+    _word("602", "清关中", S.IN_TRANSIT, "In customs"),
+    _word("603", "已清关", S.IN_TRANSIT, "Cleared by customs"),
+    _word("604", "清关异常", S.IN_TRANSIT, "Held by customs"),
+    _word("605", "移交清关", S.IN_TRANSIT, "Handed over to customs"),
+    _word("606", "未付款扣留", S.IN_TRANSIT, "Held for unpaid duty"),
+)
+KUAIDI100 = (
+    _word("0", "在途", S.IN_TRANSIT, "On its way"),
+    _word("1", "揽收", S.COLLECTED, "Collected"),
+    _word("2", "疑难", S.FAILED_DELIVERY, "Problem"),
+    _word("3", "签收", S.SIGNED, "Signed for"),
+    _word("4", "退签", S.RETURNED, "Came back, signed for"),
+    _word("5", "派件", S.OUT_FOR_DELIVERY, "Out for delivery"),
+    _word("6", "退回", S.RETURNING, "On its way back"),
+    _word("7", "转投", S.IN_TRANSIT, "Forwarded"),
+    _word("8", "清关", S.IN_TRANSIT, "In customs"),
+    _word("10", "待清关", S.IN_TRANSIT, "Waits for customs"),
+    _word("11", "清关中", S.IN_TRANSIT, "In customs"),
+    _word("12", "已清关", S.IN_TRANSIT, "Cleared by customs"),
+    _word("13", "清关异常", S.IN_TRANSIT, "Held by customs"),
+    _word("14", "拒签", S.REJECTED, "Refused"),
+    _word("101", "已下单", "", "Ordered", is_kept=False),
+    _word("102", "待揽收", "", "Waits to be collected", is_kept=False),
+    _word("103", "已揽收", S.COLLECTED, "Collected"),
+    _word("1001", "到达派件城市", S.IN_TRANSIT, "Arrived in the city of delivery"),
+    _word("1002", "干线", S.IN_TRANSIT, "Between hubs"),
+    _word("1003", "转递", S.IN_TRANSIT, "Forwarded"),
+    _word("501", "投柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station"),
+    _word("301", "本人签收", S.SIGNED, "Signed for by the recipient"),
+    _word("302", "派件异常后签收", S.SIGNED, "Signed for after a problem"),
+    _word("303", "代签", S.SIGNED, "Signed for by somebody else"),
+    _word("304", "投柜或站签收", S.SIGNED, "Fetched from a locker or station"),
+    _word("401", "已销单", "", "Order cancelled", is_kept=False),
+)
+SHIPPED = {"kdniao": KDNIAO, "kuaidi100": KUAIDI100}
