@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import StockOrder, VirtualCode
+from logistics.models import ParcelClaim, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -158,6 +158,13 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
+    "ParcelClaim": lambda shop: ParcelClaim.objects.create(
+        shipment=steps.dispatched(shop.place_order(payment_method="cod")),
+        kind="lost",
+        wanted=1,
+        due_on=timezone.now().date(),
+        opened_by="li",
+    ),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
