@@ -13,13 +13,20 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
+        import logistics.carriers.adapters.cainiao.speaker
+        import logistics.carriers.adapters.jdl.speaker
         import logistics.carriers.adapters.kdniao.speaker
-        import logistics.carriers.adapters.kuaidi100.speaker  # noqa: F401 - they make their protocols known
+        import logistics.carriers.adapters.kuaidi100.speaker
+        import logistics.carriers.adapters.sf.speaker
+        import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
-        from logistics.carriers import braking, carried, wishing
+        from logistics.carriers import braking, carried, freight, wishing
+        from logistics.floor import speaker  # noqa: F401 - its protocol
+        from logistics.floor import trouble as of_floors  # noqa: F401 - its kinds of tickets
         from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
+        from orders import freight as freight_books
         from orders import parcels, unseen
         from orders.intake import terms
         from orders.reviewing import holds
@@ -28,6 +35,7 @@ class LogisticsConfig(AppConfig):
         terms.register_carriers(wishing.directory)
         parcels.register(carried.find)
         unseen.register(revealing.unseen)
+        freight_books.register(freight)
         post_migrate.connect(_guard_printouts, sender=self)
         post_migrate.connect(_guard_codes, sender=self)
 

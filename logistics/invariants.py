@@ -1,14 +1,23 @@
 """What must always hold of warehouse orders, parcels and alerts."""
 
 from inventory.models import DemandKind, StockMovement, StorageClass
+from logistics.carriers import adapters
 from logistics.models import (
+    GOING_BACK,
     CodeState,
     Direction,
+    ErrandKind,
+    RecallKind,
+    RecallState,
     ShipmentState,
     StopAnswer,
     VirtualDelivery,
     WarehouseOrderState,
+    WaveKind,
+    WaybillUse,
 )
+from logistics.models.recall import OPEN_RECALL
+from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -24,6 +33,8 @@ _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIP
 _AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
 _HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
+_BACK = (*GOING_BACK, ShipmentState.RETURNED)
+_OVER = (*_BACK, ShipmentState.SIGNED, ShipmentState.LOST)
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
 # Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
 _COUNTS = f"""
@@ -39,7 +50,53 @@ _OF_PARCELS = f"""
     WHERE {_COUNTS} AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
 """
 
+_ENDED = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
+_NEWEST_RECALLS = """
+    SELECT DISTINCT ON (r.shipment_id) r.id, r.kind, r.state, r.answer, h.state AS parcel, h.number
+    FROM logistics_recall r JOIN logistics_shipment h ON h.id = r.shipment_id ORDER BY r.shipment_id, r.id DESC
+"""
+
 INVARIANTS = (
+    Invariant(
+        "waybills_of_nobody_go_back",
+        "A waybill that we bought for a parcel that will not leave is given back, where its account takes it.",
+        f"""
+        SELECT h.number, h.waybill_number FROM logistics_shipment h
+        JOIN common_connection link ON link.id = h.connection_id
+        WHERE h.state = '{ShipmentState.CANCELLED}' AND h.waybill_number IS NOT NULL AND h.left_at IS NULL
+          AND link.protocol IN ({listed(adapters.protocols_of(adapters.Cancels))})
+          AND NOT EXISTS (SELECT FROM logistics_waybillerrand e WHERE e.shipment_id = h.id
+              AND e.kind = '{ErrandKind.CANCEL}' AND e.waybill = h.waybill_number)
+        """,
+    ),
+    Invariant(
+        "parcels_at_their_end_are_not_asked_for",
+        "Nobody asks where a parcel is that arrived, came back or is lost.",
+        f"""
+        SELECT h.number, h.state FROM logistics_polling p JOIN logistics_shipment h ON h.id = p.shipment_id
+        WHERE NOT p.is_over AND h.state IN ({listed(_ENDED)})
+        """,
+    ),
+    Invariant(
+        "recalls_end_with_their_parcels",
+        "What a carrier was last asked about a parcel is not open once the parcel was signed for, comes back or is"
+        " lost; asked back, it succeeded just where the parcel comes back.",
+        f"""
+        SELECT n.number, n.kind, n.state, n.parcel FROM ({_NEWEST_RECALLS}) AS n
+        WHERE (n.state IN ({listed(OPEN_RECALL)}) AND n.parcel IN ({listed(_OVER)}))
+           OR (n.kind = '{RecallKind.RETURN}'
+               AND (n.state = '{RecallState.SUCCEEDED}') <> (n.parcel IN ({listed(_BACK)})))
+        """,
+    ),
+    Invariant(
+        "answered_recalls_are_not_asked_for_again",
+        "A recall that its carrier answered waits for no call.",
+        f"""
+        SELECT r.id, r.state, r.answer FROM logistics_recall r
+        WHERE r.state <> '{RecallState.ASKED}' AND r.ready_at IS NOT NULL
+           OR r.state = '{RecallState.ASKED}' AND r.answer <> ''
+        """,
+    ),
     Invariant(
         "prints_are_counted_from_the_first",
         "The prints of a parcel or warehouse order on one paper are numbered from 1 without a gap.",
@@ -48,6 +105,31 @@ INVARIANTS = (
         LEFT JOIN logistics_shipment h ON h.id = p.shipment_id
         LEFT JOIN logistics_warehouseorder w ON w.id = p.warehouse_order_id
         GROUP BY h.number, w.number, p.paper HAVING max(p.copy) <> count(*)
+        """,
+    ),
+    Invariant(
+        "carriers_of_parcels_were_decided",
+        "A parcel whose waybill is bought over a connection, or waited for, is with the carrier and account of its last"
+        " decision; decisions are of parcels that there are.",
+        f"""
+        SELECT h.number, d.id FROM logistics_carrierdecision d LEFT JOIN logistics_shipment h ON h.id = d.shipment_id
+        WHERE h.id IS NULL OR (h.connection_id IS NOT NULL AND h.state <> '{ShipmentState.CANCELLED}'
+            AND d.id = (SELECT max(n.id) FROM logistics_carrierdecision n
+                        WHERE n.shipment_id = h.id AND n.carrier_id IS NOT NULL)
+            AND (d.carrier_id, d.connection_id) IS DISTINCT FROM (h.carrier_id, h.connection_id))
+        """,
+    ),
+    Invariant(
+        "waybills_of_users_are_counted",
+        "What a user of a carrier's account used is what its waybills come to, and no more than its limits.",
+        f"""
+        SELECT s.id, s.used_in_total, s.used_fen, u.count, u.fen FROM logistics_waybillshare s
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS count, coalesce(sum(freight_fen), 0) AS fen,
+                count(*) FILTER (WHERE day = s.used_on) AS that_day
+            FROM logistics_waybilluse WHERE share_id = s.id AND state <> '{WaybillUse.State.GIVEN_BACK}') AS u
+        WHERE (s.used_in_total, s.used_fen) <> (u.count, u.fen)
+           OR (s.used_on IS NOT NULL AND s.used_that_day <> u.that_day)
         """,
     ),
     Invariant(
@@ -321,6 +403,41 @@ INVARIANTS = (
         SELECT s.number, a.kind FROM logistics_logisticsalert a JOIN logistics_alertgroup g ON g.id = a.group_id
         JOIN orders_suborder s ON s.id = a.sub_order_id
         WHERE a.closed_at IS NULL AND g.closed_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "floors_know_their_orders",
+        "What a warehouse that is run here was sent lies on its floor.",
+        f"""
+        SELECT w.number FROM logistics_warehouseorder w JOIN common_connection c ON c.id = w.connection_id
+        WHERE c.protocol = 'floor' AND w.state = '{WarehouseOrderState.SENT}'
+          AND NOT EXISTS (SELECT FROM logistics_picktask t WHERE t.warehouse_order_id = w.id)
+        """,
+    ),
+    Invariant(
+        "what_leaves_a_floor_was_checked",
+        "What was packed, or left, in a warehouse that is run here was checked, and all that was checked is its units.",
+        f"""
+        SELECT w.number, w.state FROM logistics_picktask t
+        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
+        WHERE (w.state IN ({listed(FROM_PACKING)}) AND t.checked_at IS NULL)
+           OR (t.checked_at IS NOT NULL AND NOT t.is_short AND EXISTS (
+               SELECT FROM logistics_picktaskline p WHERE p.task_id = t.id AND p.scanned < p.quantity))
+        """,
+    ),
+    Invariant(
+        "waves_are_over_with_their_orders",
+        "Nothing is left to be checked in a wave that is over, and a hot-item wave has one SKU.",
+        f"""
+        SELECT v.number, w.number FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
+        WHERE v.over_at IS NOT NULL AND t.checked_at IS NULL AND t.dropped_at IS NULL
+        UNION ALL
+        SELECT v.number, count(DISTINCT ol.sku_id)::text
+        FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        JOIN logistics_warehouseorderline wl ON wl.warehouse_order_id = t.warehouse_order_id
+        JOIN orders_suborderline l ON l.id = wl.sub_order_line_id JOIN orders_orderline ol ON ol.id = l.order_line_id
+        WHERE v.kind = '{WaveKind.HOT}' GROUP BY v.number HAVING count(DISTINCT ol.sku_id) > 1
         """,
     ),
 )

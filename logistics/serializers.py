@@ -4,7 +4,10 @@ from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from logistics.models import Shipment, TrackingEvent
+from logistics.carriers import sharing
+from logistics.models import Recall, RecallKind, Shipment, TrackingEvent, WaybillShare
+from oms.common.door.api import LineField
+from orders.api.serializers.changing import RecipientChangeSerializer
 
 EXAMPLE = {
     "number": "1364935748662587-1-S1",
@@ -67,3 +70,87 @@ class ShipmentSerializer(serializers.ModelSerializer):
         """The query with all that is shown, in two statements."""
         scans = Prefetch("scans", TrackingEvent.objects.exclude(state="").order_by("occurred_at", "pk"))
         return shipments.select_related("sub_order", "carrier").prefetch_related(scans).order_by("pk")
+
+
+RECALL = {
+    "kind": "return",
+    "state": "accepted",
+    "reason": "The buyer does not want it any more.",
+    "answer": "taken",
+    "asked_at": "2026-01-02T21:00:00+08:00",
+    "answered_at": "2026-01-02T21:00:04+08:00",
+    "due_at": "2026-01-03T21:00:00+08:00",
+    "ended_at": None,
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A recall", RECALL, response_only=True)])
+class RecallSerializer(serializers.ModelSerializer):
+    """What the carrier of a parcel was asked, and what became of it. `answer` is empty until the carrier answers."""
+
+    class Meta:
+        model = Recall
+        fields = ("kind", "state", "reason", "answer", "asked_at", "answered_at", "due_at", "ended_at")
+        read_only_fields = fields
+
+
+class RecallRequestSerializer(serializers.Serializer):
+    """What the carrier is to do with a parcel, and why."""
+
+    kind = serializers.ChoiceField(choices=RecallKind.choices)
+    reason = LineField(max_length=200)
+    recipient = RecipientChangeSerializer(required=False, help_text="Where it goes instead; only with `redirect`.")
+
+
+SHARE_EXAMPLE = {
+    "carrier": "SF",
+    "account": "月结 0210000001",
+    "channel": None,
+    "most_a_day": 200,
+    "most_in_total": None,
+    "most_fen": None,
+    "used_that_day": 12,
+    "used_in_total": 4031,
+    "used_fen": 5812040,
+    "left_that_day": 188,
+    "left_in_total": None,
+    "left_fen": None,
+    "is_active": True,
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Waybills of an account", SHARE_EXAMPLE)])
+class WaybillShareSerializer(serializers.ModelSerializer):
+    """What a merchant, or a shop of it, may buy over an account with a carrier, and what it used. Amounts in fen; null:
+    no limit."""
+
+    carrier = serializers.CharField(source="account.carrier.code")
+    account = serializers.CharField(source="account.name")
+    channel = serializers.CharField(source="channel.code", allow_null=True, default=None, help_text="Null: all of it.")
+    used_that_day = serializers.SerializerMethodField(help_text="Today, in China.")
+    left_that_day = serializers.SerializerMethodField()
+    left_in_total = serializers.SerializerMethodField()
+    left_fen = serializers.SerializerMethodField()
+
+    class Meta:
+        model = WaybillShare
+        fields = [
+            *("carrier", "account", "channel", "most_a_day", "most_in_total", "most_fen", "used_that_day"),
+            *("used_in_total", "used_fen", "left_that_day", "left_in_total", "left_fen", "is_active"),
+        ]
+
+    def get_used_that_day(self, share: WaybillShare) -> int:
+        """Waybills of today."""
+        return share.used_that_day if share.used_on == sharing.today() else 0
+
+    def get_left_that_day(self, share: WaybillShare) -> int | None:
+        """Waybills that are left of today."""
+        return sharing.left_of(share).that_day
+
+    def get_left_in_total(self, share: WaybillShare) -> int | None:
+        """Waybills that are left."""
+        return sharing.left_of(share).in_total
+
+    def get_left_fen(self, share: WaybillShare) -> int | None:
+        """Freight that is left."""
+        return sharing.left_of(share).fen

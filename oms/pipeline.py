@@ -9,12 +9,14 @@ from logistics.carriers import (
     dispatching,
     polling,
     recognising,
+    sharing,
     subscribing,
     tracking,
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
+from logistics.carriers.recalling import calling as recalls
 from logistics.virtual import delivering, settling
-from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
+from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
 from oms.common.messages import sending as telling_buyers
@@ -71,7 +73,9 @@ PIPELINE = (
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
-    comparing.STAGE,
+    stock_facts.STAGE,
+    announcing.WRITE_STAGE,
+    announcing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
@@ -80,7 +84,10 @@ PIPELINE = (
     polling.STAGE,
     cancelling.STAGE,
     balances.STAGE,
+    sharing.STAGE,
     tracking.STAGE,
+    recalls.STAGE,
+    recalls.CHASE_STAGE,
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,

@@ -9,6 +9,7 @@ from django.conf import settings
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
 from logistics.carriers import balances
+from logistics.floor import gathering
 from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
@@ -22,6 +23,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from orders.promising import awaiting
 from orders.stock import demand, expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
@@ -127,6 +129,12 @@ def compare_stock() -> int:
     return comparing.ask()
 
 
+@shared_task(name="oms.gather_waves", ignore_result=True)
+def gather_waves() -> int:
+    """Gather what waits on the floors of warehouses that are run here into waves; returns how many."""
+    return gathering.gather()
+
+
 @shared_task(name="oms.count_waybills", ignore_result=True)
 def count_waybills() -> None:
     """Have every account that sells waybills asked, now and then, how many are left."""
@@ -176,6 +184,12 @@ def learn_demand() -> int:
     """Gather what the last days wanted, and work out the alert lines that are not of today; returns how many."""
     demand.gather()
     return levels.refresh(seconds=60.0)
+
+
+@shared_task(name="oms.promise_goods", ignore_result=True)
+def promise_goods() -> int:
+    """Say anew to who waits when goods on order should come; returns to how many something else is said."""
+    return awaiting.run()
 
 
 @shared_task(name="oms.learn_deadlines", ignore_result=True)

@@ -7,13 +7,15 @@ from itertools import count
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import Shipment, WarehouseOrder
+from logistics.models import Recall, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending
 from oms.common.invariants import check
 from oms.common.models import Connection, Ticket, TicketState, Topic
+from oms.common.secrecy import seal
 from oms.common.work import clock, facts
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
@@ -124,6 +126,20 @@ def shipped(order: Order) -> Shipment:
     shipment = dispatched(order)
     warehouse_says(shipment.sub_order, "shipped")
     return Shipment.objects.get(pk=shipment.pk)
+
+
+def recalled(shipment: Shipment, **values: Any) -> Recall:
+    """A recall of the parcel that its carrier answered, and of which no news came."""
+    told = {"kind": "redirect", "recipient": seal("{}"), "state": "asked", "ready_at": None, **values}
+    return Recall.objects.create(
+        shipment=shipment,
+        connection=default_connection(),
+        reason="x",
+        parcel_was="in_transit",
+        asked_by="li",
+        due_at=timezone.now(),
+        **told,
+    )
 
 
 def scan_of(shipment: Shipment, state: str, *, minutes: int = 0, key: str | None = None) -> facts.News:

@@ -54,6 +54,9 @@ class Stock(Versioned):
     # Follows `Sku.sells_codes`: the units are the codes for sale, which the app that delivers them sees to.
     keeps_codes = models.BooleanField(_("keeps codes"), db_default=False, default=False, editable=False)
     safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
+    bin = models.CharField(
+        _("bin"), max_length=20, db_default="", default="", blank=True, help_text=_("Where it is picked, as A-03-2.")
+    )
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
     wakes_backorders_since = models.DateTimeField(_("wakes backorders since"), null=True, blank=True, editable=False)

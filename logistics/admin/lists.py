@@ -15,7 +15,9 @@ from unfold.decorators import action, display
 
 from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
+from logistics.admin.parcels import ParcelActions
 from logistics.admin.printouts import Printable
+from logistics.admin.recalls import RecallPages
 from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
@@ -127,8 +129,9 @@ def stop_badge(work: WarehouseOrder) -> str:
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(Printable, Expecting, Retryable, ExportMixin, RowColumns, KeysetAdmin):
-    """Parcels. Only the carrier's scans and the pipeline move them."""
+class ShipmentAdmin(RecallPages, Printable, Expecting, Retryable, ExportMixin, RowColumns, ParcelActions):
+    """Parcels. Only the carrier's scans and the pipeline move them; staff may give one to another carrier before it has
+    a waybill."""
 
     export = exporting.SHIPMENTS
     actions = (*Retryable.actions, "print_selected")

@@ -1,6 +1,6 @@
 """The dispatch stage: parcels get a waybill and a pick-up.
 
-The shipment row is the intent, its number the key under which the carrier knows it. A refusal is definite: the next
+The shipment row is the intent, its number the key under which the carrier knows it. A refusal is definite: another
 carrier is tried. No answer is not: the same carrier is asked again with the same number. A waybill is written to its
 parcel wherever the sub-order is by then.
 """
@@ -11,18 +11,16 @@ from dataclasses import replace
 from django.db import connection, transaction
 
 from logistics import kinds
-from logistics.carriers import adapters, cancelling, choosing, decoding, following, labels, waybills, wishing
+from logistics.carriers import adapters, cancelling, choosing, decoding, following, freight, labels, sharing, waybills
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.watching import planning
 from oms.common import tickets
 from oms.common.copying import array, text_array
-from oms.common.masking import mask_text
 from oms.common.models import Connection
 from oms.common.work.calling import Call, Outcomes, outside_stage
 from oms.common.work.claiming import Queue, put_off
 from orders.models import ActorKind
-from orders.models.terms import UnmetWish
 
 # What is here still, of an order that may not go on.
 _IS_HELD = """
@@ -165,6 +163,8 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
         )
         issued = [key for (key,) in cursor.fetchall()]
     planning.plan_parcels(issued)
+    sharing.note_bought(issued)
+    freight.reckon(issued)
     waybills.tell(issued)
     following.begin(issued)
     tickets.close_tickets([NO_CARRIER], issued)
@@ -172,7 +172,7 @@ def _write_waybills(given: Mapping[int, tuple[str, str]]) -> list[int]:
 
 
 def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
-    """Give each refused parcel to the next carrier; where none is left, a person must decide."""
+    """Give each refused parcel to another carrier; where none is left, a person must decide."""
     if not refused:
         return
     put_off(QUEUE, {key: reason for key, (_carrier, reason) in refused.items()})
@@ -180,17 +180,9 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
         cursor.execute(
             f"""
             WITH tried AS (
-                SELECT h.id, h.number, h.sub_order_id, h.carrier_id, tried.code, tried.name, n.id AS next_id,
-                    n.connection_id AS link_id, t.order_id IS NOT NULL AS has_wish
-                FROM logistics_shipment h JOIN logistics_carrier tried ON tried.id = h.carrier_id
-                JOIN orders_suborder s ON s.id = h.sub_order_id
-                LEFT JOIN {choosing.WISHES} LEFT JOIN {choosing.NEXT} AS n ON true
+                SELECT h.id, h.sub_order_id, c.id AS carrier_id, c.code, c.name
+                FROM logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id
                 WHERE h.id = ANY(%(ids)s::bigint[])
-            ), switched AS (
-                UPDATE logistics_shipment h SET carrier_id = coalesce(t.next_id, h.carrier_id),
-                    connection_id = coalesce(t.link_id, h.connection_id),
-                    needs_person_since = CASE WHEN t.next_id IS NULL THEN now() ELSE h.needs_person_since END
-                FROM tried t WHERE h.id = t.id
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
                 SELECT s.order_id, s.id, '{kinds.WAYBILL_REFUSED}', '{ActorKind.CARRIER}', t.code,
@@ -198,24 +190,18 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
                 FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
                 JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = t.id
             )
-            SELECT t.id, t.number, t.name, s.order_id, t.next_id IS NULL, t.has_wish
-            FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id WHERE t.next_id IS NULL OR t.has_wish
+            SELECT id, carrier_id, code, name FROM tried
             """,
             {
                 "ids": array(refused),
                 "reasons": text_array(reason for _carrier, reason in refused.values()),
             },
         )
-        rows = cursor.fetchall()
-    wishing.note_unmet([key for key, *_rest, has_wish in rows if has_wish], UnmetWish.REFUSED)
-    troubles = [
-        tickets.Trouble(
-            key, "", {"number": number, "carrier": name, "text": mask_text(refused[key][1])[:300]}, about_id=order_id
-        )
-        for key, number, name, order_id, is_stuck, _has_wish in rows
-        if is_stuck
-    ]
-    tickets.open_tickets(NO_CARRIER, troubles, opened_by=STAGE.name)
+        tried = {
+            key: choosing.Refusal(carrier_id, code, name, refused[key][1])
+            for key, carrier_id, code, name in cursor.fetchall()
+        }
+    choosing.choose(tried, refused=tried)
 
 
 STAGE = outside_stage(

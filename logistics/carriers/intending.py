@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from django.db import connection
 
 from inventory.models import Warehouse
-from logistics.carriers import choosing, wishing
+from logistics.carriers import choosing
 from logistics.models import Direction, ShipmentState
 from logistics.watching import planning
 from oms.common.copying import array
 from oms.common.work import nudging
-from orders.models.terms import UnmetWish
 
 # Units of the lines of warehouse orders (ids: a parameter `ids`) that are in no parcel.
 UNPARCELLED = f"""
@@ -26,14 +25,14 @@ UNPARCELLED = f"""
 
 
 def intend(warehouse_order_ids: Sequence[int]) -> None:
-    """Write a parcel for each of the locked warehouse orders that has units in none yet, one statement. It goes to the
-    carrier that is tried first; one whose waybill the warehouse brings only waits for it."""
+    """Write a parcel for each of the locked warehouse orders that has units in none yet, and give it to a
+    carrier; one whose waybill the warehouse brings only waits for it. As many statements for many as for one."""
     if not warehouse_order_ids:
         return
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH unparcelled AS MATERIALIZED ({UNPARCELLED}), carrier AS ({choosing.FIRST}), weighed AS (
+            WITH unparcelled AS MATERIALIZED ({UNPARCELLED}), weighed AS (
                 SELECT u.warehouse_order_id, sum(u.units * k.weight_g) AS weight_g
                 FROM unparcelled u
                 JOIN orders_suborderline l ON l.id = u.sub_order_line_id
@@ -41,13 +40,11 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 JOIN inventory_sku k ON k.id = ol.sku_id
                 GROUP BY u.warehouse_order_id
             ), parcel AS (
-                INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, carrier_id,
-                    connection_id, state, weight_g, ready_at)
+                INSERT INTO logistics_shipment (number, sub_order_id, warehouse_order_id, direction, state,
+                    weight_g, ready_at)
                 SELECT s.number || '-S' || (
                         1 + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
-                    s.id, w.id, '{Direction.OUT}', CASE WHEN we_buy THEN coalesce(wished.id, c.id) END,
-                    CASE WHEN we_buy THEN coalesce(wished.connection_id, c.connection_id) END,
-                    '{ShipmentState.CREATED}', g.weight_g,
+                    s.id, w.id, '{Direction.OUT}', '{ShipmentState.CREATED}', g.weight_g,
                     CASE WHEN we_buy THEN now() END
                 FROM weighed g
                 JOIN logistics_warehouseorder w ON w.id = g.warehouse_order_id
@@ -55,21 +52,18 @@ def intend(warehouse_order_ids: Sequence[int]) -> None:
                 JOIN inventory_warehouse i ON i.id = w.warehouse_id
                 CROSS JOIN LATERAL (
                     SELECT i.waybill_when <> '{Warehouse.WaybillWhen.OWN}' AND w.is_current AS we_buy) AS how
-                LEFT JOIN carrier c ON true
-                LEFT JOIN {choosing.WISHES} LEFT JOIN {choosing.WISHED} AS wished ON true
                 ORDER BY w.id
-                RETURNING id, warehouse_order_id, sub_order_id
+                RETURNING id, warehouse_order_id, ready_at
             ), line AS (
                 INSERT INTO logistics_shipmentline (shipment_id, sub_order_line_id, quantity)
                 SELECT p.id, u.sub_order_line_id, u.units
                 FROM parcel p JOIN unparcelled u ON u.warehouse_order_id = p.warehouse_order_id
             )
-            SELECT p.id, EXISTS (SELECT FROM orders_suborder s JOIN {choosing.WISHES} WHERE s.id = p.sub_order_id)
-            FROM parcel p
+            SELECT p.id, p.ready_at IS NOT NULL FROM parcel p
             """,
             {"ids": array(warehouse_order_ids)},
         )
         parcels = dict(cursor.fetchall())
     planning.plan_parcels(parcels)
-    wishing.note_unmet([key for key, has_wishes in parcels.items() if has_wishes], UnmetWish.UNAVAILABLE)
+    choosing.choose([key for key, we_buy in parcels.items() if we_buy])
     nudging.nudge("dispatch")

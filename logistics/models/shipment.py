@@ -152,6 +152,7 @@ class Shipment(WorkItem, Versioned, Expectation):
         verbose_name = _("shipment")
         verbose_name_plural = _("shipments")
         ordering = ["-id"]
+        permissions = [("switch_carrier", _("Can give parcels to another carrier"))]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="shipment_number_is_unique"),
             # The waybill leads: staff search by it without knowing the carrier.

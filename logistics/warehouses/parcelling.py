@@ -8,9 +8,9 @@ from django.db import connection
 from django.utils import timezone
 
 from inventory.models import Warehouse
-from logistics.carriers import cancelling, choosing, following, recognising, waybills, wishing
+from logistics.carriers import cancelling, choosing, following, freight, recognising, waybills, wishing
 from logistics.carriers.trouble import CARRIER_UNKNOWN
-from logistics.models import Carrier, Direction, ShipmentState
+from logistics.models import Carrier, Direction, Shipment, ShipmentState
 from logistics.warehouses.notices import ReportedParcel
 from logistics.warehouses.packing import Box, Packing
 from logistics.warehouses.works import Work
@@ -38,6 +38,8 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
     if not reports:
         return done
     packings = _read(reports)
+    if any(line.sku for told in reports.values() for parcels, _leaves in told for one in parcels for line in one.lines):
+        _read_skus(packings)
     for key, told in reports.items():
         for parcels, leaves in told:
             packings[key].take(parcels, leaves=leaves)
@@ -89,6 +91,21 @@ def _read(warehouse_order_ids: Iterable[int]) -> dict[int, Packing]:
     return packings
 
 
+def _read_skus(packings: Mapping[int, Packing]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT wl.warehouse_order_id, k.code, l.id FROM logistics_warehouseorderline wl
+            JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
+            JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
+            WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id
+            """,
+            [array(packings)],
+        )
+        for key, sku, line in cursor.fetchall():
+            packings[key].skus.setdefault(sku, []).append(line)
+
+
 def _refuse_shared_waybills(packings: Mapping[int, Packing]) -> None:
     """A waybill belongs to one parcel: the first one keeps it."""
     labelled = [(packing, box) for packing in packings.values() for box in packing.boxes if box.is_labelled]
@@ -123,14 +140,20 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     carriers, unknown = _carriers({box.carrier for _work, box in changed if box.carrier})
     if new:
         _insert(new, carriers)
-    cancelling.give_back({box.id: box.waybill if box.exists else "" for _work, box in changed if box.id is not None})
+    # One that still waits for its waybill keeps waiting.
+    told = [box for _work, box in changed if box.is_labelled or not box.exists]
+    cancelling.give_back({box.id: box.waybill if box.exists else "" for box in told if box.id is not None})
+    following.end([box.id for box in told if box.id is not None and not box.exists])
     with_wishes = _update(changed, carriers)
+    choosing.choose(_without_carrier([box.id for _work, box in new if box.id is not None]))
     planning.plan_parcels([box.id for _work, box in changed if box.id is not None])
     labelled = [box.id for _work, box in changed if box.is_labelled and box.id is not None]
     if labelled:
         waybills.tell(labelled)
         following.begin(labelled)
         recognising.wonder([box.id for _w, box in changed if box.id in labelled and box.carrier == recognising.UNNAMED])
+    weighed = {box.id: box.weight_g for _work, box in changed if box.weight_g and box.id is not None}
+    freight.reckon(labelled, weighed=weighed)
     troubles = [
         tickets.Trouble(box.id, "", {"carrier": box.carrier, "waybill": box.waybill}, about_id=work.order_id)
         for work, box in changed
@@ -208,9 +231,16 @@ def _update(changed: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) ->
         return [key for key, has_wish in cursor.fetchall() if has_wish]
 
 
+def _without_carrier(shipment_ids: Collection[int]) -> list[int]:
+    """Those of the parcels whose waybill we buy, and that no carrier has."""
+    if not shipment_ids:
+        return []
+    waiting = Shipment.objects.filter(pk__in=shipment_ids, state=ShipmentState.CREATED, carrier=None)
+    return list(waiting.filter(ready_at__isnull=False).order_by("pk").values_list("pk", flat=True))
+
+
 def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> None:
-    """New parcels, without their lines; one that has no waybill is given to the carrier that is tried first, unless the
-    warehouse brings it."""
+    """New parcels, without their lines; one whose waybill we buy is ready for its carrier."""
     ids = iter(next_ids("logistics_shipment", len(new)))
     now = timezone.now().isoformat()
     rows = []
@@ -230,17 +260,12 @@ def _insert(new: Sequence[tuple[Work, Box]], carriers: Mapping[str, int]) -> Non
         cursor.execute(
             f"""
             INSERT INTO logistics_shipment (id, number, sub_order_id, warehouse_order_id, direction, state, carrier_id,
-                connection_id, ready_at)
+                ready_at)
             SELECT p.id, s.number || '-S' || (row_number() OVER (PARTITION BY s.id ORDER BY p.id)
                     + (SELECT count(*) FROM logistics_shipment h WHERE h.sub_order_id = s.id)),
-                s.id, p.warehouse_order_id, '{Direction.OUT}', '{ShipmentState.CREATED}',
-                coalesce(p.carrier_id, wished.id, c.id),
-                CASE WHEN p.carrier_id IS NULL THEN coalesce(wished.connection_id, c.connection_id) END, p.ready_at
+                s.id, p.warehouse_order_id, '{Direction.OUT}', '{ShipmentState.CREATED}', p.carrier_id, p.ready_at
             FROM json_populate_recordset(NULL::logistics_shipment, %(rows)s::json) AS p
             JOIN orders_suborder s ON s.id = p.sub_order_id
-            LEFT JOIN ({choosing.FIRST}) AS c ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
-            LEFT JOIN {choosing.WISHES}
-            LEFT JOIN {choosing.WISHED} AS wished ON p.ready_at IS NOT NULL AND p.carrier_id IS NULL
             """,
             {"rows": records(rows)},
         )

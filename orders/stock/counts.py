@@ -277,6 +277,26 @@ def tell(
     return ToldCount({index: lines[sku] for sku, index in first.items()}, wrong)
 
 
+@transaction.atomic
+def tell_differences(
+    warehouse: Warehouse, differences: Mapping[int, int], *, reference: str, reason: str, actor: Actor
+) -> StockCount | None:
+    """Note and book what a warehouse found of its SKUs (by id) beyond what the books say, or fewer (negative), by the
+    number of its count; None where that was told before. Raises OmsError without a reason."""
+    taken, is_new = StockCount.objects.get_or_create(
+        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
+    )
+    if not is_new:
+        return None
+    rows = receiving.rows_of({(warehouse.pk, sku) for sku in differences})
+    stocktaking.lock_for_counting(list(rows.values()))
+    there = dict(Stock.objects.filter(pk__in=rows.values()).values_list("sku_id", "on_hand"))
+    _note(taken, {sku: max(there[sku] + units, 0) for sku, units in differences.items()}, adds=False)
+    submit(taken.pk, version=taken.version)
+    version = StockCount.objects.values_list("version", flat=True).get(pk=taken.pk)
+    return approve(taken.pk, reason=reason, actor=actor, version=version)
+
+
 def _decide(taken: StockCount, reason: str, actor: Actor) -> StockCount:
     taken.reason, taken.decided_by, taken.decided_at = reason.strip()[:200], actor.name, timezone.now()
     taken.save(update_fields=["state", "reason", "decided_by", "decided_at"])

@@ -21,6 +21,7 @@ class Code(StrEnum):
     POINTS = "2102"
     MERCHANTS = "2201"
     DEPOSITS = "2202"
+    CARRIERS_PAYABLE = "2203"
     TO_REFUND = "2301"
     REFUNDS_UNDER_WAY = "2302"
     UNEXPLAINED = "2901"
@@ -52,6 +53,7 @@ _ACCOUNTS = (
     (Code.POINTS, "积分负债", "Points owed", Side.CREDIT),
     (Code.MERCHANTS, "应付商家", "Payable to merchants", Side.CREDIT),
     (Code.DEPOSITS, "商家保证金", "Deposits of merchants", Side.CREDIT),
+    (Code.CARRIERS_PAYABLE, "应付承运商", "Payable to carriers", Side.CREDIT),
     (Code.TO_REFUND, "应退买家", "To refund to buyers", Side.CREDIT),
     (Code.REFUNDS_UNDER_WAY, "退款在途", "Refunds under way", Side.CREDIT),
     (Code.UNEXPLAINED, "待查款项", "Unexplained", Side.CREDIT),

@@ -12,6 +12,7 @@ from django.utils.translation import pgettext_lazy
 
 from oms.common.models import Connection
 from oms.common.secrecy import SealedField
+from orders.models import SubOrder
 from payments.models.balance import BalanceMovement
 from payments.models.payment import Payment
 from payments.models.refund import Refund
@@ -27,13 +28,14 @@ class BillForm(models.TextChoices):
     COD = "cod", _("Cash remitted by a carrier")
     BANK = "bank", _("Bank statement")
     SETTLEMENT = "settlement", _("Settlement bill of a platform")
+    FREIGHT = "freight", _("Freight bill of a carrier")
 
 
 # Bills of what was paid and refunded over a provider, and those of what moved on the account there.
 TRADE_FORMS = (BillForm.ALIPAY_TRADE, BillForm.WECHAT_TRADE)
 FUND_FORMS = (BillForm.ALIPAY_FUND, BillForm.WECHAT_FUND)
 # Their columns are the source's own: a stored mapping names them.
-MAPPED_FORMS = (BillForm.COD, BillForm.BANK, BillForm.SETTLEMENT)
+MAPPED_FORMS = (BillForm.COD, BillForm.BANK, BillForm.SETTLEMENT, BillForm.FREIGHT)
 
 
 class BillRowKind(models.TextChoices):
@@ -65,10 +67,18 @@ class Outcome(models.TextChoices):
     UNIDENTIFIED = "unidentified", _("Unidentified")
     CARRIER_PAYMENT = "carrier_payment", _("Payment to a carrier")
     BANK_CHARGE = "bank_charge", _("Charge of the bank")
+    NO_SHIPMENT = "no_shipment", _("No parcel of ours")
+    CREDIT = "credit", _("Given back by the carrier")
 
 
 # Nobody has to look at these.
-SETTLED_OUTCOMES = (Outcome.MATCHED, Outcome.NOT_YET_DUE, Outcome.CARRIER_PAYMENT, Outcome.BANK_CHARGE)
+SETTLED_OUTCOMES = (
+    Outcome.MATCHED,
+    Outcome.NOT_YET_DUE,
+    Outcome.CARRIER_PAYMENT,
+    Outcome.BANK_CHARGE,
+    Outcome.CREDIT,
+)
 
 
 class Resolution(models.TextChoices):
@@ -180,6 +190,8 @@ class BillRow(models.Model):
     batch = models.CharField(_("batch"), max_length=64, db_default="")
     amount_fen = models.BigIntegerField(_("amount (fen)"), db_default=0)
     fee_fen = models.BigIntegerField(_("fee (fen)"), db_default=0)
+    # Of a freight bill: the weight that the carrier counts.
+    billed_g = models.IntegerField(_("billed weight (g)"), db_default=0)
     occurred_at = models.DateTimeField(_("occurred at"), null=True)
     state = models.CharField(_("state"), max_length=40, db_default="")
     note = models.CharField(_("note"), max_length=200, db_default="")
@@ -238,6 +250,14 @@ class BillMatch(models.Model):
         on_delete=models.PROTECT,
         related_name="bill_matches",
     )
+    # Whose parcel no freight bill has.
+    sub_order = models.ForeignKey(
+        SubOrder,
+        verbose_name=_("sub-order"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="bill_matches",
+    )
     counterpart = models.ForeignKey(
         BillRow,
         verbose_name=_("row of another bill"),
@@ -292,7 +312,10 @@ class BillMatch(models.Model):
                 name="bill_match_ends_at_a_time",
             ),
             models.CheckConstraint(
-                condition=Q(row__isnull=False) | Q(payment__isnull=False) | Q(refund__isnull=False),
+                condition=Q(row__isnull=False)
+                | Q(payment__isnull=False)
+                | Q(refund__isnull=False)
+                | Q(sub_order__isnull=False),
                 name="bill_match_is_about_something",
             ),
             models.CheckConstraint(
@@ -315,7 +338,7 @@ class BillMatch(models.Model):
     @property
     def order_id(self) -> int | None:
         """The order that it is about, where it is known."""
-        ours = self.payment or self.refund
+        ours = self.payment or self.refund or self.sub_order
         return ours.order_id if ours else None
 
     @property

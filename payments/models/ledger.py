@@ -57,6 +57,7 @@ class EntryKind(models.TextChoices):
     REMITTED = "remitted", _("Cash remitted by the carrier")
     PROVIDER_FEE = "provider_fee", _("Fee of the provider")
     CARRIAGE_PAID = "carriage_paid", _("Carriage paid")
+    CARRIAGE_BILLED = "carriage_billed", _("Carriage billed")
     WITHDRAWN = "withdrawn", _("Moved to the bank")
     DISPUTED = "disputed", _("Held in a dispute")
     STATEMENT_PAID = "statement_paid", _("Statement paid")

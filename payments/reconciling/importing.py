@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from oms.common import secrecy
-from oms.common.copying import copy_rows, next_ids
+from oms.common.copying import array, copy_rows, next_ids, text_array
 from payments.models import Bill, BillForm, BillMatch, BillRow, BillSource, Outcome, Resolution
-from payments.reconciling import days, judging, missing, recording, refreshing
+from payments.reconciling import carriage, days, judging, missing, recording, refreshing
 from payments.reconciling.lines import Line
 from payments.reconciling.reading import Read, read_bill
 from payments.reconciling.verdicts import Fresh, Verdict
@@ -23,7 +23,7 @@ from payments.reconciling.verdicts import Fresh, Verdict
 _COMPLETE = (BillForm.ALIPAY_TRADE, BillForm.WECHAT_TRADE, BillForm.COD, BillForm.BANK)
 _COLUMNS = (
     *("id", "bill_id", "source_id", "day", "key", "line", "kind", "own_number", "of_number", "transaction_number"),
-    *("batch", "amount_fen", "fee_fen", "occurred_at", "state", "note", "problem"),
+    *("batch", "amount_fen", "fee_fen", "billed_g", "occurred_at", "state", "note", "problem"),
 )
 
 
@@ -63,6 +63,11 @@ def _compare(source: BillSource, read: Read, fresh: Sequence[Fresh]) -> None:
     _end_missing(verdicts)
     _end_unreadable(source, fresh)
     recording.store(source, verdicts, {row.id: row.line.kind for row in fresh})
+    if form == BillForm.FREIGHT:
+        carriage.record(fresh, verdicts)
+        recording.store(
+            source, carriage.missing(source, fresh, missing.midnight(read.last_day + timedelta(days=1))), {}
+        )
     if form in _COMPLETE:
         recording.miss(source, missing.overdue(source, read.first_day))
         recording.store(source, missing.find(source, read.first_day, read.last_day), {})
@@ -98,6 +103,7 @@ def _store_rows(bill: Bill, read: Read) -> list[Fresh]:
             (
                 *(row_id, bill.pk, bill.source_id, day, key, line.line, line.kind.value, line.own_number[:64]),
                 *(line.of_number[:64], line.transaction_number[:64], line.batch[:64], line.amount_fen, line.fee_fen),
+                line.billed_g,
                 *(line.at, line.state[:40], line.note[:200], line.problem[:80]),
             )
             for row_id, (day, key, line, copies) in zip(ids, new, strict=True)
@@ -119,13 +125,22 @@ def _key(line: Line, copies: int) -> str:
 def _end_missing(verdicts: Sequence[Verdict]) -> None:
     """What was missed or expected has come."""
     came = [verdict for verdict in verdicts if verdict.row_id]
-    waiting = BillMatch.objects.filter(row__isnull=True, resolution="")
-    matches = [
-        *waiting.filter(payment__in=[verdict.payment_id for verdict in came if verdict.payment_id]),
-        *waiting.filter(refund__in=[verdict.refund_id for verdict in came if verdict.refund_id]),
-    ]
-    if matches:
-        recording.settle(matches, Resolution.BY_ITSELF)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM payments_billmatch WHERE row_id IS NULL AND resolution = ''
+                AND (payment_id = ANY(%(payments)s::bigint[]) OR refund_id = ANY(%(refunds)s::bigint[])
+                     OR sub_order_id IS NOT NULL AND key = ANY(%(parcels)s::text[]))
+            """,
+            {
+                "payments": array(verdict.payment_id for verdict in came if verdict.payment_id),
+                "refunds": array(verdict.refund_id for verdict in came if verdict.refund_id),
+                "parcels": text_array(verdict.key for verdict in came if verdict.parcel_id),
+            },
+        )
+        ids = [key for (key,) in cursor.fetchall()]
+    if ids:
+        recording.settle(list(BillMatch.objects.filter(pk__in=ids).order_by("pk")), Resolution.BY_ITSELF)
 
 
 def _end_unreadable(source: BillSource, fresh: Sequence[Fresh]) -> None:

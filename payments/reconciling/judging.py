@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from payments.models import BillForm, BillSource
-from payments.reconciling import accounts, collected, trades
+from payments.reconciling import accounts, carriage, collected, trades
 from payments.reconciling.verdicts import Fresh, Verdict
 
 _JUDGES: Mapping[BillForm, Callable[[BillSource, Sequence[Fresh]], list[Verdict]]] = {
@@ -14,6 +14,7 @@ _JUDGES: Mapping[BillForm, Callable[[BillSource, Sequence[Fresh]], list[Verdict]
     BillForm.COD: collected.judge,
     BillForm.SETTLEMENT: collected.judge,
     BillForm.BANK: accounts.judge_bank,
+    BillForm.FREIGHT: carriage.judge,
 }
 
 

@@ -46,6 +46,7 @@ class Line:
     state: str = ""
     note: str = ""
     problem: str = ""
+    billed_g: int = 0
 
     @property
     def amount_fen(self) -> int:
@@ -79,6 +80,11 @@ class Row:
         if place >= len(self.cells):
             raise Malformed(column)
         return self.cells[place]
+
+    def cells_without(self, column: str) -> tuple[str, ...]:
+        """All cells, that of the column emptied."""
+        place = self._sheet.column(column) if column else None
+        return tuple("" if index == place else cell for index, cell in enumerate(self.cells))
 
     def needed(self, column: str) -> str:
         """The cell of the column, which must not be empty."""

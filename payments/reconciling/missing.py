@@ -38,7 +38,7 @@ def find(source: BillSource, first: date, last: date) -> list[Verdict]:
     """What of these days is in our books only. Two statements."""
     if source.form == BillForm.COD:
         return _cash(source, last)
-    start, end = _midnight(first), _midnight(last + timedelta(days=1))
+    start, end = midnight(first), midnight(last + timedelta(days=1))
     # What the provider's clock had after midnight is in the next bill.
     late = end - NEAR
     values = {
@@ -102,7 +102,7 @@ def _missed(
 
 def _cash(source: BillSource, last: date) -> list[Verdict]:
     """Cash that the carrier collected longer ago than it has to remit it within."""
-    until = _midnight(last + timedelta(days=1)) - timedelta(days=source.days_to_remit)
+    until = midnight(last + timedelta(days=1)) - timedelta(days=source.days_to_remit)
     rows = _rows(
         f"""
         SELECT p.id, p.number, p.order_id, p.captured_amount, p.captured_at, p.captured_amount, p.sub_order_id
@@ -142,7 +142,8 @@ def overdue(source: BillSource, first: date) -> list[BillMatch]:
     return list(waiting.select_related("payment", "refund").order_by("pk"))
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """When the day begins in China."""
     return datetime.combine(day, time.min, tzinfo=CHINA)
 
 

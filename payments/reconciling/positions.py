@@ -21,6 +21,12 @@ Lines = Mapping[tuple[Code, str], int]
 _NOTHING_MOVED = (Outcome.DUPLICATE_ROW, Outcome.MALFORMED_ROW)
 
 
+def _moves_nothing(match: "Matched") -> bool:
+    # What a carrier charges twice is a cost once somebody accepts it.
+    is_accepted = match.form == BillForm.FREIGHT and match.resolution == Resolution.FEE_ACCEPTED
+    return match.outcome in _NOTHING_MOVED and not is_accepted
+
+
 @dataclass(frozen=True, slots=True)
 class Matched:
     """What of a match and its row decides what it comes to. Columns as in `models.BillMatch` and `models.BillRow`; a
@@ -68,7 +74,7 @@ def _fill(lines: dict[tuple[Code, str], int], match: Matched) -> None:
     holder = (_holder(match), _party(match))
     unexplained = (Code.UNEXPLAINED, link)
     amount, is_written_off = match.amount_fen, match.resolution == Resolution.WRITTEN_OFF
-    if match.outcome in _NOTHING_MOVED:
+    if _moves_nothing(match):
         return
     if not match.kind:
         if is_written_off:
@@ -81,12 +87,19 @@ def _fill(lines: dict[tuple[Code, str], int], match: Matched) -> None:
         return
     if match.form == BillForm.BANK:
         known = {
-            Outcome.CARRIER_PAYMENT: (Code.CARRIAGE, ""),
+            # It pays what freight bills say, whichever comes first.
+            Outcome.CARRIER_PAYMENT: (Code.CARRIERS_PAYABLE, ""),
             Outcome.BANK_CHARGE: (Code.PROVIDER_FEES, ""),
         }.get(Outcome(match.outcome), unexplained)
         difference = amount - match.booked_fen
         lines[holder] += difference
         lines[known] -= difference
+        return
+    if match.form == BillForm.FREIGHT:
+        cost = amount if match.resolution == Resolution.FEE_ACCEPTED else match.booked_fen
+        lines[holder] += amount
+        lines[Code.CARRIAGE, ""] -= cost
+        lines[unexplained] -= amount - cost
         return
     fee = match.fee_fen
     agreed = fee if match.resolution == Resolution.FEE_ACCEPTED else match.agreed_fee_fen
@@ -111,6 +124,8 @@ def _holder(match: Matched) -> Code:
         return Code.CARRIERS
     if match.form == BillForm.SETTLEMENT:
         return Code.MERCHANTS_OWN
+    if match.form == BillForm.FREIGHT:
+        return Code.CARRIERS_PAYABLE
     if match.form == BillForm.BANK:
         return Code.BANK
     return HELD_OVER.get(match.protocol, Code.OTHER_PROVIDERS)
@@ -118,7 +133,7 @@ def _holder(match: Matched) -> Code:
 
 def _party(match: Matched) -> str:
     """Whose part of the account; as the ledger of payments has it."""
-    if match.form == BillForm.COD:
+    if match.form in (BillForm.COD, BillForm.FREIGHT):
         return ""
     if match.form == BillForm.SETTLEMENT:
         return f"merchant:{match.merchant_id}" if match.merchant_id else ""
@@ -171,6 +186,8 @@ def _kind(match: Matched) -> EntryKind:
         return EntryKind.EXPLAINED
     if match.kind == BillRowKind.WITHDRAWAL:
         return EntryKind.WITHDRAWN
+    if match.form == BillForm.FREIGHT:
+        return EntryKind.CARRIAGE_BILLED
     if match.outcome == Outcome.CARRIER_PAYMENT:
         return EntryKind.CARRIAGE_PAID
     if match.outcome in (Outcome.MATCHED, Outcome.FEE_DIFFERS, Outcome.BANK_CHARGE):

@@ -47,7 +47,7 @@ def read_bill(source: BillSource, content: bytes, day: date | None = None) -> Re
     for line in lines:
         counted.append((line, seen[line.cells]))
         seen[line.cells] += 1
-    _check_totals(layout, frame, [line for line, copies in counted if not copies])
+    _check_totals(layout, frame, [line for line, copies in counted if layout.counts_copies or not copies])
     return Read(content, first, last, counted)
 
 
@@ -79,7 +79,8 @@ def _days(
     first, last = frame.first_day, frame.last_day
     told = [line.day for line in lines if line.day]
     if first is None or last is None:
-        certain = [line.day for line in lines if line.day and not layout.allows_earlier(line)] or told[-1:]
+        certain = [line.day for line in lines if line.day and not layout.allows_earlier(line)]
+        certain = certain or (told[-1:] if source.form in ONE_DAY else told)
         if said:
             first = last = said
         elif certain:

@@ -8,13 +8,13 @@ from django.db.models import Q, QuerySet
 
 from oms.common.money import yuan
 from payments.models import SETTLED_OUTCOMES, BillMatch, BillRow, BillRowKind, BillSource, Outcome, Resolution
-from payments.reconciling import books, days, judging, positions, recording
+from payments.reconciling import books, carriage, days, judging, positions, recording
 from payments.reconciling.books import Held
 from payments.reconciling.lines import Line
 from payments.reconciling.verdicts import Fresh, Verdict
 
 # Rows for which nothing of ours was found.
-_LOST = (Outcome.PAID_WITHOUT_ORDER, Outcome.REFUND_NOT_OURS, Outcome.UNIDENTIFIED)
+_LOST = (Outcome.PAID_WITHOUT_ORDER, Outcome.REFUND_NOT_OURS, Outcome.UNIDENTIFIED, Outcome.NO_SHIPMENT)
 # Rows whose amount our books may come to have.
 _PENDING = (Outcome.PAID_BUT_PENDING, Outcome.STATE_DIFFERS, Outcome.AMOUNT_DIFFERS)
 
@@ -51,10 +51,9 @@ def _find_again(matches: Sequence[BillMatch]) -> list[BillMatch]:
         by_source.setdefault(match.source, []).append(match)
     changed = []
     for source, lost in by_source.items():
-        verdicts = {
-            verdict.row_id: verdict
-            for verdict in judging.judge(source, [_fresh(match.row) for match in lost if match.row])
-        }
+        rows = [_fresh(match.row) for match in lost if match.row]
+        verdicts = {verdict.row_id: verdict for verdict in judging.judge(source, rows)}
+        carriage.record(rows, list(verdicts.values()))
         for match in lost:
             verdict = verdicts.get(match.row_id)
             if verdict and verdict.outcome != match.outcome:
@@ -79,6 +78,7 @@ def _fresh(row: BillRow) -> Fresh:
         at=row.occurred_at,
         state=row.state,
         note=row.note,
+        billed_g=row.billed_g,
     )
     return Fresh(row.pk, line, 0, row.day)
 

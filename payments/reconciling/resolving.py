@@ -40,7 +40,9 @@ MONEY_IN = (Outcome.PAID_WITHOUT_ORDER, Outcome.PAID_BUT_PENDING, Outcome.DOUBLE
 MONEY_BACK = (Outcome.REFUND_NOT_OURS, Outcome.STATE_DIFFERS, Outcome.UNIDENTIFIED)
 # Of these no money is missing.
 WITHOUT_MONEY = (Outcome.DUPLICATE_ROW, Outcome.MALFORMED_ROW, Outcome.STATE_DIFFERS)
-_WITHOUT_FACTS = (BillForm.COD, BillForm.SETTLEMENT, BillForm.ALIPAY_FUND, BillForm.WECHAT_FUND)
+# Freight that may be right as the carrier bills it.
+FREIGHT_DIFFERS = (Outcome.AMOUNT_DIFFERS, Outcome.NO_SHIPMENT, Outcome.DUPLICATE_ROW)
+_WITHOUT_FACTS = (BillForm.COD, BillForm.SETTLEMENT, BillForm.FREIGHT, BillForm.ALIPAY_FUND, BillForm.WECHAT_FUND)
 
 
 @transaction.atomic
@@ -206,8 +208,9 @@ def _refund(match: BillMatch, payment: Payment, amount: Decimal) -> Refund:
 
 @transaction.atomic
 def accept_fee(match_id: int, *, actor: Actor) -> None:
-    """The fee is right as the bill has it."""
-    match = _lock(match_id, (Outcome.FEE_DIFFERS,))
+    """The fee, or the freight, is right as the bill has it."""
+    is_freight = BillMatch.objects.filter(pk=match_id, source__form=BillForm.FREIGHT, row__isnull=False).exists()
+    match = _lock(match_id, FREIGHT_DIFFERS if is_freight else (Outcome.FEE_DIFFERS,))
     recording.settle([match], Resolution.FEE_ACCEPTED, by=actor.name)
     refreshing.refresh_days([match])
 

@@ -33,6 +33,11 @@ BILL_DIFFERENCE = register_kind(
             Outcome.REFUND_NOT_OURS: _("%(number)s: %(amount)s yuan went back, and no refund of ours has it."),
             Outcome.DUPLICATE_ROW: _("%(number)s: the bill has the same row of %(amount)s yuan twice; one counts."),
             Outcome.MALFORMED_ROW: _("%(number)s: line %(line)s cannot be read at column “%(column)s”."),
+            Outcome.NO_SHIPMENT: _("%(number)s: %(amount)s yuan of freight, and no parcel of ours has it."),
+            "other_weight": _(
+                "%(number)s: the bill has %(amount)s yuan for %(told_kg)s kg, %(difference)s more than ours for"
+                " %(our_kg)s kg."
+            ),
             Outcome.UNIDENTIFIED: _("%(number)s: %(amount)s yuan moved, and nobody knows for what."),
         },
         remedies=_(
@@ -88,7 +93,7 @@ def call_people(source: BillSource, ids: Collection[int], verdicts: Collection[V
     troubles = [
         Trouble(
             match_id,
-            verdict.outcome,
+            verdict.why or verdict.outcome,
             {
                 "number": verdict.key,
                 "amount": fen_text(abs(verdict.amount_fen)),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from payments.models import BillSource, Outcome
 from payments.reconciling.lines import Line
@@ -44,10 +45,17 @@ class Verdict:
     about_id: int | None = None
     values: tuple[tuple[str, str], ...] = ()
     sales: tuple[int, ...] = ()
+    # Of freight: the parcel that it is for, whose sub-order no bill has, and why another amount was billed.
+    parcel_id: int | None = None
+    sub_order_id: int | None = None
+    why: str = ""
 
 
 def of(
-    row: Fresh, outcome: Outcome, difference_fen: int | None = 0, **details: int | tuple[int, ...] | None
+    row: Fresh,
+    outcome: Outcome,
+    difference_fen: int | None = 0,
+    **details: Any,
 ) -> Verdict:
     """The verdict on a row; the fee is taken as agreed unless `details` says otherwise."""
     line = row.line
@@ -59,7 +67,7 @@ def of(
         difference_fen,
         row.id,
         line.fee_fen,
-        **{"agreed_fee_fen": line.fee_fen, **details},  # type: ignore[arg-type]
+        **{"agreed_fee_fen": line.fee_fen, **details},
     )
 
 

@@ -64,6 +64,7 @@ SEALERS = {
     "payments/invoicing/documents.py": ["payments_invoicedocument.content"],
     "payments/disputing/asking.py": ["payments_dispute.content"],
     "payments/owing/paying_out.py": ["payments_payout.scan"],
+    "logistics/carriers/recalling/asking.py": ["logistics_recall.recipient"],
     "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed", "payments_invoice.sealed"],
     "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
@@ -96,6 +97,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
         codes, stocking.warehouse_for(codes), [NewCode("code 2")], door=CodeImport.Door.PAGE, actor=steps.STAFF
     )
     shipment = Shipment.objects.create(number="S", sub_order=SubOrder.objects.all()[0])
+    steps.recalled(shipment)
     labels.keep({shipment.pk: Answer(taken=True, label=Label(template="<p>张华</p>"))})
     content = NotificationContent(message="hello")
     BuyerNotification.sealed(content, merchant=shop.merchant, buyer_reference="B", kind="x").save()

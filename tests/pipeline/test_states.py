@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import VirtualCode
+from logistics.models import ParcelClaim, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -129,6 +129,14 @@ def _moved_goods(shop: factories.Shop) -> Transfer:
     return transferring.draft(shop.warehouse, target, [transferring.Moved(shop.sku, 1)], actor="x")
 
 
+def _announced(shop: factories.Shop) -> StockOrder:
+    transfer = _moved_goods(shop)
+    link = factories.ConnectionFactory()
+    return StockOrder.objects.create(
+        number="T1-IN", kind="in", warehouse=transfer.target, connection=link, transfer=transfer
+    )
+
+
 def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
     return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
 
@@ -143,13 +151,22 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
     "Transfer": _moved_goods,
+    "StockOrder": _announced,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
+    "ParcelClaim": lambda shop: ParcelClaim.objects.create(
+        shipment=steps.dispatched(shop.place_order(payment_method="cod")),
+        kind="lost",
+        wanted=1,
+        due_on=timezone.now().date(),
+        opened_by="li",
+    ),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
     "Refund": _refund,
     "RefundGrant": _grant,

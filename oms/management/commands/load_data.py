@@ -10,6 +10,7 @@ from tqdm import tqdm
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_carrier_codes, install_default_carriers
 from logistics.carriers.words import install_shipped_words
+from logistics.floor.defaults import install_default_wave_rules
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
 from oms.common.messages import writing
@@ -48,6 +49,7 @@ class Command(BaseCommand):
         install_carrier_codes()
         install_shipped_words()
         install_default_deadlines()
+        install_default_wave_rules()
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()

@@ -48,6 +48,8 @@ class Layout:
     account_column: str = ""
     is_backticked: bool = False
     must_tell_totals: bool = True
+    # Whether the same row a second time counts in the file's totals.
+    counts_copies: bool = False
 
     def ours(self, number: str) -> str:
         """A number that we gave, as we write it."""
@@ -74,6 +76,7 @@ _MODULES = {
     BillForm.COD: "mapped",
     BillForm.BANK: "mapped",
     BillForm.SETTLEMENT: "mapped",
+    BillForm.FREIGHT: "mapped",
 }
 
 

@@ -1,4 +1,4 @@
-"""Bills without a common form: cash remitted by carriers, bank statements, settlement bills of platforms.
+"""Bills without a common form: cash remitted by carriers, bank statements, settlement bills of platforms, freight.
 
 A source's mapping says what its file calls things; what it leaves out has the usual name. A JSON object with
 
@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -78,13 +79,34 @@ _USUAL: Mapping[BillForm, Mapping[str, Mapping[str, Any]]] = {
         "labels": {},
         "words": {},
     },
+    BillForm.FREIGHT: {
+        "columns": {
+            "line": "序号",
+            "day": "日期",
+            "waybill": "运单号码",
+            "order": "订单号",
+            "weight": "计费重量",
+            "kind": "费用类型",
+            "amount": "应付金额",
+            "note": "备注",
+        },
+        "totals": {"label": "合计"},
+        "labels": {"account": "月结账号", "period": "账单周期"},
+        "words": {},
+    },
 }
 _REQUIRED: Mapping[BillForm, Sequence[str]] = {
     BillForm.COD: ("day", "waybill", "amount", "fee"),
     BillForm.BANK: ("day", "income", "expense", "serial"),
     BillForm.SETTLEMENT: ("number", "day", "order", "amount"),
+    BillForm.FREIGHT: ("day", "waybill", "amount"),
 }
-_NUMBER: Mapping[BillForm, str] = {BillForm.COD: "waybill", BillForm.BANK: "serial", BillForm.SETTLEMENT: "number"}
+_NUMBER: Mapping[BillForm, str] = {
+    BillForm.COD: "waybill",
+    BillForm.BANK: "serial",
+    BillForm.SETTLEMENT: "number",
+    BillForm.FREIGHT: "waybill",
+}
 
 
 class WrongMapping(OmsError):
@@ -132,6 +154,12 @@ class _Mapped(Layout):
         self.number_columns = (mapping.columns[_NUMBER[form]],)
         self.day_column = mapping.columns["day"]
         self.must_tell_totals = bool(mapping.totals)
+        # A carrier that bills a row twice wants it paid twice.
+        self.counts_copies = form == BillForm.FREIGHT
+
+    def allows_earlier(self, _line: Line) -> bool:
+        """See Layout: freight is billed when the carrier comes to it."""
+        return self.form == BillForm.FREIGHT
 
     def frame(self, sheet: Sheet) -> Frame:
         """See Layout."""
@@ -144,9 +172,11 @@ class _Mapped(Layout):
         """What stands behind this label above the table."""
         label = self.names.labels.get(name)
         for line in sheet.above if label else ():
-            for place, cell in enumerate(line.cells[:-1]):
-                if cell.rstrip("：:") == label:
-                    return line.cells[place + 1]
+            for cell, following in pairwise((*line.cells, "")):
+                word, _colon, told = cell.replace(":", "：").partition("：")
+                if word == label:
+                    # It may stand in the same cell.
+                    return told.strip() or following
         return ""
 
     def _by_label(self, sheet: Sheet) -> tuple[list[Total], list[Cells]]:
@@ -168,6 +198,8 @@ class _Mapped(Layout):
             "fee": lambda one: one.fee,
             "net": lambda one: one.amount - one.fee,
         }
+        if self.form == BillForm.FREIGHT:
+            parts = {"amount": lambda one: -one.amount}
         try:
             for name, part in parts.items():
                 column = self.names.columns[name]
@@ -199,7 +231,30 @@ class _Mapped(Layout):
 
     def read(self, row: Row) -> Line:
         """See Layout."""
-        return self._bank(row) if self.form == BillForm.BANK else self._collected(row)
+        if self.form == BillForm.BANK:
+            return self._bank(row)
+        return self._freight(row) if self.form == BillForm.FREIGHT else self._collected(row)
+
+    def _freight(self, row: Row) -> Line:
+        """A charge of a carrier, or what it gives back (a negative one)."""
+        names = self.names.columns
+        amount = -row.amount(names["amount"])
+        day = row.moment(names["day"])
+        kilograms = row.amount(names["weight"], places=3, is_needed=False)
+        return Line(
+            row.line,
+            # Its number in the file is no part of it: the same charge twice is the same row.
+            row.cells_without(names["line"]),
+            BillRowKind.FEE if amount <= 0 else BillRowKind.OTHER,
+            day=day.date(),
+            own_number=row.needed(names["waybill"]),
+            of_number=row.text(names["order"]),
+            amount=amount,
+            at=day,
+            state=row.text(names["kind"])[:40],
+            note=row.text(names["note"]),
+            billed_g=int(kilograms * 1000),
+        )
 
     def _bank(self, row: Row) -> Line:
         names = self.names.columns

@@ -1,0 +1,86 @@
+"""What staff do to a parcel on its page."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import display
+
+from logistics.admin.carrier_rules import decisions_table
+from logistics.admin.claims import WORK, OpenForm, open_claim
+from logistics.carriers import switching
+from logistics.models import Carrier, ParcelFreight, Shipment, ShipmentState
+from oms.common.desk.acting import INPUT, RowAction, RowActions
+from oms.common.desk.lists import staff_actor_name
+from oms.common.money import fen_text
+from orders.actors import Actor
+from orders.models import ActorKind
+
+SWITCH = "logistics.switch_carrier"
+
+
+def _carriers() -> list[tuple[str, str]]:
+    return list(Carrier.objects.filter(is_active=True).order_by("priority", "code").values_list("code", "name"))
+
+
+class SwitchForm(forms.Form):
+    """Another carrier, and whether the person knows that the former one may have issued a waybill."""
+
+    carrier = forms.ChoiceField(label=gettext_lazy("carrier"), choices=_carriers, widget=forms.Select(attrs=INPUT))
+    although_unknown = forms.BooleanField(
+        label=gettext_lazy("Also where the former one may have issued a waybill, which I cancel there"), required=False
+    )
+
+
+def _switch(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+    actor = Actor(ActorKind.STAFF, staff_actor_name(request))
+    switching.switch(key, data["carrier"], actor=actor, although_unknown=data["although_unknown"])
+    return _("%(carrier)s is asked for the waybill.") % {"carrier": dict(_carriers())[data["carrier"]]}
+
+
+class ParcelActions(RowActions):
+    """What may be done to a parcel, and why it goes by its carrier; mix it into the page of parcels."""
+
+    row_actions = (
+        RowAction(
+            "switch", SWITCH, gettext_lazy("Give it to another carrier"), _switch, SwitchForm, "primary", "swap_horiz"
+        ),
+        RowAction("claim", WORK, gettext_lazy("Open a claim"), open_claim, OpenForm, icon="gavel"),
+    )
+
+    def fitting_actions(self, row: Any) -> Any:
+        """A carrier is switched only before there is a waybill, and claimed from only after."""
+        names = super().fitting_actions(row)
+        waits = row.state == ShipmentState.CREATED and row.ready_at is not None
+        fits = {"switch": waits, "claim": row.waybill_number is not None}
+        return [name for name in names if fits.get(name, True)]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The columns, what it costs, and why it goes by its carrier."""
+        return [*super().get_fields(request, obj), "freight_words", "why_carrier"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """All of it."""
+        return [*super().get_readonly_fields(request, obj), "freight_words", "why_carrier"]
+
+    @display(description=gettext_lazy("freight"))
+    def freight_words(self, parcel: Shipment) -> str:
+        """Estimated, by weight and billed, as far as it is known."""
+        found = ParcelFreight.objects.filter(pk=parcel.pk).first()
+        if found is None:
+            return "–"
+        parts = [
+            (_("estimated %(amount)s yuan"), found.estimated_fen),
+            (_("weighed %(amount)s yuan"), found.weighed_fen),
+            (_("billed %(amount)s yuan"), found.billed_fen if found.billed_rows else None),
+        ]
+        return ", ".join(text % {"amount": fen_text(fen)} for text, fen in parts if fen is not None) or "–"
+
+    @display(description=gettext_lazy("why this carrier"))
+    def why_carrier(self, parcel: Shipment) -> SafeString | str:
+        """The decisions, the newest first."""
+        rows = parcel.carrier_decisions.select_related("carrier", "former").order_by("-id")
+        return decisions_table(rows) or "–"
