@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from inventory import counting, hosting, lots, reserving
+from inventory import coded, counting, hosting, lots, reserving
 from inventory.lots import LotKey, LotMove
 from inventory.models import AdjustmentReason, Quality, Stock, StockAdjustment, StockLot, StockMovement
 from oms.common.door.api import check_version
@@ -61,11 +61,13 @@ def adjust(stock_id: int, action: Action, wanted: Adjustment, *, actor: str, ver
     """Do it; returns the row as it is then.
 
     Raises ChangedMeanwhile where `version` is not the row's any more, NotEnough where fewer units are free (or frozen)
-    than named, and OmsError for a number below 1 or a batch of another row.
+    than named, CountedByCodes where the units are codes, and OmsError for a number below 1 or a batch of another row.
     """
     stock = _locked(stock_id, version)
     _check_units(wanted.units)
     on_hand, frozen = (change * wanted.units for change in CHANGES[action])
+    if on_hand:
+        coded.require_plain([stock_id])
     if on_hand > 0:
         hosting.require(stock)
     free = stock.on_hand - stock.reserved - stock.frozen
@@ -85,6 +87,7 @@ def adjust(stock_id: int, action: Action, wanted: Adjustment, *, actor: str, ver
 def change_quality(stock_id: int, source: str, target: str, wanted: Adjustment, *, actor: str, version: int) -> Stock:
     """Move units from one quality to another; returns the row as it is then. Raises as `adjust` does."""
     stock = _locked(stock_id, version)
+    coded.require_plain([stock_id])
     _check_units(wanted.units)
     if source == target:
         raise OmsError(_("The units have that quality already."), attr="target")

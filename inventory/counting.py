@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from inventory import lots
+from inventory import coded, lots
 from inventory.lots import LotMove
 from inventory.models import Quality, Stock, StockLot, StockMovement
 from oms.common.copying import array, text_array
@@ -26,7 +26,7 @@ class Count(NamedTuple):
 def book(counts: Sequence[Count], *, actor: str) -> None:
     """Set the units on hand of stock rows that are locked; the ledger says by how much they changed, and who waits for
     units is woken. What is promised must be there still: the database refuses the count otherwise. One statement, and
-    a few for each note where batches are kept.
+    a few for each note where batches are kept. Raises CountedByCodes where the units are codes.
     """
     if not counts:
         return
@@ -34,7 +34,7 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
         cursor.execute(
             f"""
             WITH counted AS (
-                SELECT c.id, c.on_hand - s.on_hand AS change, c.note, s.keeps_lots
+                SELECT c.id, c.on_hand - s.on_hand AS change, c.note, s.keeps_lots, s.keeps_codes
                 FROM unnest(%(ids)s::bigint[], %(units)s::int[], %(notes)s::text[]) AS c(id, on_hand, note)
                 JOIN inventory_stock s USING (id)
                 WHERE c.on_hand <> s.on_hand
@@ -42,7 +42,7 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
                 INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor, note)
                 SELECT id, '{StockMovement.Kind.STOCK_TAKE}', change, %(actor)s, note FROM counted
             )
-            SELECT id, change, note FROM counted WHERE keeps_lots
+            SELECT id, change, note, keeps_codes FROM counted WHERE keeps_lots OR keeps_codes
             """,
             {
                 "ids": array(count.stock_id for count in counts),
@@ -52,7 +52,9 @@ def book(counts: Sequence[Count], *, actor: str) -> None:
             },
         )
         of_lots: dict[str, dict[int, int]] = defaultdict(dict)
-        for stock_id, change, note in cursor.fetchall():
+        for stock_id, change, note, keeps_codes in cursor.fetchall():
+            if keeps_codes:
+                coded.require_plain([stock_id])
             of_lots[note][stock_id] = change
     for note, changes in of_lots.items():
         lots.change(changes, StockMovement.Kind.STOCK_TAKE, actor=actor, note=note)

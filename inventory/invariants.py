@@ -105,7 +105,7 @@ INVARIANTS = (
                    coalesce(sum(l.frozen), 0) AS frozen
             FROM inventory_stocklot l WHERE l.stock_id = s.id AND l.quality = '{Quality.GOOD}'
         ) AS l
-        WHERE s.keeps_lots <> k.wants_batches
+        WHERE s.keeps_lots <> k.wants_batches OR s.keeps_codes <> k.sells_codes
            OR (s.keeps_lots AND (s.on_hand, s.reserved, s.frozen) <> (l.on_hand, l.reserved, l.frozen))
            OR (NOT s.keeps_lots AND (l.on_hand, l.reserved, l.frozen) <> (0, 0, 0))
         """,

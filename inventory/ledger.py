@@ -23,13 +23,15 @@ def trigger_sql() -> str:
     """
 
 
-# A stock row keeps batches where its SKU wants them. The SKU is locked against changes: who switches batches on follows
-# in the rows that he sees, which a row that is not committed yet is none of.
+# A stock row keeps batches, or codes, where its SKU wants them. The SKU is locked against changes: who switches them on
+# follows in the rows that he sees, which a row that is not committed yet is none of.
 _KEEPS_LOTS = """
         CREATE OR REPLACE FUNCTION inventory_stock_keeps_lots() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            SELECT k.wants_batches INTO NEW.keeps_lots FROM inventory_sku k WHERE k.id = NEW.sku_id FOR SHARE;
+            SELECT k.wants_batches, k.sells_codes INTO NEW.keeps_lots, NEW.keeps_codes
+            FROM inventory_sku k WHERE k.id = NEW.sku_id FOR SHARE;
             NEW.keeps_lots := coalesce(NEW.keeps_lots, false);
+            NEW.keeps_codes := coalesce(NEW.keeps_codes, false);
             RETURN NEW;
         END $$;
         CREATE OR REPLACE TRIGGER inventory_stock_keeps_lots BEFORE INSERT ON inventory_stock

@@ -391,11 +391,12 @@ def _store_stock(rows: list[tuple[int, ...]]) -> None:
                     safety_stock = EXCLUDED.safety_stock,
                     reorder_point = EXCLUDED.reorder_point,
                     reorder_quantity = EXCLUDED.reorder_quantity
-                RETURNING id, sku_id, warehouse_id, xmax = 0 AS is_new
+                RETURNING id, sku_id, warehouse_id, keeps_codes, xmax = 0 AS is_new
             )
             INSERT INTO inventory_stockmovement (stock_id, kind, on_hand_change, actor)
             SELECT s.id, '{StockMovement.Kind.OPENING}', n.on_hand, 'load_data'
-            FROM stored s JOIN new_stock n USING (sku_id, warehouse_id) WHERE s.is_new AND n.on_hand > 0
+            FROM stored s JOIN new_stock n USING (sku_id, warehouse_id)
+            WHERE s.is_new AND n.on_hand > 0 AND NOT s.keeps_codes
             """
         )
 

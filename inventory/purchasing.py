@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory import hosting, receiving
+from inventory import coded, hosting, receiving
 from inventory.hosting import Host
 from inventory.models import (
     PurchaseOrder,
@@ -211,6 +211,7 @@ def _problems(skus: Mapping[str, Sku], lines: Sequence[Bought], warehouse: Wareh
         seen.add(line.sku)
         if line.sku in skus:
             wrong += hosting.wrong_keeper(row, skus[line.sku], place)
+            wrong += coded.wrong_line(row, skus[line.sku])
         wrong += wrong_units(row, line.quantity, "quantity")
     return wrong
 
@@ -391,7 +392,7 @@ def _wrong_goods(skus: Mapping[str, Sku], unloaded: Sequence[Unloaded], warehous
 def wrong_place(row: int, sku: Sku, place: Host) -> list[FieldError]:
     """What keeps the SKU of a row from lying in the warehouse, if anything."""
     if sku.storage_class in place.warehouse.storage_classes:
-        return hosting.wrong_keeper(row, sku, place)
+        return hosting.wrong_keeper(row, sku, place) or coded.wrong_line(row, sku)
     text = _("Warehouse %(code)s does not keep goods of this storage class.") % {"code": place.warehouse.code}
     return [FieldError(f"lines.{row}.sku", "storage_class_not_kept", text)]
 

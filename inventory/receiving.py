@@ -8,7 +8,7 @@ from datetime import date
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from inventory import lots, reserving
+from inventory import coded, lots, reserving
 from inventory.lots import LotKey, LotMove
 from inventory.models import Quality, Stock, StockMovement
 from oms.common.copying import array
@@ -84,13 +84,15 @@ def receive_all(
     """Book units into a warehouse and wake the sub-orders that wait for them. `demand_kind` is the kind of the demands
     that they name.
 
-    Raises OmsError if units of one are not positive.
+    Raises OmsError if units of one are not positive, and CountedByCodes where the units are codes.
     """
     if any(one.units <= 0 for one in arrived):
         raise OmsError(_("Give the number of units that came in, at least 1."), attr="units")
     rows = rows_of({(warehouse_id, one.sku_id) for one in arrived})
     reserving.lock_stock(rows.values())
     stock = Stock.objects.in_bulk(list(rows.values()))
+    if any(row.keeps_codes for row in stock.values()):
+        coded.require_plain(stock)
     moves: list[tuple[LotKey, Arrived]] = []
     good: Counter[tuple[int, int | None]] = Counter()
     for one in arrived:

@@ -69,6 +69,8 @@ def change_sku(sku_id: int, values: dict[str, Any], *, version: int) -> Sku:
     for name, value in values.items():
         setattr(sku, name, value)
     _check(sku)
+    if sku.sells_codes and sku.wants_batches:
+        raise OmsError(_("What sells codes is virtual and keeps no batches."), attr="wants_batches")
     if values:
         Sku.objects.filter(pk=sku_id).update(**values)
     if barcodes is not None:

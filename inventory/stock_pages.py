@@ -187,7 +187,7 @@ class StockAdmin(ReadStock, RowActions):
         ("reserved", "frozen"),
         ("units_on_order", "units_in_transit"),
         ("safety_stock", "reorder_point"),
-        "reorder_quantity",
+        ("reorder_quantity", "bin"),
         "portions",
         "story",
     )

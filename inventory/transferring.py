@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from inventory import hosting, lots, purchasing, reserving
+from inventory import coded, hosting, lots, purchasing, reserving
 from inventory.models import (
     BEFORE_SHIPPING,
     IN_TRANSIT,
@@ -78,14 +78,15 @@ def draft(
 ) -> Transfer:
     """Write down that goods of one merchant are to go from the source to the target; nothing is set aside yet.
 
-    The same reference with the same contents again changes nothing; without one it gets one. Raises WrongFields for
-    what cannot be moved, by row, and OtherContents where the reference stands for something else.
+    The same reference of the merchant with the same contents again changes nothing; without one it gets one. Raises
+    WrongFields for what cannot be moved, by row, and OtherContents where the reference stands for something else.
     """
     if wrong := problems(source, target, lines):
         raise WrongFields(wrong)
     found, is_new = Transfer.objects.get_or_create(
         reference=reference or new_reference(),
-        defaults={"merchant": lines[0].sku.merchant, "source": source, "target": target, "note": note[:200]},
+        merchant=lines[0].sku.merchant,
+        defaults={"source": source, "target": target, "note": note[:200]},
     )
     contents = sorted((line.sku.pk, line.units) for line in lines)
     if is_new:
@@ -99,8 +100,8 @@ def draft(
 
 
 def check_reference(reference: str, source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> None:
-    """Raises OtherContents where a transfer of that reference exists and is another one."""
-    found = Transfer.objects.filter(reference=reference).first()
+    """Raises OtherContents where the merchant has a transfer of that reference, and it is another one."""
+    found = Transfer.objects.filter(reference=reference, merchant=lines[0].sku.merchant_id).first()
     if found is None:
         return
     contents = sorted((line.sku.pk, line.units) for line in lines)
@@ -129,7 +130,7 @@ def problems(source: Warehouse, target: Warehouse, lines: Sequence[Moved]) -> li
         if line.sku.merchant_id != lines[0].sku.merchant_id:
             detail = _("A transfer has goods of one merchant.")
             wrong.append(FieldError(f"lines.{row}.sku", "other_merchant", detail))
-        wrong += hosting.wrong_keeper(row, line.sku, way[0])
+        wrong += hosting.wrong_keeper(row, line.sku, way[0]) + coded.wrong_line(row, line.sku)
         wrong += purchasing.wrong_place(row, line.sku, way[1])
         wrong += purchasing.wrong_units(row, line.units, "quantity")
     return wrong

@@ -13,22 +13,31 @@ class LogisticsConfig(AppConfig):
     verbose_name = _("Logistics")
 
     def ready(self) -> None:
+        import logistics.carriers.adapters.cainiao.speaker
+        import logistics.carriers.adapters.jdl.speaker
         import logistics.carriers.adapters.kdniao.speaker
-        import logistics.carriers.adapters.kuaidi100.speaker  # noqa: F401 - they make their protocols known
+        import logistics.carriers.adapters.kuaidi100.speaker
+        import logistics.carriers.adapters.sf.speaker
+        import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
         from logistics.carriers import braking, carried, freight, wishing
+        from logistics.floor import speaker  # noqa: F401 - its protocol
+        from logistics.floor import trouble as of_floors  # noqa: F401 - its kinds of tickets
+        from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders import freight as freight_books
-        from orders import parcels
+        from orders import parcels, unseen
         from orders.intake import terms
         from orders.reviewing import holds
 
         holds.register_brake(braking.without_waybill)
         terms.register_carriers(wishing.directory)
         parcels.register(carried.find)
+        unseen.register(revealing.unseen)
         freight_books.register(freight)
         post_migrate.connect(_guard_printouts, sender=self)
+        post_migrate.connect(_guard_codes, sender=self)
 
 
 def _guard_printouts(using: str, **_: object) -> None:
@@ -38,3 +47,12 @@ def _guard_printouts(using: str, **_: object) -> None:
     if table in connection.introspection.table_names():
         with connection.cursor() as cursor:
             cursor.execute(append_only(table))
+
+
+def _guard_codes(using: str, **_: object) -> None:
+    from logistics.virtual import guards
+
+    connection = connections[using]
+    if {*guards.TABLES} <= {*connection.introspection.table_names()}:
+        with connection.cursor() as cursor:
+            cursor.execute(guards.trigger_sql())

@@ -4,17 +4,31 @@ from django.utils.translation import gettext_lazy as _
 
 from logistics.carriers.scans import NOTED
 from logistics.models import ShipmentState
+from logistics.warehouses import stock_notices
 from logistics.warehouses.notices import Notice
 from oms.common.fact_words import OUTCOMES, kinds_of
 from oms.common.models import Topic
 from oms.common.work.callbacks import STOCK_REPORT
 
 kinds_of(Topic.WAREHOUSE).add(dict(Notice.choices))
-kinds_of(Topic.STOCK).add({STOCK_REPORT: _("Stock report")})
+kinds_of(Topic.STOCK).add(
+    {
+        STOCK_REPORT: _("Stock report"),
+        stock_notices.STOCK_COUNT: _("Stock count"),
+        stock_notices.STOCK_CHANGED: _("Change of stock"),
+        stock_notices.GOODS_RECEIVED: _("Goods received"),
+        stock_notices.GOODS_SENT: _("Goods sent"),
+        stock_notices.GOODS_RETURNED: _("Goods came back"),
+        stock_notices.DOCUMENT_NOTED: _("Noted"),
+    }
+)
 kinds_of(Topic.CARRIER).add({**dict(ShipmentState.choices), NOTED: _("Kept")})
 OUTCOMES.add(
     {
         "stock_differs": _("differs from the books"),
+        "only_noted": _("only noted: this connection's changes move no stock"),
+        "is_confirmed_apart": _("confirmed by a message of its own"),
+        "sent_other": _("other units than were set aside"),
         "asked_to_stop": _("asked to stop"),
         "packed_after_cancelled": _("packed although it was cancelled"),
         "packed_after_refused": _("packed although it was refused"),

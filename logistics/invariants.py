@@ -1,7 +1,23 @@
 """What must always hold of warehouse orders, parcels and alerts."""
 
 from inventory.models import DemandKind, StockMovement, StorageClass
-from logistics.models import Direction, ShipmentState, StopAnswer, WarehouseOrderState, WaybillUse
+from logistics.carriers import adapters
+from logistics.models import (
+    GOING_BACK,
+    CodeState,
+    Direction,
+    ErrandKind,
+    RecallKind,
+    RecallState,
+    ShipmentState,
+    StopAnswer,
+    VirtualDelivery,
+    WarehouseOrderState,
+    WaveKind,
+    WaybillUse,
+)
+from logistics.models.recall import OPEN_RECALL
+from logistics.models.warehouse_order import FROM_PACKING
 from logistics.warehouses.moving import SUB_ORDERS_AT
 from logistics.warehouses.notices import Notice
 from logistics.warehouses.trouble import CONTRADICTION
@@ -17,6 +33,8 @@ _SHIPPED, _PARTLY = WarehouseOrderState.SHIPPED, WarehouseOrderState.PARTLY_SHIP
 _AT_WORK = (WarehouseOrderState.ACCEPTED, WarehouseOrderState.PICKING, WarehouseOrderState.PACKED)
 _HEARD = (FactState.APPLIED, FactState.NO_EFFECT, FactState.CONTRADICTED)
 _STATES_AT = ", ".join(f"('{work}', '{sub_order}')" for work, sub_order in SUB_ORDERS_AT.items())
+_BACK = (*GOING_BACK, ShipmentState.RETURNED)
+_OVER = (*_BACK, ShipmentState.SIGNED, ShipmentState.LOST)
 _GOODS = f"s.storage_class <> '{StorageClass.VIRTUAL}'"
 # Parcels on their way to buyers that count: not those that will not be, nor those of what was given up.
 _COUNTS = f"""
@@ -32,7 +50,53 @@ _OF_PARCELS = f"""
     WHERE {_COUNTS} AND NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
 """
 
+_ENDED = (ShipmentState.SIGNED, ShipmentState.RETURNED, ShipmentState.LOST)
+_NEWEST_RECALLS = """
+    SELECT DISTINCT ON (r.shipment_id) r.id, r.kind, r.state, r.answer, h.state AS parcel, h.number
+    FROM logistics_recall r JOIN logistics_shipment h ON h.id = r.shipment_id ORDER BY r.shipment_id, r.id DESC
+"""
+
 INVARIANTS = (
+    Invariant(
+        "waybills_of_nobody_go_back",
+        "A waybill that we bought for a parcel that will not leave is given back, where its account takes it.",
+        f"""
+        SELECT h.number, h.waybill_number FROM logistics_shipment h
+        JOIN common_connection link ON link.id = h.connection_id
+        WHERE h.state = '{ShipmentState.CANCELLED}' AND h.waybill_number IS NOT NULL AND h.left_at IS NULL
+          AND link.protocol IN ({listed(adapters.protocols_of(adapters.Cancels))})
+          AND NOT EXISTS (SELECT FROM logistics_waybillerrand e WHERE e.shipment_id = h.id
+              AND e.kind = '{ErrandKind.CANCEL}' AND e.waybill = h.waybill_number)
+        """,
+    ),
+    Invariant(
+        "parcels_at_their_end_are_not_asked_for",
+        "Nobody asks where a parcel is that arrived, came back or is lost.",
+        f"""
+        SELECT h.number, h.state FROM logistics_polling p JOIN logistics_shipment h ON h.id = p.shipment_id
+        WHERE NOT p.is_over AND h.state IN ({listed(_ENDED)})
+        """,
+    ),
+    Invariant(
+        "recalls_end_with_their_parcels",
+        "What a carrier was last asked about a parcel is not open once the parcel was signed for, comes back or is"
+        " lost; asked back, it succeeded just where the parcel comes back.",
+        f"""
+        SELECT n.number, n.kind, n.state, n.parcel FROM ({_NEWEST_RECALLS}) AS n
+        WHERE (n.state IN ({listed(OPEN_RECALL)}) AND n.parcel IN ({listed(_OVER)}))
+           OR (n.kind = '{RecallKind.RETURN}'
+               AND (n.state = '{RecallState.SUCCEEDED}') <> (n.parcel IN ({listed(_BACK)})))
+        """,
+    ),
+    Invariant(
+        "answered_recalls_are_not_asked_for_again",
+        "A recall that its carrier answered waits for no call.",
+        f"""
+        SELECT r.id, r.state, r.answer FROM logistics_recall r
+        WHERE r.state <> '{RecallState.ASKED}' AND r.ready_at IS NOT NULL
+           OR r.state = '{RecallState.ASKED}' AND r.answer <> ''
+        """,
+    ),
     Invariant(
         "prints_are_counted_from_the_first",
         "The prints of a parcel or warehouse order on one paper are numbered from 1 without a gap.",
@@ -265,7 +329,46 @@ INVARIANTS = (
         "delivered_codes_are_sealed",
         "What virtual goods deliver is kept encrypted.",
         # How every token of Fernet begins.
-        "SELECT v.id FROM logistics_virtualdelivery v WHERE substring(v.content FOR 6) <> 'gAAAAA'::bytea",
+        """
+        SELECT v.id FROM logistics_virtualdelivery v WHERE substring(v.content FOR 6) <> 'gAAAAA'::bytea
+        UNION ALL SELECT c.id FROM logistics_virtualcode c WHERE substring(c.content FOR 6) <> 'gAAAAA'::bytea
+        """,
+    ),
+    Invariant(
+        "units_of_codes_are_those_for_sale",
+        "Where a SKU sells codes, the units on hand are the codes for sale.",
+        f"""
+        SELECT w.code, k.code, s.on_hand, count(c.id) FROM inventory_stock s
+        JOIN inventory_warehouse w ON w.id = s.warehouse_id JOIN inventory_sku k ON k.id = s.sku_id
+        LEFT JOIN logistics_virtualcode c ON c.stock_id = s.id AND c.state = '{CodeState.ON_SHELF}'
+        WHERE s.keeps_codes OR c.id IS NOT NULL
+        GROUP BY w.code, k.code, s.on_hand, s.keeps_codes HAVING s.on_hand <> count(c.id) OR NOT s.keeps_codes
+        """,
+    ),
+    Invariant(
+        "codes_are_sold_once",
+        "A code that is sold or was looked at is one line's, and no other is anybody's.",
+        f"""
+        SELECT c.id, c.state, count(s.id) FROM logistics_virtualcode c
+        LEFT JOIN logistics_codesale s ON s.code_id = c.id AND s.taken_back_at IS NULL
+        GROUP BY c.id HAVING count(s.id)
+            <> CASE WHEN c.state IN ('{CodeState.SOLD}', '{CodeState.REVEALED}') THEN 1 ELSE 0 END
+        """,
+    ),
+    Invariant(
+        "buyers_have_a_code_for_each_unit",
+        "A delivered line of a SKU that sold codes has as many as the buyer keeps units, more only while they are seen"
+        " to or where they were looked at.",
+        f"""
+        SELECT s.number, l.id, l.quantity - l.returned_quantity, count(x.id) FROM orders_suborder s
+        JOIN logistics_virtualdelivery d ON d.sub_order_id = s.id AND d.kind = '{VirtualDelivery.Kind.CODES}'
+        JOIN orders_suborderline l ON l.sub_order_id = s.id
+        JOIN logistics_codesale x ON x.line_id = l.id AND x.taken_back_at IS NULL
+        GROUP BY s.number, s.state, d.id, l.id HAVING CASE
+            WHEN d.to_settle_since IS NOT NULL OR d.revealed_at IS NOT NULL THEN count(x.id) > l.quantity
+            WHEN s.state IN ({listed(ARRIVED)}) THEN count(x.id) <> l.quantity - l.returned_quantity
+            ELSE true END
+        """,
     ),
     Invariant(
         "signed_parcels_are_delivered",
@@ -300,6 +403,41 @@ INVARIANTS = (
         SELECT s.number, a.kind FROM logistics_logisticsalert a JOIN logistics_alertgroup g ON g.id = a.group_id
         JOIN orders_suborder s ON s.id = a.sub_order_id
         WHERE a.closed_at IS NULL AND g.closed_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "floors_know_their_orders",
+        "What a warehouse that is run here was sent lies on its floor.",
+        f"""
+        SELECT w.number FROM logistics_warehouseorder w JOIN common_connection c ON c.id = w.connection_id
+        WHERE c.protocol = 'floor' AND w.state = '{WarehouseOrderState.SENT}'
+          AND NOT EXISTS (SELECT FROM logistics_picktask t WHERE t.warehouse_order_id = w.id)
+        """,
+    ),
+    Invariant(
+        "what_leaves_a_floor_was_checked",
+        "What was packed, or left, in a warehouse that is run here was checked, and all that was checked is its units.",
+        f"""
+        SELECT w.number, w.state FROM logistics_picktask t
+        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
+        WHERE (w.state IN ({listed(FROM_PACKING)}) AND t.checked_at IS NULL)
+           OR (t.checked_at IS NOT NULL AND NOT t.is_short AND EXISTS (
+               SELECT FROM logistics_picktaskline p WHERE p.task_id = t.id AND p.scanned < p.quantity))
+        """,
+    ),
+    Invariant(
+        "waves_are_over_with_their_orders",
+        "Nothing is left to be checked in a wave that is over, and a hot-item wave has one SKU.",
+        f"""
+        SELECT v.number, w.number FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        JOIN logistics_warehouseorder w ON w.id = t.warehouse_order_id
+        WHERE v.over_at IS NOT NULL AND t.checked_at IS NULL AND t.dropped_at IS NULL
+        UNION ALL
+        SELECT v.number, count(DISTINCT ol.sku_id)::text
+        FROM logistics_wave v JOIN logistics_picktask t ON t.wave_id = v.id
+        JOIN logistics_warehouseorderline wl ON wl.warehouse_order_id = t.warehouse_order_id
+        JOIN orders_suborderline l ON l.id = wl.sub_order_line_id JOIN orders_orderline ol ON ol.id = l.order_line_id
+        WHERE v.kind = '{WaveKind.HOT}' GROUP BY v.number HAVING count(DISTINCT ol.sku_id) > 1
         """,
     ),
 )

@@ -3,7 +3,8 @@
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models import ClaimState, LogisticsAlert, ShipmentState
+from logistics.carriers.refusing import OwnRefusal
+from logistics.models import ClaimState, LogisticsAlert, RecallKind, ShipmentState
 from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
@@ -14,6 +15,12 @@ def _tell_refusal(data: story.Data) -> str:
     if data.get("text"):
         return gettext("Warehouse %(warehouse)s refused sub-order %(number)s: %(text)s") % data
     return gettext("Warehouse %(warehouse)s refused sub-order %(number)s.") % data
+
+
+def _tell_refused_waybill(data: story.Data) -> str:
+    text = story.word(dict(OwnRefusal.choices), data["text"])
+    values = {"number": data["number"], "carrier": data["carrier"], "text": text}
+    return gettext("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s") % values
 
 
 def _tell_claim(data: story.Data) -> str:
@@ -114,18 +121,11 @@ WAYBILL = event(
 )
 WAYBILL_REFUSED = event(
     "waybill_refused",
-    _("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s"),
+    _tell_refused_waybill,
     ("number", "carrier"),
     private=("text",),
     tone="warning",
     icon="barcode",
-)
-CARRIER_SWITCHED = event(
-    "carrier_switched",
-    _("Sub-order %(number)s: %(carrier)s is asked for the waybill of parcel %(parcel)s instead of %(former)s."),
-    ("number", "parcel", "carrier", "former"),
-    tone="info",
-    icon="swap_horiz",
 )
 WAYBILL_CANCELLED = event(
     "waybill_cancelled",
@@ -141,6 +141,13 @@ WAYBILL_NOT_CANCELLED = event(
     private=("text",),
     tone="warning",
     icon="barcode",
+)
+CARRIER_SWITCHED = event(
+    "carrier_switched",
+    _("Sub-order %(number)s: %(carrier)s is asked for the waybill of parcel %(parcel)s instead of %(former)s."),
+    ("number", "parcel", "carrier", "former"),
+    tone="info",
+    icon="swap_horiz",
 )
 CARRIER_WISH_UNMET = event(
     "carrier_wish_unmet",
@@ -211,6 +218,30 @@ VIRTUAL_DELIVERED = event(
     tone="success",
     icon="key",
     for_buyer=True,
+)
+
+VIRTUAL_SEEN_BY_BUYER = event(
+    "virtual_seen_by_buyer",
+    _("The buyer looked at the virtual goods of sub-order %(number)s."),
+    ("number",),
+    tone="info",
+    icon="visibility",
+)
+VIRTUAL_REVEALED = event(
+    "virtual_revealed",
+    _("The virtual goods of sub-order %(number)s were looked at: %(reason)s"),
+    ("number",),
+    private=("reason",),
+    tone="warning",
+    icon="visibility",
+)
+VIRTUAL_TAKEN_BACK = event(
+    "virtual_taken_back",
+    _("Sub-order %(number)s is taken back before anybody looked at it: %(reason)s"),
+    ("number",),
+    private=("reason",),
+    tone="warning",
+    icon="undo",
 )
 
 
@@ -302,23 +333,99 @@ ALERT_CLOSED = event(
     icon="notifications_off",
 )
 
+
+def _tell_recall(back: object, elsewhere: object) -> object:
+    """A sentence for each of the two things that carriers are asked for."""
+
+    def tell(data: story.Data) -> str:
+        sentence = str(back if data["what"] == RecallKind.RETURN else elsewhere)
+        parcel = data.get("waybill") or data["number"]
+        return sentence % {"parcel": parcel, "why": _why(data), "reason": data.get("reason", "")}
+
+    return tell
+
+
+def _why(data: story.Data) -> str:
+    texts = {
+        "refused": gettext("the carrier does not do it"),
+        "signed": gettext("it was signed for"),
+        "lost": gettext("it is lost"),
+        "came_back": gettext("it comes back"),
+    }
+    text = data.get("text")
+    why = story.word(texts, str(data.get("why", "")))
+    return f"{why} ({text})" if text and data.get("why") == "refused" else why
+
+
+_RECALL_DATA = ("number", "waybill", "what")
+RECALL_ASKED = event(
+    "recall_asked",
+    _tell_recall(
+        _("The carrier is asked to send parcel %(parcel)s back: %(reason)s"),
+        _("The carrier is asked to bring parcel %(parcel)s elsewhere: %(reason)s"),
+    ),
+    _RECALL_DATA,
+    private=("reason",),
+    news={"shipment.recall_asked": "The carrier is asked to send it back, or elsewhere."},
+    tone="warning",
+    icon="pan_tool",
+)
+RECALL_ACCEPTED = event(
+    "recall_accepted",
+    _tell_recall(
+        _("The carrier tries to send parcel %(parcel)s back."), _("The carrier brings parcel %(parcel)s elsewhere.")
+    ),
+    _RECALL_DATA,
+    private=("text",),
+    news={"shipment.recall_accepted": "The carrier tries to send it back, or brings it elsewhere."},
+    tone="info",
+    icon="pan_tool",
+)
+RECALL_SUCCEEDED = event(
+    "recall_succeeded",
+    _tell_recall(
+        _("Parcel %(parcel)s was stopped and comes back."), _("Parcel %(parcel)s arrived where it was sent instead.")
+    ),
+    _RECALL_DATA,
+    private=("text",),
+    news={"shipment.recall_succeeded": "It comes back, or arrived elsewhere, as was asked for."},
+    tone="success",
+    icon="u_turn_left",
+)
+RECALL_FAILED = event(
+    "recall_failed",
+    _tell_recall(
+        _("Parcel %(parcel)s is not sent back: %(why)s."), _("Parcel %(parcel)s was not brought elsewhere: %(why)s.")
+    ),
+    (*_RECALL_DATA, "why"),
+    private=("text",),
+    news={"shipment.recall_failed": "It goes on: what was asked for was refused, or came too late."},
+    tone="danger",
+    icon="pan_tool",
+)
+
 name_actors(
     {
         "release": _("Write warehouse orders"),
         "send_release": _("Send to warehouse"),
         "deliver_virtual": _("Deliver virtual goods"),
+        "settle_codes": _("Put codes back"),
         "cancel_at_warehouse": _("Cancel at the warehouse"),
         "send_stop": _("Ask warehouses to stop"),
         "warehouse_facts": _("Apply warehouse notices"),
-        "stock_facts": _("Compare what warehouses report of stock"),
+        "stock_facts": _("Apply what warehouses report of stock"),
+        "announce": _("Note what warehouses are to be told to expect"),
+        "send_announcements": _("Tell warehouses what to expect"),
         "choose_carrier": _("Choose carriers"),
         "dispatch": _("Get waybills"),
-        "return_waybills": _("Give waybills back that are not wanted"),
+        "send_recall": _("Ask carriers for parcels back"),
+        "chase_recalls": _("Watch what carriers answer about parcels asked back"),
         "subscribe": _("Ask carriers to tell of parcels"),
         "poll": _("Ask where silent parcels are"),
         "cancel_waybill": _("Give waybills back"),
         "recognise_waybill": _("Ask whose waybills are"),
         "ask_balance": _("Ask how many waybills are left"),
+        "return_waybills": _("Give waybills back that are not wanted"),
         "carrier_facts": _("Apply scans"),
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),

@@ -5,7 +5,9 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from logistics.carriers import sharing
-from logistics.models import Shipment, TrackingEvent, WaybillShare
+from logistics.models import Recall, RecallKind, Shipment, TrackingEvent, WaybillShare
+from oms.common.door.api import LineField
+from orders.api.serializers.changing import RecipientChangeSerializer
 
 EXAMPLE = {
     "number": "1364935748662587-1-S1",
@@ -68,6 +70,36 @@ class ShipmentSerializer(serializers.ModelSerializer):
         """The query with all that is shown, in two statements."""
         scans = Prefetch("scans", TrackingEvent.objects.exclude(state="").order_by("occurred_at", "pk"))
         return shipments.select_related("sub_order", "carrier").prefetch_related(scans).order_by("pk")
+
+
+RECALL = {
+    "kind": "return",
+    "state": "accepted",
+    "reason": "The buyer does not want it any more.",
+    "answer": "taken",
+    "asked_at": "2026-01-02T21:00:00+08:00",
+    "answered_at": "2026-01-02T21:00:04+08:00",
+    "due_at": "2026-01-03T21:00:00+08:00",
+    "ended_at": None,
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A recall", RECALL, response_only=True)])
+class RecallSerializer(serializers.ModelSerializer):
+    """What the carrier of a parcel was asked, and what became of it. `answer` is empty until the carrier answers."""
+
+    class Meta:
+        model = Recall
+        fields = ("kind", "state", "reason", "answer", "asked_at", "answered_at", "due_at", "ended_at")
+        read_only_fields = fields
+
+
+class RecallRequestSerializer(serializers.Serializer):
+    """What the carrier is to do with a parcel, and why."""
+
+    kind = serializers.ChoiceField(choices=RecallKind.choices)
+    reason = LineField(max_length=200)
+    recipient = RecipientChangeSerializer(required=False, help_text="Where it goes instead; only with `redirect`.")
 
 
 SHARE_EXAMPLE = {

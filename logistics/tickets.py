@@ -9,8 +9,10 @@ from logistics.models import (
     AlertTelling,
     ParcelClaim,
     Polling,
+    Recall,
     ScanWord,
     Shipment,
+    StockOrder,
     WarehouseOrder,
     WaybillBalance,
     WaybillErrand,
@@ -38,6 +40,12 @@ tickets.register_subject("scan_word", rows_of(ScanWord, "code"))
 tickets.register_subject(Polling.ticket_subject.kind, rows_of(Polling, "shipment__number"))
 tickets.register_subject(WaybillErrand.ticket_subject.kind, rows_of(WaybillErrand, "reference"))
 tickets.register_subject(WaybillBalance.ticket_subject.kind, rows_of(WaybillBalance, "carrier__name"))
+
+tickets.register_subject(Recall.ticket_subject.kind, rows_of(Recall, "shipment__number"))
+tickets.register_retry(Recall.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_recall))
+
+tickets.register_subject(StockOrder.ticket_subject.kind, rows_of(StockOrder, "number"))
+tickets.register_retry(StockOrder.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_stock_order))
 
 for _model in (WarehouseOrder, Shipment):
     _kind = _model.ticket_subject.kind

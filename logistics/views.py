@@ -3,17 +3,21 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema
+from rest_framework import status
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from logistics.carriers.recalling import asking
 from logistics.filters import ShipmentFilter
-from logistics.models import Shipment, WaybillShare
-from logistics.serializers import ShipmentSerializer, WaybillShareSerializer
-from oms.common.door.api import NewestFirst, represent
+from logistics.models import RecallKind, Shipment, WaybillShare
+from logistics.serializers import RecallRequestSerializer, RecallSerializer, ShipmentSerializer, WaybillShareSerializer
+from oms.common.door.api import NewestFirst, read_body, represent, version_of
 from orders.api.scoping import OrderScopedView
+from orders.changing.readdressing import Recipient
 from orders.models import SubOrder
 
 
@@ -91,6 +95,60 @@ class ShipmentView(ShipmentScopedView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The parcel."""
         return self.one()
+
+
+class RecallsView(OrderScopedView):
+    """What the carrier of one parcel was asked: to send it back, or to bring it elsewhere."""
+
+    scopes = {"GET": "shipments.read", "POST": "orders.write"}
+    checks_version = frozenset({"POST"})
+    serializer_class = RecallSerializer
+
+    @extend_schema(
+        operation_id="list_recalls",
+        summary="List what a parcel's carrier was asked",
+        description="Each time that a parcel that left was asked back or elsewhere, the newest first.",
+        tags=["shipments"],
+        responses=RecallSerializer(many=True),
+    )
+    def get(self, request: Request, number: str) -> Response:
+        """All of them."""
+        shipment = self._shipment(number)
+        return Response([represent(RecallSerializer, row, request) for row in shipment.recalls.order_by("-id")])
+
+    @extend_schema(
+        operation_id="recall_shipment",
+        summary="Have a parcel sent back, or brought elsewhere",
+        description=(
+            "The carrier of a parcel that left its warehouse is asked to send it back (`return`) or to bring it to"
+            " another recipient (`redirect`; what `recipient` leaves out stays). 202: it is asked. `state` and the"
+            " webhooks `shipment.recall_accepted`, `shipment.recall_succeeded` and `shipment.recall_failed` tell what"
+            " becomes of it; a parcel that comes back is returned and paid back as any other. 409 `cannot_recall`"
+            " says why it cannot be asked for: it has not left, is not on its way any more, is asked for already, or"
+            " its carrier cannot be asked. Send the parcel's version in If-Match."
+        ),
+        tags=["shipments"],
+        request=RecallRequestSerializer,
+        responses={202: RecallSerializer},
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Ask."""
+        version = version_of(request)
+        shipment = self._shipment(number)
+        body = read_body(RecallRequestSerializer, request).validated_data
+        numbers = asking.orders_of(shipment)
+        if self.orders().filter(number__in=numbers).count() < len(numbers):
+            raise asking.CannotRecall(_("The parcel holds goods of orders that are not yours."))
+        told = {"reason": body["reason"], "actor": self.actor, "version": version}
+        if body["kind"] == RecallKind.RETURN:
+            recall = asking.ask_back(shipment.pk, **told)
+        else:
+            recall = asking.ask_elsewhere(shipment.pk, Recipient(**body.get("recipient", {})), **told)
+        return Response(represent(RecallSerializer, recall, request), status.HTTP_202_ACCEPTED)
+
+    def _shipment(self, number: str) -> Shipment:
+        """The parcel, of an order that the merchant's channels sent. Raises Http404."""
+        return get_object_or_404(Shipment.objects.filter(sub_order__order__in=self.orders()), number=number)
 
 
 class OrderShipmentsView(OrderScopedView):

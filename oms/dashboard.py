@@ -42,6 +42,8 @@ _KEY = "oms.dashboard"
 actors.name_actors(
     {
         "jobs": gettext_lazy("Background jobs"),
+        "mail_buyers": gettext_lazy("Mail buyers"),
+        "text_buyers": gettext_lazy("Send SMS to buyers"),
         "sandbox": gettext_lazy("Sandbox of the outside world"),
         "send_webhooks": gettext_lazy("Send webhooks to merchants"),
     }

@@ -14,10 +14,12 @@ from logistics.carriers import (
     tracking,
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
-from logistics.virtual import delivering
-from logistics.warehouses import comparing, events, moving_away, releasing, sending, stopping
+from logistics.carriers.recalling import calling as recalls
+from logistics.virtual import delivering, settling
+from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
+from oms.common.messages import sending as telling_buyers
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
@@ -66,21 +68,26 @@ PIPELINE = (
     releasing.STAGE,
     sending.STAGE,
     delivering.STAGE,
+    settling.STAGE,
     moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
     events.STAGE,
-    comparing.STAGE,
+    stock_facts.STAGE,
+    announcing.WRITE_STAGE,
+    announcing.STAGE,
     chasing.STAGE,
     choosing.STAGE,
     dispatching.STAGE,
-    sharing.STAGE,
     recognising.STAGE,
     subscribing.STAGE,
     polling.STAGE,
     cancelling.STAGE,
     balances.STAGE,
+    sharing.STAGE,
     tracking.STAGE,
+    recalls.STAGE,
+    recalls.CHASE_STAGE,
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,
@@ -94,6 +101,8 @@ PIPELINE = (
     alerts.STAGE,
     telling.STAGE,
     promises.STAGE,
+    telling_buyers.MAIL,
+    telling_buyers.SMS,
     jobs.STAGE,
     SANDBOX_STAGE,
 )

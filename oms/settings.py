@@ -279,6 +279,10 @@ if not ORDER_NUMBER_KEY:
 # How many times faster than real life deliberate waits pass: grace period, the sandbox's answers, deadlines of alerts,
 # the wait between delivery and completion. 1 in production; `make run` uses more so that a demo lasts minutes.
 TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
+# A parcel's packaging, and by how much its weight may be off before a person looks: the larger of both.
+PACKAGING_GRAMS = env.int("OMS_PACKAGING_GRAMS", default=100)
+WEIGHT_TOLERANCE_GRAMS = env.int("OMS_WEIGHT_TOLERANCE_GRAMS", default=100)
+WEIGHT_TOLERANCE_PERCENT = env.int("OMS_WEIGHT_TOLERANCE_PERCENT", default=10)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
 # For how long units are set aside for carts and quotes unless the caller says so, and at most, extensions included.
@@ -406,8 +410,10 @@ CELERY_BEAT_SCHEDULE = {
     "watch-calendar": {"task": "oms.watch_calendar", "schedule": 6 * 3600.0, "options": {"expires": 3600}},
     "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
     "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
+    "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
+    "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},
     "learn-deadlines": {"task": "oms.learn_deadlines", "schedule": 12 * 3600.0, "options": {"expires": 3600}},
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},

@@ -9,6 +9,8 @@ from django.conf import settings
 from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
 from logistics.carriers import balances
+from logistics.floor import gathering
+from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
 from oms.common import metrics
@@ -21,6 +23,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from orders.promising import awaiting
 from orders.stock import demand, expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
@@ -116,14 +119,20 @@ def wake_all_backorders() -> None:
 
 @shared_task(name="oms.expire_stock", ignore_result=True)
 def expire_stock() -> int:
-    """Take batches past their best-before from sale; returns how many units."""
-    return expiring.expire()
+    """Take batches past their best-before and codes past their day from sale; returns how many units."""
+    return expiring.expire() + stocking.expire()
 
 
 @shared_task(name="oms.compare_stock", ignore_result=True)
 def compare_stock() -> int:
     """Ask connected warehouses once a day what lies there, to compare it with the books; returns how many answered."""
     return comparing.ask()
+
+
+@shared_task(name="oms.gather_waves", ignore_result=True)
+def gather_waves() -> int:
+    """Gather what waits on the floors of warehouses that are run here into waves; returns how many."""
+    return gathering.gather()
 
 
 @shared_task(name="oms.count_waybills", ignore_result=True)
@@ -175,6 +184,12 @@ def learn_demand() -> int:
     """Gather what the last days wanted, and work out the alert lines that are not of today; returns how many."""
     demand.gather()
     return levels.refresh(seconds=60.0)
+
+
+@shared_task(name="oms.promise_goods", ignore_result=True)
+def promise_goods() -> int:
+    """Say anew to who waits when goods on order should come; returns to how many something else is said."""
+    return awaiting.run()
 
 
 @shared_task(name="oms.learn_deadlines", ignore_result=True)

@@ -291,12 +291,14 @@ INVARIANTS = (
     Invariant(
         "shipped_goods_were_taken_out",
         "Just the lines of sub-orders that left had all their units taken out of the stock under their promise; of what"
-        " is in a warehouse's hands, some may have left.",
+        " is in a warehouse's hands, some may have left. Virtual goods may be cancelled after they were delivered.",
         f"""
         SELECT s.number, s.state FROM orders_suborderline p
         JOIN orders_suborder s ON s.id = p.sub_order_id
         LEFT JOIN ({_TAKEN_OUT}) AS t ON t.demand_id = p.id
-        WHERE CASE WHEN s.state IN ({listed(LEFT_WAREHOUSE)}) THEN coalesce(t.units, 0) <> p.quantity
+        WHERE CASE WHEN s.state IN ({listed(LEFT_WAREHOUSE)})
+                     OR (s.state = '{SubOrderState.CANCELLED}' AND s.delivered_at IS NOT NULL)
+                        THEN coalesce(t.units, 0) <> p.quantity
                    WHEN s.state IN ({listed(HOLDING_STOCK)}) THEN t.units > p.quantity
                    ELSE t.units <> 0 END
         """,

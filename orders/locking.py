@@ -40,6 +40,14 @@ def lock_sub_orders(order_id: int) -> list[SubOrder]:
         locked += new
 
 
+def lock_sub_order(sub_order_id: int) -> SubOrder:
+    """The sub-order, locked with its order and all that the order has. Needs an open transaction. Raises
+    SubOrder.DoesNotExist."""
+    order_id = SubOrder.objects.values_list("order_id", flat=True).get(pk=sub_order_id)
+    lock_order(order_id)
+    return next(part for part in lock_sub_orders(order_id) if part.pk == sub_order_id)
+
+
 def lock_orders(order_ids: Iterable[int]) -> list[int]:
     """Lock the orders by id, skipping those that others hold; returns the ids locked. Needs an open transaction."""
     require_transaction("lock_orders")

@@ -65,6 +65,26 @@ PAYMENT_CAPTURED_AGAIN = register_kind(
         retry_title=_("I looked at it"),
     )
 )
+ORDER_PAID_AGAIN = register_kind(
+    TicketKind(
+        "order_paid_again",
+        _("An order was paid by two payments"),
+        PAYMENT,
+        TEAM,
+        _DAY,
+        reasons={
+            "": _(
+                "Payment %(number)s: %(amount)s yuan came through %(provider)s although the order was paid already;"
+                " what is too much goes back by itself."
+            )
+        },
+        remedies=_(
+            "See on the order's page what goes back, and whether it arrived. Where the buyer wanted something else with"
+            " it, talk to the buyer; then close the ticket with what was done."
+        ),
+        can_retry=False,
+    )
+)
 PAYMENT_TOLD_BY_ANOTHER = register_kind(
     TicketKind(
         "payment_told_by_another",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 from logistics.carriers import adapters as carriers
@@ -73,11 +74,25 @@ class FakeCarrier:
         self.booked: list[carriers.Parcel] = []
         self.receivers: dict[str, carriers.Receiver] = {}
         self.decoded: list[str] = []
+        self.recalled: list[Any] = []
+        self.recall_answer: Callable[[Any], carriers.Answer | None] = lambda _one: carriers.Answer(taken=True)
 
     def book(self, link: Connection, parcels: Sequence[carriers.Parcel]) -> dict[str, carriers.Answer]:
         """Give waybills."""
         self.booked += parcels
         return {parcel.reference: said for parcel in parcels if (said := self.answer(parcel)) is not None}
+
+    def intercept(self, link: Connection, parcels: Sequence[carriers.Booked]) -> dict[str, carriers.Answer]:
+        """Send parcels back."""
+        return self._recall(parcels)
+
+    def redirect(self, link: Connection, parcels: Sequence[carriers.Redirection]) -> dict[str, carriers.Answer]:
+        """Bring parcels elsewhere."""
+        return self._recall(parcels)
+
+    def _recall(self, parcels: Sequence[Any]) -> dict[str, carriers.Answer]:
+        self.recalled += parcels
+        return {one.reference: said for one in parcels if (said := self.recall_answer(one)) is not None}
 
     def decode_receiver(self, link: Connection, token: str) -> carriers.Receiver:
         """Tell whom the token means."""

@@ -33,8 +33,11 @@ def run_apart(machine: type[RuleBasedStateMachine], *, examples: int, steps: int
             self.transaction.__enter__()
 
         def teardown(self) -> None:
-            transaction.set_rollback(True)
-            self.transaction.__exit__(None, None, None)
+            try:
+                super().teardown()
+            finally:
+                transaction.set_rollback(True)
+                self.transaction.__exit__(None, None, None)
 
     run_state_machine_as_test(
         Apart,

@@ -7,13 +7,15 @@ from itertools import count
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from logistics.carriers import dispatching, tracking
 from logistics.carriers.defaults import install_default_carriers
-from logistics.models import Shipment, WarehouseOrder
+from logistics.models import Recall, Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending
 from oms.common.invariants import check
 from oms.common.models import Connection, Ticket, TicketState, Topic
+from oms.common.secrecy import seal
 from oms.common.work import clock, facts
 from oms.management.commands.check_invariants import ALL
 from orders.actors import Actor
@@ -33,6 +35,11 @@ ALL_TIMES: dict[str, Any] = dict.fromkeys(
     ("allocated_at", "released_at", "packed_at", "shipped_at", "delivered_at", "completed_at", "cancelled_at"), NOON
 ) | {"shipping_proof": "warehouse"}
 _keys = count(1)
+
+
+def times_of(state: str) -> dict[str, Any]:
+    """Whatever a sub-order needs to be in the state: what was cancelled never arrived."""
+    return ALL_TIMES | ({"delivered_at": None} if state == SubOrderState.CANCELLED else {})
 
 
 def once(stage: Callable[[int], int]) -> int:
@@ -121,6 +128,20 @@ def shipped(order: Order) -> Shipment:
     return Shipment.objects.get(pk=shipment.pk)
 
 
+def recalled(shipment: Shipment, **values: Any) -> Recall:
+    """A recall of the parcel that its carrier answered, and of which no news came."""
+    told = {"kind": "redirect", "recipient": seal("{}"), "state": "asked", "ready_at": None, **values}
+    return Recall.objects.create(
+        shipment=shipment,
+        connection=default_connection(),
+        reason="x",
+        parcel_was="in_transit",
+        asked_by="li",
+        due_at=timezone.now(),
+        **told,
+    )
+
+
 def scan_of(shipment: Shipment, state: str, *, minutes: int = 0, key: str | None = None) -> facts.News:
     """A scan of the parcel so many minutes after noon."""
     body = {"carrier": shipment.carrier.code if shipment.carrier else "", "text": state, "location": "北京"}
@@ -148,7 +169,7 @@ def tickets() -> list[tuple[str, str]]:
 
 def put(part: SubOrder, state: str, **values: Any) -> None:
     """Bring a sub-order into a state, with its charges, without the way that leads there."""
-    SubOrder.objects.filter(pk=part.pk).update(state=state, **ALL_TIMES | values)
+    SubOrder.objects.filter(pk=part.pk).update(state=state, **times_of(state) | values)
     if state in UNDONE:
         cause = ChargeCause.CANCELLED if state == SubOrderState.CANCELLED else ChargeCause.RETURNED
         charging.take_back([part.pk], cause, actor=STAFF)

@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                 ('reserved', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='reserved')),
                 ('frozen', models.IntegerField(db_default=0, default=0, editable=False, verbose_name='frozen')),
                 ('safety_stock', models.PositiveIntegerField(db_default=0, default=0, verbose_name='safety stock')),
+                ('bin', models.CharField(blank=True, db_default='', default='', help_text='Where it is picked, as A-03-2.', max_length=20, verbose_name='bin')),
                 ('reorder_point', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder point')),
                 ('reorder_quantity', models.PositiveIntegerField(db_default=0, default=0, verbose_name='reorder quantity')),
                 ('wakes_backorders_since', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='wakes backorders since')),
@@ -673,6 +674,20 @@ class Migration(migrations.Migration):
             model_name='sku',
             name='width_mm',
             field=models.PositiveIntegerField(blank=True, null=True, verbose_name='width (mm)'),
+        ),
+        migrations.AddField(
+            model_name='sku',
+            name='sells_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='Its units are codes that were imported; nothing else brings any.', verbose_name='sells codes'),
+        ),
+        migrations.AddField(
+            model_name='stock',
+            name='keeps_codes',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='keeps codes'),
+        ),
+        migrations.AddConstraint(
+            model_name='sku',
+            constraint=models.CheckConstraint(condition=models.Q(('sells_codes', False), models.Q(('storage_class', 'virtual'), ('wants_batches', False)), _connector='OR'), name='sku_sells_codes_only_of_what_is_virtual', violation_error_message='What sells codes is virtual and keeps no batches.'),
         ),
         migrations.AddField(
             model_name='stock',
@@ -1334,7 +1349,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transfer',
-            constraint=models.UniqueConstraint(fields=('reference',), name='transfer_is_told_once'),
+            constraint=models.UniqueConstraint(fields=('reference', 'merchant'), name='transfer_is_told_once_by_its_merchant'),
         ),
         migrations.AddConstraint(
             model_name='transfer',

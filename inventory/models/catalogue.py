@@ -121,6 +121,13 @@ class Sku(Versioned):
     wants_serials = models.BooleanField(
         _("has serial numbers"), default=False, db_default=False, help_text=_("Each unit has a number of its own.")
     )
+    sells_codes = models.BooleanField(
+        _("sells codes"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Its units are codes that were imported; nothing else brings any."),
+    )
     tax_code = tax_code_field(_("tax class"))
     tax_name = models.CharField(_("short name of the tax class"), max_length=40, blank=True, default="", db_default="")
     tax_rate = tax_rate_field(_("rate of VAT"))
@@ -151,6 +158,11 @@ class Sku(Versioned):
                 violation_error_message=_("Give length, width and height together, each from 1 to 20000 mm."),
             ),
             tax_data_is_whole("", "sku_tax_data_is_whole"),
+            models.CheckConstraint(
+                condition=Q(sells_codes=False) | Q(storage_class=StorageClass.VIRTUAL, wants_batches=False),
+                name="sku_sells_codes_only_of_what_is_virtual",
+                violation_error_message=_("What sells codes is virtual and keeps no batches."),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -51,7 +51,12 @@ class Stock(Versioned):
     frozen = models.IntegerField(_("frozen"), db_default=0, default=0, editable=False)
     # Follows `Sku.wants_batches`; here it costs those nothing that want none.
     keeps_lots = models.BooleanField(_("keeps batches"), db_default=False, default=False, editable=False)
+    # Follows `Sku.sells_codes`: the units are the codes for sale, which the app that delivers them sees to.
+    keeps_codes = models.BooleanField(_("keeps codes"), db_default=False, default=False, editable=False)
     safety_stock = models.PositiveIntegerField(_("safety stock"), db_default=0, default=0)
+    bin = models.CharField(
+        _("bin"), max_length=20, db_default="", default="", blank=True, help_text=_("Where it is picked, as A-03-2.")
+    )
     reorder_point = models.PositiveIntegerField(_("reorder point"), db_default=0, default=0)
     reorder_quantity = models.PositiveIntegerField(_("reorder quantity"), db_default=0, default=0)
     wakes_backorders_since = models.DateTimeField(_("wakes backorders since"), null=True, blank=True, editable=False)

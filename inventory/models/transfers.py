@@ -61,7 +61,7 @@ class Transfer(Versioned):
             ("end_transfer", _("Can cancel transfers and close them with differences")),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["reference"], name="transfer_is_told_once"),
+            models.UniqueConstraint(fields=["reference", "merchant"], name="transfer_is_told_once_by_its_merchant"),
             models.CheckConstraint(condition=~Q(reference=""), name="transfer_has_a_reference"),
             models.CheckConstraint(condition=~Q(source=F("target")), name="transfer_goes_elsewhere"),
             models.CheckConstraint(condition=Q(state__in=TransferState.values), name="transfer_state_is_known"),

@@ -1,15 +1,33 @@
 """The staff's pages of this app, and its part of the order's page and list."""
 
-from logistics.admin import carrier_rules, carriers, claims, following, lists, order_page, printouts, sharing, watching
+from logistics.admin import (
+    carrier_rules,
+    carriers,
+    claims,
+    floor,
+    following,
+    lists,
+    order_page,
+    printouts,
+    recalls,
+    sharing,
+    virtual,
+    warehouse_systems,
+    watching,
+)
 
 __all__ = [
     "carrier_rules",
     "carriers",
     "claims",
+    "floor",
     "following",
     "lists",
     "order_page",
     "printouts",
+    "recalls",
     "sharing",
+    "virtual",
+    "warehouse_systems",
     "watching",
 ]

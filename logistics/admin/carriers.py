@@ -32,7 +32,7 @@ class CarrierCodeInline(TabularInline):
     extra = 0
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Only protocols that carriers speak."""
+        """Only protocols in which carriers are named."""
         if db_field.name == "protocol":
             return protocol_field()
         return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -17,7 +17,8 @@ from logistics import exporting, retrying
 from logistics.admin.moving import MovingPages
 from logistics.admin.parcels import ParcelActions
 from logistics.admin.printouts import Printable
-from logistics.models import LogisticsAlert, Shipment, TrackingEvent, VirtualDelivery, WarehouseOrder
+from logistics.admin.recalls import RecallPages
+from logistics.models import LogisticsAlert, Shipment, TrackingEvent, WarehouseOrder
 from logistics.tickets import RETRY
 from logistics.watching.steps import WORDS
 from oms.common.desk.job_pages import ExportMixin
@@ -128,7 +129,7 @@ def stop_badge(work: WarehouseOrder) -> str:
 
 
 @admin.register(Shipment)
-class ShipmentAdmin(Printable, Expecting, Retryable, ExportMixin, RowColumns, ParcelActions):
+class ShipmentAdmin(RecallPages, Printable, Expecting, Retryable, ExportMixin, RowColumns, ParcelActions):
     """Parcels. Only the carrier's scans and the pipeline move them; staff may give one to another carrier before it has
     a waybill."""
 
@@ -169,22 +170,6 @@ class TrackingEventAdmin(KeysetAdmin):
         "received_at",
     )
     list_select_related = ("shipment",)
-
-
-@admin.register(VirtualDelivery)
-class VirtualDeliveryAdmin(RowColumns, KeysetAdmin):
-    """Codes and links that were delivered. What they are is the buyer's business: staff see that, and a hint."""
-
-    search_fields = ("sub_order__number",)
-    search_help_text = gettext_lazy("Sub-order number")
-    list_display = ("sub_order", "order_link", "kind", "hint", "delivered_at", "confirmed_at")
-    list_select_related = ("sub_order__order",)
-    fields = readonly_fields = ("sub_order", "kind", "hint", "delivered_at", "confirmed_at")
-    list_filter = (("kind", ChoicesDropdownFilter),)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[VirtualDelivery]:
-        """Without the content, which no page of the staff's opens."""
-        return super().get_queryset(request).defer("content")
 
 
 class OpenAlertFilter(DropdownFilter):

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from logistics.buyer import asking, checking, links, telling
 from oms.common.errors import OmsError
+from oms.common.messages import writing
 from orders.models import Order
 
 
@@ -18,7 +19,7 @@ def track_view(request: HttpRequest, token: str) -> HttpResponse:
     if order is None:
         raise Http404
     if not checking.is_believed(request, order):
-        return _ask_for_digits(request, order)
+        return ask_for_digits(request, order)
     refusal = ""
     if request.method == "POST":
         try:
@@ -31,6 +32,7 @@ def track_view(request: HttpRequest, token: str) -> HttpResponse:
         "order": order,
         "place": f"{order.region.city} {order.region.district}" if order.region else "",
         "parts": [(part, asking.may_return(part.row)) for part in telling.parts_of(order)],
+        "told": writing.shown(order.pk),
         "may_cancel": asking.may_cancel(order),
         "refusal": refusal,
         "is_done": "done" in request.GET and not refusal,
@@ -39,7 +41,8 @@ def track_view(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "logistics/track.html", context)
 
 
-def _ask_for_digits(request: HttpRequest, order: Order) -> HttpResponse:
+def ask_for_digits(request: HttpRequest, order: Order) -> HttpResponse:
+    """The page that asks for the end of the phone; who gives the right one is believed at this address."""
     refusal, status = "", 200
     if request.method == "POST":
         try:

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy
 from inventory.models import StorageClass, Warehouse
 from logistics.carriers import words
 from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, TrackingEvent
+from logistics.virtual import links
 from orders.models import DeliveryPromise, Order, SubOrder, SubOrderState
-from orders.models.sub_order import AT_WAREHOUSE, UNDONE
+from orders.models.sub_order import ARRIVED, AT_WAREHOUSE, UNDONE
 
 # How far a parcel is on the line from its warehouse to its buyer, in per cent.
 _PROGRESS = {
@@ -90,8 +91,13 @@ class PartTold:
 
     @property
     def may_confirm(self) -> bool:
-        """Whether the buyer may say that it came."""
-        return self.row.state == SubOrderState.DELIVERED
+        """Whether the buyer may say here that it came; of virtual goods their own page asks that."""
+        return self.row.state == SubOrderState.DELIVERED and not self.row.is_virtual
+
+    @property
+    def good(self) -> str:
+        """The address of the page with virtual goods that are there; else empty."""
+        return links.path_of(self.row) if self.row.is_virtual and self.row.state in ARRIVED else ""
 
 
 def parts_of(order: Order) -> list[PartTold]:

@@ -71,8 +71,8 @@ def _prepare(keys: Sequence[int]) -> Mapping[int, _Question]:
 
 def _ask(link: Connection, questions: Sequence[_Question]) -> Mapping[str, _Left]:
     adapter = adapters.counting(link)
-    if adapter is None:
-        raise LookupError(f"The protocol {link.protocol} does not count waybills.")
+    if adapter is None:  # the connection speaks another protocol now
+        return {}
     return one_by_one(questions, partial(_count, adapter, link))
 
 
@@ -86,13 +86,14 @@ def _finish(outcomes: Outcomes[_Left]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE logistics_waybillbalance b SET "left" = n.count, answered_at = now(), ask_at = now() + %(wait)s,
-                ready_at = now() + %(wait)s, lease_until = NULL, attempts = 0, last_error = ''
+            UPDATE logistics_waybillbalance b SET "left" = n.count, answered_at = now(),
+                ask_at = now() + make_interval(secs => %(wait)s), ready_at = now() + make_interval(secs => %(wait)s),
+                lease_until = NULL, attempts = 0, last_error = ''
             FROM unnest(%(ids)s::bigint[], %(counts)s::int[]) AS n(id, count) WHERE b.id = n.id
             RETURNING b.connection_id
             """,
             {
-                "wait": clock.scaled(ASKED_EVERY),
+                "wait": clock.scaled(ASKED_EVERY).total_seconds(),
                 "ids": array(outcomes.taken),
                 "counts": array(min(answer.left, 2**31 - 1) for answer in outcomes.taken.values()),
             },

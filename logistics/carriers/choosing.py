@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from logistics.carriers import wishing
+from logistics.carriers.refusing import OwnRefusal
 from logistics.carriers.rules import reading
 from logistics.carriers.rules.judging import Account, Asked, Goods, Judge, Ranking, Verdict, has_wish, is_wished
 from logistics.carriers.rules.pricing import Priced
@@ -231,7 +232,7 @@ def _call_people(stuck: Mapping[int, Choice], refused: Mapping[int, Refusal]) ->
         values = {"number": number, "text": stuck[key].why_nobody[:300]}
         reason = "rules"
         if key in refused:
-            reason = ""
+            reason = refused[key].text if refused[key].text in OwnRefusal.values else ""
             values = {"number": number, "carrier": refused[key].name, "text": mask_text(refused[key].text)[:300]}
         troubles.append(tickets.Trouble(key, reason, values, about_id=order_id))
     tickets.open_tickets(NO_CARRIER, troubles, opened_by=STAGE.name)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from django.db import connection
 
+from logistics.models import ShipmentState
 from oms.common.copying import text_array
+from orders.models import PaymentMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,22 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A parcel's sender and goods; no goods where nobody told what is in it."""
+    """A parcel's sender and goods; no goods where nobody told what is in it.
+
+    `trade` is the channel's own number of the order. `was_asked`: a waybill was asked for before, and the answer may
+    have been lost. `first` is the number of the first parcel that the same account carries for the same warehouse
+    order, where that is another one, and `place` how many parcels come before this one from there on. `cod_yuan` is to
+    be collected with the parcel: with the first one that has goods of a sub-order which is paid on delivery, all of it.
+    `has_others`: such goods are in other parcels too.
+    """
 
     sender: Sender
+    trade: str = ""
+    was_asked: bool = False
+    first: str = ""
+    place: int = 0
+    cod_yuan: Decimal = Decimal(0)
+    has_others: bool = False
     articles: list[Article] = field(default_factory=list)
 
     @property
@@ -48,18 +64,47 @@ def of(references: Sequence[str]) -> Mapping[str, Contents]:
     """The contents of parcels, by shipment number. Two statements."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT h.number, coalesce(nullif(i.contact_name, ''), i.name), i.contact_phone, r.province, r.city,
+            f"""
+            SELECT h.number, o.external_number, h.lease_token > 1, coalesce(f.number, ''),
+                (SELECT count(*) FROM logistics_shipment b
+                 WHERE b.warehouse_order_id = h.warehouse_order_id AND b.id >= f.id AND b.id < h.id),
+                cod.yuan, cod.has_others,
+                coalesce(nullif(i.contact_name, ''), i.name), i.contact_phone, r.province, r.city,
                 r.district, coalesce(nullif(i.address, ''), i.name)
             FROM logistics_shipment h JOIN orders_suborder s ON s.id = h.sub_order_id
+            JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN logistics_warehouseorder w ON w.id = h.warehouse_order_id
             JOIN inventory_warehouse i ON i.id = coalesce(w.warehouse_id, s.warehouse_id)
             JOIN inventory_region r ON r.code = i.region_id
+            LEFT JOIN LATERAL (
+                SELECT b.id, b.number FROM logistics_shipment b
+                WHERE b.warehouse_order_id = h.warehouse_order_id AND b.connection_id = h.connection_id
+                  AND b.carrier_id = h.carrier_id AND b.id < h.id AND b.state <> '{ShipmentState.CANCELLED}'
+                ORDER BY b.id LIMIT 1
+            ) AS f ON true
+            CROSS JOIN LATERAL (
+                SELECT coalesce(sum(p.payable_amount) FILTER (WHERE box.first = h.id), 0) AS yuan,
+                    coalesce(bool_or(box.last > box.first), false) AS has_others
+                FROM (
+                    SELECT l.sub_order_id FROM logistics_shipmentline x
+                    JOIN orders_suborderline l ON l.id = x.sub_order_line_id WHERE x.shipment_id = h.id
+                    UNION SELECT h.sub_order_id
+                    WHERE NOT EXISTS (SELECT FROM logistics_shipmentline x WHERE x.shipment_id = h.id)
+                ) AS part
+                JOIN orders_suborder p ON p.id = part.sub_order_id AND p.payment_method = '{PaymentMethod.COD}'
+                CROSS JOIN LATERAL (
+                    SELECT min(b.id) AS first, max(b.id) AS last FROM logistics_shipment b
+                    WHERE b.state <> '{ShipmentState.CANCELLED}' AND b.warehouse_order_id = h.warehouse_order_id
+                      AND (b.sub_order_id = p.id OR EXISTS (
+                        SELECT FROM logistics_shipmentline x JOIN orders_suborderline l ON l.id = x.sub_order_line_id
+                        WHERE x.shipment_id = b.id AND l.sub_order_id = p.id))
+                ) AS box
+            ) AS cod
             WHERE h.number = ANY(%s::text[])
             """,
             [text_array(references)],
         )
-        found = {number: Contents(Sender(*sender)) for number, *sender in cursor.fetchall()}
+        found = {number: Contents(Sender(*rest[6:]), *rest[:6]) for number, *rest in cursor.fetchall()}
         cursor.execute(
             """
             SELECT h.number, k.code, ol.name, x.quantity, k.weight_g,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from django.db import connection
 
 from logistics import kinds
+from logistics.carriers import adapters
 from logistics.carriers.adapters import CannotDecode, CarrierSystem, Parcel
 from oms.common import secrecy
 from oms.common.copying import text_array
@@ -23,9 +24,15 @@ logger = logging.getLogger(__name__)
 
 def with_receivers(carrier: CarrierSystem, link: Connection, parcels: Sequence[Parcel]) -> list[Parcel]:
     """The parcels with the receivers that were hidden; one that cannot be told now is left out, and asked for again.
+    Where the carrier takes tokens, the parcels have them instead, those whose recipient is known none.
 
     Raises CannotDecode where that leaves none.
     """
+    if adapters.takes_tokens(link):
+        return [
+            replace(parcel, receiver_token=secrecy.unseal(parcel.receiver_token) if _is_hidden(parcel) else "")
+            for parcel in parcels
+        ]
     hidden = {parcel.reference for parcel in parcels if _is_hidden(parcel)}
     if not hidden:
         return list(parcels)

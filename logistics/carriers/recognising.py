@@ -57,8 +57,8 @@ def wonder(shipment_ids: Sequence[int]) -> None:
 
 def _ask(link: Connection, parcels: Sequence[Booked]) -> Mapping[str, _Recognised]:
     adapter = adapters.recognising(link)
-    if adapter is None:
-        raise LookupError(f"The protocol {link.protocol} recognises no waybills.")
+    if adapter is None:  # the connection speaks another protocol now
+        return {}
     return one_by_one(parcels, partial(_recognise, adapter, link))
 
 

@@ -10,10 +10,15 @@ connection, such as the waybill with the number of the scan. Everything in the b
 happened.
 """
 
+import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+
+from oms.common.masking import mask_text
+from oms.common.work.facts import News
 
 # The kind of a scan that is kept, but moves nothing: its code has no state of ours, or nobody knows it yet.
 NOTED = "noted"
@@ -37,3 +42,12 @@ NOTHING_SAID = Scan()
 def read(body: Mapping[str, Any]) -> Scan:
     """The body of a message. Raises msgspec.ValidationError naming the field that is wrong."""
     return msgspec.convert(body, Scan) if body else NOTHING_SAID
+
+
+def told(waybill: str, word: str, at: datetime, *, code: str, text: str, location: str, carrier: str = "") -> News:
+    """A scan as it is received: known again by what it says, so that it has one key however often and by whichever way
+    it is told. Phone numbers in its text are not kept."""
+    body = {"text": mask_text(text)[:2000], "location": location[:200], "code": code[:20]}
+    heard = "|".join((waybill, carrier, at.isoformat(), word, *body.values()))
+    digest = hashlib.blake2b(heard.encode(), digest_size=16).hexdigest()
+    return News(f"{waybill}-{digest}", word, waybill, at, body | ({"carrier": carrier} if carrier else {}))

@@ -15,8 +15,8 @@ from oms.common.work.calling import Outcomes, outside_stage
 
 def _ask(link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
     adapter = adapters.subscribing(link)
-    if adapter is None:
-        raise LookupError(f"The protocol {link.protocol} takes no subscriptions.")
+    if adapter is None:  # the connection speaks another protocol now
+        return {}
     return adapter.subscribe(link, parcels)
 
 

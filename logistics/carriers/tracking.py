@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from logistics import kinds
 from logistics.carriers import ending, following, scans, words
 from logistics.carriers.parcels import SUB_ORDERS_OF
+from logistics.carriers.recalling import following as recalls
 from logistics.models import GOING_BACK, MOVING, ShipmentState, TrackingEvent
 from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
@@ -148,6 +149,7 @@ def _follow(held: _Held, fresh: Collection[int]) -> None:
     _write(held.parcels.values())
     _tell(fresh)
     _leave(held)
+    recalls.follow(held.parcels)
     following.heard(list(held.parcels))
     planning.plan_parcels(held.parcels)
     ending.settle(held.sub_orders, found_again=[key for key in lost if held.parcels[key].state != ShipmentState.LOST])

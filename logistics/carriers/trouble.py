@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
+from logistics.carriers.refusing import OwnRefusal
 from oms.common import tickets
 from oms.common.models import Team
 
@@ -16,6 +17,18 @@ NO_CARRIER = tickets.register_kind(
         due_within=timedelta(hours=2),
         reasons={
             "": _("%(carrier)s refused %(number)s, and there is no other to ask: %(text)s"),
+            OwnRefusal.NO_COD_CARD: _(
+                "%(number)s is paid on delivery, and the connection of %(carrier)s names no card to pay it to;"
+                " there is no other carrier to ask."
+            ),
+            OwnRefusal.NO_COD_SERVICE: _(
+                "%(number)s is paid on delivery, and the connection of %(carrier)s does not say by which service;"
+                " there is no other carrier to ask."
+            ),
+            OwnRefusal.COD_IN_PARCELS: _(
+                "%(number)s is paid on delivery and in several parcels, which %(carrier)s cannot collect over its"
+                " connection; there is no other carrier to ask."
+            ),
             "rules": _("By the rules no carrier fits %(number)s: %(text)s"),
         },
         remedies=_("Mend what the carrier names, or switch another carrier on; then try again on the parcel's page."),

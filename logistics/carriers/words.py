@@ -1,5 +1,5 @@
-"""What protocols call states and carriers: rows that staff edit; where a state's code has none, what is shipped with the
-OMS.
+"""What protocols call states and carriers: rows that staff edit; where a state's code has none, what is shipped with
+the OMS.
 
 Remembered by each process, which sees by the rows' newest stamp that somebody changed them.
 """

@@ -6,6 +6,7 @@ from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.claim import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
     AccountSettings,
     ErrandKind,
@@ -17,6 +18,7 @@ from logistics.models.following import (
 from logistics.models.freight import ParcelFreight
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
+from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
 from logistics.models.sharing import CarrierAccount, WaybillShare, WaybillUse
 from logistics.models.shipment import (
     GOING_BACK,
@@ -27,8 +29,11 @@ from logistics.models.shipment import (
     ShipmentState,
     TrackingEvent,
 )
+from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
 from logistics.models.telling import AlertReceiver, AlertTelling
-from logistics.models.virtual_delivery import VirtualDelivery
+from logistics.models.virtual_code import CodeImport, CodeSale, CodeState, FingerprintKey, VirtualCode, VirtualSupply
+from logistics.models.virtual_delivery import Reveal, VirtualDelivery
+from logistics.models.warehouse_item import WarehouseItem
 from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, WarehouseOrderLine, WarehouseOrderState
 from logistics.models.words import ScanWord
 
@@ -50,11 +55,16 @@ __all__ = [
     "CarrierSort",
     "ClaimNote",
     "ClaimState",
+    "CodeImport",
+    "CodeSale",
+    "CodeState",
     "DeadlineRule",
     "DeadlineStretch",
     "Direction",
+    "DropReason",
     "ErrandKind",
     "ErrandOutcome",
+    "FingerprintKey",
     "LearnedDeadline",
     "LogisticsAlert",
     "OnNobody",
@@ -62,20 +72,36 @@ __all__ = [
     "ParcelClaim",
     "ParcelFreight",
     "PhoneCheck",
+    "PickTask",
+    "PickTaskLine",
     "Polling",
     "Printout",
+    "Recall",
+    "RecallAnswer",
+    "RecallKind",
+    "RecallState",
+    "Reveal",
     "ScanWord",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
+    "StockOrder",
+    "StockOrderKind",
+    "StockOrderState",
     "StopAnswer",
     "TrackingEvent",
     "Urging",
+    "VirtualCode",
     "VirtualDelivery",
+    "VirtualSupply",
+    "WarehouseItem",
     "WarehouseOrder",
     "WarehouseOrderLine",
     "WarehouseOrderState",
+    "Wave",
+    "WaveKind",
+    "WaveRule",
     "WaybillBalance",
     "WaybillErrand",
     "WaybillShare",

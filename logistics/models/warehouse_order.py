@@ -28,6 +28,7 @@ class WarehouseOrderState(models.TextChoices):
 S = WarehouseOrderState
 BEFORE_PACKING = (S.INTENDED, S.SENT, S.ACCEPTED, S.PICKING)
 NOT_GONE = (*BEFORE_PACKING, S.PACKED)
+FROM_PACKING = (S.PACKED, S.PARTLY_SHIPPED, S.SHIPPED)
 # It will not be done, said the warehouse; what it does all the same is kept, too.
 GIVEN_UP = (S.REFUSED, S.CANCELLED)
 OVER = (S.SHIPPED, *GIVEN_UP)
@@ -84,6 +85,14 @@ class WarehouseOrder(WorkItem, Versioned, Expectation):
         _("current"), db_default=True, help_text=_("Its sub-orders go where it goes; not so once it was given up.")
     )
     reason = models.CharField(_("reason"), max_length=300, db_default="", blank=True)
+    their_number = models.CharField(
+        _("the warehouse's own number"),
+        max_length=300,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text=_("Several, with commas between them, where it made several orders of it."),
+    )
     stop_requested_at = models.DateTimeField(_("asked to stop at"), null=True, blank=True, editable=False)
     stop_answered_at = models.DateTimeField(_("answered at"), null=True, blank=True, editable=False)
     stop_answer = models.CharField(
@@ -181,6 +190,7 @@ class WarehouseOrderLine(models.Model):
     """Units of a sub-order line in a warehouse order, and how many of them left. The line may be of any order.
 
     `unbooked_quantity` of what left could not be taken out of the stock, because it was promised to others by then.
+    Of `lacking_quantity` the warehouse said that it does not find them, so that as many are frozen in the stock.
     """
 
     pk = models.CompositePrimaryKey("warehouse_order_id", "sub_order_line_id")
@@ -202,6 +212,7 @@ class WarehouseOrderLine(models.Model):
     quantity = models.IntegerField(_("quantity"))
     left_quantity = models.IntegerField(_("units that left"), db_default=0)
     unbooked_quantity = models.IntegerField(_("units not taken out of the stock"), db_default=0)
+    lacking_quantity = models.IntegerField(_("units that the warehouse does not find"), db_default=0)
 
     class Meta:
         verbose_name = _("line of a warehouse order")
@@ -209,7 +220,7 @@ class WarehouseOrderLine(models.Model):
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
-                condition=Q(quantity__gt=0, left_quantity__gte=0, unbooked_quantity__gte=0),
+                condition=Q(quantity__gt=0, left_quantity__gte=0, unbooked_quantity__gte=0, lacking_quantity__gte=0),
                 name="warehouse_order_line_quantities_are_sound",
             ),
         ]

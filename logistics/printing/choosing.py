@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics.models import (
     Direction,
     Paper,
+    PickTask,
     Printout,
     Shipment,
     ShipmentLine,
@@ -69,7 +70,7 @@ class Choice:
 
 
 def choose(paper: Paper, numbers: Sequence[str]) -> Choice:
-    """What can be printed of these numbers: of warehouse orders, sub-orders, shipments, and waybills."""
+    """What can be printed of these numbers: of warehouse orders, sub-orders, shipments, waybills, and waves."""
     rows = _parcels(numbers) if paper == Paper.LABEL else _works(numbers)
     found: dict[int, Shipment | WarehouseOrder] = {}
     left_out = [LeftOut(number, [Obstacle.UNKNOWN.label]) for number in dict.fromkeys(numbers) if number not in rows]
@@ -103,10 +104,17 @@ def _by_number(pairs: Iterable[tuple[str | None, Row]], numbers: Sequence[str]) 
     return found
 
 
+def objections_to_works(ids: Collection[int]) -> "Mapping[int, Sequence[str | _StrPromise]]":
+    """What speaks against preparing warehouse orders, in words, by id; none for those that nothing speaks against."""
+    return {key: reasons for key, reasons in _objections(Paper.PICK_LIST, ids).items() if reasons}
+
+
 def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
     named = Q(number__in=numbers) | Q(waybill_number__in=numbers)
     named |= Q(warehouse_order__number__in=numbers) | Q(sub_order__number__in=numbers)
-    rows = Shipment.objects.filter(named, direction=Direction.OUT).select_related("warehouse_order", "sub_order")
+    waves = dict(_of_waves(numbers))
+    rows = Shipment.objects.filter(named | Q(warehouse_order__in=waves), direction=Direction.OUT)
+    rows = rows.select_related("warehouse_order", "sub_order")
     pairs = (
         (number, row)
         for row in rows.order_by("pk")
@@ -115,6 +123,7 @@ def _parcels(numbers: Sequence[str]) -> dict[str, list[Shipment]]:
             row.waybill_number,
             row.sub_order.number,
             row.warehouse_order.number if row.warehouse_order else None,
+            waves.get(row.warehouse_order_id or 0),
         }
     )
     return _by_number(pairs, numbers)
@@ -132,11 +141,18 @@ def _works(numbers: Sequence[str]) -> dict[str, list[WarehouseOrder]]:
         sub_order_line__sub_order__in=parts, warehouse_order__is_current=True
     ).order_by()
     pairs += of_parts.values_list("sub_order_line__sub_order__number", "warehouse_order_id").distinct()
+    pairs += [(wave, work_id) for work_id, wave in _of_waves(numbers)]
     named = WarehouseOrder.objects.filter(Q(number__in=numbers) | Q(pk__in={work_id for _number, work_id in pairs}))
     works = named.in_bulk()
     pairs += [(work.number, work.pk) for work in works.values()]
     known = ((number, works[work_id]) for number, work_id in pairs if work_id in works)
     return _by_number(known, numbers)
+
+
+def _of_waves(numbers: Sequence[str]) -> Iterable[tuple[int, str]]:
+    """The warehouse orders (ids) of waves with these numbers, by slot, without those that were dropped."""
+    tasks = PickTask.objects.filter(wave__number__in=numbers, dropped_at__isnull=True).order_by("wave", "slot")
+    return tasks.values_list("warehouse_order_id", "wave__number")
 
 
 def _is_stopped(work: WarehouseOrder) -> bool:

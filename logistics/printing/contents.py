@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from inventory.models import SkuBarcode
-from logistics.models import Direction, Shipment, ShipmentLine, ShipmentState, WarehouseOrder, WarehouseOrderLine
+from inventory.models import SkuBarcode, Stock
+from logistics.models import (
+    Direction,
+    PickTask,
+    Shipment,
+    ShipmentLine,
+    ShipmentState,
+    WarehouseOrder,
+    WarehouseOrderLine,
+)
 from oms.common.masking import is_masked, mask_name, mask_phone
 from orders.models import Order
 from orders.models.order import PaymentMethod
@@ -24,12 +32,15 @@ class Arrangement(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """Units of an article; `barcode` is empty where it has none."""
+    """Units of an article; `barcode` and `bin` are empty where it has none. `slots` are the boxes of a trolley that
+    they go into, with the units of each."""
 
     code: str
     name: str
     barcode: str
     quantity: int
+    bin: str = ""
+    slots: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,13 @@ class Slip:
 
 @dataclass(frozen=True, slots=True)
 class PickList:
-    """What is picked in one warehouse, by SKU; `works` are the warehouse orders with their numbers of prints."""
+    """What is picked in one warehouse, by bin; `works` are the warehouse orders with their numbers of prints. `wave` is
+    empty unless all of them are of one."""
 
     warehouse: str
     goods: Sequence[Goods]
     works: Sequence[tuple[str, int]]
+    wave: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +190,33 @@ def slips(ids: Sequence[int], copies: Mapping[int, int], arrangement: Arrangemen
 
 
 def pick_lists(ids: Sequence[int], copies: Mapping[int, int]) -> list[PickList]:
-    """A pick list for each warehouse, by SKU: articles have no bins."""
+    """A pick list for each warehouse, or wave, in the order of the bins."""
     works = WarehouseOrder.objects.select_related("warehouse").in_bulk(ids)
+    tasks = {
+        task.warehouse_order_id: task
+        for task in PickTask.objects.filter(warehouse_order__in=ids).select_related("wave")
+    }
+    waves = {key: task.wave.number for key, task in tasks.items() if task.wave}
+    slots = {key: task.slot for key, task in tasks.items() if task.slot}
     inside = _by_subject(_held(WarehouseOrderLine, ids))
     barcodes = _barcodes(_all(inside))
-    of_warehouses: dict[str, list[int]] = defaultdict(list)
+    lists: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     for row_id in ids:
-        of_warehouses[str(works[row_id].warehouse)].append(row_id)
-    return [
-        PickList(
-            warehouse=warehouse,
-            goods=_summed([line for row_id in row_ids for line in inside.get(row_id, [])], barcodes),
-            works=[(works[row_id].number, copies[row_id]) for row_id in row_ids],
-        )
-        for warehouse, row_ids in sorted(of_warehouses.items())
-    ]
+        warehouse = works[row_id].warehouse
+        lists[warehouse.pk, str(warehouse), waves.get(row_id, "")].append(row_id)
+    found = []
+    for (warehouse_id, name, wave), row_ids in sorted(lists.items()):
+        lines = [line for row_id in row_ids for line in inside.get(row_id, [])]
+        bins = _bins(warehouse_id, lines)
+        goods = _summed(lines, barcodes, bins, slots if wave else {})
+        numbers = [(works[row_id].number, copies[row_id]) for row_id in row_ids]
+        found.append(PickList(name, sorted(goods, key=lambda one: (one.bin, one.code)), numbers, wave))
+    return found
+
+
+def _bins(warehouse_id: int, held: Sequence[_Held]) -> dict[int, str]:
+    rows = Stock.objects.filter(warehouse=warehouse_id, sku__in={line.sku_id for line in held})
+    return dict(rows.order_by().values_list("sku_id", "bin"))
 
 
 def _held(lines: type[ShipmentLine] | type[WarehouseOrderLine], ids: Collection[int]) -> list[_Held]:
@@ -230,13 +255,28 @@ def _barcodes(held: Sequence[_Held]) -> dict[int, str]:
     return dict(rows.values_list("sku_id", "code"))
 
 
-def _summed(held: Sequence[_Held], barcodes: Mapping[int, str]) -> list[Goods]:
+def _summed(
+    held: Sequence[_Held],
+    barcodes: Mapping[int, str],
+    bins: Mapping[int, str] | None = None,
+    slots: Mapping[int, int | None] | None = None,
+) -> list[Goods]:
     units: dict[int, int] = defaultdict(int)
+    in_slots: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for line in held:
         units[line.sku_id] += line.quantity
+        slot = (slots or {}).get(line.of)
+        if slot:
+            in_slots[line.sku_id][slot] += line.quantity
     articles = {line.sku_id: line for line in reversed(held)}
     by_code = sorted(articles.values(), key=lambda line: (line.code, line.sku_id))
-    return [Goods(line.code, line.name, barcodes.get(line.sku_id, ""), units[line.sku_id]) for line in by_code]
+    return [
+        Goods(
+            *(line.code, line.name, barcodes.get(line.sku_id, ""), units[line.sku_id]),
+            *((bins or {}).get(line.sku_id, ""), sorted(in_slots[line.sku_id].items())),
+        )
+        for line in by_code
+    ]
 
 
 def _pieces(parcels: Iterable[Shipment]) -> dict[int, tuple[int, int]]:

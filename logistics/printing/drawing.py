@@ -105,6 +105,8 @@ def _slip(sheet: Sheet, slip: Slip) -> None:
 
 def _pick_list(sheet: Sheet, one: PickList) -> None:
     sheet.write_ends(_("Pick list"), one.warehouse, 18, 10)
+    if one.wave:
+        sheet.barcode(one.wave, height=10 * mm, size=10)
     _goods_table(sheet, one.goods, 10)
     sheet.skip(3 * mm)
     works = ", ".join(number if copy == 1 else f"{number} ({_print_mark(copy)})" for number, copy in one.works)
@@ -119,13 +121,17 @@ def _goods_table(sheet: Sheet, goods: Sequence[Goods], size: float) -> None:
         if sheet.room < 3 * size:
             sheet.next_page()
             _goods_head(sheet, size)
+        name = f"[{article.bin}] {article.name}" if article.bin else article.name
         cells = [
             (article.code, 0.22, False),
-            (article.name, 0.45, False),
+            (name, 0.45, False),
             (article.barcode or "–", 0.21, False),
             (str(article.quantity), 0.12, True),
         ]
         sheet.write_row(cells, size)
+        if article.slots:
+            slots = " ".join(f"{slot}×{units}" for slot, units in article.slots)
+            _long_text(sheet, _("Boxes: %(slots)s") % {"slots": slots}, size * 0.8)
     sheet.rule()
     values = {"articles": len(goods), "units": sum(article.quantity for article in goods)}
     sheet.write_ends(_("%(articles)s articles") % values, _("%(units)s units") % values, size)

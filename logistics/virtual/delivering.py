@@ -1,19 +1,26 @@
 """Virtual goods skip warehouse and carrier: a code is delivered to the buyer, who confirms the receipt.
 
-Orders whose merchant delivers by itself (the LOC interface) are left to it.
+SKUs that sell codes deliver those of their stock, each once; for others a code is made up. Orders whose merchant
+delivers by itself (the LOC interface) are left to it.
 """
 
 import secrets
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import connection, transaction
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from inventory import reserving
-from inventory.models import StorageClass
+from inventory.models import Reservation, StorageClass
 from logistics import kinds
-from logistics.models import VirtualDelivery
+from logistics.models import CodeSale, CodeState, VirtualCode, VirtualDelivery
+from logistics.virtual import messages, stocking
+from logistics.virtual.hints import hint_of
 from oms.common import secrecy
 from oms.common.errors import OmsError
 from oms.common.work import nudging
@@ -26,15 +33,20 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import SubOrder, SubOrderLine, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
 
-_MERCHANT_DELIVERS = "EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.merchant_delivers)"
+_SELLS_CODES = """EXISTS (SELECT FROM orders_suborderline l JOIN orders_orderline g ON g.id = l.order_line_id
+    JOIN inventory_sku k ON k.id = g.sku_id WHERE l.sub_order_id = q.id AND k.sells_codes)"""
+# What sells codes of the stock is delivered by us, whoever would deliver the rest.
+_MERCHANT_DELIVERS = f"""(EXISTS (SELECT FROM orders_order o WHERE o.id = q.order_id AND o.merchant_delivers)
+    AND NOT {_SELLS_CODES})"""
 QUEUE = Queue(
     SubOrder,
     f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class = '{StorageClass.VIRTUAL}'",
     unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS} OR {NOT_YET}",
 )
 
-# So many characters at the end of a code are shown to staff, if it has four times as many.
-HINT = 4
+
+# The sweep (`oms.expire_stock`) comes every minute.
+AFTER_THE_SWEEP = timedelta(minutes=2)
 
 
 class CannotDeliver(OmsError):
@@ -65,14 +77,81 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
     mine = claim(QUEUE, len(sub_order_ids), only=sub_order_ids)
     if not mine:
         return 0
-    VirtualDelivery.objects.bulk_create(
-        [
-            VirtualDelivery(sub_order_id=key, **_sealed(VirtualDelivery.Kind.ACTIVATION_CODE, _new_code()))
-            for key in mine
-        ]
+    codes, without = _take_codes(mine)
+    if without:
+        # More were promised than are valid still: before the next try the sweep of what expired takes the promise away.
+        later = Now() + Value(AFTER_THE_SWEEP)
+        SubOrder.objects.filter(pk__in=without).update(ready_at=later, last_error="fewer codes are valid than promised")
+    mine = [key for key in mine if key not in without]
+    if not mine:
+        return 0
+    others = _lines_of(mine).filter(order_line__sku__sells_codes=False).values_list("sub_order_id", flat=True)
+    made_up = {key: _sealed(VirtualDelivery.Kind.ACTIVATION_CODE, _new_code()) for key in set(others)}
+    made = VirtualDelivery.objects.bulk_create(
+        [VirtualDelivery(sub_order_id=key, **{**made_up.get(key, {}), **_of_stock(codes.get(key))}) for key in mine]
     )
+    _sell(codes, {delivery.sub_order_id: delivery.pk for delivery in made})
     _book(mine, order_ids, actors.job("deliver_virtual"))
+    sold = {code.stock_id for lines in codes.values() for several in lines.values() for code in several}
+    stocking.watch(sold)
     return len(mine)
+
+
+# By sub-order and by line of it (ids), the codes of its units.
+_Codes = dict[int, dict[int, list[VirtualCode]]]
+
+
+def _take_codes(sub_order_ids: Collection[int]) -> tuple[_Codes, set[int]]:
+    """Lock the codes for the units of these sub-orders whose SKUs sell codes, and those sub-orders for which there are
+    too few. A statement for each stock row."""
+    wanted: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    lines = _lines_of(sub_order_ids).filter(order_line__sku__sells_codes=True)
+    places = dict(lines.values_list("id", "sub_order_id"))
+    promised = Reservation.objects.active_for(places).order_by("demand_id")
+    for line_id, stock_id, units in promised.values_list("demand_id", "stock_id", "quantity"):
+        wanted[stock_id].append((places[line_id], line_id, units))
+    taken: dict[int, dict[int, list[int]]] = defaultdict(dict)
+    without: set[int] = set()
+    for stock_id, demands in sorted(wanted.items()):
+        ids = stocking.take(stock_id, sum(units for _sub_order, _line, units in demands))
+        for sub_order_id, line_id, units in demands:
+            if len(ids) < units:
+                without.add(sub_order_id)
+                continue
+            taken[sub_order_id][line_id], ids = ids[:units], ids[units:]
+    served = {key: of_lines for key, of_lines in taken.items() if key not in without}
+    rows = VirtualCode.objects.defer("content").in_bulk(
+        [code for of_lines in served.values() for several in of_lines.values() for code in several]
+    )
+    codes = {
+        key: {line: [rows[code] for code in several] for line, several in of_lines.items()}
+        for key, of_lines in served.items()
+    }
+    return codes, without
+
+
+def _sell(codes: _Codes, deliveries: dict[int, int]) -> None:
+    """The codes are those of their lines now, by the deliveries (ids) of the sub-orders."""
+    sales = [
+        CodeSale(code=code, line_id=line_id, delivery_id=deliveries[sub_order_id])
+        for sub_order_id, of_lines in codes.items()
+        for line_id, several in of_lines.items()
+        for code in several
+    ]
+    CodeSale.objects.bulk_create(sales)
+    VirtualCode.objects.filter(pk__in=[sale.code_id for sale in sales]).update(state=CodeState.SOLD)
+
+
+def _of_stock(of_lines: dict[int, list[VirtualCode]] | None) -> dict[str, Any]:
+    """What a delivery says of a sub-order's codes."""
+    if of_lines is None:
+        return {}
+    hints = (code.hint for several in of_lines.values() for code in several)
+    return {"kind": VirtualDelivery.Kind.CODES, "hint": " ".join(filter(None, hints))[:80]}
+
+
+def _lines_of(sub_order_ids: Collection[int]) -> QuerySet[SubOrderLine]:
+    return SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids)
 
 
 @transaction.atomic
@@ -92,6 +171,8 @@ def deliver(order_id: int, kind: VirtualDelivery.Kind, content: str, *, actor: A
         raise CannotDeliver(
             _("Nothing virtual of the order is ready: %(state)s.") % {"state": order.get_state_display()}
         )
+    if _lines_of([part.pk for part in parts]).filter(order_line__sku__sells_codes=True).exists():
+        raise CannotDeliver(_("It sells codes of its stock, which are delivered by themselves."))
     for part in parts:
         if part.state != SubOrderState.ALLOCATED or part.cancel_requested_at or order.open_holds:
             state = _("held") if order.open_holds else part.get_state_display()
@@ -119,25 +200,14 @@ def _book(mine: list[int], order_ids: list[int], actor: Actor) -> None:
             """,
             [mine],
         )
-    lines = SubOrderLine.objects.filter(sub_order_id__in=mine).values_list("id", flat=True)
-    reserving.consume(list(lines), actor="deliver_virtual")
+    reserving.consume(list(_lines_of(mine).values_list("id", flat=True)), actor="deliver_virtual")
     timeline.record_of_sub_orders(mine, kinds.VIRTUAL_DELIVERED, actor)
+    messages.goods_ready(mine)
     fulfilment.refresh(order_ids)
 
 
 def _sealed(kind: VirtualDelivery.Kind, content: str) -> dict[str, Any]:
     return {"kind": kind, "content": secrecy.seal(content), "hint": hint_of(kind, content)}
-
-
-def hint_of(kind: VirtualDelivery.Kind, content: str) -> str:
-    """What tells a delivery apart without giving it away: the end of a long code, a link's host, nothing of an
-    account.
-    """
-    if kind == VirtualDelivery.Kind.DOWNLOAD_LINK:
-        return (urlsplit(content).hostname or "")[:80]
-    if kind == VirtualDelivery.Kind.ACTIVATION_CODE and len(content) >= 4 * HINT:
-        return f"…{content[-HINT:]}"
-    return ""
 
 
 def _new_code() -> str:

@@ -4,20 +4,20 @@ A report is a fact with the topic `stock` and the kind `stock_report`; its subje
 stand in several rows (one a batch): they are added up. Where a report is `complete`, what it does not name is not
 there.
 
-    {"complete": true, "items": [{"sku": "P1", "quality": "good", "quantity": 7, "locked": 2}]}
+    {"complete": true, "items": [{"sku": "P1", "quality": "good", "quantity": 7, "locked": 2, "merchant": "M1"}]}
 
-`quantity` are usable units and `locked` those that are frozen: together what is on hand.
+`merchant` says whose SKU it is, by the merchant's code, where the warehouse keeps several merchants apart. `quantity`
+are usable units and `locked` those that are frozen: together what is on hand.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
-from django.db import transaction
-from django.db.models import Case, F, OuterRef, Subquery, Sum, Value, When
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -37,10 +37,10 @@ from inventory.models import (
 from logistics.warehouses import adapters
 from oms.common import tickets
 from oms.common.masking import describe
-from oms.common.models import Connection, FactState, InboundFact, Team, Topic
+from oms.common.models import Connection, InboundFact, Team, Topic
 from oms.common.work import facts
 from oms.common.work.callbacks import STOCK_REPORT
-from oms.common.work.facts import Fact, FactWork, News, Verdict, fact_stage
+from oms.common.work.facts import News
 
 logger = logging.getLogger(__name__)
 # So many codes are named in a ticket; all stand on the comparison's page.
@@ -70,6 +70,7 @@ class Item(msgspec.Struct, frozen=True):
     quantity: _Units
     locked: _Units = 0
     quality: Quality = Quality.GOOD
+    merchant: str = ""
 
 
 class StockReport(msgspec.Struct, frozen=True):
@@ -114,43 +115,6 @@ def ask(now: datetime | None = None) -> int:
     return answered
 
 
-def _locate(found: Sequence[Fact]) -> dict[int, int]:
-    places = {
-        (code, link): key
-        for code, link, key in Warehouse.objects.filter(code__in={fact.subject for fact in found}).values_list(
-            "code", "connection_id", "pk"
-        )
-    }
-    return {
-        fact.id: places[fact.subject, fact.connection_id]
-        for fact in found
-        if (fact.subject, fact.connection_id) in places
-    }
-
-
-def _lock(warehouse_ids: Iterable[int]) -> set[int]:
-    rows = Warehouse.objects.filter(pk__in=list(warehouse_ids)).order_by("pk")
-    return set(rows.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
-
-
-def _understand(fact: Fact) -> StockReport:
-    """What it says. Raises ValueError for another kind, msgspec.ValidationError for a wrong body."""
-    if fact.kind != STOCK_REPORT:
-        raise ValueError(f"{fact.kind} is no report of stock")
-    return msgspec.convert(fact.body, StockReport)
-
-
-@transaction.atomic
-def _apply(found: Sequence[Fact], warehouse_ids: Sequence[int]) -> dict[int, Verdict]:
-    places = {(one.code, one.connection_id): one for one in Warehouse.objects.filter(pk__in=warehouse_ids)}
-    verdicts = {}
-    for fact in sorted(found, key=lambda fact: (fact.occurred_at, fact.id)):
-        differs = compare(places[fact.subject, fact.connection_id], _understand(fact), fact.occurred_at)
-        state = FactState.CONTRADICTED if differs else FactState.APPLIED
-        verdicts[fact.id] = Verdict(state, "stock_differs" if differs else "")
-    return verdicts
-
-
 def compare(warehouse: Warehouse, report: StockReport, at: datetime) -> int:
     """Keep what differs between a report and what the books said at its moment, and tell people; returns how many
     figures differ."""
@@ -188,22 +152,27 @@ def compare(warehouse: Warehouse, report: StockReport, at: datetime) -> int:
 
 
 def _figures(warehouse: Warehouse, report: StockReport, at: datetime) -> list[Figure]:
-    theirs: dict[tuple[str, str], int] = {}
-    for item in report.items:
-        key = (item.sku, item.quality.value)
-        theirs[key] = theirs.get(key, 0) + item.quantity + item.locked
     ours = _ours(warehouse, at)
-    codes = {code for code, _quality in theirs}
-    # Of several merchants' SKUs of one code the one that lies there is meant.
-    lies_here = {code: sku for sku, code, _quality, _units in ours}
-    known = dict(Sku.objects.filter(code__in=codes).values_list("code", "pk")) | lies_here
-    units: dict[tuple[str, str], int] = {}
-    for _sku, code, quality, number in ours:
-        units[code, quality] = units.get((code, quality), 0) + number
+    codes, ids = {item.sku for item in report.items}, {sku for sku, _code, _quality, _units in ours}
+    skus = list(Sku.objects.filter(Q(code__in=codes) | Q(pk__in=ids)).values_list("pk", "code", "merchant__code"))
+    # Where the report names no merchants, of several SKUs of one code the one that lies there is meant.
+    names_owners = any(item.merchant for item in report.items)
+    owner = {pk: merchant if names_owners else "" for pk, _code, merchant in skus}
+    known = {(owner[pk], code): pk for pk, code, _merchant in skus}
+    known |= {(owner[sku], code): sku for sku, code, _quality, _units in ours}
+    theirs: dict[tuple[str, str, str], int] = {}
+    for item in report.items:
+        whose = (item.merchant or warehouse.merchant.code) if names_owners else ""
+        key = (whose, item.sku, item.quality.value)
+        theirs[key] = theirs.get(key, 0) + item.quantity + item.locked
+    units: dict[tuple[str, str, str], int] = {}
+    for sku, code, quality, number in ours:
+        key = (owner[sku], code, quality)
+        units[key] = units.get(key, 0) + number
     wanted = set(theirs) | (set(units) if report.complete else set())
     return [
-        Figure(known.get(code), code, quality, units.get((code, quality), 0), theirs.get((code, quality), 0))
-        for code, quality in sorted(wanted)
+        Figure(known.get(key[:2]), key[1], key[2], units.get(key, 0), theirs.get(key, 0))
+        for key in sorted(wanted, key=lambda key: (key[1], key[2], key[0]))
     ]
 
 
@@ -240,8 +209,3 @@ def pretended(link: Connection, warehouse: str) -> dict[str, object]:
         for _sku, code, quality, units in _ours(place, timezone.now())
     ]
     return {"complete": True, "items": items}
-
-
-WORK = FactWork(Topic.STOCK, _locate, _lock, _apply, _understand)
-STAGE = fact_stage(WORK)
-run = STAGE.run

@@ -11,7 +11,7 @@ from inventory.models import Warehouse
 from logistics import kinds
 from logistics.carriers import cancelling, following, intending
 from logistics.models import ShipmentState, StopAnswer, WarehouseOrderState
-from logistics.warehouses import giving_up, leaving, moving, notices, parcelling, works
+from logistics.warehouses import giving_up, lacking, leaving, moving, notices, parcelling, works
 from logistics.warehouses.giving_up import ACTOR, Homeless
 from logistics.warehouses.judging import RANK, Course
 from logistics.warehouses.leaving import Departure
@@ -67,6 +67,7 @@ def _apply(facts: Sequence[Fact], locked: Sequence[int]) -> Mapping[int, Verdict
 def _carry_out(courses: Sequence[Course]) -> None:
     rows = {course.work.id: course.work for course in courses}
     _lock_stock(courses)
+    lacking.freeze({course.work.id: course.lacks for course in courses if course.lacks}, rows)
     giving_up.give_up([course.given_up for course in courses if course.given_up])
     done = parcelling.take({course.work.id: course.reports for course in courses if course.reports}, rows)
     _want_parcels(courses)
@@ -110,6 +111,7 @@ def _lock_stock(courses: Sequence[Course]) -> None:
         *("left" for course in courses if course.leaves_all or course.reports),
         *("left all the same" for course in courses if not course.is_current),
         *("rest" for course in courses if course.is_final and not course.leaves_all),
+        *("lack" for course in courses if course.lacks),
     }
     if len(effects) > 1:
         works.lock_stock([course.work for course in courses])

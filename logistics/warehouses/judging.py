@@ -10,7 +10,7 @@ from typing import Any
 
 from logistics.models import StopAnswer, WarehouseOrderState
 from logistics.models.warehouse_order import BEFORE_PACKING, NOT_GONE
-from logistics.warehouses.notices import Notice, Report, ReportedParcel
+from logistics.warehouses.notices import Lack, Notice, Report, ReportedParcel
 from logistics.warehouses.works import GivenUp, Work
 from oms.common.models import FactState
 from oms.common.work.facts import APPLIED, NO_EFFECT, Verdict
@@ -42,7 +42,7 @@ _LEAVES = (Notice.PARTLY_SHIPPED, Notice.SHIPPED)
 
 @dataclass(slots=True)
 class Course:
-    """What the news of one warehouse order come to, one after the other.
+    """What the news of one warehouse order come to, one after the other. `lacks` are units that it does not find.
 
     `reports` are parcels that were told of, and whether they left. `leaves_all`: everything left, in parcels as we have
     them. `is_final`: nothing more will leave; the rest is cancelled where that was asked for (`drops_rest`).
@@ -61,6 +61,7 @@ class Course:
     stop_text: str = ""
     asks_again: bool = False
     troubles: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    lacks: list[Lack] = field(default_factory=list)
 
     @classmethod
     def of(cls, work: Work) -> "Course":
@@ -76,6 +77,9 @@ class Course:
 
     def hear(self, notice: Notice, report: Report) -> Verdict:
         """Take a notice into account; returns what came of it."""
+        if notice is Notice.SHIPPED and self.work.is_split:
+            # Each part of what the warehouse split says for itself that it is all.
+            notice = Notice.PARTLY_SHIPPED
         if notice in _REACHED:
             return self._go_on(notice, report) if self.is_current else self._go_on_all_the_same(notice, report)
         if notice is Notice.REFUSED:
@@ -84,6 +88,14 @@ class Course:
             return self._stop(report)
         if notice is Notice.NOT_STOPPED:
             return self._do_not_stop(report)
+        if notice is Notice.LACKING:
+            self.lacks += report.lacks
+            return APPLIED if report.lacks else NO_EFFECT
+        if notice is Notice.TROUBLE:
+            self.troubles.append(("told", {"text": report.text}))
+            return APPLIED
+        if notice is Notice.NOTED:
+            return NO_EFFECT
         raise ValueError(f"nobody says what the notice {notice} comes to")
 
     def _go_on(self, notice: Notice, report: Report) -> Verdict:

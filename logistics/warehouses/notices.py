@@ -8,7 +8,10 @@ body may be left out.
     {"parcels": [{"carrier": "SF", "waybill": "SF100…", "lines": [{"line": "4711", "quantity": 1}]}, …]}
 
 `carrier` is a carrier's code here; the carrier and waybill are those that are really on the parcel. `line` is the
-reference that the line had in our request. A report without `lines` is about all of the order's units.
+reference that the line had in our request; a warehouse that knows none names the `sku` by its code. A report without
+`lines` is about all of the order's units. Units that are missing are told by SKU:
+
+    {"lacks": [{"sku": "P1", "quantity": 1, "is_physical": true}]}
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +36,12 @@ class Notice(models.TextChoices):
     # It will not leave: by our request, or because the warehouse dropped it.
     STOPPED = "stopped", _("Stopped")
     NOT_STOPPED = "not_stopped", _("Could not be stopped")
+    # It does not find units; the order stays open there until it is stopped or goods come.
+    LACKING = "lacking", _("Goods are missing")
+    # Something that a person has to look at, in the warehouse's own words.
+    TROUBLE = "trouble", _("Trouble")
+    # A word that changes nothing here.
+    NOTED = "noted", _("Noted")
 
 
 _Text = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -43,10 +52,19 @@ _Weight = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 
 class ReportedLine(msgspec.Struct, frozen=True):
-    """Units of a line, by the reference that we gave it."""
+    """Units of a line, by the reference that we gave it, or by its SKU where that names none of the lines."""
 
-    line: str
+    line: str = ""
+    quantity: _Units = 0
+    sku: str = ""
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """Units of a SKU (by code) that lack: really (`is_physical`), or only in the warehouse's books."""
+
+    sku: str
     quantity: _Units
+    is_physical: bool = False
 
 
 class ReportedParcel(msgspec.Struct, frozen=True):
@@ -67,6 +85,7 @@ class Report(msgspec.Struct, frozen=True):
     weight_g: _Weight = 0
     lines: Sequence[ReportedLine] = ()
     parcels: Sequence[ReportedParcel] = ()
+    lacks: Sequence[Lack] = ()
 
     @property
     def all_parcels(self) -> Sequence[ReportedParcel]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from logistics.carriers.recognising import UNNAMED
 from logistics.models import ShipmentState
-from logistics.warehouses.notices import ReportedParcel
+from logistics.warehouses.notices import ReportedLine, ReportedParcel
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Box:
 
 @dataclass(slots=True)
 class Packing:
-    """The parcels of one warehouse order; `asked` are its units by sub-order line.
+    """The parcels of one warehouse order; `asked` are its units by sub-order line, `skus` its lines by SKU code.
 
     `leaving` are those that reports say left, `surplus` units by line that left beyond what was asked for.
     """
@@ -47,6 +47,7 @@ class Packing:
     leaving: list[Box] = field(default_factory=list)
     surplus: dict[int, int] = field(default_factory=dict)
     troubles: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    skus: dict[str, list[int]] = field(default_factory=dict)
 
     def take(self, parcels: Sequence[ReportedParcel], *, leaves: bool) -> None:
         """Take a report into account: parcels, and whether they left."""
@@ -128,17 +129,25 @@ class Packing:
     def _fill(self, box: Box, parcel: ReportedParcel, *, leaves: bool) -> None:
         unknown = []
         for told in parcel.lines:
-            line = int(told.line) if told.line.isascii() and told.line.isdigit() else 0
-            if line not in self.asked:
-                unknown.append(f"{told.line} × {told.quantity}")
+            lines = self._meant(told)
+            if not lines:
+                unknown.append(f"{told.line or told.sku} × {told.quantity}")
                 continue
-            units = min(told.quantity, self._room(line))
-            if units > 0:
-                box.units[line] = box.units.get(line, 0) + units
-            if told.quantity > units and leaves:
-                self.surplus[line] = self.surplus.get(line, 0) + told.quantity - units
+            left = told.quantity
+            for line in lines:
+                units = min(left, self._room(line))
+                if units > 0:
+                    box.units[line] = box.units.get(line, 0) + units
+                    left -= units
+            if left and leaves:
+                self.surplus[lines[-1]] = self.surplus.get(lines[-1], 0) + left
         if unknown:
             self.troubles.append(("unknown_line", {"lines": ", ".join(unknown)}))
+
+    def _meant(self, told: ReportedLine) -> Sequence[int]:
+        """The line that is named, or else those of the SKU."""
+        line = int(told.line) if told.line.isascii() and told.line.isdigit() else 0
+        return [line] if line in self.asked else self.skus.get(told.sku, [])
 
     def _shrink_others(self) -> None:
         """Units that turned out to be elsewhere leave the parcels that the report was not about."""

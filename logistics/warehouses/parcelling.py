@@ -38,6 +38,8 @@ def take(reports: Mapping[int, Reports], works: Mapping[int, Work]) -> Parcelled
     if not reports:
         return done
     packings = _read(reports)
+    if any(line.sku for told in reports.values() for parcels, _leaves in told for one in parcels for line in one.lines):
+        _read_skus(packings)
     for key, told in reports.items():
         for parcels, leaves in told:
             packings[key].take(parcels, leaves=leaves)
@@ -89,6 +91,21 @@ def _read(warehouse_order_ids: Iterable[int]) -> dict[int, Packing]:
     return packings
 
 
+def _read_skus(packings: Mapping[int, Packing]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT wl.warehouse_order_id, k.code, l.id FROM logistics_warehouseorderline wl
+            JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
+            JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
+            WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id
+            """,
+            [array(packings)],
+        )
+        for key, sku, line in cursor.fetchall():
+            packings[key].skus.setdefault(sku, []).append(line)
+
+
 def _refuse_shared_waybills(packings: Mapping[int, Packing]) -> None:
     """A waybill belongs to one parcel: the first one keeps it."""
     labelled = [(packing, box) for packing in packings.values() for box in packing.boxes if box.is_labelled]
@@ -123,7 +140,10 @@ def _write(packings: Mapping[int, Packing], works: Mapping[int, Work]) -> None:
     carriers, unknown = _carriers({box.carrier for _work, box in changed if box.carrier})
     if new:
         _insert(new, carriers)
-    cancelling.give_back({box.id: box.waybill if box.exists else "" for _work, box in changed if box.id is not None})
+    # One that still waits for its waybill keeps waiting.
+    told = [box for _work, box in changed if box.is_labelled or not box.exists]
+    cancelling.give_back({box.id: box.waybill if box.exists else "" for box in told if box.id is not None})
+    following.end([box.id for box in told if box.id is not None and not box.exists])
     with_wishes = _update(changed, carriers)
     choosing.choose(_without_carrier([box.id for _work, box in new if box.id is not None]))
     planning.plan_parcels([box.id for _work, box in changed if box.id is not None])

@@ -21,7 +21,7 @@ from oms.common.masking import mask_text
 from oms.common.models import Connection, Topic
 from oms.common.states import listed
 from oms.common.work import facts
-from oms.common.work.calling import Call, Outcomes, outside_stage
+from oms.common.work.calling import Call, Outcomes, Unclear, outside_stage
 from oms.common.work.claiming import Queue
 from orders.models import ActorKind
 
@@ -102,7 +102,7 @@ def _tell_tokens(references: Sequence[str]) -> None:
         )
 
 
-def _ask(link: Connection, requests: Sequence[adapters.Request]) -> Mapping[str, adapters.Answer]:
+def _ask(link: Connection, requests: Sequence[adapters.Request]) -> Mapping[str, adapters.Answer | Unclear]:
     _tell_tokens([request.reference for request in requests if request.receiver_token])
     return adapters.of(link).release(link, requests)
 
@@ -117,7 +117,21 @@ def _finish(outcomes: Outcomes[adapters.Answer]) -> None:
             """,
             [array(outcomes.taken)],
         )
+    _note_numbers(outcomes)
     _tell_refusals(outcomes)
+
+
+def _note_numbers(outcomes: Outcomes[adapters.Answer]) -> None:
+    """Keep what the warehouses call them, where they say so."""
+    named = {key: answer.their_number for key, answer in outcomes.taken.items() if answer.their_number}
+    if not named:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE logistics_warehouseorder w SET their_number = n.number"
+            " FROM unnest(%s::bigint[], %s::text[]) AS n(id, number) WHERE w.id = n.id",
+            [array(named), text_array(number[:300] for number in named.values())],
+        )
 
 
 @transaction.atomic
@@ -144,6 +158,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
             """,
             [array(outcomes.taken)],
         )
+    _note_numbers(outcomes)
     _tell_refusals(outcomes)
 
 

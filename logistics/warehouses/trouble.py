@@ -62,6 +62,7 @@ CONTRADICTION = tickets.register_kind(
             "left_after_rest": _(
                 "%(units)s more units of %(number)s left warehouse %(warehouse)s after it had said that they stay."
             ),
+            "told": _("Of %(number)s, warehouse %(warehouse)s says: %(text)s"),
             "other_waybill": _(
                 "The parcel of %(number)s carries waybill %(waybill)s; %(ours)s, which we bought, was not used."
             ),
@@ -86,5 +87,25 @@ UNBOOKED = tickets.register_kind(
             )
         },
         remedies=_("Count the stock; what cannot be kept of the promises is sourced anew."),
+    )
+)
+WAREHOUSE_LACKS = tickets.register_kind(
+    tickets.TicketKind(
+        "warehouse_lacks",
+        _("Warehouse does not find goods"),
+        "warehouse_order",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=2),
+        reasons={
+            "physical": _(
+                "Warehouse %(warehouse)s does not find %(goods)s for %(number)s; as many units are frozen in the stock."
+            ),
+            "books": _("By the books of warehouse %(warehouse)s, %(goods)s are missing for %(number)s."),
+        },
+        remedies=_(
+            "Cancel it there or move it to another warehouse, so that it is sourced anew; or wait until goods come."
+            " Count the stock: then write the frozen units off, or free them."
+        ),
+        can_retry=False,
     )
 )

@@ -30,7 +30,8 @@ class Part:
 
 @dataclass(slots=True)
 class Work:
-    """A locked warehouse order, as the news of a batch change it. `is_asked_to_stop`: the answer is still open."""
+    """A locked warehouse order, as the news of a batch change it. `is_asked_to_stop`: the answer is still open;
+    `is_split`: the warehouse made several orders of it."""
 
     id: int
     number: str
@@ -43,6 +44,7 @@ class Work:
     warehouse: str
     waybill_when: Warehouse.WaybillWhen
     connection_id: int
+    is_split: bool = False
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -135,16 +137,16 @@ def lock(warehouse_order_ids: Iterable[int], *, others: Iterable[int] = ()) -> d
             """
             SELECT w.id, w.number, w.sub_order_id, w.state, w.is_current,
                 w.stop_requested_at IS NOT NULL AND w.stop_answered_at IS NULL, w.lease_token > 0, w.warehouse_id,
-                h.code, h.waybill_when, w.connection_id
+                h.code, h.waybill_when, w.connection_id, position(',' IN w.their_number) > 0
             FROM logistics_warehouseorder w JOIN inventory_warehouse h ON h.id = w.warehouse_id
             WHERE w.id = ANY(%s::bigint[]) ORDER BY w.id FOR NO KEY UPDATE OF w
             """,
             [ids],
         )
         works = {}
-        for key, number, sub_order, state, current, asked, sent, place, code, when, link in cursor.fetchall():
+        for key, number, sub_order, state, current, asked, sent, place, code, when, link, split in cursor.fetchall():
             where = WarehouseOrderState(state)
-            works[key] = Work(key, number, sub_order, where, current, asked, sent, place, code, when, link)
+            works[key] = Work(key, number, sub_order, where, current, asked, sent, place, code, when, link, split)
         cursor.execute(
             f"""
             SELECT DISTINCT wl.warehouse_order_id, l.sub_order_id

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import connection
 
 from logistics.models import ShipmentState, WarehouseOrderState
+from logistics.models.warehouse_order import FROM_PACKING
 from logistics.watching import limits as limits_of
 from logistics.watching import news
 from logistics.watching.limits import Lane
@@ -18,7 +19,6 @@ from logistics.watching.steps import Outlook, ParcelAt, Step, WorkAt, of_parcel,
 from oms.common.copying import array, text_array
 from oms.common.states import listed
 
-_PACKED = (WarehouseOrderState.PACKED, WarehouseOrderState.PARTLY_SHIPPED, WarehouseOrderState.SHIPPED)
 _S = ShipmentState
 # Parcels of which something is expected; what is over has no outlook and costs nothing.
 _OPEN = tuple(state for state in ShipmentState if state not in (_S.SIGNED, _S.RETURNED, _S.LOST, _S.CANCELLED))
@@ -119,7 +119,7 @@ def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
             f"""
             SELECT h.id, h.sub_order_id, h.carrier_id, w.warehouse_id, scan.place, h.state, coalesce(c.code, ''),
                 coalesce(i.region_id, ''), coalesce(o.region_id, ''), h.created_at,
-                h.left_at IS NOT NULL OR coalesce(w.state IN ({listed(_PACKED)}), true), w.packed_at,
+                h.left_at IS NOT NULL OR coalesce(w.state IN ({listed(FROM_PACKING)}), true), w.packed_at,
                 h.waybill_issued_at, h.left_at, scan.since, h.last_scan_at, t.collect_by, t.sign_by
             FROM logistics_shipment h
             JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_order o ON o.id = s.order_id

@@ -47,7 +47,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     with stage.own_database("oms_bench_api"):
         stage.load(folder)
         caller = _Caller(folder)
-        with _web_server() as server:
+        with web_server() as server:
             caller.send_singles(server, WARM_UP)
             for _round in range(stage.ROUNDS):
                 _empty()
@@ -93,7 +93,7 @@ class _Caller:
         self.key, self.secret = issued.credential.app_key, issued.secret
         self.templates = [_shortened(json.loads(line)) for line in stage.order_lines(folder, 500)]
 
-    def send_singles(self, server: "_Server", count: int) -> tuple[float, list[float]]:
+    def send_singles(self, server: "Server", count: int) -> tuple[float, list[float]]:
         """Create `count` orders, one a call, over 8 kept connections; returns the seconds and each call's."""
         calls = [self._call(server, SINGLE, self._order(i)) for i in range(count)]
         latencies: list[float] = []
@@ -102,7 +102,7 @@ class _Caller:
             with socket.create_connection((HOST, server.port)) as connected:
                 for call in mine:
                     began = time.perf_counter()
-                    _exchange(connected, call, b"HTTP/1.1 201")
+                    exchange(connected, call, b"HTTP/1.1 201")
                     latencies.append(time.perf_counter() - began)
 
         def work() -> None:
@@ -111,7 +111,7 @@ class _Caller:
 
         return stage.timed(work), latencies
 
-    def send_bulks(self, server: "_Server") -> float:
+    def send_bulks(self, server: "Server") -> float:
         """Create orders, 500 a call, two calls at a time; returns the seconds."""
         calls = [
             self._call(server, MANY, {"orders": [self._order(i) for i in range(BULK)]}) for _call in range(BULK_CALLS)
@@ -120,7 +120,7 @@ class _Caller:
         def client(mine: Sequence[bytes]) -> None:
             with socket.create_connection((HOST, server.port)) as connected:
                 for call in mine:
-                    _exchange(connected, call, b"HTTP/1.1 200")
+                    exchange(connected, call, b"HTTP/1.1 200")
 
         def work() -> None:
             with ThreadPoolExecutor(WEB_WORKERS) as pool:
@@ -131,7 +131,7 @@ class _Caller:
     def _order(self, i: int) -> dict[str, object]:
         return {**self.templates[i % len(self.templates)], "external_number": uuid.uuid4().hex}
 
-    def _call(self, server: "_Server", path: str, body: object) -> bytes:
+    def _call(self, server: "Server", path: str, body: object) -> bytes:
         raw = json.dumps(body).encode()
         key = str(uuid.uuid4())
         proof = signing.authorization(self.key, self.secret, "POST", path, raw, idempotency_key=key)
@@ -153,7 +153,7 @@ def _shortened(order: dict[str, object]) -> dict[str, object]:
     return {**kept, "lines": lines, "payable_amount": f"{fen / 100:.2f}"}
 
 
-def _exchange(connected: socket.socket, call: bytes, wanted: bytes) -> None:
+def exchange(connected: socket.socket, call: bytes, wanted: bytes) -> None:
     """Send one call and read its answer whole. Raises RuntimeError unless the answer begins as wanted."""
     connected.sendall(call)
     received = b""
@@ -167,7 +167,7 @@ def _exchange(connected: socket.socket, call: bytes, wanted: bytes) -> None:
         raise RuntimeError(f"the API answered {head[:40]!r} {body[:400]!r}")
 
 
-class _Server:
+class Server:
     """The site as `make run` starts it, on the measured database."""
 
     def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
@@ -188,7 +188,7 @@ class _Server:
 
 
 @contextmanager
-def _web_server() -> Iterator[_Server]:
+def web_server() -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
@@ -222,7 +222,7 @@ def _web_server() -> Iterator[_Server]:
     process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR)  # noqa: S603 - our own command
     try:
         _wait_for(port, process)
-        yield _Server(port, process)
+        yield Server(port, process)
     finally:
         process.terminate()
         process.wait(30)

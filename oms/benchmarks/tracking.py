@@ -1,4 +1,4 @@
-"""`bench tracking`: the watch over a million open parcels, and deadlines learned from 200,000 past scans.
+"""`bench tracking`: the watch over a million open parcels, deadlines learned from 200,000 past scans, and pushes.
 
 Parcels and scans are written as the carrier's news leave them, without going through the news: what is measured is what
 the watch and the learning read.
@@ -12,7 +12,7 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.models import AlertGroup, Direction, LearnedDeadline, LogisticsAlert, ShipmentState, WarehouseOrderState
 from logistics.watching import alerts, learning
 from logistics.watching.defaults import install_default_deadlines
-from oms.benchmarks import stage
+from oms.benchmarks import pushes, stage
 from oms.common.work import clock
 from orders.fulfilling import splitting
 from orders.models import SubOrderState
@@ -26,11 +26,12 @@ _S = ShipmentState
 
 def run(folder: Path, orders: int) -> dict[str, float]:
     """Seconds of one look at all open parcels when none is late (target: under 1) and when a thousand are, and of
-    learning (target: under 30)."""
+    learning (target: under 30); and of pushes (see `pushes.measure`), a tenth of the orders."""
     with stage.own_database("oms_bench_tracking"):
         stage.load(folder)
         install_default_carriers()
         install_default_deadlines()
+        pushed = pushes.measure(min(orders // 10, 2000))
         _sub_orders(folder, min(orders, 400))
         with transaction.atomic():
             _parcels()
@@ -46,6 +47,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
         opened, groups = LogisticsAlert.objects.count(), AlertGroup.objects.count()
         learned = stage.timed(learning.learn)
         return {
+            **pushed,
             "open_parcels": OPEN_PARCELS,
             "watch_seconds": round(idle, 3),
             "watch_target_seconds": 1.0,

@@ -23,13 +23,16 @@ from oms.common.desk.connections import ConnectionAdmin
 from oms.common.desk.facts import InboundFactAdmin
 from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.lists import KeysetAdmin
+from oms.common.desk.message_pages import BuyerMessageAdmin, MessageTemplateAdmin
 from oms.common.desk.refusals import RefusedMessageAdmin
 from oms.common.desk.ticket_pages import TicketAdmin
 from oms.common.models import (
+    BuyerMessage,
     Connection,
     FailedLogIn,
     InboundFact,
     Job,
+    MessageTemplate,
     OneTimePassword,
     OutboundStop,
     RefusedMessage,
@@ -141,3 +144,5 @@ admin.site.register(InboundFact, InboundFactAdmin)
 admin.site.register(RefusedMessage, RefusedMessageAdmin)
 admin.site.register(OutboundStop, OutboundStopAdmin)
 admin.site.register(Ticket, TicketAdmin)
+admin.site.register(MessageTemplate, MessageTemplateAdmin)
+admin.site.register(BuyerMessage, BuyerMessageAdmin)

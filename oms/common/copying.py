@@ -114,5 +114,12 @@ def _quoted(value: str) -> str:
 def next_ids(table: str, count: int) -> list[int]:
     """Reserve `count` primary keys of the table."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count])
+        # The sequence is looked up once, not for every key.
+        cursor.execute(
+            """
+            WITH named AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS sequence)
+            SELECT nextval(sequence) FROM named CROSS JOIN generate_series(1, %s)
+            """,
+            [table, count],
+        )
         return [key for (key,) in cursor.fetchall()]

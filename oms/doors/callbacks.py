@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from oms.common.door.requests import caller_address
+from oms.common.errors import OmsError
 from oms.common.models import Connection
 from oms.common.work import callbacks
 from oms.common.work.protocols import Message
@@ -45,4 +46,8 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
 def _refused(link: Connection, status: int, why: str) -> HttpResponse:
     """The answer to what no protocol reads, for those who look after the other system; in the log for those here."""
     logger.warning("a message for %s was refused: %s", link.code, why)
+    known = callbacks.protocols.known()[link.protocol]
+    if known.refuses_all:
+        reply = known.speaker.refused(link, OmsError(why))
+        return HttpResponse(reply.body, status=reply.status, content_type=reply.content_type)
     return HttpResponse(why, status=status, content_type="text/plain; charset=utf-8")

@@ -1,9 +1,11 @@
 """Connecting an installation with the pretended providers that run beside it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 
+from inventory.models import Warehouse
 from logistics.models import Carrier
 from oms.common.models import Connection, SystemKind
 from oms.common.tax import TaxMark
@@ -13,7 +15,8 @@ from oms.simulators.keys import Keys
 from payments.models import BillForm, BillSource
 
 ALIPAY, WECHAT, NUONUO = "alipay-sim", "wechat-sim", "nuonuo-sim"
-KDNIAO, KUAIDI100 = "kdniao-sim", "kuaidi100-sim"
+KDNIAO, KUAIDI100, QIMEN = "kdniao-sim", "kuaidi100-sim", "qimen-sim"
+SF, JDL, CAINIAO = "sf-sim", "jdl-sim", "cainiao-sim"
 
 
 def keys_path(data_dir: Path) -> Path:
@@ -75,26 +78,62 @@ def _connect_invoices(keys: Keys, base_url: str) -> None:
 
 
 def connect_carrier(keys: Keys, address: str) -> None:
-    """Connect with the pretended carrier platform, and carry by 圆通 over it once the others refuse."""
-    link = Connection.objects.filter(code=KDNIAO).first()
-    link = link or Connection(code=KDNIAO, kind=SystemKind.CARRIER, protocol="kdniao")
-    link.base_url = f"{address}/kdniao"
-    link.set_secrets({"ebusiness_id": keys.kdniao.business_id, "app_key": keys.kdniao.app_key}).save()
-    last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
-    values = {"connection": link, "priority": last + 1, "is_active": True}
-    if not Carrier.objects.filter(code="YTO", connection=None, is_active=False).update(**values):
-        Carrier.objects.get_or_create(code="YTO", defaults={"name": "圆通速递", **values})
+    """Connect with the pretended carriers. Over kdniao goes 圆通, over Cainiao 韵达, once the others refuse; over those
+    of SF and JD goes nothing until staff name them at the carrier."""
+    kdniao, cainiao = keys.kdniao, keys.cainiao
+    secrets = {"ebusiness_id": kdniao.business_id, "app_key": kdniao.app_key}
+    platform = _connect_carrier(KDNIAO, "kdniao", f"{address}/kdniao", secrets)
+    waybills = _connect_carrier(
+        CAINIAO,
+        "cainiao",
+        f"{address}/cainiao/gateway/link.do",
+        {"token": cainiao.token, "app_secret": cainiao.app_secret},
+        {"refusals": ["PARAM", "BUSINESS"], "cod_service": "SVC-COD"},
+    )
+    _connect_carrier(SF, "sf", f"{address}/sf/std/service", asdict(keys.sf))
+    options = {"refusals": ["1"], "repeated": ["3001"], "cod_product": "ed-a-0009"}
+    _connect_carrier(JDL, "jdl", f"{address}/jdl", asdict(keys.jdl), options)
+    for code, name, link in (("YTO", "圆通速递", platform), ("YUNDA", "韵达速递", waybills)):
+        last = Carrier.objects.order_by("-priority").values_list("priority", flat=True).first() or 0
+        values = {"connection": link, "priority": last + 1, "is_active": True}
+        if not Carrier.objects.filter(code=code, connection=None, is_active=False).update(**values):
+            Carrier.objects.get_or_create(code=code, defaults={"name": name, **values})
 
 
 def connect_tracker(keys: Keys, address: str) -> None:
     """Connect with the pretended platform that follows parcels of all carriers; 申通, whose waybills only warehouses
     bring, is followed over it."""
-    link = Connection.objects.filter(code=KUAIDI100).first()
-    link = link or Connection(code=KUAIDI100, kind=SystemKind.CARRIER, protocol="kuaidi100")
-    link.base_url = f"{address}/kuaidi100"
     mine = keys.kuaidi100
-    link.set_secrets({"customer": mine.customer, "key": mine.key, "salt": mine.salt}).save()
+    secrets = {"customer": mine.customer, "key": mine.key, "salt": mine.salt}
+    link = _connect_carrier(KUAIDI100, "kuaidi100", f"{address}/kuaidi100", secrets)
     Carrier.objects.filter(code="STO", connection=None, tracking_connection=None).update(tracking_connection=link)
+
+
+def _connect_carrier(
+    code: str, protocol: str, base_url: str, secrets: Mapping[str, str], options: Mapping[str, object] | None = None
+) -> Connection:
+    link = Connection.objects.filter(code=code).first()
+    link = link or Connection(code=code, kind=SystemKind.CARRIER, protocol=protocol, options=dict(options or {}))
+    link.base_url = base_url
+    link.set_secrets(dict(secrets)).save()
+    return link
+
+
+def connect_warehouse(keys: Keys, address: str) -> None:
+    """Connect with the pretended warehouse system, and let the first of the sample's warehouses that are pretended
+    without one be the one that it keeps; or tell where it is now."""
+    link = Connection.objects.filter(code=QIMEN).first()
+    is_new = link is None
+    link = link or Connection(code=QIMEN, kind=SystemKind.WAREHOUSE, protocol="qimen", clock_skew_seconds=600)
+    link.base_url = f"{address}/qimen/router/qimen/service"
+    link.options = {"customer_id": keys.qimen.customer_id}
+    link.set_secrets({"app_key": keys.qimen.app_key, "app_secret": keys.qimen.app_secret}).save()
+    place = Warehouse.objects.filter(connection__protocol="sandbox", is_active=True).order_by("code").first()
+    if is_new and place is not None:
+        place.connection, place.waybill_when = link, Warehouse.WaybillWhen.AT_RELEASE
+        place.contact_name = place.contact_name or "仓库值班"
+        place.contact_phone = place.contact_phone or "010-88880001"
+        place.save(update_fields=["connection", "waybill_when", "contact_name", "contact_phone"])
 
 
 def issue_invoices(keys: Keys) -> None:

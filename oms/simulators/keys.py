@@ -7,9 +7,11 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -78,6 +80,44 @@ class Kuaidi100Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class SfKeys:
+    """What a customer and SF's peer know of each other."""
+
+    partner_id: str
+    check_word: str
+    monthly_card: str
+    push_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class JdlKeys:
+    """What a customer and JD Logistics' peer know of each other."""
+
+    app_key: str
+    app_secret: str
+    access_token: str
+    customer_code: str
+    push_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CainiaoKeys:
+    """What a shipper and Cainiao's peer know of each other."""
+
+    token: str
+    app_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class QimenKeys:
+    """What the owner of goods and the warehouse's peer know of each other."""
+
+    app_key: str
+    app_secret: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """All of them."""
 
@@ -86,6 +126,10 @@ class Keys:
     nuonuo: NuonuoKeys
     kdniao: KdniaoKeys
     kuaidi100: Kuaidi100Keys
+    sf: SfKeys
+    jdl: JdlKeys
+    cainiao: CainiaoKeys
+    qimen: QimenKeys
 
 
 def make() -> Keys:
@@ -100,6 +144,10 @@ def make() -> Keys:
         _make_nuonuo(),
         make_kdniao(),
         make_kuaidi100(),
+        _make_sf(),
+        _make_jdl(),
+        _make_cainiao(),
+        make_qimen(),
     )
 
 
@@ -117,6 +165,37 @@ def make_kuaidi100() -> Kuaidi100Keys:
     return Kuaidi100Keys(secrets.token_hex(16).upper(), secrets.token_hex(8), secrets.token_hex(8))
 
 
+def _make_sf() -> SfKeys:
+    return SfKeys("OMSCUSTOMER", secrets.token_hex(16), "7551234567", secrets.token_hex(16))
+
+
+def _make_jdl() -> JdlKeys:
+    return JdlKeys(
+        secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(16), "010K0000001", secrets.token_hex(16)
+    )
+
+
+def _make_cainiao() -> CainiaoKeys:
+    return CainiaoKeys(secrets.token_hex(16), secrets.token_hex(16))
+
+
+def make_qimen() -> QimenKeys:
+    """New keys of the warehouse."""
+    return QimenKeys(secrets.token_hex(4), secrets.token_hex(16), "C001")
+
+
+# What a file from before there was one lacks.
+_MADE_LATER: Mapping[str, Callable[[], Any]] = {
+    "nuonuo": _make_nuonuo,
+    "kdniao": make_kdniao,
+    "kuaidi100": make_kuaidi100,
+    "sf": _make_sf,
+    "jdl": _make_jdl,
+    "cainiao": _make_cainiao,
+    "qimen": make_qimen,
+}
+
+
 def kept(path: Path) -> Keys:
     """The keys of the file, made now where there is none; only its owner may read it."""
     if not path.exists():
@@ -124,8 +203,8 @@ def kept(path: Path) -> Keys:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(asdict(make()), file)
     found = json.loads(path.read_text())
-    for name, make_one in (("nuonuo", _make_nuonuo), ("kdniao", make_kdniao), ("kuaidi100", make_kuaidi100)):
-        if name not in found:  # a file from before there was one
+    for name, make_one in _MADE_LATER.items():
+        if name not in found:
             found[name] = asdict(make_one())
             path.write_text(json.dumps(found))
     alipay, wechat = found["alipay"], found["wechat"]
@@ -135,6 +214,10 @@ def kept(path: Path) -> Keys:
         NuonuoKeys(**found["nuonuo"]),
         KdniaoKeys(**found["kdniao"]),
         Kuaidi100Keys(**found["kuaidi100"]),
+        SfKeys(**found["sf"]),
+        JdlKeys(**found["jdl"]),
+        CainiaoKeys(**found["cainiao"]),
+        QimenKeys(**found["qimen"]),
     )
 
 

@@ -23,7 +23,7 @@ from oms.simulators.wsgi import Request, Response, page, tricked
 
 _Content = dict[str, Any]
 # What happens in the book, in kuaidi100's codes and words; the first digit but one is its coarse state.
-_WORDS = {
+WORDS = {
     "1": ("1", "103", "已揽收"),
     "204": ("0", "1002", "干线"),
     "205": ("0", "1001", "到达派件城市"),
@@ -151,7 +151,7 @@ class Kuaidi100Peer(PushingPeer):
             return False
 
     def _told(self, entry: Entry, traces: Sequence[Trace]) -> _Content:
-        state = _WORDS[traces[-1].code][0]
+        state = WORDS[traces[-1].code][0]
         return {
             "nu": entry.waybill,
             "com": entry.shipper,
@@ -165,8 +165,8 @@ class Kuaidi100Peer(PushingPeer):
                     "ftime": _time(trace.at),
                     "context": trace.text,
                     "location": trace.city,
-                    "status": _WORDS[trace.code][2],
-                    "statusCode": _WORDS[trace.code][1],
+                    "status": WORDS[trace.code][2],
+                    "statusCode": WORDS[trace.code][1],
                 }
                 for trace in reversed(traces)
             ],

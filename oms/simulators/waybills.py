@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS push (
     id INTEGER PRIMARY KEY, waybill TEXT NOT NULL, traces INTEGER NOT NULL, due_at REAL NOT NULL,
     tries INTEGER NOT NULL, is_over INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS turned (waybill TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS child (waybill TEXT PRIMARY KEY, order_code TEXT NOT NULL);
 """
 _HOUR = 3600.0
 # Code, text, and the seconds until it happens after what was before.
@@ -38,7 +40,16 @@ _REFUSED = [
     ("407", "快件退回中", 4 * _HOUR),
     ("406", "退件已签收", 24 * _HOUR),
 ]
+_TURNED = [
+    ("413", "应寄件人要求，快件已拦截", 1 * _HOUR),
+    ("407", "快件退回中", 4 * _HOUR),
+    ("406", "退件已签收", 24 * _HOUR),
+]
 FINAL = ("301", "406")
+# In what was told of a parcel: how many traces it ever has, where it stops on its way.
+_STALLS = "StallsAfter"
+# From here on a parcel is not stopped any more.
+TOO_LATE = ("202", "301", "404", "407", "406", "413")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Trace:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A parcel of the book. `is_told`: its traces are pushed; `told`: so many of them are on their way to be; `asked`:
-    how often a waybill was asked for under its order code."""
+    how often a waybill was asked for under its order code; `turned_at`: when it was turned back on its way."""
 
     order_code: str
     shipper: str
@@ -65,6 +76,7 @@ class Entry:
     is_told: bool
     told: int
     asked: int
+    turned_at: float | None = None
 
     def story(self, speed: float) -> list[Trace]:
         """All that will ever happen to it; decided by its order code."""
@@ -73,10 +85,17 @@ class Entry:
         lot = hashlib.blake2b(self.order_code.encode(), digest_size=4).digest()[0] % 50
         steps = [*_ARRIVES, *(_REFUSED if lot == 0 else _MISSED if lot < 3 else _SIGNED)]
         at, traces = self.created_at, []
-        for place, (code, text, after) in enumerate(steps):
+        for place, (code, text, after) in enumerate(steps[: self.content.get(_STALLS)]):
             at += after / speed
             side = "Sender" if place < 2 else "Receiver"
             traces.append(Trace(code, text, str(self.content.get(side, {}).get("CityName", "")), at))
+        return traces if self.turned_at is None else self._turned(traces, self.turned_at, speed)
+
+    def _turned(self, traces: list[Trace], at: float, speed: float) -> list[Trace]:
+        traces = [trace for trace in traces if trace.at <= at]
+        for code, text, after in _TURNED:
+            at += after / speed
+            traces.append(Trace(code, text, str(self.content.get("Sender", {}).get("CityName", "")), at))
         return traces
 
     def traces(self, now: float, speed: float) -> list[Trace]:
@@ -95,7 +114,10 @@ class Push:
     tries: int
 
 
-_ENTRY = "order_code, shipper, waybill, content, created_at, cancelled_at, is_told, told, asked"
+_ENTRY = (
+    "order_code, shipper, waybill, content, created_at, cancelled_at, is_told, told, asked,"
+    " (SELECT at FROM turned WHERE turned.waybill = parcel.waybill)"
+)
 
 
 class WaybillBook:
@@ -141,6 +163,41 @@ class WaybillBook:
         with self._lock:
             self._database.execute(
                 "UPDATE parcel SET cancelled_at = coalesce(cancelled_at, ?) WHERE order_code = ?", (now, order_code)
+            )
+
+    def stall(self, order_code: str, traces: int) -> None:
+        """The parcel stops after so many traces."""
+        with self._lock:
+            entry = self.of_order(order_code)
+            assert entry  # noqa: S101 - whoever stops it knows it
+            content = json.dumps({**entry.content, _STALLS: traces}, ensure_ascii=False)
+            self._database.execute("UPDATE parcel SET content = ? WHERE order_code = ?", (content, order_code))
+
+    def turn_back(self, waybill: str, now: float) -> None:
+        """The parcel comes back from where it is."""
+        with self._lock:
+            self._database.execute("INSERT OR IGNORE INTO turned VALUES (?, ?)", (waybill, now))
+
+    def add_children(self, order_code: str, waybills: Sequence[str]) -> None:
+        """Further waybills of an order."""
+        with self._lock:
+            rows = [(waybill, order_code) for waybill in waybills]
+            self._database.executemany("INSERT INTO child VALUES (?, ?)", rows)
+
+    def children(self, order_code: str) -> list[str]:
+        """The further waybills of an order, oldest first."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT waybill FROM child WHERE order_code = ? ORDER BY rowid", (order_code,)
+            )
+            return [waybill for (waybill,) in rows.fetchall()]
+
+    def change(self, order_code: str, content: Mapping[str, Any]) -> None:
+        """What was told of a parcel is otherwise now."""
+        with self._lock:
+            self._database.execute(
+                "UPDATE parcel SET content = ? WHERE order_code = ?",
+                (json.dumps(content, ensure_ascii=False), order_code),
             )
 
     def tell(self, waybill: str) -> None:
@@ -199,6 +256,6 @@ class WaybillBook:
                 f"SELECT {_ENTRY} FROM parcel WHERE {condition} ORDER BY created_at, order_code", values
             ).fetchall()
         return [
-            Entry(code, shipper, waybill, json.loads(content), created_at, cancelled_at, bool(is_told), told, asked)
-            for code, shipper, waybill, content, created_at, cancelled_at, is_told, told, asked in rows
+            Entry(code, shipper, waybill, json.loads(content), created_at, cancelled_at, bool(is_told), told, *rest)
+            for code, shipper, waybill, content, created_at, cancelled_at, is_told, told, *rest in rows
         ]

@@ -18,12 +18,12 @@ from inventory.promising import capacity
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from orders import kinds, timeline
+from orders import kinds, timeline, unseen
 from orders.actors import Actor
 from orders.changing import charging
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
-from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE, RULE_HOLDS
+from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE, RECEIPT_DENIED, RULE_HOLDS
 from orders.locking import lock_order, lock_sub_orders
 from orders.matching import waiting as matching
 from orders.models import (
@@ -57,8 +57,11 @@ def obstacle(order: Order, sub_orders: Iterable[SubOrder] | None = None) -> str 
         return _("The order is over: %(state)s.") % {"state": order.get_state_display()}
     if order.cancel_requested_at:
         return _("The cancellation is under way; the warehouse has not answered yet.")
-    for sub_order in order.sub_orders.all() if sub_orders is None else sub_orders:
-        if sub_order.state not in _CANCELLABLE:
+    parts = list(order.sub_orders.all() if sub_orders is None else sub_orders)
+    delivered = [part.pk for part in parts if part.is_virtual and part.state == SubOrderState.DELIVERED]
+    not_seen = unseen.of(delivered)
+    for sub_order in parts:
+        if sub_order.state not in _CANCELLABLE and sub_order.pk not in not_seen:
             return _("Sub-order %(number)s cannot be stopped any more: %(state)s.") % {
                 "number": sub_order.number,
                 "state": sub_order.get_state_display(),
@@ -94,7 +97,7 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         nudging.nudge("cancel_at_warehouse")
     else:
         _end(order, reason=reason, actor=actor)
-        nudging.nudge("owing", "wake", *([FREE_STAGE] if order.stock_hold_id else []))
+        nudging.nudge("owing", "wake", "settle_codes", *([FREE_STAGE] if order.stock_hold_id else []))
     return Order.objects.get(pk=order_id)
 
 
@@ -121,7 +124,8 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
 
 
 def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
-    """Cancel locked sub-orders that do not leave: their stock is given back."""
+    """Cancel locked sub-orders that do not leave, or virtual ones that nobody has looked at: their stock is given
+    back."""
     if not sub_order_ids:
         return
     SubOrder.objects.filter(pk__in=sub_order_ids).update(
@@ -137,7 +141,7 @@ def cancel_sub_orders(sub_order_ids: Sequence[int], *, actor: Actor) -> None:
     reserving.release(list(lines), actor=actor.name, note=MovementNote.CANCELLED)
     capacity.give_back(sub_order_ids, kind=CapacityDemand.SUB_ORDER)
     waiting.end(sub_order_ids)
-    tickets.close_tickets([NOBODY_ELSE, RULE_HOLDS], sub_order_ids)
+    tickets.close_tickets([NOBODY_ELSE, RULE_HOLDS, RECEIPT_DENIED], sub_order_ids)
     charging.take_back(sub_order_ids, ChargeCause.CANCELLED, actor=actor)
     timeline.record_of_sub_orders(sub_order_ids, kinds.SUB_ORDER_CANCELLED, actor)
 

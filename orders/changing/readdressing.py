@@ -78,14 +78,13 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
     blocked = obstacle(order, sub_orders)
     if blocked:
         raise CannotReaddress(blocked)
-    new = _read(new)
+    new = checked(new)
     values = {
         "recipient_name": new.name if new.name is not None else order.recipient_name,
         "recipient_phone": phones.compared(new.phone) if new.phone is not None else order.recipient_phone,
         "region_id": new.region_code if new.region_code is not None else order.region_id,
         "recipient_address": new.address if new.address is not None else order.recipient_address,
     }
-    _check(new)
     changed = sorted(name for name, value in values.items() if getattr(order, name) != value)
     if not changed:
         return order
@@ -109,6 +108,13 @@ def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: in
         deciding.look_again(order_id)
     nudging.nudge("review", "split", "wake", "allocate", "release")
     return Order.objects.get(pk=order_id)
+
+
+def checked(new: Recipient) -> Recipient:
+    """The change as it is stored, with the region read out of its address. Raises WrongFields naming what is wrong."""
+    new = _read(new)
+    _check(new)
+    return new
 
 
 def _read(new: Recipient) -> Recipient:

@@ -222,6 +222,12 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
                 name="sub_order_cancelled_at_set_once_cancelled",
             ),
             models.CheckConstraint(
+                condition=~Q(state=SubOrderState.CANCELLED)
+                | Q(delivered_at__isnull=True)
+                | Q(storage_class=StorageClass.VIRTUAL),
+                name="sub_order_cancelled_before_it_arrives_unless_virtual",
+            ),
+            models.CheckConstraint(
                 condition=Q(cancel_short_at__isnull=True) | Q(state=SubOrderState.BACKORDERED),
                 name="sub_order_cancelled_short_while_it_waits",
             ),
@@ -377,9 +383,10 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
     def take_back(self) -> None:
         """The parcel is back in the warehouse, even if it was signed for, perhaps long ago: its sender did."""
 
-    @transition(state, source=[*BEFORE_RELEASE, *AT_WAREHOUSE], target=SubOrderState.CANCELLED)
+    @transition(state, source=[*BEFORE_RELEASE, *AT_WAREHOUSE, SubOrderState.DELIVERED], target=SubOrderState.CANCELLED)
     def cancel(self) -> None:
-        """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not."""
+        """Nobody asks for it once it is packed; after release it takes the warehouse's word, packed or not. Virtual
+        goods can be cancelled until somebody looked at them."""
 
 
 class SubOrderLine(CarriesShares):

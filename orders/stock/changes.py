@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from inventory import counting, hosting, receiving, reserving
+from inventory import coded, counting, hosting, receiving, reserving
 from inventory.hosting import Host
 from inventory.models import Sku, Stock, Warehouse
 from oms.common.errors import ChangedMeanwhile, OmsError
@@ -81,6 +81,8 @@ def change_many(
             text = _("There is no warehouse %(code)s.") if everywhere else _("You have no warehouse %(code)s.")
             message = text % {"code": change.warehouse}
             outcomes[index] = UnknownStock(message, attr="warehouse")
+        elif skus[change.sku].sells_codes:
+            outcomes[index] = coded.refusal(skus[change.sku])
         elif refusal := _not_kept(skus[change.sku], hosts[change.warehouse], change):
             outcomes[index] = refusal
         else:

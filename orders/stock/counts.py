@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from inventory import counting, hosting, receiving, reserving
+from inventory import coded, counting, hosting, receiving, reserving
 from inventory.models import (
     CountState,
     MovementNote,
@@ -107,6 +107,8 @@ def _read(rows: Sequence[Counted], known: Mapping[str, Sequence[Sku]]) -> tuple[
             several = _("Several merchants have %(sku)s. Name its SKU code.")
             text = several if skus else _("There is no SKU %(sku)s.")
             wrong.append(FieldError(f"rows.{index}.code", "not_found", text % {"sku": row.code}))
+        elif skus[0].sells_codes:
+            wrong.append(FieldError(f"rows.{index}.code", coded.CountedByCodes.code, str(coded.refusal(skus[0]))))
         elif not 0 <= row.units <= counting.MOST_UNITS:
             detail = _("Give a whole number from 0 to %(most)d.") % {"most": counting.MOST_UNITS}
             wrong.append(FieldError(f"rows.{index}.units", "invalid", detail))
@@ -273,6 +275,26 @@ def tell(
         text = pgettext("count", "The reference %(reference)s was used for other goods.") % {"reference": reference}
         raise OtherContents(text, attr="reference")
     return ToldCount({index: lines[sku] for sku, index in first.items()}, wrong)
+
+
+@transaction.atomic
+def tell_differences(
+    warehouse: Warehouse, differences: Mapping[int, int], *, reference: str, reason: str, actor: Actor
+) -> StockCount | None:
+    """Note and book what a warehouse found of its SKUs (by id) beyond what the books say, or fewer (negative), by the
+    number of its count; None where that was told before. Raises OmsError without a reason."""
+    taken, is_new = StockCount.objects.get_or_create(
+        warehouse=warehouse, reference=reference, defaults={"counted_by": actor.name}
+    )
+    if not is_new:
+        return None
+    rows = receiving.rows_of({(warehouse.pk, sku) for sku in differences})
+    stocktaking.lock_for_counting(list(rows.values()))
+    there = dict(Stock.objects.filter(pk__in=rows.values()).values_list("sku_id", "on_hand"))
+    _note(taken, {sku: max(there[sku] + units, 0) for sku, units in differences.items()}, adds=False)
+    submit(taken.pk, version=taken.version)
+    version = StockCount.objects.values_list("version", flat=True).get(pk=taken.pk)
+    return approve(taken.pk, reason=reason, actor=actor, version=version)
 
 
 def _decide(taken: StockCount, reason: str, actor: Actor) -> StockCount:

@@ -49,7 +49,7 @@ def _count(stock_id: int, count: Callable[[Stock], int], *, actor: Actor, note: 
         raise OmsError(_("A count cannot be negative."), attr="counted")
     if counted > counting.MOST_UNITS:
         raise OmsError(_("A count has at most %(most)d units.") % {"most": counting.MOST_UNITS}, attr="counted")
-    missing = _take_promises(stock, stock.reserved - counted, candidates, actor)
+    missing = take_promises(stock, stock.reserved - counted, candidates, actor)
     if missing:
         raise PromisedElsewhere(
             _("%(units)d units are promised to sub-orders that the warehouse is working on. Cancel those first.")
@@ -71,7 +71,7 @@ def find_difference(stock_id: int, difference: int, *, actor: Actor, note: str =
     candidates = lock_for_counting([stock_id])
     stock = Stock.objects.get(pk=stock_id)
     counted = _counted(stock, difference)
-    missing = _take_promises(stock, stock.reserved - counted, candidates, actor)
+    missing = take_promises(stock, stock.reserved - counted, candidates, actor)
     counting.book([counting.Count(stock_id, counted + missing, note)], actor=actor.name)
     if missing:
         counting.freeze(stock_id, missing, actor=actor.name, note=note)
@@ -103,9 +103,9 @@ def _counted(stock: Stock, difference: int) -> int:
     return min(max(stock.on_hand + difference, 0), counting.MOST_UNITS)
 
 
-def _take_promises(stock: Stock, excess: int, candidates: list[SubOrder], actor: Actor) -> int:
-    """Take promises of that many units away, the youngest first; returns how many the candidates do not have. Carts and
-    quotes lose theirs first, then transfers to other warehouses."""
+def take_promises(stock: Stock, excess: int, candidates: list[SubOrder], actor: Actor) -> int:
+    """Take promises of that many units of a locked stock row away, the youngest first; returns how many the candidates
+    do not have. Carts and quotes lose theirs first, then transfers to other warehouses."""
     if excess > 0:
         excess -= holding.give_way(stock.pk, excess, actor=actor.name)
     if excess > 0:

@@ -13,11 +13,11 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
-from oms.common.copying import array, copy_rows, next_ids
+from oms.common.copying import array, copy_rows, next_ids, text_array
 from oms.common.postgresql.appending import append_only
 from payments.ledger import sources
 from payments.ledger.chart import Code
-from payments.models import EntryKind, LedgerEntry
+from payments.models import EntryKind
 
 # The constraint trigger that looks, when a transaction ends, whether its entries add up.
 BALANCES = "payments_ledger_balances"
@@ -115,7 +115,7 @@ def post(entries: Sequence[Entry]) -> int:
     for entry in entries:
         if sum(line.fen for line in entry.lines) != 0:
             raise ValueError(f"{entry.key} does not add up")
-    known = set(LedgerEntry.objects.filter(key__in=[entry.key for entry in entries]).values_list("key", flat=True))
+    known = _booked([entry.key for entry in entries])
     fresh = list({entry.key: entry for entry in entries if entry.key not in known}.values())
     ids = next_ids("payments_ledgerentry", len(fresh)) if fresh else []
     now = timezone.now()
@@ -141,6 +141,13 @@ def post(entries: Sequence[Entry]) -> int:
         ),
     )
     return len(fresh)
+
+
+def _booked(keys: Sequence[str]) -> set[str]:
+    """Which of these facts are booked already."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key FROM payments_ledgerentry WHERE key = ANY(%s::text[])", [text_array(keys)])
+        return {key for (key,) in cursor.fetchall()}
 
 
 def trigger_sql() -> str:

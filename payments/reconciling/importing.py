@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from oms.common import secrecy
-from oms.common.copying import copy_rows, next_ids
+from oms.common.copying import array, copy_rows, next_ids, text_array
 from payments.models import Bill, BillForm, BillMatch, BillRow, BillSource, Outcome, Resolution
 from payments.reconciling import carriage, days, judging, missing, recording, refreshing
 from payments.reconciling.lines import Line
@@ -125,14 +125,22 @@ def _key(line: Line, copies: int) -> str:
 def _end_missing(verdicts: Sequence[Verdict]) -> None:
     """What was missed or expected has come."""
     came = [verdict for verdict in verdicts if verdict.row_id]
-    waiting = BillMatch.objects.filter(row__isnull=True, resolution="")
-    matches = [
-        *waiting.filter(payment__in=[verdict.payment_id for verdict in came if verdict.payment_id]),
-        *waiting.filter(refund__in=[verdict.refund_id for verdict in came if verdict.refund_id]),
-        *waiting.filter(sub_order__isnull=False, key__in=[verdict.key for verdict in came if verdict.parcel_id]),
-    ]
-    if matches:
-        recording.settle(matches, Resolution.BY_ITSELF)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM payments_billmatch WHERE row_id IS NULL AND resolution = ''
+                AND (payment_id = ANY(%(payments)s::bigint[]) OR refund_id = ANY(%(refunds)s::bigint[])
+                     OR sub_order_id IS NOT NULL AND key = ANY(%(parcels)s::text[]))
+            """,
+            {
+                "payments": array(verdict.payment_id for verdict in came if verdict.payment_id),
+                "refunds": array(verdict.refund_id for verdict in came if verdict.refund_id),
+                "parcels": text_array(verdict.key for verdict in came if verdict.parcel_id),
+            },
+        )
+        ids = [key for (key,) in cursor.fetchall()]
+    if ids:
+        recording.settle(list(BillMatch.objects.filter(pk__in=ids).order_by("pk")), Resolution.BY_ITSELF)
 
 
 def _end_unreadable(source: BillSource, fresh: Sequence[Fresh]) -> None:

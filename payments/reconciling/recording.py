@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from oms.common.copying import array, copy_rows, next_ids
 from payments.ledger import posting
-from payments.models import BillMatch, BillSale, BillSource, Outcome, Payment, Resolution
+from payments.models import BillMatch, BillSale, BillSource, Outcome, Resolution
 from payments.reconciling import positions, troubles
 from payments.reconciling.positions import Matched
 from payments.reconciling.verdicts import Verdict
@@ -88,8 +88,18 @@ def link_sales(sales: Mapping[int, Collection[int]]) -> None:
 def _merchants(source: BillSource, verdicts: Sequence[Verdict]) -> dict[int, int]:
     """Who took the money of payments that a platform settles, by the payment's id."""
     ids = {verdict.payment_id for verdict in verdicts if verdict.payment_id}
-    payments = Payment.objects.filter(pk__in=ids, connection__isnull=True, sub_order__isnull=True)
-    return dict(payments.values_list("pk", "order__channel__merchant_id")) if ids else {}
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT p.id, h.merchant_id FROM payments_payment p JOIN orders_order o ON o.id = p.order_id
+            JOIN merchants_channel h ON h.id = o.channel_id
+            WHERE p.id = ANY(%s::bigint[]) AND p.connection_id IS NULL AND p.sub_order_id IS NULL
+            """,
+            [array(ids)],
+        )
+        return dict(cursor.fetchall())
 
 
 def loaded(match_ids: Collection[int]) -> list[Matched]:

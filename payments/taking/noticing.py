@@ -29,6 +29,7 @@ from payments.disputing import asking as asking_about
 from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
+from payments.reconciling import books
 from payments.taking import dropping, instalments, judging
 from payments.taking.judging import Ruling, Told
 
@@ -95,6 +96,7 @@ def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verd
     ruled += _rule_on_refunds([one for one in told if one.kind in _OF_REFUNDS], links)
     _tell(ruled)
     _call_people(ruled)
+    _tell_of_second_payments(ruled)
     touched = sorted({one.row.order_id for one in ruled})
     derived.refresh(touched)
     _start_review(touched)
@@ -207,6 +209,20 @@ def _call_people(ruled: Sequence[_Ruled]) -> None:
             found.setdefault(kind.code, (kind, []))[1].append(trouble)
     for kind, of_kind in found.values():
         tickets.open_tickets(kind, of_kind, opened_by=facts.STAGES[Topic.PAYMENT])
+
+
+def _tell_of_second_payments(ruled: Sequence[_Ruled]) -> None:
+    """Call a person where an order that was paid got another payment of its own: what is too much goes back by rule,
+    and nobody would know."""
+    again = books.paid_again({one.row.order_id for one in ruled if one.ruling.event is kinds.PAID})
+    if not again:
+        return
+    second = Payment.objects.filter(pk__in=again).select_related("connection").order_by("pk")
+    values = {
+        one: {"number": one.number, "amount": str(one.captured_amount), "provider": one.provider} for one in second
+    }
+    found = [Trouble(one.pk, values=of, about_id=one.order_id) for one, of in values.items()]
+    tickets.open_tickets(troubles.ORDER_PAID_AGAIN, found, opened_by=facts.STAGES[Topic.PAYMENT])
 
 
 def _start_review(order_ids: Sequence[int]) -> None:

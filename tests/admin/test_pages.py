@@ -1,10 +1,9 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import time_machine
@@ -28,39 +27,19 @@ from inventory.models import (
     StockCount,
     Warehouse,
 )
-from logistics.carriers import claiming
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
-    AccountSettings,
-    AlertGroup,
-    AlertReceiver,
-    AlertTelling,
-    CarrierAccount,
-    CarrierCode,
-    CarrierRule,
-    DeadlineRule,
-    DeadlineStretch,
-    LearnedDeadline,
     LogisticsAlert,
-    Polling,
-    Printout,
-    ScanWord,
-    Shipment,
+    StockOrder,
     VirtualDelivery,
-    WarehouseOrder,
-    WaybillBalance,
-    WaybillErrand,
-    WaybillShare,
-    WaybillUse,
+    WarehouseItem,
 )
-from logistics.watching import grouping
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
 from oms.common.models import Connection
 from oms.common.secrecy import seal
-from oms.common.tickets import Trouble, open_tickets
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
@@ -101,13 +80,15 @@ from payments.models import (
 )
 from payments.statements import closing, deposits
 from payments.taking import transfers
-from tests import factories
+from tests import factories, steps
+from tests.admin import rows_of_logistics
 from tests.admin.conftest import client_of
 from tests.api.samples import alert_line
 from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
+from tests.virtual import world as virtual_goods
 
 STAFF = Actor(ActorKind.STAFF, "wang")
 READ_ONLY = (
@@ -130,6 +111,8 @@ READ_ONLY = (
     "logistics.warehouseorder",
     "logistics.logisticsalert",
     "logistics.printout",
+    "logistics.wave",
+    "logistics.picktask",
     "inventory.stockmovement",
     "inventory.replenishmentsuggestion",
     "common.job",
@@ -141,15 +124,6 @@ READ_ONLY = (
 def models() -> list[type[Model]]:
     """Every model that has admin pages."""
     return sorted(admin.site._registry, key=lambda model: model._meta.label)
-
-
-def _fill_dispatch(shop: factories.Shop, parcel: Shipment) -> None:
-    """Rules, accounts and claims; the pipeline made the decisions."""
-    CarrierRule.objects.create(name="by hand", carriers=["SF"], is_active=False)
-    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.connection, name="monthly")
-    share = WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5, used_in_total=1)
-    WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=date(2026, 1, 2))
-    claiming.open_claim(parcel.pk, "lost", Decimal(5), due_on=date(2026, 1, 9), text="x", actor=STAFF)
 
 
 @pytest.fixture
@@ -168,13 +142,9 @@ def world(shop: factories.Shop) -> None:
     sub_order = SubOrder.objects.filter(order=order).first()
     assert sub_order
     now = timezone.now()
-    _fill_watching(sub_order, now)
-    code = "SECRET-CODE-01234"
-    VirtualDelivery.objects.create(sub_order=sub_order, kind="activation_code", content=seal(code), hint="…1234")
-    parcel, work = Shipment.objects.earliest("pk"), WarehouseOrder.objects.earliest("pk")
-    for paper, subject in (("label", {"shipment": parcel}), ("pick_list", {"warehouse_order": work})):
-        Printout.objects.create(paper=paper, copy=1, run=uuid4(), printed_by="li", **subject)
-    _fill_dispatch(shop, parcel)
+    rows_of_logistics.fill(sub_order, now)
+    virtual_goods.populate(shop, sub_order)
+    steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment
@@ -228,29 +198,6 @@ def world(shop: factories.Shop) -> None:
     outbound.resume(by="li")
 
 
-def _fill_watching(sub_order: SubOrder, now: datetime) -> None:
-    group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
-    LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)
-    late = Trouble(group.pk, "stalled", {"count": 1, "carrier": "", "place": "", "since": now.isoformat()})
-    open_tickets(grouping.LATE, [late])
-    robot = Connection.objects.create(code="dingding", kind="robot", protocol="dingtalk")
-    AlertReceiver.objects.create(connection=robot)
-    AlertTelling.objects.create(connection=robot, group=group, level=1, sent_at=now, ready_at=None)
-    DeadlineRule.objects.create(kind="stalled", warning_hours=24)
-    DeadlineStretch.objects.create(area="54", factor=2)
-    way = {"carrier": "SF", "origin": "11", "destination": "44"}
-    LearnedDeadline.objects.create(kind="stalled", hours=30, parcels=50, learned_at=now, **way)
-    parcel = Shipment.objects.select_related("connection", "carrier").exclude(connection=None).earliest("pk")
-    asked = {"connection": parcel.connection}
-    AccountSettings.objects.create(**asked)
-    Polling.objects.create(shipment=parcel, ask_at=now, asked_at=now, asked=2, **asked)
-    of_carrier = {**asked, "carrier": parcel.carrier}
-    WaybillErrand.objects.create(shipment=parcel, kind="cancel", waybill="X1", reference=parcel.number, **of_carrier)
-    WaybillBalance.objects.create(left=5, **of_carrier)
-    ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
-    CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
-
-
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     batches = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
     bought = [purchasing.Bought(batches.code, 5)]
@@ -268,6 +215,9 @@ def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     stock_adjusting.adjust(stock.pk, Action.REMOVE, lost, actor="li", version=stock.version)
     alert_line(shop)
     StockCount.objects.create(warehouse=shop.warehouse)
+    system = Connection.objects.get(warehouses=target)
+    WarehouseItem.objects.create(connection=system, sku=batches, refusal="I02")
+    StockOrder.objects.create(number="T1-IN", kind="in", warehouse=target, connection=system, transfer=moved)
     StockComparison.objects.create(warehouse=shop.warehouse, reported_at=now, compared=1, differing=0)
     ChannelShare.objects.create(channel=shop.channel, percent=50, changed_at=now, changed_by="li")
     goods = holding.Item(1, shop.sku.code, shop.sku.pk, shop.merchant.pk, shop.sku.storage_class, 1)
@@ -314,13 +264,16 @@ def test_no_list_asks_for_more_with_more_rows(
     world: None, boss: Client, statements: Callable[[Client, str], int]
 ) -> None:
     lists = [reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist") for m in models()]
-    before = {path: statements(boss, path) for path in lists}
-    order = factories.place_order((factories.SkuFactory(), 1, "1.00"))
-    del order
-    with clock.skipping_waits():
-        drain(100)
+    counted = []
+    # Twice: the first rows may be the first of their kind.
+    for _ in range(2):
+        factories.place_order((factories.SkuFactory(), 1, "1.00"))
+        with clock.skipping_waits():
+            drain(100)
+        counted.append({path: statements(boss, path) for path in lists})
+    before, after = counted
 
-    assert {path: statements(boss, path) for path in lists} == before
+    assert after == before
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
@@ -347,7 +300,7 @@ def test_of_a_region_only_whether_it_is_served_is_changed(world: None, boss: Cli
 
 
 def test_delivered_codes_are_not_shown_to_staff(world: None, boss: Client) -> None:
-    delivery = VirtualDelivery.objects.get()
+    delivery = VirtualDelivery.objects.earliest("pk")
     for path in (
         reverse("admin:logistics_virtualdelivery_change", args=[delivery.pk]),
         reverse("admin:orders_order_change", args=[delivery.sub_order.order_id]),

@@ -7,10 +7,20 @@ from decimal import Decimal
 import time_machine
 from django.utils import timezone
 
-from inventory import holding, purchasing, sharing
-from inventory.models import HoldPurpose, PurchaseOrder, ReplenishmentPolicy, Sku, StockHold, StorageClass, Warehouse
+from inventory import holding, purchasing, sharing, transferring
+from inventory.models import (
+    HoldPurpose,
+    PurchaseOrder,
+    ReplenishmentPolicy,
+    Sku,
+    StockHold,
+    StorageClass,
+    Transfer,
+    Warehouse,
+)
 from inventory.replenishing import policies, watching
 from inventory.replenishing.policies import NewPolicy
+from inventory.transferring import Moved
 from logistics.models import Shipment
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
@@ -54,6 +64,7 @@ class Things:
     delivery: WebhookDelivery
     match: SkuMatch
     purchase: PurchaseOrder
+    transfer: Transfer
     statement: Statement
     invoice: Invoice
     cart: StockHold
@@ -139,11 +150,18 @@ def populate(shop: factories.Shop) -> Things:
         purchase=purchasing.order(
             shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 5)], actor="test"
         ),
+        transfer=moved(shop),
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
         cart=cart_of(shop),
         policy=alert_line(shop),
     )
+
+
+def moved(shop: factories.Shop) -> Transfer:
+    """A transfer of the shop's goods to another of its warehouses."""
+    target = factories.WarehouseFactory(merchant=shop.merchant, region=shop.region)
+    return transferring.draft(shop.warehouse, target, [Moved(shop.sku, 2)], actor="test", reference="TR-1")
 
 
 def alert_line(shop: factories.Shop) -> ReplenishmentPolicy:

@@ -38,6 +38,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "rejected-orders": lambda t: {"pk": t.rejected.pk},
     "skus": lambda t: {"code": t.shop.sku.code},
     "purchase-orders": lambda t: {"number": t.purchase.number},
+    "transfers": lambda t: {"reference": t.transfer.reference},
     "webhook-endpoints": lambda t: {"public_id": t.endpoint.public_id},
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
     "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
@@ -66,6 +67,12 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("purchase-orders", "post"): lambda t: {
         "number": t.purchase.number,
         "warehouse": t.shop.warehouse.code,
+        "lines": [{"sku": t.shop.sku.code, "quantity": 1}],
+    },
+    ("transfers", "post"): lambda t: {
+        "reference": t.transfer.reference,
+        "source": t.shop.warehouse.code,
+        "target": t.shop.warehouse.code,
         "lines": [{"sku": t.shop.sku.code, "quantity": 1}],
     },
     ("replenishment-policies", "post"): lambda t: {
@@ -131,6 +138,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("inventory", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("stock-counts", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("purchase-orders", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
+    ("transfers", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "not_found",
     ("gift-card-look-up", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     # Only the self-operated merchant has such.
     ("gift-cards", "post"): lambda status, body: status == 409,

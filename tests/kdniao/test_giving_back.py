@@ -66,6 +66,24 @@ def test_the_waybill_of_a_cancelled_part_is_cancelled_once_even_if_the_answer_is
     assert "waybill_not_cancelled" not in dict(steps.tickets())
 
 
+def test_a_waybill_that_nobody_gives_back_and_a_question_after_the_end_break_invariants(
+    shop: factories.Shop, link: Connection, platform: Platform
+) -> None:
+    stop_of = accepted(shop)
+    factories.run(dispatching.run)
+    stop(stop_of)
+    assert steps.broken_invariants() == []
+    WaybillErrand.objects.all().delete()
+    followed = Polling.objects.get()
+    with steps.without_guards():
+        Shipment.objects.filter(pk=followed.shipment_id).update(state="signed")
+    Polling.objects.update(is_over=False)
+    assert "parcels_at_their_end_are_not_asked_for" in str(steps.broken_invariants())
+    with steps.without_guards():
+        Shipment.objects.filter(pk=followed.shipment_id).update(state="cancelled")
+    assert "waybills_of_nobody_go_back" in str(steps.broken_invariants())
+
+
 def test_what_the_platform_keeps_is_told_to_a_person_with_its_words(
     shop: factories.Shop, link: Connection, platform: Platform
 ) -> None:

@@ -33,7 +33,10 @@ def test_staff_say_what_a_protocol_calls_a_carrier(carrier: Carrier) -> None:
     answer = client.post(path, form(carrier, protocol="kdniao", code="YD"))
 
     assert answer.status_code == 302, answer.content.decode()
-    assert (dict(codes.theirs("kdniao")), dict(codes.ours("kdniao"))) == ({"YUNDA": "YD"}, {"YD": "YUNDA"})
+    assert (dict(codes.theirs("kdniao")), dict(codes.ours("kdniao"))) == (
+        {"YUNDA": "YD"},
+        {"YD": "YUNDA"},
+    )
     row = CarrierCode.objects.get()
     gone = {"id": str(row.pk), "carrier": str(carrier.pk), "protocol": "kdniao", "code": "YD", "DELETE": "on"}
     client.post(path, form(carrier, **gone))

@@ -9,7 +9,7 @@ from logistics.models import Carrier
 from oms.common.models import Connection
 from oms.common.work import protocols
 from oms.simulators import connecting, keys
-from oms.simulators.keys import KdniaoKeys, Keys, NuonuoKeys
+from oms.simulators.keys import CainiaoKeys, JdlKeys, KdniaoKeys, Keys, NuonuoKeys, QimenKeys, SfKeys
 from tests.kdniao import world
 from tests.kdniao.world import Platform
 
@@ -19,7 +19,12 @@ def known() -> Keys:
     """Keys; those of payment providers are never looked at."""
     none = keys.Pair("", "")
     alipay, wechat = keys.AlipayKeys("", "", none, none), keys.WechatKeys("", "", none, "", "", none, "")
-    return Keys(alipay, wechat, NuonuoKeys("", "", ""), world.KEYS, keys.make_kuaidi100())
+    carriers = (
+        *(world.KEYS, keys.make_kuaidi100()),
+        *(SfKeys("", "", "", ""), JdlKeys("", "", "", "", ""), CainiaoKeys("", "")),
+        QimenKeys("", "", ""),
+    )
+    return Keys(alipay, wechat, NuonuoKeys("", "", ""), *carriers)
 
 
 def test_a_new_installation_carries_by_the_platform_last_and_finds_it_again_at_another_port(
@@ -29,7 +34,15 @@ def test_a_new_installation_carries_by_the_platform_last_and_finds_it_again_at_a
     for address in ("http://127.0.0.1:1", platform.address):
         connecting.connect_carrier(known, address)
 
-    assert list(Carrier.objects.order_by("priority").values_list("code", flat=True)) == ["SF", "JD", "ZTO", "YTO"]
+    assert list(Carrier.objects.order_by("priority").values_list("code", flat=True)) == [
+        "SF",
+        "JD",
+        "ZTO",
+        "YTO",
+        "YUNDA",
+    ]
+    protocols_of = dict(Connection.objects.filter(code__endswith="-sim").values_list("code", "protocol"))
+    assert protocols_of == {"kdniao-sim": "kdniao", "sf-sim": "sf", "jdl-sim": "jdl", "cainiao-sim": "cainiao"}
     link = Connection.objects.get(code=connecting.KDNIAO)
     assert Carrier.objects.get(code="YTO").connection == link
     protocols.speaker(link).test(link)

@@ -12,7 +12,7 @@ from inventory import adjusting, receiving
 from inventory.adjusting import Adjustment
 from inventory.models import AdjustmentReason, Quality, Stock, StockComparison, StockDifference
 from inventory.receiving import Arrived
-from logistics.warehouses import comparing
+from logistics.warehouses import comparing, stock_facts
 from oms.common.models import InboundFact, Ticket, Topic
 from oms.common.work import facts
 from oms.common.work.callbacks import STOCK_REPORT
@@ -30,7 +30,7 @@ def shop() -> factories.Shop:
 def report(shop: factories.Shop, *items: dict[str, object], key: str = "1", at: datetime | None = None, **body: object):
     news = News(key, STOCK_REPORT, shop.warehouse.code, at or timezone.now(), {"items": list(items), **body})
     facts.receive(shop.warehouse.connection_id, Topic.STOCK, [news])
-    steps.once(comparing.run)
+    steps.once(stock_facts.run)
 
 
 def test_differences_are_kept_and_told_and_nothing_is_overwritten(shop):
@@ -101,7 +101,7 @@ def test_every_connected_warehouse_is_asked_once_a_day(shop):
     with mock.patch("inventory.lots.timezone.localdate", return_value=now.date()):
         assert comparing.ask(timezone.now()) == 1
         assert comparing.ask(timezone.now()) == 0
-    steps.once(comparing.run)
+    steps.once(stock_facts.run)
 
     comparison = StockComparison.objects.get()
     assert (comparison.compared, comparison.differing) == (2, 0)

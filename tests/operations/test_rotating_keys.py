@@ -18,9 +18,12 @@ from django.test import Client
 from inventory.models import Sku
 from logistics.carriers import labels
 from logistics.carriers.adapters import Answer, Label
-from logistics.models import Shipment, VirtualDelivery
-from logistics.virtual import delivering
+from logistics.models import CodeImport, Shipment, VirtualDelivery
+from logistics.virtual import delivering, stocking
+from logistics.virtual.messages import GOODS_READY
+from logistics.virtual.stocking import NewCode
 from oms.common import resealing, secrecy
+from oms.common.messages import writing
 from oms.common.models import Connection, SystemKind, Topic
 from oms.common.work import facts
 from oms.embedded import CHECKOUT
@@ -40,6 +43,7 @@ from payments.taking import transfers
 from tests import factories, steps
 from tests.api import samples
 from tests.invoicing import world as invoices
+from tests.virtual import world as virtual_goods
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +52,9 @@ pytestmark = pytest.mark.django_db
 SEALERS = {
     "logistics/carriers/labels.py": ["logistics_shipmentlabel.template"],
     "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
+    "logistics/virtual/fingerprints.py": ["logistics_fingerprintkey.key"],
+    "logistics/virtual/stocking.py": ["logistics_virtualcode.content"],
+    "oms/common/messages/writing.py": ["common_buyermessage.address", "common_buyermessage.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
     "oms/common/work/facts.py": ["common_inboundfact.raw"],
     "oms/common/work/refusals.py": ["common_refusedmessage.message"],
@@ -57,6 +64,7 @@ SEALERS = {
     "payments/invoicing/documents.py": ["payments_invoicedocument.content"],
     "payments/disputing/asking.py": ["payments_dispute.content"],
     "payments/owing/paying_out.py": ["payments_payout.scan"],
+    "logistics/carriers/recalling/asking.py": ["logistics_recall.recipient"],
     "payments/taking/transfers.py": ["payments_banktransfer.scan"],
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed", "payments_invoice.sealed"],
     "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
@@ -82,7 +90,14 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     steps.approve_and_split()
     factories.run(samples.allocating.run)
     delivering.deliver(order.pk, kind, "code 1", actor=steps.STAFF)
+    writing.install_defaults()
+    writing.write(GOODS_READY, [writing.News("1", {"goods": "x"}, mail="a@example.com")])
+    codes = virtual_goods.code_sku(shop)
+    stocking.import_codes(
+        codes, stocking.warehouse_for(codes), [NewCode("code 2")], door=CodeImport.Door.PAGE, actor=steps.STAFF
+    )
     shipment = Shipment.objects.create(number="S", sub_order=SubOrder.objects.all()[0])
+    steps.recalled(shipment)
     labels.keep({shipment.pk: Answer(taken=True, label=Label(template="<p>张华</p>"))})
     content = NotificationContent(message="hello")
     BuyerNotification.sealed(content, merchant=shop.merchant, buyer_reference="B", kind="x").save()
@@ -146,6 +161,15 @@ def test_everything_is_sealed_anew_and_the_old_key_is_then_useless(settings: Any
     settings.CREDENTIAL_KEYS = ["new"]
     assert needed_keys() == {0}
     assert VirtualDelivery.objects.get().opened() == "code 1"
+    # A code is known again, whatever sealed the key of its fingerprint.
+    again = stocking.import_codes(
+        Sku.objects.get(sells_codes=True),
+        stocking.warehouse_for(Sku.objects.get(sells_codes=True)),
+        [NewCode("code 2")],
+        door=CodeImport.Door.PAGE,
+        actor=steps.STAFF,
+    )
+    assert (again.added, again.refused[0].code) == (0, "known")
     assert BuyerNotification.objects.get().opened().message == "hello"
     assert changes_of(OrderEvent.objects.get(kind="recipient_changed")) == {"name": ("张华", "李四")}
     assert secrecy.unseal(CredentialSecret.objects.get(credential__name="signs").encrypted).startswith("sk_")

@@ -8,13 +8,14 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from inventory import holding, receiving
+from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
 from logistics.models import CarrierAccount, Shipment, WaybillShare, WaybillUse
+from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
 from oms import figures, tasks
-from oms.common.models import InboundFact, Topic
+from oms.common.models import Connection, InboundFact, Topic
 from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
@@ -32,6 +33,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
+from tests.virtual import world as virtual_goods
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
 
@@ -174,6 +176,24 @@ def leave_what_missed_its_cutoff(shop: factories.Shop) -> None:
     age("orders_deliverypromise", "cutoff_at", 301 + clock.scaled(moving_away.PATIENCE).total_seconds())
 
 
+def leave_a_code_to_put_back(shop: factories.Shop) -> None:
+    sku = virtual_goods.code_sku(shop)
+    virtual_goods.bring(shop, sku, ["A"])
+    taking_back.take_back(virtual_goods.delivered(shop, sku).pk, reason="x", actor=steps.STAFF)
+    age("logistics_virtualdelivery", "to_settle_since")
+
+
+def leave_a_silent_recall(shop: factories.Shop) -> None:
+    steps.recalled(steps.shipped(shop.place_order(payment_method="cod")))
+    age("logistics_recall", "due_at")
+
+
+def leave_a_purchase_to_announce(shop: factories.Shop) -> None:
+    Connection.objects.filter(warehouses=shop.warehouse).update(protocol="qimen")
+    purchasing.order(shop.merchant, "PO-1", shop.warehouse, [purchasing.Bought(shop.sku.code, 1)], actor="li")
+    age("inventory_purchaseorder", "created_at")
+
+
 def leave_a_waybill_to_give_back(shop: factories.Shop) -> None:
     """A parcel that will not be, and was never asked for, has a waybill set aside."""
     parcel = steps.dispatched(shop.place_order(payment_method="cod"))
@@ -186,6 +206,8 @@ def leave_a_waybill_to_give_back(shop: factories.Shop) -> None:
 
 
 LEFT_WORK = {
+    "settle_codes": leave_a_code_to_put_back,
+    "announce": leave_a_purchase_to_announce,
     "return_waybills": leave_a_waybill_to_give_back,
     "cancel_short": leave_what_waited_too_long,
     "move_late": leave_what_missed_its_cutoff,
@@ -206,6 +228,7 @@ LEFT_WORK = {
     "invoice": leave_an_invoice_to_ask_for,
     "mail_invoice": leave_an_invoice_to_mail,
     "chase_cancellations": leave_an_unanswered_cancellation,
+    "chase_recalls": leave_a_silent_recall,
     "sandbox": leave_an_answer_of_the_sandbox,
 }
 

@@ -191,6 +191,23 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             "prints_are_counted_from_the_first",
         ),
         (
+            "UPDATE common_connection SET protocol = 'floor'; INSERT INTO logistics_picktask (warehouse_order_id)"
+            f" SELECT id FROM logistics_warehouseorder {OF_ORDER.replace('IN', 'NOT IN', 1)};"
+            f" UPDATE logistics_warehouseorder SET state = 'sent' {OF_ORDER}",
+            "floors_know_their_orders",
+        ),
+        (
+            f"INSERT INTO logistics_picktask (warehouse_order_id) SELECT id FROM logistics_warehouseorder {OF_ORDER}",
+            "what_leaves_a_floor_was_checked",
+        ),
+        (
+            "WITH over AS (INSERT INTO logistics_wave (number, warehouse_id, rule, kind, over_at) SELECT 'W1',"
+            f" warehouse_id, 'x', 'multi', now() FROM logistics_warehouseorder {OF_ORDER} LIMIT 1 RETURNING id) INSERT"
+            " INTO logistics_picktask (warehouse_order_id, wave_id, slot) SELECT w.id, over.id, 1 FROM"
+            f" logistics_warehouseorder w, over {OF_ORDER} LIMIT 1",
+            "waves_are_over_with_their_orders",
+        ),
+        (
             "UPDATE logistics_warehouseorder SET state = 'refused', is_current = false, given_up_at = now()"
             f" {OF_ORDER}; INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id,"
             " state) SELECT number || '2', sub_order_id, warehouse_id, connection_id, 'sent'"

@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import ParcelClaim
+from logistics.models import ParcelClaim, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -40,6 +40,7 @@ from tests import factories, steps
 from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.virtual import world as virtual_goods
 
 pytestmark = pytest.mark.django_db
 
@@ -128,8 +129,21 @@ def _moved_goods(shop: factories.Shop) -> Transfer:
     return transferring.draft(shop.warehouse, target, [transferring.Moved(shop.sku, 1)], actor="x")
 
 
+def _announced(shop: factories.Shop) -> StockOrder:
+    transfer = _moved_goods(shop)
+    link = factories.ConnectionFactory()
+    return StockOrder.objects.create(
+        number="T1-IN", kind="in", warehouse=transfer.target, connection=link, transfer=transfer
+    )
+
+
 def _suggestion(shop: factories.Shop) -> ReplenishmentSuggestion:
     return ReplenishmentSuggestion.objects.get(policy=samples.alert_line(shop))
+
+
+def _code(shop: factories.Shop) -> VirtualCode:
+    virtual_goods.bring(shop, virtual_goods.code_sku(shop), ["A"])
+    return VirtualCode.objects.get()
 
 
 ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
@@ -137,6 +151,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockHold": _cart,
     "StockCount": lambda shop: StockCount.objects.create(warehouse=shop.warehouse),
     "Transfer": _moved_goods,
+    "StockOrder": _announced,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),
@@ -151,6 +166,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         opened_by="li",
     ),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
+    "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
     "Refund": _refund,
     "RefundGrant": _grant,
@@ -163,6 +179,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
     ),
     "ReturnRequest": _return,
+    "VirtualCode": _code,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),
     "InboundFact": lambda shop: _fact(),
@@ -358,13 +375,14 @@ def test_a_row_notes_where_its_last_move_came_from_whatever_a_statement_says(sho
         ("delivered", {"delivered_at": None}, "sub_order_delivered_at_set_once_delivered"),
         ("completed", {"completed_at": None}, "sub_order_completed_at_set_once_completed"),
         ("allocated", {"allocated_at": None}, "sub_order_allocated_at_set_once_allocated"),
+        ("cancelled", {"delivered_at": steps.NOON}, "sub_order_cancelled_before_it_arrives_unless_virtual"),
     ],
 )
 def test_a_sub_order_is_nowhere_without_what_the_move_needs(shop, state, lacks, broken):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
     rows = SubOrder.objects.filter(pk=sub_order.pk)
     with steps.without_guards():
-        rows.update(**steps.ALL_TIMES, state=state)
+        rows.update(**steps.times_of(state), state=state)
         with pytest.raises(IntegrityError, match=broken), transaction.atomic():
             rows.update(**lacks)
         if {"shipped_at", "shipping_proof"} & lacks.keys():

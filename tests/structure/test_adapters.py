@@ -4,6 +4,7 @@ import pytest
 
 from logistics.carriers import adapters as carriers
 from logistics.warehouses import adapters as warehouses
+from oms.common.messages import services
 from oms.common.models import Connection, SystemKind
 from oms.common.work import protocols
 from payments import providers
@@ -11,6 +12,7 @@ from payments import providers
 ASKS = {
     SystemKind.WAREHOUSE: warehouses.of,
     SystemKind.CARRIER: carriers.of,
+    SystemKind.SMS: services.of,
     SystemKind.PAYMENT: lambda link: providers.get(link.protocol),
 }
 CHOICES = [(known.code, kind) for known in protocols.known().values() for kind in sorted(known.kinds) if kind in ASKS]

@@ -70,7 +70,8 @@ class Parcel:
     city: str
     district: str
     address: str
-    # Sealed; where the recipient is hidden, `decode_receiver` tells who it is before the parcel is booked.
+    # Where the recipient is hidden: sealed until the parcel is booked, by an adapter that `takes_tokens`, or after
+    # `decode_receiver` told who it is.
     receiver_token: str = ""
     # When the buyer wants it, where the order says so.
     deliver_from: datetime | None = None
@@ -121,6 +122,22 @@ class Candidate:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Redirection:
+    """A parcel that has a waybill, as `Booked`, and to whom and where it is to go instead."""
+
+    reference: str
+    carrier: str
+    waybill: str
+    phone_tail: str
+    name: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    address: str
+
+
 # What only some protocols have. Ask for it by the functions below.
 
 
@@ -168,13 +185,43 @@ class HasBalance(Protocol):
         """How many waybills of the carrier (our code) are left. Raises what went wrong."""
 
 
+@runtime_checkable
+class Intercepts(Protocol):
+    """Sends shipped parcels back to their sender."""
+
+    def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to send parcels back; answers by reference. Taken: the carrier tries, and scans tell what becomes of it;
+        also where it was asked before."""
+
+
+@runtime_checkable
+class Redirects(Protocol):
+    """Brings shipped parcels to another recipient or place."""
+
+    def redirect(self, link: Connection, parcels: Sequence[Redirection]) -> Mapping[str, Answer]:
+        """Ask to bring parcels elsewhere; answers by reference. Taken: they go there, and where it was asked before."""
+
+
 # The module of each protocol that carriers speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json", "kdniao": "kdniao", "kuaidi100": "kuaidi100"}
+_MODULES = {
+    "sandbox": "sandbox",
+    "json": "signed_json",
+    "kdniao": "kdniao",
+    "kuaidi100": "kuaidi100",
+    "sf": "sf",
+    "jdl": "jdl",
+    "cainiao": "cainiao",
+}
 
 
 def of(link: Connection) -> CarrierSystem:
     """The adapter that speaks the connection's protocol. Raises LookupError where there is none."""
     return _measured(link, _adapter(link))
+
+
+def takes_tokens(link: Connection) -> bool:
+    """Whether a recipient whom a platform hides is told by the platform's token, and not decoded before."""
+    return bool(getattr(_adapter(link), "takes_tokens", False))
 
 
 def protocols_of(capability: type) -> Sequence[str]:
@@ -220,6 +267,18 @@ def counting(link: Connection) -> HasBalance | None:
     """The adapter, where the connection's protocol tells how many waybills are left."""
     adapter = _adapter(link)
     return _measured(link, adapter) if isinstance(adapter, HasBalance) else None
+
+
+def intercepting(link: Connection) -> Intercepts | None:
+    """The adapter, where the connection's protocol sends shipped parcels back."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Intercepts) else None
+
+
+def redirecting(link: Connection) -> Redirects | None:
+    """The adapter, where the connection's protocol brings shipped parcels elsewhere."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, Redirects) else None
 
 
 def _adapter(link: Connection) -> CarrierSystem:

@@ -4,11 +4,11 @@ A carrier collects, carries and delivers; one parcel in fifty is missed at the f
 and comes back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from zlib import crc32
 
-from logistics.carriers.adapters import Answer, Parcel, Receiver
+from logistics.carriers.adapters import Answer, Booked, Parcel, Receiver, Redirection
 from logistics.models import ShipmentState
 from logistics.warehouses.adapters import sandbox as warehouses
 from oms.common.models import Connection, Topic
@@ -33,6 +33,13 @@ _REFUSED = [
     (_S.RETURNED, "已退回仓库", 0.0),
 ]
 
+_STOPPED = [
+    (_S.INTERCEPTING, "应寄件人要求，快件已拦截", 4 * HOUR),
+    (_S.RETURNING, "退回途中", 24 * HOUR),
+    (_S.RETURNED, "已退回仓库", 0.0),
+]
+_TURNED_AT = "turned_at"
+
 
 class SandboxCarrier:
     """See `logistics.carriers.adapters.CarrierSystem`."""
@@ -55,6 +62,20 @@ class SandboxCarrier:
         warehouses.waybill_came([parcel.warehouse_order for parcel in parcels])
         return {reference: Answer(taken=True, waybill=waybill) for reference, waybill in waybills.items()}
 
+    def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """A parcel that no courier has yet is stopped and comes back."""
+        caught = sandbox.turn(
+            SYSTEM, [parcel.reference for parcel in parcels], before_step=len(_ARRIVES), name=_TURNED_AT
+        )
+        return _answers(parcels, caught)
+
+    def redirect(self, link: Connection, parcels: Sequence[Redirection]) -> Mapping[str, Answer]:
+        """A parcel that no courier has yet goes where it is wanted."""
+        caught = sandbox.turn(
+            SYSTEM, [parcel.reference for parcel in parcels], before_step=len(_ARRIVES), name="redirected"
+        )
+        return _answers(parcels, caught)
+
     def decode_receiver(self, link: Connection, token: str) -> Receiver:
         """Somebody with a phone; always the same one behind a token."""
         digest = int.from_bytes(blake2b(token.encode(), digest_size=8).digest(), "big")
@@ -71,7 +92,7 @@ def report(jobs: list[sandbox.Due]) -> None:
     """Say where the parcels are, as the carriers' pushes would."""
     news: dict[int, list[facts.News]] = {}
     for job in jobs:
-        story = _story(job.reference)
+        story = _story(job.reference, job.data.get(_TURNED_AT))
         state, text, after = story[job.step]
         body = {"carrier": job.data["carrier"], "text": text, "location": job.data["city"] if job.step >= 2 else ""}
         told = facts.News(f"{job.data['waybill']}-{job.step}", state, job.data["waybill"], job.due_at, body)
@@ -81,8 +102,20 @@ def report(jobs: list[sandbox.Due]) -> None:
         facts.receive(connection_id, Topic.CARRIER, of_one)
 
 
-def _story(reference: str) -> list[tuple[str, str, float]]:
-    """What happens to a parcel; decided by its number, so that every step tells of the same story."""
+def _answers(parcels: Sequence[Booked | Redirection], caught: Collection[str]) -> Mapping[str, Answer]:
+    return {
+        parcel.reference: Answer(
+            parcel.reference in caught, "" if parcel.reference in caught else "快件已在派送，无法处理"
+        )
+        for parcel in parcels
+    }
+
+
+def _story(reference: str, turned_at: int | None = None) -> list[tuple[str, str, float]]:
+    """What happens to a parcel; decided by its number, so that every step tells of the same story, and by the step at
+    which it was turned back."""
+    if turned_at is not None:
+        return [*_ARRIVES[:turned_at], *_STOPPED]
     lot = crc32(reference[::-1].encode()) % 200
     return [*_ARRIVES, *(_REFUSED if lot == 0 else _MISSED if lot < 4 else _SIGNED)]
 

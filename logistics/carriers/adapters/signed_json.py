@@ -8,6 +8,10 @@ Below the connection's base address we post to `parcels`:
 with `deliver_from` and `deliver_until` (or null) where the buyer wants it at a certain time, and are answered for each
 number: `{"answers": [{"number": "…", "taken": true, "waybill": "SF…", "reason": ""}]}`.
 
+To send a parcel back we post `{"parcels": [{"number", "carrier", "waybill"}]}` to `parcels/return`, to bring it
+elsewhere the same with a `recipient` to `parcels/redirect`, and are answered in the same form, without a waybill. What
+becomes of it is told by scans.
+
 Where a platform hides the recipient, we post `{"token": "…"}` to `receivers/decode` first, and are answered with
 `{"name": "…", "phone": "…", "address": "…"}`.
 """
@@ -16,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from logistics.carriers.adapters import Answer, CannotDecode, Parcel, Receiver
+from logistics.carriers.adapters import Answer, Booked, CannotDecode, Parcel, Receiver, Redirection
 from oms.common.models import Connection
 from oms.common.work.signed_json import post
 
@@ -69,6 +73,31 @@ class JsonCarrier:
             if one.waybill or not one.taken
         }
 
+    def intercept(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask to send parcels back. Raises msgspec.ValidationError where the answer is no such thing."""
+        body = [{"number": one.reference, "carrier": one.carrier, "waybill": one.waybill} for one in parcels]
+        return _answered(post(link, "parcels/return", {"parcels": body}))
+
+    def redirect(self, link: Connection, parcels: Sequence[Redirection]) -> Mapping[str, Answer]:
+        """Ask to bring parcels elsewhere. Raises msgspec.ValidationError where the answer is no such thing."""
+        body = [
+            {
+                "number": one.reference,
+                "carrier": one.carrier,
+                "waybill": one.waybill,
+                "recipient": {
+                    "name": one.name,
+                    "phone": one.phone,
+                    "province": one.province,
+                    "city": one.city,
+                    "district": one.district,
+                    "address": one.address,
+                },
+            }
+            for one in parcels
+        ]
+        return _answered(post(link, "parcels/redirect", {"parcels": body}))
+
     def decode_receiver(self, link: Connection, token: str) -> Receiver:
         """Whom the platform's token means. Raises CannotDecode where the answer tells nobody."""
         try:
@@ -76,6 +105,10 @@ class JsonCarrier:
         except msgspec.ValidationError as error:
             raise CannotDecode("the platform does not tell who is meant by the token") from error
         return Receiver(told.name, told.phone, told.address)
+
+
+def _answered(said: object) -> Mapping[str, Answer]:
+    return {one.number: Answer(one.taken, one.reason[:300]) for one in msgspec.convert(said, _Answers).answers}
 
 
 CARRIER = JsonCarrier()

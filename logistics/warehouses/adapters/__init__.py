@@ -8,19 +8,22 @@ reference is asked again later, which every adapter must recognise. What the war
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from oms.common.metrics import measured
 from oms.common.models import Connection
+from oms.common.work.calling import Unclear
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a warehouse said at once: taken or refused. `is_later`: it took the question, the answer is a fact."""
+    """What a warehouse said at once: taken or refused. `is_later`: it took the question, the answer is a fact;
+    `their_number`: what it calls it, several with commas between them where it made several orders of it."""
 
     taken: bool
     reason: str = ""
     is_later: bool = False
+    their_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class Request:
 class WarehouseSystem(Protocol):
     """What the OMS needs of a WMS."""
 
-    def release(self, link: Connection, requests: Sequence[Request]) -> Mapping[str, Answer]:
-        """Hand over warehouse orders to be packed; answers by reference."""
+    def release(self, link: Connection, requests: Sequence[Request]) -> Mapping[str, Answer | Unclear]:
+        """Hand over warehouse orders to be packed; answers by reference, Unclear for those that wait."""
 
     def cancel(self, link: Connection, references: Sequence[str]) -> Mapping[str, Answer]:
         """Ask to stop warehouse orders, by number; taken means that it will not leave, or was never known."""
@@ -55,8 +58,19 @@ class WarehouseSystem(Protocol):
         it reports by itself."""
 
 
+@runtime_checkable
+class Announces(Protocol):
+    """What a WMS can that is told of goods beside orders."""
+
+    def announce(self, link: Connection, wanted: Sequence[Any]) -> Mapping[str, Answer | Unclear]:
+        """Say what to expect and to send, and what no more (`logistics.warehouses.announcing.Announcement`); answers by
+        reference."""
+
+
 # The module of each protocol that warehouses speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "floor": "floor", "qimen": "qimen"}
+# Protocols of systems that are told of goods beside orders.
+ANNOUNCING = ("qimen",)
 
 
 def of(link: Connection) -> WarehouseSystem:
@@ -65,3 +79,9 @@ def of(link: Connection) -> WarehouseSystem:
         raise LookupError(f"no warehouse is asked by the protocol {link.protocol}")
     module = import_module(f"{__name__}.{_MODULES[link.protocol]}")
     return measured(module.WAREHOUSE, system="warehouse", name=link.protocol)
+
+
+def announcing(link: Connection) -> Announces | None:
+    """The adapter, where it is told of goods beside orders."""
+    system = of(link)
+    return system if isinstance(system, Announces) else None

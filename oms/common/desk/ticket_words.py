@@ -13,7 +13,17 @@ from django.utils.translation import gettext as _
 
 from oms.common import stuck, tickets
 from oms.common.codebook import ACTORS
-from oms.common.models import Connection, InboundFact, Job, Team, Ticket, TicketEvent, TicketEventKind, TicketResult
+from oms.common.models import (
+    BuyerMessage,
+    Connection,
+    InboundFact,
+    Job,
+    Team,
+    Ticket,
+    TicketEvent,
+    TicketEventKind,
+    TicketResult,
+)
 from oms.common.templatetags.staff import moment_text
 from oms.common.tickets import Shown
 
@@ -35,6 +45,7 @@ def rows_of(model: type[Model], field: str = "", prefix: str = "") -> Callable[[
 tickets.register_subject("job", rows_of(Job, "pk", "#"))
 tickets.register_subject("connection", rows_of(Connection))
 tickets.register_subject("fact", rows_of(InboundFact, "subject"))
+tickets.register_subject(BuyerMessage.ticket_subject.kind, rows_of(BuyerMessage, "hint"))
 
 
 @dataclass(frozen=True, slots=True)

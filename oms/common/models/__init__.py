@@ -5,6 +5,7 @@ from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, Co
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
+from oms.common.models.message import BuyerMessage, MessageTemplate, MessageWay
 from oms.common.models.outbound import OutboundStop
 from oms.common.models.refused import RefusedMessage
 from oms.common.models.running import Heartbeat, SandboxJob
@@ -14,6 +15,7 @@ __all__ = [
     "LONGEST_TIMEOUT_SECONDS",
     "QUEUE_COLUMNS",
     "SETTLED_FACTS",
+    "BuyerMessage",
     "Connection",
     "ConnectionSlot",
     "Expectation",
@@ -24,6 +26,8 @@ __all__ = [
     "Job",
     "JobResult",
     "JobState",
+    "MessageTemplate",
+    "MessageWay",
     "OneTimePassword",
     "OutboundStop",
     "RefusedMessage",

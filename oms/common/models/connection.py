@@ -23,6 +23,7 @@ class SystemKind(models.TextChoices):
     CHANNEL = "channel", _("Shop platform")
     INVOICE = "invoice", _("Invoice service")
     ROBOT = "robot", _("Receiver of messages")
+    SMS = "sms", _("SMS service")
 
 
 # Requests to another system must be over, one by one, before others may take their rows for lost.

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -31,6 +31,7 @@ UNREADABLE = "unreadable"
 HEARD_TO_SECONDS = timedelta(seconds=5)
 # What warehouses say of their stock is worked on by a stage of its own: it is about no order.
 STOCK_REPORT = "stock_report"
+ABOUT_STOCK = {STOCK_REPORT}
 
 
 def receive(link: Connection, message: Message, *, address: str) -> Reply:
@@ -46,15 +47,16 @@ def receive(link: Connection, message: Message, *, address: str) -> Reply:
         logger.warning("a message for %s was refused: %s", link.code, refusal)
         refusals.keep(link, message, address=address)
         return speaker.refused(link, refusal)
+    text = speaker.kept(link, message) if isinstance(speaker, protocols.KeepsMore) else message.body
     try:
-        news = _read(link, message.body)
+        news = _read(link, text)
     except Exception as error:
         logger.exception("a message of %s could not be read", link.code)
-        _keep_unreadable(link, message, describe(error))
+        _keep_unreadable(link, text, message.received_at, describe(error))
     else:
         # The message itself is kept once, with the first of what it says.
         if news:
-            news[0] = replace(news[0], raw=message.body)
+            news[0] = replace(news[0], raw=text)
         _store(link, news)
     _note_heard(link)
     return speaker.accepted(link, message)
@@ -72,8 +74,8 @@ def _store(link: Connection, news: Sequence[facts.News]) -> None:
     topic = TOPICS[SystemKind(link.kind)]
     by_topic: dict[Topic, list[facts.News]] = {topic: [], Topic.STOCK: []}
     for one in news:
-        is_report = topic == Topic.WAREHOUSE and one.kind == STOCK_REPORT
-        by_topic[Topic.STOCK if is_report else topic].append(one)
+        is_stock = topic == Topic.WAREHOUSE and one.kind in ABOUT_STOCK
+        by_topic[Topic.STOCK if is_stock else topic].append(one)
     for kind, told in by_topic.items():
         facts.receive(link.pk, kind, told)
 
@@ -93,9 +95,9 @@ def _check_address(link: Connection, address: str) -> None:
         raise NotGenuine(_("Messages from %(address)s are not taken.") % {"address": address or "–"})
 
 
-def _keep_unreadable(link: Connection, message: Message, error: str) -> None:
-    key = f"unreadable:{hashlib.sha256(message.body.encode()).hexdigest()}"
-    news = facts.News(key, UNREADABLE, "", message.received_at, raw=message.body)
+def _keep_unreadable(link: Connection, text: str, received_at: datetime, error: str) -> None:
+    key = f"unreadable:{hashlib.sha256(text.encode()).hexdigest()}"
+    news = facts.News(key, UNREADABLE, "", received_at, raw=text)
     with transaction.atomic():
         facts.receive(link.pk, TOPICS[SystemKind(link.kind)], [news])
         fact = InboundFact.objects.filter(connection=link, fact_key=key, state=FactState.PENDING)

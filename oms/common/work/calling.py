@@ -17,7 +17,7 @@ from django.db import connection as database
 from django.db import connections as databases
 from django.db import transaction
 
-from oms.common.masking import describe
+from oms.common.masking import describe, mask_text
 from oms.common.models import Connection
 from oms.common.work import connections
 from oms.common.work.claiming import Queue, Stage, give_back, lease, lock_leased, prolong, put_off
@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 
 # A call is given up as lost after so many leases; then others may ask again.
 MOST_LEASES = 20
+
+
+class Unclear(Exception):
+    """Nothing is known after a call: the other side is busy, or what it said proves nothing. Ask under the same number
+    before anything else."""
 
 
 class Answer(Protocol):
@@ -91,15 +96,15 @@ class Call(Generic[I, A]):
     """How the rows of a queue are sent over a connection.
 
     `prepare` reads what is to be sent, by row id, without a transaction; a row that it leaves out has nothing to send
-    and fails. `ask` makes the call; it answers by reference. `finish` writes the outcomes in one transaction, of rows
-    that are still ours and locked. `lock_above` locks what comes before the rows in the one lock order. `too_late` gets
-    the outcomes of rows that somebody else took over or that left the queue. A call never has more than `most` rows;
-    with an `allowance` no more are sent than it gives.
+    and fails. `ask` makes the call; it answers by reference, by Unclear where it can say why nothing is known. `finish`
+    writes the outcomes in one transaction, of rows that are still ours and locked. `lock_above` locks what comes before
+    the rows in the one lock order. `too_late` gets the outcomes of rows that somebody else took over or that left the
+    queue. A call never has more than `most` rows; with an `allowance` no more are sent than it gives.
     """
 
     queue: Queue
     prepare: Callable[[Sequence[int]], Mapping[int, I]]
-    ask: Callable[[Connection, Sequence[I]], Mapping[str, A]]
+    ask: Callable[[Connection, Sequence[I]], Mapping[str, A | Unclear]]
     finish: Callable[[Outcomes[A]], None]
     lock_above: Callable[[Collection[int]], None] | None = None
     too_late: Callable[[Outcomes[A]], None] | None = None
@@ -163,6 +168,8 @@ def _send(link: Connection, call: Call[I, A], keys: Sequence[int]) -> Outcomes[A
         answer = answers.get(item.reference)
         if answer is None:
             outcomes.unknown[key] = "no answer"
+        elif isinstance(answer, Unclear):
+            outcomes.unknown[key] = mask_text(str(answer))
         elif answer.taken:
             outcomes.taken[key] = answer
         else:

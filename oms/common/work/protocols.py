@@ -7,7 +7,7 @@ a system tells us comes by `oms.doors.callbacks`, whatever its protocol.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
@@ -66,15 +66,27 @@ class Speaker(Protocol):
         """Ask the system for a sign of life, without any effect. Raises what went wrong."""
 
 
+@runtime_checkable
+class KeepsMore(Protocol):
+    """A speaker whose messages say something outside of their body, such as in their address."""
+
+    def kept(self, link: Connection, message: Message) -> str:
+        """The text that is kept of a genuine message; what `read` gets for its body."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A protocol: the kinds of systems that speak it, its title for staff, and the names of its secrets."""
+    """A protocol: the kinds of systems that speak it, its title for staff, and the names of its secrets.
+
+    `refuses_all`: what nobody can read at all is refused in its words, too.
+    """
 
     code: str
     kinds: frozenset[SystemKind]
     title: Any
     speaker: Speaker
     secrets: Sequence[str] = ()
+    refuses_all: bool = False
 
 
 _known: dict[str, Known] = {}

@@ -82,6 +82,24 @@ def go_on(
         )
 
 
+def turn(system: str, references: Sequence[str], *, before_step: int, name: str) -> set[str]:
+    """Let things that have not come to `before_step` go otherwise from their next step on, which is kept in their data
+    by the name; returns those that do so, also since before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE common_sandboxjob SET data = jsonb_build_object(%s::text, step) || data
+            WHERE id IN (
+                SELECT id FROM common_sandboxjob
+                WHERE system = %s AND reference = ANY(%s) AND (data ? %s OR due_at IS NOT NULL AND step < %s)
+                ORDER BY id FOR UPDATE)
+            RETURNING reference
+            """,
+            [name, system, list(references), name, before_step],
+        )
+        return {reference for (reference,) in cursor.fetchall()}
+
+
 def _due() -> str:
     return f"FROM common_sandboxjob WHERE due_at <= {clock.horizon()} ORDER BY due_at"
 

@@ -123,7 +123,7 @@ def new_secret() -> str:
 register(
     Known(
         "json",
-        frozenset({SystemKind.WAREHOUSE, SystemKind.CARRIER, SystemKind.ROBOT}),
+        frozenset({SystemKind.WAREHOUSE, SystemKind.CARRIER, SystemKind.ROBOT, SystemKind.SMS}),
         gettext_lazy("Signed JSON"),
         SignedJson(),
         secrets=(SECRET,),

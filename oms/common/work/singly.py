@@ -6,16 +6,13 @@ from typing import TypeVar
 
 import httpx
 
-from oms.common.work.calling import HasReference
+from oms.common.work.calling import HasReference, Unclear
+
+__all__ = ["Unclear", "one_by_one"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 I = TypeVar("I", bound=HasReference)  # noqa: E741 - an item
-
-
-class Unclear(Exception):
-    """Nothing is known after a call: the other side is busy, or what it said proves nothing. Ask under the same number
-    before anything else."""
 
 
 def one_by_one(items: Sequence[I], ask: Callable[[I], T]) -> dict[str, T]:

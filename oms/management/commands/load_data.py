@@ -10,8 +10,10 @@ from tqdm import tqdm
 from inventory.loading import MissingFile, load_folder
 from logistics.carriers.defaults import install_carrier_codes, install_default_carriers
 from logistics.carriers.words import install_shipped_words
+from logistics.floor.defaults import install_default_wave_rules
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
+from oms.common.messages import writing
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
 from orders.reviewing.deciding import install_default_rules
@@ -47,9 +49,11 @@ class Command(BaseCommand):
         install_carrier_codes()
         install_shipped_words()
         install_default_deadlines()
+        install_default_wave_rules()
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()
+        writing.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")
             for problem in result.problems[:20]:

@@ -1,4 +1,5 @@
-"""`manage.py simulate`: Alipay, WeChat Pay, 诺诺, 快递鸟 and 快递100, pretended, on a port of this machine."""
+"""`manage.py simulate`: payment providers, invoices, carriers, their platforms and a 奇门 warehouse, pretended, on a
+port of this machine."""
 
 import logging
 from argparse import ArgumentParser
@@ -12,11 +13,17 @@ from oms.simulators import alipay, keys, notifying, wechat, wsgi
 from oms.simulators.alipay import AlipayPeer
 from oms.simulators.books import Book
 from oms.simulators.bureau import Bureau
-from oms.simulators.connecting import KDNIAO, keys_path
+from oms.simulators.cainiao import CainiaoPeer
+from oms.simulators.carrier_peer import CarrierPeer
+from oms.simulators.connecting import JDL, KDNIAO, QIMEN, SF, keys_path
+from oms.simulators.depots import Depot
+from oms.simulators.jdl import JdlPeer
 from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.notifying import Habits, Teller
 from oms.simulators.nuonuo import NuonuoPeer
+from oms.simulators.qimen import QimenPeer
+from oms.simulators.sf import SfPeer
 from oms.simulators.waybills import WaybillBook
 from oms.simulators.wechat import WechatPeer
 from payments.providers.sandbox import PAYS_AFTER_SECONDS, REFUNDS_AFTER_SECONDS
@@ -26,7 +33,7 @@ class Command(BaseCommand):
     """Answers, and lets buyers pay and banks give back after plausible times, until it is stopped."""
 
     help = (
-        "Run pretended payment providers and carrier platforms; their pages show all trades and parcels."
+        "Run pretended payment providers, carrier platforms and a warehouse; their pages show all that they know."
         " `manage.py up` starts them by itself."
     )
     requires_system_checks = []
@@ -55,21 +62,26 @@ class Command(BaseCommand):
         at_kdniao = KdniaoPeer(
             known.kdniao,
             book=WaybillBook(folder / "kdniao.sqlite3"),
-            notify_url=f"{settings.PUBLIC_URL}/callbacks/{KDNIAO}/" if settings.PUBLIC_URL else "",
+            notify_url=_callback(KDNIAO),
             speed=settings.TIME_SPEED,
         )
-        at_kuaidi100 = Kuaidi100Peer(
-            known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=settings.TIME_SPEED
+        at_warehouse = QimenPeer(
+            known.qimen,
+            book=Depot(folder / "qimen.sqlite3"),
+            notify_url=_callback(QIMEN),
+            speed=settings.TIME_SPEED,
         )
-        for platform in (at_kdniao, at_kuaidi100):
-            lives.append(Thread(target=platform.live, args=(stop,), daemon=True))
+        carriers = _carriers(known, folder)
+        for peer in (at_kdniao, *carriers.values(), at_warehouse):
+            lives.append(Thread(target=peer.live, args=(stop,), daemon=True))
             lives[-1].start()
         peers: dict[str, wsgi.Peer] = {
             "alipay": at_alipay,
             "wechat": at_wechat,
             "nuonuo": at_nuonuo,
             "kdniao": at_kdniao,
-            "kuaidi100": at_kuaidi100,
+            "qimen": at_warehouse,
+            **carriers,
         }
         server.set_app(wsgi.application(peers))
         self.stdout.write(f"Pretended payment providers: {address}/")
@@ -82,6 +94,22 @@ class Command(BaseCommand):
             server.server_close()
             for life in lives:
                 life.join()
+
+
+def _carriers(known: keys.Keys, folder: Path) -> dict[str, CarrierPeer | Kuaidi100Peer]:
+    """The carriers with platforms of their own, and who follows parcels, by the first part of their addresses."""
+    speed = settings.TIME_SPEED
+    return {
+        "kuaidi100": Kuaidi100Peer(known.kuaidi100, book=WaybillBook(folder / "kuaidi100.sqlite3"), speed=speed),
+        "sf": SfPeer(known.sf, book=WaybillBook(folder / "sf.sqlite3"), notify_url=_callback(SF), speed=speed),
+        "jdl": JdlPeer(known.jdl, book=WaybillBook(folder / "jdl.sqlite3"), notify_url=_callback(JDL), speed=speed),
+        "cainiao": CainiaoPeer(known.cainiao, book=WaybillBook(folder / "cainiao.sqlite3"), speed=speed),
+    }
+
+
+def _callback(code: str) -> str:
+    """Where a connection's messages go; nowhere on a site that does not know its own address."""
+    return f"{settings.PUBLIC_URL}/callbacks/{code}/" if settings.PUBLIC_URL else ""
 
 
 def _live(peer: Teller, pauses: tuple[int, ...], stop: Event) -> Thread:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.utils import timezone
 
-from logistics.carriers import contents, words
+from logistics.carriers import codes, contents, words
 from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Label, Parcel, PickUp, Receiver
 from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
 from logistics.carriers.adapters.kdniao.setup import Setup, text
@@ -38,7 +38,7 @@ class Kdniao:
     def book(self, link: Connection, parcels: Sequence[Parcel]) -> Mapping[str, Answer]:
         """Ask for waybills, or for couriers where the connection says so, one by one. Raises NotSetUp."""
         mine = setup.of(link)
-        theirs, goods = words.tables().theirs(PROTOCOL), contents.of([parcel.reference for parcel in parcels])
+        theirs, goods = codes.theirs(PROTOCOL), contents.of([parcel.reference for parcel in parcels])
         by = mine.options.books_by
         comes = by == "1801" or mine.options.notifies_courier
 
@@ -109,7 +109,7 @@ class Kdniao:
         said = wire.ask(link, setup.of(link), "2002", {"LogisticCode": waybill})
         if not wire.succeeded(said):
             raise wire.unclear(said)
-        ours = words.tables().ours(PROTOCOL)
+        ours = codes.ours(PROTOCOL)
         found = [one for one in said.get("Shippers") or () if isinstance(one, dict) and text(one, "ShipperCode")]
         return [
             Candidate(ours.get(code, code), text(one, "ShipperName"))
@@ -119,7 +119,7 @@ class Kdniao:
     def balance(self, link: Connection, carrier: str) -> int:
         """How many waybills of the carrier are left. Raises Unclear, httpx.HTTPError or NotSetUp."""
         mine = setup.of(link)
-        code = words.tables().theirs(PROTOCOL).get(carrier, carrier)
+        code = codes.theirs(PROTOCOL).get(carrier, carrier)
         said = wire.ask(link, mine, "1127", {"ShipperCode": code, **mine.accounts.get(code, {})})
         inner = said.get("EorderBalance")
         left = text(inner if isinstance(inner, dict) else said, "AvailableNum")
@@ -129,7 +129,7 @@ class Kdniao:
 
 
 def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, str, Setup], Any]) -> dict[str, Any]:
-    mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
+    mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
     return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier), mine))
 
 

@@ -2,19 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
-from logistics.carriers.adapters import Parcel, PickUp
+from logistics.carriers.adapters import Parcel, PickUp, setting_up
 from logistics.carriers.adapters.kdniao.setup import Setup
 from logistics.carriers.contents import Contents
-from oms.common.zones import CHINA
 
 # kdniao refuses these in texts, and emoji: all that is beyond the basic plane.
 _REFUSED = re.compile("['\"#&+<>%\\\\\U00010000-\U0010ffff]")
 _MUNICIPALITIES = {"北京市": "北京", "上海市": "上海", "天津市": "天津", "重庆市": "重庆"}
-# A courier is booked only where this much of the day's window is left.
-_STILL_COMES = timedelta(hours=2)
 _MOST_GOODS = 100
 
 
@@ -63,25 +60,13 @@ def order(parcel: Parcel, contents: Contents, carrier: str, setup: Setup, pick_u
     if options.template_size:
         body["TemplateSize"] = options.template_size
     if pick_up is not None:
-        body |= {"StartDate": written(pick_up.since), "EndDate": written(pick_up.until)}
+        body |= {"StartDate": setting_up.written(pick_up.since), "EndDate": setting_up.written(pick_up.until)}
     return body
 
 
 def next_pick_up(setup: Setup, now: datetime) -> PickUp:
-    """The next window in which a courier comes: today's, unless too little of it is left. Raises ValueError for hours
-    of the connection that are none."""
-    opens, closes = time.fromisoformat(setup.options.pick_up_from), time.fromisoformat(setup.options.pick_up_until)
-    here = now.astimezone(CHINA)
-    day = here.date()
-    if here + _STILL_COMES > datetime.combine(day, closes, CHINA):
-        day += timedelta(days=1)
-    since = max(datetime.combine(day, opens, CHINA), here.replace(second=0, microsecond=0))
-    return PickUp(since, datetime.combine(day, closes, CHINA))
-
-
-def written(at: datetime) -> str:
-    """A time as kdniao writes it."""
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    """The next window in which a courier comes. Raises ValueError for hours of the connection that are none."""
+    return setting_up.next_pick_up(setup.options.pick_up_from, setup.options.pick_up_until, now)
 
 
 def _place(province: str, city: str, district: str, address: str) -> Mapping[str, str]:

@@ -2,20 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from oms.common.errors import OmsError
+from logistics.carriers.adapters.setting_up import NotSetUp, needed, options_of, text
 from oms.common.models import Connection
 
 BUSINESS_ID, APP_KEY, ACCOUNTS = "ebusiness_id", "app_key", "accounts"
-
-
-class NotSetUp(OmsError):
-    """The connection lacks what the protocol needs."""
-
-    code = "not_set_up"
+__all__ = ["ACCOUNTS", "APP_KEY", "BUSINESS_ID", "NotSetUp", "Options", "Setup", "of", "text"]
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -48,19 +43,9 @@ class Setup:
 
 def of(link: Connection) -> Setup:
     """What the connection says. Raises NotSetUp, naming what is missing or wrong."""
-    secrets = link.secrets()
-    for name in (BUSINESS_ID, APP_KEY):
-        if not secrets.get(name):
-            raise NotSetUp(f"The connection {link.code} has no {name}.")
+    secrets, options = needed(link, BUSINESS_ID, APP_KEY), options_of(link, Options)
     try:
-        options = msgspec.convert(link.options, Options)
         accounts = msgspec.json.decode(secrets.get(ACCOUNTS) or "{}", type=dict[str, dict[str, str]])
     except msgspec.MsgspecError as error:
         raise NotSetUp(f"The connection {link.code} is not set up well: {error}") from error
-    return Setup(str(secrets[BUSINESS_ID]), str(secrets[APP_KEY]), accounts, options)
-
-
-def text(said: Mapping[str, Any], name: str) -> str:
-    """A field as text; empty where it is missing."""
-    value = said.get(name)
-    return "" if value is None or isinstance(value, dict | list) else str(value).strip()
+    return Setup(secrets[BUSINESS_ID], secrets[APP_KEY], accounts, options)

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from logistics.carriers import words
-from logistics.carriers.adapters.kdniao import bodies, envelope, setup, traces, wire
+from logistics.carriers.adapters import setting_up
+from logistics.carriers.adapters.kdniao import envelope, setup, traces, wire
 from oms.common.errors import OmsError
 from oms.common.models import Connection, SystemKind
 from oms.common.work.facts import News
@@ -60,7 +61,7 @@ class KdniaoSpeaker:
 def _reply(link: Connection, *, is_taken: bool, reason: str = "") -> Reply:
     body = {
         "EBusinessID": str(link.secrets().get(setup.BUSINESS_ID, "")),
-        "UpdateTime": bodies.written(timezone.now()),
+        "UpdateTime": setting_up.written(timezone.now()),
         "Success": is_taken,
         "Reason": reason,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from logistics.carriers import words
+from logistics.carriers import codes, words
 from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Parcel, Receiver
 from logistics.carriers.adapters.kuaidi100 import setup, traces, wire
 from logistics.carriers.adapters.kuaidi100.setup import NotSetUp, Setup
@@ -80,13 +80,13 @@ class Kuaidi100:
         said = wire.recognise(link, setup.of(link), waybill)
         if not isinstance(said, list):
             raise wire.unclear(said) if isinstance(said, dict) else Unclear("kuaidi100 answered no list")
-        ours = words.tables().ours(PROTOCOL)
+        ours = codes.ours(PROTOCOL)
         found = [str(one["comCode"]) for one in said if isinstance(one, dict) and one.get("comCode")]
         return [Candidate(ours.get(code, code), "") for code in found]
 
 
 def _each(link: Connection, parcels: Sequence[Booked], ask: Callable[[Booked, str, Setup], Any]) -> dict[str, Any]:
-    mine, theirs = setup.of(link), words.tables().theirs(PROTOCOL)
+    mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
     return one_by_one(parcels, lambda one: ask(one, theirs.get(one.carrier, one.carrier.lower()), mine))
 
 

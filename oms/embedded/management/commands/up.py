@@ -82,6 +82,7 @@ class Command(BaseCommand):
             if self.simulators:
                 issue_invoices(self.data_dir)
                 connect_carrier(self.data_dir, self.simulators)
+                connect_warehouse(self.data_dir, self.simulators)
             supervisor.stop_if_asked()
             make_administrator(self.data_dir)
             connections.close_all()
@@ -243,6 +244,13 @@ def connect_carrier(data_dir: Path, address: str) -> None:
     known = keys.kept(connecting.keys_path(data_dir))
     connecting.connect_carrier(known, address)
     connecting.connect_tracker(known, address)
+
+
+def connect_warehouse(data_dir: Path, address: str) -> None:
+    """Connect the site with the pretended warehouse system, for one warehouse of the sample."""
+    from oms.simulators import connecting, keys
+
+    connecting.connect_warehouse(keys.kept(connecting.keys_path(data_dir)), address)
 
 
 def load_sample(data_dir: Path) -> None:

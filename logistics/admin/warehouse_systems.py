@@ -1,0 +1,58 @@
+"""The staff's pages on what warehouse systems were told: goods, and what is to come or to go beside orders."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action
+
+from logistics import retrying
+from logistics.models import StockOrder, StockOrderState, WarehouseItem
+from logistics.tickets import RETRY
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, staff_actor_name
+
+
+@admin.register(WarehouseItem)
+class WarehouseItemAdmin(RowColumns, KeysetAdmin):
+    """Which SKUs each warehouse system knows, and which it refused."""
+
+    search_fields = ("sku__code", "their_id")
+    list_display = ("connection", "sku", "their_id", "refusal", "told_at")
+    list_select_related = ("connection", "sku")
+    list_filter = (("connection", RelatedDropdownFilter),)
+
+
+@admin.register(StockOrder)
+class StockOrderAdmin(RowColumns, KeysetAdmin):
+    """What warehouse systems were told to expect or to send beside orders. Their news and the documents move it."""
+
+    search_fields = ("number", "purchase_order__number", "transfer__reference")
+    list_display = (
+        *("number", "kind", "warehouse", "purchase_order", "transfer", "state", "reason", "error_text", "created_at"),
+    )
+    list_select_related = ("warehouse", "purchase_order", "transfer")
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("warehouse", RelatedDropdownFilter),
+        NeedsPersonFilter,
+    )
+    actions: ClassVar[Any] = ("send_again",)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """That of warehouse orders."""
+        return request.user.has_perm(RETRY)
+
+    @action(description=_("Send again what was refused or needs a person"), permissions=["retry"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """With a full number of attempts."""
+        waiting = queryset.filter(needs_person_since__isnull=False) | queryset.filter(state=StockOrderState.REFUSED)
+        rows = list(waiting.order_by("pk").values_list("pk", flat=True))
+        for row_id in rows:
+            retrying.retry_stock_order(row_id, staff_actor_name(request))
+        text = ngettext("One row is tried again.", "%(count)s rows are tried again.", len(rows))
+        messages.success(request, text % {"count": len(rows)})

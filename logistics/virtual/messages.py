@@ -1,0 +1,76 @@
+"""What buyers of virtual goods are told: that their goods are there, with the link to them."""
+
+from collections.abc import Collection
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.translation import gettext_lazy as _
+
+from logistics.virtual import links
+from oms.common.messages import writing
+from oms.common.messages.kinds import MessageKind, register_message_kind
+from oms.common.models import MessageWay
+from orders.models import InvoiceRequest, Order, SubOrder
+
+GOODS_READY = register_message_kind(
+    MessageKind(
+        "virtual_goods_ready",
+        _("Virtual goods are there"),
+        {
+            "goods": _("names of the goods"),
+            "link": _("link to the buyer's page"),
+            "order": _("number of the order at the shop"),
+        },
+        {
+            (MessageWay.MAIL, "zh-hans"): ("您购买的商品已发货", "您购买的 {goods} 已发货，请在此领取：{link}"),
+            (MessageWay.MAIL, "en"): ("Your goods are there", "{goods} is there. Get it here: {link}"),
+            (MessageWay.SMS, "zh-hans"): ("", "您购买的{goods}已发货，领取链接：{link}"),
+            (MessageWay.SITE, "zh-hans"): ("", "{goods} 已发货。"),
+            (MessageWay.SITE, "en"): ("", "{goods} is there."),
+        },
+    )
+)
+_MOST_NAMED = 60
+
+
+def goods_ready(sub_order_ids: Collection[int]) -> None:
+    """Tell the buyers of these sub-orders that their goods are there, each once."""
+    parts = list(
+        SubOrder.objects.filter(pk__in=sub_order_ids)
+        .select_related("order")
+        .prefetch_related("lines__order_line")
+        .order_by("id")
+    )
+    asked = {one.order_id: one for one in InvoiceRequest.objects.filter(order__in=[part.order_id for part in parts])}
+    writing.write(GOODS_READY, [_news(part, asked.get(part.order_id)) for part in parts])
+
+
+def _news(part: SubOrder, asked: InvoiceRequest | None) -> writing.News:
+    order = part.order
+    names = "、".join(line.order_line.name for line in part.lines.all())
+    values = {
+        "goods": names if len(names) <= _MOST_NAMED else f"{names[: _MOST_NAMED - 1]}…",
+        "link": links.address_of(part),
+        "order": order.external_number,
+    }
+    return writing.News(part.number, values, _mail(order, asked), _phone(order), about_id=order.pk)
+
+
+def _mail(order: Order, asked: InvoiceRequest | None) -> str:
+    """Where the buyer reads mail, if it is known: the invoice's address, or the name at the shop where it is one."""
+    for text in ((asked.details.get("email") or "") if asked else "", order.buyer_reference):
+        try:
+            validate_email(text)
+        except ValidationError:
+            continue
+        return text
+    return ""
+
+
+def _phone(order: Order) -> str:
+    """A telephone that is whole; one that a platform masked is none."""
+    for phone in (order.buyer_phone, order.recipient_phone):
+        digits = (phone or "").removeprefix("+86").strip()
+        if digits.isascii() and digits.isdigit() and len(digits) == 11:
+            return digits
+    return ""

@@ -1,0 +1,77 @@
+"""What a WMS on the 奇门 form is told to expect, and to send, beside orders."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from logistics.models import StockOrderKind
+from logistics.warehouses.adapters import Answer
+from logistics.warehouses.adapters.qimen import bodies, setup, wire
+from logistics.warehouses.adapters.qimen.items import Goods
+from logistics.warehouses.adapters.qimen.setup import Setup
+from logistics.warehouses.announcing import Announcement
+from oms.common.models import Connection
+from oms.common.work.calling import Unclear
+from oms.common.work.singly import one_by_one
+
+# By what it is and which way it goes: what the form calls it.
+_TYPES = {
+    (False, StockOrderKind.IN): "CGRK",
+    (True, StockOrderKind.IN): "DBRK",
+    (True, StockOrderKind.OUT): "DBCK",
+}
+
+
+def announce(link: Connection, wanted: Sequence[Announcement]) -> Mapping[str, Answer | Unclear]:
+    """Say what to expect, to send, and what no more, one by one; what the warehouse's goods are not told of waits."""
+    mine = setup.of(link)
+
+    def ask(one: Announcement) -> Answer | Unclear:
+        if one.stops:
+            body = bodies.stop(one.reference, one.warehouse, one.merchant, _type(one), mine)
+            said = wire.ask(link, mine, "order.cancel", {**body, "orderId": one.their_number})
+            return Answer(said.is_done or said.has_any(mine.options.unknown_order), said.reason)
+        goods = Goods(link, mine, one.warehouse, {line.sku_id for line in one.goods})
+        goods.tell()
+        if trouble := goods.trouble_of([line.sku_id for line in one.goods]):
+            return Unclear(f"goods not taken: {trouble}")
+        comes = one.kind == StockOrderKind.IN
+        said = wire.ask(link, mine, "entryorder.create" if comes else "stockout.create", _body(one, mine, goods.ids))
+        if said.is_done:
+            return Answer(taken=True, their_number=said.text("entryOrderId" if comes else "deliveryOrderId"))
+        # Our numbers are nobody else's: what it has of that number is this.
+        return Answer(taken=said.has_any(mine.options.repeated), reason=said.reason)
+
+    return one_by_one(wanted, ask)
+
+
+def _type(one: Announcement) -> str:
+    return _TYPES[one.is_transfer, one.kind]
+
+
+def _body(one: Announcement, mine: Setup, item_ids: Mapping[int, str]) -> dict[str, Any]:
+    comes, owner = one.kind == StockOrderKind.IN, mine.owner(one.merchant)
+    head = {
+        "entryOrderCode" if comes else "deliveryOrderCode": one.reference,
+        "orderType": _type(one),
+        "warehouseCode": mine.warehouse(one.warehouse),
+        "ownerCode": owner,
+        "totalOrderLines": len(one.goods),
+        "orderCreateTime" if comes else "createTime": wire.written(one.created_at),
+        "purchaseOrderCode": None if one.is_transfer else one.document,
+        "supplierName": one.supplier,
+        "targetWarehouseCode": one.other_place if one.is_transfer and not comes else None,
+        "relatedOrders": {"relatedOrder": {"orderType": "DB" if one.is_transfer else "CG", "orderCode": one.document}},
+    }
+    lines = [
+        {
+            "orderLineNo": place,
+            "ownerCode": owner,
+            "itemCode": line.code,
+            "itemId": item_ids.get(line.sku_id),
+            "itemName": line.name[:200],
+            "inventoryType": bodies.GOOD,
+            "planQty": line.quantity,
+        }
+        for place, line in enumerate(one.goods, 1)
+    ]
+    return {"entryOrder" if comes else "deliveryOrder": head, "orderLines": {"orderLine": lines}}

@@ -1,0 +1,204 @@
+"""Many parcels through both pretended platforms at their worst, with workers that are killed: no waybill is bought
+twice, none is lost, all end where the platforms' own books say, and alerts are just on those that stopped.
+
+A worker is killed where it hurts most: the platform did what was asked, and nothing was written here.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from inventory import receiving
+from inventory.models import Warehouse
+from logistics.carriers import dispatching, polling, subscribing, tracking, words
+from logistics.models import AccountSettings, Carrier, CarrierCode, LogisticsAlert, Polling, Shipment, WaybillErrand
+from logistics.warehouses import events, releasing, sending
+from logistics.watching import alerts, grouping
+from oms.common.models import Connection
+from oms.common.work.calling import OutsideStage
+from oms.common.work.claiming import lease
+from oms.simulators import kuaidi100, wsgi
+from oms.simulators.kdniao import KdniaoPeer
+from oms.simulators.keys import Kuaidi100Keys
+from oms.simulators.kuaidi100 import Kuaidi100Peer
+from oms.simulators.mischief import PushTrick, Trick
+from oms.simulators.notifying import Posted
+from oms.simulators.waybills import Entry
+from orders.fulfilling import allocating, splitting
+from orders.models import SubOrder
+from orders.reviewing import deciding
+from tests import factories, fakes, steps
+from tests.kdniao import world
+
+pytestmark = pytest.mark.django_db
+HOUR = 3600
+BROKEN = [Trick.ERROR_BEFORE, Trick.ERROR_AFTER, Trick.DROP_AFTER, Trick.GARBAGE, Trick.SYSTEM_ERROR_AFTER]
+KEYS = Kuaidi100Keys("CUST0001", "KEY0001", "SALT0001")
+
+
+@dataclass
+class Platforms:
+    """One that sells waybills, and one that follows the parcels of a carrier whose waybills warehouses bring."""
+
+    kdniao: KdniaoPeer
+    kuaidi100: Kuaidi100Peer
+    sells: Connection
+    follows: Connection
+
+    @property
+    def peers(self) -> tuple[KdniaoPeer, Kuaidi100Peer]:
+        """Both."""
+        return self.kdniao, self.kuaidi100
+
+
+@pytest.fixture
+def platforms(shop: factories.Shop, settings: Any) -> Iterator[Platforms]:
+    """Both, five days ago by their clocks."""
+    settings.PUBLIC_URL = "https://oms.example"
+    settings.MAX_ATTEMPTS = 100
+    Warehouse.objects.update(address="物流园3号库", contact_name="王五", contact_phone="13900002222")
+    sells, follows = (
+        KdniaoPeer(world.KEYS, notify_url=f"https://oms.example/callbacks/{world.CODE}/"),
+        Kuaidi100Peer(KEYS),
+    )
+    with wsgi.running(lambda _address: {"kdniao": sells, "kuaidi100": follows}) as address:
+        link = world.connect(world.Platform(address, sells), "YTO", "ZTO")
+        other = Connection(code="kuaidi100-1", kind="carrier", protocol="kuaidi100", base_url=f"{address}/kuaidi100")
+        other.set_secrets({"customer": KEYS.customer, "key": KEYS.key, "salt": KEYS.salt}).save()
+        carrier = Carrier.objects.create(code="STO", name="申通", is_active=False, tracking_connection=other)
+        CarrierCode.objects.create(carrier=carrier, protocol="kuaidi100", code="shentong")
+        for peer in (sells, follows):
+            peer.turn(-5 * 24 * HOUR)
+        yield Platforms(sells, follows, link, other)
+        sells.book.shut()
+        follows.book.shut()
+
+
+def post(posted: Posted) -> tuple[int, str]:
+    """A push comes to the site's public door."""
+    answer = Client().post(urlsplit(posted.url).path, posted.body, content_type=posted.headers["content-type"])
+    return answer.status_code, answer.content.decode()
+
+
+def killed(stage: OutsideStage, link: Connection, rows: int) -> None:
+    """A worker of the stage is killed once the platform answered; its lease runs out."""
+    call = stage.call
+    assert call is not None
+    tokens = lease(call.queue, rows, connection_id=link.pk, outside=True)
+    assert tokens
+    call.ask(link, list(call.prepare(list(tokens)).values()))
+    past = timezone.now() - timedelta(hours=1)
+    call.queue.model._default_manager.filter(pk__in=tokens).update(lease_until=past)
+
+
+def sent(shop: factories.Shop, number: int) -> None:
+    """So many parcels: of every third one the warehouse brings the waybill."""
+    for sku in (shop.sku, shop.other_sku):
+        receiving.receive(shop.warehouse.pk, sku.pk, number, actor="li")
+    goods = [(shop.sku, 1, "10.00"), (shop.other_sku, 1, "25.50")]
+    for place in range(number):
+        shop.place_order(goods[place % 2], payment_method="cod")
+    with fakes.warehouse(fakes.FakeWarehouse()):
+        factories.run(deciding.run, splitting.run, allocating.run, releasing.run, sending.run)
+    for place, part in enumerate(SubOrder.objects.order_by("pk")):
+        if place % 3:
+            steps.tell(steps.work_of(part), "packed")
+        else:
+            steps.tell(steps.work_of(part), "shipped", parcels=[{"carrier": "STO", "waybill": f"7730{place:09d}"}])
+    factories.run(events.run)
+
+
+def ends(platforms: Platforms) -> dict[str, str]:
+    """Where each platform's own book says that its parcels are, by waybill, in our words."""
+    tables = words.tables()
+
+    def state(protocol: str, code: str) -> str:
+        return tables.of(protocol).known[code].state
+
+    def newest(entry: Entry, peer: KdniaoPeer | Kuaidi100Peer) -> str:
+        return entry.traces(peer.now(), 1)[-1].code
+
+    sold, followed = platforms.kdniao, platforms.kuaidi100
+    return {
+        **{one.waybill: state("kdniao", newest(one, sold)) for one in sold.book.entries()},
+        **{
+            one.waybill: state("kuaidi100", kuaidi100.WORDS[newest(one, followed)][1])
+            for one in followed.book.entries()
+        },
+    }
+
+
+@pytest.mark.parametrize("number", [150, pytest.param(5000, marks=pytest.mark.soak)])
+def test_all_parcels_end_where_the_books_say_and_alerts_are_on_those_that_stopped(
+    shop: factories.Shop, platforms: Platforms, number: int
+) -> None:
+    chance = random.Random(11)  # noqa: S311 - no secret depends on it
+    sells, follows = platforms.peers
+    sent(shop, number)
+    bought, brought = number - -(-number // 3), -(-number // 3)
+    assert Shipment.objects.count() == number
+
+    killed(dispatching.STAGE, platforms.sells, number // 10)
+    assert len(sells.book.entries()) == number // 10
+    sells.mischief.plan(*chance.choices(BROKEN, k=number // 3))
+    follows.mischief.plan(*chance.choices(BROKEN, k=number // 6))
+    for _round in range(8):
+        steps.once(dispatching.run)
+        steps.once(subscribing.run)
+    for peer in platforms.peers:
+        peer.mischief.forget()
+    steps.once(dispatching.run)
+    steps.once(subscribing.run)
+
+    entries = {entry.order_code: entry for entry in sells.book.entries()}
+    known = dict(Shipment.objects.filter(connection=platforms.sells).values_list("number", "waybill_number"))
+    assert known == {code: entry.waybill for code, entry in entries.items()}
+    assert (len(known), sells.left("YTO") + sells.left("ZTO")) == (bought, 200_000 - bought)
+    assert len(follows.book.entries()) == brought
+    assert set(WaybillErrand.objects.values_list("outcome", "kind")) == {("done", "subscribe")}
+    stopped = {chance.choice(list(entries.values())).waybill for _one in range(number // 30)}
+    for entry in (one for one in entries.values() if one.waybill in stopped):
+        sells.book.stall(entry.order_code, 2)
+    for entry in follows.book.entries()[:2]:
+        follows.book.stall(entry.order_code, 3)
+        stopped.add(entry.waybill)
+
+    tricks = list(PushTrick)
+    for _quarter in range(20):
+        for peer in platforms.peers:
+            peer.turn(6 * HOUR)
+            peer.push_mischief.plan(*chance.choices(tricks, k=number // 3))
+            peer.step(post, pauses=(0, 0, 0))
+            peer.push_mischief.forget()
+        if chance.random() < 0.7:
+            factories.run(tracking.run)
+    factories.run(tracking.run)
+    found = dict(Shipment.objects.values_list("waybill_number", "state"))
+    silent = {waybill for waybill, state in ends(platforms).items() if found[waybill] != state}
+    assert 0 < len(silent) < number / 2
+
+    AccountSettings.objects.update(calls_a_minute=100_000, calls_a_day=100_000)
+    past = timezone.now() - timedelta(hours=1)
+    for link in (platforms.sells, platforms.follows):
+        Polling.objects.filter(is_over=False).update(ask_at=past, ready_at=past)
+        killed(polling.STAGE, link, number // 50)
+    sells.mischief.plan(*chance.choices(BROKEN, k=5))
+    for _round in range(4):
+        steps.once(polling.run)
+    factories.run(tracking.run)
+
+    assert dict(Shipment.objects.values_list("waybill_number", "state")) == ends(platforms)
+    while alerts.run(1000):
+        pass
+    late = LogisticsAlert.objects.filter(closed_at=None)
+    assert {alert.shipment.waybill_number for alert in late.select_related("shipment") if alert.shipment} == stopped
+    assert not late.filter(shipment=None).exists()
+    assert {kind for kind, _reason in steps.tickets()} <= {"refund_waits", grouping.LATE.code}
+    assert steps.broken_invariants() == []

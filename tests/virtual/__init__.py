@@ -1,0 +1,1 @@
+"""Virtual goods: the stock of codes, and their way to the buyer."""
