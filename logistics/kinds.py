@@ -24,7 +24,12 @@ def _tell_refused_waybill(data: story.Data) -> str:
 
 
 def _tell_claim(data: story.Data) -> str:
-    values = {**data, "state": story.word(dict(ClaimState.choices), data["state"])}
+    values = {
+        "waybill": data["waybill"],
+        "number": data["number"],
+        "state": story.word(dict(ClaimState.choices), data["state"]),
+        "amount": data["amount"],
+    }
     return gettext("Claim on parcel %(waybill)s of %(number)s: %(state)s, %(amount)s yuan.") % values
 
 
