@@ -38,7 +38,7 @@ TONES = {
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
-        " submitted under_review unfulfilled withdrawn ended dismissed"
+        " submitted under_review unfulfilled withdrawn ended dismissed given_back bought"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
