@@ -105,6 +105,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Accounts with carriers"), "account_balance_wallet", "logistics.carrieraccount"),
                     _list(_("Users of carriers' accounts"), "group", "logistics.waybillshare"),
                     _list(_("Uses of carriers' accounts"), "receipt_long", "logistics.waybilluse"),
+                    _list(_("Claims on parcels"), "gavel", "logistics.parcelclaim"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
                     _list(_("Warehouse orders"), "forklift", "logistics.warehouseorder"),
                     _list(_("Waves"), "waves", "logistics.wave"),

@@ -4,15 +4,15 @@ One that we never heard of, because its answer was lost, is given back by its nu
 sees.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
 
 from logistics import kinds
-from logistics.carriers import adapters, errands
+from logistics.carriers import adapters, errands, sharing
 from logistics.carriers.adapters import Answer, Booked
 from logistics.carriers.trouble import WAYBILL_KEPT, WAYBILL_UNUSED
-from logistics.models import ErrandKind
+from logistics.models import ErrandKind, WaybillErrand
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -102,11 +102,21 @@ def _ask(link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
     return adapter.cancel(link, parcels)
 
 
+def _give_back_shares(errand_ids: Collection[int]) -> None:
+    """What was cancelled counts for its user no more. One statement, and those of shared accounts."""
+    done: dict[int, list[int]] = {}
+    for shipment, link in WaybillErrand.objects.filter(pk__in=errand_ids).values_list("shipment", "connection"):
+        done.setdefault(link, []).append(shipment)
+    for link, shipments in done.items():
+        sharing.give_back(shipments, over=link)
+
+
 def _follow(outcomes: Outcomes[Answer]) -> None:
     """Tell what came of it; a waybill that the carrier keeps is for a person, one that never was is not."""
     answers = outcomes.taken | outcomes.refused
     if not answers:
         return
+    _give_back_shares(outcomes.taken)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -864,7 +864,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', django_fsm.FSMField(choices=[('on_shelf', 'For sale'), ('sold', 'Sold'), ('revealed', 'Looked at'), ('withdrawn', 'Withdrawn'), ('expired', 'Expired')], default='on_shelf', editable=False, max_length=50, verbose_name='state')),
                 ('content', oms.common.secrecy.SealedField(verbose_name='content')),
-                ('fingerprint', models.BinaryField(verbose_name='fingerprint')),
+                ('fingerprint', models.BinaryField(max_length=32, verbose_name='fingerprint')),
                 ('hint', models.CharField(blank=True, default='', editable=False, max_length=80, verbose_name='hint')),
                 ('valid_until', models.DateField(blank=True, null=True, verbose_name='valid until')),
                 ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='codes', to='logistics.codeimport', verbose_name='import of codes')),
@@ -908,6 +908,8 @@ class Migration(migrations.Migration):
                 'verbose_name': 'supply of codes',
                 'verbose_name_plural': 'supplies of codes',
                 'ordering': ['-id'],
+                'permissions': [('set_virtualsupply', 'Can set alert lines and instructions of codes')],
+                'default_permissions': ('view',),
             },
         ),
         migrations.CreateModel(
@@ -1230,5 +1232,78 @@ class Migration(migrations.Migration):
                 'default_permissions': ('view',),
                 'constraints': [models.CheckConstraint(condition=models.Q(('billed_fen__gte', 0), ('billed_rows__gte', 0)), name='parcel_freight_billed_is_not_negative')],
             },
+        ),
+        migrations.CreateModel(
+            name='ParcelClaim',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.IntegerField(db_default=1, editable=False, verbose_name='version')),
+                ('kind', models.CharField(choices=[('lost', 'Lost'), ('damaged', 'Damaged'), ('short', 'Goods missing'), ('late', 'Late')], max_length=8, verbose_name='for')),
+                ('state', django_fsm.FSMField(choices=[('open', 'To be filed'), ('filed', 'Filed at the carrier'), ('agreed', 'Agreed'), ('paid', 'Paid by the carrier'), ('refused', 'Refused by the carrier'), ('withdrawn', 'Withdrawn')], default='open', max_length=50, protected=True, verbose_name='state')),
+                ('wanted', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='wanted (yuan)')),
+                ('agreed', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='agreed (yuan)')),
+                ('paid', models.DecimalField(blank=True, decimal_places=2, max_digits=12, null=True, verbose_name='paid (yuan)')),
+                ('due_on', models.DateField(verbose_name='deadline')),
+                ('remedy', models.CharField(blank=True, choices=[('', 'Nothing yet'), ('reissued', 'Sent again'), ('compensated', 'Compensated')], db_default='', default='', max_length=12, verbose_name="buyer's goods")),
+                ('remedy_text', models.CharField(blank=True, db_default='', default='', max_length=200, verbose_name='how')),
+                ('opened_by', models.CharField(max_length=80, verbose_name='opened by')),
+                ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='opened at')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='ended at')),
+                ('shipment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='logistics.shipment', verbose_name='shipment')),
+            ],
+            options={
+                'verbose_name': 'claim on a parcel',
+                'verbose_name_plural': 'claims on parcels',
+                'ordering': ['-id'],
+                'permissions': [('work_parcelclaim', 'Can open claims on parcels and work on them')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ClaimNote',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('text', models.CharField(max_length=1000, verbose_name='text')),
+                ('written_by', models.CharField(max_length=80, verbose_name='by')),
+                ('written_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='written at')),
+                ('claim', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notes', to='logistics.parcelclaim', verbose_name='claim on a parcel')),
+            ],
+            options={
+                'verbose_name': 'note on a claim',
+                'verbose_name_plural': 'notes on claims',
+                'ordering': ['id'],
+                'default_permissions': (),
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'filed', 'agreed'])), fields=('shipment', 'kind'), name='parcel_claim_is_open_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'filed', 'agreed', 'paid', 'refused', 'withdrawn'])), name='parcel_claim_state_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['lost', 'damaged', 'short', 'late'])), name='parcel_claim_kind_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(('remedy__in', ['', 'reissued', 'compensated'])), name='parcel_claim_remedy_is_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(('wanted__gt', 0), models.Q(('agreed__isnull', True), models.Q(('agreed__gt', 0), ('agreed__lte', models.F('wanted'))), _connector='OR'), models.Q(('paid__isnull', True), ('paid__gt', 0), _connector='OR')), name='parcel_claim_amounts_are_sound'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('agreed__isnull', False), models.Q(('state__in', ['agreed', 'paid']), _negated=True), _connector='OR'), models.Q(models.Q(('paid__isnull', False), ('state', 'paid')), models.Q(('paid__isnull', True), models.Q(('state', 'paid'), _negated=True)), _connector='OR')), name='parcel_claim_amounts_fit_its_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='parcelclaim',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', ['open', 'filed', 'agreed'])), models.Q(('ended_at__isnull', False), ('state__in', ['paid', 'refused', 'withdrawn'])), _connector='OR'), name='parcel_claim_ends_at_a_time'),
+        ),
+        migrations.AddConstraint(
+            model_name='claimnote',
+            constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='claim_note_says_something'),
         ),
     ]

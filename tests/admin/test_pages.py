@@ -1,7 +1,7 @@
 """Every page of the admin opens, in both languages, and what services write cannot be edited."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,12 +27,18 @@ from inventory.models import (
     StockCount,
     Warehouse,
 )
+from logistics.carriers import claiming
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
+    CarrierAccount,
+    CarrierRule,
     LogisticsAlert,
+    Shipment,
     StockOrder,
     VirtualDelivery,
     WarehouseItem,
+    WaybillShare,
+    WaybillUse,
 )
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
@@ -126,6 +132,15 @@ def models() -> list[type[Model]]:
     return sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
+def _fill_dispatch(shop: factories.Shop, parcel: Shipment) -> None:
+    """Rules, accounts and claims; the pipeline made the decisions."""
+    CarrierRule.objects.create(name="by hand", carriers=["SF"], is_active=False)
+    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.connection, name="monthly")
+    share = WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5, used_in_total=1)
+    WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=date(2026, 1, 2))
+    claiming.open_claim(parcel.pk, "lost", Decimal(5), due_on=date(2026, 1, 9), text="x", actor=STAFF)
+
+
 @pytest.fixture
 def world(shop: factories.Shop) -> None:
     """A row of every kind, most of them made by the pipeline itself."""
@@ -144,7 +159,8 @@ def world(shop: factories.Shop) -> None:
     now = timezone.now()
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
-    steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
+    steps.recalled(Shipment.objects.earliest("pk"))
+    _fill_dispatch(shop, Shipment.objects.earliest("pk"))
     ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
     payment = Payment.objects.filter(order=order).first()
     assert payment

@@ -18,7 +18,7 @@ from logistics.carriers.adapters.kdniao import envelope, wire
 from logistics.models import Carrier, Polling, ScanWord, Shipment, ShipmentState, TrackingEvent
 from oms.common.models import Connection, InboundFact, Ticket
 from oms.common.zones import CHINA
-from tests import factories, fakes, machines, steps
+from tests import factories, machines, steps
 from tests.kdniao import world
 
 pytestmark = pytest.mark.django_db
@@ -164,9 +164,6 @@ def two_parcels(shop: factories.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     link = Connection(code=world.CODE, kind="carrier", protocol="kdniao", base_url="https://kdniao.example/x")
     link.set_secrets({"ebusiness_id": world.KEYS.business_id, "app_key": world.KEYS.app_key}).save()
     Carrier.objects.create(code="YTO", name="YTO", connection=link)
-    world.packed(*[shop.place_order(payment_method="cod") for _parcel in range(2)])
-    with fakes.carrier(fakes.FakeCarrier()):
-        factories.run(dispatching.run)
     running: list[Scans] = []
     began = Scans.__init__
 
@@ -174,13 +171,18 @@ def two_parcels(shop: factories.Shop, monkeypatch: pytest.MonkeyPatch) -> None:
         began(machine)
         running[:] = [machine]
 
-    def answer(_link: Connection, _setup: object, _kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(_link: Connection, _setup: object, kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if kind == "1007":
+            waybill = body["OrderCode"].replace("-", "")
+            return {"Success": True, "Order": {"OrderCode": body["OrderCode"], "LogisticCode": waybill}}
         key = Shipment.objects.get(waybill_number=body["LogisticCode"]).pk
         traces = [written(one) for one in sorted(running[0].happened[key])]
         return {"Success": True, "ShipperCode": "YTO", "LogisticCode": body["LogisticCode"], "Traces": traces}
 
     monkeypatch.setattr(Scans, "__init__", begin)
     monkeypatch.setattr(wire, "ask", answer)
+    world.packed(*[shop.place_order(payment_method="cod") for _parcel in range(2)])
+    factories.run(dispatching.run)
 
 
 def test_whatever_comes_in_whatever_order_a_parcel_is_where_the_set_of_its_scans_says(two_parcels: None) -> None:

@@ -25,11 +25,11 @@ TONES = {
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
         " queued running sent issuing answered counting ordered asked"
-        " partly_received"
+        " partly_received on_shelf sold filed agreed"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won used done"
+        " active inspected enabled applied won used done revealed shown"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
