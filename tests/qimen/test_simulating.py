@@ -1,6 +1,8 @@
 """The pretended warehouse beside a site: connected once, found again."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 def test_one_of_the_samples_warehouses_is_kept_by_it_whatever_the_number_of_starts(shop: factories.Shop) -> None:
     other = factories.WarehouseFactory(code="ZZ-9", merchant=shop.merchant, region=shop.region)
-    known = keys.Keys(*[None] * 4, world.KEYS)  # type: ignore[arg-type]
+    known = cast(keys.Keys, SimpleNamespace(qimen=world.KEYS))
 
     for address in ("http://127.0.0.1:9000", "http://127.0.0.1:9001"):
         connecting.connect_warehouse(known, address)

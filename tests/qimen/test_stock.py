@@ -90,10 +90,10 @@ def test_a_purchase_order_that_is_called_off_is_stopped_and_one_that_never_went_
 ) -> None:
     sent, unsent = bought(shop), bought(shop, "PO-2")
     announced()
-    purchasing.end(sent.pk, is_cancelled=True)
+    purchasing.end(sent.pk, is_cancelled=True, actor="li")
     StockOrder.objects.filter(purchase_order=unsent).delete()
     announcing.write()
-    purchasing.end(unsent.pk, is_cancelled=True)
+    purchasing.end(unsent.pk, is_cancelled=True, actor="li")
     announced()
 
     assert list(StockOrder.objects.values_list("state", flat=True).order_by("number")) == ["cancelled", "cancelled"]
@@ -108,7 +108,7 @@ def test_a_warehouse_that_does_not_stop_is_asked_once_and_a_person_is_told(
     order = bought(shop)
     announced()
     place.peer.refuses_cancelling = True
-    purchasing.end(order.pk, is_cancelled=True)
+    purchasing.end(order.pk, is_cancelled=True, actor="li")
     announced()
     announced()
 
