@@ -46,8 +46,9 @@ def begin() -> None:
         cursor.execute(
             """
             WITH sold AS (
-                SELECT c.id AS carrier_id, link.id AS link_id FROM logistics_carrier c
-                JOIN common_connection link ON link.id = c.connection_id
+                SELECT DISTINCT c.id AS carrier_id, link.id AS link_id FROM logistics_carrier c
+                LEFT JOIN logistics_carrieraccount a ON a.carrier_id = c.id AND a.is_active
+                JOIN common_connection link ON link.id IN (c.connection_id, a.connection_id)
                 WHERE c.is_active AND link.is_active AND link.protocol = ANY(%s)
             ), settings AS (
                 INSERT INTO logistics_accountsettings (connection_id) SELECT DISTINCT link_id FROM sold

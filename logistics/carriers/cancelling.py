@@ -7,12 +7,13 @@ sees.
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
+from django.db.models import Q
 
 from logistics import kinds
 from logistics.carriers import adapters, errands, sharing
 from logistics.carriers.adapters import Answer, Booked
 from logistics.carriers.trouble import WAYBILL_KEPT, WAYBILL_UNUSED
-from logistics.models import ErrandKind, WaybillErrand
+from logistics.models import ErrandKind, Shipment, ShipmentState, WaybillErrand
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -49,18 +50,18 @@ def give_back(kept: Mapping[int, str]) -> None:
             nudging.nudge(STAGE.name)
 
 
-def give_back_unused(given: Mapping[int, tuple[str, str]]) -> set[int]:
-    """Give back waybills that came for parcels (ids) that do not carry them: carrier code and waybill by parcel.
-    Returns the parcels of which somebody else must: their account takes none back."""
+def give_back_unused(given: Mapping[int, Answer]) -> set[int]:
+    """Give back waybills that came for parcels (ids) that do not carry them. Returns the parcels of which somebody else
+    must: their account takes none back."""
     if not given:
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH unused AS (
-                SELECT n.id, c.id AS carrier_id, c.connection_id, n.waybill
-                FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS n(id, carrier, waybill)
-                JOIN logistics_carrier c ON c.code = n.carrier JOIN common_connection link ON link.id = c.connection_id
+                SELECT n.id, c.id AS carrier_id, link.id AS connection_id, n.waybill
+                FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) AS n(id, carrier, waybill, account)
+                JOIN logistics_carrier c ON c.code = n.carrier JOIN common_connection link ON link.id = n.account
                 WHERE link.protocol = ANY(%s)
             ), asked AS (
                 INSERT INTO logistics_waybillerrand (shipment_id, kind, connection_id, carrier_id, waybill, reference)
@@ -72,8 +73,9 @@ def give_back_unused(given: Mapping[int, tuple[str, str]]) -> set[int]:
             """,
             [
                 array(given),
-                text_array(carrier for carrier, _waybill in given.values()),
-                text_array(waybill for _carrier, waybill in given.values()),
+                text_array(answer.carrier for answer in given.values()),
+                text_array(answer.waybill for answer in given.values()),
+                array(answer.account for answer in given.values()),
                 list(adapters.protocols_of(adapters.Cancels)),
             ],
         )
@@ -157,6 +159,14 @@ def _follow(outcomes: Outcomes[Answer]) -> None:
     ]
     tickets.open_tickets(WAYBILL_KEPT, troubles, opened_by=STAGE.name)
     tickets.close_tickets([WAYBILL_UNUSED], [row[1] for row in rows if row[6]])
+    _give_back_shares(outcomes.taken)
+
+
+def _give_back_shares(errand_ids: Collection[int]) -> None:
+    """Who shares the account has the waybills again of parcels that carry none of ours any more."""
+    of_errands = Shipment.objects.filter(errands__in=list(errand_ids))
+    gone = of_errands.filter(Q(state=ShipmentState.CANCELLED) | Q(connection=None))
+    sharing.give_back(sorted(set(gone.values_list("pk", flat=True))))
 
 
 STAGE = outside_stage("cancel_waybill", errands.call(ErrandKind.CANCEL, _ask, _follow))

@@ -56,7 +56,9 @@ def _ask(link: Connection, parcels: Sequence[adapters.Parcel]) -> Mapping[str, a
     asked = {parcel.reference: parcel.carrier for parcel in parcels}
     carrier = adapters.of(link)
     answers = carrier.book(link, decoding.with_receivers(carrier, link, parcels))
-    return {key: replace(answer, carrier=asked[key]) for key, answer in answers.items() if key in asked}
+    return {
+        key: replace(answer, carrier=asked[key], account=link.pk) for key, answer in answers.items() if key in asked
+    }
 
 
 def _lock_works(shipment_ids: Collection[int]) -> None:
@@ -92,7 +94,7 @@ def _too_late(outcomes: Outcomes[adapters.Answer]) -> None:
     labels.keep({key: outcomes.taken[key] for key in fitting})
     rows = Shipment.objects.select_related("sub_order").filter(pk__in=given.keys() - set(fitting))
     unused = {row.pk: row for row in rows if row.waybill_number != given[row.pk][1]}
-    kept = cancelling.give_back_unused({key: given[key] for key in unused})
+    kept = cancelling.give_back_unused({key: outcomes.taken[key] for key in unused})
     troubles = [
         tickets.Trouble(
             key,

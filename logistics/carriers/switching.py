@@ -67,6 +67,8 @@ def switch(shipment_id: int, carrier: str, *, actor: Actor, although_unknown: bo
     )
     tickets.close_tickets([NO_CARRIER], [row.pk], result=TicketResult.DONE, closed_by=actor.name)
     stuck.give_back(Shipment, row.pk, by=actor.name)
+    if is_unknown and connection_id != row.connection_id:
+        cancelling.give_back({row.pk: ""})
     Shipment.objects.filter(pk=row.pk).update(carrier=chosen.id, connection=connection_id, last_error="")
     timeline.record(
         row.sub_order.order_id,

@@ -139,6 +139,7 @@ def test_a_waybill_that_comes_after_the_end_is_given_back(
     from oms.common.work.calling import Outcomes
 
     assert call.too_late is not None
+    assert answers[shipment.number].account == link.pk
     call.too_late(Outcomes(taken={shipment.pk: answers[shipment.number]}))
     WaybillErrand.objects.update(ready_at="2026-01-01T00:00Z")
     steps.once(cancelling.run)

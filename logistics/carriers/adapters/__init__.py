@@ -45,12 +45,13 @@ class PickUp:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a carrier said: taken, with a waybill number, or refused. `carrier` is the code of the carrier that was
-    asked; it need not be filled in by adapters."""
+    asked, `account` the connection over which; they need not be filled in by adapters."""
 
     taken: bool
     reason: str = ""
     waybill: str = ""
     carrier: str = ""
+    account: int = 0
     label: Label | None = None
     pick_up: PickUp | None = None
 
