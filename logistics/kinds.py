@@ -4,7 +4,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from logistics.carriers.refusing import OwnRefusal
-from logistics.models import LogisticsAlert, RecallKind, ShipmentState
+from logistics.models import ClaimState, LogisticsAlert, RecallKind, ShipmentState
 from orders import story
 from orders.actors import name_actors
 from orders.kinds import EventKind, Tone, event
@@ -21,6 +21,16 @@ def _tell_refused_waybill(data: story.Data) -> str:
     text = story.word(dict(OwnRefusal.choices), data["text"])
     values = {"number": data["number"], "carrier": data["carrier"], "text": text}
     return gettext("Sub-order %(number)s: %(carrier)s gave no waybill: %(text)s") % values
+
+
+def _tell_claim(data: story.Data) -> str:
+    values = {
+        "waybill": data["waybill"],
+        "number": data["number"],
+        "state": story.word(dict(ClaimState.choices), data["state"]),
+        "amount": data["amount"],
+    }
+    return gettext("Claim on parcel %(waybill)s of %(number)s: %(state)s, %(amount)s yuan.") % values
 
 
 def _tell_unmet_wish(data: story.Data) -> str:
@@ -145,6 +155,14 @@ CARRIER_WISH_UNMET = event(
     ("number", "wished", "carrier", "why"),
     tone="warning",
     icon="alt_route",
+)
+CLAIM = event(
+    "parcel_claim",
+    _tell_claim,
+    None,
+    private=("number", "waybill", "state", "amount"),
+    tone="warning",
+    icon="gavel",
 )
 RECEIVER_DECODED = event(
     "receiver_decoded",

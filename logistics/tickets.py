@@ -7,6 +7,7 @@ from logistics import retrying
 from logistics.models import (
     AlertGroup,
     AlertTelling,
+    ParcelClaim,
     Polling,
     Recall,
     ScanWord,
@@ -30,6 +31,7 @@ def _retry(model: type[WarehouseOrder] | type[Shipment], row_id: int, by: str) -
 
 
 tickets.register_subject("warehouse", rows_of(Warehouse))
+tickets.register_subject("parcel_claim", rows_of(ParcelClaim, "shipment__number"))
 tickets.register_subject("waybill_share", rows_of(WaybillShare, "account__name"))
 tickets.register_subject("alert_group", rows_of(AlertGroup))
 tickets.register_subject(AlertTelling.ticket_subject.kind, rows_of(AlertTelling, "group__kind"))

@@ -413,6 +413,7 @@ CELERY_BEAT_SCHEDULE = {
     "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
+    "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},
     "learn-deadlines": {"task": "oms.learn_deadlines", "schedule": 12 * 3600.0, "options": {"expires": 3600}},
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},

@@ -23,6 +23,7 @@ from oms.pipeline import PIPELINE, STAGES
 from orders.actors import job
 from orders.fulfilling import waking
 from orders.intake import rejecting
+from orders.promising import awaiting
 from orders.stock import demand, expiring
 from payments.invoicing import commission
 from payments.reconciling import downloading, refreshing
@@ -183,6 +184,12 @@ def learn_demand() -> int:
     """Gather what the last days wanted, and work out the alert lines that are not of today; returns how many."""
     demand.gather()
     return levels.refresh(seconds=60.0)
+
+
+@shared_task(name="oms.promise_goods", ignore_result=True)
+def promise_goods() -> int:
+    """Say anew to who waits when goods on order should come; returns to how many something else is said."""
+    return awaiting.run()
 
 
 @shared_task(name="oms.learn_deadlines", ignore_result=True)

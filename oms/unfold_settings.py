@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Uses of carriers' accounts"), "receipt_long", "logistics.waybilluse"),
                     _list(_("Tracking events"), "location_on", "logistics.trackingevent"),
                     _list(_("Warehouse orders"), "forklift", "logistics.warehouseorder"),
+                    _list(_("Claims on parcels"), "gavel", "logistics.parcelclaim"),
                     _list(_("Waves"), "waves", "logistics.wave"),
                     _list(_("Wave rules"), "rule_settings", "logistics.waverule"),
                     _list(_("Pick tasks"), "shelves", "logistics.picktask"),

@@ -39,6 +39,7 @@ name_actors(
         **dict(ActorKind.choices),
         "match": _("Let matched orders go on"),
         "promise": _("Make promises"),
+        "promise_goods": _("Promise goods on order"),
         "review": _("Review"),
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),

@@ -274,6 +274,22 @@ ALLOCATED = event(
     tone="info",
     icon="warehouse",
 )
+GOODS_EXPECTED = event(
+    "goods_expected",
+    _("The goods that sub-order %(number)s waits for are on order and should come on %(day)s."),
+    ("number", "day", "warehouse"),
+    news={"sub_order.goods_expected": "The goods that it waits for are on order."},
+    tone="info",
+    icon="event",
+)
+GOODS_DAY_MOVED = event(
+    "goods_day_moved",
+    story.tell_goods_day,
+    ("number", "day", "before", "warehouse"),
+    news={"sub_order.goods_expected": "They should come on another day."},
+    tone="warning",
+    icon="event_busy",
+)
 BACKORDERED = event(
     "backordered",
     story.tell_shortage,

@@ -138,6 +138,14 @@ def tell_shortage(data: Data) -> str:
     return gettext("Sub-order %(number)s waits for stock: %(short)s.") % {"number": data["number"], "short": short}
 
 
+def tell_goods_day(data: Data) -> str:
+    """On which day the goods of a sub-order should come now, where they were said to come on another."""
+    values = {name: data.get(name, "") for name in ("number", "day", "before")}
+    if values["day"]:
+        return gettext("The goods for sub-order %(number)s should come on %(day)s, no longer on %(before)s.") % values
+    return gettext("The goods for sub-order %(number)s do not come on %(before)s; nobody knows when.") % values
+
+
 def tell_parted(data: Data) -> str:
     """Why a sub-order was split, and what was split off."""
     values = {

@@ -37,6 +37,11 @@ ALL_TIMES: dict[str, Any] = dict.fromkeys(
 _keys = count(1)
 
 
+def times_of(state: str) -> dict[str, Any]:
+    """Whatever a sub-order needs to be in the state: what was cancelled never arrived."""
+    return ALL_TIMES | ({"delivered_at": None} if state == SubOrderState.CANCELLED else {})
+
+
 def once(stage: Callable[[int], int]) -> int:
     """Run a stage once; what waits is taken as due, also what was put off a moment ago."""
     with clock.skipping_waits():
@@ -164,7 +169,7 @@ def tickets() -> list[tuple[str, str]]:
 
 def put(part: SubOrder, state: str, **values: Any) -> None:
     """Bring a sub-order into a state, with its charges, without the way that leads there."""
-    SubOrder.objects.filter(pk=part.pk).update(state=state, **ALL_TIMES | values)
+    SubOrder.objects.filter(pk=part.pk).update(state=state, **times_of(state) | values)
     if state in UNDONE:
         cause = ChargeCause.CANCELLED if state == SubOrderState.CANCELLED else ChargeCause.RETURNED
         charging.take_back([part.pk], cause, actor=STAFF)

@@ -3,6 +3,7 @@
 from logistics.admin import (
     carrier_rules,
     carriers,
+    claims,
     floor,
     following,
     lists,
@@ -18,6 +19,7 @@ from logistics.admin import (
 __all__ = [
     "carrier_rules",
     "carriers",
+    "claims",
     "floor",
     "following",
     "lists",

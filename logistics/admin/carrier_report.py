@@ -49,6 +49,7 @@ def _titles() -> list[str]:
     return [
         *(_("Carrier"), _("Parcels"), _("Signed for"), _("In time (%)"), _("Alerts"), _("Lost"), _("Sent back")),
         *(_("To pick-up (h)"), _("On the way (h)"), _("To the door (h)"), _("In all (h)"), _("Promises kept (%)")),
+        *(_("Claims"), _("Claims paid (yuan)")),
     ]
 
 
@@ -57,6 +58,7 @@ def _cells(row: CarrierReport) -> list[str]:
         *(f"{row.name} {row.code}", str(row.parcels), str(row.signed), _number(row.on_time_percent)),
         *(str(row.alerts), str(row.lost), str(row.refused), _number(row.pickup_hours), _number(row.transit_hours)),
         *(_number(row.delivery_hours), _number(row.total_hours), _number(row.hit_percent)),
+        *(str(row.claims), str(row.claims_paid)),
     ]
 
 

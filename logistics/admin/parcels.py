@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from logistics.admin.carrier_rules import decisions_table
+from logistics.admin.claims import WORK, OpenForm, open_claim
 from logistics.carriers import switching
 from logistics.models import Carrier, ParcelFreight, Shipment, ShipmentState
 from oms.common.desk.acting import INPUT, RowAction, RowActions
@@ -47,13 +48,15 @@ class ParcelActions(RowActions):
         RowAction(
             "switch", SWITCH, gettext_lazy("Give it to another carrier"), _switch, SwitchForm, "primary", "swap_horiz"
         ),
+        RowAction("claim", WORK, gettext_lazy("Open a claim"), open_claim, OpenForm, icon="gavel"),
     )
 
     def fitting_actions(self, row: Any) -> Any:
-        """A carrier is switched only before there is a waybill."""
+        """A carrier is switched only before there is a waybill, and claimed from only after."""
         names = super().fitting_actions(row)
         waits = row.state == ShipmentState.CREATED and row.ready_at is not None
-        return [name for name in names if name != "switch" or waits]
+        fits = {"switch": waits, "claim": row.waybill_number is not None}
+        return [name for name in names if fits.get(name, True)]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The columns, what it costs, and why it goes by its carrier."""

@@ -123,7 +123,7 @@ class VirtualSupplyAdmin(RowActions):
     row_actions = (
         RowAction(
             "save",
-            "logistics.change_virtualsupply",
+            "logistics.set_virtualsupply",
             gettext_lazy("Save"),
             _change_supply,
             SupplyForm,

@@ -101,9 +101,9 @@ def confirm(order_id: int, sub_order_id: int) -> None:
     completing.confirm_receipt(_part(order_id, sub_order_id).pk, actor=BUYER)
 
 
-def deny(order_id: int) -> None:
-    """Say that something that counts as delivered did not come."""
-    completing.deny_receipt(order_id, actor=BUYER)
+def deny(order_id: int, sub_order_id: int | None = None) -> None:
+    """Say that something that counts as delivered, or this part of it, did not come."""
+    completing.deny_receipt(order_id, actor=BUYER, sub_order_id=sub_order_id)
 
 
 def _part(order_id: int, sub_order_id: int) -> SubOrder:

@@ -7,13 +7,12 @@ sees.
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
-from django.db.models import Q
 
 from logistics import kinds
 from logistics.carriers import adapters, errands, sharing
 from logistics.carriers.adapters import Answer, Booked
 from logistics.carriers.trouble import WAYBILL_KEPT, WAYBILL_UNUSED
-from logistics.models import ErrandKind, Shipment, ShipmentState
+from logistics.models import ErrandKind, WaybillErrand
 from oms.common import tickets
 from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
@@ -104,11 +103,21 @@ def _ask(link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
     return adapter.cancel(link, parcels)
 
 
+def _give_back_shares(errand_ids: Collection[int]) -> None:
+    """What was cancelled counts for its user no more. One statement, and those of shared accounts."""
+    done: dict[int, list[int]] = {}
+    for shipment, link in WaybillErrand.objects.filter(pk__in=errand_ids).values_list("shipment", "connection"):
+        done.setdefault(link, []).append(shipment)
+    for link, shipments in done.items():
+        sharing.give_back(shipments, over=link)
+
+
 def _follow(outcomes: Outcomes[Answer]) -> None:
     """Tell what came of it; a waybill that the carrier keeps is for a person, one that never was is not."""
     answers = outcomes.taken | outcomes.refused
     if not answers:
         return
+    _give_back_shares(outcomes.taken)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -149,14 +158,6 @@ def _follow(outcomes: Outcomes[Answer]) -> None:
     ]
     tickets.open_tickets(WAYBILL_KEPT, troubles, opened_by=STAGE.name)
     tickets.close_tickets([WAYBILL_UNUSED], [row[1] for row in rows if row[6]])
-    _give_back_shares(outcomes.taken)
-
-
-def _give_back_shares(errand_ids: Collection[int]) -> None:
-    """Who shares the account has the waybills again of parcels that carry none of ours any more."""
-    of_errands = Shipment.objects.filter(errands__in=list(errand_ids))
-    gone = of_errands.filter(Q(state=ShipmentState.CANCELLED) | Q(connection=None))
-    sharing.give_back(sorted(set(gone.values_list("pk", flat=True))))
 
 
 STAGE = outside_stage("cancel_waybill", errands.call(ErrandKind.CANCEL, _ask, _follow))

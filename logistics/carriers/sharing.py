@@ -23,7 +23,7 @@ _SPENT = (_U.ASKED, _U.BOUGHT)
 
 SHARE_LOW = tickets.register_kind(
     tickets.TicketKind(
-        "waybills_low",
+        "waybill_share_low",
         _("Waybills of a user run low"),
         "waybill_share",
         team=Team.LOGISTICS,
@@ -107,12 +107,15 @@ class Purse:
         self.taken.append(WaybillUse(share_id=share_id, shipment_id=shipment_id, day=self.day, freight_fen=fen))
         return True
 
-    def give_back(self, shipment_ids: Collection[int], states: Sequence[str] = (_U.ASKED,)) -> int:
+    def give_back(
+        self, shipment_ids: Collection[int], states: Sequence[str] = (_U.ASKED,), *, over: int | None = None
+    ) -> int:
         """Give back what these parcels asked for (or what is in these states); returns how many waybills. One
         statement."""
         if not (shipment_ids and self.shares):
             return 0
-        uses = list(WaybillUse.objects.filter(shipment__in=shipment_ids, state__in=states, share__in=self.shares))
+        found = WaybillUse.objects.filter(shipment__in=shipment_ids, state__in=states, share__in=self.shares)
+        uses = list(found if over is None else found.filter(share__account__connection=over))
         for use in uses:
             share = self.shares[use.share_id]
             share.row.used_in_total -= 1
@@ -139,11 +142,11 @@ class Purse:
             tell_low([row.pk for row in changed])
 
 
-def give_back(shipment_ids: Collection[int]) -> int:
-    """What was spent on these parcels goes back to its users: the carrier cancelled their waybills. Returns how many
-    waybills; twice is harmless. Needs an open transaction."""
+def give_back(shipment_ids: Collection[int], *, over: int | None = None) -> int:
+    """What was spent on these parcels (over the connection, where one is named) goes back to its users: the carrier
+    cancelled their waybills. Returns how many waybills; twice is harmless. Needs an open transaction."""
     purse = Purse.of((), shipment_ids)
-    count = purse.give_back(shipment_ids, _SPENT)
+    count = purse.give_back(shipment_ids, _SPENT, over=over)
     purse.write()
     return count
 

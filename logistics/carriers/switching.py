@@ -53,6 +53,9 @@ def switch(shipment_id: int, carrier: str, *, actor: Actor, although_unknown: bo
     (goods,) = reading.parcels([row.pk])
     connection_id = _take(judge, chosen, goods, keeps_former=is_unknown)
     former = row.carrier
+    if is_unknown and connection_id != row.connection_id:
+        # By its number, over the account that was asked.
+        cancelling.give_back({row.pk: ""})
     CarrierDecision.objects.create(
         shipment=row,
         cause=CarrierDecision.Cause.STAFF,

@@ -4,6 +4,7 @@ from logistics.models.alert import AlertGroup, AlertKind, LogisticsAlert, Urging
 from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
+from logistics.models.claim import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
@@ -37,6 +38,7 @@ from logistics.models.warehouse_order import StopAnswer, WarehouseOrder, Warehou
 from logistics.models.words import ScanWord
 
 __all__ = [
+    "CLAIM_RUNS",
     "GOING_BACK",
     "MOVING",
     "AccountSettings",
@@ -51,6 +53,8 @@ __all__ = [
     "CarrierNeed",
     "CarrierRule",
     "CarrierSort",
+    "ClaimNote",
+    "ClaimState",
     "CodeImport",
     "CodeSale",
     "CodeState",
@@ -65,6 +69,7 @@ __all__ = [
     "LogisticsAlert",
     "OnNobody",
     "Paper",
+    "ParcelClaim",
     "ParcelFreight",
     "PhoneCheck",
     "PickTask",

@@ -51,7 +51,7 @@ class StockOrder(WorkItem, Versioned):
     transfer = models.ForeignKey(
         Transfer, verbose_name=_("transfer"), null=True, on_delete=models.PROTECT, related_name="+"
     )
-    state = FSMField(_("state"), choices=S.choices, default=S.INTENDED, db_default=S.INTENDED, protected=True)
+    state = FSMField(_("state"), choices=S.choices, default=S.INTENDED, db_default=S.INTENDED)
     their_number = models.CharField(_("the warehouse's own number"), max_length=60, db_default="", blank=True)
     reason = models.CharField(_("reason"), max_length=300, db_default="", blank=True)
     told = models.JSONField(_("told so far"), db_default={}, default=dict, blank=True, editable=False)

@@ -34,6 +34,8 @@ class VirtualSupply(Versioned):
         verbose_name = _("supply of codes")
         verbose_name_plural = _("supplies of codes")
         ordering = ["-id"]
+        default_permissions = ("view",)
+        permissions = [("set_virtualsupply", _("Can set alert lines and instructions of codes"))]
 
     def __str__(self) -> str:
         return self.sku.code
@@ -103,7 +105,7 @@ class VirtualCode(models.Model):
     )
     state = FSMField(_("state"), choices=CodeState.choices, default=CodeState.ON_SHELF, editable=False)
     content = SealedField(_("content"), editable=False)
-    fingerprint = models.BinaryField(_("fingerprint"), editable=False)
+    fingerprint = models.BinaryField(_("fingerprint"), max_length=32, editable=False)
     hint = models.CharField(_("hint"), max_length=80, blank=True, default="", editable=False)
     valid_until = models.DateField(_("valid until"), null=True, blank=True)
 

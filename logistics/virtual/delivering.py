@@ -7,10 +7,12 @@ delivers by itself (the LOC interface) are left to it.
 import secrets
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from inventory import reserving
@@ -22,7 +24,7 @@ from logistics.virtual.hints import hint_of
 from oms.common import secrecy
 from oms.common.errors import OmsError
 from oms.common.work import nudging
-from oms.common.work.claiming import Queue, Stage, claim, put_off
+from oms.common.work.claiming import Queue, Stage, claim
 from orders import actors, isolating, timeline
 from orders.actors import Actor
 from orders.fulfilling import derived as fulfilment
@@ -41,6 +43,10 @@ QUEUE = Queue(
     f"q.state = '{SubOrderState.ALLOCATED}' AND q.storage_class = '{StorageClass.VIRTUAL}'",
     unless=f"q.cancel_requested_at IS NOT NULL OR {ORDER_IS_HELD} OR {_MERCHANT_DELIVERS} OR {NOT_YET}",
 )
+
+
+# The sweep (`oms.expire_stock`) comes every minute.
+AFTER_THE_SWEEP = timedelta(minutes=2)
 
 
 class CannotDeliver(OmsError):
@@ -73,8 +79,9 @@ def _deliver(sub_order_ids: list[int], order_ids: list[int]) -> int:
         return 0
     codes, without = _take_codes(mine)
     if without:
-        # More were promised than are valid still; the sweep of what expired takes the promise away.
-        put_off(QUEUE, dict.fromkeys(without, "fewer codes are valid than are promised"))
+        # More were promised than are valid still: before the next try the sweep of what expired takes the promise away.
+        later = Now() + Value(AFTER_THE_SWEEP)
+        SubOrder.objects.filter(pk__in=without).update(ready_at=later, last_error="fewer codes are valid than promised")
     mine = [key for key in mine if key not in without]
     if not mine:
         return 0

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from logistics.buyer import checking
+from logistics.buyer import asking, checking
 from logistics.buyer.asking import BUYER
 from logistics.buyer.page import ask_for_digits
 from logistics.models import VirtualDelivery, VirtualSupply
@@ -37,6 +37,9 @@ def good_view(request: HttpRequest, token: str) -> HttpResponse:
                 case "confirm":
                     confirming.confirm(part.pk, actor=BUYER)
                     return redirect(request.path)
+                case "deny":
+                    asking.deny(part.order_id, part.pk)
+                    return redirect(f"{request.path}?told=1")
         except OmsError as error:
             refusal, status = str(error), error.status_code
     return _page(request, part.pk, refusal, contents, status)
@@ -63,6 +66,7 @@ def _page(
         and delivery is not None
         and delivery.revealed_at is not None,
         "refusal": refusal,
+        "is_told": "told" in request.GET and not refusal,
     }
     response = render(request, "logistics/good.html", context, status=status)
     if status == 429:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -97,7 +98,6 @@ def _opened(code: VirtualCode) -> str:
 
 def unseen(sub_order_ids: Collection[int]) -> set[int]:
     """See `orders.unseen`. What the merchant delivers by itself its buyer may have by other ways."""
-    found = VirtualDelivery.objects.filter(
-        sub_order_id__in=sub_order_ids, revealed_at=None, sub_order__order__merchant_delivers=False
-    )
+    ours = Q(kind=VirtualDelivery.Kind.CODES) | Q(sub_order__order__merchant_delivers=False)
+    found = VirtualDelivery.objects.filter(ours, sub_order_id__in=sub_order_ids, revealed_at=None)
     return set(found.values_list("sub_order_id", flat=True))

@@ -46,7 +46,8 @@ def _settle(delivery_ids: Sequence[int]) -> int:
     deliveries = list(due.defer("content").select_related("sub_order__order").order_by("pk"))
     gone = _sales_of_gone_units(deliveries)
     unseen = [one for one in deliveries if one.revealed_at is None]
-    ours = [one for one in unseen if not one.sub_order.order.merchant_delivers]
+    codes = VirtualDelivery.Kind.CODES
+    ours = [one for one in unseen if one.kind == codes or not one.sub_order.order.merchant_delivers]
     ended = [one for one in ours if one.sub_order.state in UNDONE and one.taken_back_at is None]
     _put_back([sale for one in unseen for sale in gone[one.pk]], [one.sub_order for one in ended])
     _call_a_person([one for one in deliveries if one not in ours])

@@ -102,7 +102,7 @@ class SkuCodesView(OrderScopedView):
         return self._told(get_object_or_404(self.get_queryset(), code=code))
 
     def _told(self, sku: Sku) -> Response:
-        supply = VirtualSupply.objects.filter(sku=sku).first() or VirtualSupply(sku=sku, version=1)
+        supply = VirtualSupply.objects.filter(sku=sku).first() or VirtualSupply(sku=sku, version=1, instructions="")
         codes = VirtualCode.objects.filter(stock__sku=sku).order_by()
         counted = dict(codes.values_list("state").annotate(Count("id")))
         body = {

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import connection
 
@@ -34,6 +35,8 @@ class CarrierReport:
     transit_hours: float | None
     delivery_hours: float | None
     total_hours: float | None
+    claims: int
+    claims_paid: Decimal
 
     @property
     def on_time_percent(self) -> float | None:
@@ -65,7 +68,10 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
                 WHERE h.direction = '{Direction.OUT}' AND h.left_at >= %(since)s AND h.left_at < %(until)s
                   AND h.state <> '{_S.CANCELLED}' AND coalesce(o.region_id, '') LIKE %(area)s
             ), way AS (
-                SELECT p.*, e.out_at, a.alerts FROM parcel p
+                SELECT p.*, e.out_at, a.alerts, m.claims, m.claims_paid FROM parcel p
+                LEFT JOIN LATERAL (
+                    SELECT count(*) AS claims, coalesce(sum(paid), 0) AS claims_paid FROM logistics_parcelclaim
+                    WHERE shipment_id = p.id) AS m ON true
                 LEFT JOIN LATERAL (
                     SELECT min(occurred_at) AS out_at FROM logistics_trackingevent
                     WHERE shipment_id = p.id AND state = '{_S.OUT_FOR_DELIVERY}') AS e ON true
@@ -77,7 +83,7 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
                 count(*) FILTER (WHERE state = '{_S.LOST}'),
                 count(*) FILTER (WHERE state IN ('{_S.REJECTED}', '{_S.RETURNING}', '{_S.RETURNED}')),
                 sum(alerts)::bigint, {_mean("collected_at - left_at")}, {_mean("out_at - collected_at")},
-                {_mean("signed_at - out_at")}, {_mean("signed_at - left_at")}
+                {_mean("signed_at - out_at")}, {_mean("signed_at - left_at")}, sum(claims)::bigint, sum(claims_paid)
             FROM way JOIN logistics_carrier c ON c.id = way.carrier_id
             GROUP BY c.id ORDER BY count(*) DESC, c.code
             """,

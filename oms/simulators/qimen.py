@@ -42,7 +42,7 @@ PAUSES = (60.0, 300.0, 600.0)
 _HOUR = 3600.0
 # By its clock: what it says of a delivery order, and when; then it goes.
 _STEPS = [(ACCEPTED, 0.2 * _HOUR), (PICKING, 0.7 * _HOUR), (PACKED, 1.7 * _HOUR)]
-_GOES_AFTER = 3 * _HOUR
+_GOES_AFTER = 2 * _HOUR
 _ARRIVES_AFTER = 24 * _HOUR
 _PREFIX = "taobao.qimen."
 _KINDS = {"deliveryOrder": "deliveryOrderCode", "entryOrder": "entryOrderCode", "returnOrder": "returnOrderCode"}

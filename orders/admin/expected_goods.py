@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from inventory import purchasing
 from inventory.models import PurchaseOrderLine
 from oms.common.zones import CHINA
-from orders.models import SubOrder, SubOrderState
+from orders.models import GoodsPromise, SubOrder, SubOrderState
 from orders.panels import Remark
 
 # Of a SKU that is on order many times the first ones say enough.
@@ -18,7 +18,8 @@ _MOST_OF_A_SKU = 3
 
 
 def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
-    """For each SKU that some of them lack, what is on order of it, the earliest first; in one statement."""
+    """What those that wait are told, and for each SKU that some of them lack what is on order of it, the earliest
+    first; in two statements."""
     lacking = {
         (part.merchant_id, code)
         for part in sub_orders
@@ -27,6 +28,7 @@ def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
     }
     if not lacking:
         return
+    yield from _promises([part for part in sub_orders if part.state == SubOrderState.BACKORDERED])
     wanted = Q()
     for merchant_id, code in lacking:
         wanted |= Q(sku__merchant_id=merchant_id, sku__code=code)
@@ -38,6 +40,18 @@ def remarks_on_goods(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
         of_sku.sort(key=lambda line: (line.due_on or date.max, line.pk))
         for line in of_sku[:_MOST_OF_A_SKU]:
             yield _remark(code, line, line.due_on, today)
+
+
+def _promises(sub_orders: Collection[SubOrder]) -> Iterator[Remark]:
+    numbers = {part.pk: part.number for part in sub_orders}
+    for one in GoodsPromise.objects.filter(sub_order__in=numbers, ended_at__isnull=True).order_by("sub_order"):
+        values = {"number": numbers[one.sub_order_id], "day": f"{one.expected_on}", "version": one.number}
+        if one.deliver_by is None:
+            yield Remark(_("The goods for %(number)s are promised for %(day)s (promise %(version)d).") % values)
+        else:
+            by = f"{timezone.localtime(one.deliver_by):%Y-%m-%d %H:%M}"
+            text = _("The goods for %(number)s are promised for %(day)s, to the buyer by %(by)s (promise %(version)d).")
+            yield Remark(text % {**values, "by": by})
 
 
 def _remark(code: str, line: PurchaseOrderLine, day: date | None, today: date) -> Remark:

@@ -95,11 +95,14 @@ def confirm_receipt(sub_order_id: int, *, actor: Actor) -> None:
 
 
 @transaction.atomic
-def deny_receipt(order_id: int, *, actor: Actor) -> None:
-    """The buyer has not confirmed that it came: what counts as delivered is not completed by the clock before a person,
-    who is called by a ticket, or the buyer says so. The timeline tells it, once until then."""
+def deny_receipt(order_id: int, *, actor: Actor, sub_order_id: int | None = None) -> None:
+    """The buyer has not confirmed that it came: what counts as delivered (of all parts, or of one) is not completed by
+    the clock before a person, who is called by a ticket, or the buyer says so. The timeline tells it, once until then.
+    """
     lock_order(order_id)
     parts = SubOrder.objects.filter(order=order_id, state=SubOrderState.DELIVERED)
+    if sub_order_id is not None:
+        parts = parts.filter(pk=sub_order_id)
     delivered = list(parts.order_by("id").select_for_update(no_key=True, of=("self",)))
     stopped = [part.pk for part in delivered if part.needs_person_since is None]
     SubOrder.objects.filter(pk__in=stopped).update(needs_person_since=Now())

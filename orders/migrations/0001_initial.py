@@ -712,4 +712,24 @@ class Migration(migrations.Migration):
             model_name='suborder',
             constraint=models.CheckConstraint(condition=models.Q(('cancel_short_at__isnull', True), ('state', 'backordered'), _connector='OR'), name='sub_order_cancelled_short_while_it_waits'),
         ),
+        migrations.CreateModel(
+            name='GoodsPromise',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveSmallIntegerField(verbose_name='number')),
+                ('expected_on', models.DateField(verbose_name='expected on')),
+                ('deliver_by', models.DateTimeField(blank=True, help_text='Empty: no lane goes there, or no level is sold.', null=True, verbose_name='promised by')),
+                ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='made at')),
+                ('ended_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='ended at')),
+                ('sub_order', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='goods_promises', to='orders.suborder', verbose_name='sub-order')),
+                ('warehouse', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='inventory.warehouse', verbose_name='warehouse')),
+            ],
+            options={
+                'verbose_name': 'promise of goods on order',
+                'verbose_name_plural': 'promises of goods on order',
+                'ordering': ['-id'],
+                'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('sub_order', 'number'), name='goods_promise_is_numbered_in_sub_order'), models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('sub_order',), name='goods_promise_stands_once')],
+            },
+        ),
     ]

@@ -2,6 +2,7 @@
 
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
+from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
 from orders.models.notification import BuyerNotification
@@ -23,6 +24,7 @@ __all__ = [
     "DeliveryPromise",
     "DenyListEntry",
     "FulfilmentState",
+    "GoodsPromise",
     "Hold",
     "ImportMapping",
     "InterceptionRule",

@@ -263,7 +263,8 @@ def _fitting(match: BillMatch) -> list[str]:
         names.append("tie_to_cards")
     if match.outcome in resolving.MONEY_BACK and match.amount_fen < 0:
         names += ["tie_to_refund", *(["tie_as_goodwill"] if match.outcome == Outcome.REFUND_NOT_OURS else [])]
-    if match.outcome == Outcome.FEE_DIFFERS:
+    is_freight = match.source.form == BillForm.FREIGHT and match.row_id is not None
+    if match.outcome == Outcome.FEE_DIFFERS or (is_freight and match.outcome in resolving.FREIGHT_DIFFERS):
         names.append("accept_fee")
     if match.outcome not in resolving.WITHOUT_MONEY:
         names.append("write_off")

@@ -33,9 +33,7 @@ BILL_DIFFERENCE = register_kind(
             Outcome.REFUND_NOT_OURS: _("%(number)s: %(amount)s yuan went back, and no refund of ours has it."),
             Outcome.DUPLICATE_ROW: _("%(number)s: the bill has the same row of %(amount)s yuan twice; one counts."),
             Outcome.MALFORMED_ROW: _("%(number)s: line %(line)s cannot be read at column “%(column)s”."),
-            Outcome.NO_SHIPMENT: _(
-                "%(number)s: the carrier bills %(amount)s yuan, and no parcel of ours has that waybill."
-            ),
+            Outcome.NO_SHIPMENT: _("%(number)s: %(amount)s yuan of freight, and no parcel of ours has it."),
             "other_weight": _(
                 "%(number)s: the bill has %(amount)s yuan for %(told_kg)s kg, %(difference)s more than ours for"
                 " %(our_kg)s kg."

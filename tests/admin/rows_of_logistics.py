@@ -1,14 +1,18 @@
 """Rows of every table of logistics, for tests that open every page."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
+from logistics.carriers import claiming
 from logistics.models import (
     AccountSettings,
     AlertGroup,
     AlertReceiver,
     AlertTelling,
+    CarrierAccount,
     CarrierCode,
+    CarrierRule,
     DeadlineRule,
     DeadlineStretch,
     LearnedDeadline,
@@ -23,11 +27,14 @@ from logistics.models import (
     WaveRule,
     WaybillBalance,
     WaybillErrand,
+    WaybillShare,
+    WaybillUse,
 )
 from logistics.watching import grouping
 from oms.common.models import Connection
 from oms.common.tickets import Trouble, open_tickets
-from orders.models import SubOrder
+from orders.actors import Actor
+from orders.models import ActorKind, SubOrder
 
 
 def fill(sub_order: SubOrder, now: datetime) -> None:
@@ -65,3 +72,9 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
     WaybillBalance.objects.create(left=5, ask_at=later, **of_carrier)
     ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
     CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
+    CarrierRule.objects.create(name="by hand", carriers=["SF"], is_active=False)
+    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.connection, name="monthly")
+    share = WaybillShare.objects.create(account=account, merchant_id=sub_order.merchant_id, most_a_day=5)
+    WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=now.date())
+    staff = Actor(ActorKind.STAFF, "li")
+    claiming.open_claim(parcel.pk, "lost", Decimal(5), due_on=later.date(), text="x", actor=staff)

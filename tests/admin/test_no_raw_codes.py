@@ -45,7 +45,11 @@ _WORD = re.compile(r"(?<![\w./:@+-])[a-z][a-z_]{2,}(?![\w./:@+-])", re.ASCII)
 
 
 # A field's name in a message about it, and the codes by which merchants give a reason.
-AS_WRITTEN = {"/admin/orders/rejectedorder": {"order"}, "/admin/payments/grantreason": {"late"}}
+AS_WRITTEN = {
+    "/admin/common/messagetemplate": {"goods", "order"},
+    "/admin/orders/rejectedorder": {"order"},
+    "/admin/payments/grantreason": {"late"},
+}
 
 
 def codes() -> set[str]:

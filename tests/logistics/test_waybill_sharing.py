@@ -78,13 +78,13 @@ def test_the_limit_of_the_day_holds_then_the_next_account_then_another_carrier_a
     assert {code: verdict for code, verdict, *_ in last.details["of"]}["SF"] == "used_up"
     mine = steps.fresh(mine)
     assert (mine.used_that_day, mine.used_in_total, mine.used_fen) == (2, 2, 0)
-    assert steps.tickets() == [("waybills_low", "a_day"), ("waybills_low", "in_total")]
+    assert steps.tickets() == [("waybill_share_low", "a_day"), ("waybill_share_low", "in_total")]
 
     # The next day there are two again, and the ticket of the first account ends.
     WaybillShare.objects.update(used_on=sharing.today() - timedelta(days=1))
     WaybillUse.objects.update(day=sharing.today() - timedelta(days=1))
     assert parcel_of(shared).connection.code == "acc-sf-1"
-    assert steps.tickets() == [("waybills_low", "in_total")]
+    assert steps.tickets() == [("waybill_share_low", "in_total")]
     assert broken() == []
 
 
@@ -191,7 +191,7 @@ def test_staff_set_limits_not_below_what_is_used_and_merchants_read_their_own(sh
     assert "1 are used already." in boss.post(address, form).content.decode()
     boss.post(address, form | {"shares-0-most_in_total": 1})
     assert steps.fresh(mine).most_in_total == 1
-    assert steps.tickets() == [("waybills_low", "in_total")]
+    assert steps.tickets() == [("waybill_share_low", "in_total")]
     page = boss.get("/admin/logistics/waybillshare/").content.decode()
     assert "in total 0" in page
 

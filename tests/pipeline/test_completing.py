@@ -195,7 +195,7 @@ def test_the_state_of_fulfilment_follows_from_the_sub_orders(shop, parts, fulfil
     order = factories.split_order(*skus, merchant=shop.merchant)
     with steps.without_guards():
         for part, state in zip(SubOrder.objects.filter(order=order).order_by("id"), parts, strict=True):
-            SubOrder.objects.filter(pk=part.pk).update(state=state, warehouse=shop.warehouse, **steps.ALL_TIMES)
+            SubOrder.objects.filter(pk=part.pk).update(state=state, warehouse=shop.warehouse, **steps.times_of(state))
 
     fulfilment.refresh([order.pk])
 

@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import StockOrder, VirtualCode
+from logistics.models import ParcelClaim, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -158,6 +158,13 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
+    "ParcelClaim": lambda shop: ParcelClaim.objects.create(
+        shipment=steps.dispatched(shop.place_order(payment_method="cod")),
+        kind="lost",
+        wanted=1,
+        due_on=timezone.now().date(),
+        opened_by="li",
+    ),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),
     "Payment": _intended,
@@ -368,13 +375,14 @@ def test_a_row_notes_where_its_last_move_came_from_whatever_a_statement_says(sho
         ("delivered", {"delivered_at": None}, "sub_order_delivered_at_set_once_delivered"),
         ("completed", {"completed_at": None}, "sub_order_completed_at_set_once_completed"),
         ("allocated", {"allocated_at": None}, "sub_order_allocated_at_set_once_allocated"),
+        ("cancelled", {"delivered_at": steps.NOON}, "sub_order_cancelled_before_it_arrives_unless_virtual"),
     ],
 )
 def test_a_sub_order_is_nowhere_without_what_the_move_needs(shop, state, lacks, broken):
     sub_order = steps.released(shop.place_order(payment_method="cod"))
     rows = SubOrder.objects.filter(pk=sub_order.pk)
     with steps.without_guards():
-        rows.update(**steps.ALL_TIMES, state=state)
+        rows.update(**steps.times_of(state), state=state)
         with pytest.raises(IntegrityError, match=broken), transaction.atomic():
             rows.update(**lacks)
         if {"shipped_at", "shipping_proof"} & lacks.keys():

@@ -26,7 +26,7 @@ class _ToTheDoor(BaseAPIRequest):  # type: ignore[misc]
         """The answer, as the client's caller gets it."""
         where = f"/callbacks/{world.CODE}/"
         answer = (
-            Client().post(where, query_params=data)
+            Client().post(where, b"", content_type="text/xml", query_params=data)
             if self.in_the_address
             else Client().post(where, "&".join(_encoded(data)), content_type="application/x-www-form-urlencoded")
         )

@@ -61,7 +61,7 @@ def test_cash_is_remitted_with_its_fee_and_once(sources):
 
 
 def test_what_a_bank_charges_and_carriers_are_paid_is_known_by_its_words(sources):
-    assert booked("bank", "B20261120006") == {"1003": "-219.20", "5004": "219.20"}
+    assert booked("bank", "B20261120006") == {"1003": "-219.20", "2203": "219.20"}
     assert booked("bank", "B20261120007") == {"1003": "-15.00", "5003": "15.00"}
 
 

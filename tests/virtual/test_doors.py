@@ -187,6 +187,7 @@ def test_merchants_change_what_goes_with_their_codes(shop: factories.Shop, sku: 
     url = f"/api/v1/skus/{sku.code}/codes"
     stocking.begin(sku.pk)
     first = api.get(url)
+    assert api.get(f"/api/v1/skus/{shop.sku.code}/codes").json()["sells_codes"] is False
     changed = api.patch(url, {"alert_below": 3, "instructions": "x"}, format="json", HTTP_IF_MATCH=first["ETag"])
     assert (changed.status_code, changed.json()["alert_below"], changed.json()["instructions"]) == (200, 3, "x")
     stale = api.patch(url, {"alert_below": 4}, format="json", HTTP_IF_MATCH=first["ETag"])

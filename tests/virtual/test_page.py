@@ -76,6 +76,17 @@ def test_the_buyer_confirms_what_was_looked_at_and_the_order_is_completed(part: 
     assert steps.broken_invariants() == []
 
 
+def test_a_code_that_does_not_work_stops_the_clock_and_calls_a_person(part: SubOrder) -> None:
+    path, client = links.path_of(part), browser()
+    client.post(path, {"action": "reveal"})
+    answer = client.post(path, {"action": "deny"})
+    assert (answer.status_code, answer["Location"]) == (302, f"{path}?told=1")
+    assert "The shop knows." in client.get(answer["Location"]).content.decode()
+    assert steps.tickets() == [("receipt_denied", "")]
+    SubOrder.objects.filter(pk=part.pk).update(delivered_at=timezone.now() - timedelta(days=30))
+    assert completing.run(10) == 0
+
+
 def test_what_nobody_confirms_is_completed_after_the_days_of_the_setting(part: SubOrder, settings: object) -> None:
     settings.COMPLETE_AFTER_SECONDS = 3600  # type: ignore[attr-defined]
     assert completing.run(10) == 0

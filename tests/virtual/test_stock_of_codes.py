@@ -163,7 +163,7 @@ def test_codes_past_their_day_are_not_sold_and_their_orders_wait(shop):
         assert steps.once(delivering.run) == 0
         assert (steps.state_of(part), steps.fresh(part).last_error) == (
             "allocated",
-            "fewer codes are valid than are promised",
+            "fewer codes are valid than promised",
         )
 
         assert expire_stock() == 1
@@ -220,3 +220,28 @@ def test_staff_see_a_code_with_a_reason_and_the_story_tells_it_without_the_code(
     assert (told.actor, told.data) == ("li", {"number": part.number, "reason": "it does not work"})
     assert "SECRET" not in str(list(OrderEvent.objects.values("data", "actor")))
     assert (world.states(sku), world.delivery_of(part).revealed_at is not None) == ({"revealed": 1}, True)
+
+
+def test_what_does_not_hold_of_codes_is_named(shop):
+    sku = world.code_sku(shop)
+    world.bring(shop, sku, ["one", "two", "three"])
+    world.delivered(shop, sku)
+    first = CodeSale.objects.get()
+
+    def broken(statement: str) -> set[str]:
+        with steps.without_guards(), transaction.atomic(), transaction.get_connection().cursor() as cursor:
+            cursor.execute(statement, [first.pk])
+            found = {line.split(":")[0] for line in steps.broken_invariants()}
+            transaction.set_rollback(True)
+        return found
+
+    assert broken("UPDATE inventory_stock SET on_hand = 7 WHERE %s > 0 AND keeps_codes") >= {
+        "units_of_codes_are_those_for_sale"
+    }
+    assert broken("DELETE FROM logistics_codesale WHERE id = %s") == {"codes_are_sold_once"}
+    assert broken("UPDATE logistics_codesale SET taken_back_at = now() WHERE id = %s") == {"codes_are_sold_once"}
+    twice = "INSERT INTO logistics_codesale (code_id, delivery_id, line_id) SELECT c.id, s.delivery_id, s.line_id"
+    other = "FROM logistics_codesale s, logistics_virtualcode c WHERE s.id = %s AND c.state = 'on_shelf' LIMIT 1"
+    assert broken(f"{twice} {other}") == {"codes_are_sold_once", "buyers_have_a_code_for_each_unit"}
+    assert broken("UPDATE logistics_virtualcode SET content = 'plain' WHERE %s > 0") == {"delivered_codes_are_sealed"}
+    assert steps.broken_invariants() == []

@@ -87,4 +87,4 @@ def populate(shop: factories.Shop, part: SubOrder) -> None:
     writing.install_defaults()
     sku = code_sku(shop)
     bring(shop, sku, ["SECRET-CODE-01235", "SECRET-CODE-01236"])
-    revealing.reveal(delivered(shop, sku).pk, actor=steps.STAFF, reason="the buyer asks")
+    revealing.reveal(delivered(shop, sku).pk, actor=steps.STAFF, reason="买家来电")

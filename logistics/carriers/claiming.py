@@ -1,0 +1,137 @@
+"""Claims on parcels: opened by staff, filed, agreed, paid or refused; each step is told on the order's timeline, and a
+ticket stays open until the claim ends."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django_fsm import can_proceed
+
+from logistics import kinds
+from logistics.models import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim, Shipment
+from oms.common import tickets
+from oms.common.errors import OmsError
+from oms.common.models import Team, TicketResult
+from orders import timeline
+from orders.actors import Actor
+
+CLAIM_RUNNING = tickets.register_kind(
+    tickets.TicketKind(
+        "claim_running",
+        gettext_lazy("Claim at a carrier"),
+        "parcel_claim",
+        team=Team.LOGISTICS,
+        due_within=timedelta(days=7),
+        reasons={"": gettext_lazy("Parcel %(waybill)s of %(carrier)s: %(amount)s yuan are claimed until %(due)s.")},
+        remedies=gettext_lazy("File it at the carrier, and note on its page what is agreed and paid."),
+        can_retry=False,
+    )
+)
+
+
+@transaction.atomic
+def open_claim(shipment_id: int, kind: str, wanted: Decimal, *, due_on: date, text: str, actor: Actor) -> ParcelClaim:
+    """Claim so many yuan of the parcel's carrier; `text` says what happened and where its papers are. Raises OmsError
+    where the carrier never had the parcel, the amount is none, or such a claim runs already."""
+    row = Shipment.objects.select_for_update(no_key=True, of=("self",)).select_related("carrier").get(pk=shipment_id)
+    if row.carrier is None or row.waybill_number is None:
+        raise OmsError(_("No carrier has had this parcel."))
+    if wanted <= 0:
+        raise OmsError(_("Claim more than nothing."), attr="wanted")
+    if ParcelClaim.objects.filter(shipment=row, kind=kind, state__in=CLAIM_RUNS).exists():
+        raise OmsError(_("Such a claim runs already."))
+    claim = ParcelClaim.objects.create(shipment=row, kind=kind, wanted=wanted, due_on=due_on, opened_by=actor.name[:80])
+    values = {"waybill": row.waybill_number, "carrier": row.carrier.name, "amount": str(wanted), "due": str(due_on)}
+    trouble = tickets.Trouble(claim.pk, "", values, about_id=row.sub_order.order_id)
+    tickets.open_tickets(CLAIM_RUNNING, [trouble], opened_by=actor.name[:80])
+    _tell(claim, wanted, text, actor)
+    return claim
+
+
+def file(claim_id: int, *, text: str, actor: Actor) -> ParcelClaim:
+    """The carrier has it. All of these raise OmsError where the claim is not as far, or over."""
+    return _move(claim_id, ClaimState.FILED, None, text, actor)
+
+
+def agree(claim_id: int, amount: Decimal, *, text: str, actor: Actor) -> ParcelClaim:
+    """The carrier agreed to pay so much: all that is wanted, or less."""
+    return _move(claim_id, ClaimState.AGREED, amount, text, actor)
+
+
+def pay(claim_id: int, amount: Decimal, *, text: str, actor: Actor) -> ParcelClaim:
+    """So much came: on its own, or taken off a freight bill."""
+    return _move(claim_id, ClaimState.PAID, amount, text, actor)
+
+
+def refuse(claim_id: int, *, text: str, actor: Actor) -> ParcelClaim:
+    """The carrier pays nothing."""
+    return _move(claim_id, ClaimState.REFUSED, None, text, actor)
+
+
+def withdraw(claim_id: int, *, text: str, actor: Actor) -> ParcelClaim:
+    """It turned out otherwise."""
+    return _move(claim_id, ClaimState.WITHDRAWN, None, text, actor)
+
+
+@transaction.atomic
+def note(claim_id: int, *, text: str, actor: Actor) -> None:
+    """What was said or found, and where its papers are."""
+    claim = ParcelClaim.objects.select_for_update(no_key=True).get(pk=claim_id)
+    ClaimNote.objects.create(claim=claim, text=text, written_by=actor.name[:80])
+
+
+@transaction.atomic
+def remedy(claim_id: int, kind: str, *, text: str, actor: Actor) -> None:
+    """What became of the buyer's goods: sent again, or compensated; `text` names the order or refund."""
+    claim = ParcelClaim.objects.select_for_update(no_key=True).get(pk=claim_id)
+    ParcelClaim.objects.filter(pk=claim.pk).update(remedy=kind, remedy_text=text[:200])
+    ClaimNote.objects.create(claim=claim, text=text, written_by=actor.name[:80])
+
+
+@transaction.atomic
+def _move(claim_id: int, state: ClaimState, amount: Decimal | None, text: str, actor: Actor) -> ParcelClaim:
+    claims = ParcelClaim.objects.select_for_update(no_key=True, of=("self",)).select_related("shipment__sub_order")
+    claim = claims.get(pk=claim_id)
+    steps = {
+        ClaimState.FILED: claim.file,
+        ClaimState.AGREED: claim.agree,
+        ClaimState.PAID: claim.pay,
+        ClaimState.REFUSED: claim.refuse,
+        ClaimState.WITHDRAWN: claim.withdraw,
+    }
+    if not can_proceed(steps[state]):
+        raise OmsError(_("The claim is not as far, or it is over."))
+    if amount is not None and amount <= 0:
+        raise OmsError(_("Name an amount."), attr="amount")
+    if state == ClaimState.AGREED:
+        if amount is not None and amount > claim.wanted:
+            raise OmsError(_("That is more than is wanted."), attr="amount")
+        claim.agreed = amount
+    elif state == ClaimState.PAID:
+        claim.paid = amount
+    steps[state]()
+    if state not in CLAIM_RUNS:
+        claim.ended_at = timezone.now()
+        result = TicketResult.RESOLVED if state == ClaimState.PAID else TicketResult.DONE
+        tickets.close_tickets([CLAIM_RUNNING], [claim.pk], result=result, closed_by=actor.name)
+    claim.save(update_fields=["state", "agreed", "paid", "ended_at"])
+    _tell(claim, amount or claim.agreed or claim.wanted, text, actor)
+    return claim
+
+
+def _tell(claim: ParcelClaim, amount: Decimal, text: str, actor: Actor) -> None:
+    if text:
+        ClaimNote.objects.create(claim=claim, text=text[:1000], written_by=actor.name[:80])
+    part = claim.shipment.sub_order
+    timeline.record(
+        part.order_id,
+        kinds.CLAIM,
+        actor,
+        number=part.number,
+        waybill=claim.shipment.waybill_number or "–",
+        state=claim.state,
+        amount=str(amount),
+    )
