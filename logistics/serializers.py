@@ -84,7 +84,9 @@ RECALL = {
 }
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A recall", RECALL, response_only=True)])
+@extend_schema_serializer(
+    examples=[OpenApiExample("A recall", RECALL, response_only=True, status_codes=["200", "202"])]
+)
 class RecallSerializer(serializers.ModelSerializer):
     """What the carrier of a parcel was asked, and what became of it. `answer` is empty until the carrier answers."""
 

@@ -91,10 +91,12 @@ def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | Non
         SubOrder.objects.filter(pk__in=[part.pk for part in asked]).update(
             cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
         )
-        Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason)
+        # What is cancelled already goes back whatever the warehouses answer.
+        due = {"owed_changed_since": now} if at_once else {}
+        Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason, **due)
         open_hold(order_id, Hold.Kind.CANCELLATION, reason=reason, by=actor)
         timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
-        nudging.nudge("cancel_at_warehouse")
+        nudging.nudge("cancel_at_warehouse", *(["owing"] if at_once else []))
     else:
         _end(order, reason=reason, actor=actor)
         nudging.nudge("owing", "wake", "settle_codes", *([FREE_STAGE] if order.stock_hold_id else []))

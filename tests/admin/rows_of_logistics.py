@@ -73,7 +73,9 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
     ScanWord.objects.create(protocol="kdniao", code="X9", told="?", is_new=True)
     CarrierCode.objects.create(carrier=parcel.carrier, protocol="kdniao", code="X")
     CarrierRule.objects.create(name="by hand", carriers=["SF"], is_active=False)
-    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.connection, name="monthly")
+    account = CarrierAccount.objects.create(
+        carrier=parcel.carrier, connection=parcel.connection, name="Account of the month"
+    )
     share = WaybillShare.objects.create(account=account, merchant_id=sub_order.merchant_id, most_a_day=5)
     WaybillUse.objects.create(share=share, shipment=parcel, state="bought", day=now.date())
     staff = Actor(ActorKind.STAFF, "li")

@@ -21,7 +21,7 @@ from inventory.models import (
 from inventory.replenishing import policies, watching
 from inventory.replenishing.policies import NewPolicy
 from inventory.transferring import Moved
-from logistics.models import Shipment
+from logistics.models import CarrierAccount, Shipment, WaybillShare
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
 from oms.doors.loc import creating
@@ -131,6 +131,9 @@ def populate(shop: factories.Shop) -> Things:
     endpoint = WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://1.1.1.1/", event_types=["refund.*"], secret=seal("whsec_c2VjcmV0")
     )
+    assert parcel.carrier
+    account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.carrier.connection, name="x")
+    WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5)
     return Things(
         shop=shop,
         order=Order.objects.get(pk=order.pk),

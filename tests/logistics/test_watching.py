@@ -17,6 +17,7 @@ from logistics.models import (
     AlertGroup,
     AlertKind,
     Carrier,
+    CarrierDecision,
     DeadlineRule,
     LearnedDeadline,
     LogisticsAlert,
@@ -84,6 +85,7 @@ def by(code: str, shipment: Shipment) -> Shipment:
     """The parcel, carried by another carrier over the same connection."""
     carrier = Carrier.objects.get(code=code)
     Shipment.objects.filter(pk=shipment.pk).update(carrier=carrier, connection=carrier.connection)
+    CarrierDecision.objects.filter(shipment=shipment.pk).update(carrier=carrier, connection=carrier.connection)
     return steps.fresh(shipment)
 
 

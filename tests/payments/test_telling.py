@@ -341,7 +341,7 @@ def test_every_ticket_about_money_says_what_is_wrong_and_what_may_be_done():
         "x",
     )
     of_money = [kind for kind in vars(troubles).values() if isinstance(kind, TicketKind)]
-    assert len(of_money) == 18
+    assert len(of_money) == 19
     assert {kind.code for kind in of_money} <= set(kinds())
     for kind in of_money:
         assert kind.reasons

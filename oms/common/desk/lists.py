@@ -214,7 +214,10 @@ class RowColumns:
     @display(description=gettext_lazy("order"))
     def order_link(self, row: Any) -> SafeString | str:
         """A link to the order that the row belongs to, if to any."""
-        order = row.order if hasattr(row, "order") else row.sub_order.order
+        of_part = (
+            row if hasattr(row, "order") else row.sub_order if hasattr(row, "sub_order") else row.shipment.sub_order
+        )
+        order = of_part.order
         if order is None:
             return "–"
         return format_html(
