@@ -225,14 +225,15 @@ def paid_again(order_ids: Collection[int]) -> set[int]:
         cursor.execute(
             f"""
             SELECT p.id FROM (
-                SELECT p.id, p.order_id, p.doubles_id, sum(p.captured_amount) OVER earlier AS before,
+                SELECT p.id, p.order_id, sum(p.captured_amount) OVER earlier AS before,
                     count(*) OVER earlier AS place
                 FROM payments_payment p
                 WHERE p.order_id = ANY(%s::bigint[]) AND p.state = '{PaymentState.CAPTURED}'
+                  AND p.doubles_id IS NULL
                 WINDOW earlier AS (PARTITION BY p.order_id ORDER BY p.captured_at, p.id
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
             ) AS p JOIN orders_order o ON o.id = p.order_id
-            WHERE p.place > 0 AND p.doubles_id IS NULL AND p.before >= {owed.EXPECTED}
+            WHERE p.place > 0 AND p.before >= {owed.EXPECTED}
             """,
             [array(order_ids)],
         )

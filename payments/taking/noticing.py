@@ -217,8 +217,7 @@ def _tell_of_second_payments(ruled: Sequence[_Ruled]) -> None:
     again = books.paid_again({one.row.order_id for one in ruled if one.ruling.event is kinds.PAID})
     if not again:
         return
-    # Who settled what one payment got twice knows of it.
-    second = Payment.objects.filter(pk__in=again, doubles=None).select_related("connection").order_by("pk")
+    second = Payment.objects.filter(pk__in=again).select_related("connection").order_by("pk")
     values = {
         one: {"number": one.number, "amount": str(one.captured_amount), "provider": one.provider} for one in second
     }
