@@ -4,7 +4,7 @@ What is switched off says that nothing is known, or is an alarm of the platform'
 only staff see the buyer learns by our own words.
 """
 
-from logistics.carriers.words import Word
+from logistics.carriers.word import Word
 from logistics.models import ShipmentState as S
 
 

@@ -8,33 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import connection
-from django.utils.translation import get_language
 
 from logistics.carriers.scans import NOTED
+from logistics.carriers.shipped_words import SHIPPED
 from logistics.carriers.trouble import SCAN_WORD_UNKNOWN
-from logistics.models import CarrierCode, ScanWord, ShipmentState, TrackingEvent
+from logistics.carriers.word import Word
+from logistics.models import CarrierCode, ScanWord, TrackingEvent
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.work.facts import Fact
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A code of a protocol, as in `models.ScanWord`."""
-
-    code: str
-    told: str
-    state: str
-    shown_zh: str
-    shown_en: str
-    is_kept: bool = True
-    for_buyer: bool = True
-
-    @property
-    def shown(self) -> str:
-        """What people read for it, in the language of the running request."""
-        of_ours = self.shown_zh if (get_language() or "").startswith("zh") else self.shown_en
-        return of_ours or str(ShipmentState(self.state).label if self.state else self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +85,6 @@ def of(protocol: str) -> Words:
 
 
 def _read() -> Mapping[str, Words]:
-    from logistics.carriers.shipped_words import SHIPPED
-
     known = {protocol: {word.code: word for word in words} for protocol, words in SHIPPED.items()}
     columns = ("protocol", "code", "told", "state", "shown_zh", "shown_en", "is_kept", "for_buyer")
     for protocol, *word in ScanWord.objects.order_by("id").values_list(*columns):
@@ -128,8 +108,6 @@ def word_of(scan: TrackingEvent, known: Mapping[str, Words]) -> Word | None:
 
 def install_shipped_words() -> None:
     """Give a new installation its rows; those that are there stay as they are."""
-    from logistics.carriers.shipped_words import SHIPPED
-
     rows = [
         ScanWord(
             protocol=protocol,

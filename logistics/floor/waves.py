@@ -3,6 +3,7 @@
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from logistics.floor.gathering import end_waves
 from logistics.floor.telling import Told, tell
 from logistics.floor.trouble import NotNow
 from logistics.models import Wave
@@ -53,12 +54,5 @@ def dissolve(wave_id: int) -> int:
             [wave_id],
         )
         given_back = cursor.rowcount
-        cursor.execute(
-            """
-            UPDATE logistics_wave v SET over_at = now() WHERE id = %s AND NOT EXISTS (
-                SELECT FROM logistics_picktask t
-                WHERE t.wave_id = v.id AND t.checked_at IS NULL AND t.dropped_at IS NULL)
-            """,
-            [wave_id],
-        )
+    end_waves()
     return given_back
