@@ -45,12 +45,19 @@ from oms.common.work import nudging  # noqa: E402
 from oms.embedded import valkey  # noqa: E402
 from oms.embedded.addresses import redis_url  # noqa: E402
 from oms.embedded.processes import wait_until  # noqa: E402
-from tests import factories  # noqa: E402
+from tests import factories, template_database  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The static files are not collected for tests; whitenoise need not say so."""
     config.addinivalue_line("filterwarnings", "ignore:No directory at:UserWarning")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any) -> None:
+    """Databases of tests are copies of one that is migrated already."""
+    with django_db_blocker.unblock():
+        template_database.use()
 
 
 @pytest.fixture(scope="session", autouse=True)
