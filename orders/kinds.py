@@ -289,6 +289,23 @@ GIFT_GIVEN = event(
     tone="success",
     icon="redeem",
 )
+REISSUED = event(
+    "reissued",
+    story.tell_reissued,
+    ("number", "units", "reason"),
+    private=("bearer", "note"),
+    news={"order.reissued": "Some of its goods are sent again, as an order of their own."},
+    tone="warning",
+    icon="replay",
+)
+FOLLOWS = event(
+    "follows",
+    story.tell_follows,
+    ("number", "reason"),
+    private=("bearer", "note"),
+    tone="info",
+    icon="replay",
+)
 UNMERGED = event(
     "unmerged", story.tell_unmerged, ("number", "why"), private=("warehouse",), tone="muted", icon="call_split"
 )

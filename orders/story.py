@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
 from oms.common.codebook import Codebook
+from orders.models.order_link import CostBearer, ReissueReason
 from orders.models.terms import Flag
 
 Words = Mapping[str, Promise | str]
@@ -185,3 +186,25 @@ def tell_unmerged(data: Data) -> str:
     """Why a sub-order goes by itself again."""
     values = {"number": data["number"], "why": word(_UNMERGED, data["why"])}
     return gettext("Sub-order %(number)s goes by itself again: %(why)s.") % values
+
+
+def tell_reissued(data: Data) -> str:
+    """What is sent again, why, and who bears it."""
+    units = joined(f"{sku} × {count}" for sku, count in (data.get("units") or {}).items())
+    sentence = gettext("Sent again as order %(number)s: %(units)s (%(reason)s). %(bearer)s bears the cost.")
+    return sentence % {"number": data["number"], "units": units, **_reason(data)}
+
+
+def tell_follows(data: Data) -> str:
+    """Why goods are sent again by this order, and who bears it."""
+    sentence = gettext("Goods of order %(number)s are sent again (%(reason)s). %(bearer)s bears the cost.")
+    return sentence % {"number": data["number"], **_reason(data)}
+
+
+def _reason(data: Data) -> dict[str, str]:
+    reason = word(dict(ReissueReason.choices), data["reason"])
+    note = str(data.get("note") or "")
+    return {
+        "reason": f"{reason}: {note}" if note else reason,
+        "bearer": word(dict(CostBearer.choices), data.get("bearer") or ""),
+    }

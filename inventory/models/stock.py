@@ -187,7 +187,7 @@ class MovementNote(models.TextChoices):
     ORDERED = "ordered", _("For its order")
     EXPIRED = "expired", _("Expired")
     GIVEN_BACK = "given_back", _("Given back")
-    PARTED = "parted", _("Split by hand")
+    PARTED = "by_hand", _("Split by hand")
 
 
 class StockMovement(models.Model):

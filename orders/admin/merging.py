@@ -83,8 +83,8 @@ def merge_orders(request: HttpRequest, order_ids: Sequence[int]) -> None:
         messages.warning(request, _("Nothing of these orders can be merged any more: warehouses have it."))
 
 
-def _units(data: Mapping[str, Any]) -> dict[int, int]:
-    """What was typed for each line, by line id. Raises OmsError for what is no number."""
+def units_typed(data: Mapping[str, Any]) -> dict[int, int]:
+    """What was typed for each line (`unit-…`), by its id or position. Raises OmsError for what is no number."""
     found = {}
     for name, value in data.items():
         prefix, _sep, line = name.partition("unit-")
@@ -109,14 +109,14 @@ def divide_view(request: HttpRequest, order_id: int, sub_order_id: int) -> HttpR
 
         def do(data: dict[str, Any]) -> str:
             new = dividing.divide(
-                sub_order_id, _units(request.POST), actor=staff_actor(request), version=data["version"]
+                sub_order_id, units_typed(request.POST), actor=staff_actor(request), version=data["version"]
             )
             return _("Sub-order %(number)s was split off.") % {"number": new.number}
 
         return acting.act(request, do, may=True, page=page, form_class=DivideForm)
     units, error, shown = {}, "", None
     try:
-        units = _units(request.GET)
+        units = units_typed(request.GET)
         shown = _shown(dividing.preview(part.pk, units), part) if units else None
     except OmsError as refusal:
         error = str(refusal)

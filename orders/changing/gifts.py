@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max, Prefetch, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -255,3 +255,13 @@ def _stop(rows: Sequence[GiftRule], orders: Sequence[Facts]) -> None:
         Trouble(row.pk, "", {"rule": row.name, "sku": row.gift.code, "order": numbers[missed[row.pk]]}) for row in rows
     ]
     tickets.open_tickets(GIFT_GONE, troubles, opened_by=ACTOR)
+
+
+@transaction.atomic
+def switch(rule_id: int, *, on: bool) -> GiftRule:
+    """Switch a rule on or off; one that stopped goes on once it is switched on. Raises GiftRule.DoesNotExist."""
+    row = GiftRule.objects.select_for_update(no_key=True).get(pk=rule_id)
+    GiftRule.objects.filter(pk=row.pk).update(is_active=on, stopped_at=None if on else row.stopped_at)
+    if on:
+        tickets.close_tickets([GIFT_GONE], [row.pk])
+    return GiftRule.objects.get(pk=row.pk)

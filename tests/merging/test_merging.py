@@ -18,8 +18,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
 def allocated(shop, *lines, **changes):
     """An order of the one buyer, whose sub-order waits to be released."""
-    body = {"payment_method": "cod", "promise": "standard", **changes}
-    order = shop.place_order(*(lines or [(shop.sku, 1, "10.00")]), **body)
+    order = shop.place_order(*(lines or [(shop.sku, 1, "10.00")]), **changes)
+    if order.payment_method == "prepaid":
+        steps.pay(order)
     steps.approve_and_split()
     factories.run(allocating.run)
     return SubOrder.objects.get(order=order)
@@ -70,7 +71,7 @@ def test_two_orders_of_one_buyer_become_one_warehouse_order_and_one_parcel(shop)
         ({"recipient": {"name": "李四"}}, Fit.SUSPECTED),
         ({"buyer": {"id": "somebody-else"}}, Fit.SUSPECTED),
         ({"recipient": {"phone": "13900000009"}}, None),
-        ({"payment_method": "prepaid"}, None),
+        ({"payment_method": "cod"}, None),
         ({"delivery_until": "2027-12-01T10:00:00+08:00"}, None),
     ],
 )
@@ -86,14 +87,7 @@ def test_who_belongs_together_is_said_by_the_key(shop, changes, how):
     }
     one = allocated(shop, **base)
     own = {key: {**base[key], **value} if key in base else value for key, value in changes.items()}
-    if own.get("payment_method") == "prepaid":
-        order = shop.place_order(**{**base, **own})
-        steps.pay(order)
-        steps.approve_and_split()
-        factories.run(allocating.run)
-        other = SubOrder.objects.get(order=order)
-    else:
-        other = allocated(shop, **{**base, **own})
+    other = allocated(shop, **{**base, **own})
 
     found = matches_of([one.order_id])[one.order_id] if matches_of([one.order_id]) else []
 
@@ -117,6 +111,12 @@ def test_a_platforms_merge_key_stands_for_a_recipient_that_it_hides(shop):
 
     with pytest.raises(CannotMerge, match="hides"):
         merging.merge([one.pk, third.pk], actor=steps.STAFF)
+
+
+def test_what_is_paid_on_delivery_goes_by_itself_since_carriers_remit_by_parcel(shop):
+    one, other = (allocated(shop, payment_method="cod") for _ in range(2))
+    with pytest.raises(CannotMerge, match="paid on delivery"):
+        merging.merge([one.pk, other.pk], actor=steps.STAFF)
 
 
 def test_a_channel_can_forbid_it_and_shops_of_one_word_may_be_merged(shop):
