@@ -23,9 +23,8 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, import_pages, order_list, reissuing, tickets
+from orders.admin import actions, entering, import_pages, order_list, reissuing, tickets
 from orders.admin import merging as merging_pages
-from orders.admin import actions, entering, import_pages, order_list, tickets
 from orders.admin.order_page import load, page_context
 from orders.admin.searching import Found, find
 from orders.changing import cancelling
