@@ -23,9 +23,10 @@ class OrdersConfig(AppConfig):
 
 def _install_triggers(using: str, **_: object) -> None:
     from orders import events
-    from orders.changing import charging
+    from orders.changing import charging, merge_guard
 
     connection = connections[using]
     existing = connection.introspection.table_names()
     events.install_triggers(connection, existing)
     charging.install_triggers(connection, existing)
+    merge_guard.install_triggers(connection, existing)

@@ -265,6 +265,50 @@ PARTED = event(
     tone="info",
     icon="call_split",
 )
+MERGED = event(
+    "merged",
+    story.tell_merged,
+    ("number", "others"),
+    tone="info",
+    icon="merge",
+)
+COMPANY_STOPPED = event(
+    "company_stopped",
+    _("Sub-order %(number)s was taken from warehouse %(warehouse)s: the parcel that it shared was stopped."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    tone="warning",
+    icon="move_up",
+)
+GIFT_GIVEN = event(
+    "gift_given",
+    _("%(units)s × %(sku)s is given along by rule “%(rule)s”: %(counted)s units for ¥%(amount)s count."),
+    ("sku", "units"),
+    private=("rule", "counted", "amount"),
+    news={"order.gift_added": "A gift was added to its lines."},
+    tone="success",
+    icon="redeem",
+)
+REISSUED = event(
+    "reissued",
+    story.tell_reissued,
+    ("number", "units", "reason"),
+    private=("bearer", "note"),
+    news={"order.reissued": "Some of its goods are sent again, as an order of their own."},
+    tone="warning",
+    icon="replay",
+)
+FOLLOWS = event(
+    "follows",
+    story.tell_follows,
+    ("number", "reason"),
+    private=("bearer", "note"),
+    tone="info",
+    icon="replay",
+)
+UNMERGED = event(
+    "unmerged", story.tell_unmerged, ("number", "why"), private=("warehouse",), tone="muted", icon="call_split"
+)
 ALLOCATED = event(
     "allocated",
     _("Sub-order %(number)s: warehouse %(warehouse)s was chosen and the stock reserved."),

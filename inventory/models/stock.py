@@ -187,6 +187,7 @@ class MovementNote(models.TextChoices):
     ORDERED = "ordered", _("For its order")
     EXPIRED = "expired", _("Expired")
     GIVEN_BACK = "given_back", _("Given back")
+    PARTED = "by_hand", _("Split by hand")
 
 
 class StockMovement(models.Model):

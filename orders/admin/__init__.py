@@ -1,5 +1,6 @@
 """The staff's pages of this app."""
 
+from orders.admin.gifts import GiftGrantAdmin, GiftRuleAdmin
 from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
 from orders.admin.matching import SkuMatchAdmin, UnmatchedCodeAdmin
 from orders.admin.order import OrderAdmin
@@ -20,6 +21,8 @@ __all__ = [
     "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",
+    "GiftGrantAdmin",
+    "GiftRuleAdmin",
     "HoldAdmin",
     "InterceptionRuleAdmin",
     "OrderAdmin",

@@ -2,11 +2,14 @@
 
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
+from orders.models.gift_rule import GiftGrant, GiftRule
 from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import DenyListEntry, Hold, InterceptionRule
 from orders.models.import_mapping import ImportMapping
+from orders.models.merge import MergeGroup
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.order_link import OrderLink
 from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
@@ -24,6 +27,8 @@ __all__ = [
     "DeliveryPromise",
     "DenyListEntry",
     "FulfilmentState",
+    "GiftGrant",
+    "GiftRule",
     "GoodsPromise",
     "Hold",
     "ImportMapping",
@@ -32,10 +37,12 @@ __all__ = [
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "MergeGroup",
     "Order",
     "OrderCharge",
     "OrderEvent",
     "OrderLine",
+    "OrderLink",
     "OrderPaymentState",
     "OrderPromotion",
     "OrderState",

@@ -221,6 +221,18 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             f" FROM logistics_shipment h, ended {OF_ORDER}",
             "open_alerts_are_in_open_groups",
         ),
+        (
+            "UPDATE orders_suborder SET state = 'allocated', merge_group_id = 1 WHERE order_id = %(order)s",
+            "merged_sub_orders_belong_together",
+        ),
+        ("UPDATE orders_suborder SET merge_group_id = 1 WHERE order_id = %(order)s", "merges_are_told"),
+        (
+            "INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)"
+            " SELECT w.id, l.id, 1 FROM logistics_warehouseorder w, orders_suborderline l"
+            " JOIN orders_suborder s ON s.id = l.sub_order_id WHERE w.state = 'sent' AND s.order_id = %(order)s;"
+            " UPDATE orders_suborder SET state = 'released' WHERE order_id = %(order)s",
+            "what_is_merged_goes_as_one",
+        ),
     ],
 )
 def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):
