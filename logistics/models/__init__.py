@@ -27,6 +27,7 @@ from logistics.models.shipment import (
     Shipment,
     ShipmentLine,
     ShipmentState,
+    Stop,
     TrackingEvent,
 )
 from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
@@ -89,6 +90,7 @@ __all__ = [
     "StockOrder",
     "StockOrderKind",
     "StockOrderState",
+    "Stop",
     "StopAnswer",
     "TrackingEvent",
     "Urging",
