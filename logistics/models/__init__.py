@@ -42,6 +42,7 @@ from logistics.models.shipment import (
     Shipment,
     ShipmentLine,
     ShipmentState,
+    Stop,
     TrackingEvent,
 )
 from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState

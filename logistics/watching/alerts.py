@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from logistics import kinds
 from logistics.models import AlertKind
-from logistics.watching import grouping, planning, shipping, telling
+from logistics.watching import grouping, news, planning, shipping, telling
 from logistics.watching.planning import PARCELS, WORKS, Table, Watched
 from logistics.watching.steps import Step
 from oms.common.copying import records
@@ -102,8 +102,12 @@ def _open(table: Table, rows: Collection[Watched], now: datetime) -> None:
                 SELECT l.kind, l.level, l.sub_order_id, l.thing_id, l.group_id, l.since, l.due_at FROM late l
                 ORDER BY l.thing_id, l.kind
                 ON CONFLICT ({table.column}, kind, since) WHERE {table.column} IS NOT NULL DO UPDATE
-                    SET level = excluded.level, escalated_at = now()
-                    WHERE a.closed_at IS NULL AND a.level < excluded.level
+                    SET level = excluded.level, escalated_at = CASE WHEN a.closed_at IS NULL THEN now() END,
+                        opened_at = CASE WHEN a.closed_at IS NULL THEN a.opened_at ELSE now() END,
+                        group_id = CASE WHEN a.closed_at IS NULL THEN a.group_id ELSE excluded.group_id END,
+                        due_at = excluded.due_at, closed_at = NULL, closed_by = ''
+                    -- News that closed one may turn out wrong; what a person closed stays so.
+                    WHERE (a.closed_at IS NULL AND a.level < excluded.level) OR a.closed_by = '{news.NEWS}'
                 RETURNING sub_order_id, kind, level, escalated_at IS NOT NULL AS is_raised
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
