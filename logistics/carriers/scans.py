@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from logistics.models import ShipmentState, Stop
+from logistics.models import ShipmentState, WaitingPlace
 from oms.common.masking import mask_text
 from oms.common.work.facts import News
 
@@ -48,7 +48,10 @@ def read(body: Mapping[str, Any]) -> Scan:
 
 
 # In which state a parcel can wait there.
-_STATE_AT = {Stop.BRANCH.value: ShipmentState.IN_TRANSIT, Stop.LOCKER.value: ShipmentState.OUT_FOR_DELIVERY}
+_STATE_AT = {
+    WaitingPlace.BRANCH.value: ShipmentState.IN_TRANSIT,
+    WaitingPlace.LOCKER.value: ShipmentState.OUT_FOR_DELIVERY,
+}
 
 
 def stop_at(state: str, stop: str) -> str:
@@ -56,7 +59,9 @@ def stop_at(state: str, stop: str) -> str:
     return stop if _STATE_AT.get(stop) == state else ""
 
 
-def told(waybill: str, word: str, at: datetime, *, code: str, text: str, location: str, carrier: str = "", stop: str = "") -> News:
+def told(
+    waybill: str, word: str, at: datetime, *, code: str, text: str, location: str, carrier: str = "", stop: str = ""
+) -> News:
     """A scan as it is received: known again by what it says, so that it has one key however often and by whichever way
     it is told. Phone numbers in its text are not kept."""
     body = {"text": mask_text(text)[:2000], "location": location[:200], "code": code[:20]}

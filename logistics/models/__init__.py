@@ -42,8 +42,8 @@ from logistics.models.shipment import (
     Shipment,
     ShipmentLine,
     ShipmentState,
-    Stop,
     TrackingEvent,
+    WaitingPlace,
 )
 from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
 from logistics.models.telling import AlertReceiver, AlertTelling
@@ -124,6 +124,7 @@ __all__ = [
     "VirtualCode",
     "VirtualDelivery",
     "VirtualSupply",
+    "WaitingPlace",
     "WarehouseItem",
     "WarehouseOrder",
     "WarehouseOrderLine",

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models.shipment import ShipmentState, Stop
+from logistics.models.shipment import ShipmentState, WaitingPlace
 
 # What a scan can say of a parcel.
 SCAN_STATES = [
@@ -38,11 +38,13 @@ class ScanWord(models.Model):
     stop = models.CharField(
         _("waits"),
         max_length=10,
-        choices=Stop.choices,
+        choices=WaitingPlace.choices,
         blank=True,
         default="",
         db_default="",
-        help_text=_("Where a parcel waits that such a scan is the last one of; empty: it is moving, or nobody can say."),
+        help_text=_(
+            "Where a parcel waits that such a scan is the last one of; empty: it is moving, or nobody can say."
+        ),
     )
     shown_zh = models.CharField(
         _("shown in Chinese"), max_length=60, blank=True, default="", help_text=_("Empty: what the state is called.")
@@ -69,8 +71,8 @@ class ScanWord(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(stop="")
-                | Q(stop=Stop.BRANCH, state=ShipmentState.IN_TRANSIT)
-                | Q(stop=Stop.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
+                | Q(stop=WaitingPlace.BRANCH, state=ShipmentState.IN_TRANSIT)
+                | Q(stop=WaitingPlace.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
                 name="scan_word_waits_as_its_state_allows",
             ),
         ]
