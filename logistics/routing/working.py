@@ -29,6 +29,7 @@ from logistics.routing.trouble import CannotPlan, NotYours, WrongReport
 from oms.common.zones import CHINA
 
 MOST_AT_ONCE = 500
+_GREATEST_ID = 2**63 - 1
 MOST_PHOTO_BYTES = 6 * 1024 * 1024
 # So long after the tour couriers may still tell what became of it.
 TOLD_LATE = timedelta(days=3)
@@ -96,6 +97,8 @@ def set_out(courier_id: int, day: date) -> int:
 def find_stop(courier_id: int, stop_id: int) -> Stop:
     """A stop of the courier's, of a plan that was published, today's or of the last days. Raises NotYours."""
     since = timezone.now().astimezone(CHINA).date() - TOLD_LATE
+    if stop_id > _GREATEST_ID:
+        raise NotYours(_("There is no such stop in your tour."))
     found = Stop.objects.filter(
         pk=stop_id,
         tour__courier=courier_id,

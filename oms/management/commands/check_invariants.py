@@ -11,6 +11,7 @@ from inventory.invariants import INVARIANTS as OF_INVENTORY
 from inventory.replenishing.invariants import INVARIANTS as OF_REPLENISHMENT
 from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
+from logistics.routing.invariants import INVARIANTS as OF_ROUTES
 from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
@@ -39,6 +40,7 @@ ALL = (
     *OF_INVOICES,
     *OF_LOGISTICS,
     *OF_WAREHOUSES,
+    *OF_ROUTES,
     *OF_MERCHANTS,
     *OF_TICKETS,
 )
