@@ -102,9 +102,9 @@ class InventoryView(OrderScopedView):
         summary="Change the stock of many SKUs",
         description=(
             "Up to 5,000 changes, each done or refused for itself, also for a figure that is none: `on_hand` sets what"
-            " was counted, `change` adds or takes away. A count below what is reserved takes the youngest promises away;"
-            " their sub-orders wait for"
-            " stock again. `version` counts changes of `on_hand`; where a row gives one that is stale, it is refused."
+            " was counted, `change` adds or takes away. A count below what is reserved takes away the newest promises;"
+            " their sub-orders wait for stock again. `version` counts changes of `on_hand`; where a row gives one that"
+            " is stale, it is refused."
         ),
         tags=["inventory"],
         request=StockChangesSerializer,
@@ -205,11 +205,10 @@ class CountsView(OrderScopedView):
         operation_id="create_stock_count",
         summary="Book a stock-take",
         description=(
-            "Up to 5,000 rows, each counted or refused for itself, also for a figure that is none. What was counted is a"
-            " fact: the difference to the"
-            " books is booked, and promises that it breaks are taken away, the youngest first; units that sub-orders at"
-            " the warehouse still have promised are frozen (`missing`), and a person is told. Told again by the same"
-            " `reference` it is booked no second time."
+            "Up to 5,000 rows, each counted or refused for itself, also for a figure that is none. What was counted is"
+            " a fact: the difference to the books is booked, and promises that it breaks are taken away, the youngest"
+            " first; units that sub-orders at the warehouse still have promised are frozen (`missing`), and a person is"
+            " told. Told again by the same `reference` it is booked no second time."
         ),
         tags=["inventory"],
         request=NewCountSerializer,
