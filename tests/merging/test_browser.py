@@ -72,7 +72,7 @@ def test_two_are_merged_one_is_split_and_a_missing_unit_is_sent_again(live_serve
     page.click("button:has-text('预览')")
     assert "拆分结果" in page.content()
     shown(page, "divide")
-    page.click("form[method=post] button:has-text('拆分') >> visible=true")
+    page.click("form[method=post] button:has-text('确认拆分')")
     assert SubOrder.objects.filter(order=one).count() == 2
 
     third = shop.place_order(payment_method="cod")

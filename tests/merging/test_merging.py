@@ -159,7 +159,7 @@ def test_what_is_held_cancelled_or_sent_elsewhere_leaves_the_others(shop):
 
     assert [steps.fresh(part).merge_group_id is not None for part in parts] == [False, False, False, True, True]
     whys = OrderEvent.objects.filter(kind="unmerged").order_by("id").values_list("data__why", flat=True)
-    assert list(whys) == ["held", "cancelled", "recipient"]
+    assert list(whys) == ["order_held", "cancelled", "recipient"]
     release()
     assert [of_work(work) for work in WarehouseOrder.objects.order_by("id")] == [
         [parts[2].order_id],
