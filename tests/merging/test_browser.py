@@ -34,10 +34,10 @@ def page(browser: Any, live_server: LiveServer, request: pytest.FixtureRequest) 
 
 def shown(page: Any, name: str) -> None:
     """It fits the window; a picture of it where OMS_PICTURES names a folder."""
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), name
     if folder := os.environ.get("OMS_PICTURES"):
         width = page.viewport_size["width"]
         page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), name
 
 
 def address(live_server: LiveServer, order: Order) -> str:
