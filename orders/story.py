@@ -173,7 +173,7 @@ _UNMERGED = {
     "by_hand": _("somebody parted it from the others"),
     "recipient": _("the recipient was changed"),
     "no_longer_fits": _("it does not fit the others any more"),
-    "held": _("its order is held"),
+    "order_held": _("its order is held"),
     "cancelling": _("it is being cancelled"),
     "cancelled": _("it was cancelled"),
     "moved": _("it goes from another warehouse"),

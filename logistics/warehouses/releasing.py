@@ -119,7 +119,7 @@ def _gather(claimed: Sequence[int]) -> Mapping[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id, s.order_id, s.merge_group_id, c.merges_automatically,
+            SELECT s.id, s.order_id, s.merge_group_id, c.merges_automatically AND NOT s.goes_alone,
                 {paid_for} + c.merge_wait_minutes * {_minute()} > {clock.horizon()}
             FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
             JOIN merchants_channel c ON c.id = o.channel_id

@@ -12,6 +12,7 @@ from orders.api import (
     rejected,
     reservations,
     sellable,
+    splitting,
     stock,
     sub_orders,
 )
@@ -23,6 +24,7 @@ urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/timeline$", orders.TimelineView.as_view(), name="order-timeline"),
     re_path("^orders/(?P<number>[0-9]{16})/recipient$", actions.RecipientView.as_view(), name="order-recipient"),
     re_path("^orders/(?P<number>[0-9]{16})/cancel$", actions.CancelView.as_view(), name="order-cancel"),
+    re_path("^orders/(?P<number>[0-9]{16})/split$", splitting.SplitView.as_view(), name="order-split"),
     re_path("^orders/(?P<number>[0-9]{16})/marks$", actions.MarksView.as_view(), name="order-marks"),
     re_path("^orders/(?P<number>[0-9]{16})/notes$", actions.NotesView.as_view(), name="order-notes"),
     re_path("^orders/(?P<number>[0-9]{16})/amounts$", amounts.AmountsView.as_view(), name="order-amounts"),

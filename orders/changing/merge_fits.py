@@ -61,7 +61,7 @@ class Candidate:
 
     `who` is the recipient and the shops, None where nobody can know who receives it; `how` the way in which it must
     travel; `goods` who fulfils it and how it is kept, None while it is not split; `near` what makes two at least
-    suspected. `by_itself`: its channel wants it merged without a person.
+    suspected. `by_itself`: its channel wants it merged without a person, and no person parted it.
     """
 
     order_id: int
@@ -117,7 +117,7 @@ def read(order_ids: Collection[int]) -> list[Candidate]:
                 o.open_holds > 0, o.cancel_requested_at IS NOT NULL OR s.cancel_requested_at IS NOT NULL
                     OR s.moving_since IS NOT NULL, s.needs_person_since IS NOT NULL, s.ship_not_before,
                 c.merchant_id, CASE WHEN c.merges_with = '' THEN c.id::text ELSE '=' || c.merges_with END, c.may_merge,
-                c.merges_automatically,
+                c.merges_automatically AND NOT coalesce(s.goes_alone, false),
                 o.buyer_reference, o.recipient_name, o.recipient_phone, o.region_id, o.recipient_address,
                 o.address_key, o.payment_method, coalesce(t.merge_key, ''),
                 ARRAY[coalesce(t.carrier, ''), coalesce(t.carrier_class, ''), coalesce(t.delivery_from::text, ''),

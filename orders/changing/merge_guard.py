@@ -17,7 +17,7 @@ _WHY = f"""
     CASE WHEN NEW.state NOT IN ({listed(MAY_BE_MERGED)}) THEN NEW.state
          WHEN NEW.state <> '{SubOrderState.ALLOCATED}' THEN ''
          WHEN NEW.warehouse_id IS DISTINCT FROM OLD.warehouse_id THEN 'moved'
-         WHEN NEW.is_held THEN 'held' WHEN NEW.cancel_requested_at IS NOT NULL THEN 'cancelling'
+         WHEN NEW.is_held THEN 'order_held' WHEN NEW.cancel_requested_at IS NOT NULL THEN 'cancelling'
          ELSE '' END
 """
 

@@ -45,6 +45,7 @@ def merge(sub_order_ids: Collection[int], *, actor: Actor) -> MergeGroup:
     blocked = obstacle(candidates)
     if blocked:
         raise CannotMerge(blocked)
+    parts.update(goes_alone=False)
     group = _join([[part.pk for part in locked]], actor=actor, is_automatic=False)[0]
     nudging.nudge("release")
     return group
@@ -135,6 +136,7 @@ def unmerge(sub_order_id: int, *, actor: Actor) -> SubOrder:
         )
     others = [one.pk for one in locked.values() if one.merge_group_id == part.merge_group_id and one.pk != part.pk]
     leave([part.pk, *(others if len(others) == 1 else ())], "by_hand", actor=actor)
+    SubOrder.objects.filter(pk=part.pk).update(goes_alone=True)
     nudging.nudge("release")
     return SubOrder.objects.get(pk=sub_order_id)
 

@@ -102,6 +102,7 @@ def divide(sub_order_id: int, units: Mapping[int, int], *, actor: Actor, version
     is_allocated = part.state == SubOrderState.ALLOCATED
     state = SubOrderState.ALLOCATED if is_allocated else SubOrderState.AWAITING_ALLOCATION
     new_id = part_off(sub_order_id, wanted, state=state, actor=actor, why=BY_HAND)
+    SubOrder.objects.filter(pk__in=[sub_order_id, new_id]).update(goes_alone=True)
     nudging.nudge("allocate", "release")
     return SubOrder.objects.get(pk=new_id)
 

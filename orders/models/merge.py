@@ -49,5 +49,13 @@ class CanBeMerged(models.Model):
         db_constraint=False,
     )
 
+    goes_alone = models.BooleanField(
+        _("goes alone"),
+        db_default=False,
+        default=False,
+        editable=False,
+        help_text=_("A person split it off or parted it from others: nothing merges it by itself."),
+    )
+
     class Meta:
         abstract = True

@@ -12,7 +12,6 @@ class LinkKind(models.TextChoices):
     """Why an order follows from another one."""
 
     REISSUE = "reissue", _("Re-issue")
-    EXCHANGE = "exchange", _("Exchange")
 
 
 class CostBearer(models.TextChoices):

@@ -8,7 +8,7 @@ from oms.merchants.models import Channel
 from orders.changing import cancelling, merging, readdressing
 from orders.changing.merge_fits import Fit, matches_of
 from orders.changing.merging import CannotMerge
-from orders.fulfilling import allocating
+from orders.fulfilling import allocating, dividing
 from orders.models import OrderEvent, SubOrder
 from orders.reviewing import holds
 from tests import factories, fakes, steps
@@ -159,7 +159,7 @@ def test_what_is_held_cancelled_or_sent_elsewhere_leaves_the_others(shop):
 
     assert [steps.fresh(part).merge_group_id is not None for part in parts] == [False, False, False, True, True]
     whys = OrderEvent.objects.filter(kind="unmerged").order_by("id").values_list("data__why", flat=True)
-    assert list(whys) == ["held", "cancelled", "recipient"]
+    assert list(whys) == ["order_held", "cancelled", "recipient"]
     release()
     assert [of_work(work) for work in WarehouseOrder.objects.order_by("id")] == [
         [parts[2].order_id],
@@ -248,6 +248,19 @@ def test_channels_that_say_so_merge_by_themselves_after_waiting(shop):
     assert group.is_automatic
     assert group.opened_by == "merge"
     assert steps.broken_invariants() == []
+
+
+def test_what_a_person_parted_is_not_merged_again_by_itself(shop):
+    Channel.objects.filter(merchant=shop.merchant).update(merges_automatically=True)
+    one, other = allocated(shop, (shop.sku, 2, "10.00")), allocated(shop)
+    merging.merge([one.pk, other.pk], actor=steps.STAFF)
+    merging.unmerge(one.pk, actor=steps.STAFF)
+    third = dividing.divide(one.pk, {one.lines.get().pk: 1}, actor=steps.STAFF)
+
+    steps.once(releasing.run)
+
+    assert WarehouseOrder.objects.count() == 3
+    assert {steps.state_of(part) for part in (one, other, third)} == {"released"}
 
 
 def test_what_is_only_suspected_is_never_merged_by_itself(shop):
