@@ -150,7 +150,18 @@ class ScanWordAdmin(KeysetAdmin):
 
     may_add = may_change = may_delete = True
     keyset = ("protocol", "code", "id")
-    list_display = ("protocol", "code", "told", "state", "stop", "shown_zh", "shown_en", "is_kept", "for_buyer", "is_new")
+    list_display = (
+        "protocol",
+        "code",
+        "told",
+        "state",
+        "stop",
+        "shown_zh",
+        "shown_en",
+        "is_kept",
+        "for_buyer",
+        "is_new",
+    )
     list_display_links = ("code",)
     list_filter = (NewWordFilter, ("state", ChoicesDropdownFilter))
     search_fields = ("code", "told")

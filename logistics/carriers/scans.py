@@ -56,7 +56,9 @@ def stop_at(state: str, stop: str) -> str:
     return stop if _STATE_AT.get(stop) == state else ""
 
 
-def told(waybill: str, word: str, at: datetime, *, code: str, text: str, location: str, carrier: str = "", stop: str = "") -> News:
+def told(
+    waybill: str, word: str, at: datetime, *, code: str, text: str, location: str, carrier: str = "", stop: str = ""
+) -> News:
     """A scan as it is received: known again by what it says, so that it has one key however often and by whichever way
     it is told. Phone numbers in its text are not kept."""
     body = {"text": mask_text(text)[:2000], "location": location[:200], "code": code[:20]}

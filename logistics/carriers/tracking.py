@@ -35,6 +35,7 @@ _FINAL = (ShipmentState.RETURNED, ShipmentState.SIGNED, ShipmentState.LOST)
 # In these states a carrier has, or had, the parcel.
 SCANNED = (*MOVING, *GOING_BACK, *_FINAL)
 
+
 def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
     """The state that a set of scans (time, state) gives a parcel, whatever the order in which they came.
 

@@ -42,7 +42,9 @@ class ScanWord(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("Where a parcel waits that such a scan is the last one of; empty: it is moving, or nobody can say."),
+        help_text=_(
+            "Where a parcel waits that such a scan is the last one of; empty: it is moving, or nobody can say."
+        ),
     )
     shown_zh = models.CharField(
         _("shown in Chinese"), max_length=60, blank=True, default="", help_text=_("Empty: what the state is called.")
