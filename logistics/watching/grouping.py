@@ -130,7 +130,7 @@ def settle() -> list[AlertGroup]:
                 closed_at = CASE WHEN c.units = 0 THEN now() END,
                 closed_by = CASE WHEN c.units = 0 THEN %s ELSE '' END
             FROM counted c WHERE g.id = c.id AND g.closed_at IS NULL
-              AND (g.open_count, g.level, g.since) IS DISTINCT FROM (c.units, c.level, c.since)
+              AND (c.units = 0 OR (g.open_count, g.level, g.since) IS DISTINCT FROM (c.units, c.level, c.since))
             RETURNING g.id
             """,
             [locked, news.NEWS],

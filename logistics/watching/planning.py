@@ -45,6 +45,8 @@ class Table:
     column: str
 
 
+# By row: the levels that people were told of, by kind of alert and since when it waited.
+Told = Mapping[int, Mapping[tuple[str, datetime], int]]
 WORKS = Table("logistics_warehouseorder", "warehouse_order_id")
 PARCELS = Table("logistics_shipment", "shipment_id")
 
@@ -152,8 +154,8 @@ def _parcel(row: tuple, limits: limits_of.Limits) -> Watched:  # type: ignore[ty
 def _plan(table: Table, rows: Collection[Watched]) -> None:
     if not rows:
         return
-    opened = _opened(table, rows)
-    steps = {row.id: _next(row.outlook, opened.get(row.id, {})) for row in rows}
+    told = told_of(table, rows)
+    steps = {row.id: _next(row.outlook, told.get(row.id, {})) for row in rows}
     ours = {key for key, step in steps.items() if step is not None and not step.is_platforms}
     write(table, {key: step.at if step else None for key, step in steps.items()}, rows, not_before_now=ours)
     news.close(
@@ -162,7 +164,7 @@ def _plan(table: Table, rows: Collection[Watched]) -> None:
     )
 
 
-def _opened(table: Table, rows: Collection[Watched]) -> Mapping[int, Mapping[tuple[str, datetime], int]]:
+def told_of(table: Table, rows: Collection[Watched]) -> Told:
     """By row: the levels of the alerts that were opened on it, by kind and since when it waited: none of those that
     news closed, as the news may turn out wrong, and more than any of those that a person closed."""
     found: dict[int, dict[tuple[str, datetime], int]] = {}

@@ -34,6 +34,9 @@ class Standing:
     place: str = ""
 
 
+NOWHERE = Standing()
+
+
 def standing(state: str, scans: Collection[Seen]) -> Standing:
     """Where a parcel stands that is in this state by these scans.
 

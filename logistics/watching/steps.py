@@ -3,7 +3,7 @@
 A parcel's part of it is a function of the set of its scans: their order of arrival and repetitions cannot matter.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from logistics.models import AlertKind, LogisticsAlert, ShipmentState, WaitingPlace, WarehouseOrderState
 from logistics.watching.defaults import Limit
 from logistics.watching.limits import Lane, Limits, Shift, after
-from logistics.watching.standing import Standing
+from logistics.watching.standing import NOWHERE, Standing
 
 _K, _S, _W = AlertKind, ShipmentState, WarehouseOrderState
 _LEVEL = LogisticsAlert.Level
@@ -97,7 +97,7 @@ class ParcelAt:
     last_scan_at: datetime | None = None
     collect_by: datetime | None = None
     sign_by: datetime | None = None
-    stands: Standing = field(default_factory=Standing)
+    stands: Standing = NOWHERE
 
 
 def of_work(work: WorkAt, limits: Limits) -> Outlook:

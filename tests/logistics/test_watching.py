@@ -394,6 +394,7 @@ def test_the_number_of_statements_does_not_grow_with_the_parcels(shop):
             assert alerting.run(500) == parcels
         return len(queries)
 
+    watch()
     statements(1)
     assert statements(2) == statements(8)
 
