@@ -1,9 +1,9 @@
-"""The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
+"""The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.goods_promise import GoodsPromise
-from orders.models.hold import DenyListEntry, Hold, InterceptionRule
+from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
@@ -11,6 +11,7 @@ from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, Pro
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -22,12 +23,10 @@ __all__ = [
     "ChargeCause",
     "ChargeComponent",
     "DeliveryPromise",
-    "DenyListEntry",
     "FulfilmentState",
     "GoodsPromise",
     "Hold",
     "ImportMapping",
-    "InterceptionRule",
     "InvoiceRequest",
     "LateRisk",
     "MatchComponent",
@@ -40,6 +39,7 @@ __all__ = [
     "OrderPromotion",
     "OrderState",
     "OrderTerms",
+    "Outcome",
     "PaymentMethod",
     "PromiseOutcome",
     "PromiseSource",
@@ -48,6 +48,10 @@ __all__ = [
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
+    "ReviewDecision",
+    "ReviewList",
+    "ReviewListEntry",
+    "ReviewRule",
     "SkuMatch",
     "StockWait",
     "SubOrder",
