@@ -1,10 +1,10 @@
-"""The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
+"""The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
 from orders.models.goods_promise import GoodsPromise
-from orders.models.hold import DenyListEntry, Hold, InterceptionRule
+from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
 from orders.models.merge import MergeGroup
 from orders.models.notification import BuyerNotification
@@ -14,6 +14,7 @@ from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, Pro
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
 from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -25,14 +26,12 @@ __all__ = [
     "ChargeCause",
     "ChargeComponent",
     "DeliveryPromise",
-    "DenyListEntry",
     "FulfilmentState",
     "GiftGrant",
     "GiftRule",
     "GoodsPromise",
     "Hold",
     "ImportMapping",
-    "InterceptionRule",
     "InvoiceRequest",
     "LateRisk",
     "MatchComponent",
@@ -47,6 +46,7 @@ __all__ = [
     "OrderPromotion",
     "OrderState",
     "OrderTerms",
+    "Outcome",
     "PaymentMethod",
     "PromiseOutcome",
     "PromiseSource",
@@ -55,6 +55,10 @@ __all__ = [
     "RejectedOrder",
     "ReturnLine",
     "ReturnRequest",
+    "ReviewDecision",
+    "ReviewList",
+    "ReviewListEntry",
+    "ReviewRule",
     "SkuMatch",
     "StockWait",
     "SubOrder",

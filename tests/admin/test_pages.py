@@ -56,12 +56,12 @@ from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
-    DenyListEntry,
     GiftRule,
-    InterceptionRule,
     Order,
     RejectedOrder,
     ReturnRequest,
+    ReviewDecision,
+    ReviewRule,
     SubOrder,
 )
 from orders.models.notification import NotificationContent
@@ -157,8 +157,9 @@ def world(shop: factories.Shop) -> None:
     limits.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     invoices.written(order, shop.merchant)
-    InterceptionRule.objects.create(name="cheats", kind="deny_list")
-    DenyListEntry.objects.create(kind="phone", phone="13800009999")
+    factories.review_rule("cheats", "on_list", values={"list": "deny"})
+    factories.listed(kind="phone", phone="13800009999")
+    ReviewDecision.objects.create(order=order, outcome="hold", hits=[])
     credentials.issue(shop.merchant, "test")
     endpoint = WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://shop.example/", event_types=["*"], secret=seal("whsec_x")
@@ -431,9 +432,10 @@ def test_alerts_are_assigned_to_who_takes_them(world: None, boss: Client) -> Non
 
 
 def test_an_incomplete_rule_is_refused_with_the_limit_that_it_needs(boss: Client) -> None:
-    response = boss.post(reverse("admin:orders_interceptionrule_add"), {"name": "big", "kind": "amount_over"})
-    assert "A rule of this kind needs this limit." in response.content.decode()
-    assert not InterceptionRule.objects.exists()
+    form = {"name": "big", "priority": 1, "outcome": "hold", "condition": '{"is": "amount_over"}'}
+    response = boss.post(reverse("admin:orders_reviewrule_add"), form)
+    assert "Condition 1 (Amount over a limit): over (yuan): This field is required." in response.content.decode()
+    assert not ReviewRule.objects.exists()
 
 
 def test_the_root_leads_to_the_admin_and_the_login_to_the_dashboard(db: None) -> None:

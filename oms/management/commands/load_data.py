@@ -16,7 +16,7 @@ from logistics.watching.defaults import install_default_deadlines
 from oms.common.messages import writing
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
-from orders.reviewing.deciding import install_default_rules
+from orders.reviewing.shipped import install_default_rules
 from payments.granting import limits
 from payments.providers.defaults import install_default_connections
 
