@@ -7,7 +7,6 @@ from orders.admin.parts import (
     DenyListEntryAdmin,
     HoldAdmin,
     InterceptionRuleAdmin,
-    ReturnRequestAdmin,
     SubOrderAdmin,
 )
 from orders.admin.promises import DeliveryPromiseAdmin
@@ -24,7 +23,6 @@ __all__ = [
     "InterceptionRuleAdmin",
     "OrderAdmin",
     "RejectedOrderAdmin",
-    "ReturnRequestAdmin",
     "SkuMatchAdmin",
     "SourcingRuleSetAdmin",
     "StockCountAdmin",

@@ -10,7 +10,17 @@ from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentS
 from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
-from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.return_request import (
+    Found,
+    MoneyState,
+    ReturnFinding,
+    ReturnKind,
+    ReturnLine,
+    ReturnPhoto,
+    ReturnRequest,
+    ReturnState,
+)
+from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -23,6 +33,8 @@ __all__ = [
     "ChargeComponent",
     "DeliveryPromise",
     "DenyListEntry",
+    "Fault",
+    "Found",
     "FulfilmentState",
     "GoodsPromise",
     "Hold",
@@ -32,6 +44,7 @@ __all__ = [
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "MoneyState",
     "Order",
     "OrderCharge",
     "OrderEvent",
@@ -41,13 +54,20 @@ __all__ = [
     "OrderState",
     "OrderTerms",
     "PaymentMethod",
+    "PaysOn",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",
     "PromotionShare",
     "RejectedOrder",
+    "ReturnFinding",
+    "ReturnKind",
     "ReturnLine",
+    "ReturnPhoto",
+    "ReturnReason",
     "ReturnRequest",
+    "ReturnRule",
+    "ReturnState",
     "SkuMatch",
     "StockWait",
     "SubOrder",
