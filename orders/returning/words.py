@@ -14,7 +14,7 @@ def tell_requested(data: story.Data) -> str:
 
 def tell_approved(data: story.Data) -> str:
     """That a return was approved, and where the goods go."""
-    if data["warehouse"] in ("", story.MISSING):
+    if not data.get("warehouse"):
         return story.fill(gettext("Return %(number)s was approved; the buyer keeps the goods."), data)
     return story.fill(gettext("Return %(number)s was approved; the goods go to warehouse %(warehouse)s."), data)
 

@@ -236,8 +236,7 @@ RETURN_OF_LINE = (
             "open_alerts_are_in_open_groups",
         ),
         (
-            "UPDATE orders_suborderline SET returning_quantity = 1 WHERE sub_order_id IN (SELECT id FROM orders_suborder"
-            " WHERE order_id = %(order)s)",
+            f"UPDATE orders_suborderline SET returning_quantity = 1 {OF_ORDER}",
             "units_in_returns_are_counted",
         ),
         (RETURN, "returns_are_of_their_sub_order"),
