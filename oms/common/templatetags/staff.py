@@ -33,7 +33,8 @@ TONES = {
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
-        " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported held"
+        " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
+        " held"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
