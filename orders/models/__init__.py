@@ -13,7 +13,17 @@ from orders.models.order_link import OrderLink
 from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
-from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.return_request import (
+    Found,
+    MoneyState,
+    ReturnFinding,
+    ReturnKind,
+    ReturnLine,
+    ReturnPhoto,
+    ReturnRequest,
+    ReturnState,
+)
+from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
@@ -26,6 +36,8 @@ __all__ = [
     "ChargeCause",
     "ChargeComponent",
     "DeliveryPromise",
+    "Fault",
+    "Found",
     "FulfilmentState",
     "GiftGrant",
     "GiftRule",
@@ -37,6 +49,7 @@ __all__ = [
     "MatchComponent",
     "MatchWait",
     "MergeGroup",
+    "MoneyState",
     "Order",
     "OrderCharge",
     "OrderEvent",
@@ -48,13 +61,20 @@ __all__ = [
     "OrderTerms",
     "Outcome",
     "PaymentMethod",
+    "PaysOn",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",
     "PromotionShare",
     "RejectedOrder",
+    "ReturnFinding",
+    "ReturnKind",
     "ReturnLine",
+    "ReturnPhoto",
+    "ReturnReason",
     "ReturnRequest",
+    "ReturnRule",
+    "ReturnState",
     "ReviewDecision",
     "ReviewList",
     "ReviewListEntry",

@@ -59,7 +59,6 @@ from orders.models import (
     GiftRule,
     Order,
     RejectedOrder,
-    ReturnRequest,
     ReviewDecision,
     ReviewRule,
     SubOrder,
@@ -93,6 +92,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
+from tests.returns import rows as return_rows
 from tests.virtual import world as virtual_goods
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -150,7 +150,7 @@ def world(shop: factories.Shop) -> None:
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
     steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
-    ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
+    return_rows.asked(sub_order)
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")

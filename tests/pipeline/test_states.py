@@ -40,6 +40,7 @@ from tests import factories, steps
 from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.returns import rows as return_rows
 from tests.routing.helpers import open_station
 from tests.virtual import world as virtual_goods
 
@@ -64,7 +65,7 @@ def _refund(shop: factories.Shop) -> Refund:
 def _return(shop: factories.Shop) -> ReturnRequest:
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
     sub_order = shipment.sub_order
-    return ReturnRequest.objects.create(number="T", order_id=sub_order.order_id, sub_order=sub_order, reason="broken")
+    return return_rows.asked(sub_order)
 
 
 def _grant(shop: factories.Shop) -> RefundGrant:

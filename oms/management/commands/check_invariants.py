@@ -20,6 +20,7 @@ from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
+from orders.returning.invariants import INVARIANTS as OF_RETURNS
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
@@ -30,6 +31,7 @@ ALL = (
     *OF_ORDERS,
     *OF_CHARGES,
     *OF_MATCHING,
+    *OF_RETURNS,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
     *OF_TRANSFERS,
