@@ -4,6 +4,7 @@ from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
 from orders.admin.matching import SkuMatchAdmin, UnmatchedCodeAdmin
 from orders.admin.order import OrderAdmin
 from orders.admin.parts import (
+    CancelReasonAdmin,
     DenyListEntryAdmin,
     HoldAdmin,
     InterceptionRuleAdmin,
@@ -17,6 +18,7 @@ from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "CancelReasonAdmin",
     "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "DenyListEntryAdmin",

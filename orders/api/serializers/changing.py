@@ -58,28 +58,6 @@ class UnitsSerializer(serializers.Serializer):
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("The whole order", {"reason": "The buyer changed his mind"}, request_only=True),
-        OpenApiExample(
-            "One unit of a line",
-            {"reason": "One is enough", "lines": [{"position": 1, "quantity": 1}]},
-            request_only=True,
-        ),
-        OpenApiExample(
-            "One unit of a line by the caller's id",
-            {"reason": "One is enough", "lines": [{"id": "L1", "quantity": 1}]},
-            request_only=True,
-        ),
-    ]
-)
-class CancelSerializer(serializers.Serializer):
-    """Why, and which units if not all."""
-
-    reason = LineField(max_length=200)
-    lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="Left out: the whole order.")
-
-
-@extend_schema_serializer(
-    examples=[
         OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True),
         OpenApiExample(
             "One key set, one removed", {"metadata": {"campaign": "spring", "coupon": None}}, request_only=True
