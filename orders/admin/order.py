@@ -23,7 +23,7 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, import_pages, order_list, tickets
+from orders.admin import actions, entering, import_pages, order_list, tickets
 from orders.admin import cancelling as cancelling_page
 from orders.admin import readdressing as readdressing_page
 from orders.admin.order_page import load, page_context
@@ -72,7 +72,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         own = [
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
         ]
-        return own + import_pages.ORDERS.urls() + super().get_urls()
+        entry = path("enter/", self.admin_site.admin_view(entering.enter_view), name="orders_order_enter")
+        return [entry, *own, *import_pages.ORDERS.urls(), *super().get_urls()]
 
     # --- The list
 
@@ -91,6 +92,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                 )
         context = {
             "queue_tabs": order_list.queue_tabs(request.GET.dict()),
+            "may_enter": request.user.has_perm(entering.ENTER),
             "may_import": import_pages.ORDERS.may(request),
             **(extra_context or {}),
         }
