@@ -201,7 +201,7 @@ CLOSED = event(
 CANCELLED = event(
     "cancelled",
     story.tell_cancellation,
-    ("reason",),
+    ("reason", "cause"),
     moves="order",
     news={"order.cancelled": "It was cancelled."},
     tone="danger",
@@ -210,7 +210,8 @@ CANCELLED = event(
 CANCEL_REQUESTED = event(
     "cancel_requested",
     story.tell_cancel_request,
-    ("reason", "numbers"),
+    ("reason", "cause", "numbers"),
+    private=("tells_buyer",),
     news={"order.cancel_requested": "The warehouses are asked to stop."},
     tone="warning",
     icon="do_not_disturb_on",
@@ -232,7 +233,7 @@ CANCEL_NOT_GRANTED = event(
     icon="running_with_errors",
 )
 UNITS_CANCELLED = event(
-    "units_cancelled", story.tell_units, ("reason", "units"), tone="warning", icon="remove_shopping_cart"
+    "units_cancelled", story.tell_units, ("reason", "cause", "units"), tone="warning", icon="remove_shopping_cart"
 )
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"

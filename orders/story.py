@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
 from oms.common.codebook import Codebook
+from orders.models.cancel_reason import REASONS as CANCEL_REASONS
 from orders.models.order_link import CostBearer, ReissueReason
 from orders.models.terms import Flag
 
@@ -37,6 +38,7 @@ REASONS.add(
         CANCELLED_BY_MERCHANT: _("Cancelled by the merchant."),
     }
 )
+REASONS.add(CANCEL_REASONS)
 
 
 class Data(dict[str, Any]):
@@ -81,15 +83,26 @@ def tell_unknown(code: str, data: dict[str, Any] | None) -> str:
     return f"{name} ({shown})"
 
 
+def why_cancelled(reason: str, cause: str) -> str:
+    """The reason of a cancellation in words: that of the list (its name, or the code of one that comes with the system)
+    and what was typed, as far as there is one."""
+    shown = [REASONS.word(text) for text in dict.fromkeys((cause, reason)) if text]
+    return gettext(": ").join(shown)
+
+
+def _why(data: Data) -> str:
+    return why_cancelled(str(data["reason"]), str(data.get("cause") or ""))
+
+
 def tell_cancellation(data: Data) -> str:
     """Why the order was cancelled."""
-    return gettext("The order was cancelled: %(reason)s") % {"reason": REASONS.word(str(data["reason"]))}
+    return gettext("The order was cancelled: %(reason)s") % {"reason": _why(data)}
 
 
 def tell_cancel_request(data: Data) -> str:
     """Why the order is to be cancelled, and which of its parts a warehouse has."""
     sentence = _("Cancellation requested (%(reason)s); the warehouse is asked about %(numbers)s.")
-    return fill(sentence, {**data, "reason": REASONS.word(str(data["reason"]))})
+    return fill(sentence, {**data, "reason": _why(data)})
 
 
 def tell_split(data: Data) -> str:
@@ -108,7 +121,7 @@ def tell_split(data: Data) -> str:
 def tell_units(data: Data) -> str:
     """Which units were cancelled."""
     units = joined(f"{sku} × {count}" for sku, count in (data.get("units") or {}).items())
-    return gettext("Cancelled in part (%(reason)s): %(units)s.") % {"reason": data["reason"], "units": units}
+    return gettext("Cancelled in part (%(reason)s): %(units)s.") % {"reason": _why(data), "units": units}
 
 
 def tell_recipient(data: Data) -> str:

@@ -2,15 +2,14 @@
 
 from collections.abc import Collection
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
 from logistics.virtual import links
 from oms.common.messages import writing
 from oms.common.messages.kinds import MessageKind, register_message_kind
 from oms.common.models import MessageWay
-from orders.models import InvoiceRequest, Order, SubOrder
+from orders.changing.telling import mail_of, phone_of
+from orders.models import InvoiceRequest, SubOrder
 
 GOODS_READY = register_message_kind(
     MessageKind(
@@ -53,24 +52,4 @@ def _news(part: SubOrder, asked: InvoiceRequest | None) -> writing.News:
         "link": links.address_of(part),
         "order": order.external_number,
     }
-    return writing.News(part.number, values, _mail(order, asked), _phone(order), about_id=order.pk)
-
-
-def _mail(order: Order, asked: InvoiceRequest | None) -> str:
-    """Where the buyer reads mail, if it is known: the invoice's address, or the name at the shop where it is one."""
-    for text in ((asked.details.get("email") or "") if asked else "", order.buyer_reference):
-        try:
-            validate_email(text)
-        except ValidationError:
-            continue
-        return text
-    return ""
-
-
-def _phone(order: Order) -> str:
-    """A telephone that is whole; one that a platform masked is none."""
-    for phone in (order.buyer_phone, order.recipient_phone):
-        digits = (phone or "").removeprefix("+86").strip()
-        if digits.isascii() and digits.isdigit() and len(digits) == 11:
-            return digits
-    return ""
+    return writing.News(part.number, values, mail_of(order, asked), phone_of(order), about_id=order.pk)

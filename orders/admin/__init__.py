@@ -4,7 +4,7 @@ from orders.admin.gifts import GiftGrantAdmin, GiftRuleAdmin
 from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
 from orders.admin.matching import SkuMatchAdmin, UnmatchedCodeAdmin
 from orders.admin.order import OrderAdmin
-from orders.admin.parts import HoldAdmin, SubOrderAdmin
+from orders.admin.parts import CancelReasonAdmin, HoldAdmin, SubOrderAdmin
 from orders.admin.promises import DeliveryPromiseAdmin
 from orders.admin.review_lists import ReviewListAdmin, ReviewListEntryAdmin
 from orders.admin.review_rules import ReviewDecisionAdmin, ReviewRuleAdmin
@@ -14,6 +14,7 @@ from orders.stock.pages import StockCountAdmin
 
 __all__ = [
     "BuyerNotificationAdmin",
+    "CancelReasonAdmin",
     "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
     "GiftGrantAdmin",

@@ -18,9 +18,9 @@ from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
 from orders import timeline
 from orders.actors import Actor
-from orders.changing import cancelling, marking, readdressing
+from orders.changing import marking
 from orders.intake.terms import LONGEST_MEMO
-from orders.models import ActorKind, Hold, Order
+from orders.models import ActorKind, Hold
 from orders.models.terms import Flag
 from orders.reviewing import holds
 
@@ -61,15 +61,6 @@ class MarksForm(VersionForm):
     metadata_value = forms.CharField(label=gettext_lazy("Metadata value"), required=False, strip=False)
 
 
-class RecipientForm(VersionForm):
-    """Asks who gets the order, and where."""
-
-    name = forms.CharField(label=gettext_lazy("Recipient"), max_length=80)
-    phone = forms.CharField(label=gettext_lazy("Phone"), max_length=40, required=False)
-    region_code = forms.CharField(label=gettext_lazy("Region code"), max_length=6, required=False)
-    address = forms.CharField(label=gettext_lazy("Address"), max_length=200)
-
-
 View = Callable[..., HttpResponse]
 _Do = Callable[[HttpRequest, int, dict[str, Any]], str]
 
@@ -107,37 +98,11 @@ def hold_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     return _("The order is held.")
 
 
-@posted("orders.cancel_order", ReasonForm)
-def cancel_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Cancel the order, or ask the warehouse to."""
-    order = cancelling.cancel_order(
-        order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"]
-    )
-    return cancelled_text(order)
-
-
-def cancelled_text(order: Order) -> str:
-    """What came of a cancellation."""
-    if order.cancel_requested_at:
-        return _("The warehouse was asked to stop its part; the order is cancelled once it agrees.")
-    return _("The order is cancelled.")
-
-
 @posted("orders.note_order", NoteForm)
 def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Keep a note."""
     timeline.add_note(order_id, text=data["text"], actor=staff_actor(request))
     return _("The note was added.")
-
-
-@posted("orders.readdress_order", RecipientForm)
-def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Change who gets the order, and where."""
-    version = data.pop("version")
-    # What is not known stays so: virtual goods need no phone, and a person may know one thing before another.
-    new = readdressing.Recipient(**{name: value for name, value in data.items() if value})
-    readdressing.change_recipient(order_id, new, actor=staff_actor(request), version=version)
-    return _("The recipient is changed.")
 
 
 def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:

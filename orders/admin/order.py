@@ -24,7 +24,9 @@ from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
 from orders.admin import actions, entering, import_pages, order_list, reissuing, tickets
+from orders.admin import cancelling as cancelling_page
 from orders.admin import merging as merging_pages
+from orders.admin import readdressing as readdressing_page
 from orders.admin.order_page import load, page_context
 from orders.admin.searching import Found, find
 from orders.changing import cancelling
@@ -60,8 +62,9 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         """Each action has its own address."""
         views: list[tuple[str, Callable[..., HttpResponse], str]] = [
             ("<int:order_id>/hold/", actions.hold_view, "hold"),
-            ("<int:order_id>/cancel/", actions.cancel_view, "cancel"),
-            ("<int:order_id>/recipient/", actions.recipient_view, "recipient"),
+            ("<int:order_id>/cancel/", cancelling_page.cancel_view, "cancel"),
+            ("<int:order_id>/recipient/", readdressing_page.recipient_view, "recipient"),
+            ("regions/", readdressing_page.regions_view, "regions"),
             ("<int:order_id>/note/", actions.note_view, "note"),
             ("<int:order_id>/marks/", actions.marks_view, "marks"),
             ("<int:order_id>/merge/", merging_pages.merge_view, "merge"),
@@ -195,7 +198,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
 
         def cancel(order: Order, version: int, reason: str, actor: Actor) -> str:
             cancelled = cancelling.cancel_order(order.pk, reason=reason, actor=actor, version=version)
-            return f"{order.number}: {actions.cancelled_text(cancelled)}"
+            return f"{order.number}: {cancelling_page.done_text(cancelled)}"
 
         return self._run_for_each(request, queryset, _("Cancel the selected orders"), cancel, is_grave=True)
 

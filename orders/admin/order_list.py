@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from oms.common.desk.counting import capped_count
 from oms.common.desk.lists import DayRangeFilter, YesFilter, one_of
 from oms.common.templatetags.staff import tone
 from orders.admin import tickets
-from orders.models import Order, OrderState, SubOrder, SubOrderState
+from orders.models import Order, OrderCharge, OrderState, SubOrder, SubOrderState
 from orders.panels import Note, Tab, registry
 
 QUEUE_CAP = 999
@@ -116,8 +116,8 @@ def queue_tabs(parameters: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def add_summaries(orders: Sequence[Order]) -> None:
-    """Give each order of a page `summary`: its tickets, its sub-orders' states and the notes of upper apps, and
-    `has_tickets`. Fixed statements."""
+    """Give each order of a page `summary`: its tickets, its sub-orders' states and the notes of upper apps; `owed`,
+    what is owed for it by now, where that is not what it cost; and `has_tickets`. Fixed statements."""
     ids = [order.pk for order in orders]
     notes: dict[int, list[Note]] = defaultdict(list)
     with_tickets = tickets.row_notes(ids)
@@ -128,6 +128,15 @@ def add_summaries(orders: Sequence[Order]) -> None:
         label = str(SubOrderState(state).label)
         text = label if count == 1 else _("%(count)s × %(state)s") % {"count": count, "state": label}
         notes[order_id].append(Note(text, tone(state)))
+    charges = OrderCharge.objects.filter(order__in=ids).order_by().values("order_id")
+    owed = dict(charges.annotate(owed=Sum("amount")).values_list("order_id", "owed"))
+    for order in orders:
+        by_now = owed.get(order.pk, order.payable_amount)
+        order.owed = by_now if by_now != order.payable_amount else None  # type: ignore[attr-defined]
+        cancelled = sum((order.units_to_cancel or {}).values())
+        if cancelled:
+            text = ngettext("one unit cancelled", "%(units)s units cancelled", cancelled) % {"units": cancelled}
+            notes[order.pk].append(Note(text, "warning"))
     for row_notes in registry.row_notes:
         for order_id, more in row_notes(ids).items():
             notes[order_id] += more

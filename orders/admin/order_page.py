@@ -7,13 +7,14 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from orders import actors, kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
-from orders.changing import cancelling, readdressing
+from orders.changing import cancelling, charging, readdressing, units
 from orders.fulfilling import decisions
 from orders.models import (
     Hold,
@@ -22,9 +23,11 @@ from orders.models import (
     OrderEvent,
     OrderLine,
     OrderPromotion,
+    OrderState,
     PromotionShare,
     SubOrder,
     SubOrderLine,
+    SubOrderState,
 )
 from orders.panels import Remark, registry
 from orders.reviewing import holds as holding
@@ -38,12 +41,14 @@ MOST_EVENTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that staff may do next; `obstacle` says why not, where it is not possible now."""
+    """Something that staff may do next; `obstacle` says why not, where it is not possible now. One with an `address`
+    has a page of its own, others ask on the order's page."""
 
     name: str
     title: str
     icon: str
     obstacle: str | None = None
+    address: str = ""
 
 
 def load(order_id: int) -> Order | None:
@@ -121,7 +126,9 @@ def _panels(order: Order, user: AbstractBaseUser | AnonymousUser) -> list[dict[s
 
 @dataclass(frozen=True, slots=True)
 class MoneyTable:
-    """Each line's part of every amount, and their sums. `adds_up` tells whether the sums are the order's amounts."""
+    """Each line's part of every amount, and their sums. `adds_up` tells whether the sums are the order's amounts.
+    `owed` is what is owed for the order by now, `has_gone` whether any units are gone (`units_left` of the lines says
+    how many are not)."""
 
     rows: Sequence[OrderLine]
     quantity: int
@@ -138,6 +145,8 @@ class MoneyTable:
     promotions: Sequence[OrderPromotion]
     merchant_borne: Decimal
     adjustment_reason: str
+    owed: Decimal
+    has_gone: bool
 
 
 def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
@@ -162,8 +171,13 @@ def money_table(order: Order, lines: Sequence[OrderLine]) -> MoneyTable:
         "gift_card": order.gift_card_amount,
         "payable": order.payable_amount,
     }
+    gone = units.gone(order, lines, order.sub_orders.all())
+    for line in lines:
+        line.units_left = line.quantity - gone[line.position]  # type: ignore[attr-defined]
     return MoneyTable(
         rows=lines,
+        owed=charging.owed(order.pk),
+        has_gone=any(gone.values()),
         quantity=sum(line.quantity for line in lines),
         discount=_sum(line.line_discount for line in lines),
         adds_up=sums == wanted,
@@ -203,17 +217,31 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
     return [
         Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
         Action(
-            "cancel", _("Cancel the order"), "block", cancelling.obstacle(order, sub_orders) if may_cancel else no_right
+            "cancel",
+            _("Cancel"),
+            "block",
+            _cancel_obstacle(order, sub_orders) if may_cancel else no_right,
+            reverse("admin:orders_order_cancel", args=[order.pk]),
         ),
         Action(
             "recipient",
             _("Change the recipient"),
             "edit_location_alt",
             readdressing.obstacle(order, list(sub_orders)) if may_readdress else no_right,
+            reverse("admin:orders_order_recipient", args=[order.pk]),
         ),
         Action("marks", _("Memo, flag and metadata"), "flag", None if may_mark else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
+
+
+def _cancel_obstacle(order: Order, sub_orders: Sequence[SubOrder]) -> str | None:
+    """Why nothing of the order can be cancelled, or None."""
+    blocked = cancelling.obstacle(order, sub_orders)
+    can_stop_some = order.state == OrderState.SPLIT and any(
+        cancelling.part_obstacle(part) is None for part in sub_orders if part.state != SubOrderState.CANCELLED
+    )
+    return None if can_stop_some and not order.cancel_requested_at else blocked
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
 from orders.fulfilling import decisions
-from orders.models import Hold, SubOrder, SubOrderLine
+from orders.models import CancelReason, Hold, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
 from orders.reviewing import words
 from orders.story import REASONS, shortage_text
@@ -142,3 +142,11 @@ class HoldAdmin(RowColumns, KeysetAdmin):
     def note(self, hold: Hold) -> str:
         """What was said then."""
         return REASONS.word(hold.release_note)
+
+
+@admin.register(CancelReason)
+class CancelReasonAdmin(KeysetAdmin):
+    """Why orders are cancelled; a reason that was ever chosen is switched off instead of deleted."""
+
+    may_add = may_change = True
+    list_display = ("__str__", "code", "bearer", "for_staff", "for_merchants", "for_buyers", "is_active")

@@ -1,4 +1,4 @@
-"""What merchants do to their orders: change the recipient, cancel, leave notes."""
+"""What merchants do to their orders: change the recipient, mark them, leave notes."""
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -8,12 +8,10 @@ from rest_framework.response import Response
 from oms.common.door.api import read_body, represent, version_of
 from orders import kinds, timeline
 from orders.api.examples import ORDER
-from orders.api.naming import units_by_position
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers.changing import CancelSerializer, MarksSerializer, NoteSerializer, RecipientChangeSerializer
+from orders.api.serializers.changing import MarksSerializer, NoteSerializer, RecipientChangeSerializer
 from orders.api.serializers.orders import OrderSerializer
-from orders.changing import cancelling, marking, readdressing
-from orders.changing import units as cancelling_units
+from orders.changing import marking, readdressing
 from orders.models import OrderEvent
 
 _NOTE = {"at": "2026-01-02T09:20:00+08:00", "text": "The buyer is at home after 18:00."}
@@ -50,48 +48,6 @@ class RecipientView(OrderScopedView):
         new = readdressing.Recipient(**body.validated_data)
         readdressing.change_recipient(order_id, new, actor=self.actor, version=version)
         return self.order_response(order_id)
-
-
-class CancelView(OrderScopedView):
-    """The end of one order, or of some of its units."""
-
-    scopes = {"POST": "orders.write"}
-    checks_version = frozenset({"POST"})
-    serializer_class = OrderSerializer
-
-    @extend_schema(
-        operation_id="cancel_order",
-        summary="Cancel an order, or some of its units",
-        description=(
-            "Without `lines` the whole order: at once before it is sent to a warehouse, answered with 200. After that"
-            " the warehouse is asked, and the answer is 202: `cancellation` says what is asked of whom and until when;"
-            " the webhooks `order.cancel_granted` and `order.cancel_refused` tell how it ended. With `lines` the units"
-            " named, which must not be sent yet: their money goes back by the shares that the apportionment gave them."
-            " Before the order is split the money goes back at once, too; the units are kept in `units_to_cancel` and"
-            " leave with the split."
-        ),
-        tags=["orders"],
-        request=CancelSerializer,
-        responses={
-            200: OpenApiResponse(OrderSerializer, "It is done; the order as it is now."),
-            202: OpenApiResponse(OrderSerializer, "A warehouse is asked; the order as it is until it answers."),
-        },
-    )
-    def post(self, request: Request, number: str) -> Response:
-        """Cancel."""
-        version = version_of(request)
-        order_id = self.order_id(number)
-        body = read_body(CancelSerializer, request)
-        reason, lines = body.validated_data["reason"], body.validated_data.get("lines")
-        done = status.HTTP_200_OK
-        if lines is None:
-            order = cancelling.cancel_order(order_id, reason=reason, actor=self.actor, version=version)
-            if order.cancel_requested_at:
-                done = status.HTTP_202_ACCEPTED
-        else:
-            units = units_by_position(order_id, lines)
-            cancelling_units.cancel_units(order_id, units, reason=reason, actor=self.actor, version=version)
-        return self.order_response(order_id, done)
 
 
 class MarksView(OrderScopedView):

@@ -30,6 +30,8 @@ _OF_SUB_ORDERS = {
     kinds.CANCEL_REFUSED.code: CancellationState.REFUSED,
 }
 _STATES = _OF_ORDERS | _OF_SUB_ORDERS
+# A request to warehouses, and how it ended.
+OF_REQUESTS = (kinds.CANCEL_REQUESTED.code, *_OF_ORDERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """Cancelling an order before it is packed: stock goes back, and payments finds that money must.
 
 What a warehouse already has is only asked for: the warehouse answers (`logistics.warehouses.stopping`), the order is
-held meanwhile, and `finish_requests` then ends it or lets the rest go on.
+held meanwhile, and `finish_requests` then ends it or lets the rest go on. Sub-orders can be cancelled by themselves:
+the others go on meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,7 +22,8 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline, unseen
 from orders.actors import Actor
-from orders.changing import charging
+from orders.changing import cancellation, charging, reasons, telling
+from orders.changing.reasons import Why
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling import waiting
 from orders.fulfilling.trouble import CANCELLATION_UNANSWERED, NOBODY_ELSE, RECEIPT_DENIED, RULE_HOLDS
@@ -31,6 +34,7 @@ from orders.models import (
     FulfilmentState,
     Hold,
     Order,
+    OrderEvent,
     OrderPaymentState,
     OrderState,
     SubOrder,
@@ -42,7 +46,8 @@ from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 from orders.reviewing.holds import close_hold, open_hold
 
-_CANCELLABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE, SubOrderState.CANCELLED)
+STOPPABLE = (*BEFORE_RELEASE, *IN_WAREHOUSE)
+_CANCELLABLE = (*STOPPABLE, SubOrderState.CANCELLED)
 
 
 class CannotCancel(OmsError):
@@ -70,40 +75,130 @@ def obstacle(order: Order, sub_orders: Iterable[SubOrder] | None = None) -> str 
 
 
 @transaction.atomic
-def cancel_order(order_id: int, *, reason: str, actor: Actor, version: int | None = None) -> Order:
-    """Cancel the order, or ask the warehouses to, where they have parts of it already.
+def cancel_order(
+    order_id: int, *, reason: str | Why, actor: Actor, version: int | None = None, tells_buyer: bool = False
+) -> Order:
+    """Cancel the order, or ask the warehouses to, where they have parts of it already. `tells_buyer`: the buyer is
+    told once it is done.
 
     Raises CannotCancel, ChangedMeanwhile, or OmsError for an empty reason.
     """
-    reason = reason.strip()[:200]
-    if not reason:
-        raise OmsError(_("Give a reason for the cancellation."), attr="reason")
+    why = reasons.understood(reason)
     order = lock_order(order_id, version=version)
     sub_orders = lock_sub_orders(order_id)
     blocked = obstacle(order, sub_orders)
     if blocked:
         raise CannotCancel(blocked)
-    now = timezone.now()
     asked = [part for part in sub_orders if part.state in IN_WAREHOUSE]
     at_once = [part for part in sub_orders if part not in asked and part.state != SubOrderState.CANCELLED]
     cancel_sub_orders([part.pk for part in at_once], actor=actor)
     if asked:
-        SubOrder.objects.filter(pk__in=[part.pk for part in asked]).update(
-            cancel_requested_at=now, ready_at=now, attempts=0, needs_person_since=None
-        )
         # What is cancelled already goes back whatever the warehouses answer.
-        due = {"owed_changed_since": now} if at_once else {}
-        Order.objects.filter(pk=order_id).update(cancel_requested_at=now, cancel_reason=reason, **due)
-        open_hold(order_id, Hold.Kind.CANCELLATION, reason=reason, by=actor)
-        timeline.record(order_id, kinds.CANCEL_REQUESTED, actor, reason=reason, numbers=[part.number for part in asked])
-        nudging.nudge("cancel_at_warehouse", *(["owing"] if at_once else []))
+        due = {"owed_changed_since": timezone.now()} if at_once else {}
+        Order.objects.filter(pk=order_id).update(
+            cancel_requested_at=timezone.now(), cancel_reason=why.text, cancel_reason_code=why.code, **due
+        )
+        open_hold(order_id, Hold.Kind.CANCELLATION, reason=why.text, by=actor)
+        _ask(order_id, asked, why, actor, tells_buyer=tells_buyer)
+        nudging.nudge(*(["owing"] if at_once else []))
     else:
-        _end(order, reason=reason, actor=actor)
+        _end(order, why, actor=actor)
+        if tells_buyer:
+            telling.tell_cancelled([order_id])
         nudging.nudge("owing", "wake", "settle_codes", *([FREE_STAGE] if order.stock_hold_id else []))
     return Order.objects.get(pk=order_id)
 
 
-def _end(order: Order, *, reason: str, actor: Actor) -> None:
+def _ask(order_id: int, parts: Sequence[SubOrder], why: Why, actor: Actor, *, tells_buyer: bool) -> None:
+    """Leave the wish on locked sub-orders that warehouses have. What was asked before and not answered is asked with
+    them: the last request names all that is open."""
+    SubOrder.objects.filter(pk__in=[part.pk for part in parts]).update(
+        cancel_requested_at=timezone.now(), ready_at=timezone.now(), attempts=0, needs_person_since=None
+    )
+    still = SubOrder.objects.filter(order=order_id, cancel_requested_at__isnull=False).order_by("id")
+    timeline.record(
+        order_id,
+        kinds.CANCEL_REQUESTED,
+        actor,
+        reason=why.text,
+        cause=why.cause,
+        numbers=list(still.values_list("number", flat=True)),
+        tells_buyer=tells_buyer,
+    )
+    nudging.nudge("cancel_at_warehouse")
+
+
+def part_obstacle(part: SubOrder, not_seen: Collection[int] = ()) -> str | None:
+    """Why a sub-order cannot be cancelled by itself, or None; `not_seen` are delivered virtual ones (ids) that nobody
+    has looked at."""
+    if part.cancel_requested_at is not None:
+        return _("Its warehouse was asked already and has not answered yet.")
+    if part.state in STOPPABLE or part.pk in not_seen:
+        return None
+    if part.state == SubOrderState.PACKED:
+        return _("It is packed: once it has left, ask the carrier to bring it back, or let the buyer refuse it.")
+    if part.state == SubOrderState.SHIPPED:
+        return _("It left: ask the carrier to bring it back (Stop or redirect parcels), or let the buyer refuse it.")
+    return _("Sub-order %(number)s cannot be stopped any more: %(state)s.") % {
+        "number": part.number,
+        "state": part.get_state_display(),
+    }
+
+
+@transaction.atomic
+def cancel_parts(
+    order_id: int,
+    sub_order_ids: Collection[int],
+    *,
+    reason: str | Why,
+    actor: Actor,
+    version: int | None = None,
+    tells_buyer: bool = False,
+) -> Order:
+    """Cancel these sub-orders of an order; the others go on. What a warehouse has is asked back; naming all that is
+    left of an order of which nothing left cancels the order.
+
+    Raises CannotCancel for one that cannot be stopped, ChangedMeanwhile, or OmsError for an empty reason.
+    """
+    why = reasons.understood(reason)
+    order = lock_order(order_id, version=version)
+    sub_orders = lock_sub_orders(order_id)
+    if order.state != OrderState.SPLIT or order.cancel_requested_at:
+        raise CannotCancel(obstacle(order, []) or _("The order has no sub-orders yet. Cancel the whole order."))
+    named = [part for part in sub_orders if part.pk in sub_order_ids and part.state != SubOrderState.CANCELLED]
+    if not named:
+        raise CannotCancel(_("Name at least one sub-order that is not cancelled yet."), attr="sub_orders")
+    not_seen = unseen.of([part.pk for part in named if part.is_virtual and part.state == SubOrderState.DELIVERED])
+    for part in named:
+        blocked = part_obstacle(part, not_seen)
+        if blocked:
+            raise CannotCancel(f"{part.number}: {blocked}", attr="sub_orders")
+    if len(named) == sum(part.state != SubOrderState.CANCELLED for part in sub_orders):
+        return cancel_order(order_id, reason=why, actor=actor, tells_buyer=tells_buyer)
+    at_once = [part for part in named if part.state not in IN_WAREHOUSE]
+    if at_once:
+        keys = [part.pk for part in at_once]
+        timeline.record(
+            order_id, kinds.UNITS_CANCELLED, actor, reason=why.text, cause=why.cause, units=_units_by_sku(keys)
+        )
+        cancel_sub_orders(keys, actor=actor)
+        Order.objects.filter(pk=order_id).update(owed_changed_since=timezone.now())
+        fulfilment.refresh([order_id])
+        if tells_buyer:
+            telling.tell_units_cancelled(order_id, keys)
+    asked = [part for part in named if part.state in IN_WAREHOUSE]
+    if asked:
+        _ask(order_id, asked, why, actor, tells_buyer=tells_buyer)
+    nudging.nudge("owing", "wake", "allocate", "settle_codes")
+    return Order.objects.get(pk=order_id)
+
+
+def _units_by_sku(sub_order_ids: Collection[int]) -> dict[str, int]:
+    rows = SubOrderLine.objects.filter(sub_order_id__in=sub_order_ids).values("order_line__sku__code").order_by()
+    return dict(rows.annotate(units=Sum("quantity")).values_list("order_line__sku__code", "units"))
+
+
+def _end(order: Order, why: Why, *, actor: Actor) -> None:
     for hold in Hold.objects.filter(order=order, released_at=None).order_by("id"):
         close_hold(hold, note=words.ORDER_CANCELLED, actor=actor)
         if hold.kind == Hold.Kind.UNMATCHED:
@@ -114,14 +209,21 @@ def _end(order: Order, *, reason: str, actor: Actor) -> None:
         state=OrderState.CANCELLED,
         fulfilment_state=FulfilmentState.CANCELLED,
         cancelled_at=timezone.now(),
-        cancel_reason=reason,
+        cancel_reason=why.text,
+        cancel_reason_code=why.code,
         ready_at=timezone.now() if is_to_book else None,
         needs_person_since=None,
         owed_changed_since=timezone.now(),
     )
     charging.take_back_unsplit(order.pk, actor=actor)
     timeline.record(
-        order.pk, kinds.CANCELLED, actor, from_state=order.state, to_state=OrderState.CANCELLED, reason=reason
+        order.pk,
+        kinds.CANCELLED,
+        actor,
+        from_state=order.state,
+        to_state=OrderState.CANCELLED,
+        reason=why.text,
+        cause=why.cause,
     )
 
 
@@ -153,22 +255,52 @@ def finish_requests(order_ids: Iterable[int], *, actor: Actor) -> None:
 
     The orders must be locked. An order of which a request is still open is left alone.
     """
-    waiting = Q(cancel_requested_at__isnull=False)
-    for order in Order.objects.filter(waiting, pk__in=list(order_ids)).order_by("id"):
-        if order.sub_orders.filter(waiting).exists():
-            continue
-        if order.sub_orders.exclude(state=SubOrderState.CANCELLED).exists():
-            for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
-                close_hold(hold, note=words.NOT_ALL_STOPPED, actor=actor)
-            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None, owed_changed_since=timezone.now())
-            fulfilment.refresh([order.pk])
-            left = order.sub_orders.exclude(state=SubOrderState.CANCELLED).order_by("id")
-            numbers = list(left.values_list("number", flat=True))
-            timeline.record(order.pk, kinds.CANCEL_NOT_GRANTED, actor, numbers=numbers)
-        else:
-            numbers = list(order.sub_orders.order_by("id").values_list("number", flat=True))
-            _end(order, reason=order.cancel_reason, actor=actor)
-            Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
-            timeline.record(order.pk, kinds.CANCEL_GRANTED, actor, numbers=numbers)
-        tickets.close_tickets([CANCELLATION_UNANSWERED], [order.pk])
+    ids = list(order_ids)
+    still = set(
+        SubOrder.objects.filter(order_id__in=ids, cancel_requested_at__isnull=False).values_list("order_id", flat=True)
+    )
+    answered = [order_id for order_id in ids if order_id not in still]
+    requests = _open_requests(answered)
+    parts: dict[int, dict[str, str]] = {}
+    rows = SubOrder.objects.filter(order_id__in=requests).order_by("id")
+    for order_id, number, state in rows.values_list("order_id", "number", "state"):
+        parts.setdefault(order_id, {})[number] = state
+    for order in Order.objects.filter(pk__in=requests).order_by("id"):
+        _finish(order, requests[order.pk], parts.get(order.pk, {}), actor)
     nudging.nudge("owing", "wake")
+
+
+def _open_requests(order_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """By order what was asked of warehouses last, as far as nobody said yet how it ended."""
+    events = OrderEvent.objects.filter(order_id__in=order_ids, kind__in=cancellation.OF_REQUESTS)
+    last = events.order_by("order_id", "-id").distinct("order_id").values_list("order_id", "kind", "data")
+    return {order_id: data or {} for order_id, kind, data in last if kind == kinds.CANCEL_REQUESTED.code}
+
+
+def _finish(order: Order, request: Mapping[str, Any], parts: Mapping[str, str], actor: Actor) -> None:
+    """Say how a request ended that every warehouse answered; `parts` are the states of all sub-orders by number."""
+    is_whole = order.cancel_requested_at is not None
+    numbers = list(parts) if is_whole else [number for number in request.get("numbers", ()) if number in parts]
+    going_on = [number for number in numbers if parts[number] != SubOrderState.CANCELLED]
+    tells_buyer = bool(request.get("tells_buyer"))
+    if all(state == SubOrderState.CANCELLED for state in parts.values()):
+        told = str(request.get("reason") or "")
+        why = Why(order.cancel_reason or told, order.cancel_reason_code, str(request.get("cause") or ""))
+        _end(order, why, actor=actor)
+        if tells_buyer:
+            telling.tell_cancelled([order.pk])
+    else:
+        for hold in Hold.objects.filter(order=order, kind=Hold.Kind.CANCELLATION, released_at=None):
+            close_hold(hold, note=words.NOT_ALL_STOPPED, actor=actor)
+        Order.objects.filter(pk=order.pk).update(owed_changed_since=timezone.now())
+        fulfilment.refresh([order.pk])
+        if tells_buyer and len(going_on) < len(numbers):
+            gone = [number for number in numbers if parts[number] == SubOrderState.CANCELLED]
+            keys = SubOrder.objects.filter(order=order, number__in=gone).values_list("pk", flat=True)
+            telling.tell_units_cancelled(order.pk, list(keys))
+    Order.objects.filter(pk=order.pk, cancel_requested_at__isnull=False).update(cancel_requested_at=None)
+    if going_on:
+        timeline.record(order.pk, kinds.CANCEL_NOT_GRANTED, actor, numbers=going_on)
+    else:
+        timeline.record(order.pk, kinds.CANCEL_GRANTED, actor, numbers=numbers)
+    tickets.close_tickets([CANCELLATION_UNANSWERED], [order.pk])

@@ -7,18 +7,19 @@ from oms.common.tickets import Trouble
 from oms.common.work.claiming import Stage
 from orders.changing import cancellation
 from orders.fulfilling.trouble import CANCELLATION_UNANSWERED
-from orders.models import Hold
 
 
 def _overdue() -> str:
-    """Cancellations whose deadline is over, as FROM and what follows; a person who was called is not called again."""
+    """Orders with a request that warehouses did not answer in time, as FROM and what follows; a person who was called
+    is not called again."""
     return f"""
-        FROM orders_hold h JOIN orders_order o ON o.id = h.order_id
-        WHERE h.released_at IS NULL AND h.kind = '{Hold.Kind.CANCELLATION}' AND o.cancel_requested_at IS NOT NULL
-          AND h.opened_at < now() - {_patience()}
+        FROM orders_order o JOIN LATERAL (
+            SELECT min(s.cancel_requested_at) AS asked_at FROM orders_suborder s
+            WHERE s.order_id = o.id AND s.cancel_requested_at IS NOT NULL) a ON a.asked_at < now() - {_patience()}
+        WHERE o.id IN (SELECT s.order_id FROM orders_suborder s WHERE s.cancel_requested_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM common_ticket t WHERE t.about_id = o.id
-              AND t.kind = '{CANCELLATION_UNANSWERED.code}' AND t.opened_at >= h.opened_at)
-        ORDER BY h.opened_at
+              AND t.kind = '{CANCELLATION_UNANSWERED.code}' AND t.opened_at >= a.asked_at)
+        ORDER BY a.asked_at
     """
 
 
@@ -45,7 +46,7 @@ def run(limit: int) -> int:
 
 def backlog() -> str:
     """Cancellations that nobody was called for yet."""
-    return f"SELECT h.opened_at + {_patience()} AS due, false AS needs_person {_overdue()}"
+    return f"SELECT a.asked_at + {_patience()} AS due, false AS needs_person {_overdue()}"
 
 
 STAGE = Stage("chase_cancellations", run, backlog=backlog)

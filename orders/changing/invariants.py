@@ -4,7 +4,9 @@ from oms.common.invariants import Invariant
 from oms.common.states import listed
 from orders import kinds
 from orders.changing import charging
+from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
+from orders.kinds import CANCEL_REQUESTED
 from orders.models import ChargeCause, OrderState, SubOrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
 from orders.models.sub_order import HOLDING_STOCK, UNDONE
@@ -103,6 +105,17 @@ INVARIANTS = (
                 AND sum(c.amount) FILTER (WHERE c.cause NOT IN ({listed(DEPOSITS)})) <> 0)
             OR sum(c.amount) FILTER (WHERE c.cause = '{ChargeCause.DEPOSIT_HELD}') < 0
             OR sum(c.amount) FILTER (WHERE c.cause = '{ChargeCause.FORFEITED}') < 0
+        """,
+    ),
+    Invariant(
+        "what_was_asked_of_warehouses_has_its_end",
+        "Once no sub-order of an order waits for a warehouse's answer, the timeline says how the last request ended.",
+        f"""
+        SELECT o.number, e.id FROM (
+            SELECT DISTINCT ON (order_id) order_id, id, kind FROM orders_orderevent
+            WHERE kind IN ({listed(OF_REQUESTS)}) ORDER BY order_id, id DESC) e JOIN orders_order o ON o.id = e.order_id
+        WHERE e.kind = '{CANCEL_REQUESTED}' AND NOT EXISTS (
+            SELECT FROM orders_suborder s WHERE s.order_id = o.id AND s.cancel_requested_at IS NOT NULL)
         """,
     ),
     Invariant(

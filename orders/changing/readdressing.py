@@ -15,6 +15,7 @@ from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing import merging
+from orders.changing.stamping import check_stamp
 from orders.intake.addresses import address_key
 from orders.intake.addressing import parse_address
 from orders.intake.refusals import Refusals
@@ -22,7 +23,7 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderTerms, SubOrder, SubOrderLine, SubOrderState
 from orders.models.hold import AddressGap
 from orders.models.order import OVER
-from orders.models.sub_order import BEFORE_RELEASE
+from orders.models.sub_order import BEFORE_RELEASE, LEFT_WAREHOUSE
 from orders.reviewing import deciding, words
 from orders.reviewing.holds import ask_for_address, close_hold, gaps_of
 
@@ -60,22 +61,34 @@ def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
         if part.state == SubOrderState.CANCELLED or part.is_virtual:
             continue
         if part.state not in BEFORE_RELEASE:
-            return _("Sub-order %(number)s is in the warehouse's hands: %(state)s.") % {
-                "number": part.number,
-                "state": part.get_state_display(),
-            }
+            values = {"number": part.number, "state": part.get_state_display()}
+            told = _("Sub-order %(number)s is in the warehouse's hands: %(state)s.") % values
+            return f"{told} {_remedy(part)}"
     return None
 
 
+def _remedy(part: SubOrder) -> str:
+    """What can be done instead about a sub-order that a warehouse has or had."""
+    if part.state in LEFT_WAREHOUSE:
+        return _("Ask the carrier to bring its parcel elsewhere (Stop or redirect parcels).")
+    if part.state == SubOrderState.PACKED:
+        return _("Once it has left, ask the carrier to bring its parcel elsewhere (Stop or redirect parcels).")
+    return _("No warehouse takes a new address: cancel the sub-order there, and order it anew once it is given up.")
+
+
 @transaction.atomic
-def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: int | None = None) -> Order:
+def change_recipient(
+    order_id: int, new: Recipient, *, actor: Actor, version: int | None = None, stamp: str | None = None
+) -> Order:
     """Change the recipient. In another region, sub-orders lose their warehouse and their stock and are sourced anew;
     the review rules look at the new address and phone. A hold that asks for the address ends once it is whole.
 
-    Raises CannotReaddress, WrongFields naming what is wrong, ChangedMeanwhile.
+    `stamp` is that of the preview that was looked at. Raises CannotReaddress, WrongFields naming what is wrong,
+    ChangedMeanwhile.
     """
     order = lock_order(order_id, version=version)
     sub_orders = lock_sub_orders(order_id)
+    check_stamp(order, sub_orders, stamp)
     blocked = obstacle(order, sub_orders)
     if blocked:
         raise CannotReaddress(blocked)

@@ -6,7 +6,7 @@ books, like the money of any cancelled sub-order. Before an order is split there
 at once, the wish is kept on the order, and the split stage carries it out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import Q, Sum
@@ -19,13 +19,14 @@ from oms.common.errors import OmsError
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.changing import charging
+from orders.changing import charging, reasons, telling
 from orders.changing.cancelling import CannotCancel, cancel_order, cancel_sub_orders, obstacle
+from orders.changing.reasons import Why
 from orders.fulfilling import derived as fulfilment
 from orders.fulfilling.parting_off import part_off_all
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import Order, OrderLine, OrderState, SubOrder, SubOrderLine, SubOrderState
-from orders.models.sub_order import BEFORE_RELEASE
+from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE, UNDONE
 
 # What nobody has reserved yet is given up first.
 _GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)
@@ -33,16 +34,20 @@ _GIVEN_UP_FIRST = (SubOrderState.BACKORDERED, SubOrderState.AWAITING_ALLOCATION,
 
 @transaction.atomic
 def cancel_units(
-    order_id: int, units: Mapping[int, int], *, reason: str, actor: Actor, version: int | None = None
+    order_id: int,
+    units: Mapping[int, int],
+    *,
+    reason: str | Why,
+    actor: Actor,
+    version: int | None = None,
+    tells_buyer: bool = False,
 ) -> Order:
     """Cancel units of lines, given by the line's position. Naming all that is left cancels the order.
 
     Raises CannotCancel where a line has fewer units that are not sent yet, or the order waits for its payment;
     ChangedMeanwhile; OmsError for an empty reason or an unknown line.
     """
-    reason = reason.strip()[:200]
-    if not reason:
-        raise OmsError(_("Give a reason for the cancellation."), attr="reason")
+    why = reasons.understood(reason)
     order = lock_order(order_id, version=version)
     sub_orders = lock_sub_orders(order_id)
     if order.state == OrderState.AWAITING_PAYMENT:
@@ -56,10 +61,10 @@ def cancel_units(
     lines = {line.position: line for line in OrderLine.objects.filter(order=order).select_related("sku")}
     _check(units, lines)
     if order.state != OrderState.SPLIT:
-        return _keep_the_wish(order, units, lines, reason=reason, actor=actor)
+        return _keep_the_wish(order, units, lines, why=why, actor=actor, tells_buyer=tells_buyer)
     if _is_all_that_is_left(sub_orders, units):
-        return cancel_order(order_id, reason=reason, actor=actor)
-    timeline.record(order_id, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+        return cancel_order(order_id, reason=why, actor=actor, tells_buyer=tells_buyer)
+    _tell(order_id, units, lines, why, actor, tells_buyer=tells_buyer)
     _take_out({order_id: units}, sub_orders, actor=actor)
     nudging.nudge("owing", "wake", "allocate")
     return Order.objects.get(pk=order_id)
@@ -75,6 +80,36 @@ def parts_of(order_id: int, ids: Iterable[str]) -> dict[str, dict[int, int]]:
     for position, part_of, units in lines.values_list("position", "part_of", "units_a_piece"):
         parts.setdefault(heads[part_of or position], {})[position] = units
     return parts
+
+
+def left_to_cancel(order: Order, lines: Iterable[OrderLine], sub_orders: Iterable[SubOrder]) -> dict[int, int]:
+    """By the line's position, how many of its units can be cancelled by themselves; `sub_orders` with their lines are
+    all that the order has."""
+    if order.state != OrderState.SPLIT:
+        wanted = order.units_to_cancel or {}
+        return {line.position: line.quantity - wanted.get(str(line.position), 0) for line in lines}
+    positions = {line.pk: line.position for line in lines}
+    left = dict.fromkeys(positions.values(), 0)
+    for part in sub_orders:
+        if part.state in BEFORE_RELEASE and part.cancel_requested_at is None:
+            for line in part.lines.all():
+                left[positions[line.order_line_id]] += line.quantity
+    return left
+
+
+def gone(order: Order, lines: Iterable[OrderLine], sub_orders: Iterable[SubOrder]) -> dict[int, int]:
+    """By the line's position, how many of its units were cancelled or came back; `sub_orders` with their lines are all
+    that the order has."""
+    positions = {line.pk: line.position for line in lines}
+    if order.split_at is None:
+        wanted = order.units_to_cancel or {}
+        return {position: int(wanted.get(str(position), 0)) for position in positions.values()}
+    found = dict.fromkeys(positions.values(), 0)
+    for part in sub_orders:
+        for line in part.lines.all():
+            units = line.quantity if part.state in UNDONE else line.returned_quantity
+            found[positions[line.order_line_id]] += units
+    return found
 
 
 def carry_out(order_ids: Iterable[int], *, actor: Actor) -> None:
@@ -98,9 +133,33 @@ def _check(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> None:
             raise OmsError(_("Give a quantity of at least 1."), attr="lines")
 
 
-def _too_many(position: int, left: int) -> CannotCancel:
-    message = _("Only %(left)d units of line %(position)d can still be cancelled.")
-    return CannotCancel(message % {"left": left, "position": position}, attr="lines")
+def _tell(
+    order_id: int,
+    units: Mapping[int, int],
+    lines: Mapping[int, OrderLine],
+    why: Why,
+    actor: Actor,
+    *,
+    tells_buyer: bool,
+) -> None:
+    timeline.record(
+        order_id, kinds.UNITS_CANCELLED, actor, reason=why.text, cause=why.cause, units=_by_sku(units, lines)
+    )
+    if tells_buyer:
+        telling.tell_units(order_id, {lines[position].name: count for position, count in units.items()})
+
+
+def _too_many(position: int, left: int, elsewhere: Sequence[str] = ()) -> CannotCancel:
+    """`elsewhere` are the numbers of sub-orders that hold other units of the line, which warehouses have."""
+    values = {"left": left, "position": position, "numbers": _(", ").join(elsewhere)}
+    if not elsewhere:
+        text = _("Only %(left)d units of line %(position)d can still be cancelled.")
+    else:
+        text = _(
+            "Only %(left)d units of line %(position)d can still be cancelled; others are with a warehouse, which gives"
+            " a sub-order up only as a whole: cancel %(numbers)s."
+        )
+    return CannotCancel(text % values, attr="lines")
 
 
 def _by_sku(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> dict[str, int]:
@@ -112,7 +171,13 @@ def _by_sku(units: Mapping[int, int], lines: Mapping[int, OrderLine]) -> dict[st
 
 
 def _keep_the_wish(
-    order: Order, units: Mapping[int, int], lines: Mapping[int, OrderLine], *, reason: str, actor: Actor
+    order: Order,
+    units: Mapping[int, int],
+    lines: Mapping[int, OrderLine],
+    *,
+    why: Why,
+    actor: Actor,
+    tells_buyer: bool,
 ) -> Order:
     wanted = {int(position): count for position, count in (order.units_to_cancel or {}).items()}
     for position, count in units.items():
@@ -121,10 +186,10 @@ def _keep_the_wish(
             raise _too_many(position, left)
         wanted[position] = wanted.get(position, 0) + count
     if all(wanted.get(position, 0) == line.quantity for position, line in lines.items()):
-        return cancel_order(order.pk, reason=reason, actor=actor)
+        return cancel_order(order.pk, reason=why, actor=actor, tells_buyer=tells_buyer)
     Order.objects.filter(pk=order.pk).update(units_to_cancel={str(key): count for key, count in wanted.items()})
     charging.take_back_unsent(order.pk, actor=actor)
-    timeline.record(order.pk, kinds.UNITS_CANCELLED, actor, reason=reason, units=_by_sku(units, lines))
+    _tell(order.pk, units, lines, why, actor, tells_buyer=tells_buyer)
     nudging.nudge("owing")
     return Order.objects.get(pk=order.pk)
 
@@ -147,7 +212,8 @@ def _take_out(units: Mapping[int, Mapping[int, int]], sub_orders: Sequence[SubOr
         part.pk: part for part in sub_orders if part.state in BEFORE_RELEASE and part.cancel_requested_at is None
     }
     lines = list(SubOrderLine.objects.filter(sub_order_id__in=open_parts).select_related("order_line"))
-    taken = _choose(units, lines, open_parts)
+    with_warehouses = [part.pk for part in sub_orders if part.state in IN_WAREHOUSE]
+    taken = _choose(units, lines, open_parts, with_warehouses)
     left = dict.fromkeys(taken, 0)
     for line in lines:
         if line.sub_order_id in taken:
@@ -163,7 +229,10 @@ def _take_out(units: Mapping[int, Mapping[int, int]], sub_orders: Sequence[SubOr
 
 
 def _choose(
-    units: Mapping[int, Mapping[int, int]], lines: Iterable[SubOrderLine], open_parts: Mapping[int, SubOrder]
+    units: Mapping[int, Mapping[int, int]],
+    lines: Iterable[SubOrderLine],
+    open_parts: Mapping[int, SubOrder],
+    with_warehouses: Collection[int],
 ) -> dict[int, dict[int, int]]:
     """Which lines (by sub-order, then by line) give up how many units. Raises CannotCancel where there are too few."""
     by_position: dict[tuple[int, int], list[SubOrderLine]] = {}
@@ -182,5 +251,7 @@ def _choose(
                     taken.setdefault(line.sub_order_id, {})[line.pk] = part_units
                     left -= part_units
             if left:
-                raise _too_many(position, count - left)
+                there = SubOrderLine.objects.filter(sub_order_id__in=with_warehouses, order_line__position=position)
+                numbers = there.filter(sub_order__order_id=order_id).values_list("sub_order__number", flat=True)
+                raise _too_many(position, count - left, list(numbers.order_by("sub_order_id")))
     return taken

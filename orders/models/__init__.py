@@ -1,5 +1,6 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
+from orders.models.cancel_reason import CancelReason
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
@@ -33,6 +34,7 @@ from orders.models.terms import InvoiceRequest, OrderTerms
 __all__ = [
     "ActorKind",
     "BuyerNotification",
+    "CancelReason",
     "ChargeCause",
     "ChargeComponent",
     "DeliveryPromise",

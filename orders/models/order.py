@@ -175,6 +175,15 @@ class Order(WorkItem, Versioned, CarriesAmounts):
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True, blank=True, editable=False)
     cancel_reason = models.CharField(_("reason of cancellation"), max_length=200, db_default="", blank=True)
+    cancel_reason_code = models.CharField(
+        _("code of the reason"),
+        max_length=40,
+        db_default="",
+        default="",
+        blank=True,
+        editable=False,
+        help_text=_("Of the reasons of cancellations, where one was chosen."),
+    )
     # What the channel has taken from the buyer already; `payments` books it, and nobody else asks for money.
     deductions_are_outside = models.BooleanField(
         _("deductions are the channel's"),

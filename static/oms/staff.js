@@ -91,3 +91,29 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     content.prepend(box);
 });
+
+// Province, city and district one after the other; the code stays hidden in the district's value.
+document.addEventListener("DOMContentLoaded", async () => {
+    const box = document.querySelector("[data-regions]");
+    if (!box) return;
+    const [province, city, district] = box.querySelectorAll("select");
+    const answer = await fetch(box.dataset.regions, { credentials: "same-origin" });
+    if (!answer.ok) return;
+    const regions = await answer.json();
+    const fill = (select, options, chosen) => {
+        select.replaceChildren(...options.map(([value, text]) => new Option(text, value, false, value === chosen)));
+    };
+    const names = (group) => [["", "–"], ...Object.keys(group || {}).map((name) => [name, name])];
+    const cities = (chosen) => fill(city, names(regions[province.value]), chosen);
+    const districts = (chosen) => fill(district, [["", "–"], ...((regions[province.value] || {})[city.value] || [])], chosen);
+    const begin = { province: province.value, city: city.value, district: district.value };
+    fill(province, names(regions), begin.province);
+    cities(begin.city);
+    districts(begin.district);
+    province.addEventListener("change", () => {
+        const only = Object.keys(regions[province.value] || {});
+        cities(only.length === 1 ? only[0] : "");
+        districts("");
+    });
+    city.addEventListener("change", () => districts(""));
+});

@@ -34,8 +34,6 @@ ACTIONS = [
     ("orders_rejectedorder_open", "orders.view_personal_data"),
     ("payments_billday_refresh", "payments.upload_bill"),
     ("orders_order_hold", "orders.hold_order"),
-    ("orders_order_cancel", "orders.cancel_order"),
-    ("orders_order_recipient", "orders.readdress_order"),
     ("orders_order_marks", "orders.mark_order"),
     ("orders_order_note", "orders.note_order"),
     ("orders_order_merge", "orders.merge_suborder"),

@@ -192,12 +192,12 @@ def test_what_was_typed_stands_in_its_form_again(live_server: LiveServer, browse
     page.wait_for_selector(".oms-head-number")
 
     # Somebody else changes the order meanwhile.
-    page.click("[data-dialog=dialog-cancel]")
-    page.fill("#cancel-reason", "the buyer rang twice")
+    page.click("[data-dialog=dialog-hold]")
+    page.fill("#hold-reason", "the buyer rang twice")
     holds.hold_order(held_order.pk, reason="meanwhile", actor=Actor(ActorKind.STAFF, "li"))
-    page.click("#dialog-cancel button[type=submit]")
-    page.wait_for_selector("#dialog-cancel[open]")
-    assert page.input_value("#cancel-reason") == "the buyer rang twice"
+    page.click("#dialog-hold button[type=submit]")
+    page.wait_for_selector("#dialog-hold[open]")
+    assert page.input_value("#hold-reason") == "the buyer rang twice"
     page.keyboard.press("Escape")
 
     # The session ends.

@@ -142,7 +142,7 @@ def test_too_much_is_not_kept_and_a_foreign_page_not_returned_to(order):
 
 def test_a_refused_form_has_its_text_again(boss, order):
     page = reverse("admin:orders_order_change", args=[order.pk])
-    action = reverse("admin:orders_order_cancel", args=[order.pk])
+    action = reverse("admin:orders_order_hold", args=[order.pk])
     refused = boss.post(action, {"reason": "the buyer rang twice", "version": order.version + 1}, follow=True)
     assert "changed meanwhile" in refused.content.decode()
     assert kept(refused)["action"] == action
@@ -210,5 +210,5 @@ def test_the_first_link_of_a_page_leads_past_the_menu(boss, shop, path):
 
 def test_whoever_may_not_see_it_is_told_so_and_nothing_is_kept(order):
     reader = client_of("view_order")
-    assert reader.post(reverse("admin:orders_order_cancel", args=[order.pk]), {"reason": "x"}).status_code == 403
+    assert reader.post(reverse("admin:orders_order_hold", args=[order.pk]), {"reason": "x"}).status_code == 403
     assert kept(reader.get("/admin/")) is None

@@ -9,7 +9,7 @@ from logistics.warehouses.adapters import Answer
 from oms.common.models import Ticket
 from orders.changing import chasing
 from orders.fulfilling import allocating
-from orders.models import Hold, Order, OrderEvent, SubOrder
+from orders.models import Order, OrderEvent, SubOrder
 from tests import factories, fakes, steps
 from tests.api.calls import ORDERS, change, errors_of
 
@@ -127,7 +127,8 @@ def test_after_the_deadline_a_person_is_called_once_and_the_answer_closes_it(api
     cancel(api, order)
     warehouses_answer(lambda ref: Answer(taken=False, is_later=True))
     assert chasing.run(100) == 0
-    Hold.objects.update(opened_at=Hold.objects.get().opened_at - timedelta(hours=4, seconds=1))
+    asked_at = SubOrder.objects.get(cancel_requested_at__isnull=False).cancel_requested_at
+    SubOrder.objects.update(cancel_requested_at=asked_at - timedelta(hours=4, seconds=1))
 
     assert [chasing.run(100), chasing.run(100)] == [1, 0]
     assert steps.tickets() == [("cancellation_unanswered", "")]

@@ -53,6 +53,7 @@ _TIME = "2026-01-02 12:00:00"
 BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
+    ("orders-cancel", "post"): lambda t: {"orders": [{"number": t.order.number, "reason": "x"}]},
     ("channel-stock", "get"): lambda t: {"updated_since": "2020-01-01T00:00:00Z"},
     ("channel-shares", "post"): lambda t: {"shares": [{"channel": t.shop.channel.code}]},
     ("reservations", "post"): lambda t: {"lines": [{"sku": t.shop.sku.code, "quantity": 1}]},

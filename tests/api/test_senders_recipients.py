@@ -3,6 +3,7 @@ what nobody could deliver waits for a person."""
 
 import csv
 import json
+import re
 from typing import Any
 
 import pytest
@@ -207,7 +208,10 @@ def test_staff_may_paste_an_address_whole(api, shop, boss):
     send(api, shop, address="杭州西湖文化广场")
     order = Order.objects.get()
     form = {"name": "张华", "phone": "(0571) 87654321", "region_code": "", "address": "浙江省杭州市拱墅区中山北路1号"}
-    boss.post(reverse("admin:orders_order_recipient", args=[order.pk]), {**form, "version": order.version})
+    address = reverse("admin:orders_order_recipient", args=[order.pk])
+    seen = boss.post(address, {**form, "preview": "1"}).content.decode()
+    stamp = re.search(r'name="stamp" value="([^"]+)"', seen)[1]
+    boss.post(address, {**form, "stamp": stamp, "confirm": "1"})
     order = Order.objects.get()
     assert (order.region_id, order.recipient_address) == ("330105", "中山北路1号")
     assert (order.recipient_phone, order.open_holds) == ("0571-87654321", 0)

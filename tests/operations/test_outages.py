@@ -130,7 +130,7 @@ def test_staff_are_told_that_somebody_else_is_at_it(order):
     boss.get("/admin/")
     with locked(order):
         form = {"reason": "x", "version": order.version}
-        page = boss.post(reverse("admin:orders_order_cancel", args=[order.pk]), form)
+        page = boss.post(reverse("admin:orders_order_hold", args=[order.pk]), form)
         assert page.status_code == 503
         assert "Somebody else is changing the same rows" in page.content.decode()
         assert "Go back" in page.content.decode()

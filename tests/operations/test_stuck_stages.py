@@ -129,7 +129,7 @@ def leave_an_unanswered_cancellation(shop: factories.Shop) -> None:
     cancel_order(order.pk, reason="x", actor=steps.STAFF)
     with fakes.warehouse(fakes.FakeWarehouse(cancel_answer=lambda ref: Answer(taken=False, is_later=True))):
         factories.run(stopping.pass_on, stopping.run, balancing.run)
-    age("orders_hold", "opened_at", 301 + settings.CANCEL_ANSWER_SECONDS / settings.TIME_SPEED)
+    age("orders_suborder", "cancel_requested_at", 301 + settings.CANCEL_ANSWER_SECONDS / settings.TIME_SPEED)
 
 
 def leave_an_answer_of_the_sandbox(shop: factories.Shop) -> None:

@@ -229,6 +229,11 @@ RETURN_OF_LINE = (
             "who_refused_is_not_asked_again",
         ),
         (
+            "INSERT INTO orders_orderevent (order_id, kind, actor_kind, actor) VALUES"
+            " (%(order)s, 'cancel_requested', 'staff', 'li')",
+            "what_was_asked_of_warehouses_has_its_end",
+        ),
+        (
             "WITH ended AS (INSERT INTO logistics_alertgroup (kind, level, since, closed_at) VALUES"
             " ('stalled', 1, now(), now()) RETURNING id) INSERT INTO logistics_logisticsalert (kind, level,"
             " sub_order_id, shipment_id, group_id, due_at) SELECT 'stalled', 1, h.sub_order_id, h.id, ended.id, now()"

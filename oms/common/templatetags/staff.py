@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from oms.common import money
 from oms.common.codebook import ACTORS
 
 register = template.Library()
@@ -99,6 +100,12 @@ def _ticket_badge(context: template.Context, words: Any) -> SafeString:
 def yuan(amount: Decimal | None) -> str:
     """An amount with two places and grouped digits."""
     return "" if amount is None else f"{amount:,.2f}"
+
+
+@register.filter
+def fen(amount: int) -> str:
+    """An amount in fen as one in yuan."""
+    return yuan(money.yuan(amount))
 
 
 @register.filter

@@ -14,6 +14,7 @@ from logistics.floor.defaults import install_default_wave_rules
 from logistics.warehouses.defaults import connect_warehouses
 from logistics.watching.defaults import install_default_deadlines
 from oms.common.messages import writing
+from orders.changing import reasons
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
 from orders.returning import defaults as returns
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         install_default_connections()
         limits.install_defaults()
         returns.install_defaults()
+        reasons.install_defaults()
         writing.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")

@@ -56,28 +56,6 @@ class UnitsSerializer(serializers.Serializer):
         return attrs
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("The whole order", {"reason": "The buyer changed his mind"}, request_only=True),
-        OpenApiExample(
-            "One unit of a line",
-            {"reason": "One is enough", "lines": [{"position": 1, "quantity": 1}]},
-            request_only=True,
-        ),
-        OpenApiExample(
-            "One unit of a line by the caller's id",
-            {"reason": "One is enough", "lines": [{"id": "L1", "quantity": 1}]},
-            request_only=True,
-        ),
-    ]
-)
-class CancelSerializer(serializers.Serializer):
-    """Why, and which units if not all."""
-
-    reason = LineField(max_length=200)
-    lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="Left out: the whole order.")
-
-
 class SplitSerializer(serializers.Serializer):
     """Which units of which sub-order go by themselves."""
 

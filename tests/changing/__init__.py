@@ -1,0 +1,1 @@
+"""Changes of placed orders: cancelling a part, change sets, addresses."""
