@@ -12,7 +12,7 @@ from oms.common.invariants import check
 from oms.common.models import Job
 from oms.common.work import jobs as all_jobs
 from oms.management.commands.check_invariants import ALL
-from tests import steps
+from tests import factories, steps
 from tests.admin.conftest import boss, client_of  # noqa: F401 - a member of staff
 from tests.routing.helpers import DAY, MORNING, hire, open_station, parcel_of, state
 
@@ -111,7 +111,7 @@ def test_stops_are_exported_masked(shop, station, boss):  # noqa: F811
     plan = planned(shop, station)
 
     boss.post(f"/admin/logistics/routeplan/export/?id__exact={plan.pk}", {"form": "csv"})
-    all_jobs.STAGE.run(10)
+    factories.run(all_jobs.run)
 
     content = Job.objects.get().result.read().decode("utf-8-sig")
     assert "138****1111" in content
@@ -126,7 +126,7 @@ def test_a_long_day_is_planned_as_a_job(shop, station, boss, monkeypatch):  # no
 
     asked = boss.post(f"/admin/logistics/station/{station.pk}/plan/", {"day": "2026-01-05"})
     assert "/common/job/" in asked.url
-    all_jobs.STAGE.run(10)
+    factories.run(all_jobs.run)
 
     assert Job.objects.get().state == "succeeded"
     assert RoutePlan.objects.get().figures["served"] == 1

@@ -42,6 +42,8 @@ class Days(RuleBasedStateMachine):
         self.station = open_station()
         hire(self.station, grams=900)
         hire(self.station, "李师傅")
+        self.order()
+        self.order()
 
     def teardown(self) -> None:
         """The clock goes on."""
@@ -49,17 +51,22 @@ class Days(RuleBasedStateMachine):
             self.clock.stop()
 
     @rule()
+    def order_more(self) -> None:
+        """Somebody orders."""
+        self.order()
+
     def order(self) -> None:
         """A parcel leaves its warehouse."""
         parcel_of(self.shop.place_order(payment_method="cod"))
 
-    @rule(is_tomorrow=st.booleans())
-    def plan(self, is_tomorrow: bool) -> None:
-        """A day is planned."""
+    @rule(is_tomorrow=st.sampled_from([False, False, True]), also_publishes=st.booleans())
+    def plan(self, is_tomorrow: bool, also_publishes: bool) -> None:
+        """A day is planned, and mostly published at once."""
+        day = planning.today() + timedelta(days=is_tomorrow)
         with suppress(OmsError):
-            planning.make(
-                self.station.pk, planning.today() + timedelta(days=is_tomorrow), by="li", planner=Planner.BUILT_IN
-            )
+            plan = planning.make(self.station.pk, day, by="li", planner=Planner.BUILT_IN)
+            if also_publishes:
+                publishing.publish(plan.pk, by="li")
 
     @rule(which=_ANY)
     def publish(self, which: int) -> None:
@@ -153,7 +160,7 @@ def _one(rows: Any, which: int) -> Any:
 
 @pytest.mark.django_db
 def test_whatever_happens_a_parcel_is_in_one_published_tour_at_most() -> None:
-    run_apart(Days, examples=10, steps=22)
+    run_apart(Days, examples=14, steps=20)
 
 
 @pytest.mark.soak
