@@ -334,7 +334,7 @@ class Money(RuleBasedStateMachine):
             assert [now.get(code, 0) for code in codes] == [self.before.get(code, 0) for code in codes]
         self.send()
         for place in range(len(self.provider.refunds)):
-            self.tell(place, False, 1, 0)
+            self.tell(place, False, 2, 0)
         assert self.paid - self.sent_back - self.kept_by_provider == charging.owed(self.order.pk)
 
 
