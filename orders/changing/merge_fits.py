@@ -202,7 +202,7 @@ def siblings_of(order_ids: Collection[int]) -> Mapping[int, Collection[int]]:
                 WHERE b.recipient_phone = a.recipient_phone AND b.region_id = a.region_id AND {still_open}
                 ORDER BY b.id DESC LIMIT {MOST_SIBLINGS}
             ) AS near
-            WHERE a.id = ANY(%(ids)s::bigint[]) AND a.recipient_phone <> ''
+            WHERE a.id = ANY(%(ids)s::bigint[]) AND a.recipient_phone <> '' AND a.state IN ({listed(_OPEN)})
             UNION
             SELECT a.id, b.id FROM orders_orderterms ta JOIN orders_order a ON a.id = ta.order_id
             JOIN orders_orderterms tb ON tb.merge_key = ta.merge_key AND tb.merge_key <> ''
