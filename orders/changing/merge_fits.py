@@ -107,8 +107,6 @@ def recipient_key(
 
 def read(order_ids: Collection[int]) -> list[Candidate]:
     """The sub-orders of goods that these orders have, and the orders that are not split yet. One statement."""
-    if not order_ids:
-        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
