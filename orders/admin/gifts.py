@@ -80,17 +80,17 @@ class GiftRuleAdmin(RowActions):
     autocomplete_fields = ("gift", "goods", "channels")
     readonly_fields = ("is_active", "stopped_at", "created_at")
     fieldsets = (
-        (None, {"fields": ("name", ("priority", "is_exclusive"), ("is_active", "stopped_at"))}),
-        (gettext_lazy("Which orders"), {"fields": ("channels", "regions", "time_kind", ("starts_at", "ends_at"))}),
+        (None, {"fields": ("name", "priority", "is_exclusive", "is_active", "stopped_at")}),
+        (gettext_lazy("Which orders"), {"fields": ("channels", "regions", "time_kind", "starts_at", "ends_at")}),
         (
             gettext_lazy("Which goods, and how many"),
-            {"fields": ("goods", ("min_units", "min_amount"), "min_order_amount")},
+            {"fields": ("goods", "min_units", "min_amount", "min_order_amount")},
         ),
         (
             gettext_lazy("The gift"),
-            {"fields": ("gift", ("gift_units", "stated_value"), ("per_units", "per_amount"), "most_times")},
+            {"fields": ("gift", "gift_units", "stated_value", "per_units", "per_amount", "most_times")},
         ),
-        (gettext_lazy("Limits"), {"fields": (("most_per_buyer", "within_days"),)}),
+        (gettext_lazy("Limits"), {"fields": ("most_per_buyer", "within_days")}),
     )
     row_actions = (
         RowAction(

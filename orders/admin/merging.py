@@ -23,7 +23,7 @@ from orders.changing.merge_fits import Fit, matches_of
 from orders.fulfilling import dividing
 from orders.models import Order, SubOrder, SubOrderState
 from orders.models.order import OVER
-from orders.models.sub_order import AT_WAREHOUSE
+from orders.models.sub_order import AT_WAREHOUSE, HOLDING_STOCK
 from orders.panels import Note, Remark
 
 RIGHT = "orders.merge_suborder"
@@ -200,7 +200,8 @@ def _company(parts: Sequence[SubOrder]) -> list[dict[str, Any]]:
 
 def _row_notes(order_ids: Sequence[int]) -> Mapping[int, list[Note]]:
     """What is merged, and what could be or is suspected to belong together. Three statements."""
-    merged = SubOrder.objects.filter(order_id__in=order_ids, merge_group__isnull=False).order_by()
+    waiting = SubOrder.objects.filter(order_id__in=order_ids, state__in=HOLDING_STOCK)
+    merged = waiting.filter(merge_group__isnull=False).order_by()
     notes: dict[int, list[Note]] = {}
     for order_id in dict.fromkeys(merged.values_list("order_id", flat=True)):
         notes[order_id] = [Note(_("Merged"), "info")]

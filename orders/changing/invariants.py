@@ -1,4 +1,4 @@
-"""What must always hold of charges, what buyers owe and why, and of merges."""
+"""What must always hold of charges, what buyers owe and why, of merges, gifts and re-issues."""
 
 from oms.common.invariants import Invariant
 from oms.common.states import listed
@@ -9,6 +9,7 @@ from orders.intake.promotion_rules import RuleKind
 from orders.kinds import CANCEL_REQUESTED
 from orders.models import ChargeCause, OrderState, SubOrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
+from orders.models.order_link import LinkKind
 from orders.models.sub_order import HOLDING_STOCK, UNDONE
 
 INVARIANTS = (
@@ -152,6 +153,29 @@ INVARIANTS = (
         f"""
         SELECT s.number FROM orders_suborder s WHERE s.merge_group_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM orders_orderevent e WHERE e.sub_order_id = s.id AND e.kind = '{kinds.MERGED}')
+        """,
+    ),
+    Invariant(
+        "gifts_are_what_their_log_says",
+        "What a gift rule gave is a gift line of that order with those units, and its story tells of it.",
+        f"""
+        SELECT o.number, g.rule_id, g.units, l.quantity FROM orders_giftgrant g JOIN orders_order o ON o.id = g.order_id
+        LEFT JOIN orders_orderline l ON l.id = g.line_id
+        WHERE l.order_id IS DISTINCT FROM g.order_id OR NOT l.is_gift OR l.quantity <> g.units OR NOT EXISTS (
+            SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{kinds.GIFT_GIVEN}')
+        """,
+    ),
+    Invariant(
+        "what_is_sent_again_costs_nothing",
+        "An order that sends goods of another one again costs nothing, goes to the same shop's buyer, and both stories"
+        " tell of it.",
+        f"""
+        SELECT o.number, k.original_id, o.payable_amount FROM orders_orderlink k
+        JOIN orders_order o ON o.id = k.order_id LEFT JOIN orders_order f ON f.id = k.original_id
+        WHERE k.kind = '{LinkKind.REISSUE}' AND (
+            o.payable_amount <> 0 OR f.channel_id IS DISTINCT FROM o.channel_id
+            OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = o.id AND e.kind = '{kinds.FOLLOWS}')
+            OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = f.id AND e.kind = '{kinds.REISSUED}'))
         """,
     ),
 )

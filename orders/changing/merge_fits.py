@@ -107,8 +107,6 @@ def recipient_key(
 
 def read(order_ids: Collection[int]) -> list[Candidate]:
     """The sub-orders of goods that these orders have, and the orders that are not split yet. One statement."""
-    if not order_ids:
-        return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -202,7 +200,7 @@ def siblings_of(order_ids: Collection[int]) -> Mapping[int, Collection[int]]:
                 WHERE b.recipient_phone = a.recipient_phone AND b.region_id = a.region_id AND {still_open}
                 ORDER BY b.id DESC LIMIT {MOST_SIBLINGS}
             ) AS near
-            WHERE a.id = ANY(%(ids)s::bigint[]) AND a.recipient_phone <> ''
+            WHERE a.id = ANY(%(ids)s::bigint[]) AND a.recipient_phone <> '' AND a.state IN ({listed(_OPEN)})
             UNION
             SELECT a.id, b.id FROM orders_orderterms ta JOIN orders_order a ON a.id = ta.order_id
             JOIN orders_orderterms tb ON tb.merge_key = ta.merge_key AND tb.merge_key <> ''

@@ -8,6 +8,7 @@ left a warehouse for the buyer.
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -80,7 +81,7 @@ def reissue(
         units={str(position): count for position, count in wanted.items()},
         created_by=actor.name,
     )
-    told = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
+    told: dict[str, Any] = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
     timeline.record(order_id, kinds.REISSUED, actor, number=outcome.number, **told)
     timeline.record(outcome.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
     return Order.objects.get(pk=outcome.id)

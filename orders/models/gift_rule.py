@@ -39,8 +39,8 @@ class GiftRule(Versioned):
         _("exclusive"), default=False, help_text=_("Where it gives something, no rule after it does.")
     )
     time_kind = models.CharField(_("time that counts"), max_length=10, choices=TimeKind, default=TimeKind.PAID)
-    starts_at = models.DateTimeField(_("from"), null=True, blank=True)
-    ends_at = models.DateTimeField(_("until"), null=True, blank=True)
+    starts_at = models.DateTimeField(_("begins at"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("over at"), null=True, blank=True)
     channels = models.ManyToManyField(
         Channel, verbose_name=_("channels"), blank=True, related_name="+", help_text=_("None: all channels.")
     )

@@ -48,7 +48,7 @@ from oms.merchants.models import ApiCredential, Channel, MerchantApplication, We
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
-from orders.changing import gifts, merging, reissuing
+from orders.changing import cancelling, gifts, merging, reissuing
 from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
@@ -211,8 +211,9 @@ def _fill_changes(shop: factories.Shop, order: Order) -> None:
     left = SubOrder.objects.filter(order=order, state__in=LEFT_WAREHOUSE).first()
     assert left
     position = left.lines.values_list("order_line__position", flat=True)[0]
-    reissuing.reissue(order.pk, {position: 1}, "missing", "warehouse", actor=STAFF)
-    together = [shop.place_order() for _ in range(2)]
+    again = reissuing.reissue(order.pk, {position: 1}, "missing", "warehouse", actor=STAFF)
+    cancelling.cancel_order(again.pk, reason="x", actor=STAFF)
+    together = [shop.place_order((shop.other_sku, 1, "25.50")) for _ in range(2)]
     for one in together:
         steps.pay(one)
     steps.approve_and_split()

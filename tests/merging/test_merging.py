@@ -4,6 +4,7 @@ import pytest
 
 from logistics.models import Shipment, WarehouseOrder
 from logistics.warehouses import events, releasing, sending, stopping
+from logistics.warehouses.adapters.qimen import contents
 from oms.merchants.models import Channel
 from orders.changing import cancelling, merging, readdressing
 from orders.changing.merge_fits import Fit, matches_of
@@ -230,6 +231,19 @@ def test_a_refusal_takes_all_of_them_away_and_each_is_sourced_by_itself(shop):
     assert [steps.fresh(part).merge_group_id for part in (one, other)] == [None, None]
     assert [steps.fresh(part).refused_by for part in (one, other)] == [[shop.warehouse.pk]] * 2
     assert steps.broken_invariants() == []
+
+
+def test_a_qimen_warehouse_is_told_the_money_and_the_remarks_of_all_of_them(shop):
+    one, other = allocated(shop, remark="ring twice"), allocated(shop, (shop.other_sku, 1, "25.50"), remark="no call")
+    merging.merge([one.pk, other.pk], actor=steps.STAFF)
+    release()
+    number = WarehouseOrder.objects.get().number
+
+    told = contents.orders([number])[number]
+
+    assert (told.payable, told.to_collect) == (one.payable_amount + other.payable_amount, 0)
+    assert sorted(told.remark.split(" / ")) == ["no call", "ring twice"]
+    assert len(told.lines) == 2
 
 
 def test_channels_that_say_so_merge_by_themselves_after_waiting(shop):

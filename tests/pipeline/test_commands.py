@@ -277,6 +277,16 @@ RETURN_OF_LINE = (
             f"{RETURN_OF_LINE}; UPDATE orders_returnrequest SET money_state = 'granted'",
             "the_money_of_returns_is_that_of_their_grants",
         ),
+        (
+            "INSERT INTO orders_giftgrant (order_id, rule_id, line_id, buyer_reference, units, why) SELECT order_id, 1,"
+            " id, 'b', 1, '{}' FROM orders_orderline WHERE order_id = %(order)s LIMIT 1",
+            "gifts_are_what_their_log_says",
+        ),
+        (
+            "INSERT INTO orders_orderlink (order_id, original_id, kind, reason, bearer, units, created_by) SELECT id,"
+            " id + 1, 'reissue', 'missing', 'platform', '{}', 'x' FROM orders_order WHERE id = %(order)s",
+            "what_is_sent_again_costs_nothing",
+        ),
     ],
 )
 def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):
