@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from orders.models import Order, ReturnRequest
+from orders.models import Order, ReturnKind, ReturnRequest
 from orders.models.return_request import OPEN_RETURNS
 
 
@@ -50,6 +50,8 @@ def _being_cancelled(order_ids: Collection[int]) -> Collection[int]:
 
 def _coming_back(order_ids: Collection[int]) -> Collection[int]:
     returns = ReturnRequest.objects.filter(order__in=order_ids, state__in=OPEN_RETURNS)
+    # Of what was refused at the door the buyer said nothing about the rest of the order.
+    returns = returns.exclude(kind=ReturnKind.REFUSED_AT_DOOR)
     return returns.order_by().values_list("order_id", flat=True).distinct()
 
 

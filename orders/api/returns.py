@@ -102,10 +102,7 @@ class ReturnsView(ReturnScopedView):
         """Ask for it."""
         data = read_body(ReturnRequestSerializer, request).validated_data
         theirs = SubOrder.objects.filter(Q(merchant=self.merchant) | Q(order__channel__merchant=self.merchant))
-        part = theirs.filter(number=data["sub_order"]).first()
-        if part is None:
-            detail = _("There is no such sub-order.")
-            raise InvalidInput([FieldError("sub_order", "unknown_sub_order", detail)])
+        part = get_object_or_404(theirs, number=data["sub_order"])
         lines = SubOrderLine.objects.filter(sub_order=part).values_list("order_line__position", "pk")
         keys = dict(lines)
         unknown = [

@@ -140,7 +140,7 @@ _TABS: Sequence[tuple[Any, str, str]] = (
     (gettext_lazy("Money to grant"), "money_state__exact=to_grant", f"money_state = '{MoneyState.TO_GRANT}'"),
     (
         gettext_lazy("Overdue"),
-        "overdue=yes",
+        "overdue=1",
         f"state IN ({listed(TIMED)}) AND (ready_at IS NULL OR ready_at < now())",
     ),
 )

@@ -32,6 +32,8 @@ ACTIONS = [
     ("orders_rejectedorder_replay", "orders.replay_rejectedorder"),
     ("orders_rejectedorder_discard", "orders.replay_rejectedorder"),
     ("orders_rejectedorder_open", "orders.view_personal_data"),
+    ("orders_returnrequest_inspect", "orders.inspect_return"),
+    ("orders_returnrequest_grant", "payments.grant_refund"),
     ("payments_billday_refresh", "payments.upload_bill"),
     ("orders_order_hold", "orders.hold_order"),
     ("orders_order_marks", "orders.mark_order"),

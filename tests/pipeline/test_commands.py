@@ -110,7 +110,7 @@ def drained(shop):
 OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id = %(order)s)"
 # A return of the order's first sub-order without lines; and one with a unit that it holds.
 RETURN = (
-    "INSERT INTO orders_returnreason (code, fault, grant_reason) VALUES ('x', 'buyer', 'x'); INSERT INTO"
+    "INSERT INTO orders_returnreason (code, name, fault, grant_reason) VALUES ('x', '', 'buyer', 'x'); INSERT INTO"
     " orders_returnrequest (number, order_id, sub_order_id, kind, state, reason_id, fault, pays_on, outside_terms,"
     " decide_hours, ship_days, inspect_hours, requested_by_kind, requested_by) SELECT o.number || '-T1', o.id, s.id,"
     " 'return_and_refund', 'requested', r.id, 'buyer', 'inspection', '[]', 1, 1, 1, 'staff', 'li' FROM orders_order o"

@@ -59,7 +59,6 @@ def test_a_merchant_asks_reads_lists_and_decides(shop):
         ({"lines": [{"position": 1, "quantity": 3}]}, "lines"),
         ({"lines": [{"position": 9, "quantity": 1}]}, "lines.0.position"),
         ({"lines": [{"position": 1, "quantity": 1}] * 2}, "lines"),
-        ({"sub_order": "1000000000000000-1"}, "sub_order"),
         ({"kind": "refused_at_door"}, "kind"),
         ({"reason": "whim"}, "reason"),
         ({"agreed_amount": "1.00"}, "agreed_amount"),
@@ -72,6 +71,13 @@ def test_what_cannot_come_back_is_refused_by_its_field(shop, changes, attr):
     assert answer.json()["errors"][0]["attr"] == attr
     assert not ReturnRequest.objects.exists()
     assert line_of(order).returning_quantity == 0
+
+
+def test_a_sub_order_that_the_merchant_does_not_see_is_not_found(shop):
+    order = many(shop, 1)
+    stranger = factories.client_of(factories.MerchantFactory())
+    assert stranger.post("/api/v1/returns", body(order), format="json").status_code == 404
+    assert not ReturnRequest.objects.exists()
 
 
 def test_who_fulfils_decides_and_nobody_else(shop):

@@ -101,7 +101,7 @@ def test_the_tabs_count_and_narrow(shop, boss):  # noqa: F811
     deciding.approve(second.pk, actor=steps.STAFF)
     ReturnRequest.objects.filter(pk=first.pk).update(ready_at=timezone.now() - timedelta(minutes=1))
     address = reverse("admin:orders_returnrequest_changelist")
-    response = boss.get(address, {"overdue": "yes"})
+    response = boss.get(address, {"overdue": "1"})
     shown = response.content.decode()
     assert first.number in shown
     assert second.number not in shown
