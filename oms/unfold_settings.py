@@ -91,6 +91,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Late together"), "crisis_alert", "logistics.alertgroup"),
                     _list(_("Logistics alerts"), "notification_important", "logistics.logisticsalert"),
                     _list(_("Deadlines of steps"), "timer", "logistics.deadlinerule"),
+                    _list(_("Shipping deadlines of channels"), "local_shipping", "logistics.shiprule"),
                     _list(_("Longer deadlines"), "more_time", "logistics.deadlinestretch"),
                     _list(_("Learned deadlines"), "model_training", "logistics.learneddeadline"),
                     _list(_("Receivers of alerts"), "campaign", "logistics.alertreceiver"),

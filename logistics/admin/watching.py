@@ -23,6 +23,7 @@ from logistics.models import (
     DeadlineStretch,
     LearnedDeadline,
     LogisticsAlert,
+    ShipRule,
     Urging,
 )
 from logistics.watching import limits, urging
@@ -230,6 +231,16 @@ class DeadlineRuleAdmin(KeysetAdmin):
     keyset = ("kind", "carrier", "id")
     list_display = ("kind", "carrier", "warning_hours", "exception_hours", "critical_hours", "province_hours", "note")
     list_filter = (("kind", ChoicesDropdownFilter),)
+
+
+@admin.register(ShipRule)
+class ShipRuleAdmin(KeysetAdmin):
+    """Within how many hours of its payment an order leaves, by channel, and what a late one costs."""
+
+    may_add = may_change = may_delete = True
+    keyset = ("id",)
+    list_display = ("__str__", "channel", "hours", "late_percent", "late_least", "late_most", "note")
+    list_select_related = ("channel",)
 
 
 @admin.register(DeadlineStretch)

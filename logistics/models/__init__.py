@@ -5,7 +5,7 @@ from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.claim import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim
-from logistics.models.deadlines import DeadlineRule, DeadlineStretch, DeadlineSweep, LearnedDeadline
+from logistics.models.deadlines import DeadlineRule, DeadlineStretch, DeadlineSweep, LearnedDeadline, ShipRule
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
     AccountSettings,
@@ -106,6 +106,7 @@ __all__ = [
     "Reveal",
     "RoutePlan",
     "ScanWord",
+    "ShipRule",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",

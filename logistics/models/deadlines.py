@@ -5,6 +5,8 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from logistics.models.alert import AlertKind
+from oms.common.models import money
+from oms.merchants.models import Channel
 
 
 class DeadlineRule(models.Model):
@@ -80,6 +82,52 @@ class DeadlineStretch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.area} × {self.factor}".strip()
+
+
+class ShipRule(models.Model):
+    """Within how many hours of its payment an order of a channel leaves, where the platform gave it no deadline; of
+    cash on delivery from when it was received, of presale from when it may leave. Without a rule of the channel's, that
+    without a channel counts. What a late one costs is kept with its source: nothing is reckoned by it.
+    """
+
+    channel = models.OneToOneField(
+        Channel,
+        verbose_name=_("channel"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text=_("Empty: all that have none of their own."),
+    )
+    hours = models.FloatField(
+        _("leaves within (h)"), null=True, blank=True, help_text=_("Empty: it need not leave by any time.")
+    )
+    late_percent = models.DecimalField(
+        _("a late one costs (% of the goods)"), max_digits=5, decimal_places=2, null=True, blank=True
+    )
+    late_least = money(_("at least (yuan)"), null=True, blank=True)
+    late_most = money(_("at most (yuan)"), null=True, blank=True)
+    note = models.CharField(_("source or note"), max_length=120, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("shipping deadline of a channel")
+        verbose_name_plural = _("shipping deadlines of channels")
+        ordering = ["channel"]
+        constraints = [
+            models.UniqueConstraint(fields=["channel"], nulls_distinct=False, name="ship_rule_is_said_once"),
+            models.CheckConstraint(
+                condition=Q(hours__isnull=True) | Q(hours__gt=0, hours__lte=2000), name="ship_rule_hours_are_sound"
+            ),
+            models.CheckConstraint(
+                condition=(Q(late_percent__isnull=True) | Q(late_percent__gte=0, late_percent__lte=100))
+                & (Q(late_least__isnull=True) | Q(late_least__gte=0))
+                & (Q(late_least__isnull=True) | Q(late_most__isnull=True) | Q(late_most__gte=F("late_least"))),
+                name="ship_rule_costs_are_sound",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.channel or "–")
 
 
 class DeadlineSweep(models.Model):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from logistics.models import AlertKind, DeadlineRule, DeadlineStretch
+from logistics.models import AlertKind, DeadlineRule, DeadlineStretch, ShipRule
 
 _K = AlertKind
 
@@ -55,6 +55,9 @@ STRETCHES = {"54": 2.0, "65": 2.0, "63": 1.5, "15": 1.5, "46": 1.5}
 
 def install_default_deadlines() -> None:
     """Give a new installation its rows of deadlines; does nothing where there are some."""
+    if not ShipRule.objects.exists():
+        # 5 % of the goods, at least 5 and at most 30 yuan: what Taobao's public rule of 2015 took for a late one.
+        ShipRule.objects.create(hours=48, late_percent=5, late_least=5, late_most=30, note="淘宝 2015")
     if not DeadlineRule.objects.exists():
         DeadlineRule.objects.bulk_create(
             DeadlineRule(

@@ -1,10 +1,14 @@
-"""Whether sub-orders leave before the platform's deadline: a warning while there is time, an exception when it is over.
+"""Whether sub-orders leave before the platform's deadline, or by the hours of their channel where it gave none: a
+warning while there is time, an exception when it is over.
 
 Each deadline is looked at twice: some hours before (`ship_soon`, a rule that staff edit), and when it passed.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -19,10 +23,17 @@ from oms.common.models import Team, TicketState
 from oms.common.states import listed
 from oms.common.work import clock
 from oms.common.work.claiming import MOST_COUNTED
-from orders.models import OrderState
+from orders.models import FulfilmentState, OrderState
 from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE
 
 NOT_GONE = (*BEFORE_RELEASE, *AT_WAREHOUSE)
+# Where no row of staff says otherwise.
+SHIP_WITHIN_HOURS = 48.0
+OURS = "ours"
+_OPEN = f"""
+    o.state IN ({listed([OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT, OrderState.SPLIT])})
+    AND o.fulfilment_state IN ({listed([FulfilmentState.UNFULFILLED, FulfilmentState.PARTLY_SHIPPED])})
+"""
 # Paid, and not even divided into sub-orders.
 _UNSPLIT = (OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
 # Alerts on the sub-order itself.
@@ -34,7 +45,10 @@ UNSPLIT = tickets.register_kind(
         _("Shipping deadline near, and not released"),
         "order",
         team=Team.SERVICE,
-        reasons={"": _("The platform wants %(number)s shipped by %(by)s, and it is still before its warehouse.")},
+        reasons={
+            "": _("The platform wants %(number)s shipped by %(by)s, and it is still before its warehouse."),
+            OURS: _("%(number)s is to leave by %(by)s, as its channel promises, and it is still before its warehouse."),
+        },
         remedies=_("Decide what holds it, or tell the platform. It closes by itself once it is at its warehouse."),
         can_retry=False,
     )
@@ -49,11 +63,30 @@ def backlog() -> str:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """An order, by when it should leave, whether that is over, and whether the platform says so."""
+
+    order_id: int
+    ship_by: datetime
+    is_over: bool
+    is_platforms: bool
+
+
 @transaction.atomic
 def watch(limit: int) -> int:
-    """Look at up to `limit` deadlines of platforms that are near or over; returns how many."""
+    """Look at up to `limit` deadlines of platforms, and as many of our own, that are near or over; returns how many."""
     _close()
     hours = limits.current().of(AlertKind.SHIP_SOON, Lane("")).warning
+    before = clock.scaled(timedelta(hours=hours)).total_seconds()
+    due = [*_of_platforms(before, limit), *_of_rules(before, limit)]
+    if due:
+        _open(due)
+        _tell_of_unsplit(due)
+    return len(due)
+
+
+def _of_platforms(before: float, limit: int) -> list[_Due]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -64,31 +97,65 @@ def watch(limit: int) -> int:
                 ORDER BY ship_by LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
             )
             UPDATE orders_orderterms t SET ship_looks = CASE WHEN t.ship_by <= now() THEN 2 ELSE 1 END
-            FROM due WHERE t.order_id = due.order_id RETURNING t.order_id
+            FROM due WHERE t.order_id = due.order_id RETURNING t.order_id, t.ship_by, t.ship_looks = 2
             """,
-            {"before": clock.scaled(timedelta(hours=hours)).total_seconds(), "limit": limit},
+            {"before": before, "limit": limit},
         )
-        orders = [key for (key,) in cursor.fetchall()]
-    if orders:
-        _open(orders)
-        _tell_of_unsplit(orders)
-    return len(orders)
+        return [_Due(*row, True) for row in cursor.fetchall()]
 
 
-def _open(order_ids: list[int]) -> None:
+# From when on the hours of a rule count, as SQL on orders `o` and their terms `t`.
+_SINCE = "coalesce(o.collected_at, o.paid_at, o.created_at)"
+
+
+def _of_rules(before: float, limit: int) -> list[_Due]:
+    """Orders without a deadline of their platform, by the hours of their channel."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT s.id, s.warehouse_id, t.ship_by, t.ship_looks = 2 FROM orders_suborder s
-            JOIN orders_orderterms t ON t.order_id = s.order_id
-            WHERE s.order_id = ANY(%s::bigint[]) AND s.state IN ({listed(NOT_GONE)}) ORDER BY s.id
+            WITH rule AS (
+                SELECT c.id AS channel_id, make_interval(secs => r.hours * 3600 / %(speed)s) AS span
+                FROM merchants_channel c JOIN LATERAL (
+                    SELECT coalesce(
+                        (SELECT jsonb_build_array(hours) FROM logistics_shiprule WHERE channel_id = c.id),
+                        (SELECT jsonb_build_array(hours) FROM logistics_shiprule WHERE channel_id IS NULL),
+                        jsonb_build_array(%(hours)s)) ->> 0 AS text
+                ) AS said ON said.text IS NOT NULL CROSS JOIN LATERAL (SELECT said.text::float8 AS hours) AS r
+            ), near AS (
+                SELECT found.id, found.ship_by FROM rule CROSS JOIN LATERAL (
+                    SELECT o.id, greatest({_SINCE}, t.ship_not_before) + rule.span AS ship_by
+                    FROM orders_order o LEFT JOIN orders_orderterms t ON t.order_id = o.id
+                    WHERE o.channel_id = rule.channel_id AND {_OPEN} AND o.ship_looks < 2 AND t.ship_by IS NULL
+                      AND {_SINCE} <= now() + make_interval(secs => %(before)s) - rule.span
+                      AND greatest({_SINCE}, t.ship_not_before) <= now() - rule.span
+                        + CASE WHEN o.ship_looks = 0 THEN make_interval(secs => %(before)s) ELSE interval '0' END
+                    ORDER BY {_SINCE} LIMIT %(limit)s
+                ) AS found ORDER BY found.ship_by LIMIT %(limit)s
+            ), held AS (
+                SELECT o.id, n.ship_by FROM near n JOIN orders_order o ON o.id = n.id
+                ORDER BY o.id FOR NO KEY UPDATE OF o SKIP LOCKED
+            )
+            UPDATE orders_order o SET ship_looks = CASE WHEN h.ship_by <= now() THEN 2 ELSE 1 END
+            FROM held h WHERE o.id = h.id RETURNING o.id, h.ship_by, o.ship_looks = 2
             """,
-            [array(order_ids)],
+            {"before": before, "limit": limit, "speed": settings.TIME_SPEED, "hours": SHIP_WITHIN_HOURS},
         )
-        late = [
-            (key, Cause(AlertKind.SHIP_LATE if is_over else AlertKind.SHIP_SOON, None, warehouse_id, ""), ship_by)
-            for key, warehouse_id, ship_by, is_over in cursor.fetchall()
-        ]
+        return [_Due(*row, False) for row in cursor.fetchall()]
+
+
+def _open(due: Sequence[_Due]) -> None:
+    of_order = {one.order_id: one for one in due}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, order_id, warehouse_id FROM orders_suborder"
+            f" WHERE order_id = ANY(%s::bigint[]) AND state IN ({listed(NOT_GONE)}) ORDER BY id",
+            [array(of_order)],
+        )
+        late = []
+        for key, order_id, warehouse_id in cursor.fetchall():
+            one = of_order[order_id]
+            kind = AlertKind.SHIP_LATE if one.is_over else AlertKind.SHIP_SOON
+            late.append((key, Cause(kind, None, warehouse_id, ""), one.ship_by))
         if not late:
             return
         groups = grouping.groups_of([cause for _key, cause, _by in late])
@@ -131,23 +198,21 @@ def _level_of(cause: Cause) -> LogisticsAlert.Level:
     return level.EXCEPTION if cause.kind == AlertKind.SHIP_LATE else level.WARNING
 
 
-def _tell_of_unsplit(order_ids: list[int]) -> None:
+def _tell_of_unsplit(due: Sequence[_Due]) -> None:
+    of_order = {one.order_id: one for one in due}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT o.id, o.number, t.ship_by FROM orders_order o JOIN orders_orderterms t ON t.order_id = o.id
-            WHERE o.id = ANY(%s::bigint[]) AND o.state IN ({listed(_UNSPLIT)}) ORDER BY o.id
-            """,
-            [array(order_ids)],
+            f"SELECT id, number FROM orders_order WHERE id = ANY(%s::bigint[]) AND state IN ({listed(_UNSPLIT)})"
+            " ORDER BY id",
+            [array(of_order)],
         )
-        tickets.open_tickets(
-            UNSPLIT,
-            [
-                tickets.Trouble(key, values={"number": number, "by": grouping.wall_clock(by)}, about_id=key, due_at=by)
-                for key, number, by in cursor.fetchall()
-            ],
-            opened_by=grouping.BY,
-        )
+        troubles = []
+        for key, number in cursor.fetchall():
+            one = of_order[key]
+            values = {"number": number, "by": grouping.wall_clock(one.ship_by)}
+            reason = "" if one.is_platforms else OURS
+            troubles.append(tickets.Trouble(key, reason, values, about_id=key, due_at=one.ship_by))
+    tickets.open_tickets(UNSPLIT, troubles, opened_by=grouping.BY)
 
 
 def _close() -> None:
@@ -175,8 +240,9 @@ def _close() -> None:
         )
         over = [key for (key,) in cursor.fetchall()]
         # Looked at once more: its sub-orders are to be warned of now.
-        cursor.execute(
-            "UPDATE orders_orderterms SET ship_looks = 0 WHERE order_id = ANY(%s::bigint[]) AND ship_looks > 0",
-            [array(over)],
-        )
+        for table, column in (("orders_orderterms", "order_id"), ("orders_order", "id")):
+            cursor.execute(
+                f"UPDATE {table} SET ship_looks = 0 WHERE {column} = ANY(%s::bigint[]) AND ship_looks > 0",
+                [array(over)],
+            )
     tickets.close_tickets([UNSPLIT], over, closed_by=grouping.BY)

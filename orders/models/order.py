@@ -2,7 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
@@ -212,6 +212,8 @@ class Order(WorkItem, Versioned, CarriesAmounts):
         help_text=_("Something changed what is owed; payments looks at the order next."),
     )
 
+    # How often the watch stage has looked whether it ships in time where the platform gave no deadline.
+    ship_looks = models.SmallIntegerField(_("looks at the shipping deadline"), db_default=0, default=0, editable=False)
     # Written once, at intake, by the statement that takes the set-aside over; checked by `check_invariants`.
     stock_hold = models.ForeignKey(
         StockHold,
@@ -349,6 +351,16 @@ class Order(WorkItem, Versioned, CarriesAmounts):
                 fields=["owed_changed_since"], condition=Q(owed_changed_since__isnull=False), name="order_queue_owed"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="order_queue_person"),
+            models.Index(
+                "channel",
+                Coalesce("collected_at", "paid_at", "created_at"),
+                condition=Q(
+                    state__in=[OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT, OrderState.SPLIT],
+                    fulfilment_state__in=[FulfilmentState.UNFULFILLED, FulfilmentState.PARTLY_SHIPPED],
+                    ship_looks__lt=2,
+                ),
+                name="order_queue_ship_by",
+            ),
         ]
 
     def __str__(self) -> str:
