@@ -332,7 +332,7 @@ class DoorReportAdmin(KeysetAdmin):
         report = DoorReport.objects.filter(pk=report_id).exclude(photo="").first()
         if report is None:
             raise Http404
-        kind = "image/png" if report.photo.name.endswith(".png") else "image/jpeg"
+        kind = "image/png" if str(report.photo.name).endswith(".png") else "image/jpeg"
         answer: Any = FileResponse(report.photo.open("rb"), content_type=kind)
         answer["X-Content-Type-Options"] = "nosniff"
         return answer  # type: ignore[no-any-return]

@@ -62,11 +62,12 @@ class _Search:
         self.metres, self.seconds = task.ways.metres, task.ways.seconds
         self.chance = Random(SEED)  # noqa: S311 - it must be repeatable
         self.may = [[visit.skills <= wagon.skills for wagon in free] for visit in visits]
-        numbers = range(len(visits))
-        self.near = [
-            sorted(numbers, key=lambda other, row=self.metres[visits[one].place]: (row[visits[other].place], other))
-            for one in numbers
-        ]
+        self.near = [self._nearest(visit) for visit in visits]
+
+    def _nearest(self, visit: Visit) -> list[int]:
+        """All visits (numbers), the nearest first."""
+        row = self.metres[visit.place]
+        return [number for _way, number in sorted((row[other.place], n) for n, other in enumerate(self.visits))]
 
     def best(self) -> tuple[list[list[int]], list[int]]:
         """The visits of each wagon, and those that are left."""
@@ -129,7 +130,7 @@ class _Search:
             chosen, place, regret = -1, (inf, -1, -1), -1.0
             for number in waiting:
                 costs = known[number]
-                first = min(range(len(costs)), key=lambda w, costs=costs: costs[w][0])
+                _least, first = min((cost, w) for w, (cost, _at) in enumerate(costs))
                 if costs[first][0] == inf:
                     continue
                 second = min((cost for w, (cost, _at) in enumerate(costs) if w != first), default=inf)

@@ -7,7 +7,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -94,27 +93,22 @@ def _tour_page(request: HttpRequest, courier: Courier, refusal: str) -> HttpResp
     tours = Tour.objects.filter(courier=courier, plan__day=day, plan__state=PlanState.PUBLISHED)
     tour = tours.select_related("plan", "vehicle").first()
     reports = DoorReport.objects.filter(courier=courier, day=day)
-    stops = []
+    stops: list[Stop] = []
     if tour is not None:
         rows = Stop.objects.filter(tour=tour, is_in_force=True).select_related("parcel").order_by("position")
-        stops = list(rows.prefetch_related(Prefetch("parcel__reports", reports, to_attr="told")))
+        stops = list(rows)
+    told = {report.parcel_id: report for report in reports}
     people = recipients.of([stop.parcel_id for stop in stops])
-    shown = [
-        {
-            "row": stop,
-            "report": stop.parcel.told[0] if stop.parcel.told else None,
-            "to": people[stop.parcel_id].masked,
-        }
-        for stop in stops
-    ]
+    shown = [{"row": stop, "report": told.get(stop.parcel_id), "to": people[stop.parcel_id].masked} for stop in stops]
+    left = [stop.pk for stop in stops if stop.parcel_id not in told]
     context = {
         "courier": courier,
         "day": day,
         "tour": tour,
         "stops": shown,
-        "left": sum(1 for one in shown if one["report"] is None),
-        "cash": sum((report.cash for report in reports), Decimal(0)),
-        "next": next((one["row"].pk for one in shown if one["report"] is None), None),
+        "left": len(left),
+        "cash": sum((report.cash for report in told.values()), Decimal(0)),
+        "next": left[0] if left else None,
         "refusal": refusal,
     }
     return render(request, "logistics/courier.html", context, status=404 if refusal else 200)

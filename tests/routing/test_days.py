@@ -93,7 +93,7 @@ def test_another_carrier_is_chosen_outside_the_area_even_if_own_couriers_are_wis
     open_station(regions=["31"])
     link = factories.ConnectionFactory(kind="carrier")
     Carrier.objects.create(code="SF", name="SF", connection=link, priority=9)
-    work = steps.released(order(shop, carrier={"class": "own"}))
+    work = steps.released(order(shop, carrier_class="own"))
     steps.warehouse_says(work, "packed")
 
     assert Shipment.objects.get().carrier.code == "SF"

@@ -218,6 +218,6 @@ def test_the_page_takes_as_many_statements_for_many_stops(shop, station, courier
     on_the_way(shop, station, 3)
     client, path = phone_of(courier)
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         client.get(path)
     assert in_force(CourierParcel.objects.first()) is not None

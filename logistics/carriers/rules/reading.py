@@ -87,7 +87,8 @@ def carriers() -> list[Asked]:
             of_account = shares[row.pk] if row.pk in shared else None
             accounts[row.carrier_id].append(Account(row.connection_id, of_account))
     rows = Carrier.objects.filter(is_active=True).select_related("connection").order_by("priority", "code")
-    found, own = [], set()
+    found: list[Asked] = []
+    own: set[int] = set()
     for one in rows:
         if one.pk not in named and one.connection_id is not None:
             accounts[one.pk].append(Account(one.connection_id))
