@@ -92,6 +92,7 @@ class Money(RuleBasedStateMachine):
         borne=st.sampled_from(["0.00", "5.00"]),
         is_marketplace=st.booleans(),
         how_far=st.sampled_from(["paid", "split", "delivered", "completed"]),
+        less=st.sampled_from([0, 1]),
     )
     def an_order(
         self,
@@ -104,6 +105,7 @@ class Money(RuleBasedStateMachine):
         borne: str,
         is_marketplace: bool,
         how_far: str,
+        less: int,
     ) -> None:
         seller = factories.MerchantFactory() if is_marketplace else self.shop.merchant
         skus = [factories.SkuFactory(merchant=seller) for _price in PRICES]
@@ -129,7 +131,7 @@ class Money(RuleBasedStateMachine):
             freight_amount=freight,
             **tenders,
         )
-        self.freight = Decimal(freight)
+        self.freight, self.less = Decimal(freight), less
         self.is_delivered = how_far in ("delivered", "completed")
         self.is_split, self.is_back = how_far != "paid", False
         self.paid = self.order.payable_amount
@@ -334,7 +336,7 @@ class Money(RuleBasedStateMachine):
             assert [now.get(code, 0) for code in codes] == [self.before.get(code, 0) for code in codes]
         self.send()
         for place in range(len(self.provider.refunds)):
-            self.tell(place, False, 2, 0)
+            self.tell(place, False, 2, self.less)
         assert self.paid - self.sent_back - self.kept_by_provider == charging.owed(self.order.pk)
 
 
