@@ -18,6 +18,8 @@ class OrdersConfig(AppConfig):
         from orders.stock import demand, guests  # noqa: F401 - what alert lines and stays in warehouses ask of orders
 
         autodiscover_modules("kinds")
+        import orders.returning.kinds  # noqa: F401 - those of returns
+
         post_migrate.connect(_install_triggers, sender=self)
 
 

@@ -19,7 +19,7 @@ from orders.reviewing import words
 
 Tone = Literal["muted", "info", "success", "warning", "danger"]
 # What news can be about; a type of news begins with it, as in `order.split`.
-SUBJECTS = frozenset({"order", "payment", "refund", "invoice", "sub_order", "shipment", "settlement"})
+SUBJECTS = frozenset({"order", "payment", "refund", "invoice", "sub_order", "shipment", "settlement", "return"})
 
 
 @dataclass(frozen=True, slots=True)

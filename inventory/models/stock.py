@@ -106,6 +106,8 @@ class DemandKind(models.TextChoices):
     SUB_ORDER_LINE = "sub_order_line", _("Sub-order line")
     TRANSFER = "transfer", _("Transfer")
     HOLD = "hold", _("Set aside")
+    # Not promised to, but booked in for.
+    RETURN_LINE = "return_line", _("Return line")
 
 
 class ReservationQuerySet(models.QuerySet["Reservation"]):

@@ -11,6 +11,7 @@ from orders.api import (
     promise,
     rejected,
     reservations,
+    returns,
     sellable,
     splitting,
     stock,
@@ -37,6 +38,13 @@ urlpatterns = [
     re_path("^reservations/(?P<number>[0-9]{12})$", reservations.ReservationView.as_view(), name="reservation"),
     re_path(
         "^reservations/(?P<number>[0-9]{12})/extend$", reservations.ExtendView.as_view(), name="reservation-extend"
+    ),
+    path("returns", returns.ReturnsView.as_view(), name="returns"),
+    re_path("^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})$", returns.ReturnView.as_view(), name="return"),
+    re_path(
+        "^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})/decision$",
+        returns.ReturnDecisionView.as_view(),
+        name="return-decision",
     ),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     path("stock/counts", stock.CountsView.as_view(), name="stock-counts"),

@@ -70,7 +70,7 @@ def obstacle(order: Order, sub_orders: list[SubOrder]) -> str | None:
 @transaction.atomic
 def change_recipient(order_id: int, new: Recipient, *, actor: Actor, version: int | None = None) -> Order:
     """Change the recipient. In another region, sub-orders lose their warehouse and their stock and are sourced anew;
-    the interception rules look at the new address and phone. A hold that asks for the address ends once it is whole.
+    the review rules look at the new address and phone. A hold that asks for the address ends once it is whole.
 
     Raises CannotReaddress, WrongFields naming what is wrong, ChangedMeanwhile.
     """

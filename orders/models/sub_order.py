@@ -422,6 +422,9 @@ class SubOrderLine(CarriesShares):
     returned_quantity = models.IntegerField(
         _("given back"), db_default=0, default=0, help_text=_("Units that came back while others stayed.")
     )
+    returning_quantity = models.IntegerField(
+        _("in open returns"), db_default=0, default=0, help_text=_("Units of returns that are not paid back yet.")
+    )
 
     class Meta:
         verbose_name = _("sub-order line")
@@ -431,7 +434,11 @@ class SubOrderLine(CarriesShares):
             models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="sub_order_line_is_not_empty"),
             models.CheckConstraint(
-                condition=Q(returned_quantity__gte=0, returned_quantity__lte=F("quantity")),
+                condition=Q(
+                    returned_quantity__gte=0,
+                    returning_quantity__gte=0,
+                    returned_quantity__lte=F("quantity") - F("returning_quantity"),
+                ),
                 name="sub_order_line_gives_back_what_it_has",
             ),
             shares_add_up("sub_order_line_shares_add_up"),

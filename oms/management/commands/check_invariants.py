@@ -11,6 +11,7 @@ from inventory.invariants import INVARIANTS as OF_INVENTORY
 from inventory.replenishing.invariants import INVARIANTS as OF_REPLENISHMENT
 from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
+from logistics.routing.invariants import INVARIANTS as OF_ROUTES
 from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
@@ -19,6 +20,7 @@ from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
+from orders.returning.invariants import INVARIANTS as OF_RETURNS
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
@@ -29,6 +31,7 @@ ALL = (
     *OF_ORDERS,
     *OF_CHARGES,
     *OF_MATCHING,
+    *OF_RETURNS,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
     *OF_TRANSFERS,
@@ -39,6 +42,7 @@ ALL = (
     *OF_INVOICES,
     *OF_LOGISTICS,
     *OF_WAREHOUSES,
+    *OF_ROUTES,
     *OF_MERCHANTS,
     *OF_TICKETS,
 )
