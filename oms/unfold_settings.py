@@ -83,6 +83,8 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Review decisions"), "fact_check", "orders.reviewdecision"),
                     _list(_("Review lists"), "list_alt", "orders.reviewlist"),
                     _list(_("Entries of review lists"), "block", "orders.reviewlistentry"),
+                    _list(_("Gift rules"), "redeem", "orders.giftrule"),
+                    _list(_("Gifts given"), "featured_seasonal_and_gifts", "orders.giftgrant"),
                 ],
             },
             {
