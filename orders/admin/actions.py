@@ -14,20 +14,16 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.common.desk import acting
 from oms.common.desk.acting import VersionForm
-from oms.common.desk.lists import staff_actor_name
 from oms.common.errors import OmsError
 from orders import timeline
-from orders.actors import Actor
-from orders.changing import cancelling, marking, readdressing
+from orders.admin.staff import staff_actor
+from orders.admin.undoing import with_undo
+from orders.changing import marking, readdressing, undoing
+from orders.changing.undoing import Click
 from orders.intake.terms import LONGEST_MEMO
-from orders.models import ActorKind, Hold, Order
+from orders.models import Hold, Order, OrderState
 from orders.models.terms import Flag
 from orders.reviewing import holds
-
-
-def staff_actor(request: HttpRequest) -> Actor:
-    """The person who is logged in, as the timeline names staff."""
-    return Actor(ActorKind.STAFF, staff_actor_name(request)[:80])
 
 
 class ReasonForm(VersionForm):
@@ -110,14 +106,17 @@ def hold_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
 @posted("orders.cancel_order", ReasonForm)
 def cancel_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Cancel the order, or ask the warehouse to."""
-    order = cancelling.cancel_order(
-        order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"]
+    click = Click.of("cancel")
+    order = undoing.cancel_later(
+        order_id, click, reason=data["reason"], actor=staff_actor(request), version=data["version"]
     )
-    return cancelled_text(order)
+    return with_undo(request, cancelled_text(order), click)
 
 
 def cancelled_text(order: Order) -> str:
     """What came of a cancellation."""
+    if order.cancel_requested_at is None and order.state != OrderState.CANCELLED:
+        return _("The order is about to be cancelled; it is held until then.")
     if order.cancel_requested_at:
         return _("The warehouse was asked to stop its part; the order is cancelled once it agrees.")
     return _("The order is cancelled.")
@@ -143,11 +142,22 @@ def recipient_view(request: HttpRequest, order_id: int, data: dict[str, Any]) ->
 def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:
     """Release one hold of the order."""
 
-    @posted("orders.hold_order", ReleaseForm)
+    # Which right the hold needs, it says itself: finance releases its own, approvers theirs.
+    @posted("orders.view_order", ReleaseForm)
     def release(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-        Hold.objects.only("id").get(pk=hold_id, order_id=order_id)
-        holds.release_hold(hold_id, note=data["note"], actor=staff_actor(request), version=data["version"])
-        return _("The hold is released.")
+        hold = Hold.objects.get(pk=hold_id, order_id=order_id)
+        click = Click.of("release")
+        undoing.release_later(
+            order_id,
+            [hold.pk],
+            click,
+            note=data["note"],
+            actor=staff_actor(request),
+            version=data["version"],
+            has_right=request.user.has_perm,
+        )
+        text = _("The hold is about to be released.") if click.seconds else _("The hold is released.")
+        return with_undo(request, text, click)
 
     return release(request, order_id)
 

@@ -18,6 +18,7 @@ from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
+from orders.reviewing.invariants import INVARIANTS as OF_REVIEW
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
@@ -28,6 +29,7 @@ ALL = (
     *OF_ORDERS,
     *OF_CHARGES,
     *OF_MATCHING,
+    *OF_REVIEW,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
     *OF_TRANSFERS,
