@@ -415,6 +415,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
     "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
     "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
+    "plan-routes": {"task": "oms.plan_routes", "schedule": 300.0, "options": {"expires": 250}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
     "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},

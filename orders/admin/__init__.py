@@ -1,9 +1,10 @@
 """The staff's pages of this app."""
 
+from orders.admin.gifts import GiftGrantAdmin, GiftRuleAdmin
 from orders.admin.intake import BuyerNotificationAdmin, RejectedOrderAdmin
 from orders.admin.matching import SkuMatchAdmin, UnmatchedCodeAdmin
 from orders.admin.order import OrderAdmin
-from orders.admin.parts import HoldAdmin, ReturnRequestAdmin, SubOrderAdmin
+from orders.admin.parts import HoldAdmin, SubOrderAdmin
 from orders.admin.promises import DeliveryPromiseAdmin
 from orders.admin.review_lists import ReviewListAdmin, ReviewListEntryAdmin
 from orders.admin.review_rules import ReviewDecisionAdmin, ReviewRuleAdmin
@@ -15,10 +16,11 @@ __all__ = [
     "BuyerNotificationAdmin",
     "ChannelShareAdmin",
     "DeliveryPromiseAdmin",
+    "GiftGrantAdmin",
+    "GiftRuleAdmin",
     "HoldAdmin",
     "OrderAdmin",
     "RejectedOrderAdmin",
-    "ReturnRequestAdmin",
     "ReviewDecisionAdmin",
     "ReviewListAdmin",
     "ReviewListEntryAdmin",

@@ -1,4 +1,4 @@
-"""Sub-orders, holds and returns."""
+"""Sub-orders and holds."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
 from orders.fulfilling import decisions
-from orders.models import Hold, ReturnRequest, SubOrder, SubOrderLine
+from orders.models import Hold, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
 from orders.reviewing import words
 from orders.story import REASONS, shortage_text
@@ -142,14 +142,3 @@ class HoldAdmin(RowColumns, KeysetAdmin):
     def note(self, hold: Hold) -> str:
         """What was said then."""
         return REASONS.word(hold.release_note)
-
-
-@admin.register(ReturnRequest)
-class ReturnRequestAdmin(RowColumns, KeysetAdmin):
-    """Goods coming back."""
-
-    search_fields = ("number", "order__number")
-    search_help_text = _("Return or order number")
-    list_display = ("number", "order_link", "state_label", "sub_order", "reason", "created_at")
-    list_select_related = ("order", "sub_order")
-    list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)

@@ -232,6 +232,7 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             ("note_order", _("Can add notes to orders")),
             ("readdress_order", _("Can change the recipients of orders")),
             ("mark_order", _("Can change memos, flags and metadata of orders")),
+            ("enter_order", _("Can enter orders")),
             ("import_orders", _("Can import orders from files")),
             ("export_orders", _("Can export orders to files")),
             ("export_personal_data", _("Can export names, phones and addresses")),

@@ -48,19 +48,23 @@ from oms.merchants.models import ApiCredential, Channel, MerchantApplication, We
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
+from orders.changing import gifts, merging, reissuing
+from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
+    GiftRule,
+    Order,
     RejectedOrder,
-    ReturnRequest,
     ReviewDecision,
     ReviewRule,
     SubOrder,
 )
 from orders.models.notification import NotificationContent
+from orders.models.sub_order import LEFT_WAREHOUSE
 from orders.reviewing import holds
 from payments.balances import adjusting
 from payments.granting import deciding, limits
@@ -88,6 +92,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
+from tests.returns import rows as return_rows
 from tests.virtual import world as virtual_goods
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -145,7 +150,7 @@ def world(shop: factories.Shop) -> None:
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
     steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
-    ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
+    return_rows.asked(sub_order)
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
@@ -195,8 +200,25 @@ def world(shop: factories.Shop) -> None:
     paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
     deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     _fill_inventory(shop, now)
+    _fill_changes(shop, order)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
+
+
+def _fill_changes(shop: factories.Shop, order: Order) -> None:
+    """A gift by a rule, goods that were sent again, and two orders in one parcel."""
+    gift = GiftRule.objects.create(name="新年", gift=shop.other_sku, is_active=True)
+    left = SubOrder.objects.filter(order=order, state__in=LEFT_WAREHOUSE).first()
+    assert left
+    position = left.lines.values_list("order_line__position", flat=True)[0]
+    reissuing.reissue(order.pk, {position: 1}, "missing", "warehouse", actor=STAFF)
+    together = [shop.place_order() for _ in range(2)]
+    for one in together:
+        steps.pay(one)
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    gifts.switch(gift.pk, on=False)
+    merging.merge(SubOrder.objects.filter(order__in=together).values_list("pk", flat=True), actor=STAFF)
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:

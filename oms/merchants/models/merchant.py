@@ -121,6 +121,37 @@ class Channel(models.Model):
             " until it is matched. Off: such an order is refused."
         ),
     )
+    may_merge = models.BooleanField(
+        _("orders may be merged"),
+        db_default=True,
+        default=True,
+        help_text=_("Off where the platform forbids that several of its orders go in one parcel."),
+    )
+    merges_with = models.CharField(
+        _("merged with shops of"),
+        max_length=40,
+        db_default="",
+        default="",
+        blank=True,
+        help_text=_(
+            "Orders of this merchant's shops with the same word here may go in one parcel; empty: only those of this"
+            " shop."
+        ),
+    )
+    merges_automatically = models.BooleanField(
+        _("merges by itself"),
+        db_default=False,
+        default=False,
+        help_text=_("Orders that fit together are merged before they are sent to their warehouse."),
+    )
+    merge_wait_minutes = models.PositiveSmallIntegerField(
+        _("wait for others (minutes)"),
+        db_default=10,
+        default=10,
+        help_text=_(
+            "Where it merges by itself: for so long after they were paid, orders wait for others of the same buyer."
+        ),
+    )
     review_delay_seconds = models.PositiveIntegerField(
         _("review after (seconds)"),
         null=True,
@@ -152,6 +183,11 @@ class Channel(models.Model):
         ordering = ["merchant", "code"]
         constraints = [
             models.UniqueConstraint(fields=["merchant", "code"], name="channel_code_is_unique_in_merchant"),
+            models.CheckConstraint(
+                condition=Q(merges_automatically=False) | Q(may_merge=True),
+                name="channel_merges_by_itself_only_if_it_may",
+            ),
+            models.CheckConstraint(condition=Q(merge_wait_minutes__lte=1440), name="channel_waits_a_day_at_most"),
             models.CheckConstraint(
                 condition=Q(review_delay_seconds__isnull=True) | Q(review_delay_seconds__lte=MOST_REVIEW_DELAY_SECONDS),
                 name="channel_review_delay_has_an_end",
