@@ -23,7 +23,7 @@ from oms.common.messages import sending as telling_buyers
 from oms.common.work import jobs, sandbox
 from oms.common.work.claiming import Stage
 from oms.merchants.webhooks import serving
-from orders.changing import chasing
+from orders.changing import chasing, undoing
 from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
@@ -59,6 +59,7 @@ PIPELINE = (
     expiring.STAGE,
     closing.STAGE,
     releasing_matched.STAGE,
+    undoing.STAGE,
     deciding.STAGE,
     splitting.STAGE,
     freeing.STAGE,

@@ -283,6 +283,8 @@ TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
 PACKAGING_GRAMS = env.int("OMS_PACKAGING_GRAMS", default=100)
 WEIGHT_TOLERANCE_GRAMS = env.int("OMS_WEIGHT_TOLERANCE_GRAMS", default=100)
 WEIGHT_TOLERANCE_PERCENT = env.int("OMS_WEIGHT_TOLERANCE_PERCENT", default=10)
+# For how many seconds what staff did can be taken back before it is done; of people's time, so never made faster.
+UNDO_SECONDS = {"release": 10, "cancel": 20, "bulk": 30} | env.json("OMS_UNDO_SECONDS", default={})
 # How long after its payment an order is reviewed, and after the review goes on, where its channel says nothing else.
 REVIEW_DELAY_SECONDS = env.int("OMS_REVIEW_DELAY_SECONDS", default=600)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)

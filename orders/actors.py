@@ -41,6 +41,7 @@ name_actors(
         "promise": _("Make promises"),
         "promise_goods": _("Promise goods on order"),
         "review": _("Review"),
+        "do_later": _("Do what was not taken back"),
         "split": _("Split into sub-orders"),
         "wake": _("Wake backorders"),
         "free_holds": _("Give back what is set aside"),

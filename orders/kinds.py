@@ -132,6 +132,30 @@ HELD = event(
     tone="danger",
     icon="front_hand",
 )
+CARRIER_WISHED = event(
+    "carrier_wished",
+    words.tell_carrier,
+    ("carrier",),
+    private=("before",),
+    tone="info",
+    icon="local_shipping",
+)
+TAKEN_BACK = event(
+    "taken_back",
+    words.tell_taken_back,
+    None,
+    private=("action", "reason"),
+    tone="info",
+    icon="undo",
+)
+NOT_DONE = event(
+    "not_done",
+    words.tell_not_done,
+    None,
+    private=("action", "reason"),
+    tone="danger",
+    icon="error",
+)
 HOLD_RELEASED = event(
     "hold_released",
     words.tell_release,

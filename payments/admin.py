@@ -33,7 +33,8 @@ from oms.common.models import InboundFact, Topic
 from oms.common.templatetags.staff import when
 from orders import panels
 from orders.actors import Actor
-from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.admin.actions import check_part_of, posted
+from orders.admin.staff import staff_actor
 from orders.kinds import tell
 from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
 from orders.panels import Remark

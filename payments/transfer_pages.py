@@ -18,7 +18,8 @@ from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.merchants.joining.onboarding import media_type_of
 from orders import panels
-from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.admin.actions import check_part_of, posted
+from orders.admin.staff import staff_actor
 from orders.models import Order, OrderState
 from payments.models import BankTransfer, TransferState
 from payments.taking import transfers

@@ -84,6 +84,7 @@ def _no_waits(settings: Any) -> None:
     """Time passes as fast as in production, but nothing waits for the review or a grace period."""
     settings.TIME_SPEED = 1.0
     settings.REVIEW_DELAY_SECONDS = 0
+    settings.UNDO_SECONDS = {"release": 0, "cancel": 0, "bulk": 0}
     settings.GRACE_PERIOD_SECONDS = 0
     # Threads of a stage would not see a test's transaction.
     settings.STAGE_SLOTS = 1

@@ -16,13 +16,15 @@ from django.utils.translation import gettext_lazy
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError
 from orders import kinds, unseen
-from orders.admin.actions import staff_actor
 from orders.admin.order_page import load
-from orders.changing import cancelling, choosing, previewing, reasons, units
+from orders.admin.staff import staff_actor
+from orders.admin.undoing import with_undo
+from orders.changing import cancelling, previewing, reasons, undoing, units
 from orders.changing.choosing import Selection
 from orders.changing.previewing import Preview
 from orders.changing.promotion_words import rule_in_words
-from orders.models import Order, OrderEvent, SubOrder, SubOrderState
+from orders.changing.undoing import Click
+from orders.models import Hold, Order, OrderEvent, SubOrder, SubOrderState
 
 RIGHT = "orders.cancel_order"
 WHOLE, REST, CHOSEN = "whole", "rest", "chosen"
@@ -194,8 +196,10 @@ def changes_since(order_id: int, last_event: str) -> list[str]:
 
 
 def _confirm(request: HttpRequest, order_id: int, form: CancelForm) -> HttpResponse:
-    order = choosing.cancel(
+    click = Click.of("cancel")
+    order = undoing.cancel_later(
         order_id,
+        click,
         form.selection,
         reason=form.why,
         actor=staff_actor(request),
@@ -203,12 +207,14 @@ def _confirm(request: HttpRequest, order_id: int, form: CancelForm) -> HttpRespo
         restocks=form.cleaned_data["restocks"],
         tells_buyer=form.cleaned_data["tells_buyer"],
     )
-    messages.success(request, done_text(order))
+    messages.success(request, with_undo(request, done_text(order), click))
     return redirect(reverse("admin:orders_order_change", args=[order_id]))
 
 
 def done_text(order: Order) -> str:
     """What came of a cancellation."""
+    if order.holds.filter(kind=Hold.Kind.UNDO, released_at=None).exists():
+        return _("It is about to be cancelled; the order is held until then.")
     if order.sub_orders.filter(cancel_requested_at__isnull=False).exists():
         return _("The warehouse was asked to stop its part; that is cancelled once it agrees.")
     if order.cancelled_at is not None:

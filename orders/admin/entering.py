@@ -22,8 +22,8 @@ from inventory.promising.quoting import Quote
 from inventory.promising.words import sentence
 from oms.common.money import fen_text
 from oms.merchants.models import Channel, Merchant
-from orders.admin.actions import staff_actor
 from orders.admin.remarks import moment
+from orders.admin.staff import staff_actor
 from orders.intake import entering
 from orders.intake.entering import Read, Recipient, TypedLine, TypedOrder
 from orders.intake.placing import Duplicate, Refused

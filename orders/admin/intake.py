@@ -24,7 +24,7 @@ from oms.common.desk.acting import VersionForm
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.masking import mask_name, mask_phone, mask_text
-from orders.admin.actions import staff_actor
+from orders.admin.staff import staff_actor
 from orders.intake import rejecting
 from orders.intake.placing import Refused
 from orders.models import BuyerNotification, Order, RejectedOrder

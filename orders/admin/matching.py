@@ -20,8 +20,8 @@ from unfold.decorators import display
 
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.templatetags.staff import age
-from orders.admin.actions import staff_actor
 from orders.admin.import_pages import Wizard
+from orders.admin.staff import staff_actor
 from orders.matching import matches, sheets
 from orders.matching.matches import NewComponent, NewMatch
 from orders.matching.queue import NOBODY, queue_of

@@ -17,7 +17,8 @@ from oms.common.desk.acting import VersionForm
 from oms.common.errors import OmsError
 from oms.common.money import yuan
 from orders import panels
-from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.admin.actions import check_part_of, posted
+from orders.admin.staff import staff_actor
 from orders.changing import merging
 from orders.changing.merge_fits import Fit, matches_of
 from orders.fulfilling import dividing

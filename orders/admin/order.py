@@ -28,8 +28,12 @@ from orders.admin import cancelling as cancelling_page
 from orders.admin import merging as merging_pages
 from orders.admin import readdressing as readdressing_page
 from orders.admin.order_page import load, page_context
+from orders.admin.review_desk import review_view
 from orders.admin.searching import Found, find
-from orders.changing import cancelling
+from orders.admin.staff import staff_actor
+from orders.admin.undoing import undo_view, with_undo
+from orders.changing import undoing
+from orders.changing.undoing import Click
 from orders.models import Hold, Order
 from orders.panels import registry
 from orders.reviewing import holds as holding
@@ -73,6 +77,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/reissue/", reissuing.reissue_view, "reissue"),
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
+            ("undo/<uuid:batch>/", undo_view, "undo"),
+            ("review/", review_view, "review"),
         ]
         own = [
             path(route, self.admin_site.admin_view(view), name=f"orders_order_{name}") for route, view, name in views
@@ -163,8 +169,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     def hold_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
         """Stop each, for one reason."""
 
-        def hold(order: Order, version: int, reason: str, actor: Actor) -> str:
-            holding.hold_order(order.pk, reason=reason, actor=actor, version=version)
+        def hold(order: Order, version: int, reason: str, actor: Actor, click: Click) -> str:
+            undoing.hold_now(order.pk, click, reason=reason, actor=actor, version=version)
             return _("%(number)s is held.") % {"number": order.number}
 
         return self._run_for_each(request, queryset, _("Hold the selected orders"), hold)
@@ -181,14 +187,15 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         ):
             holds.setdefault(order_id, []).append(hold_id)
 
-        def release(order: Order, version: int, reason: str, actor: Actor) -> str:
+        def release(order: Order, version: int, reason: str, actor: Actor, click: Click) -> str:
             own = holds.get(order.pk)
             if not own:
                 raise OmsError(_("It has no hold that a person may release."))
-            # The first release makes a new version of the order.
-            for seen, hold_id in zip([version, *[None] * len(own)], own, strict=False):
-                holding.release_hold(hold_id, note=reason, actor=actor, version=seen)
-            return _("%(number)s is released.") % {"number": order.number}
+            undoing.release_later(
+                order.pk, own, click, note=reason, actor=actor, version=version, has_right=request.user.has_perm
+            )
+            text = _("%(number)s is about to be released.") if click.seconds else _("%(number)s is released.")
+            return text % {"number": order.number}
 
         return self._run_for_each(request, queryset, _("Release the selected orders"), release)
 
@@ -196,8 +203,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
         """Cancel each that can be cancelled."""
 
-        def cancel(order: Order, version: int, reason: str, actor: Actor) -> str:
-            cancelled = cancelling.cancel_order(order.pk, reason=reason, actor=actor, version=version)
+        def cancel(order: Order, version: int, reason: str, actor: Actor, click: Click) -> str:
+            cancelled = undoing.cancel_later(order.pk, click, reason=reason, actor=actor, version=version)
             return f"{order.number}: {cancelling_page.done_text(cancelled)}"
 
         return self._run_for_each(request, queryset, _("Cancel the selected orders"), cancel, is_grave=True)
@@ -216,7 +223,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
         request: HttpRequest,
         queryset: QuerySet[Order],
         title: str,
-        run: Callable[[Order, int, str, Actor], str],
+        run: Callable[[Order, int, str, Actor, Click], str],
         *,
         is_grave: bool = False,
     ) -> HttpResponse | None:
@@ -235,13 +242,17 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                 "is_grave": is_grave,
             }
             return TemplateResponse(request, "admin/orders/order/bulk.html", context)
-        actor = actions.staff_actor(request)
+        actor, click, done = staff_actor(request), Click.of("bulk"), 0
         for order in orders:
             seen = request.POST.get(f"version-{order.pk}", "")
             version = int(seen) if seen.isascii() and seen.isdigit() else order.version
             try:
-                messages.success(request, run(order, version, form.cleaned_data["reason"], actor))
+                messages.success(request, run(order, version, form.cleaned_data["reason"], actor, click))
+                done += 1
             except OmsError as refusal:
                 messages.error(request, f"{order.number}: {refusal}")
                 typed.keep(request, typed.of(request, ["reason"]))
+        if done and click.seconds:
+            text = _("All of it can be taken back for %(seconds)d seconds.") % {"seconds": click.seconds}
+            messages.info(request, with_undo(request, text, click))
         return None

@@ -14,7 +14,8 @@ from orders import actors, kinds
 from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
-from orders.changing import cancelling, charging, readdressing, units
+from orders.admin.undoing import shown as undoable
+from orders.changing import cancelling, charging, readdressing, undoing, units
 from orders.fulfilling import decisions
 from orders.models import (
     Hold,
@@ -55,12 +56,14 @@ def load(order_id: int) -> Order | None:
     """The order with all its parts that this app knows."""
     lines = SubOrderLine.objects.select_related("order_line__sku").order_by("order_line__position", "id")
     sub_orders = SubOrder.objects.select_related("merchant", "warehouse", "parent").order_by("id")
-    orders = Order.objects.select_related(
-        *("channel__merchant", "region", "assigned_to", "terms", "invoice_request")
-    ).prefetch_related(
-        Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
-        Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),
-        Prefetch("holds", Hold.objects.order_by("id")),
+    orders = (
+        Order.objects.annotate(undoable=undoing.of_order())
+        .select_related(*("channel__merchant", "region", "assigned_to", "terms", "invoice_request"))
+        .prefetch_related(
+            Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
+            Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),
+            Prefetch("holds", Hold.objects.order_by("id")),
+        )
     )
     return orders.filter(pk=order_id).first()
 
@@ -78,6 +81,8 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "order": order,
         "remarks": remarks,
         "open_holds": [words.worded(hold) for hold in open_holds],
+        "undoable": undoable(order, user),
+        "releasable": {hold.pk for hold in open_holds if holding.may_release(hold, user.has_perm)},  # type: ignore[union-attr]
         "hold_limits": _hold_limits(sub_orders) if open_holds else [],
         "address_gaps": holding.remedies(order),
         "match_waits": _match_waits(order, open_holds),

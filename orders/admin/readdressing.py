@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from inventory.models import Region
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
-from orders.admin.actions import staff_actor
 from orders.admin.cancelling import changes_since
 from orders.admin.order_page import load
+from orders.admin.staff import staff_actor
 from orders.changing import readdress_preview, readdressing
 from orders.changing.readdress_preview import ReaddressPreview
 from orders.changing.readdressing import Recipient

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from orders import panels
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import posted
 from orders.admin.merging import units_typed
+from orders.admin.staff import staff_actor
 from orders.changing import reissuing
 from orders.models import Order, OrderLink
 from orders.models.order_link import CostBearer, ReissueReason

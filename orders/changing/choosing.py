@@ -30,6 +30,9 @@ class Selection:
     is_rest: bool = False
 
 
+WHOLE = Selection()
+
+
 @transaction.atomic
 def cancel(
     order_id: int,
@@ -52,16 +55,15 @@ def cancel(
     sub_orders = lock_sub_orders(order_id)
     check_stamp(order, sub_orders, stamp)
     before = {} if restocks else _reserved(order_id)
-    told = {"reason": reason, "actor": actor, "tells_buyer": tells_buyer}
     if selection.is_rest and order.state == OrderState.SPLIT:
-        cancel_parts(order_id, _rest(sub_orders), **told)
+        cancel_parts(order_id, _rest(sub_orders), reason=reason, actor=actor, tells_buyer=tells_buyer)
     elif not selection.units and not selection.parts:
-        cancel_order(order_id, **told)
+        cancel_order(order_id, reason=reason, actor=actor, tells_buyer=tells_buyer)
     else:
         if selection.parts:
-            order = cancel_parts(order_id, selection.parts, **told)
+            order = cancel_parts(order_id, selection.parts, reason=reason, actor=actor, tells_buyer=tells_buyer)
         if selection.units:
-            cancel_units(order_id, selection.units, **told)
+            cancel_units(order_id, selection.units, reason=reason, actor=actor, tells_buyer=tells_buyer)
     if not restocks:
         after = _reserved(order_id)
         freed = {key: count - after.get(key, 0) for key, count in before.items() if count > after.get(key, 0)}

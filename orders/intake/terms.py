@@ -38,9 +38,14 @@ def register_carriers(directory: Callable[[], Sequence[KnownCarrier]]) -> None:
     _directories[:] = [directory]
 
 
+def known_carriers() -> list[KnownCarrier]:
+    """The carriers that there are."""
+    return [carrier for directory in _directories for carrier in directory()]
+
+
 def carriers_in_use() -> list[str]:
     """The codes of the carriers that can be asked."""
-    return [carrier.code for directory in _directories for carrier in directory() if carrier.is_active]
+    return [carrier.code for carrier in known_carriers() if carrier.is_active]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, Unmatch
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
+from orders.models.undoable import UndoableAction
 
 __all__ = [
     "ActorKind",
@@ -86,5 +87,6 @@ __all__ = [
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",
+    "UndoableAction",
     "UnmatchedCode",
 ]

@@ -8,7 +8,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orders import actors, story
-from orders.models import Hold
+from orders.models import Hold, UndoableAction
 from orders.models.hold import AddressGap, MatchProblem
 from orders.reviewing import facts, shipped
 
@@ -16,12 +16,16 @@ from orders.reviewing import facts, shipped
 ORDER_CANCELLED = "order_cancelled"
 NOT_ALL_STOPPED = "not_all_stopped"
 ADDRESS_WHOLE = "address_whole"
+TAKEN_BACK = "taken_back"
+CANCELLED_NOW = "cancelled_now"
 GOODS_MATCHED = "goods_matched"
 story.REASONS.add(
     {
         ORDER_CANCELLED: _("The order was cancelled."),
         NOT_ALL_STOPPED: _("The warehouse could not stop everything."),
         ADDRESS_WHOLE: _("The address is whole now."),
+        TAKEN_BACK: _("It was taken back."),
+        CANCELLED_NOW: _("The time to take it back is over."),
         GOODS_MATCHED: _("The codes of the goods are matched."),
     }
 )
@@ -30,19 +34,22 @@ story.REASONS.add({f"rule:{rule.code}": rule.title for rule in shipped.RULES})
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """A hold in words. `released_by` and `note` are empty while it is open."""
+    """A hold in words. `released_by` and `note` are empty while it is open; `orders` (id, number) are those that a rule
+    counted."""
 
     row: Hold
     why: str
     opened_by: str
     released_by: str
     note: str
+    orders: Sequence[tuple[int, str]] = ()
 
 
 def worded(hold: Hold) -> Worded:
     """The hold in words, in the active language."""
     note = story.REASONS.word(hold.release_note)
-    return Worded(hold, why(hold), opener(hold), actors.word(hold.released_by), note)
+    counted = tuple(facts.orders((hold.details or {}).get("facts", ())))
+    return Worded(hold, why(hold), opener(hold), actors.word(hold.released_by), note, counted)
 
 
 def why(hold: Hold) -> str:
@@ -52,7 +59,7 @@ def why(hold: Hold) -> str:
 
 def opener(hold: Hold) -> str:
     """Who opened the hold: a person by name, others in words."""
-    return hold.opened_by if hold.kind == Hold.Kind.STAFF else actors.word(hold.opened_by)
+    return hold.opened_by if hold.kind in (Hold.Kind.STAFF, Hold.Kind.UNDO) else actors.word(hold.opened_by)
 
 
 def data_of(hold: Hold) -> dict[str, Any]:
@@ -119,6 +126,28 @@ def _questions(details: Mapping[str, Any]) -> Iterator[str]:
             yield text % {"candidates": candidates}
         else:
             yield str(gap.label)
+
+
+def tell_carrier(data: story.Data) -> str:
+    """Staff said which carrier it should go by."""
+    if not data.get("carrier"):
+        return gettext("No carrier is wished for any more (before: %(before)s).") % data
+    return gettext("The carrier wished for is %(carrier)s.") % data
+
+
+def tell_taken_back(data: story.Data) -> str:
+    """Somebody took back what was about to be done, or was done just now."""
+    return gettext("Taken back: %(action)s.") % {"action": _action(data)}
+
+
+def tell_not_done(data: story.Data) -> str:
+    """What was to be done could not be, once its time had come; the ticket says why."""
+    return gettext("Could not be done any more: %(action)s.") % {"action": _action(data)}
+
+
+def _action(data: story.Data) -> str:
+    kind = str(data.get("action", ""))
+    return str(UndoableAction.Kind(kind).label) if kind in UndoableAction.Kind.values else kind
 
 
 def tell_held(data: story.Data) -> str:

@@ -22,7 +22,7 @@ from oms.common.errors import OmsError
 from oms.common.money import to_fen
 from oms.common.templatetags.staff import yuan as shown
 from oms.merchants.models import Merchant
-from orders.admin.actions import staff_actor
+from orders.admin.staff import staff_actor
 from payments.balances import adjusting, issuing, sheets
 from payments.invoicing import cards
 from payments.models import (

@@ -16,7 +16,8 @@ from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.errors import OmsError
 from oms.common.secrecy import unseal
 from orders import panels
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import posted
+from orders.admin.staff import staff_actor
 from orders.models import Order
 from payments.disputing import deciding
 from payments.disputing.deciding import DECISIONS, Entered

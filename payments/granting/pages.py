@@ -19,7 +19,8 @@ from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.desk.sums import Summed
 from oms.common.errors import OmsError
-from orders.admin.actions import check_part_of, posted, staff_actor
+from orders.admin.actions import check_part_of, posted
+from orders.admin.staff import staff_actor
 from orders.models import Order, OrderLine
 from orders.models.amounts import Bearer
 from payments import exporting

@@ -31,7 +31,8 @@ from oms.common.errors import OmsError
 from oms.common.files.exporting import Column, Export, register
 from oms.common.templatetags.staff import badge
 from orders import panels
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import posted
+from orders.admin.staff import staff_actor
 from orders.models import InvoiceRequest, Order
 from orders.models.terms import InvoiceKind
 from payments.invoicing import asking, buyer_page, cards, commission, links

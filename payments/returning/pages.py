@@ -18,7 +18,8 @@ from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter
 from oms.common.states import listed
 from oms.common.templatetags.staff import state_badge, when
-from orders.admin.actions import posted, staff_actor
+from orders.admin.actions import posted
+from orders.admin.staff import staff_actor
 from orders.models import MoneyState, ReturnPhoto, ReturnReason, ReturnRequest, ReturnRule, ReturnState
 from orders.models.return_request import EXPECTED, OPEN_RETURNS, TIMED, ReturnKind
 from orders.returning import deciding, inspecting, paying, requesting, travelling

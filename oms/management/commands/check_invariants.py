@@ -21,6 +21,7 @@ from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
 from orders.returning.invariants import INVARIANTS as OF_RETURNS
+from orders.reviewing.invariants import INVARIANTS as OF_REVIEW
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
@@ -32,6 +33,7 @@ ALL = (
     *OF_CHARGES,
     *OF_MATCHING,
     *OF_RETURNS,
+    *OF_REVIEW,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
     *OF_TRANSFERS,

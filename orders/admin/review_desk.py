@@ -1,0 +1,156 @@
+"""The list of orders in review (审单): carrier and memo changed in the row, and many released at once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from oms.common.errors import OmsError
+from orders.admin.staff import staff_actor
+from orders.admin.undoing import with_undo
+from orders.changing import marking, undoing, wishing
+from orders.changing.undoing import Click
+from orders.intake.terms import LONGEST_MEMO, known_carriers
+from orders.models import Hold, Order, OrderState
+from orders.reviewing import holds as holding
+from orders.reviewing import words
+
+ROWS = 50
+
+
+def review_view(request: HttpRequest) -> HttpResponse:
+    """The orders in review, the longest waiting first; a POST keeps what was changed in the rows, or releases."""
+    if not request.user.has_perm("orders.view_order"):
+        raise PermissionDenied
+    if request.method == "POST":
+        _keep(request)
+        if "release" in request.POST:
+            _release(request)
+        return redirect(f"{reverse('admin:orders_order_review')}?{request.GET.urlencode()}")
+    return TemplateResponse(request, "admin/orders/order/review.html", _context(request))
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    from django.contrib.admin import site
+
+    only_held = request.GET.get("held") != "0"
+    after = request.GET.get("after", "")
+    found = Order.objects.filter(state=OrderState.IN_REVIEW)
+    if only_held:
+        found = found.filter(open_holds__gt=0)
+    if after.isascii() and after.isdigit() and len(after) < 19:
+        found = found.filter(pk__gt=int(after))
+    open_ones = Prefetch("holds", Hold.objects.filter(released_at=None).order_by("id"), to_attr="open_ones")
+    orders = list(
+        found.select_related("channel", "region", "terms").prefetch_related(open_ones).order_by("pk")[: ROWS + 1]
+    )
+    shown = orders[:ROWS]
+    carriers = [known.code for known in known_carriers() if known.is_active]
+    return {
+        **site.each_context(request),
+        "title": _("Orders in review"),
+        "rows": [_row(order, request, carriers) for order in shown],
+        "only_held": only_held,
+        "next": shown[-1].pk if len(orders) > ROWS else None,
+        "longest_memo": LONGEST_MEMO,
+        "may_mark": request.user.has_perm("orders.mark_order"),
+    }
+
+
+def _row(order: Order, request: HttpRequest, carriers: Iterable[str]) -> dict[str, Any]:
+    terms = getattr(order, "terms", None)
+    carrier = terms.carrier if terms else ""
+    return {
+        "order": order,
+        "holds": [words.worded(hold) for hold in order.open_ones],  # type: ignore[attr-defined]
+        "may_release": any(_is_mine(hold, request) for hold in order.open_ones),  # type: ignore[attr-defined]
+        "carrier": carrier,
+        "carriers": sorted({*carriers, *([carrier] if carrier else [])}),
+        "memo": terms.seller_memo if terms else "",
+    }
+
+
+def _is_mine(hold: Hold, request: HttpRequest) -> bool:
+    return hold.kind not in holding.ENDS_BY_ITSELF and holding.may_release(hold, request.user.has_perm)
+
+
+def _ids(values: Iterable[str]) -> list[int]:
+    return [int(text) for text in values if text.isascii() and text.isdigit() and len(text) < 19][:ROWS]
+
+
+def _number(request: HttpRequest, name: str) -> int | None:
+    found = _ids([request.POST.get(name, "")])
+    return found[0] if found else None
+
+
+def _keep(request: HttpRequest) -> None:
+    """Keep carriers and memos that differ from what the page showed; each order by itself."""
+    changed = []
+    for order_id in _ids(request.POST.getlist("row")):
+        given = {name: request.POST.get(f"{name}-{order_id}") for name in ("carrier", "memo")}
+        said = {
+            name: text.strip()
+            for name, text in given.items()
+            if text is not None and text.strip() != request.POST.get(f"{name}-{order_id}-was", "")
+        }
+        if said:
+            changed.append((order_id, said))
+    if changed and not request.user.has_perm("orders.mark_order"):
+        raise PermissionDenied
+    kept = 0
+    numbers = dict(Order.objects.filter(pk__in=[key for key, _said in changed]).values_list("pk", "number"))
+    for order_id, said in changed:
+        if order_id not in numbers:
+            continue
+        try:
+            version = _number(request, f"version-{order_id}")
+            if "carrier" in said:
+                wishing.wish_for_carrier(order_id, said["carrier"], actor=staff_actor(request), version=version)
+                version = None
+            if "memo" in said:
+                marking.mark(order_id, seller_memo=said["memo"], actor=staff_actor(request), version=version)
+            kept += 1
+        except OmsError as refusal:
+            messages.error(request, f"{numbers[order_id]}: {refusal}")
+    if kept:
+        text = ngettext("One order was changed.", "%(count)d orders were changed.", kept)
+        messages.success(request, text % {"count": kept})
+
+
+def _release(request: HttpRequest) -> None:
+    """Release what the person may of the ticked orders."""
+    ticked = _ids(request.POST.getlist("ticked"))
+    found: dict[int, list[int]] = {}
+    for hold in Hold.objects.filter(order__in=ticked, released_at=None, order__state=OrderState.IN_REVIEW):
+        if _is_mine(hold, request):
+            found.setdefault(hold.order_id, []).append(hold.pk)
+    click, done = Click.of("bulk"), 0
+    numbers = dict(Order.objects.filter(pk__in=ticked).values_list("pk", "number"))
+    for order_id in ticked:
+        if order_id not in numbers:
+            continue
+        try:
+            if order_id not in found:
+                raise OmsError(_("It has no hold that you may release."))
+            undoing.release_later(
+                order_id,
+                found[order_id],
+                click,
+                note=request.POST.get("note", ""),
+                actor=staff_actor(request),
+                has_right=request.user.has_perm,
+            )
+            done += 1
+        except OmsError as refusal:
+            messages.error(request, f"{numbers[order_id]}: {refusal}")
+    if done:
+        text = ngettext("One order is released.", "%(count)d orders are released.", done) % {"count": done}
+        messages.success(request, with_undo(request, text, click))

@@ -1,0 +1,41 @@
+"""The carrier that an order wishes for, changed by staff before the order goes to a warehouse."""
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from oms.common.errors import OmsError
+from orders import kinds, timeline
+from orders.actors import Actor
+from orders.intake.terms import known_carriers
+from orders.locking import lock_order
+from orders.models import Order, OrderState, OrderTerms
+
+_EARLY = (OrderState.AWAITING_PAYMENT, OrderState.IN_REVIEW, OrderState.READY_TO_SPLIT)
+
+
+class CannotWish(OmsError):
+    """The order is past the point at which carriers are chosen by its wish."""
+
+    code = "cannot_wish"
+
+
+@transaction.atomic
+def wish_for_carrier(order_id: int, carrier: str, *, actor: Actor, version: int | None = None) -> Order:
+    """Wish for the carrier of this code, or with "" for none. Raises CannotWish, ChangedMeanwhile, and OmsError where
+    there is no such carrier in use."""
+    order = lock_order(order_id, version=version)
+    terms = OrderTerms.objects.filter(order=order).first()
+    before = terms.carrier if terms else ""
+    if carrier == before:
+        return order
+    if order.state not in _EARLY:
+        raise CannotWish(_("The order is split already: its carrier is chosen with the parcel."))
+    if carrier and carrier not in {known.code for known in known_carriers() if known.is_active}:
+        raise OmsError(_("There is no carrier %(code)s in use.") % {"code": carrier}, attr="carrier")
+    given = {"carrier": carrier, "carrier_unmet": "", **({"carrier_class": ""} if carrier else {})}
+    OrderTerms.objects.update_or_create(order=order, defaults=given)
+    # What is beside the order is a part of it: who read it before must read it again.
+    Order.objects.filter(pk=order_id).update(remark=F("remark"))
+    timeline.record(order_id, kinds.CARRIER_WISHED, actor, carrier=carrier, before=before)
+    return Order.objects.get(pk=order_id)
