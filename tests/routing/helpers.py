@@ -20,7 +20,7 @@ DAY = date(2026, 1, 5)
 def open_station(**changes: Any) -> Station:
     """A station in Beijing, the account of own couriers, and the only carrier there is."""
     link, _is_new = Connection.objects.get_or_create(
-        code="own", defaults={"name": "自营配送", "kind": SystemKind.CARRIER, "protocol": "courier"}
+        code="own-couriers", defaults={"name": "自营配送", "kind": SystemKind.CARRIER, "protocol": "courier"}
     )
     Carrier.objects.get_or_create(
         code="OWN", defaults={"name": "自营配送", "connection": link, "carrier_class": "own", "priority": 1}
