@@ -89,7 +89,7 @@ def _lines(row: ReturnRequest, findings: Findings) -> dict[int, ReturnLine]:
         if found.keys() - set(Found.values) or any(count < 0 for count in found.values()):
             wrong.append(FieldError(f"lines.{key}", "invalid", _("Give numbers of units from 0 on.")))
     for key, line in lines.items():
-        units = sum(findings.get(key, {}).values())
+        units = _units(findings, key)
         if units < line.quantity:
             left = line.quantity - units
             text = ngettext(
@@ -101,7 +101,7 @@ def _lines(row: ReturnRequest, findings: Findings) -> dict[int, ReturnLine]:
             wrong.append(FieldError(f"lines.{key}", "incomplete", text % {"position": position, "left": left}))
     if wrong:
         raise WrongFields(wrong)
-    more = {key for key, found in findings.items() if key not in lines and sum(found.values())}
+    more = {key for key in findings if key not in lines and _units(findings, key) > 0}
     others = SubOrderLine.objects.filter(pk__in=more, sub_order=row.sub_order_id).select_related("order_line__sku")
     found_lines = {line.pk: line for line in others}
     if more - found_lines.keys():
@@ -110,8 +110,13 @@ def _lines(row: ReturnRequest, findings: Findings) -> dict[int, ReturnLine]:
         units = sum(findings[key].values())
         lines[key] = ReturnLine(return_request=row, sub_order_line=part, announced_quantity=0, quantity=units)
     for key, line in lines.items():
-        _take_more(row, line, sum(findings.get(key, {}).values()))
+        _take_more(row, line, _units(findings, key))
     return lines
+
+
+def _units(findings: Findings, key: int) -> int:
+    """Units of a sub-order line of which something is said."""
+    return sum(findings[key].values()) if key in findings else 0
 
 
 def _take_more(row: ReturnRequest, line: ReturnLine, units: int) -> None:

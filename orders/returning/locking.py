@@ -1,5 +1,7 @@
 """Locking a return: its order first, as everywhere; and writing it down."""
 
+from typing import Any
+
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -41,7 +43,7 @@ def require(row: ReturnRequest, *states: str) -> None:
         raise NotNow(text % {"state": row.get_state_display()})
 
 
-def save(row: ReturnRequest, kind: EventKind, actor: Actor, **data: object) -> None:
+def save(row: ReturnRequest, kind: EventKind, actor: Actor, **data: Any) -> None:
     """Write the locked return down, and tell it on the order's timeline."""
     row.updated_at = timezone.now()
     row.save()

@@ -33,8 +33,8 @@ from orders.timeline import Entry
 def open_for(sub_order_ids: Collection[int], actor: Actor) -> None:
     """Expect the goods of these sub-orders back, whose orders are locked: what was never delivered, or came back whole
     after all. Those of which that is known already are left alone. A number of statements that does not grow."""
-    known = ReturnRequest.objects.filter(sub_order__in=sub_order_ids, kind=ReturnKind.REFUSED_AT_DOOR)
-    known = known.exclude(state=ReturnState.CANCELLED).order_by().values_list("sub_order_id", flat=True)
+    refused = ReturnRequest.objects.filter(sub_order__in=sub_order_ids, kind=ReturnKind.REFUSED_AT_DOOR)
+    known = refused.exclude(state=ReturnState.CANCELLED).order_by().values_list("sub_order_id", flat=True)
     parts = list(SubOrder.objects.filter(pk__in=set(sub_order_ids) - set(known)).select_related("order").order_by("pk"))
     if not parts:
         return

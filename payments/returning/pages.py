@@ -18,6 +18,7 @@ from oms.common.desk.acting import RowAction, RowActions
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter
 from oms.common.states import listed
 from oms.common.templatetags.staff import state_badge, when
+from orders import actors
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.models import MoneyState, ReturnPhoto, ReturnReason, ReturnRequest, ReturnRule, ReturnState
@@ -197,7 +198,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         NeedsPersonFilter,
     )
     fields = readonly_fields = (
-        *("order_link", "sub_order", "pays_on", "requested_by", "decided_by", "decide_hours", "ship_days"),
+        *("order_link", "sub_order", "pays_on", "requester", "decider", "decide_hours", "ship_days"),
         "inspect_hours",
     )
     row_actions = (
@@ -254,6 +255,16 @@ class ReturnRequestAdmin(RowColumns, RowActions):
     def money_label(self, row: ReturnRequest) -> Any:
         """Where the money is, in its colour."""
         return state_badge(row, "money_state")
+
+    @display(description=gettext_lazy("requested by"))
+    def requester(self, row: ReturnRequest) -> str:
+        """Who asked for it."""
+        return actors.named(row.requested_by_kind, row.requested_by)
+
+    @display(description=gettext_lazy("decided by"))
+    def decider(self, row: ReturnRequest) -> str:
+        """Who decided on it."""
+        return actors.word(row.decided_by) if row.decided_by else "–"
 
     @display(description=gettext_lazy("deadline"))
     def due_at(self, row: ReturnRequest) -> str:
@@ -375,7 +386,7 @@ class ReturnReasonAdmin(KeysetAdmin):
     """Reasons of returns; one that was ever used is switched off instead of deleted."""
 
     may_add = may_change = may_delete = True
-    list_display = ("__str__", "code", "fault", "needs_photo", "grant_reason", "is_active")
+    list_display = ("__str__", "fault", "needs_photo", "is_active")
 
 
 @admin.register(ReturnRule)

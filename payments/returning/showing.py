@@ -45,7 +45,7 @@ class Unit:
 
 def goods_track(row: ReturnRequest) -> list[Step]:
     """The goods' way: what is behind, where it stands, what comes."""
-    steps = [(_("Requested"), row.created_at, (_S.REQUESTED,))]
+    steps: list[tuple[str, datetime | None, Sequence[str]]] = [(_("Requested"), row.created_at, (_S.REQUESTED,))]
     if row.kind != ReturnKind.REFUSED_AT_DOOR:
         steps.append((_("Decided"), row.decided_at, (_S.APPROVED, _S.AWAITING_GOODS)))
     if row.needs_goods:

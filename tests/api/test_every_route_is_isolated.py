@@ -133,6 +133,7 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 }
 # What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
+    ("returns", "post"): lambda status, _body: status == 404,
     ("replenishment-policies", "post"): lambda status, body: (
         [error["code"] for error in body["results"][0]["errors"]] == ["not_found"] * 2
     ),

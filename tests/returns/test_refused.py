@@ -2,6 +2,7 @@
 
 import pytest
 
+from logistics.models import Shipment
 from orders.models import ReturnRequest
 from orders.returning import deciding, locking, travelling
 from payments.models import Refund
@@ -17,7 +18,7 @@ def _defaults(db: None) -> None:
     install()
 
 
-def refused(shop: factories.Shop) -> tuple[ReturnRequest, object]:
+def refused(shop: factories.Shop) -> tuple[ReturnRequest, Shipment]:
     order = shop.place_order((shop.sku, 2, "10.00"))
     steps.pay(order)
     parcel = steps.shipped(order)
@@ -61,7 +62,7 @@ def test_what_the_buyer_takes_after_all_comes_back_no_longer(shop):
     # And may be asked for as any other; the parcel may even come back then.
     again = ask(row.order, {1: 1})
     steps.scan(parcel, "returned")
-    assert steps.state_of(parcel) == "returned"  # type: ignore[arg-type]
+    assert steps.state_of(parcel) == "returned"
     assert ReturnRequest.objects.get(pk=again.pk).state == "cancelled"
     last = ReturnRequest.objects.latest("pk")
     assert (last.kind, last.lines.get().quantity) == ("refused_at_door", 2)

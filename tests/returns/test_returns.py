@@ -243,9 +243,9 @@ def test_the_terms_decide_what_a_buyer_may_ask_for(shop):
     with pytest.raises(requesting.OutsideTerms) as refused:
         ask(order, {1: 1}, BUYER, reason="quality")
     assert refused.value.attr == "photos"
-    with pytest.raises(OmsError) as refused:
+    with pytest.raises(OmsError) as no_photo:
         ask(order, {1: 1}, BUYER, reason="quality", files=[_no_photo()])
-    assert refused.value.attr == "photos"
+    assert no_photo.value.attr == "photos"
     with pytest.raises(requesting.OutsideTerms):
         ask(order, {1: 1}, BUYER, kind="refund_only")
 
