@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from logistics.models import ShipmentState, Stop
+from logistics.models import ShipmentState, WaitingPlace
 from oms.common.masking import mask_text
 from oms.common.work.facts import News
 
@@ -48,7 +48,10 @@ def read(body: Mapping[str, Any]) -> Scan:
 
 
 # In which state a parcel can wait there.
-_STATE_AT = {Stop.BRANCH.value: ShipmentState.IN_TRANSIT, Stop.LOCKER.value: ShipmentState.OUT_FOR_DELIVERY}
+_STATE_AT = {
+    WaitingPlace.BRANCH.value: ShipmentState.IN_TRANSIT,
+    WaitingPlace.LOCKER.value: ShipmentState.OUT_FOR_DELIVERY,
+}
 
 
 def stop_at(state: str, stop: str) -> str:

@@ -35,7 +35,7 @@ class Words:
         return NOTED
 
     def stop_of(self, code: str) -> str:
-        """Where a parcel waits by a scan with such a code: one of `models.Stop`, or empty."""
+        """Where a parcel waits by a scan with such a code: one of `models.WaitingPlace`, or empty."""
         return self.known[code].stop if code in self.known else ""
 
 

@@ -31,7 +31,7 @@ class ShipmentState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-class Stop(models.TextChoices):
+class WaitingPlace(models.TextChoices):
     """Where a parcel waits, finer than its state says."""
 
     BRANCH = "branch", _("At the branch of delivery")
@@ -301,7 +301,7 @@ class TrackingEvent(models.Model):
     stop = models.CharField(
         _("waits"),
         max_length=10,
-        choices=Stop.choices,
+        choices=WaitingPlace.choices,
         db_default="",
         default="",
         blank=True,
@@ -323,7 +323,9 @@ class TrackingEvent(models.Model):
         ordering = ["occurred_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["shipment", "event_key", "connection"], name="tracking_event_comes_once"),
-            models.CheckConstraint(condition=Q(stop__in=["", *Stop.values]), name="tracking_event_stop_is_known"),
+            models.CheckConstraint(
+                condition=Q(stop__in=["", *WaitingPlace.values]), name="tracking_event_stop_is_known"
+            ),
         ]
         indexes = [
             models.Index(fields=["carrier_code"], condition=Q(state=""), name="tracking_event_noted"),

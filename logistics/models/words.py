@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models.shipment import ShipmentState, Stop
+from logistics.models.shipment import ShipmentState, WaitingPlace
 
 # What a scan can say of a parcel.
 SCAN_STATES = [
@@ -38,7 +38,7 @@ class ScanWord(models.Model):
     stop = models.CharField(
         _("waits"),
         max_length=10,
-        choices=Stop.choices,
+        choices=WaitingPlace.choices,
         blank=True,
         default="",
         db_default="",
@@ -71,8 +71,8 @@ class ScanWord(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(stop="")
-                | Q(stop=Stop.BRANCH, state=ShipmentState.IN_TRANSIT)
-                | Q(stop=Stop.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
+                | Q(stop=WaitingPlace.BRANCH, state=ShipmentState.IN_TRANSIT)
+                | Q(stop=WaitingPlace.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
                 name="scan_word_waits_as_its_state_allows",
             ),
         ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models import AlertKind, LogisticsAlert, ShipmentState, Stop, WarehouseOrderState
+from logistics.models import AlertKind, LogisticsAlert, ShipmentState, WaitingPlace, WarehouseOrderState
 from logistics.watching.defaults import Limit
 from logistics.watching.limits import Lane, Limits, Shift, after
 from logistics.watching.standing import NOWHERE, Standing
@@ -127,7 +127,7 @@ def of_parcel(parcel: ParcelAt, limits: Limits) -> Outlook:
         return _outlook("collected", levels(_K.NO_TRACE, bound, parcel.collect_by)) if parcel.is_packed else NOTHING
     stands = parcel.stands
     since = stands.since or parcel.last_scan_at
-    if stands.stop == Stop.LOCKER:
+    if stands.stop == WaitingPlace.LOCKER:
         # Its carrier did what it can: now the buyer is waited for.
         return _outlook("fetched", levels(_K.LOCKER_OVERDUE, stands.stop_since, parcel.sign_by))
     steps: list[Step] = []
@@ -137,7 +137,7 @@ def of_parcel(parcel: ParcelAt, limits: Limits) -> Outlook:
         steps += levels(_K.DEPART_TIMEOUT, since)
     elif state == _S.OUT_FOR_DELIVERY:
         steps += levels(_K.DELIVERY_TIMEOUT, parcel.last_scan_at)
-    elif stands.stop == Stop.BRANCH:
+    elif stands.stop == WaitingPlace.BRANCH:
         steps += levels(_K.ARRIVED_NOT_OUT, stands.stop_since)
     elif state in (_S.IN_TRANSIT, _S.INTERCEPTING, _S.RETURNING):
         steps += levels(_K.STALLED, parcel.last_scan_at)

@@ -16,7 +16,8 @@ from logistics.watching.defaults import install_default_deadlines
 from oms.common.messages import writing
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
-from orders.reviewing.deciding import install_default_rules
+from orders.returning import defaults as returns
+from orders.reviewing.shipped import install_default_rules
 from payments.granting import limits
 from payments.providers.defaults import install_default_connections
 
@@ -53,6 +54,7 @@ class Command(BaseCommand):
         connect_warehouses()
         install_default_connections()
         limits.install_defaults()
+        returns.install_defaults()
         writing.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")

@@ -78,6 +78,13 @@ class CancelSerializer(serializers.Serializer):
     lines = UnitsSerializer(many=True, required=False, allow_empty=False, help_text="Left out: the whole order.")
 
 
+class SplitSerializer(serializers.Serializer):
+    """Which units of which sub-order go by themselves."""
+
+    sub_order = LineField(max_length=32, help_text="The number of the sub-order.")
+    lines = UnitsSerializer(many=True, allow_empty=False)
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True),
