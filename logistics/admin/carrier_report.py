@@ -48,16 +48,28 @@ def view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _titles() -> list[str]:
     return [
         *(_("Carrier"), _("Parcels"), _("Signed for"), _("In time (%)"), _("Alerts"), _("Lost"), _("Sent back")),
-        *(_("To pick-up (h)"), _("On the way (h)"), _("To the door (h)"), _("In all (h)"), _("Promises kept (%)")),
+        *(title for part in _parts() for title in (part, _("95 of 100 within (h)"))),
+        _("Promises kept (%)"),
         *(_("Claims"), _("Claims paid (yuan)")),
     ]
 
 
+def _parts() -> list[str]:
+    return [
+        _("To pick-up (h, median)"),
+        _("On the way (h, median)"),
+        _("To the door (h, median)"),
+        _("In all (h, median)"),
+    ]
+
+
 def _cells(row: CarrierReport) -> list[str]:
+    parts = (row.pickup, row.transit, row.delivery, row.total)
     return [
         *(f"{row.name} {row.code}", str(row.parcels), str(row.signed), _number(row.on_time_percent)),
-        *(str(row.alerts), str(row.lost), str(row.refused), _number(row.pickup_hours), _number(row.transit_hours)),
-        *(_number(row.delivery_hours), _number(row.total_hours), _number(row.hit_percent)),
+        *(str(row.alerts), str(row.lost), str(row.refused)),
+        *(_number(hours) for part in parts for hours in (part.median, part.most)),
+        _number(row.hit_percent),
         *(str(row.claims), str(row.claims_paid)),
     ]
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -85,6 +85,32 @@ def open_claim(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
         key, data["kind"], data["amount"], due_on=data["due_on"], text=data["text"], actor=_actor(request)
     )
     return _("The claim is open.")
+
+
+class LateForm(OpenForm):
+    """Claims for what is late together."""
+
+    waybill = forms.CharField(
+        label=gettext_lazy("only for waybill (empty: for each parcel that is late)"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs=INPUT),
+    )
+    field_order = ("kind", "amount", "due_on", "waybill", "text")
+
+
+def claim_late(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+    """Claim money for the parcels of a group of alerts."""
+    opened = claiming.claim_late(
+        key,
+        data["kind"],
+        data["amount"],
+        due_on=data["due_on"],
+        text=data["text"],
+        actor=_actor(request),
+        waybill=data["waybill"].strip(),
+    )
+    return ngettext("One claim is open.", "%(count)s claims are open.", len(opened)) % {"count": len(opened)}
 
 
 def _step(do: Callable[..., Any]) -> Callable[[HttpRequest, int, dict[str, Any]], str]:

@@ -14,6 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import display
 
 from logistics.admin import carrier_report
+from logistics.admin.claims import WORK, LateForm, claim_late
 from logistics.models import (
     AlertGroup,
     AlertKind,
@@ -110,6 +111,7 @@ class AlertGroupAdmin(RowActions):
     row_actions = (
         RowAction("urge", URGE, gettext_lazy("Urge on"), _urge, UrgeForm, "primary", "campaign"),
         RowAction("escalate", URGE, gettext_lazy("Raise"), _escalate, EscalateForm, icon="priority_high"),
+        RowAction("claim", WORK, gettext_lazy("Open claims"), claim_late, LateForm, icon="gavel"),
     )
 
     def get_urls(self) -> list[URLPattern]:
@@ -122,8 +124,11 @@ class AlertGroupAdmin(RowActions):
         return carrier_report.view(request, self.admin_site.each_context(request))
 
     def fitting_actions(self, row: Any) -> Any:
-        """Only while something of it is late."""
-        return super().fitting_actions(row) if row.closed_at is None else ()
+        """Only while something of it is late; claims are made of carriers."""
+        if row.closed_at is not None:
+            return ()
+        names = super().fitting_actions(row)
+        return [name for name in names if name != "claim" or row.carrier_id is not None]
 
     def prepare_rows(self, request: HttpRequest, rows: Any) -> None:
         """The tickets of the rows. One statement."""

@@ -1,17 +1,19 @@
 """Claims on parcels: opened by staff, filed, agreed, paid or refused; each step is told on the order's timeline, and a
 ticket stays open until the claim ends."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_fsm import can_proceed
 
 from logistics import kinds
-from logistics.models import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim, Shipment
+from logistics.models import CLAIM_RUNS, ClaimNote, ClaimState, LogisticsAlert, ParcelClaim, Shipment
 from oms.common import tickets
 from oms.common.errors import OmsError
 from oms.common.models import Team, TicketResult
@@ -36,19 +38,73 @@ CLAIM_RUNNING = tickets.register_kind(
 def open_claim(shipment_id: int, kind: str, wanted: Decimal, *, due_on: date, text: str, actor: Actor) -> ParcelClaim:
     """Claim so many yuan of the parcel's carrier; `text` says what happened and where its papers are. Raises OmsError
     where the carrier never had the parcel, the amount is none, or such a claim runs already."""
-    row = Shipment.objects.select_for_update(no_key=True, of=("self",)).select_related("carrier").get(pk=shipment_id)
+    row = _lock([shipment_id]).get()
     if row.carrier is None or row.waybill_number is None:
         raise OmsError(_("No carrier has had this parcel."))
+    opened = _open([row], kind, wanted, due_on=due_on, text=text, actor=actor)
+    if not opened:
+        raise OmsError(_("Such a claim runs already."))
+    return opened[0]
+
+
+@transaction.atomic
+def claim_late(
+    group_id: int, kind: str, wanted: Decimal, *, due_on: date, text: str, actor: Actor, waybill: str = ""
+) -> list[ParcelClaim]:
+    """Claim so many yuan each for the parcels that are late together, or for the one with this waybill; those of which
+    such a claim runs already are left alone. A few statements, however many parcels. Raises OmsError where none is
+    left."""
+    late = LogisticsAlert.objects.filter(group=group_id, closed_at=None, shipment__isnull=False)
+    if waybill:
+        late = late.filter(shipment__waybill_number=waybill)
+    rows = _lock(sorted(late.values_list("shipment", flat=True))).filter(
+        carrier__isnull=False, waybill_number__isnull=False
+    )
+    opened = _open(list(rows), kind, wanted, due_on=due_on, text=text, actor=actor)
+    if not opened:
+        raise OmsError(_("No parcel of the group is left for which such a claim does not run already."), attr="waybill")
+    return opened
+
+
+def _lock(shipment_ids: Sequence[int]) -> QuerySet[Shipment]:
+    rows = Shipment.objects.filter(pk__in=shipment_ids).select_related("carrier", "sub_order").order_by("pk")
+    return rows.select_for_update(no_key=True, of=("self",))
+
+
+def _open(
+    rows: Sequence[Shipment], kind: str, wanted: Decimal, *, due_on: date, text: str, actor: Actor
+) -> list[ParcelClaim]:
+    """Claims on locked parcels of which none of this kind runs."""
     if wanted <= 0:
         raise OmsError(_("Claim more than nothing."), attr="wanted")
-    if ParcelClaim.objects.filter(shipment=row, kind=kind, state__in=CLAIM_RUNS).exists():
-        raise OmsError(_("Such a claim runs already."))
-    claim = ParcelClaim.objects.create(shipment=row, kind=kind, wanted=wanted, due_on=due_on, opened_by=actor.name[:80])
-    values = {"waybill": row.waybill_number, "carrier": row.carrier.name, "amount": str(wanted), "due": str(due_on)}
-    trouble = tickets.Trouble(claim.pk, "", values, about_id=row.sub_order.order_id)
-    tickets.open_tickets(CLAIM_RUNNING, [trouble], opened_by=actor.name[:80])
-    _tell(claim, wanted, text, actor)
-    return claim
+    running = set(
+        ParcelClaim.objects.filter(shipment__in=rows, kind=kind, state__in=CLAIM_RUNS).values_list(
+            "shipment", flat=True
+        )
+    )
+    by = actor.name[:80]
+    claims = ParcelClaim.objects.bulk_create(
+        ParcelClaim(shipment=row, kind=kind, wanted=wanted, due_on=due_on, opened_by=by)
+        for row in rows
+        if row.pk not in running
+    )
+    troubles = [
+        tickets.Trouble(
+            claim.pk,
+            "",
+            {
+                "waybill": claim.shipment.waybill_number,
+                "carrier": claim.shipment.carrier.name if claim.shipment.carrier else "–",
+                "amount": str(wanted),
+                "due": str(due_on),
+            },
+            about_id=claim.shipment.sub_order.order_id,
+        )
+        for claim in claims
+    ]
+    tickets.open_tickets(CLAIM_RUNNING, troubles, opened_by=by)
+    _tell(claims, wanted, text, actor)
+    return claims
 
 
 def file(claim_id: int, *, text: str, actor: Actor) -> ParcelClaim:
@@ -118,20 +174,27 @@ def _move(claim_id: int, state: ClaimState, amount: Decimal | None, text: str, a
         result = TicketResult.RESOLVED if state == ClaimState.PAID else TicketResult.DONE
         tickets.close_tickets([CLAIM_RUNNING], [claim.pk], result=result, closed_by=actor.name)
     claim.save(update_fields=["state", "agreed", "paid", "ended_at"])
-    _tell(claim, amount or claim.agreed or claim.wanted, text, actor)
+    _tell([claim], amount or claim.agreed or claim.wanted, text, actor)
     return claim
 
 
-def _tell(claim: ParcelClaim, amount: Decimal, text: str, actor: Actor) -> None:
+def _tell(claims: Sequence[ParcelClaim], amount: Decimal, text: str, actor: Actor) -> None:
+    """Note what was said, and put where claims are on their orders' timelines."""
     if text:
-        ClaimNote.objects.create(claim=claim, text=text[:1000], written_by=actor.name[:80])
-    part = claim.shipment.sub_order
-    timeline.record(
-        part.order_id,
-        kinds.CLAIM,
-        actor,
-        number=part.number,
-        waybill=claim.shipment.waybill_number or "–",
-        state=claim.state,
-        amount=str(amount),
+        ClaimNote.objects.bulk_create(
+            ClaimNote(claim=claim, text=text[:1000], written_by=actor.name[:80]) for claim in claims
+        )
+    timeline.record_all(
+        timeline.Entry(
+            claim.shipment.sub_order.order_id,
+            kinds.CLAIM,
+            actor,
+            {
+                "number": claim.shipment.sub_order.number,
+                "waybill": claim.shipment.waybill_number or "–",
+                "state": claim.state,
+                "amount": str(amount),
+            },
+        )
+        for claim in claims
     )

@@ -1,10 +1,11 @@
 """How carriers keep their word: on-time rate, hours of each part of the way, promises kept, parcels lost."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -19,8 +20,17 @@ _NEAR, _FAR = ("110101", "110105"), ("110101", "330106")
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """How long a part of the way took: half of the parcels at most `median` hours, 95 of 100 at most `most` (None:
+    nothing is known)."""
+
+    median: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierReport:
-    """What became of the parcels of one carrier that left in a time: counts, means in hours (None: nothing known)."""
+    """What became of the parcels of one carrier that left in a time: counts, and the hours of each part of the way."""
 
     promises: Rate | None
     code: str
@@ -31,10 +41,10 @@ class CarrierReport:
     lost: int
     refused: int
     alerts: int
-    pickup_hours: float | None
-    transit_hours: float | None
-    delivery_hours: float | None
-    total_hours: float | None
+    pickup: Hours
+    transit: Hours
+    delivery: Hours
+    total: Hours
     claims: int
     claims_paid: Decimal
 
@@ -54,6 +64,7 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
     beginning of a region's code. In time is what was signed for within the hours of `sign_timeout`. Two statements, and
     those of the deadlines."""
     promised: Mapping[str, Rate] = {rate.group: rate for rate in rates(RateBy.CARRIER, since, until)}
+    spans = ", ".join(_percentiles(span) for span in _SPANS)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -82,18 +93,34 @@ def report(since: datetime, until: datetime, *, destination: str = "") -> list[C
                 count(*) FILTER (WHERE signed_at <= left_at + make_interval(secs => hours * 3600)),
                 count(*) FILTER (WHERE state = '{_S.LOST}'),
                 count(*) FILTER (WHERE state IN ('{_S.REJECTED}', '{_S.RETURNING}', '{_S.RETURNED}')),
-                sum(alerts)::bigint, {_mean("collected_at - left_at")}, {_mean("out_at - collected_at")},
-                {_mean("signed_at - out_at")}, {_mean("signed_at - left_at")}, sum(claims)::bigint, sum(claims_paid)
+                sum(alerts)::bigint, sum(claims)::bigint, sum(claims_paid), {spans}
             FROM way JOIN logistics_carrier c ON c.id = way.carrier_id
             GROUP BY c.id ORDER BY count(*) DESC, c.code
             """,
             {"hours": _allowed(), "since": since, "until": until, "area": f"{destination}%"},
         )
-        return [CarrierReport(promised.get(row[0]), *row) for row in cursor.fetchall()]
+        return [_report(promised.get(row[0]), row) for row in cursor.fetchall()]
 
 
-def _mean(span: str) -> str:
-    return f"(avg(extract(epoch FROM {span})) FILTER (WHERE {span} >= interval '0') / 3600)::float8"
+# Parts of the way: to the pick-up, from there until a courier has it, to the door, and all of it.
+_SPANS = ("collected_at - left_at", "out_at - collected_at", "signed_at - out_at", "signed_at - left_at")
+_MOST = 0.95
+
+
+def _percentiles(span: str) -> str:
+    """The hours within which half and nearly all parcels went a part of the way; what contradicts itself is left
+    out."""
+    hours = f"extract(epoch FROM {span}) / 3600"
+    return (
+        f"(percentile_cont(ARRAY[0.5, {_MOST}]) WITHIN GROUP (ORDER BY {hours})"
+        f" FILTER (WHERE {span} >= interval '0'))::float8[]"
+    )
+
+
+def _report(promised: Rate | None, row: Sequence[Any]) -> CarrierReport:
+    *counts, claims, claims_paid = row[: -len(_SPANS)]
+    hours = [Hours(*(found or (None, None))) for found in row[-len(_SPANS) :]]
+    return CarrierReport(promised, *counts, *hours, claims, claims_paid)
 
 
 def _allowed() -> str:

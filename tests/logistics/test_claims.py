@@ -6,13 +6,14 @@ import pytest
 from django.utils import timezone, translation
 
 from logistics.carriers import claiming
-from logistics.models import ParcelClaim, Shipment
+from logistics.models import AlertGroup, ParcelClaim, Shipment, TrackingEvent
 from logistics.watching.report import report
 from oms.common.errors import OmsError
 from oms.common.zones import CHINA
 from orders.models import OrderEvent
 from tests import steps
 from tests.admin.conftest import client_of
+from tests.logistics.test_watching import by, scanned, watch
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +75,73 @@ def test_what_ended_does_not_go_on_and_what_no_carrier_had_is_not_claimed(shop):
     Shipment.objects.filter(pk=parcel.pk).update(state="cancelled", waybill_number=None)
     with translation.override("en"), pytest.raises(OmsError, match="No carrier"):
         claiming.open_claim(parcel.pk, "lost", shop.sku.list_price, due_on=due, text="", actor=steps.STAFF)
+
+
+def nearly(share: float, values: list[float]) -> float | None:
+    """The value that so large a share of the values does not exceed, between neighbours in proportion."""
+    if not values:
+        return None
+    values = sorted(values)
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (place - low)
+
+
+def test_the_report_says_the_median_and_nearly_all_hours_of_each_part_of_the_way(shop):
+    now = timezone.now()
+    went: list[tuple[float, float, float]] = []
+    for place in range(6):
+        parcel = steps.shipped(shop.place_order(payment_method="cod"))
+        hours = (2.0 + place, 30.0 + place * place, 33.0 + place * place * 2)
+        left = now - timedelta(hours=100)
+        collected, out, signed = (left + timedelta(hours=one) for one in hours)
+        Shipment.objects.filter(pk=parcel.pk).update(left_at=left, collected_at=collected)
+        if place < 5:
+            Shipment.objects.filter(pk=parcel.pk).update(signed_at=signed)
+            TrackingEvent.objects.create(
+                shipment=parcel, event_key=f"out-{place}", state="out_for_delivery", occurred_at=out
+            )
+            went.append(hours)
+    # One whose times contradict each other counts in what they do not.
+    Shipment.objects.filter(pk=parcel.pk).update(collected_at=left - timedelta(hours=1))
+
+    (row,) = report(now - timedelta(days=10), now)
+
+    assert (row.parcels, row.signed) == (6, 5)
+    assert row.on_time == sum(signed <= 72 for _collected, _out, signed in went)
+    parts = {
+        "pickup": [one[0] for one in went],
+        "transit": [one[1] - one[0] for one in went],
+        "delivery": [one[2] - one[1] for one in went],
+        "total": [one[2] for one in went],
+    }
+    for name, hours_of_part in parts.items():
+        found = getattr(row, name)
+        assert found.median == pytest.approx(nearly(0.5, hours_of_part)), name
+        assert found.most == pytest.approx(nearly(0.95, hours_of_part)), name
+
+
+def test_what_is_late_together_is_claimed_for_from_its_alert(shop):
+    parcels = [by("ZTO", steps.shipped(shop.place_order(payment_method="cod"))) for _parcel in range(3)]
+    for parcel in parcels:
+        scanned(parcel, "collected", "in_transit", hours_ago=30)
+    assert watch() == [("stalled", 1)] * 3
+    group = AlertGroup.objects.get()
+    address = f"/admin/logistics/alertgroup/{group.pk}/claim/"
+    form = {"kind": "late", "amount": "8.00", "due_on": "2026-12-03", "text": "stuck", "waybill": ""}
+    assert client_of("view_alertgroup").post(address, form).status_code == 403
+    boss = client_of("view_alertgroup", "work_parcelclaim")
+    boss.post(address, form | {"waybill": parcels[0].waybill_number})
+    assert [claim.shipment for claim in ParcelClaim.objects.all()] == [parcels[0]]
+
+    boss.post(address, form)
+
+    claims = ParcelClaim.objects.order_by("shipment_id")
+    assert [(claim.shipment, claim.kind, str(claim.wanted), claim.state) for claim in claims] == [
+        (parcel, "late", "8.00", "open") for parcel in parcels
+    ]
+    assert [kind for kind, _reason in steps.tickets()].count("claim_running") == 3
+    assert OrderEvent.objects.filter(kind="parcel_claim").count() == 3
+    boss.post(address, form)
+    assert ParcelClaim.objects.count() == 3
