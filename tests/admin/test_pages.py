@@ -48,6 +48,7 @@ from oms.merchants.models import ApiCredential, Channel, MerchantApplication, We
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
+from orders.changing import reasons
 from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
@@ -150,6 +151,7 @@ def world(shop: factories.Shop) -> None:
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
+    reasons.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     invoices.written(order, shop.merchant)
     InterceptionRule.objects.create(name="cheats", kind="deny_list")
