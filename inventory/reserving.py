@@ -237,6 +237,35 @@ def consume_units(units: Mapping[int, int | None], *, kind: DemandKind = DemandK
     return _close(units, kind, Reservation.State.CONSUMED, StockMovement.Kind.SHIP, actor)
 
 
+class HandOver(NamedTuple):
+    """Units that are promised to one demand and shall be promised to another one."""
+
+    from_id: int
+    to_id: int
+    quantity: int
+
+
+def hand_over(
+    moves: Sequence[HandOver], *, kind: DemandKind = DemandKind.SUB_ORDER_LINE, actor: str, note: str
+) -> None:
+    """Promise units of demands to other demands, where they lie: nobody else gets them in between.
+
+    Raises MoreThanPromised where fewer units are promised to a demand than named."""
+    demands = [move.from_id for move in moves]
+    found = Reservation.objects.active_for(demands, kind).values_list("demand_id", "stock_id")
+    _units, with_lots = _lock([stock_id for _demand, stock_id in found], available_sql("s"))
+    stock = dict(found)
+    release_units({move.from_id: move.quantity for move in moves}, kind=kind, actor=actor, note=note)
+    granted = [Demand(0, move.to_id, stock[move.from_id], move.quantity) for move in moves if move.from_id in stock]
+    if granted:
+        _write_reservations(granted, kind, actor)
+    lots.promise(
+        [Promised(one.stock_id, one.demand_id, one.quantity) for one in granted if one.stock_id in with_lots],
+        kind,
+        actor=actor,
+    )
+
+
 class Withdrawal(NamedTuple):
     """Units that left without a promise, or after it was given back; the demand says for what they were meant."""
 

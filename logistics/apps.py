@@ -14,6 +14,7 @@ class LogisticsConfig(AppConfig):
 
     def ready(self) -> None:
         import logistics.carriers.adapters.cainiao.speaker
+        import logistics.carriers.adapters.courier.speaker
         import logistics.carriers.adapters.jdl.speaker
         import logistics.carriers.adapters.kdniao.speaker
         import logistics.carriers.adapters.kuaidi100.speaker

@@ -430,5 +430,6 @@ name_actors(
         "watch": _("Watch for delays"),
         "tell_alerts": _("Tell of delays"),
         "watch_promises": _("Watch whether promises are kept"),
+        "plan_routes": _("Plan routes"),
     }
 )

@@ -74,7 +74,7 @@ def take_snapshot() -> Snapshot:
     snapshot.stages = stage_figures()
     open_alerts = LogisticsAlert.objects.filter(closed_at=None).order_by().values_list("kind", "level")
     snapshot.alerts = {(kind, level): count for kind, level, count in open_alerts.annotate(Count("id"))}
-    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name", "rule__kind")
+    holds = Hold.objects.filter(released_at=None).order_by().values_list("kind", "rule__name", "rule__code")
     snapshot.holds = [
         (kind, name or of_kind or "", count, since)
         for kind, name, of_kind, count, since in holds.annotate(Count("id"), Min("opened_at"))

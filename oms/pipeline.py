@@ -27,6 +27,7 @@ from orders.changing import chasing
 from orders.fulfilling import allocating, completing, ending_waits, freeing, splitting, waking
 from orders.matching import releasing as releasing_matched
 from orders.promising import keeping
+from orders.returning import deadlines as returns
 from orders.reviewing import deciding
 from payments.balances import expiring as expiring_balances
 from payments.disputing import asking as asking_about_disputes
@@ -88,6 +89,7 @@ PIPELINE = (
     tracking.STAGE,
     recalls.STAGE,
     recalls.CHASE_STAGE,
+    returns.STAGE,
     completing.STAGE,
     balancing.STAGE,
     requesting.REFUND_STAGE,

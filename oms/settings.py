@@ -283,6 +283,8 @@ TIME_SPEED = env.float("OMS_TIME_SPEED", default=1.0)
 PACKAGING_GRAMS = env.int("OMS_PACKAGING_GRAMS", default=100)
 WEIGHT_TOLERANCE_GRAMS = env.int("OMS_WEIGHT_TOLERANCE_GRAMS", default=100)
 WEIGHT_TOLERANCE_PERCENT = env.int("OMS_WEIGHT_TOLERANCE_PERCENT", default=10)
+# How long after its payment an order is reviewed, and after the review goes on, where its channel says nothing else.
+REVIEW_DELAY_SECONDS = env.int("OMS_REVIEW_DELAY_SECONDS", default=600)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
 # For how long units are set aside for carts and quotes unless the caller says so, and at most, extensions included.
@@ -411,6 +413,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire-stock": {"task": "oms.expire_stock", "schedule": 60.0, "options": {"expires": 50}},
     "compare-stock": {"task": "oms.compare_stock", "schedule": 1800.0, "options": {"expires": 1500}},
     "gather-waves": {"task": "oms.gather_waves", "schedule": 30.0, "options": {"expires": 25}},
+    "plan-routes": {"task": "oms.plan_routes", "schedule": 300.0, "options": {"expires": 250}},
     "count-waybills": {"task": "oms.count_waybills", "schedule": 600.0, "options": {"expires": 500}},
     "learn-demand": {"task": "oms.learn_demand", "schedule": 3600.0, "options": {"expires": 3000}},
     "promise-goods": {"task": "oms.promise_goods", "schedule": 60.0, "options": {"expires": 50}},

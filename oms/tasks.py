@@ -10,6 +10,7 @@ from inventory.promising import calendar_watch
 from inventory.replenishing import levels, watching
 from logistics.carriers import balances
 from logistics.floor import gathering
+from logistics.routing import planning
 from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
@@ -133,6 +134,12 @@ def compare_stock() -> int:
 def gather_waves() -> int:
     """Gather what waits on the floors of warehouses that are run here into waves; returns how many."""
     return gathering.gather()
+
+
+@shared_task(name="oms.plan_routes", ignore_result=True)
+def plan_routes() -> int:
+    """Draft today's routes of stations that have something to bring and no plan yet; returns how many."""
+    return planning.make_what_is_missing()
 
 
 @shared_task(name="oms.count_waybills", ignore_result=True)

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from logistics.buyer.page import track_view
+from logistics.routing.page import courier_view, stop_view
 from logistics.virtual.page import good_view
 from oms import merchant_admin, merchant_replenishing, merchant_settling  # noqa: F401 - the latter register pages
 from oms.doors import callbacks
@@ -22,6 +23,8 @@ urlpatterns = [
     path("merchant/", merchant_admin.site.urls),
     path("pay/<str:token>/", pay_page.pay_view, name="pay"),
     path("track/<str:token>/", track_view, name="track"),
+    path("courier/<str:token>/", courier_view, name="courier"),
+    path("courier/<str:token>/<int:stop_id>/", stop_view, name="courier_stop"),
     path("good/<str:token>/", good_view, name="good"),
     path("invoice/<str:token>/", buyer_page.invoice_view, name="invoice"),
     path("invoice/<str:token>/<slug:number>.pdf", buyer_page.document_view, name="invoice_document"),

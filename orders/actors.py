@@ -47,6 +47,8 @@ name_actors(
         "allocate": _("Choose warehouse, reserve stock"),
         "expire_stock": _("Take expired batches from sale"),
         "cancel_short": _("Cancel what waited too long"),
+        "merge": _("Merge"),
+        "gifts": _("Give gifts"),
         "move_late": _("Move what missed its cut-off"),
         "complete": _("Complete"),
         "chase_cancellations": _("Ask after cancellations"),

@@ -19,14 +19,17 @@ class OrdersConfig(AppConfig):
         from orders.stock import demand, guests  # noqa: F401 - what alert lines and stays in warehouses ask of orders
 
         autodiscover_modules("kinds")
+        import orders.returning.kinds  # noqa: F401 - those of returns
+
         post_migrate.connect(_install_triggers, sender=self)
 
 
 def _install_triggers(using: str, **_: object) -> None:
     from orders import events
-    from orders.changing import charging
+    from orders.changing import charging, merge_guard
 
     connection = connections[using]
     existing = connection.introspection.table_names()
     events.install_triggers(connection, existing)
     charging.install_triggers(connection, existing)
+    merge_guard.install_triggers(connection, existing)

@@ -45,7 +45,8 @@ _NEWS = f"""
     JOIN (VALUES {{catalogue}}) AS c(type, kind, subject) ON c.kind = t.kind
     JOIN orders_order o ON o.id = t.order_id
     JOIN merchants_channel shop ON shop.id = o.channel_id
-    LEFT JOIN orders_suborder s ON c.subject IN ('sub_order', 'shipment', 'settlement') AND s.order_id = t.order_id
+    LEFT JOIN orders_suborder s ON c.subject IN ('sub_order', 'shipment', 'settlement', 'return')
+      AND s.order_id = t.order_id
       AND CASE WHEN t.kind = '{kinds.SPLIT}' THEN true
                WHEN t.kind = '{kinds.PARTED}' THEN t.data->'parts' ? s.number
                ELSE s.id = t.sub_order_id END
@@ -53,7 +54,7 @@ _NEWS = f"""
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'
         UNION SELECT s.merchant_id WHERE s.id IS NOT NULL
     ) AS to_whom
-    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund', 'invoice')
+    WHERE s.id IS NOT NULL OR c.subject IN ('order', 'payment', 'refund', 'invoice', 'return')
 """
 
 

@@ -19,7 +19,7 @@ from orders.reviewing import words
 
 Tone = Literal["muted", "info", "success", "warning", "danger"]
 # What news can be about; a type of news begins with it, as in `order.split`.
-SUBJECTS = frozenset({"order", "payment", "refund", "invoice", "sub_order", "shipment", "settlement"})
+SUBJECTS = frozenset({"order", "payment", "refund", "invoice", "sub_order", "shipment", "settlement", "return"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +265,50 @@ PARTED = event(
     news={"sub_order.created": "It was split off another one for a shortage."},
     tone="info",
     icon="call_split",
+)
+MERGED = event(
+    "merged",
+    story.tell_merged,
+    ("number", "others"),
+    tone="info",
+    icon="merge",
+)
+COMPANY_STOPPED = event(
+    "company_stopped",
+    _("Sub-order %(number)s was taken from warehouse %(warehouse)s: the parcel that it shared was stopped."),
+    ("number", "warehouse"),
+    moves="sub_order",
+    tone="warning",
+    icon="move_up",
+)
+GIFT_GIVEN = event(
+    "gift_given",
+    _("%(units)s × %(sku)s is given along by rule “%(rule)s”: %(counted)s units for ¥%(amount)s count."),
+    ("sku", "units"),
+    private=("rule", "counted", "amount"),
+    news={"order.gift_added": "A gift was added to its lines."},
+    tone="success",
+    icon="redeem",
+)
+REISSUED = event(
+    "reissued",
+    story.tell_reissued,
+    ("number", "units", "reason"),
+    private=("bearer", "note"),
+    news={"order.reissued": "Some of its goods are sent again, as an order of their own."},
+    tone="warning",
+    icon="replay",
+)
+FOLLOWS = event(
+    "follows",
+    story.tell_follows,
+    ("number", "reason"),
+    private=("bearer", "note"),
+    tone="info",
+    icon="replay",
+)
+UNMERGED = event(
+    "unmerged", story.tell_unmerged, ("number", "why"), private=("warehouse",), tone="muted", icon="call_split"
 )
 ALLOCATED = event(
     "allocated",

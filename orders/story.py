@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from inventory.models import StorageClass
 from oms.common.codebook import Codebook
 from orders.models.cancel_reason import REASONS as CANCEL_REASONS
+from orders.models.order_link import CostBearer, ReissueReason
 from orders.models.terms import Flag
 
 Words = Mapping[str, Promise | str]
@@ -166,8 +167,57 @@ def tell_parted(data: Data) -> str:
         "parts": joined(data.get("parts") or []),
         "short": shortage_text(data.get("short")),
     }
+    if data.get("why") == "by_hand":
+        return gettext("Sub-order %(number)s was split by hand. Split off: %(parts)s.") % values
     if data.get("why") == "partly_shipped":
         return gettext("Sub-order %(number)s left only in part. The rest is sourced anew as %(parts)s.") % values
     if values["short"]:
         return gettext("No warehouse has all of sub-order %(number)s: %(short)s. Split off: %(parts)s.") % values
     return gettext("No single warehouse has all of sub-order %(number)s. Split off: %(parts)s.") % values
+
+
+def tell_merged(data: Data) -> str:
+    """With what a sub-order goes in one parcel."""
+    values = {"number": data["number"], "others": joined(data.get("others") or [])}
+    return gettext("Sub-order %(number)s goes in one parcel with %(others)s of other orders.") % values
+
+
+_UNMERGED = {
+    "by_hand": _("somebody parted it from the others"),
+    "recipient": _("the recipient was changed"),
+    "no_longer_fits": _("it does not fit the others any more"),
+    "order_held": _("its order is held"),
+    "cancelling": _("it is being cancelled"),
+    "cancelled": _("it was cancelled"),
+    "moved": _("it goes from another warehouse"),
+    "awaiting_allocation": _("another warehouse is looked for"),
+    "backordered": _("it waits for stock"),
+}
+
+
+def tell_unmerged(data: Data) -> str:
+    """Why a sub-order goes by itself again."""
+    values = {"number": data["number"], "why": word(_UNMERGED, data["why"])}
+    return gettext("Sub-order %(number)s goes by itself again: %(why)s.") % values
+
+
+def tell_reissued(data: Data) -> str:
+    """What is sent again, why, and who bears it."""
+    units = joined(f"{sku} × {count}" for sku, count in (data.get("units") or {}).items())
+    sentence = gettext("Sent again as order %(number)s: %(units)s (%(reason)s). %(bearer)s bears the cost.")
+    return sentence % {"number": data["number"], "units": units, **_reason(data)}
+
+
+def tell_follows(data: Data) -> str:
+    """Why goods are sent again by this order, and who bears it."""
+    sentence = gettext("Goods of order %(number)s are sent again (%(reason)s). %(bearer)s bears the cost.")
+    return sentence % {"number": data["number"], **_reason(data)}
+
+
+def _reason(data: Data) -> dict[str, str]:
+    reason = word(dict(ReissueReason.choices), data["reason"])
+    note = str(data.get("note") or "")
+    return {
+        "reason": f"{reason}: {note}" if note else reason,
+        "bearer": word(dict(CostBearer.choices), data.get("bearer") or ""),
+    }

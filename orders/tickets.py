@@ -14,7 +14,7 @@ from oms.common.models import Team, Ticket
 from oms.common.tickets import TicketKind, register_kind
 from orders import retrying
 from orders.actors import Actor
-from orders.models import ActorKind, Order, ReturnRequest, SubOrder
+from orders.models import ActorKind, GiftRule, Order, ReturnRequest, SubOrder
 
 CALL_BACK = register_kind(
     TicketKind(
@@ -57,6 +57,7 @@ def _retry(kind: str, row_id: int, by: str) -> None:
 
 tickets.register_subject("order", rows_of(Order, "number"))
 tickets.register_subject("sub_order", rows_of(SubOrder, "number"))
+tickets.register_subject("gift_rule", rows_of(GiftRule, "name"))
 tickets.register_subject("return", rows_of(ReturnRequest, "number"))
 for _kind in ("order", "sub_order"):
     tickets.register_retry(_kind, tickets.Retry("orders.hold_order", partial(_retry, _kind)))

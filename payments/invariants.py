@@ -6,9 +6,10 @@ from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.common.work.callbacks import UNREADABLE
 from oms.merchants.models import Merchant
-from orders.models import OrderPaymentState, OrderState, PaymentMethod, SubOrderState
+from orders.models import MoneyState, OrderPaymentState, OrderState, PaymentMethod, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.order import OVER
+from orders.models.return_request import RESTOCKED
 from payments import troubles
 from payments.ledger import posting
 from payments.ledger.chart import Code
@@ -423,6 +424,27 @@ INVARIANTS = (
                    JOIN payments_refundgrant g ON g.id = n.grant_id AND g.state = '{GrantState.APPROVED}'
                    WHERE NOT n.is_missing GROUP BY n.sub_order_line_id) AS x ON x.sub_order_line_id = l.id
         WHERE l.returned_quantity <> coalesce(x.units, 0)
+        """,
+    ),
+    Invariant(
+        "the_money_of_returns_is_that_of_their_grants",
+        "A return says that its money is granted, or waits for a second person, where its grant is, and else has none;"
+        " no grant is for more units than its return had, nor for goods that inspection did not find.",
+        f"""
+        SELECT r.number, r.money_state, g.number AS granted, g.state, 0 AS units FROM orders_returnrequest r
+        LEFT JOIN payments_refundgrant g ON g.return_request_id = r.id AND g.state <> '{GrantState.DECLINED}'
+        WHERE r.money_state IS DISTINCT FROM CASE g.state WHEN '{GrantState.APPROVED}' THEN '{MoneyState.GRANTED}'
+            WHEN '{GrantState.PROPOSED}' THEN '{MoneyState.PROPOSED}' ELSE r.money_state END
+           OR g.id IS NULL AND r.money_state IN ('{MoneyState.GRANTED}', '{MoneyState.PROPOSED}')
+        UNION ALL
+        SELECT r.number, r.money_state, g.number, g.state, n.quantity FROM payments_refundgrant g
+        JOIN orders_returnrequest r ON r.id = g.return_request_id
+        JOIN payments_refundgrantline n ON n.grant_id = g.id AND NOT n.is_missing
+        LEFT JOIN orders_returnline l ON l.return_request_id = r.id AND l.sub_order_line_id = n.sub_order_line_id
+        LEFT JOIN LATERAL (SELECT sum(f.quantity) AS units FROM orders_returnfinding f
+                   WHERE f.line_id = l.id AND f.found IN ({listed(RESTOCKED)})) AS f ON true
+        WHERE g.state = '{GrantState.APPROVED}' AND (l.id IS NULL OR n.quantity > l.quantity
+           OR r.inspected_at < g.proposed_at AND n.quantity > coalesce(f.units, 0))
         """,
     ),
 )

@@ -81,8 +81,9 @@ def in_english() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_waits(settings: Any) -> None:
-    """Time passes as fast as in production, but nothing waits for a grace period."""
+    """Time passes as fast as in production, but nothing waits for the review or a grace period."""
     settings.TIME_SPEED = 1.0
+    settings.REVIEW_DELAY_SECONDS = 0
     settings.GRACE_PERIOD_SECONDS = 0
     # Threads of a stage would not see a test's transaction.
     settings.STAGE_SLOTS = 1

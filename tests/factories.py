@@ -39,7 +39,7 @@ from orders.actors import Actor
 from orders.fulfilling import allocating, splitting
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
-from orders.models import ActorKind, Order
+from orders.models import ActorKind, Order, ReviewList, ReviewListEntry, ReviewRule
 from orders.promising import keeping
 from orders.reviewing import deciding
 
@@ -170,6 +170,20 @@ def activate_rules(*rules: dict[str, Any], splits: tuple[dict[str, Any], ...] = 
         SplitRule.objects.create(rule_set=found, **fields)
     SourcingRuleSet.objects.filter(pk=found.pk).update(state="active", activated_at=timezone.now())
     return found
+
+
+def review_rule(name: str, is_: str, *, values: dict[str, Any] | None = None, **fields: Any) -> ReviewRule:
+    """A review rule of one condition with these values."""
+    return ReviewRule.objects.create(name=name, condition={"is": is_, **(values or {})}, **fields)
+
+
+def listed(list_code: str = "deny", list_kind: str = "people", **fields: Any) -> ReviewListEntry:
+    """An entry of a review list; the list is made where it is not there."""
+    review_list, _made = ReviewList.objects.get_or_create(code=list_code, defaults={"kind": list_kind})
+    entry = ReviewListEntry(review_list=review_list, **fields)
+    entry.full_clean()
+    entry.save()
+    return entry
 
 
 class UserFactory(DjangoModelFactory):  # type: ignore[type-arg]

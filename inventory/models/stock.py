@@ -106,6 +106,8 @@ class DemandKind(models.TextChoices):
     SUB_ORDER_LINE = "sub_order_line", _("Sub-order line")
     TRANSFER = "transfer", _("Transfer")
     HOLD = "hold", _("Set aside")
+    # Not promised to, but booked in for.
+    RETURN_LINE = "return_line", _("Return line")
 
 
 class ReservationQuerySet(models.QuerySet["Reservation"]):
@@ -187,6 +189,7 @@ class MovementNote(models.TextChoices):
     ORDERED = "ordered", _("For its order")
     EXPIRED = "expired", _("Expired")
     GIVEN_BACK = "given_back", _("Given back")
+    PARTED = "by_hand", _("Split by hand")
 
 
 class StockMovement(models.Model):

@@ -26,7 +26,7 @@ from inventory.replenishing import policies
 from inventory.replenishing.policies import MOST_ROWS, NewPolicy, Outcome
 from oms.common.door.api import LineField, NewestFirst
 from oms.common.door.filters import MomentFilter
-from oms.common.door.rows import read_rows
+from oms.common.door.rows import as_written, read_rows
 from oms.common.door.schema import ErrorSerializer
 from oms.merchants.calls.views import MerchantView
 
@@ -274,13 +274,13 @@ class PoliciesView(MerchantView):
     )
     def post(self, request: Request) -> Response:
         """Set them, row by row."""
-        read = read_rows(request, "policies", NewPolicySerializer, most=MOST_ROWS)
+        body, read = read_rows(NewPoliciesSerializer, "policies", request)
         wanted = [NewPolicy(**values) for values in read if isinstance(values, dict)]
         came = iter(policies.set_policies(self.merchant, wanted, actor=self.merchant.code))
         outcomes: list[Outcome] = [next(came) if isinstance(values, dict) else values for values in read]
         results: list[dict[str, Any]] = []
-        for index, (row, outcome) in enumerate(zip(request.data["policies"], outcomes, strict=True)):
-            result: dict[str, Any] = {"index": index, **_named(row)}
+        for index, (row, outcome) in enumerate(zip(body["policies"], outcomes, strict=True)):
+            result: dict[str, Any] = {"index": index, **as_written(row, "warehouse", "sku")}
             if isinstance(outcome, ReplenishmentPolicy):
                 lines = {"reorder_point": outcome.reorder_point, "order_up_to": outcome.order_up_to}
                 result |= {"status": "changed", **lines}
@@ -288,12 +288,6 @@ class PoliciesView(MerchantView):
                 result |= {"status": "refused", "errors": [error.as_dict() for error in outcome]}
             results.append(result)
         return Response({"results": results})
-
-
-def _named(row: Any) -> dict[str, str]:
-    """The warehouse and SKU of a row as the caller wrote them, as far as it did."""
-    given = row if isinstance(row, dict) else {}
-    return {name: str(given.get(name, ""))[:64] for name in ("warehouse", "sku")}
 
 
 class SuggestionsView(MerchantView):

@@ -150,12 +150,23 @@ class ScanWordAdmin(KeysetAdmin):
 
     may_add = may_change = may_delete = True
     keyset = ("protocol", "code", "id")
-    list_display = ("protocol", "code", "told", "state", "shown_zh", "shown_en", "is_kept", "for_buyer", "is_new")
+    list_display = (
+        "protocol",
+        "code",
+        "told",
+        "state",
+        "stop",
+        "shown_zh",
+        "shown_en",
+        "is_kept",
+        "for_buyer",
+        "is_new",
+    )
     list_display_links = ("code",)
     list_filter = (NewWordFilter, ("state", ChoicesDropdownFilter))
     search_fields = ("code", "told")
     search_help_text = gettext_lazy("Code or carrier's text")
-    fields = (("protocol", "code"), "told", "state", ("shown_zh", "shown_en"), ("is_kept", "for_buyer"))
+    fields = (("protocol", "code"), "told", ("state", "stop"), ("shown_zh", "shown_en"), ("is_kept", "for_buyer"))
     actions: ClassVar[Sequence[str]] = ()
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -172,7 +183,7 @@ class ScanWordAdmin(KeysetAdmin):
         """Somebody said what it means: scans that were kept with it say so from now on."""
         obj.is_new = False
         super().save_model(request, obj, form, change)
-        moved = tracking.mean(obj.protocol, obj.code, obj.state) if obj.state else 0
+        moved = tracking.mean(obj.protocol, obj.code, obj.state, obj.stop) if obj.state else 0
         tickets.close_tickets(
             [SCAN_WORD_UNKNOWN], [obj.pk], result=TicketResult.DONE, closed_by=staff_actor_name(request)
         )

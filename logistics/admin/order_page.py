@@ -68,6 +68,7 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
         return None
     known = words.tables().words if shipments else {}
     return {
+        "order_id": order.pk,
         "works": [{"row": work, "lines": list(work.lines.all()), "stop": stop_badge(work)} for work in works],
         "shipments": [_describe(shipment, known) for shipment in shipments],
         "deliveries": deliveries,
@@ -82,7 +83,8 @@ def _works_of(order: Order) -> QuerySet[Any]:
 
 
 def _with_articles(lines: QuerySet[Any]) -> QuerySet[Any]:
-    return lines.select_related("sub_order_line__order_line__sku").order_by("sub_order_line")
+    related = ("sub_order_line__order_line__sku", "sub_order_line__sub_order")
+    return lines.select_related(*related).order_by("sub_order_line")
 
 
 def _describe(shipment: Shipment, known: Mapping[str, words.Words]) -> dict[str, Any]:
@@ -228,7 +230,8 @@ def _looks_like_work(text: str) -> bool:
 
 
 def _orders_of_work(text: str) -> QuerySet[Any]:
-    return WarehouseOrder.objects.filter(number=text.upper()).order_by().values("sub_order__order_id")
+    of_works = WarehouseOrderLine.objects.filter(warehouse_order__number=text.upper())
+    return of_works.order_by().values("sub_order_line__sub_order__order_id").distinct()
 
 
 def _looks_like_waybill(text: str) -> bool:
@@ -237,6 +240,12 @@ def _looks_like_waybill(text: str) -> bool:
 
 def _orders_of_waybill(text: str) -> QuerySet[Any]:
     return Shipment.objects.filter(waybill_number=text.upper()).order_by().values("sub_order__order_id")
+
+
+def _orders_in_parcel(text: str) -> QuerySet[Any]:
+    """All those that have something in it: with the others that it was merged with."""
+    lines = ShipmentLine.objects.filter(shipment__waybill_number=text.upper())
+    return lines.order_by().values("sub_order_line__sub_order__order_id").distinct()
 
 
 panels.register(
@@ -257,3 +266,4 @@ panels.register_tab(
 )
 panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work))
 panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))
+panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_in_parcel))

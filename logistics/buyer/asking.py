@@ -12,7 +12,7 @@ from oms.common.models import Team
 from orders.actors import Actor
 from orders.fulfilling import completing
 from orders.locking import lock_order
-from orders.models import ActorKind, Order, OrderState, SubOrder, SubOrderState
+from orders.models import ActorKind, Order, OrderState, SubOrder
 from orders.models.order import OVER
 from orders.reviewing import holds
 
@@ -34,20 +34,6 @@ CANCELLATION_WANTED = tickets.register_kind(
         can_retry=False,
     )
 )
-RETURN_WANTED = tickets.register_kind(
-    tickets.TicketKind(
-        "buyer_wants_return",
-        gettext_lazy("The buyer wants to send something back"),
-        "sub_order",
-        team=Team.SERVICE,
-        due_within=timedelta(days=1),
-        reasons={"": gettext_lazy("The buyer asks to send back goods of %(number)s: %(reason)s")},
-        remedies=gettext_lazy("Talk to the buyer about what comes back and why, and say where to send it."),
-        can_retry=False,
-    )
-)
-
-_RETURNABLE = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
 
 
 class NotNow(OmsError):
@@ -59,11 +45,6 @@ class NotNow(OmsError):
 def may_cancel(order: Order) -> bool:
     """Whether a cancellation can be asked for."""
     return order.state not in OVER and not order.cancel_requested_at
-
-
-def may_return(part: SubOrder) -> bool:
-    """Whether a return can be asked for."""
-    return part.state in _RETURNABLE and not part.is_virtual
 
 
 @transaction.atomic
@@ -83,17 +64,6 @@ def cancellation(order_id: int, reason: str) -> None:
             pass
     trouble = tickets.Trouble(order_id, values={"reason": reason}, about_id=order_id)
     tickets.open_tickets(CANCELLATION_WANTED, [trouble], opened_by=BUYER.name)
-
-
-@transaction.atomic
-def sending_back(order_id: int, sub_order_id: int, reason: str) -> None:
-    """Ask to send goods of a delivered part back. Raises NotNow, and OmsError for an empty reason."""
-    reason = _given(reason)
-    part = _part(order_id, sub_order_id)
-    if not may_return(part):
-        raise NotNow(_("Only what was delivered can be sent back."))
-    trouble = tickets.Trouble(part.pk, values={"number": part.number, "reason": reason}, about_id=order_id)
-    tickets.open_tickets(RETURN_WANTED, [trouble], opened_by=BUYER.name)
 
 
 def confirm(order_id: int, sub_order_id: int) -> None:

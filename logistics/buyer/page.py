@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from logistics.buyer import asking, checking, links, telling
+from logistics.buyer import asking, checking, links, returning, telling
 from oms.common.errors import OmsError
 from oms.common.messages import writing
 from orders.models import Order
@@ -31,7 +31,10 @@ def track_view(request: HttpRequest, token: str) -> HttpResponse:
     context = {
         "order": order,
         "place": f"{order.region.city} {order.region.district}" if order.region else "",
-        "parts": [(part, asking.may_return(part.row)) for part in telling.parts_of(order)],
+        "parts": [(part, returning.lines_of(part.row)) for part in telling.parts_of(order)],
+        "returns": returning.told(order),
+        "return_reasons": returning.reasons(),
+        "return_kinds": returning.kinds(),
         "told": writing.shown(order.pk),
         "may_cancel": asking.may_cancel(order),
         "refusal": refusal,
@@ -68,8 +71,8 @@ def _do(request: HttpRequest, order: Order) -> None:
     match request.POST.get("action"):
         case "cancel":
             asking.cancellation(order.pk, reason)
-        case "return":
-            asking.sending_back(order.pk, key, reason)
+        case "return" | "return_sent" | "return_cancel" | "return_escalate" as action:
+            returning.act(request, order, action)
         case "confirm":
             asking.confirm(order.pk, key)
         case "deny":

@@ -142,7 +142,7 @@ def _follow(outcomes: Outcomes[Answer]) -> None:
             [
                 array(answers),
                 [answer.taken for answer in answers.values()],
-                text_array(mask_text(answer.reason)[:300] for answer in answers.values()),
+                text_array(mask_text(answer.reason)[:300] or "–" for answer in answers.values()),
             ],
         )
         rows = cursor.fetchall()

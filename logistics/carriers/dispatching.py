@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from logistics import kinds
 from logistics.carriers import adapters, cancelling, choosing, decoding, following, freight, labels, sharing, waybills
+from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.carriers.trouble import NO_CARRIER, WAYBILL_UNUSED
 from logistics.models import Shipment, ShipmentState, WarehouseOrderState
 from logistics.watching import planning
@@ -182,14 +183,15 @@ def _switch_carriers(refused: Mapping[int, tuple[str, str]]) -> None:
         cursor.execute(
             f"""
             WITH tried AS (
-                SELECT h.id, h.sub_order_id, c.id AS carrier_id, c.code, c.name
+                SELECT h.id, c.id AS carrier_id, c.code, c.name
                 FROM logistics_shipment h JOIN logistics_carrier c ON c.id = h.carrier_id
                 WHERE h.id = ANY(%(ids)s::bigint[])
             ), told AS (
                 INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)
                 SELECT s.order_id, s.id, '{kinds.WAYBILL_REFUSED}', '{ActorKind.CARRIER}', t.code,
                     jsonb_build_object('number', s.number, 'carrier', t.code, 'text', r.reason)
-                FROM tried t JOIN orders_suborder s ON s.id = t.sub_order_id
+                FROM tried t JOIN ({SUB_ORDERS_OF}) AS p ON p.shipment_id = t.id
+                JOIN orders_suborder s ON s.id = p.sub_order_id
                 JOIN unnest(%(ids)s::bigint[], %(reasons)s::text[]) AS r(id, reason) ON r.id = t.id
             )
             SELECT id, carrier_id, code, name FROM tried

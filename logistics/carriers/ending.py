@@ -18,6 +18,7 @@ from orders.changing import charging
 from orders.fulfilling.trouble import RECEIPT_DENIED
 from orders.models import ActorKind, ChargeCause, OrderEvent, PaymentMethod, SubOrder, SubOrderState
 from orders.models.sub_order import ARRIVED
+from orders.returning import refusing
 
 S = SubOrderState
 _ACTOR = Actor(ActorKind.CARRIER, "carrier")
@@ -72,6 +73,8 @@ def settle(sub_order_ids: Sequence[int], *, found_again: Sequence[int] = ()) -> 
     _finish(reached.get(S.REJECTED, ()), S.REJECTED, "ready_at = NULL")
     _finish(reached.get(S.RETURNED, ()), S.RETURNED, "needs_person_since = NULL")
     tickets.close_tickets([RECEIPT_DENIED], reached.get(S.RETURNED, ()))
+    refusing.close_delivered(reached.get(S.DELIVERED, ()), _ACTOR)
+    refusing.open_for([*reached.get(S.REJECTED, ()), *reached.get(S.RETURNED, ())], _ACTOR)
     _take_back(reached.get(S.RETURNED, ()))
     _tell_people(parts)
     tickets.close_tickets([PARCEL_LOST], found_again)

@@ -16,3 +16,4 @@ class OwnRefusal(models.TextChoices):
         "cod_in_parcels",
         _("What is paid on delivery of several parcels cannot be collected over this connection"),
     )
+    NO_STATION = "no_station", _("No station of own couriers serves the address")

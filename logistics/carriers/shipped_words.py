@@ -6,10 +6,20 @@ only staff see the buyer learns by our own words.
 
 from logistics.carriers.word import Word
 from logistics.models import ShipmentState as S
+from logistics.models import WaitingPlace
 
 
-def _word(code: str, told: str, state: str, english: str, *, is_kept: bool = True, for_buyer: bool = True) -> Word:
-    return Word(code, told, str(state), told, english, is_kept, for_buyer)
+def _word(
+    code: str,
+    told: str,
+    state: str,
+    english: str,
+    *,
+    is_kept: bool = True,
+    for_buyer: bool = True,
+    stop: str = "",
+) -> Word:
+    return Word(code, told, str(state), told, english, is_kept, for_buyer, str(stop))
 
 
 KDNIAO = (
@@ -20,14 +30,14 @@ KDNIAO = (
     _word("201", "到达派件城市", S.IN_TRANSIT, "Arrived in the city of delivery"),
     _word("202", "派件中", S.OUT_FOR_DELIVERY, "Out for delivery"),
     _word("204", "到达转运中心", S.IN_TRANSIT, "Arrived at a hub"),
-    _word("205", "到达派件网点", S.IN_TRANSIT, "Arrived at the branch of delivery"),
+    _word("205", "到达派件网点", S.IN_TRANSIT, "Arrived at the branch of delivery", stop=WaitingPlace.BRANCH),
     _word("206", "寄件网点发件", S.IN_TRANSIT, "Left the branch of origin"),
-    _word("211", "已放入快递柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station"),
+    _word("211", "已放入快递柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station", stop=WaitingPlace.LOCKER),
     _word("220", "从机场出发", S.IN_TRANSIT, "Left the airport"),
     _word("221", "到达目的机场", S.IN_TRANSIT, "Arrived at the airport of destination"),
     _word("222", "到达目的国", S.IN_TRANSIT, "Arrived in the country of destination"),
-    _word("223", "派送前联系", S.IN_TRANSIT, "The recipient is being called"),
-    _word("224", "预约派送", S.IN_TRANSIT, "Delivery is arranged"),
+    _word("223", "派送前联系", S.IN_TRANSIT, "The recipient is being called", stop=WaitingPlace.BRANCH),
+    _word("224", "预约派送", S.IN_TRANSIT, "Delivery is arranged", stop=WaitingPlace.BRANCH),
     _word("3", "已签收", S.SIGNED, "Signed for"),
     _word("301", "正常签收", S.SIGNED, "Signed for"),
     _word("302", "异常后最终签收", S.SIGNED, "Signed for after a problem"),
@@ -91,7 +101,7 @@ KUAIDI100 = (
     _word("1001", "到达派件城市", S.IN_TRANSIT, "Arrived in the city of delivery"),
     _word("1002", "干线", S.IN_TRANSIT, "Between hubs"),
     _word("1003", "转递", S.IN_TRANSIT, "Forwarded"),
-    _word("501", "投柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station"),
+    _word("501", "投柜或驿站", S.OUT_FOR_DELIVERY, "In a locker or station", stop=WaitingPlace.LOCKER),
     _word("301", "本人签收", S.SIGNED, "Signed for by the recipient"),
     _word("302", "派件异常后签收", S.SIGNED, "Signed for after a problem"),
     _word("303", "代签", S.SIGNED, "Signed for by somebody else"),
@@ -114,9 +124,9 @@ SF = (
     _word("99", "应客户要求，快件正在转寄中", S.IN_TRANSIT, "Forwarded as wanted"),
     _word("126", "快递员将快件取出", S.IN_TRANSIT, "Taken out of the locker by the courier"),
     _word("123", "快件正送往店/站", S.OUT_FOR_DELIVERY, "On its way to a station"),
-    _word("125", "快递员派件至柜", S.OUT_FOR_DELIVERY, "In a locker"),
-    _word("130", "快件到达店/站", S.OUT_FOR_DELIVERY, "In a station"),
-    _word("678", "快件到达驿站", S.OUT_FOR_DELIVERY, "In a station"),
+    _word("125", "快递员派件至柜", S.OUT_FOR_DELIVERY, "In a locker", stop=WaitingPlace.LOCKER),
+    _word("130", "快件到达店/站", S.OUT_FOR_DELIVERY, "In a station", stop=WaitingPlace.LOCKER),
+    _word("678", "快件到达驿站", S.OUT_FOR_DELIVERY, "In a station", stop=WaitingPlace.LOCKER),
     _word("44", "正在派送途中", S.OUT_FOR_DELIVERY, "Out for delivery"),
     _word("204", "派件责任交接", S.OUT_FOR_DELIVERY, "Out for delivery"),
     _word("880", "上门派件", S.OUT_FOR_DELIVERY, "Out for delivery"),
@@ -144,7 +154,7 @@ JDL = (
     _word("运输中", "运输中", S.IN_TRANSIT, "On its way"),
     _word("派送", "派送", S.OUT_FOR_DELIVERY, "Out for delivery"),
     _word("派送中", "派送中", S.OUT_FOR_DELIVERY, "Out for delivery"),
-    _word("暂存", "暂存", S.OUT_FOR_DELIVERY, "In a locker or station"),
+    _word("暂存", "暂存", S.OUT_FOR_DELIVERY, "In a locker or station", stop=WaitingPlace.LOCKER),
     _word("异常", "异常", S.FAILED_DELIVERY, "Problem"),
     _word("再投", "再投", S.FAILED_DELIVERY, "Delivery failed, is tried again"),
     _word("拦截", "拦截", S.INTERCEPTING, "Intercepted"),

@@ -18,6 +18,7 @@ from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
 from logistics.warehouses.works import Work
 from logistics.watching import planning
+from logistics.watching.standing import RANK
 from oms.common.copying import array, records, text_array
 from oms.common.models import Topic
 from oms.common.states import listed
@@ -33,16 +34,6 @@ from orders.models.sub_order import ShippingProof
 _FINAL = (ShipmentState.RETURNED, ShipmentState.SIGNED, ShipmentState.LOST)
 # In these states a carrier has, or had, the parcel.
 SCANNED = (*MOVING, *GOING_BACK, *_FINAL)
-# Among scans of the same second, the one further along.
-_RANK = {
-    ShipmentState.COLLECTED: 1,
-    ShipmentState.IN_TRANSIT: 2,
-    ShipmentState.OUT_FOR_DELIVERY: 3,
-    ShipmentState.FAILED_DELIVERY: 4,
-    ShipmentState.INTERCEPTING: 5,
-    ShipmentState.REJECTED: 6,
-    ShipmentState.RETURNING: 7,
-}
 
 
 def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
@@ -56,10 +47,10 @@ def state_of(scans: Iterable[tuple[datetime, str]]) -> str | None:
         if final in states:
             return final
     back = [scan for scan in known if scan[1] in GOING_BACK]
-    moving = back or [scan for scan in known if scan[1] in _RANK]
+    moving = back or [scan for scan in known if scan[1] in RANK]
     if not moving:
         return None
-    return max(moving, key=lambda scan: (scan[0], _RANK[ShipmentState(scan[1])]))[1]
+    return max(moving, key=lambda scan: (scan[0], RANK[ShipmentState(scan[1])]))[1]
 
 
 def _locate(facts: Sequence[Fact]) -> Mapping[int, int]:
@@ -191,10 +182,10 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
         cursor.execute(
             """
             INSERT INTO logistics_trackingevent
-                (shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, said_at,
+                (shipment_id, connection_id, event_key, state, carrier_code, stop, text, location, occurred_at, said_at,
                 received_at)
-            SELECT shipment_id, connection_id, event_key, state, carrier_code, text, location, occurred_at, said_at,
-                received_at
+            SELECT shipment_id, connection_id, event_key, state, carrier_code, stop, text, location, occurred_at,
+                said_at, received_at
             FROM json_populate_recordset(NULL::logistics_trackingevent, %s::json) AS n
             -- What a word means may have changed since the scan came first.
             WHERE n.carrier_code = '' OR NOT EXISTS (
@@ -212,6 +203,7 @@ def _store(facts: Sequence[Fact], parcels: Mapping[int, int]) -> dict[int, int]:
                         "event_key": fact.key,
                         "state": state,
                         "carrier_code": scan.code[:20],
+                        "stop": scans.stop_at(state, scan.stop),
                         "text": scan.text[:300],
                         "location": scan.location[:60],
                         "occurred_at": min(fact.occurred_at, fact.received_at),
@@ -316,9 +308,9 @@ def _leave(held: _Held) -> None:
 _AT_ONCE = 200
 
 
-def mean(protocol: str, code: str, state: str) -> int:
-    """Scans that were kept with a code that said nothing of where a parcel is say this state from now on; returns how
-    many parcels were moved by it. Parcels that somebody else holds keep theirs."""
+def mean(protocol: str, code: str, state: str, stop: str) -> int:
+    """Scans that were kept with a code that said nothing of where a parcel is say this state, and where it waits, from
+    now on; returns how many parcels were moved by it. Parcels that somebody else holds keep theirs."""
     found = TrackingEvent.objects.filter(state="", carrier_code=code, connection__protocol=protocol)
     keys = sorted(set(found.values_list("shipment_id", flat=True)))
     moved = 0
@@ -327,7 +319,7 @@ def mean(protocol: str, code: str, state: str) -> int:
             locked = list(_lock(keys[start : start + _AT_ONCE]))
             held = _hold(locked)
             scans_of = list(found.filter(shipment_id__in=locked).values_list("pk", flat=True))
-            TrackingEvent.objects.filter(pk__in=scans_of).update(state=state)
+            TrackingEvent.objects.filter(pk__in=scans_of).update(state=state, stop=stop)
             _follow(held, scans_of)
             moved += len(locked)
     return moved

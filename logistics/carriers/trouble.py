@@ -29,6 +29,10 @@ NO_CARRIER = tickets.register_kind(
                 "%(number)s is paid on delivery and in several parcels, which %(carrier)s cannot collect over its"
                 " connection; there is no other carrier to ask."
             ),
+            OwnRefusal.NO_STATION: _(
+                "The address of %(number)s is in the area of no station of %(carrier)s;"
+                " there is no other carrier to ask."
+            ),
             "rules": _("By the rules no carrier fits %(number)s: %(text)s"),
         },
         remedies=_("Mend what the carrier names, or switch another carrier on; then try again on the parcel's page."),

@@ -18,6 +18,7 @@ class Word:
     shown_en: str
     is_kept: bool = True
     for_buyer: bool = True
+    stop: str = ""
 
     @property
     def shown(self) -> str:

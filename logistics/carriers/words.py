@@ -34,6 +34,10 @@ class Words:
                 return (word.state or NOTED) if word.is_kept else None
         return NOTED
 
+    def stop_of(self, code: str) -> str:
+        """Where a parcel waits by a scan with such a code: one of `models.WaitingPlace`, or empty."""
+        return self.known[code].stop if code in self.known else ""
+
 
 _NO_WORDS = Words({})
 
@@ -86,7 +90,7 @@ def of(protocol: str) -> Words:
 
 def _read() -> Mapping[str, Words]:
     known = {protocol: {word.code: word for word in words} for protocol, words in SHIPPED.items()}
-    columns = ("protocol", "code", "told", "state", "shown_zh", "shown_en", "is_kept", "for_buyer")
+    columns = ("protocol", "code", "told", "state", "shown_zh", "shown_en", "is_kept", "for_buyer", "stop")
     for protocol, *word in ScanWord.objects.order_by("id").values_list(*columns):
         known.setdefault(protocol, {})[word[0]] = Word(*word)
     return {protocol: Words(words) for protocol, words in known.items()}
@@ -118,6 +122,7 @@ def install_shipped_words() -> None:
             shown_en=word.shown_en,
             is_kept=word.is_kept,
             for_buyer=word.for_buyer,
+            stop=word.stop,
         )
         for protocol, words in SHIPPED.items()
         for word in words

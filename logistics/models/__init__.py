@@ -5,7 +5,7 @@ from logistics.models.buyer import PhoneCheck
 from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.claim import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim
-from logistics.models.deadlines import DeadlineRule, DeadlineStretch, LearnedDeadline
+from logistics.models.deadlines import DeadlineRule, DeadlineStretch, DeadlineSweep, LearnedDeadline
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
     AccountSettings,
@@ -19,6 +19,21 @@ from logistics.models.freight import ParcelFreight
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
+from logistics.models.routing import (
+    Courier,
+    CourierParcel,
+    DoorReport,
+    Outcome,
+    Planner,
+    PlanState,
+    RoutePlan,
+    Skill,
+    Station,
+    Stop,
+    Tour,
+    Unserved,
+    Vehicle,
+)
 from logistics.models.sharing import CarrierAccount, WaybillShare, WaybillUse
 from logistics.models.shipment import (
     GOING_BACK,
@@ -28,6 +43,7 @@ from logistics.models.shipment import (
     ShipmentLine,
     ShipmentState,
     TrackingEvent,
+    WaitingPlace,
 )
 from logistics.models.stock_order import StockOrder, StockOrderKind, StockOrderState
 from logistics.models.telling import AlertReceiver, AlertTelling
@@ -58,9 +74,13 @@ __all__ = [
     "CodeImport",
     "CodeSale",
     "CodeState",
+    "Courier",
+    "CourierParcel",
     "DeadlineRule",
     "DeadlineStretch",
+    "DeadlineSweep",
     "Direction",
+    "DoorReport",
     "DropReason",
     "ErrandKind",
     "ErrandOutcome",
@@ -68,12 +88,15 @@ __all__ = [
     "LearnedDeadline",
     "LogisticsAlert",
     "OnNobody",
+    "Outcome",
     "Paper",
     "ParcelClaim",
     "ParcelFreight",
     "PhoneCheck",
     "PickTask",
     "PickTaskLine",
+    "PlanState",
+    "Planner",
     "Polling",
     "Printout",
     "Recall",
@@ -81,20 +104,28 @@ __all__ = [
     "RecallKind",
     "RecallState",
     "Reveal",
+    "RoutePlan",
     "ScanWord",
     "Shipment",
     "ShipmentLabel",
     "ShipmentLine",
     "ShipmentState",
+    "Skill",
+    "Station",
     "StockOrder",
     "StockOrderKind",
     "StockOrderState",
+    "Stop",
     "StopAnswer",
+    "Tour",
     "TrackingEvent",
+    "Unserved",
     "Urging",
+    "Vehicle",
     "VirtualCode",
     "VirtualDelivery",
     "VirtualSupply",
+    "WaitingPlace",
     "WarehouseItem",
     "WarehouseOrder",
     "WarehouseOrderLine",

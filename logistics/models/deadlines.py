@@ -82,6 +82,25 @@ class DeadlineStretch(models.Model):
         return f"{self.area} × {self.factor}".strip()
 
 
+class DeadlineSweep(models.Model):
+    """How far the rows of a watched table were planned anew by the deadlines of a version: those that are looked at
+    until `due`, and of that moment up to `row_id`."""
+
+    watched = models.CharField(_("table"), max_length=40, primary_key=True)
+    version = models.BigIntegerField(_("version"))
+    due = models.DateTimeField(_("looked at until"))
+    row_id = models.BigIntegerField(_("row"), db_default=0)
+    is_over = models.BooleanField(_("over"), db_default=False)
+
+    class Meta:
+        verbose_name = _("sweep of deadlines")
+        verbose_name_plural = _("sweeps of deadlines")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.watched
+
+
 class LearnedDeadline(models.Model):
     """How long 95 of 100 parcels of a carrier and lane (province to province) took for a step lately."""
 

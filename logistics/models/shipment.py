@@ -31,6 +31,13 @@ class ShipmentState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+class WaitingPlace(models.TextChoices):
+    """Where a parcel waits, finer than its state says."""
+
+    BRANCH = "branch", _("At the branch of delivery")
+    LOCKER = "locker", _("In a locker or station")
+
+
 MOVING = (
     ShipmentState.COLLECTED,
     ShipmentState.IN_TRANSIT,
@@ -291,6 +298,15 @@ class TrackingEvent(models.Model):
     event_key = models.CharField(_("event key"), max_length=120)
     state = models.CharField(_("state"), max_length=20, choices=ShipmentState.choices, blank=True)
     carrier_code = models.CharField(_("carrier's code"), max_length=20, db_default="", blank=True)
+    stop = models.CharField(
+        _("waits"),
+        max_length=10,
+        choices=WaitingPlace.choices,
+        db_default="",
+        default="",
+        blank=True,
+        help_text=_("Where the parcel waits by this scan, as its word says: at the branch, or in a locker or station."),
+    )
     text = models.CharField(_("text"), max_length=300, db_default="", blank=True)
     location = models.CharField(_("place"), max_length=60, db_default="", blank=True)
     occurred_at = models.DateTimeField(
@@ -307,6 +323,9 @@ class TrackingEvent(models.Model):
         ordering = ["occurred_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["shipment", "event_key", "connection"], name="tracking_event_comes_once"),
+            models.CheckConstraint(
+                condition=Q(stop__in=["", *WaitingPlace.values]), name="tracking_event_stop_is_known"
+            ),
         ]
         indexes = [
             models.Index(fields=["carrier_code"], condition=Q(state=""), name="tracking_event_noted"),

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models.shipment import ShipmentState
+from logistics.models.shipment import ShipmentState, WaitingPlace
 
 # What a scan can say of a parcel.
 SCAN_STATES = [
@@ -35,6 +35,17 @@ class ScanWord(models.Model):
         default="",
         help_text=_("Empty: the scan is kept, but says nothing of where the parcel is."),
     )
+    stop = models.CharField(
+        _("waits"),
+        max_length=10,
+        choices=WaitingPlace.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Where a parcel waits that such a scan is the last one of; empty: it is moving, or nobody can say."
+        ),
+    )
     shown_zh = models.CharField(
         _("shown in Chinese"), max_length=60, blank=True, default="", help_text=_("Empty: what the state is called.")
     )
@@ -57,6 +68,12 @@ class ScanWord(models.Model):
             models.CheckConstraint(
                 condition=Q(state="") | Q(state__in=[state for state, _label in SCAN_STATES]),
                 name="scan_word_state_is_of_a_scan",
+            ),
+            models.CheckConstraint(
+                condition=Q(stop="")
+                | Q(stop=WaitingPlace.BRANCH, state=ShipmentState.IN_TRANSIT)
+                | Q(stop=WaitingPlace.LOCKER, state=ShipmentState.OUT_FOR_DELIVERY),
+                name="scan_word_waits_as_its_state_allows",
             ),
         ]
 

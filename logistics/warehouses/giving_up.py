@@ -18,7 +18,7 @@ from oms.common.copying import array, text_array
 from oms.common.masking import mask_text
 from orders.actors import Actor
 from orders.changing.cancelling import cancel_sub_orders
-from orders.kinds import CANCEL_REFUSED, MOVE_REFUSED, MOVED_AWAY
+from orders.kinds import CANCEL_REFUSED, COMPANY_STOPPED, MOVE_REFUSED, MOVED_AWAY
 from orders.models import ActorKind, SubOrderLine, SubOrderState
 from orders.models.sub_order import AT_WAREHOUSE
 
@@ -95,7 +95,8 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
             f"""
             WITH news AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(from)s::text[], %(whys)s::text[], %(texts)s::text[],
-                    %(warehouses)s::bigint[]) AS n(id, from_state, why, reason, warehouse_id)
+                    %(warehouses)s::bigint[], %(shared)s::bool[])
+                    AS n(id, from_state, why, reason, warehouse_id, was_shared)
             ), moved AS (
                 UPDATE orders_suborder s SET state = '{SubOrderState.AWAITING_ALLOCATION}', warehouse_id = NULL,
                     allocated_at = NULL, sourcing = NULL, attempts = 0, last_error = n.reason, ready_at = now(),
@@ -105,13 +106,16 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
                                       ELSE s.refused_by END
                 FROM news n JOIN orders_suborder former ON former.id = n.id WHERE s.id = n.id
                 RETURNING s.id, s.order_id, s.number, n.from_state, n.reason, n.warehouse_id,
-                    n.why = '' AND former.moving_since IS NOT NULL AS is_moved
+                    n.why = '' AND former.moving_since IS NOT NULL AS is_moved,
+                    n.why = '' AND n.was_shared AS is_company
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state, data)
-            SELECT m.order_id, m.id, CASE WHEN m.is_moved THEN '{MOVED_AWAY}' ELSE '{kinds.WAREHOUSE_REFUSED}' END,
+            SELECT m.order_id, m.id, CASE WHEN m.is_moved THEN '{MOVED_AWAY}' WHEN m.is_company THEN '{COMPANY_STOPPED}'
+                    ELSE '{kinds.WAREHOUSE_REFUSED}' END,
                 '{ACTOR.kind}', '{ACTOR.name}', m.from_state, '{SubOrderState.AWAITING_ALLOCATION}',
                 jsonb_build_object('number', m.number, 'warehouse', h.code)
-                    || CASE WHEN m.is_moved THEN '{{}}'::jsonb ELSE jsonb_build_object('text', m.reason) END
+                    || CASE WHEN m.is_moved OR m.is_company THEN '{{}}'::jsonb
+                            ELSE jsonb_build_object('text', m.reason) END
             FROM moved m JOIN inventory_warehouse h ON h.id = m.warehouse_id ORDER BY m.id
             """,
             {
@@ -120,6 +124,7 @@ def source_anew(homeless: Sequence[Homeless]) -> None:
                 "whys": text_array(one.why for one in homeless),
                 "texts": text_array(mask_text(one.text)[:300] for one in homeless),
                 "warehouses": array(one.work.warehouse_id for one in homeless),
+                "shared": [len(one.work.parts) > 1 for one in homeless],
             },
         )
     lines = SubOrderLine.objects.filter(sub_order_id__in=ids).values_list("id", flat=True)

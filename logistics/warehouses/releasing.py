@@ -1,11 +1,12 @@
-"""The release stage: allocated sub-orders get a warehouse order each, which the next stage sends.
+"""The release stage: allocated sub-orders get a warehouse order each, merged ones one together; the next stage sends.
 
 A sub-order is released, and its timeline says so, in the transaction that writes the warehouse order: whatever becomes
 of the worker that sends it. Where the warehouse's connection rests or is switched off, its sub-orders stay allocated,
 so that they can still be changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from django.db import connection
 
@@ -18,8 +19,9 @@ from logistics.watching import planning
 from logistics.watching.steps import WorkAt
 from oms.common import outbound, tickets
 from oms.common.copying import array, text_array
-from oms.common.work import connections
+from oms.common.work import clock, connections
 from oms.common.work.claiming import Queue, Stage, in_one_transaction, put_off
+from orders.changing import merging
 from orders.fulfilling.presale import NOT_YET
 from orders.models import ActorKind, SubOrder, SubOrderState
 from orders.reviewing.holds import ORDER_IS_HELD
@@ -40,26 +42,32 @@ def run(limit: int) -> int:
     return in_one_transaction(QUEUE, limit, _release)
 
 
-def _release(sub_order_ids: list[int]) -> None:
+def _release(claimed: list[int]) -> None:
+    leads = _gather(claimed)
+    if not leads:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT s.id, now(), s.warehouse_id, s.storage_class, t.ship_by
-            FROM orders_suborder s LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
-            WHERE s.id = ANY(%s::bigint[]) AND s.warehouse_id IS NOT NULL
+            SELECT n.lead, now(), s.warehouse_id, s.storage_class, min(t.ship_by)
+            FROM unnest(%s::bigint[], %s::bigint[]) AS n(id, lead)
+            JOIN orders_suborder s ON s.id = n.lead JOIN orders_suborder own ON own.id = n.id
+            LEFT JOIN orders_orderterms t ON t.order_id = own.order_id
+            WHERE s.warehouse_id IS NOT NULL GROUP BY n.lead, s.id
             """,
-            [array(sub_order_ids)],
+            [array(leads), array(leads.values())],
         )
         places = {key: WorkAt(WarehouseOrderState.INTENDED, *place) for key, *place in cursor.fetchall()}
         planned = planning.plan_intended(list(places.values()))
         cursor.execute(
             f"""
             WITH chosen AS MATERIALIZED (
-                SELECT s.id, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
+                SELECT s.id, n.lead, s.order_id, s.number, s.warehouse_id, s.release_count + 1 AS attempt,
                     h.connection_id, h.name, h.waybill_when = '{Warehouse.WaybillWhen.AT_RELEASE}' AS wants_waybill,
                     p.event, p.due
                 FROM unnest(%(planned)s::bigint[], %(events)s::text[], %(dues)s::timestamptz[]) AS p(id, event, due)
-                JOIN orders_suborder s ON s.id = p.id JOIN inventory_warehouse h ON h.id = s.warehouse_id
+                JOIN unnest(%(ids)s::bigint[], %(leads)s::bigint[]) AS n(id, lead) ON n.lead = p.id
+                JOIN orders_suborder s ON s.id = n.id JOIN inventory_warehouse h ON h.id = s.warehouse_id
                 WHERE s.id = ANY(%(ids)s::bigint[]) AND h.connection_id IS NOT NULL
             ), intended AS (
                 INSERT INTO logistics_warehouseorder (number, sub_order_id, warehouse_id, connection_id, state,
@@ -67,12 +75,13 @@ def _release(sub_order_ids: list[int]) -> None:
                 -- What needs a waybill first is woken by it.
                 SELECT number || '-W' || attempt, id, warehouse_id, connection_id, '{WarehouseOrderState.INTENDED}',
                     CASE WHEN NOT wants_waybill THEN now() END, event, due
-                FROM chosen ORDER BY id
+                FROM chosen WHERE id = lead ORDER BY id
                 RETURNING id, sub_order_id
             ), line AS (
                 INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)
                 SELECT i.id, l.id, l.quantity
-                FROM intended i JOIN orders_suborderline l ON l.sub_order_id = i.sub_order_id
+                FROM intended i JOIN chosen c ON c.lead = i.sub_order_id
+                JOIN orders_suborderline l ON l.sub_order_id = c.id
                 -- Once more, so that the lines are found by it whatever the planner knows of the tables.
                 WHERE l.sub_order_id = ANY(%(ids)s::bigint[])
             ), moved AS (
@@ -86,21 +95,55 @@ def _release(sub_order_ids: list[int]) -> None:
                     '{SubOrderState.RELEASED}', jsonb_build_object('number', number, 'warehouse', name)
                 FROM chosen
             )
-            SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.id
+            SELECT c.id, i.id, c.attempt, c.wants_waybill FROM chosen c JOIN intended i ON i.sub_order_id = c.lead
             """,
             {
-                "ids": array(sub_order_ids),
+                "ids": array(leads),
+                "leads": array(leads.values()),
                 "planned": array(places),
                 "events": text_array(event for event, _due in planned),
                 "dues": [due for _event, due in planned],
             },
         )
         rows = cursor.fetchall()
-    unsent = set(sub_order_ids) - {key for key, *_rest in rows}
+    unsent = leads.keys() - {key for key, *_rest in rows}
     if unsent:
         put_off(QUEUE, dict.fromkeys(unsent, "the warehouse has no connection"))
-    _want_waybills([key for _id, key, _attempt, wants_waybill in rows if wants_waybill])
+    _want_waybills(sorted({key for _id, key, _attempt, wants_waybill in rows if wants_waybill}))
     tickets.close_tickets([WAREHOUSE_REFUSED], [key for key, _order, attempt, _waybill in rows if attempt > 1])
+
+
+def _gather(claimed: Sequence[int]) -> Mapping[int, int]:
+    """Who of the claimed sub-orders goes now, and in whose warehouse order; what waits for others is put off."""
+    paid_for = "coalesce(o.paid_at, o.created_at)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT s.id, s.order_id, s.merge_group_id, c.merges_automatically AND NOT s.goes_alone,
+                {paid_for} + c.merge_wait_minutes * {_minute()} > {clock.horizon()}
+            FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+            JOIN merchants_channel c ON c.id = o.channel_id
+            WHERE s.id = ANY(%s::bigint[])
+            """,
+            [array(claimed)],
+        )
+        gathered = merging.gather([merging.Claimed(*row) for row in cursor.fetchall()])
+        if gathered.waits:
+            cursor.execute(
+                f"""
+                UPDATE orders_suborder s SET ready_at = greatest(now() + interval '2 seconds',
+                    CASE WHEN s.merge_group_id IS NULL
+                         THEN {paid_for} + c.merge_wait_minutes * {_minute()} END)
+                FROM orders_order o JOIN merchants_channel c ON c.id = o.channel_id
+                WHERE o.id = s.order_id AND s.id = ANY(%s::bigint[])
+                """,
+                [array(gathered.waits)],
+            )
+    return gathered.leads
+
+
+def _minute() -> str:
+    return f"make_interval(secs => {clock.scaled(timedelta(minutes=1)).total_seconds()})"
 
 
 def _want_waybills(warehouse_order_ids: Sequence[int]) -> None:

@@ -56,13 +56,11 @@ def _pass_on(sub_order_ids: list[int], order_ids: list[int]) -> int:
         return 0
     states = dict(SubOrder.objects.filter(pk__in=mine).values_list("pk", "state"))
     held = works.lock(current_works(mine))
-    # What was never sent is nobody's business but ours.
+    # What was never sent is nobody's business but ours; what was merged with what is cancelled goes by itself.
     unsent = {
         key: GivenUp(work, WarehouseOrderState.CANCELLED)
         for key, work in held.items()
-        if work.state == WarehouseOrderState.INTENDED
-        and not work.was_sent
-        and all(part.is_cancelling for part in work.parts)
+        if work.state == WarehouseOrderState.INTENDED and not work.was_sent
     }
     works.lock_stock(held.values())
     giving_up.give_up(list(unsent.values()))

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from logistics import kinds
 from logistics.models import AlertKind
-from logistics.watching import grouping, planning, shipping, telling
-from logistics.watching.planning import PARCELS, WORKS, Table, Watched
+from logistics.watching import grouping, news, planning, shipping, sweeping, telling
+from logistics.watching.planning import PARCELS, WORKS, Table, Told, Watched
 from logistics.watching.steps import Step
 from oms.common.copying import records
 from oms.common.work.claiming import MOST_COUNTED, Stage
@@ -27,12 +27,12 @@ _READ: dict[Table, Callable[[Collection[int]], list[Watched]]] = {
 
 
 def run(limit: int) -> int:
-    """Look at up to `limit` warehouse orders, as many parcels and as many platform deadlines that are due, and gather
-    what is late; returns how many were looked at.
+    """Look at up to `limit` warehouse orders, as many parcels and as many platform deadlines that are due, plan anew
+    what waits by deadlines that changed, and gather what is late; returns how many were looked at.
 
     Deadlines are real time: a drain does not skip them.
     """
-    looked_at = sum(_watch(table, limit) for table in _READ) + shipping.watch(limit)
+    looked_at = sweeping.run(limit) + sum(_watch(table, limit) for table in _READ) + shipping.watch(limit)
     with transaction.atomic():
         telling.write(grouping.settle(), timezone.now())
     return looked_at
@@ -67,8 +67,12 @@ def _watch(table: Table, limit: int) -> int:
         return 0
     now = due[0][1]
     rows = _READ[table]([key for key, _now in due])
-    _open(table, rows, now)
-    later = {row.id: next((step.at for step in row.outlook.steps if step.at > now), None) for row in rows}
+    told = planning.told_of(table, rows)
+    _open(table, rows, told, now)
+    later = {
+        row.id: next((step.at for step in row.outlook.steps if step.at > now and _is_news(row, step, told)), None)
+        for row in rows
+    }
     planning.write(table, later, rows)
     return len(rows)
 
@@ -80,8 +84,13 @@ def late(row: Watched, now: datetime) -> list[Step]:
     return [step for kind, step in reached.items() if kind not in gives_way]
 
 
-def _open(table: Table, rows: Collection[Watched], now: datetime) -> None:
-    found = [(row, step, row.outlook) for row in rows for step in late(row, now)]
+def _is_news(row: Watched, step: Step, told: Told) -> bool:
+    """Whether people were not told of the step, nor ended what they were told of it."""
+    return told.get(row.id, {}).get((step.kind, step.since), 0) < step.level
+
+
+def _open(table: Table, rows: Collection[Watched], told: Told, now: datetime) -> None:
+    found = [(row, step, row.outlook) for row in rows for step in late(row, now) if _is_news(row, step, told)]
     if not found:
         return
     groups = grouping.groups_of([grouping.Cause.of(row, step) for row, step, _outlook in found])
@@ -102,8 +111,12 @@ def _open(table: Table, rows: Collection[Watched], now: datetime) -> None:
                 SELECT l.kind, l.level, l.sub_order_id, l.thing_id, l.group_id, l.since, l.due_at FROM late l
                 ORDER BY l.thing_id, l.kind
                 ON CONFLICT ({table.column}, kind, since) WHERE {table.column} IS NOT NULL DO UPDATE
-                    SET level = excluded.level, escalated_at = now()
-                    WHERE a.closed_at IS NULL AND a.level < excluded.level
+                    SET level = excluded.level, escalated_at = CASE WHEN a.closed_at IS NULL THEN now() END,
+                        opened_at = CASE WHEN a.closed_at IS NULL THEN a.opened_at ELSE now() END,
+                        group_id = CASE WHEN a.closed_at IS NULL THEN a.group_id ELSE excluded.group_id END,
+                        due_at = excluded.due_at, closed_at = NULL, closed_by = ''
+                    -- News that closed one may turn out wrong; what a person closed stays so.
+                    WHERE (a.closed_at IS NULL AND a.level < excluded.level) OR a.closed_by = '{news.NEWS}'
                 RETURNING sub_order_id, kind, level, escalated_at IS NOT NULL AS is_raised
             )
             INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, data)

@@ -34,6 +34,10 @@ BY = "watch"
 _WAREHOUSE = _("%(count)s at %(warehouse)s since %(since)s.")
 _PICKUP = _("%(count)s parcels of %(carrier)s at %(warehouse)s since %(since)s.")
 _STUCK = _("%(count)s parcels of %(carrier)s stuck at %(place)s since %(since)s.")
+_LOCKER = _(
+    "%(count)s parcels of %(carrier)s in a locker or station at %(place)s since %(since)s: remind the buyers, and call"
+    " them once it is an exception."
+)
 LATE = tickets.register_kind(
     tickets.TicketKind(
         "late_together",
@@ -41,7 +45,9 @@ LATE = tickets.register_kind(
         SUBJECT,
         team=Team.LOGISTICS,
         reasons={
-            kind.value: _STUCK
+            kind.value: _LOCKER
+            if kind == _K.LOCKER_OVERDUE
+            else _STUCK
             if kind in IN_THE_CARRIERS_HANDS and kind not in _BEFORE_PICK_UP
             else _PICKUP
             if kind in IN_THE_CARRIERS_HANDS
@@ -124,7 +130,7 @@ def settle() -> list[AlertGroup]:
                 closed_at = CASE WHEN c.units = 0 THEN now() END,
                 closed_by = CASE WHEN c.units = 0 THEN %s ELSE '' END
             FROM counted c WHERE g.id = c.id AND g.closed_at IS NULL
-              AND (g.open_count, g.level, g.since) IS DISTINCT FROM (c.units, c.level, c.since)
+              AND (c.units = 0 OR (g.open_count, g.level, g.since) IS DISTINCT FROM (c.units, c.level, c.since))
             RETURNING g.id
             """,
             [locked, news.NEWS],

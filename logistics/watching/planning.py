@@ -15,6 +15,7 @@ from logistics.models.warehouse_order import FROM_PACKING
 from logistics.watching import limits as limits_of
 from logistics.watching import news
 from logistics.watching.limits import Lane
+from logistics.watching.standing import Seen, standing
 from logistics.watching.steps import Outlook, ParcelAt, Step, WorkAt, of_parcel, of_work
 from oms.common.copying import array, text_array
 from oms.common.states import listed
@@ -44,6 +45,8 @@ class Table:
     column: str
 
 
+# By row: the levels that people were told of, by kind of alert and since when it waited.
+Told = Mapping[int, Mapping[tuple[str, datetime], int]]
 WORKS = Table("logistics_warehouseorder", "warehouse_order_id")
 PARCELS = Table("logistics_shipment", "shipment_id")
 
@@ -117,10 +120,11 @@ def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT h.id, h.sub_order_id, h.carrier_id, w.warehouse_id, scan.place, h.state, coalesce(c.code, ''),
+            SELECT h.id, h.sub_order_id, h.carrier_id, w.warehouse_id, scan.times, scan.states,
+                scan.stops, scan.places, h.state, coalesce(c.code, ''),
                 coalesce(i.region_id, ''), coalesce(o.region_id, ''), h.created_at,
                 h.left_at IS NOT NULL OR coalesce(w.state IN ({listed(FROM_PACKING)}), true), w.packed_at,
-                h.waybill_issued_at, h.left_at, scan.since, h.last_scan_at, t.collect_by, t.sign_by
+                h.waybill_issued_at, h.left_at, h.last_scan_at, t.collect_by, t.sign_by
             FROM logistics_shipment h
             JOIN orders_suborder s ON s.id = h.sub_order_id JOIN orders_order o ON o.id = s.order_id
             LEFT JOIN orders_orderterms t ON t.order_id = s.order_id
@@ -128,12 +132,8 @@ def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
             LEFT JOIN inventory_warehouse i ON i.id = w.warehouse_id
             LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
             LEFT JOIN LATERAL (
-                -- The last run of scans of the state that it is in.
-                SELECT min(e.occurred_at) FILTER (WHERE e.state = h.state AND NOT EXISTS (
-                        SELECT FROM logistics_trackingevent x
-                        WHERE x.shipment_id = h.id AND x.state <> h.state AND x.occurred_at > e.occurred_at)) AS since,
-                    (array_agg(e.location ORDER BY e.occurred_at DESC, e.id DESC)
-                        FILTER (WHERE e.location <> ''))[1] AS place
+                SELECT array_agg(e.occurred_at ORDER BY e.id) AS times, array_agg(e.state ORDER BY e.id) AS states,
+                    array_agg(e.stop ORDER BY e.id) AS stops, array_agg(e.location ORDER BY e.id) AS places
                 FROM logistics_trackingevent e WHERE e.shipment_id = h.id AND h.state IN ({listed(_OPEN)})
             ) AS scan ON true
             WHERE h.id = ANY(%s::bigint[]) ORDER BY h.id
@@ -144,16 +144,18 @@ def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
 
 
 def _parcel(row: tuple, limits: limits_of.Limits) -> Watched:  # type: ignore[type-arg]
-    key, sub_order_id, carrier_id, warehouse_id, place, state, carrier, origin, destination, *times = row
-    at = ParcelAt(ShipmentState(state), Lane(carrier, origin, destination), *times)
-    return Watched(key, sub_order_id, of_parcel(at, limits), carrier_id, warehouse_id, place or "")
+    key, sub_order_id, carrier_id, warehouse_id, *seen = row[:8]
+    state, carrier, origin, destination, *times = row[8:]
+    stands = standing(state, [Seen(*scan) for scan in zip(*(column or () for column in seen), strict=True)])
+    at = ParcelAt(ShipmentState(state), Lane(carrier, origin, destination), *times, stands)
+    return Watched(key, sub_order_id, of_parcel(at, limits), carrier_id, warehouse_id, stands.place)
 
 
 def _plan(table: Table, rows: Collection[Watched]) -> None:
     if not rows:
         return
-    opened = _opened(table, rows)
-    steps = {row.id: _next(row.outlook, opened.get(row.id, {})) for row in rows}
+    told = told_of(table, rows)
+    steps = {row.id: _next(row.outlook, told.get(row.id, {})) for row in rows}
     ours = {key for key, step in steps.items() if step is not None and not step.is_platforms}
     write(table, {key: step.at if step else None for key, step in steps.items()}, rows, not_before_now=ours)
     news.close(
@@ -162,12 +164,14 @@ def _plan(table: Table, rows: Collection[Watched]) -> None:
     )
 
 
-def _opened(table: Table, rows: Collection[Watched]) -> Mapping[int, Mapping[tuple[str, datetime], int]]:
-    """By row: the levels of the alerts that were opened on it, by kind and since when it waited."""
+def told_of(table: Table, rows: Collection[Watched]) -> Told:
+    """By row: the levels of the alerts that were opened on it, by kind and since when it waited: none of those that
+    news closed, as the news may turn out wrong, and more than any of those that a person closed."""
     found: dict[int, dict[tuple[str, datetime], int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {table.column}, kind, since, CASE WHEN closed_at IS NULL THEN level ELSE 99 END"
+            f"SELECT {table.column}, kind, since, CASE WHEN closed_at IS NULL THEN level"
+            f" WHEN closed_by = '{news.NEWS}' THEN 0 ELSE 99 END"
             f" FROM logistics_logisticsalert WHERE {table.column} = ANY(%s::bigint[])",
             [array(row.id for row in rows)],
         )

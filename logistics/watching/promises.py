@@ -193,8 +193,14 @@ def _read(promise_ids: Sequence[int]) -> list[Watched]:
                     '{ShipmentState.OUT_FOR_DELIVERY}', '{ShipmentState.FAILED_DELIVERY}', '{ShipmentState.SIGNED}'
                 )) AS is_out
                 FROM logistics_shipment h LEFT JOIN logistics_carrier c ON c.id = h.carrier_id
-                WHERE h.sub_order_id = s.id AND h.direction = '{Direction.OUT}'
-                    AND h.state <> '{ShipmentState.CANCELLED}'
+                -- By what is in them: merged sub-orders go in a parcel with another one's number.
+                WHERE h.id IN (
+                    SELECT x.shipment_id FROM orders_suborderline l
+                    JOIN logistics_shipmentline x ON x.sub_order_line_id = l.id WHERE l.sub_order_id = s.id
+                    UNION ALL
+                    SELECT g.id FROM logistics_shipment g WHERE g.sub_order_id = s.id AND NOT EXISTS (
+                        SELECT FROM logistics_shipmentline x WHERE x.shipment_id = g.id)
+                ) AND h.direction = '{Direction.OUT}' AND h.state <> '{ShipmentState.CANCELLED}'
             ) AS h ON true
             WHERE p.id = ANY(%s::bigint[]) ORDER BY p.id
             """,

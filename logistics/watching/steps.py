@@ -9,9 +9,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from logistics.models import AlertKind, LogisticsAlert, ShipmentState, WarehouseOrderState
+from logistics.models import AlertKind, LogisticsAlert, ShipmentState, WaitingPlace, WarehouseOrderState
 from logistics.watching.defaults import Limit
 from logistics.watching.limits import Lane, Limits, Shift, after
+from logistics.watching.standing import NOWHERE, Standing
 
 _K, _S, _W = AlertKind, ShipmentState, WarehouseOrderState
 _LEVEL = LogisticsAlert.Level
@@ -24,7 +25,9 @@ WORDS: dict[str, Any] = {
     "shipped": _("the parcel leaves"),
     "collected": _("the carrier has the parcel"),
     "scan": _("another scan"),
+    "out": _("a courier takes it out"),
     "signed": _("the parcel is signed for"),
+    "fetched": _("the buyer fetches it"),
     "decision": _("somebody decides"),
 }
 _OF_WORK = {
@@ -82,7 +85,7 @@ class WorkAt:
 
 @dataclass(frozen=True, slots=True)
 class ParcelAt:
-    """Where a parcel is; `state_since` and `last_scan_at` are of its scans, `is_packed` of its warehouse order."""
+    """Where a parcel is; `last_scan_at` and `stands` are of its scans, `is_packed` of its warehouse order."""
 
     state: ShipmentState
     lane: Lane
@@ -91,10 +94,10 @@ class ParcelAt:
     packed_at: datetime | None = None
     waybill_at: datetime | None = None
     left_at: datetime | None = None
-    state_since: datetime | None = None
     last_scan_at: datetime | None = None
     collect_by: datetime | None = None
     sign_by: datetime | None = None
+    stands: Standing = NOWHERE
 
 
 def of_work(work: WorkAt, limits: Limits) -> Outlook:
@@ -122,7 +125,11 @@ def of_parcel(parcel: ParcelAt, limits: Limits) -> Outlook:
             return _outlook("collected", soon + levels(_K.PICKUP_TIMEOUT, parcel.left_at, parcel.collect_by))
         bound = parcel.waybill_at or parcel.created_at
         return _outlook("collected", levels(_K.NO_TRACE, bound, parcel.collect_by)) if parcel.is_packed else NOTHING
-    since = parcel.state_since or parcel.last_scan_at
+    stands = parcel.stands
+    since = stands.since or parcel.last_scan_at
+    if stands.stop == WaitingPlace.LOCKER:
+        # Its carrier did what it can: now the buyer is waited for.
+        return _outlook("fetched", levels(_K.LOCKER_OVERDUE, stands.stop_since, parcel.sign_by))
     steps: list[Step] = []
     if state in _AT_ONCE:
         steps += levels(_AT_ONCE[state], since)
@@ -130,14 +137,17 @@ def of_parcel(parcel: ParcelAt, limits: Limits) -> Outlook:
         steps += levels(_K.DEPART_TIMEOUT, since)
     elif state == _S.OUT_FOR_DELIVERY:
         steps += levels(_K.DELIVERY_TIMEOUT, parcel.last_scan_at)
+    elif stands.stop == WaitingPlace.BRANCH:
+        steps += levels(_K.ARRIVED_NOT_OUT, stands.stop_since)
     elif state in (_S.IN_TRANSIT, _S.INTERCEPTING, _S.RETURNING):
         steps += levels(_K.STALLED, parcel.last_scan_at)
     if state in _TO_THE_BUYER:
-        steps += levels(_K.SIGN_TIMEOUT, parcel.left_at or parcel.state_since, parcel.sign_by)
+        steps += levels(_K.SIGN_TIMEOUT, parcel.left_at or since, parcel.sign_by)
     if not steps:
         return NOTHING
     is_signing = state == _S.OUT_FOR_DELIVERY or min(steps, key=lambda step: step.at).kind == _K.SIGN_TIMEOUT
-    event = "signed" if is_signing else "decision" if state in (_S.REJECTED, _S.FAILED_DELIVERY) else "scan"
+    waits_for = "decision" if state in (_S.REJECTED, _S.FAILED_DELIVERY) else "out" if stands.stop else "scan"
+    event = "signed" if is_signing else waits_for
     return _outlook(event, steps)
 
 

@@ -21,7 +21,7 @@ from orders.actors import job
 from orders.intake.bodies import OrderBody, decode
 from orders.intake.placing import Placed, place_orders
 from orders.models import OrderPaymentState, OrderState
-from orders.reviewing.deciding import install_default_rules
+from orders.reviewing.shipped import install_default_rules
 from payments.models import Means, PaymentState
 from payments.providers.defaults import default_connection
 

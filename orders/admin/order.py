@@ -23,8 +23,9 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, entering, import_pages, order_list, tickets
+from orders.admin import actions, entering, import_pages, order_list, reissuing, tickets
 from orders.admin import cancelling as cancelling_page
+from orders.admin import merging as merging_pages
 from orders.admin import readdressing as readdressing_page
 from orders.admin.order_page import load, page_context
 from orders.admin.searching import Found, find
@@ -51,7 +52,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     change_list_template = "admin/orders/order/change_list.html"
     export = exporting.ORDERS
     other_exports = (exporting.ORDER_LINES,)
-    actions = ("hold_selected", "release_selected", "cancel_selected")
+    actions = ("hold_selected", "release_selected", "cancel_selected", "merge_selected")
 
     def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
         """The list's own filters, and those of upper apps."""
@@ -66,6 +67,10 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("regions/", readdressing_page.regions_view, "regions"),
             ("<int:order_id>/note/", actions.note_view, "note"),
             ("<int:order_id>/marks/", actions.marks_view, "marks"),
+            ("<int:order_id>/merge/", merging_pages.merge_view, "merge"),
+            ("<int:order_id>/unmerge/", merging_pages.unmerge_view, "unmerge"),
+            ("<int:order_id>/divide/<int:sub_order_id>/", merging_pages.divide_view, "divide"),
+            ("<int:order_id>/reissue/", reissuing.reissue_view, "reissue"),
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
         ]
@@ -196,6 +201,15 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             return f"{order.number}: {cancelling_page.done_text(cancelled)}"
 
         return self._run_for_each(request, queryset, _("Cancel the selected orders"), cancel, is_grave=True)
+
+    def has_merge_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may split and merge."""
+        return request.user.has_perm(merging_pages.RIGHT)
+
+    @action(description=gettext_lazy("Merge the selected orders"), permissions=["merge"])
+    def merge_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        """Let go in one parcel what belongs together; it can be parted again until it is released."""
+        merging_pages.merge_orders(request, list(queryset.order_by("pk").values_list("pk", flat=True)))
 
     def _run_for_each(
         self,

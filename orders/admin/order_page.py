@@ -25,7 +25,6 @@ from orders.models import (
     OrderPromotion,
     OrderState,
     PromotionShare,
-    ReturnRequest,
     SubOrder,
     SubOrderLine,
     SubOrderState,
@@ -62,7 +61,6 @@ def load(order_id: int) -> Order | None:
         Prefetch("lines", OrderLine.objects.select_related("sku__merchant").order_by("position")),
         Prefetch("sub_orders", sub_orders.prefetch_related(Prefetch("lines", lines))),
         Prefetch("holds", Hold.objects.order_by("id")),
-        Prefetch("returns", ReturnRequest.objects.select_related("sub_order").order_by("id")),
     )
     return orders.filter(pk=order_id).first()
 
@@ -86,7 +84,6 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
         "money": money_table(order, list(order.lines.all())),
         "sub_orders": [_describe(part, reasons[part.pk]) for part in sub_orders],
-        "returns": list(order.returns.all()),
         "terms": terms_of(order),
         "panels": panels,
         "actions": _actions(order, sub_orders, user),

@@ -1,4 +1,4 @@
-"""Sub-orders, holds, rules and returns."""
+"""Sub-orders and holds."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns
 from orders import actors, exporting
 from orders.fulfilling import decisions
-from orders.models import CancelReason, DenyListEntry, Hold, InterceptionRule, ReturnRequest, SubOrder, SubOrderLine
+from orders.models import CancelReason, Hold, SubOrder, SubOrderLine
 from orders.models.shares import SHARES
 from orders.reviewing import words
 from orders.story import REASONS, shortage_text
@@ -144,41 +144,9 @@ class HoldAdmin(RowColumns, KeysetAdmin):
         return REASONS.word(hold.release_note)
 
 
-@admin.register(InterceptionRule)
-class InterceptionRuleAdmin(KeysetAdmin):
-    """Rules of the review; a rule that ever held an order is switched off instead of deleted."""
-
-    may_add = may_change = may_delete = True
-    list_display = ("__str__", "kind", "is_active", "amount", "max_orders", "window_minutes", "sku", "max_units")
-    list_select_related = ("sku",)
-    autocomplete_fields = ("sku",)
-
-
-@admin.register(DenyListEntry)
-class DenyListEntryAdmin(KeysetAdmin):
-    """Phones and addresses whose orders a person must look at."""
-
-    may_add = may_change = may_delete = True
-    search_fields = ("phone",)
-    search_help_text = _("Phone")
-    list_display = ("__str__", "kind", "reason", "is_active", "created_at")
-    list_filter = (("kind", ChoicesDropdownFilter),)
-
-
 @admin.register(CancelReason)
 class CancelReasonAdmin(KeysetAdmin):
     """Why orders are cancelled; a reason that was ever chosen is switched off instead of deleted."""
 
     may_add = may_change = True
     list_display = ("__str__", "code", "bearer", "for_staff", "for_merchants", "for_buyers", "is_active")
-
-
-@admin.register(ReturnRequest)
-class ReturnRequestAdmin(RowColumns, KeysetAdmin):
-    """Goods coming back."""
-
-    search_fields = ("number", "order__number")
-    search_help_text = _("Return or order number")
-    list_display = ("number", "order_link", "state_label", "sub_order", "reason", "created_at")
-    list_select_related = ("order", "sub_order")
-    list_filter = (("state", ChoicesDropdownFilter), NeedsPersonFilter)

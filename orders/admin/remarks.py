@@ -83,7 +83,7 @@ def _of_state(order: Order) -> Iterator[Remark]:
                 % {"at": moment(order.ready_at)}
             )
         case OrderState.IN_REVIEW if not order.open_holds and not order.needs_person_since:
-            yield Remark(_("In review: the interception rules look at it next."))
+            yield Remark(_("In review: the review rules look at it next."))
         case OrderState.READY_TO_SPLIT if not order.open_holds and not order.needs_person_since:
             yield Remark(_("Approved; it is about to be split into sub-orders."))
         case OrderState.COMPLETED:

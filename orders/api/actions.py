@@ -30,7 +30,7 @@ class RecipientView(OrderScopedView):
         description=(
             "Changes name, phone, region or address as long as nothing of the order is in a warehouse's hands; after"
             " that 409 `cannot_change_recipient` says why. In another region the warehouse is chosen anew: sub-orders"
-            " go back to `awaiting_allocation` and their stock is given back. The interception rules look again."
+            " go back to `awaiting_allocation` and their stock is given back. The review rules look again."
         ),
         tags=["orders"],
         request=RecipientChangeSerializer,

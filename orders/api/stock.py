@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from inventory.models import Stock, Warehouse
 from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.rows import as_written, read_rows
 from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError, OmsError, WrongFields
 from orders.api.filters import StockFilter
@@ -100,9 +101,10 @@ class InventoryView(OrderScopedView):
         operation_id="change_inventory",
         summary="Change the stock of many SKUs",
         description=(
-            "Up to 5,000 changes, each done or refused for itself: `on_hand` sets what was counted, `change` adds or"
-            " takes away. A count below what is reserved takes the youngest promises away; their sub-orders wait for"
-            " stock again. `version` counts changes of `on_hand`; where a row gives one that is stale, it is refused."
+            "Up to 5,000 changes, each done or refused for itself, also for a figure that is none: `on_hand` sets what"
+            " was counted, `change` adds or takes away. A count below what is reserved takes away the newest promises;"
+            " their sub-orders wait for stock again. `version` counts changes of `on_hand`; where a row gives one that"
+            " is stale, it is refused."
         ),
         tags=["inventory"],
         request=StockChangesSerializer,
@@ -112,7 +114,7 @@ class InventoryView(OrderScopedView):
     )
     def post(self, request: Request) -> Response:
         """Change stock, row by row."""
-        body = read_body(StockChangesSerializer, request)
+        body, read = read_rows(StockChangesSerializer, "changes", request)
         changes = [
             Change(
                 row["sku"],
@@ -122,12 +124,14 @@ class InventoryView(OrderScopedView):
                 row.get("version"),
                 row.get("note", ""),
             )
-            for row in body.validated_data["changes"]
+            for row in read
+            if isinstance(row, dict)
         ]
+        came = iter(stock_changes.change_many(self.merchant, changes, actor=self.actor))
         results: list[dict[str, Any]] = []
-        outcomes = stock_changes.change_many(self.merchant, changes, actor=self.actor)
-        for index, (change, outcome) in enumerate(zip(changes, outcomes, strict=True)):
-            result: dict[str, Any] = {"index": index, "sku": change.sku, "warehouse": change.warehouse}
+        for index, (row, written) in enumerate(zip(read, body["changes"], strict=True)):
+            result: dict[str, Any] = {"index": index, **as_written(written, "sku", "warehouse")}
+            outcome = next(came) if isinstance(row, dict) else row
             match outcome:
                 case Stock():
                     figures = ("version", "on_hand", "reserved", "available")
@@ -135,6 +139,8 @@ class InventoryView(OrderScopedView):
                 case OmsError():
                     error = FieldError(outcome.attr or "", outcome.code, str(outcome))
                     result |= {"status": "refused", "errors": [shown(error)]}
+                case _:
+                    result |= {"status": "refused", "errors": [shown(error) for error in outcome]}
             results.append(result)
         return Response({"results": results})
 
@@ -199,10 +205,10 @@ class CountsView(OrderScopedView):
         operation_id="create_stock_count",
         summary="Book a stock-take",
         description=(
-            "Up to 5,000 rows, each counted or refused for itself. What was counted is a fact: the difference to the"
-            " books is booked, and promises that it breaks are taken away, the youngest first; units that sub-orders at"
-            " the warehouse still have promised are frozen (`missing`), and a person is told. Told again by the same"
-            " `reference` it is booked no second time."
+            "Up to 5,000 rows, each counted or refused for itself, also for a figure that is none. What was counted is"
+            " a fact: the difference to the books is booked, and promises that it breaks are taken away, the youngest"
+            " first; units that sub-orders at the warehouse still have promised are frozen (`missing`), and a person is"
+            " told. Told again by the same `reference` it is booked no second time."
         ),
         tags=["inventory"],
         request=NewCountSerializer,
@@ -211,23 +217,30 @@ class CountsView(OrderScopedView):
     )
     def post(self, request: Request) -> Response:
         """Book it, row by row."""
-        body = read_body(NewCountSerializer, request).validated_data
+        body, read = read_rows(NewCountSerializer, "rows", request)
         warehouse = Warehouse.objects.filter(code=body["warehouse"], merchant=self.merchant).first()
         if warehouse is None:
             detail = _("You have no warehouse %(code)s.") % {"code": body["warehouse"]}
             raise WrongFields([FieldError("warehouse", "not_found", detail)])
-        rows = [Counted(row["sku"], row["units"]) for row in body["rows"]]
+        errors = {index: row for index, row in enumerate(read) if not isinstance(row, dict)}
+        rows = {index: Counted(row["sku"], row["units"]) for index, row in enumerate(read) if isinstance(row, dict)}
+        places = list(rows)
         told = counts.tell(
-            self.merchant, warehouse, rows, reference=body["reference"], reason=body["reason"], actor=self.actor
+            self.merchant,
+            warehouse,
+            list(rows.values()),
+            reference=body["reference"],
+            reason=body["reason"],
+            actor=self.actor,
         )
-        errors: dict[int, list[FieldError]] = {}
         for error in told.wrong:
             _rows, place, attr = error.attr.split(".")
-            errors.setdefault(int(place), []).append(FieldError(_ATTRS[attr], error.code, error.detail))
+            errors.setdefault(places[int(place)], []).append(FieldError(_ATTRS[attr], error.code, error.detail))
+        lines = {places[place]: line for place, line in told.lines.items()}
         results: list[dict[str, Any]] = []
-        for index, row in enumerate(rows):
-            result: dict[str, Any] = {"index": index, "sku": row.code}
-            if line := told.lines.get(index):
+        for index, row in enumerate(body["rows"]):
+            result: dict[str, Any] = {"index": index, **as_written(row, "sku")}
+            if line := lines.get(index):
                 figures = {name: getattr(line, name) for name in ("expected", "counted", "missing")}
                 result |= {"status": "counted", **figures}
             else:

@@ -12,7 +12,9 @@ from orders.api import (
     promise,
     rejected,
     reservations,
+    returns,
     sellable,
+    splitting,
     stock,
     sub_orders,
 )
@@ -25,6 +27,7 @@ urlpatterns = [
     re_path("^orders/(?P<number>[0-9]{16})/timeline$", orders.TimelineView.as_view(), name="order-timeline"),
     re_path("^orders/(?P<number>[0-9]{16})/recipient$", actions.RecipientView.as_view(), name="order-recipient"),
     re_path("^orders/(?P<number>[0-9]{16})/cancel$", cancelling.CancelView.as_view(), name="order-cancel"),
+    re_path("^orders/(?P<number>[0-9]{16})/split$", splitting.SplitView.as_view(), name="order-split"),
     re_path("^orders/(?P<number>[0-9]{16})/marks$", actions.MarksView.as_view(), name="order-marks"),
     re_path("^orders/(?P<number>[0-9]{16})/notes$", actions.NotesView.as_view(), name="order-notes"),
     re_path("^orders/(?P<number>[0-9]{16})/amounts$", amounts.AmountsView.as_view(), name="order-amounts"),
@@ -37,6 +40,13 @@ urlpatterns = [
     re_path("^reservations/(?P<number>[0-9]{12})$", reservations.ReservationView.as_view(), name="reservation"),
     re_path(
         "^reservations/(?P<number>[0-9]{12})/extend$", reservations.ExtendView.as_view(), name="reservation-extend"
+    ),
+    path("returns", returns.ReturnsView.as_view(), name="returns"),
+    re_path("^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})$", returns.ReturnView.as_view(), name="return"),
+    re_path(
+        "^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})/decision$",
+        returns.ReturnDecisionView.as_view(),
+        name="return-decision",
     ),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     path("stock/counts", stock.CountsView.as_view(), name="stock-counts"),

@@ -1,14 +1,14 @@
-"""What must always hold of charges: what buyers owe, and why."""
+"""What must always hold of charges, what buyers owe and why, and of merges."""
 
 from oms.common.invariants import Invariant
 from oms.common.states import listed
+from orders import kinds
 from orders.changing import charging
 from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
-from orders.kinds import CANCEL_REQUESTED
-from orders.models import ChargeCause, OrderState
+from orders.models import ChargeCause, OrderState, SubOrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
-from orders.models.sub_order import UNDONE
+from orders.models.sub_order import HOLDING_STOCK, UNDONE
 
 INVARIANTS = (
     Invariant(
@@ -113,7 +113,7 @@ INVARIANTS = (
         SELECT o.number, e.id FROM (
             SELECT DISTINCT ON (order_id) order_id, id, kind FROM orders_orderevent
             WHERE kind IN ({listed(OF_REQUESTS)}) ORDER BY order_id, id DESC) e JOIN orders_order o ON o.id = e.order_id
-        WHERE e.kind = '{CANCEL_REQUESTED}' AND NOT EXISTS (
+        WHERE e.kind = '{kinds.CANCEL_REQUESTED}' AND NOT EXISTS (
             SELECT FROM orders_suborder s WHERE s.order_id = o.id AND s.cancel_requested_at IS NOT NULL)
         """,
     ),
@@ -127,6 +127,30 @@ INVARIANTS = (
         LEFT JOIN orders_orderline l ON l.id = c.line_id
         WHERE o.id IS NULL OR (c.sub_order_id IS NOT NULL AND s.order_id IS DISTINCT FROM c.order_id)
            OR (c.line_id IS NOT NULL AND l.order_id IS DISTINCT FROM c.order_id)
+        """,
+    ),
+    Invariant(
+        "merged_sub_orders_belong_together",
+        "What is merged, and no warehouse has yet, is at the warehouse of the merge and held by nothing; as long as it"
+        " has not left, all of a merge goes to one recipient and is paid in one way.",
+        f"""
+        SELECT s.number, s.state FROM orders_suborder s LEFT JOIN orders_mergegroup g ON g.id = s.merge_group_id
+        WHERE s.merge_group_id IS NOT NULL AND s.state = '{SubOrderState.ALLOCATED}'
+          AND (g.warehouse_id IS DISTINCT FROM s.warehouse_id OR s.is_held OR s.cancel_requested_at IS NOT NULL)
+        UNION ALL
+        SELECT min(s.number), '' FROM orders_suborder s JOIN orders_order o ON o.id = s.order_id
+        JOIN merchants_channel c ON c.id = o.channel_id LEFT JOIN orders_orderterms t ON t.order_id = o.id
+        WHERE s.merge_group_id IS NOT NULL AND s.state IN ({listed(HOLDING_STOCK)}) GROUP BY s.merge_group_id
+        HAVING count(DISTINCT (s.payment_method, s.merchant_id, c.merchant_id, o.buyer_reference,
+            coalesce(nullif(t.merge_key, ''), concat_ws('|', o.recipient_phone, o.region_id, o.address_key)))) > 1
+        """,
+    ),
+    Invariant(
+        "merges_are_told",
+        "The story of an order tells of every merge that its sub-orders are in.",
+        f"""
+        SELECT s.number FROM orders_suborder s WHERE s.merge_group_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM orders_orderevent e WHERE e.sub_order_id = s.id AND e.kind = '{kinds.MERGED}')
         """,
     ),
 )

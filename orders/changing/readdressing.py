@@ -14,6 +14,7 @@ from oms.common.masking import is_masked
 from oms.common.work import nudging
 from orders import kinds, timeline
 from orders.actors import Actor
+from orders.changing import merging
 from orders.changing.stamping import check_stamp
 from orders.intake.addresses import address_key
 from orders.intake.addressing import parse_address
@@ -80,7 +81,7 @@ def change_recipient(
     order_id: int, new: Recipient, *, actor: Actor, version: int | None = None, stamp: str | None = None
 ) -> Order:
     """Change the recipient. In another region, sub-orders lose their warehouse and their stock and are sourced anew;
-    the interception rules look at the new address and phone. A hold that asks for the address ends once it is whole.
+    the review rules look at the new address and phone. A hold that asks for the address ends once it is whole.
 
     `stamp` is that of the preview that was looked at. Raises CannotReaddress, WrongFields naming what is wrong,
     ChangedMeanwhile.
@@ -111,6 +112,8 @@ def change_recipient(
     open_ones = list(Hold.objects.filter(order=order, kind=Hold.Kind.ADDRESS, released_at=None))
     # The platform knows only the receiver that it was told of.
     dropped = OrderTerms.objects.filter(order=order).exclude(receiver_token="").update(receiver_token="")
+    OrderTerms.objects.filter(order=order).exclude(merge_key="").update(merge_key="")
+    merging.part_from_others(order_id, "recipient", actor=actor)
     gaps = gaps_of(order)
     if not gaps:
         for hold in open_ones:

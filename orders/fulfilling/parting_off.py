@@ -1,17 +1,18 @@
-"""Taking units off a sub-order into one of its own beside it: units that were cancelled, or what a warehouse did not
-send of a sub-order that left in part.
+"""Taking units off a sub-order into one of its own beside it: units that were cancelled, what a warehouse did not
+send of a sub-order that left in part, or what a person wants to go by itself.
 
 Nothing is apportioned anew: the units take along the part of their lines' shares that is theirs, and what stays keeps
 the rest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db import connection
 
 from inventory import reserving
 from inventory.models import MovementNote
-from oms.common.copying import records
+from oms.common.copying import array, records
 from orders import kinds, timeline
 from orders.actors import Actor
 from orders.changing import charging
@@ -27,10 +28,10 @@ from orders.fulfilling.parts import (
     read_sources,
     write_lines,
 )
-from orders.models import ChargeCause, OrderEvent, SubOrder, SubOrderState
+from orders.models import ChargeCause, OrderEvent, SubOrderState
 
-# A new part holds no stock: what was promised to its units is given back.
-STATES = (SubOrderState.CANCELLED, SubOrderState.AWAITING_ALLOCATION)
+# A new part holds no stock: what was promised to its units is given back. One that begins as allocated keeps it.
+STATES = (SubOrderState.CANCELLED, SubOrderState.AWAITING_ALLOCATION, SubOrderState.ALLOCATED)
 
 
 def part_off(sub_order_id: int, units: Mapping[int, int], *, state: SubOrderState, actor: Actor, why: str = "") -> int:
@@ -43,10 +44,12 @@ def part_off_all(
     units: Mapping[int, Mapping[int, int]], *, state: SubOrderState, actor: Actor, why: str = ""
 ) -> dict[int, int]:
     """Take units off sub-orders (by id, then by line id), for each into a sub-order of its own that begins as
-    `cancelled`, or as `awaiting_allocation` to be sourced anew; returns the new sub-orders' ids by those of the old.
+    `cancelled`, as `awaiting_allocation` to be sourced anew, or as `allocated` at the warehouse of the old one, which
+    must be allocated; returns the new sub-orders' ids by those of the old.
 
-    A line of which all units go moves as it is. What was promised to the units is given back. `why` is a code for the
-    timeline: "partly_shipped". As many statements for many sub-orders as for one.
+    A line of which all units go moves as it is. What was promised to the units is given back, unless the new ones are
+    allocated. `why` is a code for the timeline: "partly_shipped" or "by_hand". As many statements for many sub-orders
+    as for one.
 
     The orders and all these sub-orders must be locked, and something of each sub-order must stay: raises ValueError
     otherwise, for units that a line does not have, and for another state.
@@ -56,13 +59,14 @@ def part_off_all(
     if not units:
         return {}
     rows = _read(units)
-    numbers = Numbers((order_id, number) for order_id, number in rows.values())
+    numbers = Numbers((row.order_id, row.number) for row in rows.values())
     sources = read_sources(units)
     _check(units, sources)
     split = sum(sources[line].quantity > count for cut in units.values() for line, count in cut.items())
     line_ids, part_ids = iter(new_line_ids(split)), iter(new_part_ids(len(units)))
-    kept = {key: Part(key, number, None, []) for key, (_order_id, number) in rows.items()}
+    kept = {key: Part(key, row.number, None, []) for key, row in rows.items()}
     new = {key: Part(next(part_ids), numbers.next(kept[key].number), key, []) for key in units}
+    handed: list[reserving.HandOver] = []
     for line_id, source in sources.items():
         count, key = units[source.sub_order_id].get(line_id, 0), source.sub_order_id
         if not count:
@@ -71,29 +75,52 @@ def part_off_all(
             new[key].lines.append(source.line(line_id, count, source.shares, is_new=False))
         else:
             taken = source.shares.take(count, source.quantity)
-            new[key].lines.append(source.line(next(line_ids), count, taken, is_new=True))
+            new_line = next(line_ids)
+            new[key].lines.append(source.line(new_line, count, taken, is_new=True))
+            handed.append(reserving.HandOver(line_id, new_line, count))
             rest = source.shares.less(taken)
             kept[key].lines.append(source.line(line_id, source.quantity - count, rest, is_new=False))
-    reserving.release_units(
-        {line_id: count for cut in units.values() for line_id, count in cut.items()},
-        actor=actor.name,
-        note=MovementNote(why or state),
-    )
-    insert([NewPart(part, state) for part in new.values()])
+    if state == SubOrderState.ALLOCATED:
+        reserving.hand_over(handed, actor=actor.name, note=MovementNote.PARTED)
+        insert([NewPart(part, state, rows[key].warehouse_id, rows[key].sourcing) for key, part in new.items()])
+    else:
+        reserving.release_units(
+            {line_id: count for cut in units.values() for line_id, count in cut.items()},
+            actor=actor.name,
+            note=MovementNote(why or state),
+        )
+        insert([NewPart(part, state) for part in new.values()])
     write_lines([*kept.values(), *new.values()])
     _shrink(list(kept.values()))
     if state == SubOrderState.CANCELLED:
         charging.take_back([part.id for part in new.values()], ChargeCause.CANCELLED, actor=actor)
         timeline.record_of_sub_orders([part.id for part in new.values()], kinds.SUB_ORDER_CANCELLED, actor)
     else:
-        _tell([(rows[key][0], kept[key], part) for key, part in new.items()], actor, why)
+        _tell([(rows[key].order_id, kept[key], part) for key, part in new.items()], actor, why)
+    if state == SubOrderState.ALLOCATED:
+        timeline.record_of_sub_orders([part.id for part in new.values()], kinds.ALLOCATED, actor)
     return {key: part.id for key, part in new.items()}
 
 
-def _read(sub_order_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
-    """Order id and number by sub-order id."""
-    rows = SubOrder.objects.filter(pk__in=list(sub_order_ids)).order_by("id").values_list("pk", "order_id", "number")
-    return {key: (order_id, number) for key, order_id, number in rows}
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a part takes over from the sub-order that it is parted from; `sourcing` is JSON."""
+
+    order_id: int
+    number: str
+    warehouse_id: int | None
+    sourcing: str | None
+
+
+def _read(sub_order_ids: Iterable[int]) -> dict[int, _Row]:
+    """By sub-order id, in that order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, order_id, number, warehouse_id, sourcing::text FROM orders_suborder"
+            " WHERE id = ANY(%s::bigint[]) ORDER BY id",
+            [array(sub_order_ids)],
+        )
+        return {key: _Row(*row) for key, *row in cursor.fetchall()}
 
 
 def _check(units: Mapping[int, Mapping[int, int]], sources: Mapping[int, Source]) -> None:

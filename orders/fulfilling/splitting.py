@@ -2,6 +2,7 @@
 further by the split rules that are in force.
 
 Virtual goods are a storage class of their own. Every line goes whole into one sub-order and takes its shares along.
+Gifts that rules give become lines first.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from oms.common.copying import array
 from oms.common.work.claiming import Queue, Stage, in_one_transaction
 from orders import kinds
 from orders.actors import job
-from orders.changing import units
+from orders.changing import gifts, units
 from orders.models import ActorKind, Order, OrderState, SubOrderState
 from orders.models.shares import SHARES
 
@@ -36,6 +37,7 @@ def run(limit: int) -> int:
 
 
 def _split(order_ids: list[int]) -> None:
+    gifts.apply(order_ids)
     found = _write(order_ids)
     if _RULES_SAY in found:
         found = _write(order_ids, _bundles(order_ids))

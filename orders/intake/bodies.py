@@ -166,6 +166,7 @@ class OrderBody(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     collect_by: _Moment = None
     sign_by: _Moment = None
     receiver_token: str = ""
+    merge_key: str = ""
     seller_memo: str = ""
     flag: int = 0
     metadata: dict[str, str] = {}

@@ -15,7 +15,7 @@ from orders.intake.refusals import EARLIEST, Refusals
 from orders.models.terms import MOST_FLAGS, CarrierClass
 
 MOST_KEYS, LONGEST_VALUE, MOST_BYTES = 50, 500, 8 * 1024
-LONGEST_MEMO, LONGEST_TOKEN = 500, 500
+LONGEST_MEMO, LONGEST_TOKEN, LONGEST_MERGE_KEY = 500, 500, 100
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 MOMENTS = ("ship_not_before", "delivery_from", "delivery_until", "ship_by", "collect_by", "sign_by")
 _LONGEST_AHEAD = timedelta(days=2 * 366)
@@ -57,6 +57,7 @@ class CheckedTerms:
             "carrier": body.carrier,
             "carrier_class": body.carrier_class,
             "receiver_token": secrecy.seal(body.receiver_token).decode() if body.receiver_token else "",
+            "merge_key": body.merge_key,
             "seller_memo": body.seller_memo,
             "flag": body.flag,
             "metadata": body.metadata,
@@ -70,6 +71,7 @@ def has_terms(body: OrderBody) -> bool:
         or body.seller_memo
         or body.flag
         or body.receiver_token
+        or body.merge_key
         or body.carrier
         or body.carrier_class
         or body.ship_not_before
@@ -93,6 +95,8 @@ def check_terms(
     _check_carrier(body, wrong, is_history=is_history)
     if body.receiver_token:
         wrong.text("receiver_token", body.receiver_token, LONGEST_TOKEN)
+    if body.merge_key:
+        wrong.text("merge_key", body.merge_key, LONGEST_MERGE_KEY)
     check_memo(body.seller_memo, wrong)
     check_flag(body.flag, wrong)
     check_metadata(body.metadata, wrong)

@@ -1,17 +1,31 @@
-"""The life cycle's data: orders and their parts, holds and rules, the timeline, returns."""
+"""The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.cancel_reason import CancelReason
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
+from orders.models.gift_rule import GiftGrant, GiftRule
 from orders.models.goods_promise import GoodsPromise
-from orders.models.hold import DenyListEntry, Hold, InterceptionRule
+from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
+from orders.models.merge import MergeGroup
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
+from orders.models.order_link import OrderLink
 from orders.models.promise import DeliveryPromise, LateRisk, PromiseOutcome, PromiseSource, PromiseToMake
 from orders.models.promotion import OrderPromotion, PromotionShare
 from orders.models.rejected import RejectedOrder
-from orders.models.return_request import ReturnLine, ReturnRequest
+from orders.models.return_request import (
+    Found,
+    MoneyState,
+    ReturnFinding,
+    ReturnKind,
+    ReturnLine,
+    ReturnPhoto,
+    ReturnRequest,
+    ReturnState,
+)
+from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
+from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
@@ -24,32 +38,49 @@ __all__ = [
     "ChargeCause",
     "ChargeComponent",
     "DeliveryPromise",
-    "DenyListEntry",
+    "Fault",
+    "Found",
     "FulfilmentState",
+    "GiftGrant",
+    "GiftRule",
     "GoodsPromise",
     "Hold",
     "ImportMapping",
-    "InterceptionRule",
     "InvoiceRequest",
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "MergeGroup",
+    "MoneyState",
     "Order",
     "OrderCharge",
     "OrderEvent",
     "OrderLine",
+    "OrderLink",
     "OrderPaymentState",
     "OrderPromotion",
     "OrderState",
     "OrderTerms",
+    "Outcome",
     "PaymentMethod",
+    "PaysOn",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",
     "PromotionShare",
     "RejectedOrder",
+    "ReturnFinding",
+    "ReturnKind",
     "ReturnLine",
+    "ReturnPhoto",
+    "ReturnReason",
     "ReturnRequest",
+    "ReturnRule",
+    "ReturnState",
+    "ReviewDecision",
+    "ReviewList",
+    "ReviewListEntry",
+    "ReviewRule",
     "SkuMatch",
     "StockWait",
     "SubOrder",

@@ -233,6 +233,10 @@ class Order(WorkItem, Versioned, CarriesAmounts):
         ordering = ["-id"]
         permissions = [
             ("hold_order", _("Can hold and release orders")),
+            ("review_as_finance", _("Can release orders in finance's review")),
+            ("approve_level_1", _("Can approve held orders of level 1")),
+            ("approve_level_2", _("Can approve held orders of level 2 and below")),
+            ("approve_level_3", _("Can approve held orders of level 3 and below")),
             ("cancel_order", _("Can cancel orders")),
             ("note_order", _("Can add notes to orders")),
             ("readdress_order", _("Can change the recipients of orders")),
@@ -311,7 +315,7 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             models.Index(fields=["payment_state", "-id"], name="order_list_by_payment_state"),
             models.Index(fields=["fulfilment_state", "-id"], name="order_list_by_fulfilment"),
             models.Index(fields=["channel", "-id"], name="order_list_by_channel"),
-            # Search, and the interception rules on a buyer's or an address's recent orders.
+            # Search, and the review rules on a buyer's or an address's recent orders.
             models.Index(fields=["recipient_phone"], name="order_by_recipient_phone"),
             models.Index(
                 fields=["buyer_phone"],

@@ -10,6 +10,7 @@ from django_fsm import FSMField, transition
 from inventory.models import StorageClass, Warehouse
 from oms.common.models import TellsMoves, TicketSubject, Versioned, WorkItem
 from oms.merchants.models import Merchant
+from orders.models.merge import CanBeMerged
 from orders.models.order import Order, OrderLine, PaymentMethod
 from orders.models.shares import CarriesShares, shares_add_up
 
@@ -47,6 +48,8 @@ LEFT_WAREHOUSE = (
     SubOrderState.REJECTED,
     SubOrderState.RETURNED,
 )
+# Together with those of other orders, or gone together.
+MAY_BE_MERGED = (*HOLDING_STOCK, *LEFT_WAREHOUSE)
 # The buyer has it.
 ARRIVED = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
 # Nothing of it is, or will be, with the buyer.
@@ -71,7 +74,7 @@ class SubOrderQuerySet(models.QuerySet["SubOrder"]):
         return self.filter(merchant=merchant)
 
 
-class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
+class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares, CanBeMerged):
     """The part of an order that one warehouse ships in one go, with its share of the money (yuan).
 
     It is `released` as soon as there is a warehouse order for it, of which `release_count` says how many it has had.
@@ -207,7 +210,10 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
         verbose_name = _("sub-order")
         verbose_name_plural = _("sub-orders")
         ordering = ["-id"]
-        permissions = [("move_suborder", _("Can move sub-orders to other warehouses"))]
+        permissions = [
+            ("move_suborder", _("Can move sub-orders to other warehouses")),
+            ("merge_suborder", _("Can split and merge sub-orders")),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="sub_order_number_is_unique"),
             models.CheckConstraint(condition=Q(state__in=SubOrderState.values), name="sub_order_state_is_known"),
@@ -226,6 +232,10 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
                 | Q(delivered_at__isnull=True)
                 | Q(storage_class=StorageClass.VIRTUAL),
                 name="sub_order_cancelled_before_it_arrives_unless_virtual",
+            ),
+            models.CheckConstraint(
+                condition=Q(merge_group__isnull=True) | Q(state__in=MAY_BE_MERGED),
+                name="sub_order_is_merged_while_its_warehouse_has_it",
             ),
             models.CheckConstraint(
                 condition=Q(cancel_short_at__isnull=True) | Q(state=SubOrderState.BACKORDERED),
@@ -306,6 +316,9 @@ class SubOrder(WorkItem, Versioned, TellsMoves, CarriesShares):
                 name="sub_order_queue_cancel",
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="sub_order_queue_person"),
+            models.Index(
+                fields=["merge_group"], condition=Q(merge_group__isnull=False), name="sub_order_by_merge_group"
+            ),
             # What a merchant fulfils.
             models.Index(fields=["merchant", "-id"], name="sub_order_of_merchant"),
         ]
@@ -409,6 +422,9 @@ class SubOrderLine(CarriesShares):
     returned_quantity = models.IntegerField(
         _("given back"), db_default=0, default=0, help_text=_("Units that came back while others stayed.")
     )
+    returning_quantity = models.IntegerField(
+        _("in open returns"), db_default=0, default=0, help_text=_("Units of returns that are not paid back yet.")
+    )
 
     class Meta:
         verbose_name = _("sub-order line")
@@ -418,7 +434,11 @@ class SubOrderLine(CarriesShares):
             models.UniqueConstraint(fields=["sub_order", "order_line"], name="sub_order_line_is_unique"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="sub_order_line_is_not_empty"),
             models.CheckConstraint(
-                condition=Q(returned_quantity__gte=0, returned_quantity__lte=F("quantity")),
+                condition=Q(
+                    returned_quantity__gte=0,
+                    returning_quantity__gte=0,
+                    returned_quantity__lte=F("quantity") - F("returning_quantity"),
+                ),
                 name="sub_order_line_gives_back_what_it_has",
             ),
             shares_add_up("sub_order_line_shares_add_up"),

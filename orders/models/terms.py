@@ -92,6 +92,15 @@ class OrderTerms(models.Model):
     receiver_token = SealedTextField(
         _("receiver token"), only_if="receiver_token <> ''", db_default="", default="", blank=True, editable=False
     )
+    merge_key = models.CharField(
+        _("platform's merge key"),
+        max_length=100,
+        db_default="",
+        default="",
+        blank=True,
+        editable=False,
+        help_text=_("Orders with the same one go to the same recipient, says the platform."),
+    )
     seller_memo = models.CharField(_("seller's memo"), max_length=500, db_default="", default="", blank=True)
     flag = models.SmallIntegerField(_("flag"), choices=Flag.choices, db_default=Flag.NONE, default=Flag.NONE)
     metadata = models.JSONField(_("metadata"), db_default={}, default=dict, blank=True)
@@ -121,6 +130,7 @@ class OrderTerms(models.Model):
         ]
         indexes = [
             GinIndex(fields=["metadata"], opclasses=["jsonb_path_ops"], name="order_terms_by_metadata"),
+            models.Index(fields=["merge_key"], condition=~Q(merge_key=""), name="order_terms_by_merge_key"),
             models.Index(
                 fields=["ship_by"], condition=Q(ship_by__isnull=False, ship_looks__lt=2), name="order_terms_ship_watch"
             ),

@@ -1,1 +1,1 @@
-"""Whether an order may go on: interception rules and holds."""
+"""Whether an order may go on: review rules and holds."""

@@ -21,11 +21,12 @@ from orders.locking import lock_order, lock_sub_orders
 from orders.models import Hold, Order, OrderState, OrderTerms, SubOrder, SubOrderState
 from orders.models.hold import AddressGap
 from orders.models.order import OVER
+from orders.models.review import MOST_LEVEL
 from orders.models.sub_order import AT_WAREHOUSE, BEFORE_RELEASE, IN_WAREHOUSE
 from orders.reviewing import words
 
 # Holds that end by themselves; no person may release them.
-ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED)
+ENDS_BY_ITSELF = (Hold.Kind.CANCELLATION, Hold.Kind.UNMATCHED, Hold.Kind.UNDO)
 # For queues of sub-orders (alias `q`): their order may not go on.
 ORDER_IS_HELD = "q.is_held"
 
@@ -37,9 +38,27 @@ class CannotHold(OmsError):
 
 
 class CannotRelease(OmsError):
-    """The hold is not one that a person may release."""
+    """The hold is not one that a person may release, or not this person."""
 
     code = "cannot_release"
+
+
+HasRight = Callable[[str], bool]
+FINANCE_RIGHT = "orders.review_as_finance"
+
+
+def right_to_release(hold: Hold) -> str:
+    """The right that releasing the hold takes, beside that to hold and release at all."""
+    if hold.kind == Hold.Kind.FINANCE:
+        return FINANCE_RIGHT
+    return f"orders.approve_level_{hold.level}" if hold.level else "orders.hold_order"
+
+
+def may_release(hold: Hold, has_right: HasRight) -> bool:
+    """Whether somebody with these rights may; an approval is also for who may approve a higher level."""
+    if hold.level:
+        return any(has_right(f"orders.approve_level_{level}") for level in range(hold.level, MOST_LEVEL + 1))
+    return has_right(right_to_release(hold))
 
 
 Brake = Callable[[Collection[int]], Collection[int]]
@@ -123,26 +142,43 @@ def hold_order(order_id: int, *, reason: str, actor: Actor, version: int | None 
 
 
 @transaction.atomic
-def release_hold(hold_id: int, *, note: str, actor: Actor, version: int | None = None) -> Order:
+def release_hold(
+    hold_id: int, *, note: str, actor: Actor, version: int | None = None, has_right: HasRight | None = None
+) -> Order:
     """Release one hold; the order goes on once none is open. A hold that is released already stays as it is.
 
-    Raises CannotRelease for the hold of a cancellation under way, for goods that nobody has matched and for an address
-    that lacks something; ChangedMeanwhile.
+    `has_right` tells of a person's rights; None: whoever calls has them all. Raises CannotRelease for the hold of a
+    cancellation under way, for goods that nobody has matched, for an address that lacks something, and without the
+    right; ChangedMeanwhile.
     """
     order_id = Hold.objects.values_list("order_id", flat=True).get(pk=hold_id)
     order = lock_order(order_id, version=version)
     hold = Hold.objects.select_for_update(no_key=True, of=("self",)).get(pk=hold_id)
-    if hold.kind == Hold.Kind.CANCELLATION:
-        raise CannotRelease(_("This hold ends by itself once the warehouse has answered the cancellation."))
-    if hold.kind == Hold.Kind.UNMATCHED and hold.released_at is None:
-        raise CannotRelease(_("Match the codes of the goods to SKUs: this hold ends by that."))
-    gaps = remedies(order) if hold.kind == Hold.Kind.ADDRESS else []
-    if gaps:
-        raise CannotRelease(" ".join(gaps))
+    obstacle = release_obstacle(order, hold, has_right)
+    if obstacle:
+        raise CannotRelease(obstacle)
     if hold.released_at is None:
         close_hold(hold, note=note, actor=actor)
         nudging.nudge("review", "split", "allocate", "release", "dispatch")
     return Order.objects.get(pk=order.pk)
+
+
+def release_obstacle(order: Order, hold: Hold, has_right: HasRight | None = None) -> str | None:
+    """Why the hold cannot be released, or not by somebody with these rights; None where it can."""
+    if hold.kind == Hold.Kind.CANCELLATION:
+        return _("This hold ends by itself once the warehouse has answered the cancellation.")
+    if hold.kind == Hold.Kind.UNMATCHED and hold.released_at is None:
+        return _("Match the codes of the goods to SKUs: this hold ends by that.")
+    if hold.kind == Hold.Kind.UNDO and hold.released_at is None:
+        return _("This hold ends by itself, or when the cancellation is taken back.")
+    if hold.released_at is None and has_right is not None and not may_release(hold, has_right):
+        if hold.level:
+            return _("This hold needs an approval of level %(level)d: you do not have that right.") % {
+                "level": hold.level
+            }
+        return _("You do not have the right to release this hold.")
+    gaps = remedies(order) if hold.kind == Hold.Kind.ADDRESS else []
+    return " ".join(gaps) or None
 
 
 _REMEDIES = {

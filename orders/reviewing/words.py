@@ -1,6 +1,6 @@
 """Holds in words: why an order is held and who said so, put together from codes and values when it is shown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from orders import actors, story
-from orders.models import Hold, InterceptionRule
+from orders.models import Hold
 from orders.models.hold import AddressGap, MatchProblem
+from orders.reviewing import facts, shipped
 
 # Notes of the system on a release; people type theirs.
 ORDER_CANCELLED = "order_cancelled"
@@ -24,8 +25,7 @@ story.REASONS.add(
         GOODS_MATCHED: _("The codes of the goods are matched."),
     }
 )
-# A rule without a name of its own acts under its kind.
-actors.name_actors(dict(InterceptionRule.Kind.choices))
+story.REASONS.add({f"rule:{rule.code}": rule.title for rule in shipped.RULES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,32 @@ def data_of(hold: Hold) -> dict[str, Any]:
     return data
 
 
+def rejection(called: str) -> str:
+    """The reason of a cancellation by the rule of this name or code, as it is stored."""
+    return f"rule:{called}" if any(rule.code == called for rule in shipped.RULES) else called
+
+
+def of_hit(called: str, found: Sequence[Mapping[str, Any]]) -> str:
+    """What a rule found of an order: its name and its figures."""
+    values = {"rule": actors.word(called), "figures": facts.in_words(found)}
+    return gettext("%(rule)s: %(figures)s") % values
+
+
 def why_told(data: Mapping[str, Any]) -> str:
     """Why an order is held, from what `data_of` gave."""
     given = str(data.get("reason", ""))
     match data.get("hold"):
+        case Hold.Kind.RULE if (data.get("details") or {}).get("facts"):
+            return of_hit(str(data.get("rule", "")), data["details"]["facts"])
         case Hold.Kind.RULE:
             values = {"rule": actors.word(str(data.get("rule", ""))), "figures": given}
             return gettext("%(rule)s: %(figures)s") % values
         case Hold.Kind.CANCELLATION:
             return gettext("Cancellation: %(reason)s") % {"reason": story.REASONS.word(given)}
+        case Hold.Kind.FINANCE:
+            return gettext("Finance looks at the orders of this channel before they go on.")
+        case Hold.Kind.UNDO:
+            return gettext("It is about to be cancelled: %(reason)s") % {"reason": story.REASONS.word(given)}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
         case Hold.Kind.UNMATCHED:

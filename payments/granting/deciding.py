@@ -24,6 +24,7 @@ from orders.kinds import EventKind
 from orders.locking import lock_order
 from orders.models import ActorKind, Order, OrderLine
 from orders.models.amounts import Bearer
+from orders.returning import counting, paying
 from payments import kinds, troubles
 from payments.granting import previewing
 from payments.granting.limits import granted_today, limits_of
@@ -89,6 +90,7 @@ def propose(
         note=note,
         bearer=bearer or why.bearer,
         line=line,
+        return_request_id=wanted.return_id,
         amount=amount,
         cash_amount=yuan(calculation.cash),
         gift_card_amount=yuan(calculation.gift_card),
@@ -109,6 +111,8 @@ def propose(
     _tell(grant, kinds.GRANT_PROPOSED, actor, note=note)
     if may_alone:
         return _grant(grant, chosen, actor)
+    if grant.return_request_id is not None:
+        paying.proposed(grant.return_request_id)
     trouble = Trouble(grant.pk, "", {"number": grant.number, "amount": str(amount)}, about_id=order_id)
     tickets.open_tickets(troubles.GRANT_TO_APPROVE, [trouble], opened_by=actor.name)
     return grant
@@ -141,6 +145,8 @@ def decline(grant_id: int, *, reason: str, actor: Actor) -> RefundGrant:
     grant.decline()
     _decide(grant, actor)
     _tell(grant, kinds.GRANT_DECLINED, actor, why=reason)
+    if grant.return_request_id is not None:
+        paying.free_again(grant.return_request_id)
     return grant
 
 
@@ -156,6 +162,8 @@ def _locked(grant_id: int) -> RefundGrant:
 def _grant(grant: RefundGrant, chosen: Chosen, actor: Actor) -> RefundGrant:
     """The grant becomes charges; the books send what was paid beyond them."""
     if grant.kind == GrantKind.RETURN:
+        if grant.return_request_id is not None:
+            counting.let_go(grant.return_request_id, chosen.units)
         charging.take_back_units(
             grant.order_id,
             chosen.units,
@@ -180,6 +188,8 @@ def _grant(grant: RefundGrant, chosen: Chosen, actor: Actor) -> RefundGrant:
     _decide(grant, actor)
     Order.objects.filter(pk=grant.order_id).update(owed_changed_since=Coalesce(F("owed_changed_since"), Now()))
     _tell(grant, kinds.GRANTED, actor)
+    if grant.return_request_id is not None:
+        paying.granted(grant.return_request_id, actor)
     nudging.nudge("owing")
     return grant
 

@@ -18,6 +18,7 @@ from orders.changing.keeping import RULES_VERSION, FreightBack, promotions_kept
 from orders.intake.apportionment import Shares
 from orders.locking import lock_order
 from orders.models import ActorKind, OrderLine, OrderPromotion, SubOrderState
+from orders.returning import counting
 from payments.models import GrantKind, GrantReason, GrantState, RefundGrant, RefundGrantLine
 from payments.owing import owed
 
@@ -28,13 +29,20 @@ _HAD = (SubOrderState.DELIVERED, SubOrderState.COMPLETED)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What somebody wants granted. For returned goods: units by the line's position, and of gifts those that did not
-    come back though they should. For all else: an amount in yuan, with the line (position) for price protection."""
+    come back though they should. For all else: an amount in yuan, with the line (position) for price protection.
+
+    What a return (`return_id`) is granted for names the units by sub-order line instead, as it has them: `parts`, and
+    of gifts `parts_missing`.
+    """
 
     kind: GrantKind
     amount: Decimal = Decimal(0)
     line: int | None = None
     units: Mapping[int, int] | None = None
     gifts_kept: Mapping[int, int] | None = None
+    return_id: int | None = None
+    parts: Mapping[int, int] | None = None
+    parts_missing: Mapping[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +130,9 @@ def work_out(
 ) -> tuple[Calculation, Chosen]:
     """As `preview`, of a locked order, with the units that it chose."""
     if wanted.kind == GrantKind.RETURN:
-        chosen = _choose(order_id, wanted, states)
-        calculation = _of_return(order_id, chosen, reason)
+        choose = _choose_parts if wanted.return_id is not None else _choose
+        chosen = choose(order_id, wanted, states)
+        calculation = _of_return(order_id, chosen, reason, wanted.return_id)
     else:
         chosen = Chosen({}, {}, {})
         calculation = _of_amount(wanted)
@@ -149,10 +158,15 @@ def work_out_again(grant: RefundGrant) -> tuple[Calculation, Chosen]:
                 key = line.sub_order_line.order_line_id
                 gifts[key] = gifts.get(key, 0) + line.quantity
         chosen = Chosen(units[False], units[True], gifts)
-        there = {part.id: part.units for part in correcting.parts(grant.order_id) if part.state in _HAD}
+        held = counting.held_by_others(grant.order_id, but=grant.return_request_id)
+        there = {
+            part.id: part.units - held.get(part.id, 0)
+            for part in correcting.parts(grant.order_id)
+            if part.state in _HAD
+        }
         if any(there.get(key, 0) < count for key, count in chosen.units.items()):
             raise OmsError(_("These units went back otherwise meanwhile. Decline this, and propose it anew."))
-        calculation = _of_return(grant.order_id, chosen, grant.reason)
+        calculation = _of_return(grant.order_id, chosen, grant.reason, grant.return_request_id)
     _check_left(grant.order_id, calculation, but=grant.pk)
     return calculation, chosen
 
@@ -186,10 +200,7 @@ def _choose(order_id: int, wanted: Wanted, states: Collection[str]) -> Chosen:
         raise OmsError(_("Name at least one line."), attr="lines")
     if any(count < 1 for count in (*units.values(), *gifts.values())):
         raise OmsError(_("Give a quantity of at least 1."), attr="lines")
-    waiting = RefundGrantLine.objects.filter(grant__order=order_id, grant__state=GrantState.PROPOSED)
-    taken: dict[int, int] = {}
-    for key, count in waiting.values_list("sub_order_line_id", "quantity"):
-        taken[key] = taken.get(key, 0) + count
+    taken = _taken(order_id)
     parts = [part for part in correcting.parts(order_id) if part.state in states]
     lines = {line.position: line for line in OrderLine.objects.filter(order=order_id)}
     chosen: dict[int, int] = {}
@@ -216,12 +227,44 @@ def _choose(order_id: int, wanted: Wanted, states: Collection[str]) -> Chosen:
     return Chosen(chosen, missing, kept)
 
 
-def _of_return(order_id: int, chosen: Chosen, reason: GrantReason) -> Calculation:
+def _choose_parts(order_id: int, wanted: Wanted, states: Collection[str]) -> Chosen:
+    """The units as a return has them: neither other returns nor grants that wait have them, too."""
+    units, missing = dict(wanted.parts or {}), dict(wanted.parts_missing or {})
+    if not units:
+        raise OmsError(_("Name at least one line."), attr="lines")
+    taken = _taken(order_id, but=wanted.return_id)
+    parts = {part.id: part for part in correcting.parts(order_id) if part.state in states}
+    for key, count in units.items():
+        left = parts[key].units - taken.get(key, 0) if key in parts else 0
+        if count > left:
+            position = parts[key].position if key in parts else 0
+            message = _("Only %(left)d units of line %(position)d can still come back.")
+            raise OmsError(message % {"left": max(left, 0), "position": position}, attr="lines")
+    gifts: dict[int, int] = {}
+    for key, count in missing.items():
+        gifts[parts[key].order_line_id] = gifts.get(parts[key].order_line_id, 0) + count
+    return Chosen(units, missing, gifts)
+
+
+def _taken(order_id: int, *, but: int | None = None) -> dict[int, int]:
+    """Units by sub-order line that grants which wait are for, and that open returns hold, but for the return `but`."""
+    waiting = RefundGrantLine.objects.filter(
+        grant__order=order_id, grant__state=GrantState.PROPOSED, grant__return_request=None
+    )
+    taken = counting.held_by_others(order_id, but=but)
+    for key, count in waiting.values_list("sub_order_line_id", "quantity"):
+        taken[key] = taken.get(key, 0) + count
+    return taken
+
+
+def _of_return(order_id: int, chosen: Chosen, reason: GrantReason, return_id: int | None = None) -> Calculation:
     before = correcting.read([order_id])[order_id].books
     parts = {part.id: part for part in correcting.parts(order_id)}
     gone = {key: parts[key].shares.take(count, parts[key].units) for key, count in chosen.units.items()}
     undone = transaction.savepoint()
     try:
+        if return_id is not None:
+            counting.let_go(return_id, chosen.units)
         kept = charging.take_back_units(
             order_id,
             chosen.units,

@@ -9,7 +9,7 @@ from django_fsm import FSMField, transition
 
 from oms.common.models import Versioned, money
 from oms.merchants.models import Merchant
-from orders.models import ActorKind, ChargeCause, Order, OrderLine, SubOrderLine
+from orders.models import ActorKind, ChargeCause, Order, OrderLine, ReturnRequest, SubOrderLine
 from orders.models.amounts import Bearer
 
 
@@ -141,6 +141,15 @@ class RefundGrant(Versioned):
         related_name="grants",
         db_index=False,
     )
+    return_request = models.ForeignKey(
+        ReturnRequest,
+        verbose_name=_("return request"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="grants",
+        db_index=False,
+    )
     amount = money(_("amount"))
     cash_amount = money(_("of that in cash"))
     gift_card_amount = money(_("of that to the gift card"), db_default=0)
@@ -165,6 +174,11 @@ class RefundGrant(Versioned):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="grant_number_is_unique"),
+            models.UniqueConstraint(
+                fields=["return_request"],
+                condition=Q(state__in=[GrantState.PROPOSED, GrantState.APPROVED]),
+                name="grant_of_a_return_is_the_only_one",
+            ),
             models.CheckConstraint(
                 condition=Q(
                     amount=F("cash_amount") + F("gift_card_amount") + F("points_amount"),
@@ -230,7 +244,7 @@ class RefundGrantLine(models.Model):
         verbose_name = _("line of a grant")
         verbose_name_plural = _("lines of grants")
         constraints = [
-            models.UniqueConstraint(fields=["grant", "sub_order_line"], name="grant_line_is_unique"),
+            models.UniqueConstraint(fields=["grant", "sub_order_line", "is_missing"], name="grant_line_is_unique"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="grant_line_is_not_empty"),
         ]
 

@@ -168,8 +168,11 @@ def of_orders(which: str, numbers: Collection[str]) -> dict[str, list[Held]]:
         f"{_PAYMENT} WHERE {which} AND p.order_id = ANY(%s::bigint[]) ORDER BY p.id",
         [array(order_id for order_id, _number in named)],
     )
+    by_order: dict[int, list[Held]] = {}
+    for one in held:
+        by_order.setdefault(one.order_id, []).append(one)
     for order_id, number in named:
-        found.setdefault(number, []).extend(one for one in held if one.order_id == order_id)
+        found.setdefault(number, []).extend(by_order.get(order_id, ()))
     return found
 
 

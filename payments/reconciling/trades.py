@@ -4,8 +4,9 @@ A row is first looked for by our own number, then by the provider's; by amount a
 ours at all. What names a number that we do not know is nobody's: guessing would hide it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from payments.models import BillForm, BillRowKind, BillSource, Outcome
 from payments.reconciling import books
@@ -93,18 +94,26 @@ def _by_amount_and_time(connection_id: int, rows: Sequence[Fresh]) -> dict[int, 
     if not times:
         return {}
     amounts = {row.line.amount_fen for row in rows}
-    near = books.payments_near(connection_id, amounts, min(times) - NEAR, max(times) + NEAR)
+    near: dict[int, list[tuple[datetime, Held]]] = {}
+    for held in books.payments_near(connection_id, amounts, min(times) - NEAR, max(times) + NEAR):
+        if held.at:
+            near.setdefault(held.moved_fen, []).append((held.at, held))
+    for of_amount in near.values():
+        of_amount.sort(key=_at)
     found = {}
     for row in rows:
-        fits = [
-            held
-            for held in near
-            if held.moved_fen == row.line.amount_fen and held.at and row.line.at and abs(held.at - row.line.at) <= NEAR
-        ]
+        if not row.line.at:
+            continue
+        of_amount = near.get(row.line.amount_fen, [])
+        first = bisect_left(of_amount, row.line.at - NEAR, key=_at)
         # Two that fit are none: a person must choose.
-        if len(fits) == 1:
-            found[row.id] = fits[0]
+        if bisect_right(of_amount, row.line.at + NEAR, key=_at) == first + 1:
+            found[row.id] = of_amount[first][1]
     return found
+
+
+def _at(timed: tuple[datetime, Held]) -> datetime:
+    return timed[0]
 
 
 def _judge_refunds(source: BillSource, rows: Sequence[Fresh]) -> dict[int, Verdict]:

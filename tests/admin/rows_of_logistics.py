@@ -13,15 +13,20 @@ from logistics.models import (
     CarrierAccount,
     CarrierCode,
     CarrierRule,
+    CourierParcel,
     DeadlineRule,
     DeadlineStretch,
+    DoorReport,
     LearnedDeadline,
     LogisticsAlert,
     PickTask,
     Polling,
     Printout,
+    RoutePlan,
     ScanWord,
     Shipment,
+    Stop,
+    Tour,
     WarehouseOrder,
     Wave,
     WaveRule,
@@ -35,6 +40,47 @@ from oms.common.models import Connection
 from oms.common.tickets import Trouble, open_tickets
 from orders.actors import Actor
 from orders.models import ActorKind, SubOrder
+from tests.routing import helpers
+
+
+def _routes(now: datetime) -> None:
+    """A station with a courier, a parcel that was brought, and one that is in no tour."""
+    station = helpers.open_station()
+    courier = helpers.hire(station)
+    shipments = list(Shipment.objects.order_by("pk").select_related("sub_order__order__region")[:2])
+    parcels = [
+        CourierParcel.objects.create(
+            shipment=shipment,
+            station=station,
+            waybill=f"ZP{shipment.pk}",
+            region=shipment.sub_order.order.region,
+            longitude=116.4,
+            latitude=39.9,
+            weight_g=500,
+            volume_cm3=900,
+            skills=["cold"],
+        )
+        for shipment in shipments
+    ]
+    day = helpers.today()
+    plan = RoutePlan.objects.create(
+        station=station,
+        day=day,
+        number=1,
+        planner="vroom",
+        figures={"stops": 2, "served": 1, "metres": 900, "on_time": 1, "nearest_metres": 1000, "nearest_served": 1},
+        made_by="plan_routes",
+    )
+    tour = Tour.objects.create(
+        plan=plan, courier=courier, vehicle=courier.vehicle, starts_at=now, ends_at=now, metres=900
+    )
+    times = {"arrives_at": now, "begins_at": now, "leaves_at": now}
+    Stop.objects.create(plan=plan, parcel=parcels[0], tour=tour, position=1, **times)
+    for parcel in parcels[1:]:
+        Stop.objects.create(plan=plan, parcel=parcel, why="no_capacity")
+    DoorReport.objects.create(
+        parcel=parcels[0], courier=courier, day=day, key="k", outcome="missed", reason="…", said_at=now
+    )
 
 
 def fill(sub_order: SubOrder, now: datetime) -> None:
@@ -48,6 +94,7 @@ def fill(sub_order: SubOrder, now: datetime) -> None:
     WaveRule.objects.create(name="Waves of one SKU", kind="single")
     wave = Wave.objects.create(number="W261126-1", warehouse=work.warehouse, rule="Waves of one SKU", kind="single")
     PickTask.objects.create(warehouse_order=work, wave=wave, slot=1, checking_since=now, checked_at=now, weight_g=500)
+    _routes(now)
     group = AlertGroup.objects.create(kind="stalled", since=now, open_count=1)
     LogisticsAlert.objects.create(kind="stalled", sub_order=sub_order, due_at=now, group=group)
     late = Trouble(group.pk, "stalled", {"count": 1, "carrier": "", "place": "", "since": now.isoformat()})

@@ -28,7 +28,7 @@ from orders.changing import cancelling
 from orders.fulfilling import allocating, splitting
 from orders.matching import matches, releasing
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ActorKind, InterceptionRule, Order
+from orders.models import ActorKind, Order, ReviewRule
 from orders.reviewing import deciding, holds
 from orders.stock.stocktaking import count_stock
 from payments.models import NoticeKind
@@ -94,10 +94,10 @@ def _scan(shipment: Shipment, *states: str) -> None:
 def all_sorts(world: None, shop: factories.Shop) -> None:  # noqa: F811
     """Rows of every kind in many states: on their way, held, stopped, contradicted, stuck, failed."""
     clerk = Actor(ActorKind.STAFF, "wang")
-    InterceptionRule.objects.create(kind="amount_over", amount=1)
+    ReviewRule.objects.create(code="amount_over", condition={"is": "amount_over", "amount": "1.00"})
     shop.place_order(payment_method="cod")
     factories.run(deciding.run)
-    InterceptionRule.objects.all().update(is_active=False)
+    ReviewRule.objects.all().update(is_active=False)
 
     ended = shop.place_order()
     holds.hold_order(ended.pk, reason="?", actor=clerk)

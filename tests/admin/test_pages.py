@@ -48,20 +48,23 @@ from oms.merchants.models import ApiCredential, Channel, MerchantApplication, We
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
-from orders.changing import reasons
+from orders.changing import gifts, merging, reasons, reissuing
+from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import (
     ActorKind,
     BuyerNotification,
-    DenyListEntry,
-    InterceptionRule,
+    GiftRule,
+    Order,
     RejectedOrder,
-    ReturnRequest,
+    ReviewDecision,
+    ReviewRule,
     SubOrder,
 )
 from orders.models.notification import NotificationContent
+from orders.models.sub_order import LEFT_WAREHOUSE
 from orders.reviewing import holds
 from payments.balances import adjusting
 from payments.granting import deciding, limits
@@ -89,6 +92,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.promising.world import populate
 from tests.reconciling import world as bills
+from tests.returns import rows as return_rows
 from tests.virtual import world as virtual_goods
 
 STAFF = Actor(ActorKind.STAFF, "wang")
@@ -146,7 +150,7 @@ def world(shop: factories.Shop) -> None:
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
     steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
-    ReturnRequest.objects.create(number="R1", order=order, sub_order=sub_order, reason="x")
+    return_rows.asked(sub_order)
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
@@ -154,8 +158,9 @@ def world(shop: factories.Shop) -> None:
     reasons.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     invoices.written(order, shop.merchant)
-    InterceptionRule.objects.create(name="cheats", kind="deny_list")
-    DenyListEntry.objects.create(kind="phone", phone="13800009999")
+    factories.review_rule("cheats", "on_list", values={"list": "deny"})
+    factories.listed(kind="phone", phone="13800009999")
+    ReviewDecision.objects.create(order=order, outcome="hold", hits=[])
     credentials.issue(shop.merchant, "test")
     endpoint = WebhookEndpoint.objects.create(
         merchant=shop.merchant, url="https://shop.example/", event_types=["*"], secret=seal("whsec_x")
@@ -196,8 +201,25 @@ def world(shop: factories.Shop) -> None:
     paid_in = {"reason": "x", "actor": STAFF, "key": "1", "document": "B1"}
     deposits.move(shop.merchant.pk, DepositKind.PAID_IN, Decimal(1), **paid_in)
     _fill_inventory(shop, now)
+    _fill_changes(shop, order)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
+
+
+def _fill_changes(shop: factories.Shop, order: Order) -> None:
+    """A gift by a rule, goods that were sent again, and two orders in one parcel."""
+    gift = GiftRule.objects.create(name="新年", gift=shop.other_sku, is_active=True)
+    left = SubOrder.objects.filter(order=order, state__in=LEFT_WAREHOUSE).first()
+    assert left
+    position = left.lines.values_list("order_line__position", flat=True)[0]
+    reissuing.reissue(order.pk, {position: 1}, "missing", "warehouse", actor=STAFF)
+    together = [shop.place_order() for _ in range(2)]
+    for one in together:
+        steps.pay(one)
+    steps.approve_and_split()
+    factories.run(allocating.run)
+    gifts.switch(gift.pk, on=False)
+    merging.merge(SubOrder.objects.filter(order__in=together).values_list("pk", flat=True), actor=STAFF)
 
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
@@ -411,9 +433,10 @@ def test_alerts_are_assigned_to_who_takes_them(world: None, boss: Client) -> Non
 
 
 def test_an_incomplete_rule_is_refused_with_the_limit_that_it_needs(boss: Client) -> None:
-    response = boss.post(reverse("admin:orders_interceptionrule_add"), {"name": "big", "kind": "amount_over"})
-    assert "A rule of this kind needs this limit." in response.content.decode()
-    assert not InterceptionRule.objects.exists()
+    form = {"name": "big", "priority": 1, "outcome": "hold", "condition": '{"is": "amount_over"}'}
+    response = boss.post(reverse("admin:orders_reviewrule_add"), form)
+    assert "Condition 1 (Amount over a limit): over (yuan): This field is required." in response.content.decode()
+    assert not ReviewRule.objects.exists()
 
 
 def test_the_root_leads_to_the_admin_and_the_login_to_the_dashboard(db: None) -> None:

@@ -15,9 +15,9 @@ from oms.common.desk import permission_words
 from oms.common.models import InboundFact
 from orders.actors import Actor
 from orders.changing import cancelling, readdressing
-from orders.models import ActorKind, Hold, InterceptionRule, Order, OrderEvent, SubOrder
+from orders.models import ActorKind, Hold, Order, OrderEvent, ReviewRule, SubOrder
 from orders.models.hold import AddressGap
-from orders.reviewing import deciding, holds, words
+from orders.reviewing import deciding, holds, shipped, words
 from payments.providers import defaults
 from payments.taking import expiring, noticing
 from tests import factories, steps
@@ -38,12 +38,12 @@ def page_of(order: Order, language: str) -> str:
 @pytest.mark.parametrize("seeded_in", ["en", "zh-hans"])
 def test_the_default_rules_are_called_by_their_kind_in_both_languages(shop, boss, seeded_in):
     with translation.override(seeded_in):
-        deciding.install_default_rules()
-    rule = InterceptionRule.objects.get(kind="amount_over")
+        shipped.install_default_rules()
+    rule = ReviewRule.objects.get(code="amount_over")
     order = shop.place_order((shop.sku, 1, "6000.00"), payment_method="cod")
     factories.run(deciding.run)
 
-    hold = Hold.objects.get(order=order)
+    hold = Hold.objects.get(order=order, rule=rule)
     for language, called in (("en", "Amount over a limit"), ("zh-hans", "金额超限")):
         with translation.override(language):
             assert str(rule) == called
@@ -59,11 +59,11 @@ def test_the_default_rules_are_called_by_their_kind_in_both_languages(shop, boss
 
 
 def test_a_name_that_staff_gave_a_rule_is_shown_as_it_was_typed(shop):
-    InterceptionRule.objects.create(name="大额订单", kind="amount_over", amount=1)
+    factories.review_rule("大额订单", "amount_over", values={"amount": "1.00"})
     order = shop.place_order(payment_method="cod")
     factories.run(deciding.run)
     with translation.override("en"):
-        assert str(InterceptionRule.objects.get()) == "大额订单"
+        assert str(ReviewRule.objects.get()) == "大额订单"
         assert words.why(Hold.objects.get()) == "大额订单: 26.00 > 1.00"
     assert "Held: 大额订单: 26.00 &gt; 1.00" in page_of(order, "en")
 

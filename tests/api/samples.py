@@ -34,7 +34,7 @@ from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ActorKind, Order, RejectedOrder, SkuMatch, SubOrder
+from orders.models import ActorKind, Order, RejectedOrder, ReturnRequest, SkuMatch, SubOrder
 from payments.balances.issuing import Issued
 from payments.models import BalanceAccount, Invoice, Payment, Refund, RowKind, Statement
 from payments.owing import balancing
@@ -42,6 +42,7 @@ from payments.statements import closing
 from tests import factories, steps
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.returns import rows as return_rows
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Things:
     statement: Statement
     invoice: Invoice
     cart: StockHold
+    returned: ReturnRequest
     policy: ReplenishmentPolicy
 
 
@@ -157,6 +159,7 @@ def populate(shop: factories.Shop) -> Things:
         statement=_statement(shop),
         invoice=invoices.written(order, shop.merchant),
         cart=cart_of(shop),
+        returned=return_rows.asked(parcel.sub_order),
         policy=alert_line(shop),
     )
 

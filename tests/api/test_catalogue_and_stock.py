@@ -75,6 +75,30 @@ def test_many_changes_have_a_result_each(api, shop, django_assert_max_num_querie
         assert {r["status"] for r in send(api, {"changes": many}, INVENTORY).json()["results"]} == {"changed"}
 
 
+def test_a_figure_of_a_change_that_is_none_refuses_its_row_alone(api, shop):
+    row = {"sku": shop.sku.code, "warehouse": shop.warehouse.code}
+    wrong = [
+        *({**row, "on_hand": units} for units in (-1, 1.5, 10**12, "ten", None, True)),
+        *({**row, "change": units} for units in (0.5, -(10**12), [])),
+        *(row, {**row, "on_hand": 1, "change": 1}, {**row, "sku": 7 * "0123456789", "change": 1}, "x", None),
+    ]
+
+    results = send(api, {"changes": [*wrong[:5], {**row, "change": -1}, *wrong[5:]]}, INVENTORY).json()["results"]
+
+    assert results.pop(5) == {"index": 5, **row, "status": "changed", **stock_figures(shop)}
+    assert [result["status"] for result in results] == ["refused"] * len(wrong)
+    attrs = [error["attr"] for result in results for error in result["errors"]]
+    assert attrs == ["on_hand"] * 6 + ["change"] * 3 + ["on_hand"] * 2 + ["sku"] + [None] * 2
+    assert Stock.objects.get(sku=shop.sku).on_hand == 99
+    assert send(api, {"changes": []}, INVENTORY).status_code == 400
+    assert errors_of(send(api, {"changes": [row], "x": 1}, INVENTORY)) == {("x", "unknown_field")}
+
+
+def stock_figures(shop):
+    stock = Stock.objects.get(sku=shop.sku)
+    return {name: getattr(stock, name) for name in ("version", "on_hand", "reserved", "available")}
+
+
 @pytest.mark.parametrize("units", [{"on_hand": 5}, {"change": 5}])
 def test_a_warehouse_takes_only_goods_that_it_keeps_and_gives_back_the_others(api, shop, units):
     frozen = factories.SkuFactory(merchant=shop.merchant, storage_class="frozen")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from inventory.models import Stock
 from orders import timeline
 from orders.fulfilling import allocating
-from orders.models import DenyListEntry, InterceptionRule, Order, OrderEvent, SubOrder
+from orders.models import Order, OrderEvent, SubOrder
 from orders.reviewing import deciding, holds
 from payments.models import Refund
 from payments.owing import balancing
@@ -125,8 +125,8 @@ def test_after_release_the_recipient_stays(api, shop):
 
 
 def test_the_deny_list_looks_at_the_new_phone(api, shop):
-    InterceptionRule.objects.create(name="deny", kind=InterceptionRule.Kind.DENY_LIST)
-    DenyListEntry.objects.create(kind="phone", phone="13900009999")
+    factories.review_rule("deny", "on_list", values={"list": "deny"})
+    factories.listed(kind="phone", phone="13900009999")
     order = factories.allocated_order((shop.sku, 2, "10.00"), merchant=shop.merchant)
     response = change(
         api, "patch", f"{ORDERS}/{order.number}/recipient", {"phone": "13900009999"}, version=version_of(order)

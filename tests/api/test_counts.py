@@ -21,7 +21,7 @@ def shop() -> factories.Shop:
     return factories.make_shop()
 
 
-def tell(shop: factories.Shop, *rows: tuple[str, Any], **changes: Any) -> Any:
+def tell(shop: factories.Shop, *rows: tuple[Any, Any], **changes: Any) -> Any:
     body = {"reference": "ST-1", "warehouse": shop.warehouse.code, "reason": "yearly"}
     body["rows"] = [{"sku": sku, "units": units} for sku, units in rows]
     url, client = "/api/v1/stock/counts", factories.client_of(shop.merchant)
@@ -78,14 +78,25 @@ def test_what_lacks_for_waiting_orders_backorders_them_and_for_those_at_the_ware
 def test_of_a_count_that_makes_no_sense_or_is_of_anothers_warehouse_nothing_is_booked(shop):
     elsewhere = factories.WarehouseFactory()
     for units in (-1, 1.5, 1_000_000_001, "many"):
-        answer = tell(shop, (shop.sku.code, units))
-        assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (400, "rows.0.units")
+        (result,) = tell(shop, (shop.sku.code, units)).json()["results"]
+        assert (result["status"], result["errors"][0]["attr"]) == ("refused", "units")
     assert tell(shop, (shop.sku.code, 1), warehouse=elsewhere.code).json()["errors"][0]["attr"] == "warehouse"
     assert tell(shop, (shop.sku.code, 1), reason=" ").json()["errors"][0]["attr"] == "reason"
     assert tell(shop, ("none", 1)).json()["results"][0]["status"] == "refused"
 
     assert not StockCount.objects.exists()
     assert set(Stock.objects.values_list("on_hand", flat=True)) == {100}
+
+
+def test_a_figure_of_a_count_that_is_none_refuses_its_row_alone(shop):
+    rows = [(shop.other_sku.code, -1), (shop.sku.code, 93), ("none", 1), (shop.other_sku.code, "ten"), (None, 4)]
+
+    results = tell(shop, *rows).json()["results"]
+
+    refused = [(row["index"], row["errors"][0]["attr"]) for row in results if row["status"] == "refused"]
+    assert refused == [(0, "units"), (2, "sku"), (3, "units"), (4, "sku")]
+    assert (results[1]["status"], results[1]["counted"]) == ("counted", 93)
+    assert dict(Stock.objects.values_list("sku_id", "on_hand")) == {shop.sku.pk: 93, shop.other_sku.pk: 100}
 
 
 def test_a_count_whose_reference_is_taken_is_called_so_in_chinese(shop):

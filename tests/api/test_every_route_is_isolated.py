@@ -43,6 +43,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "webhook-deliveries": lambda t: {"public_id": t.delivery.public_id},
     "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
     "reservations": lambda t: {"number": t.cart.number},
+    "returns": lambda t: {"number": t.returned.number},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 
@@ -78,6 +79,12 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     },
     ("replenishment-policies", "post"): lambda t: {
         "policies": [{"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code, "reorder_point": 1, "order_up_to": 2}]
+    },
+    ("returns", "post"): lambda t: {
+        "sub_order": t.sub_order.number,
+        "kind": "return_and_refund",
+        "reason": "no_reason",
+        "lines": [{"position": 1, "quantity": 1}],
     },
     ("refund-preview", "post"): lambda t: {
         "order": t.order.number,
@@ -133,6 +140,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
+    ("orders-cancel", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("channel-stock", "get"): lambda status, body: status == 200 and body["results"] == [],
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],

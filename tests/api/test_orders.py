@@ -10,7 +10,7 @@ from django.utils import timezone
 from logistics.models import Carrier, Shipment, TrackingEvent
 from orders import kinds, timeline
 from orders.actors import Actor
-from orders.models import ActorKind, Hold, InterceptionRule, Order, SubOrder
+from orders.models import ActorKind, Hold, Order, SubOrder
 from tests import factories
 from tests.api.calls import ORDERS, errors_of, pages
 
@@ -207,7 +207,7 @@ def test_a_detail_shows_sub_orders_with_their_money(api, shop):
 
 def test_what_staff_write_for_each_other_stays_inside(api, shop):
     order = shop.place_order()
-    rule = InterceptionRule.objects.create(name="r", kind="deny_list")
+    rule = factories.review_rule("r", "on_list", values={"list": "deny"})
     Hold.objects.create(order=order, kind="rule", rule=rule, reason="known fraud", opened_by="clerk-7")
     staff = Actor(ActorKind.STAFF, "clerk-7")
     timeline.add_note(order.pk, text="buyer is suspicious", actor=staff)

@@ -14,8 +14,8 @@ from django.utils import translation
 from inventory.models import Region
 from orders.admin.searching import find
 from orders.changing import readdressing
-from orders.models import DenyListEntry, Hold, Order
-from orders.reviewing import holds, words
+from orders.models import Hold, Order, ReviewList, ReviewListEntry
+from orders.reviewing import holds, shipped, words
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.api.test_addressing import SAMPLE
@@ -195,10 +195,12 @@ def test_what_came_with_the_country_code_is_found_without(api, shop, text):
 
 
 def test_a_denied_phone_is_kept_in_the_one_form_and_looked_for_in_any(boss):
-    form = {"kind": "phone", "phone": "+86 138 0000 9999", "is_active": "on", "reason": "fraud"}
-    boss.post(reverse("admin:orders_denylistentry_add"), form)
-    assert DenyListEntry.objects.get().phone == "13800009999"
-    page = boss.get(reverse("admin:orders_denylistentry_changelist"), {"q": "138-0000-9999"})
+    shipped.install_default_lists()
+    deny = ReviewList.objects.get(code="deny")
+    form = {"review_list": deny.pk, "kind": "phone", "phone": "+86 138 0000 9999", "is_active": "on", "reason": "fraud"}
+    boss.post(reverse("admin:orders_reviewlistentry_add"), form)
+    assert ReviewListEntry.objects.exclude(phone="").get().phone == "13800009999"
+    page = boss.get(reverse("admin:orders_reviewlistentry_changelist"), {"q": "138-0000-9999"})
     assert "13800009999" in page.content.decode()
 
 

@@ -5,14 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import time_machine
 from django.db import connection, connections
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from logistics.buyer import links
 from oms.common.models import Ticket
 from orders.changing import cancelling
-from orders.models import Hold, Order, OrderEvent, SubOrder
+from orders.models import Hold, Order, OrderEvent
 from tests import factories, steps
 from tests.admin.conftest import boss  # noqa: F401 - a member of staff
 
@@ -164,24 +163,6 @@ def test_what_left_cannot_be_held_but_a_person_is_called_all_the_same(shop: fact
     steps.shipped(order)
     assert opened(order).post(links.path_of(order), {"action": "cancel", "reason": "late"}).status_code == 302
     assert (Hold.objects.count(), Ticket.objects.filter(kind="buyer_wants_cancellation").count()) == (0, 1)
-
-
-def test_only_what_was_delivered_of_this_order_can_be_asked_to_go_back(shop: factories.Shop) -> None:
-    order, other = shop.place_order(payment_method="cod"), shop.place_order(payment_method="cod")
-    parcel = steps.shipped(order)
-    client, path = opened(order), links.path_of(order)
-
-    def ask(part: object) -> HttpResponse:
-        return client.post(path, {"action": "return", "part": part, "reason": "破损"})  # type: ignore[return-value]
-
-    assert "Only what was delivered" in ask(parcel.sub_order_id).content.decode()
-    steps.scan(parcel, "signed")
-    foreign = steps.shipped(other).sub_order_id
-    for wrong in (foreign, "x", "9" * 30, ""):
-        assert "no longer there" in ask(wrong).content.decode()
-    assert ask(parcel.sub_order_id).status_code == 302
-    ticket = Ticket.objects.get(kind="buyer_wants_return")
-    assert ticket.values == {"number": SubOrder.objects.get(pk=parcel.sub_order_id).number, "reason": "破损"}
 
 
 def test_staff_find_the_link_on_the_orders_page(shop: factories.Shop, boss: Client) -> None:  # noqa: F811

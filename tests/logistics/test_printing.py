@@ -15,11 +15,12 @@ from logistics.carriers.defaults import install_default_carriers
 from logistics.models import Printout, Shipment, ShipmentLabel, ShipmentState, WarehouseOrder
 from oms.common.files import pdf as pdf_text
 from orders.changing import cancelling
-from orders.models import Order, ReturnRequest
+from orders.models import Order
 from orders.reviewing import holds
 from payments.models import Dispute, Payment, Refund
 from tests import factories, steps
 from tests.admin.conftest import client_of
+from tests.returns import rows as return_rows
 
 pytestmark = pytest.mark.django_db
 RIGHTS = ("print_labels", "print_lists", "print_again")
@@ -301,7 +302,7 @@ def test_an_order_that_is_held_or_whose_warehouse_is_asked_to_stop_is_not_picked
 def ask_for_return(parcel: Shipment) -> None:
     """The buyer wants to send the parcel's goods back."""
     part = parcel.sub_order
-    ReturnRequest.objects.create(number=f"R{part.pk}", order=part.order, sub_order=part, reason="x")
+    return_rows.asked(part)
 
 
 def test_what_has_no_waybill_left_already_or_is_not_known_is_left_out(shop, clerk):

@@ -26,9 +26,10 @@ from logistics.models import (
     WarehouseOrder,
 )
 from logistics.watching import alerts as alerting
-from logistics.watching import defaults, limits
+from logistics.watching import defaults, grouping, limits
 from logistics.watching.limits import Lane
 from logistics.watching.planning import Watched
+from logistics.watching.standing import Seen, standing
 from logistics.watching.steps import ParcelAt, of_parcel
 from oms.common import ticketing
 from oms.common.models import Ticket, TicketState
@@ -69,14 +70,16 @@ def open_alerts() -> list[tuple[str, int]]:
     return list(LogisticsAlert.objects.filter(closed_at=None).values_list("kind", "level").order_by("kind"))
 
 
-def scanned(shipment: Shipment, *states: str, hours_ago: float = 0.0, place: str = "北京") -> None:
-    """The carrier reports these states, the last one so many hours ago, those before a minute earlier each."""
+def scanned(shipment: Shipment, *states: str, hours_ago: float = 0.0, place: str = "北京", stop: str = "") -> None:
+    """The carrier reports these states, the last one so many hours ago and at this stop, those before a minute earlier
+    each."""
     last = timezone.now() - timedelta(hours=hours_ago)
     news = []
     for number, state in enumerate(reversed(states)):
         scan = steps.scan_of(shipment, state)
         at = last - timedelta(minutes=number)
-        news.append(facts.News(scan.key, state, scan.subject, at, {**scan.body, "location": place}))
+        body = {**scan.body, "location": place} | ({"stop": stop} if stop and not number else {})
+        news.append(facts.News(scan.key, state, scan.subject, at, body))
     steps.carrier_says(shipment, news)
     factories.run(tracking.run)
 
@@ -199,6 +202,52 @@ def test_trouble_at_the_door_is_told_at_once(shipment, state, kind):
     scanned(shipment, "collected", "out_for_delivery", state, hours_ago=1)
 
     assert watch() == [(kind, 1)]
+
+
+def test_a_parcel_at_its_branch_is_late_when_no_courier_takes_it_out(shipment):
+    scanned(shipment, "collected", "in_transit", hours_ago=13, stop="branch", place="杭州西湖网点")
+    assert steps.fresh(shipment).expected_event == "out"
+    assert watch() == [("arrived_not_out", 1)]
+    # Told of once more at its branch, it waits as long as before.
+    scanned(shipment, "in_transit", stop="branch")
+    assert watch() == [("arrived_not_out", 1)]
+
+    scanned(shipment, "out_for_delivery")
+    assert watch() == []
+
+
+def test_a_locker_is_overdue_after_18_hours_and_the_buyer_called_after_72(shipment):
+    scanned(shipment, "collected", "out_for_delivery", hours_ago=17.9, stop="locker")
+    assert steps.fresh(shipment).expected_event == "fetched"
+    assert watch() == []
+    hours_pass(shipment, 0.2)
+    assert watch() == [("locker_overdue", 1)]
+    assert "致电买家" in str(LogisticsAlert.objects.get().group and grouping.sentence(AlertGroup.objects.get()))
+
+    hours_pass(shipment, 54)
+    # Its carrier did what it can: neither the delivery nor the way is late.
+    assert watch() == [("locker_overdue", 2)]
+    scanned(shipment, "signed")
+    assert watch() == []
+
+
+def test_a_parcel_that_was_refused_is_told_of_once_however_its_way_back_is_scanned(shipment):
+    scanned(shipment, "collected", "out_for_delivery", "rejected", hours_ago=3)
+    assert watch() == [("rejected", 1)]
+    for hours in (2, 1):
+        scanned(shipment, "in_transit", hours_ago=hours)
+        assert watch() == [("rejected", 1)]
+    assert LogisticsAlert.objects.count() == 1
+
+
+def test_news_that_turns_out_wrong_opens_its_alert_again(shipment):
+    """Out for delivery, then an older scan says that it was still under way by a courier's mistake: in any order."""
+    scanned(shipment, "collected", "out_for_delivery", hours_ago=30)
+    assert watch() == [("delivery_timeout", 1)]
+    scanned(shipment, "intercepting", hours_ago=29)
+    assert watch() == [("stalled", 1)]
+    scanned(shipment, "out_for_delivery", hours_ago=28.9)
+    assert watch() == [("delivery_timeout", 1)]
 
 
 def test_a_warehouse_is_late_with_accepting_picking_packing_and_shipping(shop):
@@ -345,6 +394,7 @@ def test_the_number_of_statements_does_not_grow_with_the_parcels(shop):
             assert alerting.run(500) == parcels
         return len(queries)
 
+    watch()
     statements(1)
     assert statements(2) == statements(8)
 
@@ -404,14 +454,13 @@ def _late(scans: list[tuple[int, ShipmentState]], now: int) -> list[tuple[str, i
     _LIMITS = _LIMITS or limits.current()
     at = [(steps.NOON + timedelta(hours=hour), state) for hour, state in scans]
     state = ShipmentState(state_of(at) or "waybill_issued")
-    of_state = [moment for moment, one in at if one == state]
     parcel = ParcelAt(
         state=state,
         lane=Lane("ZTO", "330106", "110101"),
         created_at=steps.NOON,
         is_packed=True,
         left_at=steps.NOON,
-        state_since=min(of_state, default=None),
+        stands=standing(state, [Seen(moment, one) for moment, one in at]),
         last_scan_at=max(moment for moment, _state in at),
     )
     row = Watched(1, 1, of_parcel(parcel, _LIMITS))

@@ -25,7 +25,7 @@ from orders.matching.parting import part_line
 from orders.models import Hold, MatchWait, Order, OrderEvent, OrderLine, OrderState, SkuMatch, SubOrderLine
 from orders.models import PromotionShare as StoredShare
 from orders.models.shares import SHARES
-from orders.reviewing import deciding, words
+from orders.reviewing import shipped, words
 from tests import factories, steps
 from tests.matching import shops
 from tests.pipeline.test_races import in_thread
@@ -312,10 +312,10 @@ def test_an_order_that_is_stored_while_its_code_is_matched_is_not_forgotten() ->
 
 
 def test_the_review_looks_at_what_the_codes_stand_for(shop: factories.Shop) -> None:
-    deciding.install_default_rules()
+    shipped.install_default_rules()
     order = shops.place(shop, ("CRATE", 2, "30.00"), payment_method="cod")
 
-    shops.match(shop, "CRATE", (shop.sku, 30))
+    shops.match(shop, "CRATE", (shop.sku, 60))
     shops.release()
     steps.approve_and_split()
 

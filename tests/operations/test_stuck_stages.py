@@ -33,6 +33,7 @@ from tests.balances import wallets
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
+from tests.returns import rows as return_rows
 from tests.virtual import world as virtual_goods
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("figures_are_read_anew")]
@@ -87,6 +88,15 @@ def leave_a_delivery(shop: factories.Shop) -> None:
     steps.pay(order)
     steps.scan(steps.shipped(order), "signed")
     age("orders_suborder", "delivered_at", 301 + settings.COMPLETE_AFTER_SECONDS / settings.TIME_SPEED)
+
+
+def leave_a_return_to_decide(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "signed")
+    return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id))
+    age("orders_returnrequest", "ready_at")
 
 
 def leave_the_books(shop: factories.Shop) -> None:
@@ -221,6 +231,7 @@ LEFT_WORK = {
     "wake": leave_an_arrival,
     "match": leave_a_match,
     "complete": leave_a_delivery,
+    "returns": leave_a_return_to_decide,
     "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,

@@ -108,6 +108,20 @@ def drained(shop):
 
 
 OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id = %(order)s)"
+# A return of the order's first sub-order without lines; and one with a unit that it holds.
+RETURN = (
+    "INSERT INTO orders_returnreason (code, fault, grant_reason) VALUES ('x', 'buyer', 'x'); INSERT INTO"
+    " orders_returnrequest (number, order_id, sub_order_id, kind, state, reason_id, fault, pays_on, outside_terms,"
+    " decide_hours, ship_days, inspect_hours, requested_by_kind, requested_by) SELECT o.number || '-T1', o.id, s.id,"
+    " 'return_and_refund', 'requested', r.id, 'buyer', 'inspection', '[]', 1, 1, 1, 'staff', 'li' FROM orders_order o"
+    " JOIN LATERAL (SELECT id FROM orders_suborder WHERE order_id = o.id ORDER BY id LIMIT 1) AS s ON true,"
+    " orders_returnreason r WHERE o.id = %(order)s"
+)
+RETURN_OF_LINE = (
+    f"{RETURN}; INSERT INTO orders_returnline (return_request_id, sub_order_line_id, announced_quantity, quantity,"
+    " open_quantity) SELECT r.id, (SELECT min(l.id) FROM orders_suborderline l WHERE l.sub_order_id = r.sub_order_id),"
+    " 1, 1, 1 FROM orders_returnrequest r"
+)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +239,43 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
             " sub_order_id, shipment_id, group_id, due_at) SELECT 'stalled', 1, h.sub_order_id, h.id, ended.id, now()"
             f" FROM logistics_shipment h, ended {OF_ORDER}",
             "open_alerts_are_in_open_groups",
+        ),
+        (
+            "UPDATE orders_suborder SET state = 'allocated', merge_group_id = 1 WHERE order_id = %(order)s",
+            "merged_sub_orders_belong_together",
+        ),
+        ("UPDATE orders_suborder SET merge_group_id = 1 WHERE order_id = %(order)s", "merges_are_told"),
+        (
+            "INSERT INTO logistics_warehouseorderline (warehouse_order_id, sub_order_line_id, quantity)"
+            " SELECT w.id, l.id, 1 FROM logistics_warehouseorder w, orders_suborderline l"
+            " JOIN orders_suborder s ON s.id = l.sub_order_id WHERE w.state = 'sent' AND s.order_id = %(order)s;"
+            " UPDATE orders_suborder SET state = 'released' WHERE order_id = %(order)s",
+            "what_is_merged_goes_as_one",
+        ),
+        (
+            f"UPDATE orders_suborderline SET returning_quantity = 1 {OF_ORDER}",
+            "units_in_returns_are_counted",
+        ),
+        (RETURN, "returns_are_of_their_sub_order"),
+        (
+            f"{RETURN_OF_LINE}; UPDATE orders_returnrequest SET state = 'cancelled', money_state = 'nothing',"
+            " ended_at = now()",
+            "returns_that_ended_without_goods_hold_no_units",
+        ),
+        (
+            f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
+            " SELECT id, 'missing', 1 FROM orders_returnline",
+            "inspection_says_of_every_unit_what_it_is",
+        ),
+        (
+            f"{RETURN_OF_LINE}; INSERT INTO orders_returnfinding (line_id, found, quantity)"
+            " SELECT id, 'good', 1 FROM orders_returnline; UPDATE orders_returnrequest SET state = 'inspected',"
+            " inspected_at = now(), received_at = now(), warehouse_id = (SELECT min(id) FROM inventory_warehouse)",
+            "what_came_back_is_in_the_books_of_stock",
+        ),
+        (
+            f"{RETURN_OF_LINE}; UPDATE orders_returnrequest SET money_state = 'granted'",
+            "the_money_of_returns_is_that_of_their_grants",
         ),
     ],
 )

@@ -1,7 +1,6 @@
 """Interception rules, holds, and the grace period."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -13,7 +12,7 @@ from logistics.virtual import delivering
 from logistics.warehouses import releasing
 from oms.common.errors import ChangedMeanwhile, OmsError
 from orders.fulfilling import allocating, splitting
-from orders.models import DenyListEntry, Hold, InterceptionRule, Order, SubOrder
+from orders.models import Hold, Order, ReviewRule, SubOrder
 from orders.reviewing import deciding, words
 from orders.reviewing.holds import CannotHold, CannotRelease, hold_order, release_hold
 from tests import factories, fakes, steps
@@ -26,8 +25,8 @@ def cod(shop: factories.Shop, *lines: object, **changes: object) -> Order:
     return shop.place_order(*lines, payment_method="cod", **changes)
 
 
-def rule(kind: str, **limits: object) -> InterceptionRule:
-    return InterceptionRule.objects.create(name=f"rule {kind}", kind=kind, **limits)
+def rule(is_: str, outcome: str = "hold", **values: object) -> ReviewRule:
+    return factories.review_rule(f"rule {is_}", is_, values=values, outcome=outcome)
 
 
 def held() -> set[int]:
@@ -37,7 +36,7 @@ def held() -> set[int]:
 
 
 def test_an_amount_over_the_limit_is_held_and_one_at_the_limit_is_not(shop):
-    rule("amount_over", amount=Decimal("100.00"))
+    rule("amount_over", amount="100.00")
     at = cod(shop, (shop.sku, 1, "94.00"))
     over = cod(shop, (shop.sku, 1, "94.01"))
 
@@ -51,7 +50,7 @@ def test_an_amount_over_the_limit_is_held_and_one_at_the_limit_is_not(shop):
 
 
 def test_the_order_over_a_buyers_limit_is_held_and_those_within_are_not(shop):
-    rule("buyer_velocity", max_orders=2, window_minutes=10)
+    rule("buyer_orders", orders=2, minutes=10)
     buyer = {"id": "B7", "name": "李雷", "phone": "13800002222"}
     orders = [cod(shop, buyer=buyer, ordered_at=f"2026-01-02T09:0{minute}:00+08:00") for minute in (0, 1, 2)]
     later = cod(shop, buyer=buyer, ordered_at="2026-01-02T09:11:00+08:00")
@@ -63,7 +62,7 @@ def test_the_order_over_a_buyers_limit_is_held_and_those_within_are_not(shop):
 
 
 def test_the_order_over_an_addresss_limit_is_held_however_the_address_is_written(shop):
-    rule("address_velocity", max_orders=1, window_minutes=10)
+    rule("address_orders", orders=1, minutes=10)
     recipient = shop.body()["recipient"]
     first = cod(shop, recipient={**recipient, "address": "中山路861号13栋A室"}, ordered_at="2026-01-02T09:00:00+08:00")
     second = cod(
@@ -78,7 +77,7 @@ def test_the_order_over_an_addresss_limit_is_held_however_the_address_is_written
 
 
 def test_too_many_units_of_a_sku_are_held_also_over_several_lines(shop):
-    rule("sku_units_over", max_units=5)
+    rule("sku_units_over", units=5)
     cod(shop, (shop.sku, 5, "1.00"), (shop.other_sku, 5, "1.00"))
     over = cod(shop, (shop.sku, 3, "1.00"), (shop.sku, 3, "1.00"))
 
@@ -86,7 +85,7 @@ def test_too_many_units_of_a_sku_are_held_also_over_several_lines(shop):
 
 
 def test_a_rule_for_one_sku_lets_others_pass(shop):
-    rule("sku_units_over", max_units=5, sku=shop.sku)
+    rule("sku_units_over", units=5, skus=[shop.sku.code])
     cod(shop, (shop.other_sku, 6, "1.00"))
     over = cod(shop, (shop.sku, 6, "1.00"))
 
@@ -94,7 +93,8 @@ def test_a_rule_for_one_sku_lets_others_pass(shop):
 
 
 def test_an_inactive_rule_holds_nothing(shop):
-    rule("amount_over", amount=Decimal(1), is_active=False)
+    rule("amount_over", amount="1.00")
+    ReviewRule.objects.update(is_active=False)
     cod(shop)
 
     assert held() == set()
@@ -103,10 +103,8 @@ def test_an_inactive_rule_holds_nothing(shop):
 @pytest.mark.parametrize("denied", ["13800009999", "138 0000 9999", "+8613800009999", "86-138-0000-9999"])
 @pytest.mark.parametrize("written", ["13800009999", "+8613800009999", "86 13800009999"])
 def test_a_denied_phone_is_held_however_it_is_written(shop, denied, written):
-    rule("deny_list")
-    entry = DenyListEntry(kind="phone", phone=denied, reason="fraud")
-    entry.full_clean()
-    entry.save()
+    rule("on_list", list="deny")
+    factories.listed(kind="phone", phone=denied, reason="fraud")
     other = cod(shop)
     as_recipient = cod(shop, recipient={**shop.body()["recipient"], "phone": written})
     as_buyer = cod(shop, buyer={"id": "B2", "name": "李雷", "phone": written})
@@ -116,10 +114,8 @@ def test_a_denied_phone_is_held_however_it_is_written(shop, denied, written):
 
 
 def test_a_denied_address_is_held_however_it_is_written(shop):
-    rule("deny_list")
-    entry = DenyListEntry(kind="address", region_code="110101", address="中山路 861号 13栋-837室", reason="fraud")
-    entry.full_clean()
-    entry.save()
+    rule("on_list", list="deny")
+    factories.listed(kind="address", region_code="110101", address="中山路 861号 13栋-837室", reason="fraud")
     denied = cod(shop)
     cod(shop, recipient={**shop.body()["recipient"], "address": "中山路862号"})
 
@@ -127,7 +123,7 @@ def test_a_denied_address_is_held_however_it_is_written(shop):
 
 
 def test_a_released_hold_is_not_opened_again_by_the_same_rule(shop):
-    rule("amount_over", amount=Decimal(1))
+    rule("amount_over", amount="1.00")
     order = cod(shop)
     held()
 
@@ -139,8 +135,8 @@ def test_a_released_hold_is_not_opened_again_by_the_same_rule(shop):
 
 
 def test_several_holds_are_released_one_by_one(shop):
-    rule("amount_over", amount=Decimal(1))
-    rule("sku_units_over", max_units=1)
+    rule("amount_over", amount="1.00")
+    rule("sku_units_over", units=1)
     order = cod(shop)
     held()
     assert steps.fresh(order).open_holds == 2

@@ -20,9 +20,9 @@ from orders.changing import units
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
-from orders.models import ActorKind, InterceptionRule, Order, SubOrder
+from orders.models import ActorKind, Order, ReviewRule, SubOrder
 from orders.reviewing import deciding
-from orders.reviewing.deciding import install_default_rules
+from orders.reviewing.shipped import install_default_rules
 from payments.models import Payment
 from payments.owing import balancing
 from payments.providers.defaults import install_default_connections
@@ -142,7 +142,7 @@ def counts_then_undo(orders: int) -> dict[str, int]:
 def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
     install_default_carriers()
     install_default_rules()
-    InterceptionRule.objects.filter(kind="address_velocity").delete()
+    ReviewRule.objects.filter(code="address_velocity").delete()
 
     ten, hundred = counts_then_undo(10), counts_then_undo(100)
 

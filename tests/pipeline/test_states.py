@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import ParcelClaim, StockOrder, VirtualCode
+from logistics.models import ParcelClaim, RoutePlan, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -40,6 +40,8 @@ from tests import factories, steps
 from tests.api import samples
 from tests.balances import wallets
 from tests.invoicing import world as invoices
+from tests.returns import rows as return_rows
+from tests.routing.helpers import open_station
 from tests.virtual import world as virtual_goods
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +65,7 @@ def _refund(shop: factories.Shop) -> Refund:
 def _return(shop: factories.Shop) -> ReturnRequest:
     shipment = steps.shipped(shop.place_order(payment_method="cod"))
     sub_order = shipment.sub_order
-    return ReturnRequest.objects.create(number="T", order_id=sub_order.order_id, sub_order=sub_order, reason="broken")
+    return return_rows.asked(sub_order)
 
 
 def _grant(shop: factories.Shop) -> RefundGrant:
@@ -164,6 +166,9 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         wanted=1,
         due_on=timezone.now().date(),
         opened_by="li",
+    ),
+    "RoutePlan": lambda shop: RoutePlan.objects.create(
+        station=open_station(), day=timezone.now().date(), number=1, planner="vroom", made_by="li"
     ),
     "Shipment": lambda shop: steps.dispatched(shop.place_order(payment_method="cod")),
     "Recall": lambda shop: steps.recalled(steps.shipped(shop.place_order(payment_method="cod"))),

@@ -212,6 +212,7 @@ _MODULES = {
     "sf": "sf",
     "jdl": "jdl",
     "cainiao": "cainiao",
+    "courier": "courier",
 }
 
 

@@ -48,13 +48,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A carrier that waybills can be bought from, with its accounts, the first one used first."""
+    """A carrier that waybills can be bought from, with its accounts, the first one used first. `area`: beginnings of
+    the regions that it serves, where own couriers are asked; None: nobody can say."""
 
     id: int
     code: str
     carrier_class: str
     priority: int
     accounts: Sequence[Account] = ()
+    area: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class Judge:
     ) -> str:
         if carrier.code in goods.refused:
             return Verdict.REFUSED
+        if carrier.area is not None and not goods.way.region_code.startswith(carrier.area):
+            return pricing.NOT_SERVED
         if rule.carriers and carrier.code not in rule.carriers:
             return Verdict.NOT_NAMED
         if carrier.code in rule.excluded:

@@ -1,7 +1,8 @@
 """What the choice of carriers is made of, as the database has it: rules, carriers with their accounts, parcels."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from inventory.promising.quoting import MM3_OF_A_CM3, MM_OF_A_CM
 from logistics.carriers.rules.judging import Account, Asked, Goods, Judge, Rule
 from logistics.carriers.rules.pricing import Way
 from logistics.models import Carrier, CarrierAccount, CarrierDecision, CarrierRule, WaybillShare
+from logistics.routing import areas
 from oms.common.copying import array
 from oms.common.money import to_fen
 from orders.models import PaymentMethod
@@ -69,7 +71,7 @@ def rule_of(row: CarrierRule) -> Rule:
 
 
 def carriers() -> list[Asked]:
-    """The carriers that waybills can be bought from. Three statements."""
+    """The carriers that waybills can be bought from. Three statements, and one where some are own couriers."""
     shares: dict[int, dict[tuple[str, int], int]] = defaultdict(dict)
     shared = set()
     for share in WaybillShare.objects.only("pk", "account_id", "merchant_id", "channel_id", "is_active"):
@@ -84,13 +86,27 @@ def carriers() -> list[Asked]:
         if row.is_active:
             of_account = shares[row.pk] if row.pk in shared else None
             accounts[row.carrier_id].append(Account(row.connection_id, of_account))
-    found = []
-    for one in Carrier.objects.filter(is_active=True).order_by("priority", "code"):
+    rows = Carrier.objects.filter(is_active=True).select_related("connection").order_by("priority", "code")
+    found, own = [], set()
+    for one in rows:
         if one.pk not in named and one.connection_id is not None:
             accounts[one.pk].append(Account(one.connection_id))
         if accounts[one.pk]:
             found.append(Asked(one.pk, one.code, one.carrier_class, one.priority, tuple(accounts[one.pk])))
-    return found
+            if one.connection is not None and one.connection.protocol == "courier":
+                own.update(account.connection_id for account in accounts[one.pk])
+    if not own:
+        return found
+    served = areas.of_accounts(own)
+    return [replace(one, area=_area(one, served)) if own.issuperset(_links(one)) else one for one in found]
+
+
+def _links(carrier: Asked) -> set[int]:
+    return {account.connection_id for account in carrier.accounts}
+
+
+def _area(carrier: Asked, served: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(code for link in sorted(_links(carrier)) for code in served.get(link, ()))
 
 
 _COLUMNS = f"""

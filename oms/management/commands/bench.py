@@ -24,6 +24,7 @@ MEASURED = (
     "replenish",
     "placement",
     "tracking",
+    "routes",
 )
 
 

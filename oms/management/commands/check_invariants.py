@@ -11,6 +11,8 @@ from inventory.invariants import INVARIANTS as OF_INVENTORY
 from inventory.replenishing.invariants import INVARIANTS as OF_REPLENISHMENT
 from inventory.transfer_invariants import INVARIANTS as OF_TRANSFERS
 from logistics.invariants import INVARIANTS as OF_LOGISTICS
+from logistics.routing.invariants import INVARIANTS as OF_ROUTES
+from logistics.warehouses.invariants import INVARIANTS as OF_WAREHOUSES
 from oms.common.invariants import Finding, check
 from oms.common.states import missing_triggers
 from oms.common.ticket_invariants import INVARIANTS as OF_TICKETS
@@ -18,6 +20,7 @@ from oms.merchants.invariants import INVARIANTS as OF_MERCHANTS
 from orders.changing.invariants import INVARIANTS as OF_CHARGES
 from orders.invariants import INVARIANTS as OF_ORDERS
 from orders.matching.invariants import INVARIANTS as OF_MATCHING
+from orders.returning.invariants import INVARIANTS as OF_RETURNS
 from orders.stock.invariants import INVARIANTS as OF_SET_ASIDES
 from payments.balances.invariants import INVARIANTS as OF_BALANCES
 from payments.invariants import INVARIANTS as OF_PAYMENTS
@@ -28,6 +31,7 @@ ALL = (
     *OF_ORDERS,
     *OF_CHARGES,
     *OF_MATCHING,
+    *OF_RETURNS,
     *OF_SET_ASIDES,
     *OF_INVENTORY,
     *OF_TRANSFERS,
@@ -37,6 +41,8 @@ ALL = (
     *OF_BILLS,
     *OF_INVOICES,
     *OF_LOGISTICS,
+    *OF_WAREHOUSES,
+    *OF_ROUTES,
     *OF_MERCHANTS,
     *OF_TICKETS,
 )

@@ -17,7 +17,8 @@ from oms.common.messages import writing
 from orders.changing import reasons
 from orders.fulfilling.waking import wake_all
 from orders.matching import loading as channels
-from orders.reviewing.deciding import install_default_rules
+from orders.returning import defaults as returns
+from orders.reviewing.shipped import install_default_rules
 from payments.granting import limits
 from payments.providers.defaults import install_default_connections
 
@@ -55,6 +56,7 @@ class Command(BaseCommand):
         install_default_connections()
         limits.install_defaults()
         reasons.install_defaults()
+        returns.install_defaults()
         writing.install_defaults()
         for result in results:
             self.stdout.write(f"{result.file}: {result.rows} rows")

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -87,6 +88,11 @@ class Merchant(models.Model):
         return f"{self.code} {self.name}"
 
 
+# The longest waits before and after the review of an order.
+MOST_REVIEW_DELAY_SECONDS = 4 * 3600
+MOST_GRACE_SECONDS = 7 * 86400
+
+
 class Channel(models.Model):
     """Where orders come from (`source` in the data). An external number is unique in its channel for ever."""
 
@@ -115,13 +121,82 @@ class Channel(models.Model):
             " until it is matched. Off: such an order is refused."
         ),
     )
+    may_merge = models.BooleanField(
+        _("orders may be merged"),
+        db_default=True,
+        default=True,
+        help_text=_("Off where the platform forbids that several of its orders go in one parcel."),
+    )
+    merges_with = models.CharField(
+        _("merged with shops of"),
+        max_length=40,
+        db_default="",
+        default="",
+        blank=True,
+        help_text=_(
+            "Orders of this merchant's shops with the same word here may go in one parcel; empty: only those of this"
+            " shop."
+        ),
+    )
+    merges_automatically = models.BooleanField(
+        _("merges by itself"),
+        db_default=False,
+        default=False,
+        help_text=_("Orders that fit together are merged before they are sent to their warehouse."),
+    )
+    merge_wait_minutes = models.PositiveSmallIntegerField(
+        _("wait for others (minutes)"),
+        db_default=10,
+        default=10,
+        help_text=_(
+            "Where it merges by itself: for so long after they were paid, orders wait for others of the same buyer."
+        ),
+    )
+    review_delay_seconds = models.PositiveIntegerField(
+        _("review after (seconds)"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_REVIEW_DELAY_SECONDS)],
+        help_text=_(
+            "How long after its payment an order is reviewed, so that changes and further orders of the buyer can"
+            " arrive. At most 4 hours. Empty: as everywhere."
+        ),
+    )
+    grace_seconds = models.PositiveIntegerField(
+        _("grace period (seconds)"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(MOST_GRACE_SECONDS)],
+        help_text=_("How long after the review an order still waits. Empty: as everywhere."),
+    )
+    finance_reviews = models.BooleanField(
+        _("finance reviews"),
+        db_default=False,
+        default=False,
+        help_text=_("Finance looks at each order after the review, too."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("channel")
         verbose_name_plural = _("channels")
         ordering = ["merchant", "code"]
-        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="channel_code_is_unique_in_merchant")]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "code"], name="channel_code_is_unique_in_merchant"),
+            models.CheckConstraint(
+                condition=Q(merges_automatically=False) | Q(may_merge=True),
+                name="channel_merges_by_itself_only_if_it_may",
+            ),
+            models.CheckConstraint(condition=Q(merge_wait_minutes__lte=1440), name="channel_waits_a_day_at_most"),
+            models.CheckConstraint(
+                condition=Q(review_delay_seconds__isnull=True) | Q(review_delay_seconds__lte=MOST_REVIEW_DELAY_SECONDS),
+                name="channel_review_delay_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(grace_seconds__isnull=True) | Q(grace_seconds__lte=MOST_GRACE_SECONDS),
+                name="channel_grace_period_has_an_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

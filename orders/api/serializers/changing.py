@@ -56,6 +56,13 @@ class UnitsSerializer(serializers.Serializer):
         return attrs
 
 
+class SplitSerializer(serializers.Serializer):
+    """Which units of which sub-order go by themselves."""
+
+    sub_order = LineField(max_length=32, help_text="The number of the sub-order.")
+    lines = UnitsSerializer(many=True, allow_empty=False)
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample("Marked", {"seller_memo": "Gift wrap", "flag": 1}, request_only=True),

@@ -59,7 +59,8 @@ def news_of(trace: Trace, known: Words) -> News | None:
     if kind is None:
         return None
     told, place = trace.operationRemark or "", trace.operationSite or ""
-    return scans.told(trace.waybillCode, kind, _moment(trace.operationTime), code=name, text=told, location=place)
+    at, stop = _moment(trace.operationTime), known.stop_of(name)
+    return scans.told(trace.waybillCode, kind, at, code=name, text=told, location=place, stop=stop)
 
 
 def _moment(told: str | int) -> datetime:

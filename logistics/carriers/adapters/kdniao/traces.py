@@ -76,6 +76,8 @@ def news_of(parcel: Parcel, ours: Mapping[str, str], words: Words) -> Iterator[N
         heard = "|".join((parcel.LogisticCode, theirs, trace.AcceptTime, code, word, told, location))
         digest = hashlib.blake2b(heard.encode(), digest_size=16).hexdigest()
         body = {"carrier": ours.get(theirs, theirs), "text": told, "location": location, "code": code[:20]}
+        if stop := words.stop_of(code[:20]):
+            body["stop"] = stop
         yield News(f"{parcel.LogisticCode}-{digest}", word, parcel.LogisticCode, moment(trace.AcceptTime), body)
 
 

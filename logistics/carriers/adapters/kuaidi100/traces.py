@@ -84,6 +84,8 @@ def news_of(parcel: Parcel, ours: Mapping[str, str], words: Words) -> Iterator[N
         heard = "|".join((parcel.nu, com, node.at, code, kind, text, location))
         digest = hashlib.blake2b(heard.encode(), digest_size=16).hexdigest()
         body = {"carrier": ours.get(com, ""), "text": text, "location": location, "code": code[:20]}
+        if stop := words.stop_of(code[:20]):
+            body["stop"] = stop
         yield News(f"{parcel.nu}-{digest}", kind, parcel.nu, moment(node.at), body)
 
 

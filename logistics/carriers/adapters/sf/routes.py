@@ -71,7 +71,8 @@ def news_of(route: Route, known: Words) -> News | None:
         at = setting_up.read_time(route.acceptTime)
     except ValueError as error:
         raise Unreadable(f"{route.acceptTime[:40]} is no time.") from error
-    return scans.told(route.mailno, kind, at, code=code, text=text, location=route.acceptAddress or "")
+    stop = known.stop_of(code)
+    return scans.told(route.mailno, kind, at, code=code, text=text, location=route.acceptAddress or "", stop=stop)
 
 
 def code_of(code: str, text: str) -> str:

@@ -76,9 +76,8 @@ def orders(numbers: Sequence[str]) -> Mapping[str, Order]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT w.number, w.created_at, o.ordered_at, c.code, o.external_number, m.code, o.remark,
-                o.promise <> '{Promise.STANDARD}',
-                CASE WHEN s.payment_method = '{PaymentMethod.COD}' THEN s.payable_amount ELSE 0 END, s.payable_amount,
+            SELECT w.number, w.created_at, o.ordered_at, c.code, o.external_number, m.code, part.remarks,
+                part.is_urgent, part.to_collect, part.payable,
                 o.recipient_name, o.recipient_phone, r.province, r.city, r.district, o.recipient_address,
                 coalesce(nullif(h.contact_name, ''), h.name), h.contact_phone, hr.province, hr.city, hr.district,
                 coalesce(nullif(h.address, ''), h.name)
@@ -86,6 +85,17 @@ def orders(numbers: Sequence[str]) -> Mapping[str, Order]:
             JOIN orders_order o ON o.id = s.order_id JOIN inventory_region r ON r.code = o.region_id
             JOIN merchants_channel c ON c.id = o.channel_id JOIN merchants_merchant m ON m.id = s.merchant_id
             JOIN inventory_warehouse h ON h.id = w.warehouse_id JOIN inventory_region hr ON hr.code = h.region_id
+            CROSS JOIN LATERAL (
+                -- Of all the orders that it has goods of.
+                SELECT coalesce(string_agg(DISTINCT po.remark, ' / ') FILTER (WHERE po.remark <> ''), '') AS remarks,
+                    bool_or(po.promise <> '{Promise.STANDARD}') AS is_urgent, sum(p.payable_amount) AS payable,
+                    coalesce(sum(p.payable_amount) FILTER (WHERE p.payment_method = '{PaymentMethod.COD}'), 0)
+                        AS to_collect
+                FROM orders_suborder p JOIN orders_order po ON po.id = p.order_id
+                WHERE p.id IN (
+                    SELECT l.sub_order_id FROM logistics_warehouseorderline wl
+                    JOIN orders_suborderline l ON l.id = wl.sub_order_line_id WHERE wl.warehouse_order_id = w.id)
+            ) AS part
             WHERE w.number = ANY(%s::text[])
             """,
             [text_array(numbers)],

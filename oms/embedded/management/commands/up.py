@@ -259,9 +259,13 @@ def load_sample(data_dir: Path) -> None:
     unfinished = data_dir / "sample.unfinished"
     if not sample.exists() or (apps.get_model("orders", "Order").objects.exists() and not unfinished.exists()):
         return
+    # It needs the models, which are not there yet while the command is only looked up.
+    from logistics.routing.defaults import install_sample_station
+
     say("oms", f"first start: loading the sample of {sample} (--no-sample leaves the database empty)")
     unfinished.touch()
     call_command("load_data", str(sample))
+    install_sample_station()
     for name in ("orders.jsonl.gz", "orders-mall.jsonl"):
         call_command("import_orders", str(sample / name))
     unfinished.unlink()

@@ -1,12 +1,15 @@
-"""Many parcels through both pretended platforms at their worst, with workers that are killed: no waybill is bought
-twice, none is lost, all end where the platforms' own books say, and alerts are just on those that stopped.
+"""Many parcels through both pretended platforms at their worst, with worker processes that are killed: no waybill is
+bought twice, none is lost, all end where the platforms' own books say, and alerts are just on those that stopped.
 
 A worker is killed where it hurts most: the platform did what was asked, and nothing was written here.
 """
 
+import os
 import random
+import signal
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +26,6 @@ from logistics.warehouses import events, releasing, sending
 from logistics.watching import alerts, grouping
 from oms.common.models import Connection
 from oms.common.work.calling import OutsideStage
-from oms.common.work.claiming import lease
 from oms.simulators import kuaidi100, wsgi
 from oms.simulators.kdniao import KdniaoPeer
 from oms.simulators.keys import Kuaidi100Keys
@@ -31,16 +33,57 @@ from oms.simulators.kuaidi100 import Kuaidi100Peer
 from oms.simulators.mischief import PushTrick, Trick
 from oms.simulators.notifying import Posted
 from oms.simulators.waybills import Entry
+from oms.simulators.wsgi import Peer, Request, Response
 from orders.fulfilling import allocating, splitting
 from orders.models import SubOrder
 from orders.reviewing import deciding
 from tests import factories, fakes, steps
+from tests.end_to_end.conftest import Start
 from tests.kdniao import world
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = 3600
 BROKEN = [Trick.ERROR_BEFORE, Trick.ERROR_AFTER, Trick.DROP_AFTER, Trick.GARBAGE, Trick.SYSTEM_ERROR_AFTER]
 KEYS = Kuaidi100Keys("CUST0001", "KEY0001", "SALT0001")
+
+
+# A worker of one stage, which goes on until nothing is ready.
+WORKER = """
+import django
+django.setup()
+from logistics.carriers import {stage}
+while {stage}.run(200):
+    pass
+"""
+
+
+@dataclass
+class Killing:
+    """Kills a worker as soon as the platform did what it was asked the so many-th time; the answer is never sent."""
+
+    peer: Peer
+    victim: subprocess.Popen[bytes] | None = None
+    calls_left: int = 0
+    killed: list[int] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> Response:
+        """What the platform answers, while there is nobody to kill."""
+        response = self.peer(request)
+        if self.victim is None:
+            return response
+        self.calls_left -= 1
+        if self.calls_left > 0:
+            return response
+        if self.calls_left == 0:
+            os.killpg(self.victim.pid, signal.SIGKILL)
+            self.killed.append(self.victim.pid)
+        return Response(is_dropped=True)
+
+    def one(self, victim: subprocess.Popen[bytes], calls: int) -> None:
+        """Kill the worker at its so many-th call, and wait until it is dead."""
+        self.victim, self.calls_left = victim, calls
+        assert victim.wait(120) == -signal.SIGKILL, "the worker ended before it could be killed"
+        self.victim = None
 
 
 @dataclass
@@ -51,6 +94,7 @@ class Platforms:
     kuaidi100: Kuaidi100Peer
     sells: Connection
     follows: Connection
+    killing: Killing
 
     @property
     def peers(self) -> tuple[KdniaoPeer, Kuaidi100Peer]:
@@ -68,7 +112,8 @@ def platforms(shop: factories.Shop, settings: Any) -> Iterator[Platforms]:
         KdniaoPeer(world.KEYS, notify_url=f"https://oms.example/callbacks/{world.CODE}/"),
         Kuaidi100Peer(KEYS),
     )
-    with wsgi.running(lambda _address: {"kdniao": sells, "kuaidi100": follows}) as address:
+    killing = Killing(sells)
+    with wsgi.running(lambda _address: {"kdniao": killing, "kuaidi100": follows}) as address:
         link = world.connect(world.Platform(address, sells), "YTO", "ZTO")
         other = Connection(code="kuaidi100-1", kind="carrier", protocol="kuaidi100", base_url=f"{address}/kuaidi100")
         other.set_secrets({"customer": KEYS.customer, "key": KEYS.key, "salt": KEYS.salt}).save()
@@ -76,7 +121,7 @@ def platforms(shop: factories.Shop, settings: Any) -> Iterator[Platforms]:
         CarrierCode.objects.create(carrier=carrier, protocol="kuaidi100", code="shentong")
         for peer in (sells, follows):
             peer.turn(-5 * 24 * HOUR)
-        yield Platforms(sells, follows, link, other)
+        yield Platforms(sells, follows, link, other, killing)
         sells.book.shut()
         follows.book.shut()
 
@@ -87,15 +132,13 @@ def post(posted: Posted) -> tuple[int, str]:
     return answer.status_code, answer.content.decode()
 
 
-def killed(stage: OutsideStage, link: Connection, rows: int) -> None:
-    """A worker of the stage is killed once the platform answered; its lease runs out."""
-    call = stage.call
-    assert call is not None
-    tokens = lease(call.queue, rows, connection_id=link.pk, outside=True)
-    assert tokens
-    call.ask(link, list(call.prepare(list(tokens)).values()))
-    past = timezone.now() - timedelta(hours=1)
-    call.queue.model._default_manager.filter(pk__in=tokens).update(lease_until=past)
+def kill_a_worker(start: Start, platforms: Platforms, stage: str, queue: OutsideStage, calls: int) -> None:
+    """A worker of the stage is killed by SIGKILL at its so many-th call; its leases run out."""
+    worker = start("-c", WORKER.format(stage=stage), OMS_PUBLIC_URL="https://oms.example")
+    platforms.killing.one(worker, calls)
+    assert queue.call is not None
+    held = queue.call.queue.model._default_manager.filter(lease_until__gt=timezone.now())
+    assert held.update(lease_until=timezone.now() - timedelta(hours=1)) > 0, "it had nothing in hand"
 
 
 def sent(shop: factories.Shop, number: int) -> None:
@@ -137,7 +180,7 @@ def ends(platforms: Platforms) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", [150, pytest.param(5000, marks=pytest.mark.soak)])
 def test_all_parcels_end_where_the_books_say_and_alerts_are_on_those_that_stopped(
-    shop: factories.Shop, platforms: Platforms, number: int
+    start: Start, shop: factories.Shop, platforms: Platforms, number: int
 ) -> None:
     chance = random.Random(11)  # noqa: S311 - no secret depends on it
     sells, follows = platforms.peers
@@ -145,8 +188,9 @@ def test_all_parcels_end_where_the_books_say_and_alerts_are_on_those_that_stoppe
     bought, brought = number - -(-number // 3), -(-number // 3)
     assert Shipment.objects.count() == number
 
-    killed(dispatching.STAGE, platforms.sells, number // 10)
+    kill_a_worker(start, platforms, "dispatching", dispatching.STAGE, number // 10)
     assert len(sells.book.entries()) == number // 10
+    assert Shipment.objects.filter(connection=platforms.sells).exclude(waybill_number=None).count() < number // 10
     sells.mischief.plan(*chance.choices(BROKEN, k=number // 3))
     follows.mischief.plan(*chance.choices(BROKEN, k=number // 6))
     for _round in range(8):
@@ -154,8 +198,7 @@ def test_all_parcels_end_where_the_books_say_and_alerts_are_on_those_that_stoppe
         steps.once(subscribing.run)
     for peer in platforms.peers:
         peer.mischief.forget()
-    steps.once(dispatching.run)
-    steps.once(subscribing.run)
+    factories.run(dispatching.run, subscribing.run)
 
     entries = {entry.order_code: entry for entry in sells.book.entries()}
     known = dict(Shipment.objects.filter(connection=platforms.sells).values_list("number", "waybill_number"))
@@ -186,11 +229,11 @@ def test_all_parcels_end_where_the_books_say_and_alerts_are_on_those_that_stoppe
 
     AccountSettings.objects.update(calls_a_minute=100_000, calls_a_day=100_000)
     past = timezone.now() - timedelta(hours=1)
-    for link in (platforms.sells, platforms.follows):
-        Polling.objects.filter(is_over=False).update(ask_at=past, ready_at=past)
-        killed(polling.STAGE, link, number // 50)
+    Polling.objects.filter(is_over=False).update(ask_at=past, ready_at=past)
+    kill_a_worker(start, platforms, "polling", polling.STAGE, number // 50)
+    assert len(platforms.killing.killed) == 2
     sells.mischief.plan(*chance.choices(BROKEN, k=5))
-    for _round in range(4):
+    for _round in range(4 + number // 200):
         steps.once(polling.run)
     factories.run(tracking.run)
 

@@ -1,0 +1,1 @@
+"""Own couriers: stations, the day's routes, and what couriers tell from the road."""

@@ -1,0 +1,148 @@
+"""Gift rules and the log of what they gave."""
+
+from time import monotonic
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.decorators import display
+
+from oms.common.desk.acting import RowAction, RowActions
+from oms.common.desk.lists import KeysetAdmin, RowColumns
+from orders.changing import gift_rehearsing, gifts
+from orders.models import GiftGrant, GiftRule
+
+
+class GiftRuleForm(forms.ModelForm):
+    """Checks what one field cannot say of another."""
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError by field."""
+        data = super().clean() or {}
+        gift = data.get("gift")
+        if gift is not None and gift.is_placeholder:
+            self.add_error("gift", _("Choose a SKU that there really is."))
+        if data.get("per_units") and data.get("per_amount"):
+            self.add_error("per_amount", _("Count by units or by amount, not by both."))
+        return data
+
+
+class RehearsalForm(forms.Form):
+    """Asks over how many of the last orders."""
+
+    orders = forms.IntegerField(
+        label=gettext_lazy("Over the last orders"),
+        min_value=1,
+        max_value=gift_rehearsing.MOST_ORDERS,
+        initial=gift_rehearsing.MOST_ORDERS,
+    )
+
+
+def _switch(on: bool, said: Any) -> Any:
+    def do(request: HttpRequest, row_id: int, data: dict[str, Any]) -> str:
+        row = gifts.switch(row_id, on=on)
+        return str(said) % {"name": row.name}
+
+    return do
+
+
+def _rehearse(request: HttpRequest, row_id: int, data: dict[str, Any]) -> HttpResponse:
+    row = GiftRule.objects.select_related("gift").get(pk=row_id)
+    begun = monotonic()
+    found = gift_rehearsing.rehearse(row_id, data["orders"])
+    context = {
+        **admin.site.each_context(request),
+        "title": _("Rehearsal of %(name)s") % {"name": row.name},
+        "row": row,
+        "found": found,
+        "value": found.units * row.stated_value,
+        "seconds": f"{monotonic() - begun:.1f}",
+    }
+    return TemplateResponse(request, "admin/orders/giftrule/rehearsal.html", context)
+
+
+@admin.register(GiftRule)
+class GiftRuleAdmin(RowActions):
+    """What is given along with which orders; a rule that gave something is switched off instead of deleted."""
+
+    may_add = may_change = True
+    form = GiftRuleForm
+    keyset = ("priority", "id")
+    search_fields = ("name", "gift__code")
+    search_help_text = gettext_lazy("Name, or SKU of the gift")
+    list_display = ("name", "is_active", "stopped_at", "priority", "is_exclusive", "gift", "starts_at", "ends_at")
+    list_select_related = ("gift",)
+    autocomplete_fields = ("gift", "goods", "channels")
+    readonly_fields = ("is_active", "stopped_at", "created_at")
+    fieldsets = (
+        (None, {"fields": ("name", ("priority", "is_exclusive"), ("is_active", "stopped_at"))}),
+        (gettext_lazy("Which orders"), {"fields": ("channels", "regions", "time_kind", ("starts_at", "ends_at"))}),
+        (
+            gettext_lazy("Which goods, and how many"),
+            {"fields": ("goods", ("min_units", "min_amount"), "min_order_amount")},
+        ),
+        (
+            gettext_lazy("The gift"),
+            {"fields": ("gift", ("gift_units", "stated_value"), ("per_units", "per_amount"), "most_times")},
+        ),
+        (gettext_lazy("Limits"), {"fields": (("most_per_buyer", "within_days"),)}),
+    )
+    row_actions = (
+        RowAction(
+            "on",
+            "orders.change_giftrule",
+            gettext_lazy("Switch on"),
+            _switch(True, gettext_lazy("Rule %(name)s gives from now on.")),
+            tone="primary",
+            icon="play_arrow",
+        ),
+        RowAction(
+            "off",
+            "orders.change_giftrule",
+            gettext_lazy("Switch off"),
+            _switch(False, gettext_lazy("Rule %(name)s gives nothing from now on.")),
+            icon="pause",
+        ),
+        RowAction(
+            "rehearse",
+            "orders.change_giftrule",
+            gettext_lazy("Rehearse"),
+            _rehearse,
+            form=RehearsalForm,
+            icon="science",
+            hint=gettext_lazy("Shows what it would have given; nothing is written."),
+        ),
+    )
+
+    def fitting_actions(self, row: GiftRule) -> list[str]:
+        """On or off, and the rehearsal always."""
+        return ["off" if row.is_active else "on", "rehearse"]
+
+
+@admin.register(GiftGrant)
+class GiftGrantAdmin(RowColumns, KeysetAdmin):
+    """The log: which rule gave what to which order, and by which figures."""
+
+    search_fields = ("order__number",)
+    search_help_text = gettext_lazy("Order number")
+    list_display = ("order_link", "rule", "gift", "units", "reason", "granted_at")
+    list_select_related = ("order", "rule", "line__sku")
+    list_filter = (("rule", RelatedDropdownFilter),)
+    fields = readonly_fields = ("order_link", "rule", "gift", "units", "reason", "granted_at")
+    shown_by: ClassVar[dict[str, str]] = {"why": "reason"}
+
+    @display(description=gettext_lazy("gift"))
+    def gift(self, grant: GiftGrant) -> str:
+        """The SKU that was given."""
+        return grant.line.sku.code
+
+    @display(description=gettext_lazy("reason"))
+    def reason(self, grant: GiftGrant) -> str:
+        """By which figures the rule decided."""
+        text = _("%(units)s units for ¥%(amount)s count: %(times)s time(s)")
+        return text % {name: grant.why.get(name, "–") for name in ("units", "amount", "times")}

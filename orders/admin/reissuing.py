@@ -1,0 +1,64 @@
+"""Sending goods again: what the order's page shows of it, and the form by which it is done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from orders import panels
+from orders.admin.actions import posted, staff_actor
+from orders.admin.merging import units_typed
+from orders.changing import reissuing
+from orders.models import Order, OrderLink
+from orders.models.order_link import CostBearer, ReissueReason
+
+RIGHT = "orders.reissue_order"
+
+
+class ReissueForm(forms.Form):
+    """Asks why, and who bears it; the units of each line are read by their own names."""
+
+    reason = forms.ChoiceField(label=gettext_lazy("Reason"), choices=ReissueReason.choices)
+    bearer = forms.ChoiceField(label=gettext_lazy("Who bears the cost"), choices=CostBearer.choices)
+    note = forms.CharField(label=gettext_lazy("Note"), max_length=200, required=False)
+
+
+@posted(RIGHT, ReissueForm)
+def reissue_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Send units again."""
+    new = reissuing.reissue(
+        order_id,
+        units_typed(request.POST),
+        data["reason"],
+        data["bearer"],
+        note=data["note"],
+        actor=staff_actor(request),
+    )
+    return _("Order %(number)s sends them again.") % {"number": new.number}
+
+
+def _panel(order: Order) -> Mapping[str, Any] | None:
+    """What follows from the order, what it follows from, and what of it may be sent again. Four statements."""
+    if order.is_historical:
+        return None
+    links = OrderLink.objects.select_related("order", "original")
+    own = links.filter(pk=order.pk).first()
+    followers = list(links.filter(original=order.pk).order_by("pk"))
+    left = reissuing.units_left(order.pk)
+    rows = [{"line": line, "left": left[line.position]} for line in order.lines.all() if line.position in left]
+    if own is None and not followers and not rows:
+        return None
+    return {
+        "order": order,
+        "own": own,
+        "followers": followers,
+        "rows": rows,
+        "reasons": ReissueReason.choices,
+        "bearers": CostBearer.choices,
+    }
+
+
+panels.register(panels.Panel(gettext_lazy("Re-issue"), "admin/orders/order/reissue_panel.html", _panel, position=60))

@@ -1,0 +1,45 @@
+"""The database's guard of merges: a sub-order that goes elsewhere than the others leaves them, whoever moves it."""
+
+from collections.abc import Iterable
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from oms.common.states import listed
+from orders import kinds
+from orders.models import ActorKind, SubOrderState
+from orders.models.sub_order import MAY_BE_MERGED
+
+_LEAVES = "orders_suborder_leaves_merge"
+ACTOR = "merge"
+
+# Why a sub-order `NEW` leaves; empty where it stays. Once released, all of them are one warehouse order.
+_WHY = f"""
+    CASE WHEN NEW.state NOT IN ({listed(MAY_BE_MERGED)}) THEN NEW.state
+         WHEN NEW.state <> '{SubOrderState.ALLOCATED}' THEN ''
+         WHEN NEW.warehouse_id IS DISTINCT FROM OLD.warehouse_id THEN 'moved'
+         WHEN NEW.is_held THEN 'order_held' WHEN NEW.cancel_requested_at IS NOT NULL THEN 'cancelling'
+         ELSE '' END
+"""
+
+
+def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
+    """Make the trigger anew; does nothing before its tables are in `existing`."""
+    if not {"orders_orderevent", "orders_suborder"} <= set(existing):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE OR REPLACE FUNCTION {_LEAVES}() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO orders_orderevent (order_id, sub_order_id, kind, actor_kind, actor, from_state, to_state,
+                    data)
+                VALUES (NEW.order_id, NEW.id, '{kinds.UNMERGED}', '{ActorKind.JOB}', '{ACTOR}', '', '',
+                    jsonb_build_object('number', NEW.number, 'why', {_WHY}));
+                NEW.merge_group_id := NULL;
+                RETURN NEW;
+            END $$;
+            CREATE OR REPLACE TRIGGER {_LEAVES} BEFORE UPDATE ON orders_suborder FOR EACH ROW
+                WHEN (OLD.merge_group_id IS NOT NULL AND NEW.merge_group_id IS NOT NULL AND ({_WHY}) <> '')
+                EXECUTE FUNCTION {_LEAVES}();
+            """
+        )

@@ -1,0 +1,134 @@
+"""Sending goods again (补发): an order of its own beside the original one, free of charge, from our stock.
+
+It goes through the pipeline like any other order, and no gift rule gives anything along with it. What it follows from,
+why, and who bears the cost is kept (`OrderLink`) and told in both stories. Of a line no more units are sent again than
+left a warehouse for the buyer.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from oms.common.errors import OmsError
+from orders import kinds, timeline
+from orders.actors import Actor
+from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
+from orders.intake.placing import Placed, Refused, place_orders
+from orders.locking import lock_order
+from orders.models import Order, OrderLine, OrderLink, OrderState, OrderTerms, SubOrderLine
+from orders.models.order import PaymentMethod
+from orders.models.order_link import CostBearer, LinkKind, ReissueReason
+from orders.models.sub_order import LEFT_WAREHOUSE
+
+
+class CannotReissue(OmsError):
+    """These units cannot be sent again."""
+
+    code = "cannot_reissue"
+
+
+def units_left(order_id: int) -> dict[int, int]:
+    """Units of each line, by its position, that may be sent again: what left a warehouse, less what was sent again
+    already. Two statements."""
+    gone = SubOrderLine.objects.filter(sub_order__order=order_id, sub_order__state__in=LEFT_WAREHOUSE)
+    counted = gone.order_by().values("order_line__position").annotate(units=Sum("quantity"))
+    left = Counter(dict(counted.values_list("order_line__position", "units")))
+    again = OrderLink.objects.filter(original=order_id, kind=LinkKind.REISSUE)
+    for units in again.exclude(order__state=OrderState.CANCELLED).values_list("units", flat=True):
+        left.subtract({int(position): count for position, count in units.items()})
+    return {position: count for position, count in left.items() if count > 0}
+
+
+@transaction.atomic
+def reissue(
+    order_id: int, units: Mapping[int, int], reason: str, bearer: str, *, note: str = "", actor: Actor
+) -> Order:
+    """Send units of the order's lines (by position) again, to its recipient and for nothing; returns the new order.
+
+    `reason` is a ReissueReason, `bearer` a CostBearer. Raises CannotReissue, Order.DoesNotExist, OmsError for a reason
+    or bearer that there is not.
+    """
+    if reason not in ReissueReason.values:
+        raise OmsError(_("Choose a reason."), attr="reason")
+    if bearer not in CostBearer.values:
+        raise OmsError(_("Choose who bears the cost."), attr="bearer")
+    note = note.strip()[:200]
+    if reason == ReissueReason.OTHER and not note:
+        raise OmsError(_("Say in the note what the reason is."), attr="note")
+    lock_order(order_id)
+    order = Order.objects.select_related("channel__merchant").get(pk=order_id)
+    wanted = _checked(order, units)
+    body = _body(order, wanted)
+    (outcome,) = place_orders([body], order.channel.merchant, actor=actor, asks_a_person=True)
+    if isinstance(outcome, Refused):
+        details = " ".join(str(error.detail) for error in outcome.errors)
+        raise CannotReissue(_("These goods cannot be sent now: %(why)s") % {"why": details})
+    if not isinstance(outcome, Placed):
+        raise CannotReissue(_("Somebody sent something again just now. Look at the order again."))
+    OrderLink.objects.create(
+        order_id=outcome.id,
+        original=order,
+        kind=LinkKind.REISSUE,
+        reason=reason,
+        note=note,
+        bearer=bearer,
+        units={str(position): count for position, count in wanted.items()},
+        created_by=actor.name,
+    )
+    told = {"units": _by_sku(order, wanted), "reason": reason, "bearer": bearer, "note": note}
+    timeline.record(order_id, kinds.REISSUED, actor, number=outcome.number, **told)
+    timeline.record(outcome.id, kinds.FOLLOWS, actor, number=order.number, reason=reason, bearer=bearer, note=note)
+    return Order.objects.get(pk=outcome.id)
+
+
+def _checked(order: Order, units: Mapping[int, int]) -> dict[int, int]:
+    wanted = {position: count for position, count in units.items() if count}
+    if not wanted:
+        raise CannotReissue(_("Say how many units of what are sent again."), attr="units")
+    left = units_left(order.pk)
+    for position, count in wanted.items():
+        if not 1 <= count <= left.get(position, 0):
+            message = _("Of line %(position)d at most %(most)d units can be sent again: no more left a warehouse.")
+            raise CannotReissue(message % {"position": position, "most": left.get(position, 0)}, attr="units")
+    return wanted
+
+
+def _by_sku(order: Order, units: Mapping[int, int]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for line in OrderLine.objects.filter(order=order, position__in=units).select_related("sku"):
+        found[line.sku_code] += units[line.position]
+    return dict(found)
+
+
+def _body(order: Order, units: Mapping[int, int]) -> OrderBody:
+    """The order as its channel would send it, for nothing."""
+    lines = OrderLine.objects.filter(order=order, position__in=units).select_related("sku__merchant")
+    terms = OrderTerms.objects.filter(order=order).first()
+    count = OrderLink.objects.filter(original=order).count()
+    return OrderBody(
+        external_number=f"{order.number}-B{count + 1}",
+        ordered_at=timezone.now(),
+        buyer=BuyerBody(order.buyer_reference, order.buyer_name, order.buyer_phone),
+        recipient=RecipientBody(
+            order.recipient_name, order.recipient_phone, order.recipient_address, order.region_id or ""
+        ),
+        lines=[
+            LineBody(
+                sku=line.sku.code,
+                quantity=units[line.position],
+                unit_price=Decimal(0),
+                merchant=line.sku.merchant.code,
+                name=line.name,
+            )
+            for line in lines.order_by("position")
+        ],
+        payable_amount=Decimal(0),
+        payment_method=PaymentMethod.PREPAID,
+        source=order.channel.code,
+        receiver_token=terms.receiver_token if terms else "",
+    )

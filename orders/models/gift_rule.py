@@ -1,0 +1,148 @@
+"""Gifts (赠品) by rules, and the log of what the rules gave."""
+
+from decimal import Decimal
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from inventory.models import Sku
+from oms.common.models import Versioned, money
+from oms.merchants.models import Channel
+from orders.models.order import Order, OrderLine
+
+_AT_LEAST_ONE = MinValueValidator(1)
+
+
+class TimeKind(models.TextChoices):
+    """Which moment of an order must lie in the period of a rule."""
+
+    CREATED = "created", _("When it was ordered")
+    PAID = "paid", _("When it was paid")
+    REVIEWED = "reviewed", _("When its review ended")
+
+
+class GiftRule(Versioned):
+    """What is given along with which orders; looked at once an order, when its review is over, before it is split.
+
+    The goods that count are those named, or all; gifts never do. Rules are asked by priority, the smallest first; after
+    one that is exclusive no other one gives anything. Where the gift is out of stock the rule stops, and a person is
+    told. Amounts in yuan.
+    """
+
+    name = models.CharField(_("name"), max_length=80)
+    is_active = models.BooleanField(_("active"), default=False)
+    priority = models.PositiveSmallIntegerField(_("priority"), default=100, help_text=_("The smallest is asked first."))
+    is_exclusive = models.BooleanField(
+        _("exclusive"), default=False, help_text=_("Where it gives something, no rule after it does.")
+    )
+    time_kind = models.CharField(_("time that counts"), max_length=10, choices=TimeKind, default=TimeKind.PAID)
+    starts_at = models.DateTimeField(_("from"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("until"), null=True, blank=True)
+    channels = models.ManyToManyField(
+        Channel, verbose_name=_("channels"), blank=True, related_name="+", help_text=_("None: all channels.")
+    )
+    regions = models.CharField(
+        _("regions"),
+        max_length=400,
+        blank=True,
+        default="",
+        validators=[
+            RegexValidator(r"^[0-9]{2,6}(,[0-9]{2,6})*$", _("Give codes with commas, such as 11,3101,440305."))
+        ],
+        help_text=_("Beginnings of GB/T 2260 codes with commas: 11 is Beijing, 4403 Shenzhen. Empty: everywhere."),
+    )
+    goods = models.ManyToManyField(
+        Sku, verbose_name=_("goods that count"), blank=True, related_name="+", help_text=_("None: all goods.")
+    )
+    min_units = models.PositiveIntegerField(_("at least so many units"), null=True, blank=True)
+    min_amount = money(_("at least for so much"), null=True, blank=True)
+    min_order_amount = money(_("order of at least"), null=True, blank=True)
+    per_units = models.PositiveIntegerField(
+        _("once for every so many units"), null=True, blank=True, validators=[_AT_LEAST_ONE]
+    )
+    per_amount = money(
+        _("once for every so much"), null=True, blank=True, validators=[MinValueValidator(Decimal("0.01"))]
+    )
+    most_times = models.PositiveSmallIntegerField(_("at most so often an order"), default=1, validators=[_AT_LEAST_ONE])
+    most_per_buyer = models.PositiveSmallIntegerField(
+        _("at most so many orders of a buyer"), null=True, blank=True, validators=[_AT_LEAST_ONE]
+    )
+    within_days = models.PositiveSmallIntegerField(
+        _("within so many days"), null=True, blank=True, validators=[_AT_LEAST_ONE]
+    )
+    gift = models.ForeignKey(Sku, verbose_name=_("gift"), on_delete=models.PROTECT, related_name="gift_rules")
+    gift_units = models.PositiveSmallIntegerField(_("units each time"), default=1, validators=[_AT_LEAST_ONE])
+    stated_value = money(
+        _("stated value of a unit"), default=0, help_text=_("What a unit counts for where it is not sent back.")
+    )
+    stopped_at = models.DateTimeField(
+        _("stopped at"), null=True, blank=True, editable=False, help_text=_("Its gift was out of stock.")
+    )
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("gift rule")
+        verbose_name_plural = _("gift rules")
+        ordering = ["priority", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(starts_at__lt=F("ends_at")),
+                name="gift_rule_ends_after_it_begins",
+                violation_error_message=_("It must end after it begins."),
+            ),
+            models.CheckConstraint(
+                condition=Q(most_per_buyer__isnull=True, within_days__isnull=True)
+                | Q(most_per_buyer__gte=1, within_days__gte=1),
+                name="gift_rule_limits_a_buyer_within_days",
+                violation_error_message=_("Give both: how many orders of a buyer, and within how many days."),
+            ),
+            models.CheckConstraint(
+                condition=Q(per_units__isnull=True) | Q(per_amount__isnull=True),
+                name="gift_rule_counts_units_or_yuan",
+                violation_error_message=_("Count by units or by amount, not by both."),
+            ),
+            models.CheckConstraint(
+                condition=Q(gift_units__gte=1, most_times__gte=1, stated_value__gte=0), name="gift_rule_gives_something"
+            ),
+            models.CheckConstraint(
+                condition=Q(stopped_at__isnull=True) | Q(is_active=False), name="gift_rule_stopped_is_not_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GiftGrant(models.Model):
+    """The log: a rule gave units along with an order. A rule gives once an order, whatever becomes of it.
+
+    `why` holds the figures by which the rule decided: counted units and amount (yuan), and how often it gave.
+    """
+
+    order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="gift_grants")
+    rule = models.ForeignKey(GiftRule, verbose_name=_("rule"), on_delete=models.PROTECT, related_name="grants")
+    line = models.OneToOneField(
+        OrderLine, verbose_name=_("order line"), on_delete=models.PROTECT, related_name="gift_grant"
+    )
+    buyer_reference = models.CharField(_("buyer"), max_length=64)
+    units = models.PositiveIntegerField(_("units"))
+    why = models.JSONField(_("reason"))
+    granted_at = models.DateTimeField(_("given at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("gift given")
+        verbose_name_plural = _("gifts given")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "rule"], name="gift_rule_gives_once_an_order"),
+            models.CheckConstraint(condition=Q(units__gt=0), name="gift_grant_has_units"),
+        ]
+        indexes = [
+            models.Index(fields=["buyer_reference", "rule", "granted_at"], name="gift_grant_by_buyer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id}: {self.units}"

@@ -1,0 +1,145 @@
+"""The kinds of timeline events about returns; see `orders.kinds`."""
+
+from django.utils.translation import gettext_lazy as _
+
+from orders.actors import name_actors
+from orders.kinds import event
+from orders.returning import words
+
+name_actors({"returns": _("Deadlines of returns")})
+
+REQUESTED = event(
+    "return_requested",
+    words.tell_requested,
+    ("number", "wanted", "reason"),
+    news={"return.requested": "It was asked for; decide on it."},
+    tone="warning",
+    icon="assignment_return",
+    for_buyer=True,
+)
+APPROVED = event(
+    "return_approved",
+    words.tell_approved,
+    ("number", "warehouse"),
+    news={"return.approved": "It was approved."},
+    tone="info",
+    icon="assignment_turned_in",
+    for_buyer=True,
+)
+DECLINED = event(
+    "return_declined",
+    _("Return %(number)s was declined: %(why)s"),
+    ("number", "why"),
+    news={"return.declined": "It was declined."},
+    tone="danger",
+    icon="block",
+    for_buyer=True,
+)
+ESCALATED = event(
+    "return_escalated",
+    _("The platform is to decide on return %(number)s: %(why)s"),
+    ("number", "why"),
+    news={"return.escalated": "The platform decides on it."},
+    tone="danger",
+    icon="gavel",
+)
+CANCELLED = event(
+    "return_cancelled",
+    _("Return %(number)s was cancelled: %(why)s"),
+    ("number", "why"),
+    news={"return.cancelled": "It was cancelled; the buyer keeps the goods."},
+    tone="muted",
+    icon="undo",
+    for_buyer=True,
+)
+EXPIRED = event(
+    "return_expired",
+    _("Return %(number)s was never handed over, and is closed."),
+    ("number",),
+    news={"return.expired": "The goods were not handed over in time."},
+    tone="muted",
+    icon="timer_off",
+    for_buyer=True,
+)
+EXPECTED = event(
+    "return_expected",
+    _("What of sub-order %(sub_order)s did not reach the buyer comes back as return %(number)s."),
+    ("number", "sub_order"),
+    news={"return.expected": "What did not reach the buyer comes back."},
+    tone="warning",
+    icon="assignment_return",
+)
+NOT_EXPECTED = event(
+    "return_not_expected",
+    _("The buyer took the goods after all: return %(number)s is over."),
+    ("number",),
+    tone="muted",
+    icon="undo",
+)
+REDIRECTED = event(
+    "return_redirected",
+    _("The goods of return %(number)s go to warehouse %(warehouse)s."),
+    ("number", "warehouse"),
+    tone="info",
+    icon="alt_route",
+)
+ON_ITS_WAY = event(
+    "return_on_its_way",
+    _("The goods of return %(number)s are on their way back: %(carrier)s %(waybill)s."),
+    ("number", "carrier", "waybill"),
+    news={"return.in_transit": "A carrier has the goods."},
+    tone="info",
+    icon="local_shipping",
+    for_buyer=True,
+)
+RECEIVED = event(
+    "return_received",
+    _("The goods of return %(number)s reached warehouse %(warehouse)s."),
+    ("number", "warehouse"),
+    news={"return.received": "The goods reached a warehouse."},
+    tone="info",
+    icon="move_to_inbox",
+    for_buyer=True,
+)
+INSPECTED = event(
+    "return_inspected",
+    words.tell_inspected,
+    ("number", "found"),
+    news={"return.inspected": "The goods were inspected, unit by unit."},
+    tone="info",
+    icon="fact_check",
+    for_buyer=True,
+)
+MONEY_DUE = event(
+    "return_money_due",
+    _("The money of return %(number)s goes back before its goods are inspected."),
+    ("number",),
+    tone="info",
+    icon="payments",
+)
+NOT_PAID = event(
+    "return_not_paid",
+    _("No money goes back for return %(number)s: %(why)s"),
+    ("number", "why"),
+    news={"return.not_paid": "It gives no money back."},
+    tone="danger",
+    icon="money_off",
+)
+REPAIRED = event(
+    "return_repaired",
+    _("The goods of return %(number)s were repaired and sent back: %(waybill)s."),
+    ("number", "waybill"),
+    news={"return.repaired": "The repaired goods are on their way to the buyer."},
+    tone="success",
+    icon="build",
+    for_buyer=True,
+)
+CLOSED = event(
+    "return_closed",
+    _("Return %(number)s is closed."),
+    ("number",),
+    news={"return.closed": "Goods and money are settled."},
+    tone="success",
+    icon="task_alt",
+    for_buyer=True,
+)

@@ -1,0 +1,50 @@
+"""Locking a return: its order first, as everywhere; and writing it down."""
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from oms.common.door.api import check_version
+from oms.common.errors import OmsError
+from orders import timeline
+from orders.actors import Actor
+from orders.kinds import EventKind
+from orders.locking import lock_order
+from orders.models import ReturnLine, ReturnRequest
+
+
+class NotNow(OmsError):
+    """The return is not where that could be done."""
+
+    code = "not_now"
+
+
+def lock_return(return_id: int, *, version: int | None = None) -> ReturnRequest:
+    """The return, locked with its order. Needs an open transaction. Raises ReturnRequest.DoesNotExist, and
+    ChangedMeanwhile if a `version` is given and is not the return's any more."""
+    lock_order(ReturnRequest.objects.values_list("order_id", flat=True).get(pk=return_id))
+    rows = ReturnRequest.objects.select_related("reason", "sub_order__warehouse", "sub_order__merchant", "warehouse")
+    row = rows.select_for_update(no_key=True, of=("self",)).get(pk=return_id)
+    if version is not None:
+        check_version(row, version)
+    return row
+
+
+def lines_of(row: ReturnRequest) -> list[ReturnLine]:
+    """The lines of the return with what they are of, in their order. One statement."""
+    return list(row.lines.select_related("sub_order_line__order_line__sku").order_by("pk"))
+
+
+def require(row: ReturnRequest, *states: str) -> None:
+    """Raises NotNow where the return is in none of the states."""
+    if row.state not in states:
+        text = _("That cannot be done with a return in this state: %(state)s.")
+        raise NotNow(text % {"state": row.get_state_display()})
+
+
+def save(row: ReturnRequest, kind: EventKind, actor: Actor, **data: object) -> None:
+    """Write the locked return down, and tell it on the order's timeline."""
+    row.updated_at = timezone.now()
+    row.save()
+    # The database counts it.
+    row.refresh_from_db(fields=["version"])
+    timeline.record(row.order_id, kind, actor, sub_order_id=row.sub_order_id, number=row.number, **data)

@@ -1,0 +1,170 @@
+"""Asking for a return: by staff, merchants and buyers."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from oms.common.errors import OmsError
+from orders.actors import Actor, job
+from orders.locking import lock_order
+from orders.models import (
+    ActorKind,
+    MoneyState,
+    ReturnKind,
+    ReturnLine,
+    ReturnReason,
+    ReturnRequest,
+    SubOrderLine,
+)
+from orders.models.return_request import BY_REQUEST
+from orders.models.return_rule import REFUSED_AT_DOOR
+from orders.models.sub_order import ARRIVED
+from orders.returning import counting, deadlines, deciding, kinds, locking, photos
+from orders.returning.terms import Against, against, terms_of
+
+LONGEST_REMARK = 300
+
+
+class OutsideTerms(OmsError):
+    """The terms do not let such a return come back; staff may ask for it all the same."""
+
+    code = "outside_terms"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants: units by sub-order line (id) of one sub-order, and why. `agreed_amount` (yuan) is money in
+    place of all of it, where no goods come back."""
+
+    kind: str
+    units: Mapping[int, int]
+    reason: str
+    remark: str = ""
+    agreed_amount: Decimal | None = None
+
+
+@transaction.atomic
+def request(
+    order_id: int, wanted: Wanted, *, actor: Actor, files: Sequence[UploadedFile] = (), version: int | None = None
+) -> ReturnRequest:
+    """Ask for a return; it is approved at once where its terms say so.
+
+    Raises OmsError (`attr` names the field) for units that cannot come back, an unknown kind or reason, and a wrong
+    amount or photo; OutsideTerms for what a buyer may not ask for; ChangedMeanwhile for another version of the order.
+    """
+    if wanted.kind not in BY_REQUEST:
+        known = ", ".join(BY_REQUEST)
+        raise OmsError(_("Give one of: %(choices)s.") % {"choices": known}, attr="kind")
+    reason = _reason(wanted.reason)
+    order = lock_order(order_id, version=version)
+    lines = _lines(order_id, wanted.units)
+    _check_amount(wanted)
+    part = lines[0].sub_order
+    now = timezone.now()
+    terms = terms_of(line.order_line.sku for line in lines)
+    signed_at = part.delivered_at or now
+    outside = against(terms, wanted.kind, reason, signed_at=signed_at, now=now, has_photo=bool(files))
+    if actor.kind == ActorKind.BUYER and outside:
+        field = {Against.NO_PHOTO: "photos"}.get(outside[0], "reason")
+        raise OutsideTerms(" ".join(str(code.label) for code in outside), attr=field)
+    needs_goods = wanted.kind != ReturnKind.REFUND_ONLY
+    row = ReturnRequest(
+        number=f"{order.number}-T{ReturnRequest.objects.filter(order=order_id).count() + 1}",
+        order=order,
+        sub_order=part,
+        kind=wanted.kind,
+        money_state=MoneyState.NOTHING if wanted.kind == ReturnKind.REPAIR else MoneyState.NOT_DUE,
+        reason=reason,
+        remark=" ".join(wanted.remark.split())[:LONGEST_REMARK],
+        fault=reason.fault,
+        pays_on=terms.pays_on,
+        agreed_amount=wanted.agreed_amount,
+        outside_terms=[code.value for code in outside],
+        decide_hours=terms.decide_hours,
+        ship_days=terms.ship_days,
+        inspect_hours=terms.inspect_hours,
+        warehouse_id=(terms.warehouse_id or part.warehouse_id) if needs_goods else None,
+        requested_by_kind=actor.kind,
+        requested_by=actor.name[:80],
+        ready_at=deadlines.to_decide(now, terms.decide_hours),
+    )
+    row.save()
+    counting.take(
+        ReturnLine(
+            return_request=row,
+            sub_order_line=line,
+            announced_quantity=wanted.units[line.pk],
+            quantity=wanted.units[line.pk],
+        )
+        for line in lines
+    )
+    photos.add(row, files, actor=actor)
+    locking.save(row, kinds.REQUESTED, actor, wanted=row.kind, reason=reason.code)
+    if terms.approves_at_once and not outside:
+        return deciding.approve(row.pk, actor=job(deadlines.NAME))
+    return row
+
+
+@transaction.atomic
+def request_each(
+    order_id: int, wanted: Wanted, *, actor: Actor, files: Sequence[UploadedFile] = (), version: int | None = None
+) -> list[ReturnRequest]:
+    """Ask for a return of each sub-order of which units are named. Raises as `request` does."""
+    by_part: dict[int, dict[int, int]] = defaultdict(dict)
+    parts = SubOrderLine.objects.filter(pk__in=wanted.units, sub_order__order=order_id)
+    for key, part in parts.order_by("sub_order_id", "pk").values_list("pk", "sub_order_id"):
+        by_part[part][key] = wanted.units[key]
+    if wanted.agreed_amount is not None and len(by_part) > 1:
+        raise OmsError(_("Name units of one sub-order only, if an amount is agreed."), attr="agreed_amount")
+    if not by_part:
+        raise OmsError(_("Name at least one unit."), attr="lines")
+    done = []
+    for units in by_part.values():
+        one = Wanted(wanted.kind, units, wanted.reason, wanted.remark, wanted.agreed_amount)
+        done.append(request(order_id, one, actor=actor, files=files, version=version))
+        version = None
+        for file in files:
+            file.seek(0)
+    return done
+
+
+def _reason(code: str) -> ReturnReason:
+    reasons = ReturnReason.objects.filter(is_active=True).exclude(code=REFUSED_AT_DOOR)
+    found = reasons.filter(code=code).first()
+    if found is None:
+        known = ", ".join(reasons.values_list("code", flat=True))
+        raise OmsError(_("Give one of: %(choices)s.") % {"choices": known}, attr="reason")
+    return found
+
+
+def _lines(order_id: int, units: Mapping[int, int]) -> list[SubOrderLine]:
+    if not units:
+        raise OmsError(_("Name at least one unit."), attr="lines")
+    if any(count < 1 for count in units.values()):
+        raise OmsError(_("Give a quantity of at least 1."), attr="lines")
+    rows = SubOrderLine.objects.filter(pk__in=units, sub_order__order=order_id)
+    lines = list(rows.select_related("sub_order", "order_line__sku").order_by("pk"))
+    if len(lines) != len(units):
+        raise OmsError(_("A line is not of this order. Look at it again."), attr="lines")
+    if len({line.sub_order_id for line in lines}) > 1:
+        raise OmsError(_("A return is of one sub-order. Ask for each of them."), attr="lines")
+    part = lines[0].sub_order
+    if part.is_virtual or part.state not in ARRIVED:
+        raise OmsError(_("Only goods that were delivered can come back."), attr="lines")
+    return lines
+
+
+def _check_amount(wanted: Wanted) -> None:
+    amount = wanted.agreed_amount
+    if amount is None:
+        return
+    if wanted.kind != ReturnKind.REFUND_ONLY:
+        raise OmsError(_("An amount is agreed only where no goods come back."), attr="agreed_amount")
+    if amount <= 0 or amount != round(amount, 2):
+        raise OmsError(_("Give a positive amount with at most two places."), attr="agreed_amount")

@@ -1,0 +1,27 @@
+"""How the timeline words what happens to returns."""
+
+from django.utils.translation import gettext
+
+from orders import story
+from orders.models.return_request import Found, ReturnKind
+
+
+def tell_requested(data: story.Data) -> str:
+    """That a return was asked for."""
+    sentence = gettext("Return %(number)s was asked for: %(wanted)s.")
+    return story.fill(sentence, {**data, "wanted": story.word(dict(ReturnKind.choices), data["wanted"])})
+
+
+def tell_approved(data: story.Data) -> str:
+    """That a return was approved, and where the goods go."""
+    if not data.get("warehouse"):
+        return story.fill(gettext("Return %(number)s was approved; the buyer keeps the goods."), data)
+    return story.fill(gettext("Return %(number)s was approved; the goods go to warehouse %(warehouse)s."), data)
+
+
+def tell_inspected(data: story.Data) -> str:
+    """What inspection found."""
+    words = dict(Found.choices)
+    found = data["found"] if isinstance(data["found"], dict) else {}
+    text = ", ".join(f"{story.word(words, code)} {count}" for code, count in found.items())
+    return story.fill(gettext("The goods of return %(number)s were inspected: %(found)s."), {**data, "found": text})

@@ -1,0 +1,157 @@
+"""The forms by which staff work on returns."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from inventory.models import Warehouse
+from oms.common.desk.acting import INPUT, VersionForm
+from orders.models import Found, ReturnReason
+from orders.models.return_request import BY_REQUEST, ReturnKind
+from orders.models.return_rule import REFUSED_AT_DOOR
+
+MOST_UNITS = 100_000
+
+
+class ReasonForm(VersionForm):
+    """Asks why."""
+
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200, widget=forms.TextInput(attrs=INPUT))
+
+
+class WarehouseForm(VersionForm):
+    """Asks for another warehouse, or none."""
+
+    warehouse = forms.ModelChoiceField(
+        label=gettext_lazy("Another warehouse"),
+        queryset=Warehouse.objects.exclude(kind=Warehouse.Kind.VIRTUAL).order_by("code"),
+        required=False,
+        widget=forms.Select(attrs=INPUT),
+    )
+
+
+class OtherWarehouseForm(WarehouseForm):
+    """Asks for another warehouse."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["warehouse"].required = True
+
+
+class WaybillForm(VersionForm):
+    """Asks for a waybill."""
+
+    waybill = forms.CharField(label=gettext_lazy("Waybill"), max_length=40, widget=forms.TextInput(attrs=INPUT))
+
+
+class WayBackForm(WaybillForm):
+    """Asks for carrier and waybill of the way back."""
+
+    carrier = forms.CharField(
+        label=gettext_lazy("Carrier"), max_length=40, required=False, widget=forms.TextInput(attrs=INPUT)
+    )
+    field_order: Sequence[str] = ("carrier", "waybill")
+
+
+class _WithPhotos(VersionForm):
+    def clean(self) -> dict[str, Any]:
+        """With the photos that were sent."""
+        data = super().clean() or self.cleaned_data
+        data["photos"] = _photos(self.files)
+        return data
+
+
+def _photos(files: Any) -> list[UploadedFile]:
+    return [file for file in files.getlist("photos") if file] if hasattr(files, "getlist") else []
+
+
+def _count(text: object) -> int:
+    """A number of units as it was typed; nothing is none. Raises ValidationError."""
+    typed = str(text).strip()
+    if not typed:
+        return 0
+    if not (typed.isascii() and typed.isdigit() and int(typed) <= MOST_UNITS):
+        raise forms.ValidationError(_("Give numbers of units from 0 on."))
+    return int(typed)
+
+
+class RequestForm(_WithPhotos):
+    """Asks for a return of units of an order; fields `units_…` name the units by sub-order line."""
+
+    kind = forms.ChoiceField(
+        label=gettext_lazy("What the buyer gets"),
+        choices=[(kind.value, kind.label) for kind in ReturnKind if kind in BY_REQUEST],
+        widget=forms.Select(attrs=INPUT),
+    )
+    reason = forms.ModelChoiceField(
+        label=gettext_lazy("Reason"),
+        queryset=ReturnReason.objects.filter(is_active=True).exclude(code=REFUSED_AT_DOOR),
+        to_field_name="code",
+        empty_label=None,
+        widget=forms.Select(attrs=INPUT),
+    )
+    remark = forms.CharField(
+        label=gettext_lazy("Remark"), max_length=300, required=False, widget=forms.TextInput(attrs=INPUT)
+    )
+    agreed_amount = forms.DecimalField(
+        label=gettext_lazy("Agreed amount in yuan (refund without return)"),
+        required=False,
+        max_digits=12,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={**INPUT, "step": "0.01", "min": "0.01"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """With the units."""
+        data = super().clean()
+        keys = [key for key in self.data if re.fullmatch(r"units_\d{1,18}", key)]
+        named = {int(key[6:]): _count(self.data[key]) for key in keys}
+        data["units"] = {key: count for key, count in named.items() if count}
+        if not data["units"]:
+            raise forms.ValidationError(_("Name at least one unit."))
+        return data
+
+
+class InspectForm(_WithPhotos):
+    """Asks what each unit was found to be; fields `found_LINE_CODE`."""
+
+    note = forms.CharField(label=gettext_lazy("Note"), max_length=200, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """With the findings."""
+        data = super().clean()
+        findings: dict[int, dict[str, int]] = defaultdict(dict)
+        for key, value in self.data.items():
+            match = re.fullmatch(r"found_(\d{1,18})_([a-z_]+)", key)
+            if match and match[2] in Found.values:
+                findings[int(match[1])][match[2]] = _count(value)
+        data["findings"] = dict(findings)
+        return data
+
+
+class GrantForm(VersionForm):
+    """What the person saw of the money, and the units that are paid for (`pay_LINE`)."""
+
+    cash = forms.DecimalField(max_digits=12, decimal_places=2)
+    gift_card = forms.DecimalField(max_digits=12, decimal_places=2)
+    points = forms.DecimalField(max_digits=12, decimal_places=2)
+    note = forms.CharField(label=gettext_lazy("Note"), max_length=200, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """With the units."""
+        data = super().clean() or self.cleaned_data
+        data["units"] = units_to_pay(self.data)
+        return data
+
+
+def units_to_pay(data: Any) -> dict[int, int] | None:
+    """Units to pay for by sub-order line, as a form or an address names them; None where it names none. Raises
+    ValidationError."""
+    named = {int(key[4:]): _count(value) for key, value in data.items() if re.fullmatch(r"pay_\d{1,18}", key)}
+    return named or None

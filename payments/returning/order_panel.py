@@ -1,0 +1,32 @@
+"""Returns on the order's page: those that there are, and the form that asks for one by ticked units."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from orders import panels
+from orders.models import Order, ReturnRequest
+from orders.models.sub_order import ARRIVED
+from orders.panels import Panel
+from orders.returning import counting
+from payments.returning.forms import RequestForm
+
+
+def context(order: Order) -> Mapping[str, Any] | None:
+    """The order's returns, and the lines of which units can still come back. None where there is neither."""
+    lines = [
+        (line, counting.left_of(line), part)
+        for part in order.sub_orders.all()
+        if part.state in ARRIVED and not part.is_virtual
+        for line in part.lines.all()
+    ]
+    rows = ReturnRequest.objects.filter(order=order).select_related("sub_order", "reason").order_by("pk")
+    returns = list(rows)
+    if not returns and not lines:
+        return None
+    form = RequestForm(initial={"version": order.version}, auto_id="return-%s") if lines else None
+    return {"order": order, "returns": returns, "lines": lines, "form": form}
+
+
+panels.register(Panel(_("Returns"), "admin/payments/return/of_order.html", context, position=60))

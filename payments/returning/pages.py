@@ -1,0 +1,389 @@
+"""The staff's pages of returns: the list with its tabs, a return with both its tracks, and what is done about it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from oms.common.desk import acting
+from oms.common.desk.acting import RowAction, RowActions
+from oms.common.desk.lists import KeysetAdmin, NeedsPersonFilter, RowColumns, YesFilter
+from oms.common.states import listed
+from oms.common.templatetags.staff import state_badge, when
+from orders.admin.actions import posted, staff_actor
+from orders.models import MoneyState, ReturnPhoto, ReturnReason, ReturnRequest, ReturnRule, ReturnState
+from orders.models.return_request import EXPECTED, OPEN_RETURNS, TIMED, ReturnKind
+from orders.returning import deciding, inspecting, paying, requesting, travelling
+from payments.granting.deciding import Seen
+from payments.models import GrantState
+from payments.returning import granting, rates, showing
+from payments.returning.forms import (
+    GrantForm,
+    InspectForm,
+    OtherWarehouseForm,
+    ReasonForm,
+    RequestForm,
+    WarehouseForm,
+    WayBackForm,
+    WaybillForm,
+)
+
+WORK, INSPECT, GRANT = "orders.work_return", "orders.inspect_return", "payments.grant_refund"
+# No more are counted in a tab.
+MOST_COUNTED = 1000
+_S = ReturnState
+
+
+def _done(do: Callable[[HttpRequest, int, dict[str, Any]], ReturnRequest]) -> Callable[..., str]:
+    def act(request: HttpRequest, key: int, data: dict[str, Any]) -> str:
+        row = do(request, key, data)
+        return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
+
+    return act
+
+
+def _approve(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    house = data["warehouse"]
+    return deciding.approve(
+        key, actor=staff_actor(request), warehouse_id=house.pk if house else None, version=data["version"]
+    )
+
+
+def _with_reason(service: Callable[..., ReturnRequest]) -> Callable[[HttpRequest, int, dict[str, Any]], ReturnRequest]:
+    def do(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+        return service(key, reason=data["reason"], actor=staff_actor(request), version=data["version"])
+
+    return do
+
+
+def _hand_over(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    return travelling.hand_over(
+        key, carrier=data["carrier"], waybill=data["waybill"], actor=staff_actor(request), version=data["version"]
+    )
+
+
+def _send_elsewhere(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    return deciding.send_elsewhere(key, data["warehouse"].pk, actor=staff_actor(request), version=data["version"])
+
+
+def _receive(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    house = data["warehouse"]
+    return travelling.receive(
+        key, actor=staff_actor(request), warehouse_id=house.pk if house else None, version=data["version"]
+    )
+
+
+def _pay_before(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    return paying.pay_before(key, actor=staff_actor(request), version=data["version"])
+
+
+def _send_repaired(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    return paying.send_repaired(key, waybill=data["waybill"], actor=staff_actor(request), version=data["version"])
+
+
+def _fits(row: ReturnRequest) -> dict[str, bool]:
+    """Which actions make sense for the return as it is now."""
+    by_request = row.kind != ReturnKind.REFUSED_AT_DOOR
+    ended = row.state in (_S.DECLINED, _S.CANCELLED, _S.EXPIRED)
+    return {
+        "approve": row.state in (_S.REQUESTED, _S.DECLINED),
+        "decline": row.state == _S.REQUESTED,
+        "hand_over": row.state in EXPECTED and by_request,
+        "receive": row.state in EXPECTED or (ended and by_request and row.needs_goods),
+        "send_elsewhere": row.state in EXPECTED,
+        "pay_before": row.state in (_S.IN_TRANSIT, _S.RECEIVED) and row.money_state == MoneyState.NOT_DUE,
+        "send_repaired": row.state == _S.INSPECTED and row.kind == ReturnKind.REPAIR,
+        "give_nothing": row.money_state == MoneyState.TO_GRANT,
+        "close_without_goods": row.state == _S.IN_TRANSIT
+        and row.money_state in (MoneyState.GRANTED, MoneyState.NOTHING)
+        and by_request,
+        "cancel": row.state in (_S.REQUESTED, _S.APPROVED, *EXPECTED) and by_request,
+        "escalate": row.state in (_S.REQUESTED, _S.DECLINED) and not row.is_escalated,
+    }
+
+
+def _overdue(rows: Any) -> Any:
+    return rows.filter(pk__in=[*_overdue_ids()])
+
+
+def _overdue_ids() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM orders_returnrequest WHERE state IN ({listed(TIMED)})"
+            f" AND (ready_at IS NULL OR ready_at < now()) ORDER BY id DESC LIMIT {MOST_COUNTED}"
+        )
+        return [key for (key,) in cursor.fetchall()]
+
+
+class OverdueFilter(YesFilter):
+    """Returns whose deadline is over."""
+
+    title = gettext_lazy("overdue")
+    parameter_name = "overdue"
+    condition = staticmethod(_overdue)
+
+
+# Each tab: its title, the filter of the list that it is, and its condition in SQL.
+_TABS: Sequence[tuple[Any, str, str]] = (
+    (gettext_lazy("To be decided"), "state__exact=requested", f"state = '{_S.REQUESTED}'"),
+    (gettext_lazy("Waits for goods"), "state__exact=awaiting_goods", f"state = '{_S.AWAITING_GOODS}'"),
+    (gettext_lazy("On its way back"), "state__exact=in_transit", f"state = '{_S.IN_TRANSIT}'"),
+    (gettext_lazy("To be inspected"), "state__exact=received", f"state = '{_S.RECEIVED}'"),
+    (gettext_lazy("Money to grant"), "money_state__exact=to_grant", f"money_state = '{MoneyState.TO_GRANT}'"),
+    (
+        gettext_lazy("Overdue"),
+        "overdue=yes",
+        f"state IN ({listed(TIMED)}) AND (ready_at IS NULL OR ready_at < now())",
+    ),
+)
+
+
+def tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """The tabs above the list, each with how many returns it has. One statement."""
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for _title, _query, condition in _TABS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {counts} FROM (SELECT * FROM orders_returnrequest WHERE state IN ({listed(OPEN_RETURNS)})"
+            f" LIMIT {MOST_COUNTED}) AS t"
+        )
+        found = cursor.fetchone()
+    chosen = request.GET.urlencode()
+    shown = [{"title": _("All"), "query": "?", "is_active": not chosen, "count": "", "is_empty": True}]
+    for (title, query, _condition), count in zip(_TABS, found, strict=True):
+        more = "+" if count == MOST_COUNTED else ""
+        shown.append(
+            {
+                "title": title,
+                "query": f"?{query}",
+                "is_active": chosen == query,
+                "count": f"{count}{more}",
+                "is_empty": not count,
+            }
+        )
+    return shown
+
+
+@admin.register(ReturnRequest)
+class ReturnRequestAdmin(RowColumns, RowActions):
+    """Goods that come back, and money for them."""
+
+    change_list_template = "admin/common/ticket/change_list.html"
+    change_form_outer_before_template = "admin/payments/return/page.html"
+    search_fields = ("number", "order__number", "sub_order__number", "waybill_number")
+    search_help_text = gettext_lazy("Number of the return, order or sub-order, or waybill of the way back")
+    list_display = (
+        *("number", "order_link", "state_label", "money_label", "kind", "reason", "sub_order", "warehouse"),
+        *("due_at", "created_at"),
+    )
+    list_select_related = ("order", "sub_order", "reason", "warehouse")
+    list_filter = (
+        OverdueFilter,
+        ("state", ChoicesDropdownFilter),
+        ("money_state", ChoicesDropdownFilter),
+        ("kind", ChoicesDropdownFilter),
+        ("reason", RelatedDropdownFilter),
+        ("sub_order__merchant", RelatedDropdownFilter),
+        ("warehouse", RelatedDropdownFilter),
+        ("created_at", RangeDateFilter),
+        NeedsPersonFilter,
+    )
+    fields = readonly_fields = (
+        *("order_link", "sub_order", "pays_on", "requested_by", "decided_by", "decide_hours", "ship_days"),
+        "inspect_hours",
+    )
+    row_actions = (
+        RowAction("approve", WORK, gettext_lazy("Approve"), _done(_approve), WarehouseForm, "primary", "check"),
+        RowAction(
+            "decline", WORK, gettext_lazy("Decline"), _done(_with_reason(deciding.decline)), ReasonForm, "danger-line"
+        ),
+        RowAction("receive", INSPECT, gettext_lazy("The goods are here"), _done(_receive), WarehouseForm, "primary"),
+        RowAction("hand_over", WORK, gettext_lazy("A carrier has them"), _done(_hand_over), WayBackForm),
+        RowAction(
+            "send_elsewhere", WORK, gettext_lazy("Send elsewhere"), _done(_send_elsewhere), OtherWarehouseForm
+        ),
+        RowAction(
+            "pay_before",
+            WORK,
+            gettext_lazy("Pay before inspection"),
+            _done(_pay_before),
+            acting.VersionForm,
+            hint=gettext_lazy("The money can then be granted though nobody saw the goods."),
+        ),
+        RowAction(
+            "send_repaired", INSPECT, gettext_lazy("Repaired and sent"), _done(_send_repaired), WaybillForm, "primary"
+        ),
+        RowAction(
+            "close_without_goods",
+            WORK,
+            gettext_lazy("Close: the goods are lost"),
+            _done(_with_reason(paying.close_without_goods)),
+            ReasonForm,
+        ),
+        RowAction(
+            "give_nothing",
+            GRANT,
+            gettext_lazy("Give no money"),
+            _done(_with_reason(paying.give_nothing)),
+            ReasonForm,
+            "danger-line",
+        ),
+        RowAction(
+            "escalate", WORK, gettext_lazy("Let the platform decide"), _done(_with_reason(deciding.escalate)),
+            ReasonForm
+        ),
+        RowAction(
+            "cancel", WORK, gettext_lazy("Cancel the return"), _done(_with_reason(deciding.cancel)), ReasonForm,
+            "danger-line",
+        ),
+    )  # fmt: skip
+
+    def fitting_actions(self, row: Any) -> Any:
+        """What may be done with the return as it is now."""
+        return [name for name, fits in _fits(row).items() if fits]
+
+    @display(description=gettext_lazy("money"))
+    def money_label(self, row: ReturnRequest) -> Any:
+        """Where the money is, in its colour."""
+        return state_badge(row, "money_state")
+
+    @display(description=gettext_lazy("deadline"))
+    def due_at(self, row: ReturnRequest) -> str:
+        """By when somebody has to do something."""
+        return when(row.ready_at, "short") if row.state in TIMED and row.ready_at else "–"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The addresses of what has a form of its own."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("of/<int:order_id>/", wrap(request_view), name="orders_returnrequest_request"),
+            path("rates/", wrap(rates.page), name="orders_returnrequest_rates"),
+            path("photo/<int:photo_id>/", wrap(photo_view), name="orders_returnrequest_photo"),
+            path("<int:row_id>/inspect/", wrap(inspect_view), name="orders_returnrequest_inspect"),
+            path("<int:row_id>/grant/", wrap(grant_view), name="orders_returnrequest_grant"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list with its tabs."""
+        context = {"queue_tabs": tabs(request) if self.has_view_permission(request) else []}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The return with its tracks, units and money."""
+        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        context: dict[str, Any] = {}
+        if row is not None:
+            user = request.user
+            context = showing.context_of(row, request.GET)
+            context |= {"may_inspect": user.has_perm(INSPECT), "may_grant": user.has_perm(GRANT)}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+
+def _on_page(
+    request: HttpRequest, row_id: int, right: str, form: type[Any], do: Callable[[dict[str, Any]], str]
+) -> HttpResponse:
+    def checked(data: dict[str, Any]) -> str:
+        if not ReturnRequest.objects.filter(pk=row_id).exists():
+            raise Http404
+        return do(data)
+
+    return acting.act(
+        request,
+        checked,
+        may=request.user.has_perms(["orders.view_returnrequest", right]),
+        page=reverse("admin:orders_returnrequest_change", args=[row_id]),
+        form_class=form,
+    )
+
+
+def inspect_view(request: HttpRequest, row_id: int) -> HttpResponse:
+    """Say of each unit what it was found to be."""
+
+    def do(data: dict[str, Any]) -> str:
+        row = inspecting.inspect(
+            row_id,
+            data["findings"],
+            note=data["note"],
+            actor=staff_actor(request),
+            files=data["photos"],
+            version=data["version"],
+        )
+        return _("Return %(number)s: %(state)s.") % {"number": row.number, "state": row.get_state_display()}
+
+    return _on_page(request, row_id, INSPECT, InspectForm, do)
+
+
+def grant_view(request: HttpRequest, row_id: int) -> HttpResponse:
+    """Grant the money that was shown."""
+
+    def do(data: dict[str, Any]) -> str:
+        user = request.user
+        assert user.is_authenticated  # noqa: S101 - for the type checker: the right was asked for
+        grant = granting.grant(
+            row_id,
+            note=data["note"],
+            actor=staff_actor(request),
+            user=user,
+            units=data["units"],
+            seen=Seen(data["cash"], data["gift_card"], data["points"]),
+            version=data["version"],
+        )
+        if grant.state == GrantState.APPROVED:
+            return _("%(number)s is granted.") % {"number": grant.number}
+        return _("%(number)s waits for somebody who may grant it.") % {"number": grant.number}
+
+    return _on_page(request, row_id, GRANT, GrantForm, do)
+
+
+@posted(WORK, RequestForm)
+def request_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
+    """Ask for a return of units that were ticked on the order's page."""
+    wanted = requesting.Wanted(data["kind"], data["units"], data["reason"].code, data["remark"], data["agreed_amount"])
+    rows = requesting.request_each(
+        order_id, wanted, actor=staff_actor(request), files=data["photos"], version=data["version"]
+    )
+    return _("Asked for: %(numbers)s.") % {"numbers": _(", ").join(row.number for row in rows)}
+
+
+def photo_view(request: HttpRequest, photo_id: int) -> FileResponse:
+    """A photo of a return."""
+    if not request.user.has_perm("orders.view_returnrequest"):
+        raise PermissionDenied
+    photo = ReturnPhoto.objects.filter(pk=photo_id).first()
+    if photo is None:
+        raise Http404
+    response = FileResponse(photo.file.open("rb"), content_type=photo.media_type)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@admin.register(ReturnReason)
+class ReturnReasonAdmin(KeysetAdmin):
+    """Reasons of returns; one that was ever used is switched off instead of deleted."""
+
+    may_add = may_change = may_delete = True
+    list_display = ("__str__", "code", "fault", "needs_photo", "grant_reason", "is_active")
+
+
+@admin.register(ReturnRule)
+class ReturnRuleAdmin(KeysetAdmin):
+    """On which terms goods come back."""
+
+    may_add = may_change = may_delete = True
+    list_display = (
+        *("__str__", "accepts_no_reason", "days", "fault_days", "approves_at_once", "decide_hours", "ship_days"),
+        *("inspect_hours", "pays_on", "is_active"),
+    )
+    list_select_related = ("merchant",)
