@@ -6,7 +6,6 @@ from orders import kinds
 from orders.changing import charging
 from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
-from orders.kinds import CANCEL_REQUESTED
 from orders.models import ChargeCause, OrderState, SubOrderState
 from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
 from orders.models.order_link import LinkKind
@@ -115,7 +114,7 @@ INVARIANTS = (
         SELECT o.number, e.id FROM (
             SELECT DISTINCT ON (order_id) order_id, id, kind FROM orders_orderevent
             WHERE kind IN ({listed(OF_REQUESTS)}) ORDER BY order_id, id DESC) e JOIN orders_order o ON o.id = e.order_id
-        WHERE e.kind = '{CANCEL_REQUESTED}' AND NOT EXISTS (
+        WHERE e.kind = '{kinds.CANCEL_REQUESTED}' AND NOT EXISTS (
             SELECT FROM orders_suborder s WHERE s.order_id = o.id AND s.cancel_requested_at IS NOT NULL)
         """,
     ),

@@ -48,7 +48,7 @@ from oms.merchants.models import ApiCredential, Channel, MerchantApplication, We
 from oms.merchants.webhooks import endpoints
 from orders import tickets
 from orders.actors import Actor
-from orders.changing import cancelling, gifts, merging, reissuing
+from orders.changing import cancelling, gifts, merging, reasons, reissuing
 from orders.fulfilling import allocating
 from orders.intake import rejecting
 from orders.matching import matches
@@ -155,6 +155,7 @@ def world(shop: factories.Shop) -> None:
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
+    reasons.install_defaults()
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     invoices.written(order, shop.merchant)
     factories.review_rule("cheats", "on_list", values={"list": "deny"})

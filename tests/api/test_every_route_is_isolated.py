@@ -141,6 +141,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
+    ("orders-cancel", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("channel-stock", "get"): lambda status, body: status == 200 and body["results"] == [],
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
