@@ -76,7 +76,7 @@ class OpenForm(AmountForm):
         initial=lambda: (timezone.localtime() + timedelta(days=7)).date(),
         widget=forms.DateInput(attrs={**INPUT, "type": "date"}),
     )
-    field_order = ("kind", "amount", "due_on", "text")
+    field_order: Sequence[str] = ("kind", "amount", "due_on", "text")
 
 
 def open_claim(request: HttpRequest, key: int, data: dict[str, Any]) -> str:

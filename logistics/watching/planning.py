@@ -7,6 +7,7 @@ watch stage looks at what is late by then (see `logistics.watching.alerts`).
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -147,7 +148,8 @@ def _parcel(row: tuple, limits: limits_of.Limits) -> Watched:  # type: ignore[ty
     key, sub_order_id, carrier_id, warehouse_id, *seen = row[:8]
     state, carrier, origin, destination, *times = row[8:]
     stands = standing(state, [Seen(*scan) for scan in zip(*(column or () for column in seen), strict=True)])
-    at = ParcelAt(ShipmentState(state), Lane(carrier, origin, destination), *times, stands)
+    columns: list[Any] = [ShipmentState(state), Lane(carrier, origin, destination), *times, stands]
+    at = ParcelAt(*columns)
     return Watched(key, sub_order_id, of_parcel(at, limits), carrier_id, warehouse_id, stands.place)
 
 

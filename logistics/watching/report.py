@@ -120,7 +120,8 @@ def _percentiles(span: str) -> str:
 def _report(promised: Rate | None, row: Sequence[Any]) -> CarrierReport:
     *counts, claims, claims_paid = row[: -len(_SPANS)]
     hours = [Hours(*(found or (None, None))) for found in row[-len(_SPANS) :]]
-    return CarrierReport(promised, *counts, *hours, claims, claims_paid)
+    columns: list[Any] = [promised, *counts, *hours, claims, claims_paid]
+    return CarrierReport(*columns)
 
 
 def _allowed() -> str:

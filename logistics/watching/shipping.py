@@ -101,7 +101,7 @@ def _of_platforms(before: float, limit: int) -> list[_Due]:
             """,
             {"before": before, "limit": limit},
         )
-        return [_Due(*row, True) for row in cursor.fetchall()]
+        return [_Due(key, by, is_over, True) for key, by, is_over in cursor.fetchall()]
 
 
 # From when on the hours of a rule count, as SQL on orders `o` and their terms `t`.
@@ -140,7 +140,7 @@ def _of_rules(before: float, limit: int) -> list[_Due]:
             """,
             {"before": before, "limit": limit, "speed": settings.TIME_SPEED, "hours": SHIP_WITHIN_HOURS},
         )
-        return [_Due(*row, False) for row in cursor.fetchall()]
+        return [_Due(key, by, is_over, False) for key, by, is_over in cursor.fetchall()]
 
 
 def _open(due: Sequence[_Due]) -> None:

@@ -116,7 +116,7 @@ class RuleForm(forms.ModelForm):
         choices=[(0, "–"), *((level, str(level)) for level in range(1, MOST_LEVEL + 1))],
         coerce=int,
         required=False,
-        empty_value=0,
+        empty_value=0,  # type: ignore[arg-type] # the stubs know text alone
         help_text=gettext_lazy("For: an approval. 1 to 3; who may approve a level, a right says."),
     )
 

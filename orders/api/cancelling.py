@@ -1,7 +1,7 @@
 """How merchants cancel orders and parts of them: what it would do, doing it, and many at once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
@@ -46,7 +46,12 @@ def _why(wish: Mapping[str, Any]) -> reasons.Why:
     return reasons.chosen(wish.get("reason_code", ""), wish.get("reason", ""), reasons.Audience.MERCHANTS)
 
 
-def _manner(wish: Mapping[str, Any]) -> dict[str, bool]:
+class _Manner(TypedDict):
+    restocks: bool
+    tells_buyer: bool
+
+
+def _manner(wish: Mapping[str, Any]) -> _Manner:
     return {"restocks": wish.get("restocks", True), "tells_buyer": wish.get("tells_buyer", False)}
 
 

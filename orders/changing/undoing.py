@@ -35,7 +35,8 @@ from orders.models import ActorKind, Hold, Order, OrderState, UndoableAction
 from orders.reviewing import holds, words
 
 NAME = "do_later"
-Kind, State = UndoableAction.Kind, UndoableAction.State
+Kind = UndoableAction.Kind
+State = UndoableAction.State
 # So many orders are done in one transaction; each takes some statements of its own, as any cancellation.
 MOST_AT_ONCE = 100
 
@@ -286,7 +287,7 @@ def _cancel(action: UndoableAction, actor: Actor) -> None:
     order = Order.objects.only("state", "cancel_requested_at").get(pk=action.order_id)
     # Somebody else, such as its merchant, may have cancelled it meanwhile.
     if order.state != OrderState.CANCELLED and order.cancel_requested_at is None:
-        asked = action.details
+        asked = action.details or {}
         chosen = asked["selection"]
         units = {int(position): count for position, count in chosen["units"].items()}
         choosing.cancel(

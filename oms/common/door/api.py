@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -255,9 +255,7 @@ class NewestFirst(BasePagination):
 _kept = threading.local()
 
 
-def represent(
-    serializer_class: type[serializers.Serializer], row: Model | Mapping[str, Any], request: Request
-) -> dict[str, Any]:
+def represent(serializer_class: type[serializers.Serializer], row: object, request: Request) -> dict[str, Any]:
     """What the API shows of the row. Each thread keeps its serializers: making one costs more than using it."""
     if not hasattr(_kept, "serializers"):
         _kept.serializers = {}
