@@ -45,6 +45,9 @@ def _digest() -> str:
 @contextmanager
 def _exclusively() -> Iterator[None]:
     with connections["default"]._nodb_cursor() as cursor:
+        # Making it takes longer than locks are waited for elsewhere.
+        cursor.execute("SET lock_timeout = 0")
+        cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         yield
         cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
