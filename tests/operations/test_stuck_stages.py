@@ -1,5 +1,6 @@
 """Stages without a queue of their own: what waits for them, and since when."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -20,7 +21,9 @@ from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
+from orders.changing import undoing
 from orders.changing.cancelling import cancel_order
+from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
 from orders.models import DeliveryPromise, Order, PromiseToMake, SubOrder
@@ -215,6 +218,13 @@ def leave_a_waybill_to_give_back(shop: factories.Shop) -> None:
     Shipment.objects.filter(pk=parcel.pk).update(connection=None)
 
 
+def leave_a_cancellation_to_do(shop: factories.Shop) -> None:
+    """Nobody took it back."""
+    order = shop.place_order(payment_method="cod")
+    undoing.cancel_later(order.pk, Click(uuid.uuid4(), 1), reason="x", actor=steps.STAFF)
+    age("orders_undoableaction", "not_before")
+
+
 LEFT_WORK = {
     "settle_codes": leave_a_code_to_put_back,
     "announce": leave_a_purchase_to_announce,
@@ -238,6 +248,7 @@ LEFT_WORK = {
     "chase_refunds": leave_a_silent_refund,
     "invoice": leave_an_invoice_to_ask_for,
     "mail_invoice": leave_an_invoice_to_mail,
+    "do_later": leave_a_cancellation_to_do,
     "chase_cancellations": leave_an_unanswered_cancellation,
     "chase_recalls": leave_a_silent_recall,
     "sandbox": leave_an_answer_of_the_sandbox,

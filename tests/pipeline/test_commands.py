@@ -274,6 +274,16 @@ RETURN_OF_LINE = (
             "what_came_back_is_in_the_books_of_stock",
         ),
         (
+            "INSERT INTO orders_undoableaction (order_id, kind, batch, hold_ids, reason, actor_kind, actor, not_before)"
+            " VALUES (%(order)s, 'cancel', gen_random_uuid(), '[]', '', 'staff', 'x', now())",
+            "what_can_be_taken_back_holds_its_order",
+        ),
+        (
+            "INSERT INTO orders_hold (order_id, kind, reason, opened_by, level)"
+            " VALUES (%(order)s, 'staff', 'x', 'x', 2); UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s",
+            "holds_of_rules_tell_their_figures",
+        ),
+        (
             f"{RETURN_OF_LINE}; UPDATE orders_returnrequest SET money_state = 'granted'",
             "the_money_of_returns_is_that_of_their_grants",
         ),

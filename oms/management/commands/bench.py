@@ -25,6 +25,7 @@ MEASURED = (
     "placement",
     "tracking",
     "routes",
+    "review",
 )
 
 
