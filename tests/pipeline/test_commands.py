@@ -374,4 +374,4 @@ def test_a_task_runs_its_stage_until_nothing_is_ready_and_wakes_the_next(shop, s
     with mock.patch("oms.common.work.nudging.nudge") as nudge:
         assert tasks.run_stage("review") == 5
 
-    assert nudge.call_args_list == [mock.call("split")]
+    assert nudge.call_args_list == [mock.call("split", "owing")]
