@@ -95,7 +95,7 @@ class GiftRuleAdmin(RowActions):
     row_actions = (
         RowAction(
             "on",
-            "orders.change_giftrule",
+            "orders.switch_giftrule",
             gettext_lazy("Switch on"),
             _switch(True, gettext_lazy("Rule %(name)s gives from now on.")),
             tone="primary",
@@ -103,14 +103,14 @@ class GiftRuleAdmin(RowActions):
         ),
         RowAction(
             "off",
-            "orders.change_giftrule",
+            "orders.switch_giftrule",
             gettext_lazy("Switch off"),
             _switch(False, gettext_lazy("Rule %(name)s gives nothing from now on.")),
             icon="pause",
         ),
         RowAction(
             "rehearse",
-            "orders.change_giftrule",
+            "orders.switch_giftrule",
             gettext_lazy("Rehearse"),
             _rehearse,
             form=RehearsalForm,

@@ -156,7 +156,7 @@ class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
     list_filter = (("outcome", ChoicesDropdownFilter), "is_active")
     fieldsets = (
         (None, {"fields": (("name", "priority", "is_active"), ("outcome", "level"), "condition")}),
-        (gettext_lazy("Where and when"), {"fields": (("merchants", "channels"), ("valid_from", "valid_until"))}),
+        (gettext_lazy("Where and when"), {"fields": (("merchants", "channels"), "valid_from", "valid_until")}),
         (gettext_lazy("Last change"), {"fields": (("changed_at", "changed_by"),)}),
     )
     readonly_fields = ("changed_at", "changed_by")

@@ -87,6 +87,7 @@ class GiftRule(Versioned):
         verbose_name = _("gift rule")
         verbose_name_plural = _("gift rules")
         ordering = ["priority", "id"]
+        permissions = [("switch_giftrule", _("Can rehearse gift rules, and switch them on and off"))]
         constraints = [
             models.CheckConstraint(
                 condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(starts_at__lt=F("ends_at")),
