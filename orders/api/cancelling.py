@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from oms.common.door.api import read_body, represent, version_of
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError, OmsError, WrongFields
+from orders.api.examples import ORDER
 from orders.api.naming import units_by_position
 from orders.api.results import shown
 from orders.api.scoping import OrderScopedView
@@ -77,6 +78,7 @@ class CancelView(OrderScopedView):
         ),
         tags=["orders"],
         request=CancelSerializer,
+        examples=[OpenApiExample("The order", ORDER, response_only=True, status_codes=["200"])],
         responses={
             200: OpenApiResponse(
                 PolymorphicProxySerializer(

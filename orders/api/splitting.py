@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from oms.common.door.api import read_body, version_of
 from oms.common.door.errors import InvalidInput
 from oms.common.errors import FieldError
+from orders.api.examples import ORDER
 from orders.api.naming import units_by_position
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.changing import SplitSerializer
@@ -39,7 +40,8 @@ class SplitView(OrderScopedView):
                 "One unit of the first line",
                 {"sub_order": "1234567890123456-1", "lines": [{"position": 1, "quantity": 1}]},
                 request_only=True,
-            )
+            ),
+            OpenApiExample("The order", ORDER, response_only=True, status_codes=["201"]),
         ],
         responses={201: OpenApiResponse(OrderSerializer, "The order with its new sub-order.")},
     )

@@ -30,6 +30,7 @@ from inventory.models import (
 from logistics.carriers.defaults import install_default_carriers
 from logistics.models import (
     LogisticsAlert,
+    ShipRule,
     StockOrder,
     VirtualDelivery,
     WarehouseItem,
@@ -59,6 +60,7 @@ from orders.models import (
     GiftRule,
     Order,
     RejectedOrder,
+    ReturnRule,
     ReviewDecision,
     ReviewRule,
     SubOrder,
@@ -156,6 +158,8 @@ def world(shop: factories.Shop) -> None:
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")
     limits.install_defaults()
     reasons.install_defaults()
+    ReturnRule.objects.create()
+    ShipRule.objects.create(hours=48)
     deciding.propose(order.pk, Wanted(GrantKind.GOODWILL, Decimal("0.01")), reason="late", note="x", actor=STAFF)
     invoices.written(order, shop.merchant)
     factories.review_rule("cheats", "on_list", values={"list": "deny"})

@@ -93,7 +93,7 @@ def test_an_order_that_was_not_paid_says_so_in_the_language_asked_for(shop, api)
     for language, said in (("en", "Not paid in time."), ("zh-hans", "超时未付款。")):
         answer = api.get(f"/api/v1/orders/{order.number}", HTTP_ACCEPT_LANGUAGE=language).json()
         assert answer["cancel_reason"] == said
-        assert answer["timeline"][-1]["data"] == {"reason": said}
+        assert answer["timeline"][-1]["data"] == {"reason": said, "cause": ""}
         assert page_of(order, language).count(said) == 2
 
 

@@ -76,7 +76,7 @@ def test_a_killed_workers_export_goes_on_with_the_part_that_was_lost(clerk: Clie
         steps.once(jobs.run)
 
     # Parts three and four, and the look that finds no more.
-    assert len([q for q in captured if "recipient_phone" in q["sql"] and "LIMIT 2" in q["sql"]]) == 3
+    assert len([q for q in captured if '"recipient_phone"' in q["sql"] and "LIMIT 2" in q["sql"]]) == 3
     job = Job.objects.get()
     assert (job.state, job.done) == (JobState.SUCCEEDED, 7)
     rows = csv_rows(content_of(clerk, job))
