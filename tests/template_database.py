@@ -8,9 +8,11 @@ of migrations (triggers, rights), it makes anew in each copy.
 import hashlib
 import inspect
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
@@ -45,9 +47,16 @@ def _digest() -> str:
 @contextmanager
 def _exclusively() -> Iterator[None]:
     with connections["default"]._nodb_cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        # Asked again and again: a single statement may not take as long as making the template does.
+        while not _is_ours(cursor):
+            time.sleep(0.5)
         yield
         cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _is_ours(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+    return bool(cursor.fetchone()[0])
 
 
 def _exists(name: str) -> bool:
