@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
+from logistics.carriers import sharing
 from logistics.models import CarrierAccount, Shipment, WaybillShare, WaybillUse
 from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
@@ -199,8 +200,11 @@ def leave_a_waybill_to_give_back(shop: factories.Shop) -> None:
     parcel = steps.dispatched(shop.place_order(payment_method="cod"))
     assert parcel.carrier
     account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.carrier.connection, name="x")
-    share = WaybillShare.objects.create(account=account, merchant=shop.merchant, used_in_total=1)
-    WaybillUse.objects.create(share=share, shipment=parcel, day=timezone.now().date())
+    day = sharing.today()
+    share = WaybillShare.objects.create(
+        account=account, merchant=shop.merchant, used_on=day, used_that_day=1, used_in_total=1
+    )
+    WaybillUse.objects.create(share=share, shipment=parcel, day=day)
     age("logistics_waybilluse", "asked_at")
     Shipment.objects.filter(pk=parcel.pk).update(connection=None)
 
