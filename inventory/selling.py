@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from inventory import lots, reserving
@@ -13,19 +14,20 @@ from oms.common.errors import OmsError
 from oms.merchants.models import Merchant
 
 
-def sold_by(merchant: Merchant, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Sku]:
-    """Those of the SKUs (merchant's code, SKU's code) that channels of the merchant may sell now: its own, and a
-    self-operated merchant those of every active one. One statement."""
-    pairs = set(wanted)
-    skus = Sku.objects.filter(code__in={code for _owner, code in pairs}, is_active=True).select_related("merchant")
+def catalogue_of(merchant: Merchant) -> QuerySet[Sku]:
+    """The SKUs, with their merchants, that channels of the merchant may sell now: its own, and a self-operated merchant
+    those of every active one."""
+    skus = Sku.objects.filter(is_active=True).select_related("merchant")
     if merchant.kind != Merchant.Kind.SELF_OPERATED:
-        skus = skus.filter(merchant=merchant)
-    return {
-        (sku.merchant.code, sku.code): sku
-        for sku in skus
-        if (sku.merchant.code, sku.code) in pairs
-        and (sku.merchant_id == merchant.pk or sku.merchant.status == Merchant.Status.ACTIVE)
-    }
+        return skus.filter(merchant=merchant)
+    return skus.filter(Q(merchant=merchant) | Q(merchant__status=Merchant.Status.ACTIVE))
+
+
+def sold_by(merchant: Merchant, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Sku]:
+    """Those of the SKUs (merchant's code, SKU's code) that channels of the merchant may sell now. One statement."""
+    pairs = set(wanted)
+    skus = catalogue_of(merchant).filter(code__in={code for _owner, code in pairs})
+    return {(sku.merchant.code, sku.code): sku for sku in skus if (sku.merchant.code, sku.code) in pairs}
 
 
 class BarcodeTaken(OmsError):

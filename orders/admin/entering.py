@@ -25,6 +25,7 @@ from oms.merchants.models import Channel, Merchant
 from orders.admin.remarks import moment
 from orders.admin.staff import staff_actor
 from orders.intake import entering
+from orders.intake.bodies import MAX_LINES
 from orders.intake.entering import Read, Recipient, TypedLine, TypedOrder
 from orders.intake.placing import Duplicate, Refused
 from orders.intake.terms import LONGEST_MEMO
@@ -145,13 +146,17 @@ def _rows(posted: QueryDict, channel: Channel) -> list[_Row]:
         for name in posted
         if name.startswith("add-") and (units := posted.get(name, "").strip()) not in ("", "0")
     ]
-    skus = entering.skus_of(channel, {int(key) for key, *_rest in typed if key.isascii() and key.isdigit()})
-    rows = []
-    for key, units, price in typed[:500]:
-        sku = skus.get(int(key)) if key.isascii() and key.isdigit() else None
-        if sku is not None and units.strip() != "0":
-            rows.append(_row(sku, units.strip(), price.strip() or str(sku.list_price)))
-    return rows
+    keyed = [
+        (int(key), units.strip(), price.strip())
+        for key, units, price in typed[:MAX_LINES]
+        if key.isascii() and key.isdigit() and len(key) < 19
+    ]
+    skus = entering.skus_of(channel, {key for key, *_rest in keyed})
+    return [
+        _row(skus[key], units, price or str(skus[key].list_price))
+        for key, units, price in keyed
+        if key in skus and units != "0"
+    ]
 
 
 def _row(sku: Sku, units: str, price: str) -> _Row:
@@ -200,7 +205,9 @@ def _page(
         data = request.POST.copy()
         data.update({name: getattr(read.recipient, name) for name in ("name", "phone", "address")})
         form.data = data
-    quote = entering.quote(order, read.region) if order and read and read.region and not problems else None
+    quoted = None
+    if order and read and read.region and not problems:
+        quoted = _quoted(entering.quote(order, read.region), order)
     context = {
         **admin.site.each_context(request),
         "opts": Order._meta,
@@ -212,14 +219,14 @@ def _page(
         "problems": problems or [],
         "order": order,
         "read": read,
-        "quote": quote and _quoted(quote, order),
+        "quote": quoted,
     }
     return TemplateResponse(request, "admin/orders/order/enter.html", context)
 
 
-def _quoted(quote: Quote, order: TypedOrder | None) -> dict[str, Any]:
+def _quoted(quote: Quote, order: TypedOrder) -> dict[str, Any]:
     """What the quote says, in words."""
-    names = [line.sku for line in order.lines] if order else []
+    names = [line.sku for line in order.lines]
     return {
         "parcels": [
             {

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from inventory import sharing
+from inventory import selling, sharing
 from inventory.filters import found_skus
 from inventory.models import Region, Sku
 from inventory.promising import quoting
 from inventory.promising.quoting import BasketLine, Quote
 from oms.common.errors import FieldError
 from oms.common.money import to_fen
-from oms.merchants.models import Channel, Merchant
+from oms.merchants.models import Channel
 from orders.actors import Actor
 from orders.fulfilling.waiting import units_waited_for
 from orders.intake.bodies import BuyerBody, LineBody, OrderBody, RecipientBody
@@ -84,16 +83,15 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A SKU that the channel sells, and how many units it may sell now; None of codes and services that are not
-    counted."""
+    """A SKU that the channel sells, and how many units it may sell now."""
 
     sku: Sku
-    units: int | None
+    units: int
 
 
 def skus_of(channel: Channel, sku_ids: Iterable[int]) -> dict[int, Sku]:
     """Those of the SKUs (ids) that the channel may sell now. One statement."""
-    return {sku.pk: sku for sku in _sold(channel.merchant).filter(pk__in=list(sku_ids))}
+    return {sku.pk: sku for sku in selling.catalogue_of(channel.merchant).filter(pk__in=list(sku_ids))}
 
 
 def find(channel: Channel, text: str) -> list[Found]:
@@ -101,16 +99,9 @@ def find(channel: Channel, text: str) -> list[Found]:
     statements."""
     if not text.strip():
         return []
-    skus = list(found_skus(_sold(channel.merchant), text).order_by("code")[:MOST_FOUND])
+    skus = list(found_skus(selling.catalogue_of(channel.merchant), text).order_by("code")[:MOST_FOUND])
     units = sharing.sellable_units({channel.pk: [sku.pk for sku in skus]})
-    return [Found(sku, units.get((channel.pk, sku.pk))) for sku in skus]
-
-
-def _sold(merchant: Merchant) -> QuerySet[Sku]:
-    skus = Sku.objects.filter(is_active=True).select_related("merchant")
-    if merchant.kind != Merchant.Kind.SELF_OPERATED:
-        return skus.filter(merchant=merchant)
-    return skus.filter(merchant__status=Merchant.Status.ACTIVE)
+    return [Found(sku, units[channel.pk, sku.pk]) for sku in skus]
 
 
 def read(order: TypedOrder) -> Read:

@@ -98,6 +98,7 @@ def test_goods_are_found_by_name_and_added_with_price_and_what_can_be_sold(
         ({"price": ["abc"]}, "price of a unit"),
         ({"sku": [], "quantity": [], "price": []}, "at least one line"),
         ({"sku": ["999999"]}, "at least one line"),
+        ({"sku": ["9" * 30]}, "at least one line"),
         ({"freight": "-1"}, "greater than or equal to 0"),
         ({"adjustment": "-100", "adjustment_reason": "x"}, "oms-text-danger"),
         ({"channel": "0"}, "valid choice"),
