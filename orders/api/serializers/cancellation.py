@@ -138,6 +138,32 @@ class CancelledSerializer(serializers.Serializer):
     errors = ErrorSerializer(many=True, required=False)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "One cancelled, one unknown",
+            {
+                "results": [
+                    {"index": 0, "number": "1364935748662587", "status": "cancelled", "state": "cancelled"},
+                    {
+                        "index": 1,
+                        "number": "2",
+                        "status": "refused",
+                        "errors": [
+                            {
+                                "field": "number",
+                                "code": "not_found",
+                                "params": {},
+                                "detail": "There is no such order.",
+                            }
+                        ],
+                    },
+                ]
+            },
+            response_only=True,
+        )
+    ]
+)
 class ManyCancelledSerializer(serializers.Serializer):
     """One result for each order of the call, in the same order."""
 
