@@ -151,9 +151,8 @@ class CancelledSerializer(serializers.Serializer):
                         "status": "refused",
                         "errors": [
                             {
-                                "field": "number",
+                                "attr": "number",
                                 "code": "not_found",
-                                "params": {},
                                 "detail": "There is no such order.",
                             }
                         ],
