@@ -159,7 +159,11 @@ SUPERUSERS_NEED_SECOND_FACTOR = env.bool("OMS_SUPERUSERS_NEED_SECOND_FACTOR", de
 # How this site is called in an authenticator app, and how long the first wrong code makes the next one wait.
 SECOND_FACTOR_ISSUER = env.str("OMS_SECOND_FACTOR_ISSUER", default="OMS")
 SECOND_FACTOR_THROTTLE_SECONDS = env.int("OMS_SECOND_FACTOR_THROTTLE_SECONDS", default=1)
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "oms.merchants.joining.access.RoleBackend",
+]
 AXES_FAILURE_LIMIT = env.int("OMS_LOGIN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_COOL_OFF_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -357,6 +361,8 @@ CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
 # How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
 API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
 # How many applications to become a merchant one address may send in an hour.
+# Where staff are told of applications; empty: by tickets alone.
+APPLICATIONS_MAIL = env.str("OMS_APPLICATIONS_MAIL", default="")
 APPLICATIONS_PER_HOUR = env.int("OMS_APPLICATIONS_PER_HOUR", default=5)
 IDEMPOTENCY_KEPT_SECONDS = env.int("OMS_IDEMPOTENCY_KEPT_SECONDS", default=48 * 3600)
 # --- Webhooks ---------------------------------------------------------------------------------------------------------

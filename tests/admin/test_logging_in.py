@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from oms.common.models import FailedLogIn, OneTimePassword, SecurityEvent
-from oms.merchants.joining import onboarding
+from oms.merchants.joining import people
 from oms.merchants.models import MerchantUser
 from tests import factories
 from tests.admin.conftest import client_of
@@ -207,7 +207,7 @@ def change(client: Client, site: str, old: str, new: str) -> HttpResponse:
 
 
 def test_a_merchants_first_user_changes_the_password_before_anything_else(shop):
-    given = onboarding.add_user(shop.merchant, "li")
+    given = people.add(shop.merchant, "li")
     client = logged_in("/merchant/login/", "li", given)
     for page in ("/merchant/", reverse("merchant:orders_order_changelist"), "/merchant/nothing/"):
         assert client.get(page)["Location"] == "/merchant/password_change/"
@@ -224,7 +224,7 @@ def test_a_merchants_first_user_changes_the_password_before_anything_else(shop):
 
 
 def test_who_will_not_choose_can_only_log_out(shop):
-    client = logged_in("/merchant/login/", "li", onboarding.add_user(shop.merchant, "li"))
+    client = logged_in("/merchant/login/", "li", people.add(shop.merchant, "li"))
     assert client.post("/merchant/logout/").status_code in (200, 302)
     assert client.get("/merchant/")["Location"].startswith("/merchant/login/")
 

@@ -99,6 +99,7 @@ class JobAdmin(KeysetAdmin):
             "totals": words.totals(job) if words and job.progress.get("outcomes") else None,
             "is_check": job.kind.startswith("check_"),
             "state": self._state(job),
+            "links": self._links(job),
         }
         return TemplateResponse(request, "admin/common/job/page.html", context)
 
@@ -134,7 +135,7 @@ class JobAdmin(KeysetAdmin):
             raise PermissionDenied
         if request.method != "POST":
             if job.finished_at is not None:
-                return redirect("admin:common_job_change", job_id)
+                return redirect(self._links(job)["change"])
             words = DESCRIPTIONS.get(job.kind)
             context = {
                 **self.admin_site.each_context(request),
@@ -143,13 +144,19 @@ class JobAdmin(KeysetAdmin):
                 "title": self.title(job),
                 "state": self._state(job),
                 "totals": words.totals(job) if words and not job.kind.startswith("check_") else None,
+                "links": self._links(job),
             }
             return TemplateResponse(request, "admin/common/job/stop.html", context)
         try:
             jobs.cancel(job.pk)
         except OmsError as refusal:
             messages.error(request, str(refusal))
-        return redirect("admin:common_job_change", job_id)
+        return redirect(self._links(job)["change"])
+
+    def _links(self, job: Job) -> dict[str, str]:
+        """The addresses of the job's pages on this site, by what they are."""
+        names = ("change", "progress", "download", "cancel")
+        return {name: reverse(f"{self.admin_site.name}:common_job_{name}", args=[job.pk]) for name in names}
 
     def _job(self, request: HttpRequest, job_id: int) -> Job:
         job = self.get_queryset(request).select_related("owner").filter(pk=job_id).first()
@@ -157,8 +164,7 @@ class JobAdmin(KeysetAdmin):
             raise Http404(_("There is no such job."))
         return job
 
-    @staticmethod
-    def _may_read(request: HttpRequest, job: Job) -> bool:
+    def _may_read(self, request: HttpRequest, job: Job) -> bool:
         kind = jobs.KINDS.get(job.kind)
         if kind is None or (kind.permission and not request.user.has_perm(kind.permission)):
             return False
