@@ -262,6 +262,7 @@ UNITS_CANCELLED = event(
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
+REVEALED = event("revealed", story.tell_revealed, None, private=("reason", "note"), tone="muted", icon="visibility")
 MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
 METADATA_CHANGED = event(
     "metadata_changed", _("Metadata was changed: %(keys)s."), ("keys",), tone="muted", icon="label"

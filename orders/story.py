@@ -9,6 +9,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
+from oms.common.access.words import REASONS as LOOKED_BECAUSE
 from oms.common.codebook import Codebook
 from orders.models.cancel_reason import REASONS as CANCEL_REASONS
 from orders.models.order_link import CostBearer, ReissueReason
@@ -128,6 +129,12 @@ def tell_recipient(data: Data) -> str:
     """What of the recipient was changed."""
     fields = joined(word(CHANGED_WORDS, name) for name in data.get("fields") or [])
     return gettext("The recipient was changed: %(fields)s.") % {"fields": fields}
+
+
+def tell_revealed(data: Data) -> str:
+    """Why somebody looked at the recipient."""
+    why = " · ".join(filter(None, [LOOKED_BECAUSE.word(data["reason"]), data.get("note")]))
+    return gettext("Looked at name, phone and address: %(why)s.") % {"why": why}
 
 
 def tell_marks(data: Data) -> str:

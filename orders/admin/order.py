@@ -23,7 +23,7 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, entering, import_pages, order_list, reissuing, tickets
+from orders.admin import actions, entering, import_pages, order_list, privacy, reissuing, tickets
 from orders.admin import cancelling as cancelling_page
 from orders.admin import merging as merging_pages
 from orders.admin import readdressing as readdressing_page
@@ -74,6 +74,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/merge/", merging_pages.merge_view, "merge"),
             ("<int:order_id>/unmerge/", merging_pages.unmerge_view, "unmerge"),
             ("<int:order_id>/divide/<int:sub_order_id>/", merging_pages.divide_view, "divide"),
+            ("<int:order_id>/reveal/", privacy.reveal_view, "reveal"),
             ("<int:order_id>/reissue/", reissuing.reissue_view, "reissue"),
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),

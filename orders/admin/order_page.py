@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from orders import actors, kinds
 from orders.admin import tickets
+from orders.admin.privacy import people_of
 from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
@@ -76,6 +77,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     panels = _panels(order, user)
     reasons = decisions.of(sub_orders)
     remarks = remarks_on(order, holds, sub_orders)
+    people = people_of(order, user)
     remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
     return {
         "order": order,
@@ -92,7 +94,8 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "terms": terms_of(order),
         "panels": panels,
         "actions": _actions(order, sub_orders, user),
-        "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
+        "people": people,
+        "timeline": _timeline(order, may_see_changes=people.is_open),
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from oms.common import money
+from oms.common import masking, money
 from oms.common.codebook import ACTORS
 
 register = template.Library()
@@ -94,6 +94,10 @@ def _ticket_badge(context: template.Context, words: Any) -> SafeString:
     if not context.get("may_view_tickets"):
         return label
     return format_html('<a href="{}">{}</a>', reverse("admin:common_ticket_change", args=[words.row.pk]), label)
+
+
+register.filter("hide_name", masking.hide_name)
+register.filter("hide_phone", masking.hide_phone)
 
 
 @register.filter
