@@ -14,7 +14,7 @@ from oms.common.models import Team, Ticket
 from oms.common.tickets import TicketKind, register_kind
 from orders import retrying
 from orders.actors import Actor
-from orders.models import ActorKind, GiftRule, Order, ReturnRequest, SubOrder
+from orders.models import ActorKind, GiftRule, Order, ReturnRequest, StrayParcel, SubOrder
 
 CALL_BACK = register_kind(
     TicketKind(
@@ -59,6 +59,7 @@ tickets.register_subject("order", rows_of(Order, "number"))
 tickets.register_subject("sub_order", rows_of(SubOrder, "number"))
 tickets.register_subject("gift_rule", rows_of(GiftRule, "name"))
 tickets.register_subject("return", rows_of(ReturnRequest, "number"))
+tickets.register_subject("stray", rows_of(StrayParcel))
 for _kind in ("order", "sub_order"):
     tickets.register_retry(_kind, tickets.Retry("orders.hold_order", partial(_retry, _kind)))
 

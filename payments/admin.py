@@ -64,6 +64,7 @@ from payments.reconciling import (
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
 from payments.returning import order_panel as returns_panel  # noqa: F401 - it adds to the order's page
 from payments.returning import pages as return_pages  # noqa: F401 - registers its pages
+from payments.returning import strays_page  # noqa: F401 - registers its pages
 from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
 from payments.taking import doubling, forfeiting, links

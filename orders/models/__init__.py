@@ -29,6 +29,7 @@ from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
+from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
 from orders.models.undoable import UndoableAction
@@ -86,6 +87,10 @@ __all__ = [
     "ReviewRule",
     "SkuMatch",
     "StockWait",
+    "StrayParcel",
+    "StrayPhoto",
+    "StrayState",
+    "StrayUnit",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",
