@@ -17,6 +17,7 @@ from orders.models.rejected import RejectedOrder
 from orders.models.return_request import (
     Found,
     MoneyState,
+    PaysWayBack,
     ReturnFinding,
     ReturnKind,
     ReturnLine,
@@ -65,6 +66,7 @@ __all__ = [
     "Outcome",
     "PaymentMethod",
     "PaysOn",
+    "PaysWayBack",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from oms.common.models import FailedLogIn, OneTimePassword
+from oms.common.models import FailedLogIn, OneTimePassword, SecurityEvent
 from oms.merchants.joining import people
 from oms.merchants.models import MerchantUser
 from tests import factories
@@ -157,8 +157,8 @@ def test_the_check_of_a_password_takes_few_statements(li):
     attempt()
     with CaptureQueriesContext(connection) as captured:
         attempt()
-    # One of them is the banner of every page of the staff's.
-    assert len(captured) <= 9
+    # One of them is the banner of every page of the staff's, one the entry in the security log.
+    assert len(captured) <= 10
 
 
 def test_an_administrator_lets_somebody_try_again(li, boss):
@@ -170,6 +170,15 @@ def test_an_administrator_lets_somebody_try_again(li, boss):
     assert "10.0.0.1" in boss.get(reverse("admin:common_failedlogin_change", args=[row.pk])).content.decode()
     boss.post(reverse("admin:common_failedlogin_delete", args=[row.pk]), {"post": "yes"})
     assert attempt(password="password").status_code == 302
+
+
+def test_twenty_wrong_passwords_are_in_the_security_log_and_fill_no_disk(li):
+    for _ in range(20):
+        attempt()
+    told = list(SecurityEvent.objects.order_by("pk").values_list("kind", "person", "address", "values__must_wait"))
+    assert told == [("log_in_refused", "li", "10.0.0.1", False)] * 4 + [("log_in_refused", "li", "10.0.0.1", True)]
+    attempt(REMOTE_ADDR="10.0.0.2", password="password")
+    assert SecurityEvent.objects.filter(kind="logged_in", person="li", address="10.0.0.2").count() == 1
 
 
 def test_who_may_only_look_cannot_let_somebody_try_again(li):

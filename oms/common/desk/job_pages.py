@@ -18,11 +18,12 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.common.access import log, volume
 from oms.common.desk.counting import capped_count
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from oms.common.files import exporting
-from oms.common.models import Job, JobResult, JobState
+from oms.common.models import Job, JobResult, JobState, SecurityEventKind
 from oms.common.templatetags.staff import state_badge
 from oms.common.work import jobs
 
@@ -113,6 +114,13 @@ class JobAdmin(KeysetAdmin):
             raise Http404(_("There is no file, or it was deleted."))
         if not self._may_read(request, job):
             raise PermissionDenied
+        log.note(
+            SecurityEventKind.DOWNLOADED,
+            request.user,
+            request=request,
+            about=log.Subject("common.job", job.pk, job.file_name or str(job.pk)),
+            values={"personal": bool(job.params.get("personal"))},
+        )
         name = os.path.basename(str(job.result.name))
         response = FileResponse(job.result.open("rb"), as_attachment=True, filename=name)
         response["Cache-Control"] = "no-store"
@@ -263,6 +271,7 @@ class ExportMixin:
             "may_personal": may_personal,
             "has_personal": self.export.has_personal_data,
             "has_filters": bool(query),
+            "left_today": volume.left_today(request.user) if may_personal else 0,
             "error": error,
         }
         return TemplateResponse(request, "admin/common/export.html", context)
