@@ -26,6 +26,7 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.desk.message_pages import BuyerMessageAdmin, MessageTemplateAdmin
 from oms.common.desk.refusals import RefusedMessageAdmin
 from oms.common.desk.ticket_pages import TicketAdmin
+from oms.common.desk.ticket_targets import TicketTargetAdmin
 from oms.common.models import (
     BuyerMessage,
     Connection,
@@ -37,6 +38,7 @@ from oms.common.models import (
     OutboundStop,
     RefusedMessage,
     Ticket,
+    TicketTarget,
 )
 from oms.common.outbound_pages import OutboundStopAdmin
 from oms.common.templatetags.staff import badge
@@ -146,3 +148,4 @@ admin.site.register(OutboundStop, OutboundStopAdmin)
 admin.site.register(Ticket, TicketAdmin)
 admin.site.register(MessageTemplate, MessageTemplateAdmin)
 admin.site.register(BuyerMessage, BuyerMessageAdmin)
+admin.site.register(TicketTarget, TicketTargetAdmin)

@@ -2,6 +2,7 @@
 
 from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
+from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
@@ -30,8 +31,10 @@ __all__ = [
     "MessageWay",
     "OneTimePassword",
     "OutboundStop",
+    "QueueLook",
     "RefusedMessage",
     "SandboxJob",
+    "SavedView",
     "SystemKind",
     "Team",
     "TellsMoves",
@@ -41,6 +44,7 @@ __all__ = [
     "TicketResult",
     "TicketState",
     "TicketSubject",
+    "TicketTarget",
     "Topic",
     "Versioned",
     "WorkItem",
