@@ -420,6 +420,7 @@ name_actors(
         "dispatch": _("Get waybills"),
         "send_recall": _("Ask carriers for parcels back"),
         "chase_recalls": _("Watch what carriers answer about parcels asked back"),
+        "return_parcels": _("Follow parcels on their way back"),
         "subscribe": _("Ask carriers to tell of parcels"),
         "poll": _("Ask where silent parcels are"),
         "cancel_waybill": _("Give waybills back"),

@@ -15,6 +15,7 @@ from logistics.carriers import (
 )
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
+from logistics.returning import following as return_parcels
 from logistics.virtual import delivering, settling
 from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
@@ -82,6 +83,7 @@ PIPELINE = (
     choosing.STAGE,
     dispatching.STAGE,
     recognising.STAGE,
+    return_parcels.STAGE,
     subscribing.STAGE,
     polling.STAGE,
     cancelling.STAGE,

@@ -18,6 +18,7 @@ from orders.models.rejected import RejectedOrder
 from orders.models.return_request import (
     Found,
     MoneyState,
+    PaysWayBack,
     ReturnFinding,
     ReturnKind,
     ReturnLine,
@@ -70,6 +71,7 @@ __all__ = [
     "Outcome",
     "PaymentMethod",
     "PaysOn",
+    "PaysWayBack",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",

@@ -44,7 +44,7 @@ from oms.common.secrecy import seal
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
-from oms.merchants.joining import onboarding
+from oms.merchants.joining import people
 from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import tickets
@@ -176,7 +176,7 @@ def world(shop: factories.Shop) -> None:
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
     tickets.open_by_hand(order.pk, "call_back", text="x", user=factories.UserFactory())
     TicketTarget.objects.create(kind="call_back", minutes=60)
-    onboarding.add_user(shop.merchant, "merchants-li")
+    people.add(shop.merchant, "merchants-li")
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})

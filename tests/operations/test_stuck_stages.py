@@ -27,7 +27,7 @@ from orders.changing.cancelling import cancel_order
 from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import DeliveryPromise, Order, PromiseToMake, SubOrder
+from orders.models import DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
@@ -101,6 +101,16 @@ def leave_a_return_to_decide(shop: factories.Shop) -> None:
     steps.scan(parcel, "signed")
     return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id))
     age("orders_returnrequest", "ready_at")
+
+
+def leave_a_waybill_to_follow(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "signed")
+    row = return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id), state="in_transit", waybill_number="SF1")
+    ReturnRequest.objects.filter(pk=row.pk).update(waybill_told_at=timezone.now())
+    age("orders_returnrequest", "waybill_told_at")
 
 
 def leave_the_books(shop: factories.Shop) -> None:
@@ -246,6 +256,7 @@ LEFT_WORK = {
     "match": leave_a_match,
     "complete": leave_a_delivery,
     "returns": leave_a_return_to_decide,
+    "return_parcels": leave_a_waybill_to_follow,
     "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,

@@ -36,7 +36,7 @@ class TicketAdmin(KeysetAdmin):
     list_filter = FILTERS
     search_fields = ("about_id",)
     search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone")
-    change_list_template = "admin/common/ticket/change_list.html"
+    change_list_template = "admin/common/ticket/queue.html"
     actions = ("take_selected", "close_selected")
 
     def get_keyset(self, request: HttpRequest) -> Sequence[str]:

@@ -1,5 +1,6 @@
-"""Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
+"""Models that know no business: what tables share, jobs, connected systems and what they tell, tickets, access."""
 
+from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
 from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.desk import QueueLook, SavedView, TicketTarget
@@ -16,6 +17,7 @@ __all__ = [
     "LONGEST_TIMEOUT_SECONDS",
     "QUEUE_COLUMNS",
     "SETTLED_FACTS",
+    "Authenticator",
     "BuyerMessage",
     "Connection",
     "ConnectionSlot",
@@ -32,9 +34,13 @@ __all__ = [
     "OneTimePassword",
     "OutboundStop",
     "QueueLook",
+    "RecoveryCode",
     "RefusedMessage",
+    "Role",
     "SandboxJob",
     "SavedView",
+    "SecurityEvent",
+    "SecurityEventKind",
     "SystemKind",
     "Team",
     "TellsMoves",

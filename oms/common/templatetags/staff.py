@@ -35,12 +35,12 @@ TONES = {
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
         " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
-        " held"
+        " held waiting"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
-        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing"
+        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing taken_back"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
