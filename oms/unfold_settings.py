@@ -35,8 +35,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": False,
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "oms.dashboard.add_figures",
-    "STYLES": [lambda request: static("oms/staff.css")],
-    "SCRIPTS": [lambda request: static("oms/staff.js")],
+    "STYLES": [lambda request: static("oms/staff.css"), lambda request: static("oms/desk.css")],
+    "SCRIPTS": [
+        lambda request: static("oms/staff.js"),
+        lambda request: static("oms/desk.js"),
+        lambda request: static("oms/drafts.js"),
+        lambda request: static("oms/queue.js"),
+    ],
     "COLORS": {
         "primary": {
             "50": "#eff6ff",
@@ -232,6 +237,7 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Administration"),
                 "collapsible": True,
                 "items": [
+                    _list(_("Target times of tickets"), "timer", "common.tickettarget"),
                     _list(_("Merchants"), "storefront", "merchants.merchant"),
                     _list(_("Merchant applications"), "how_to_reg", "merchants.merchantapplication"),
                     _list(_("Merchant users"), "badge", "merchants.merchantuser"),

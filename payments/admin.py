@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -300,6 +300,16 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "balance": captured - refunded,
         "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
         "remarks": list(_remarks(payments, refunds)),
+        "actions": [
+            panels.Action(
+                "refund",
+                _("Refund or compensate"),
+                "undo",
+                None,
+                reverse("admin:payments_grant", args=[order.pk]),
+                right="payments.grant_refund",
+            )
+        ],
     }
 
 

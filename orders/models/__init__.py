@@ -8,6 +8,7 @@ from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
 from orders.models.merge import MergeGroup
+from orders.models.note import ContactWay, Mention, NoteColour, NoteTag
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.order_link import OrderLink
@@ -40,6 +41,7 @@ __all__ = [
     "CancelReason",
     "ChargeCause",
     "ChargeComponent",
+    "ContactWay",
     "DeliveryPromise",
     "Fault",
     "Found",
@@ -53,8 +55,11 @@ __all__ = [
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "Mention",
     "MergeGroup",
     "MoneyState",
+    "NoteColour",
+    "NoteTag",
     "Order",
     "OrderCharge",
     "OrderEvent",
