@@ -16,6 +16,7 @@ from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
 from orders.changing import cancelling, charging, readdressing, undoing, units
+from orders.changing.sets import drafting
 from orders.fulfilling import decisions
 from orders.models import (
     Hold,
@@ -234,6 +235,13 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "edit_location_alt",
             readdressing.obstacle(order, list(sub_orders)) if may_readdress else no_right,
             reverse("admin:orders_order_recipient", args=[order.pk]),
+        ),
+        Action(
+            "changes",
+            _("Change goods and amounts"),
+            "edit_document",
+            drafting.obstacle(order) if user.has_perm("orders.confirm_changeset") else no_right,  # type: ignore[union-attr]
+            reverse("admin:orders_order_changes", args=[order.pk]),
         ),
         Action("marks", _("Memo, flag and metadata"), "flag", None if may_mark else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),

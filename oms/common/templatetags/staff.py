@@ -26,21 +26,21 @@ TONES = {
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
         " queued running sent issuing answered counting ordered asked"
-        " partly_received on_shelf sold filed agreed bought"
+        " partly_received on_shelf sold filed agreed bought waiting"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won used done revealed shown published"
+        " active inspected enabled applied won used done revealed shown published confirmed"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
         " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
-        " held"
+        " held awaiting_balance"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
-        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing"
+        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing taken_back"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
