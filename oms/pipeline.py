@@ -35,7 +35,7 @@ from payments.disputing import asking as asking_about_disputes
 from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
-from payments.taking import asking, closing, expiring, noticing, recording, requesting
+from payments.taking import asking, closing, differences, expiring, noticing, recording, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -59,6 +59,8 @@ PIPELINE = (
     noticing.STAGE,
     expiring.STAGE,
     closing.STAGE,
+    differences.REQUEST_STAGE,
+    differences.END_STAGE,
     releasing_matched.STAGE,
     undoing.STAGE,
     deciding.STAGE,

@@ -36,7 +36,7 @@ from orders.actors import Actor
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
 from orders.kinds import tell
-from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
+from orders.models import ActorKind, Order, OrderCharge, OrderEvent
 from orders.panels import Remark
 from payments import exporting, transfer_pages
 from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
@@ -67,7 +67,7 @@ from payments.returning import pages as return_pages  # noqa: F401 - registers i
 from payments.returning import strays_page  # noqa: F401 - registers its pages
 from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
-from payments.taking import doubling, forfeiting, links
+from payments.taking import differences, doubling, forfeiting, links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -298,7 +298,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
-        "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
+        "pay_link": links.address_of(order) if differences.asks_for(order) else "",
         "remarks": list(_remarks(payments, refunds)),
         "actions": [
             panels.Action(

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from orders.admin.remarks import moment
 from orders.changing import cancelling, readdressing
 from orders.changing.cancellation import patience
+from orders.changing.sets import drafting
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.panels import Action
@@ -51,6 +52,14 @@ def own_actions(order: Order, sub_orders: Sequence[SubOrder]) -> list[Action]:
             readdressing.obstacle(order, list(sub_orders)),
             recipient,
             right="orders.readdress_order",
+        ),
+        Action(
+            "changes",
+            _("Change goods and amounts"),
+            "edit_document",
+            drafting.obstacle(order),
+            reverse("admin:orders_order_changes", args=[order.pk]),
+            right="orders.confirm_changeset",
         ),
         Action("note", _("Add a note"), "edit_note", right="orders.note_order"),
         Action("contact", _("Keep a contact"), "call", right="orders.note_order"),

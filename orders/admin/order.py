@@ -26,6 +26,7 @@ from orders import exporting
 from orders.actors import Actor
 from orders.admin import actions, entering, import_pages, order_list, privacy, reissuing, talking, tickets
 from orders.admin import cancelling as cancelling_page
+from orders.admin import changing as changing_page
 from orders.admin import merging as merging_pages
 from orders.admin import readdressing as readdressing_page
 from orders.admin import summary as summary_beside_tickets  # noqa: F401 - tickets show it
@@ -70,6 +71,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/hold/", actions.hold_view, "hold"),
             ("<int:order_id>/cancel/", cancelling_page.cancel_view, "cancel"),
             ("<int:order_id>/recipient/", readdressing_page.recipient_view, "recipient"),
+            ("<int:order_id>/changes/", changing_page.change_view, "changes"),
             ("regions/", readdressing_page.regions_view, "regions"),
             ("<int:order_id>/note/", talking.note_view, "note"),
             ("<int:order_id>/contact/", talking.contact_view, "contact"),

@@ -27,13 +27,14 @@ from orders.changing.cancelling import cancel_order
 from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
+from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
 from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.balances import wallets
+from tests.change_sets.helpers import add, ask_for_balance, change
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
@@ -239,7 +240,25 @@ def leave_a_cancellation_to_do(shop: factories.Shop) -> None:
     age("orders_undoableaction", "not_before")
 
 
+def leave_a_balance_to_ask_for(shop: factories.Shop) -> ChangeSet:
+    """A paid order is to be dearer."""
+    order = shop.place_order()
+    steps.pay(order)
+    factories.run(balancing.run)
+    row = change(order, add(shop.other_sku))
+    age("orders_changeset", "created_at")
+    return row
+
+
+def leave_a_change_that_is_not_paid(shop: factories.Shop) -> None:
+    """Its buyer was asked in vain."""
+    ask_for_balance(leave_a_balance_to_ask_for(shop))
+    age("orders_changeset", "pay_by")
+
+
 LEFT_WORK = {
+    "request_balance": leave_a_balance_to_ask_for,
+    "end_changes": leave_a_change_that_is_not_paid,
     "settle_codes": leave_a_code_to_put_back,
     "announce": leave_a_purchase_to_announce,
     "return_waybills": leave_a_waybill_to_give_back,

@@ -317,6 +317,16 @@ RETURN_OF_LINE = (
             " id + 1, 'reissue', 'missing', 'platform', '{}', 'x' FROM orders_order WHERE id = %(order)s",
             "what_is_sent_again_costs_nothing",
         ),
+        (
+            "INSERT INTO orders_hold (order_id, kind, reason, opened_by)"
+            " VALUES (%(order)s, 'change', 'C1', 'x'); UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s",
+            "changes_that_wait_hold_their_order",
+        ),
+        (
+            "INSERT INTO orders_ordercharge (order_id, component, cause, amount, reference)"
+            " VALUES (%(order)s, 'extra', 'edit', -1, 'C1'), (%(order)s, 'extra', 'set_off', 1, 'C1')",
+            "changes_are_charged_as_they_were_confirmed",
+        ),
     ],
 )
 def test_what_does_not_hold_is_named_with_the_order(drained, statement, broken):

@@ -22,7 +22,7 @@ from oms.common.states import Unguardable, edges, initial_states, state_fields, 
 from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders.models import Order, ReturnRequest, StrayParcel, SubOrder
+from orders.models import ChangeSet, Order, ReturnRequest, StrayParcel, SubOrder
 from orders.returning import strays
 from orders.returning.strays import Unit
 from payments.granting import deciding, limits
@@ -162,6 +162,9 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "StockOrder": _announced,
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
+    ),
+    "ChangeSet": lambda shop: ChangeSet.objects.create(
+        order=shop.place_order(), number="C1", reason="x", actor_kind="staff", actor="li"
     ),
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
