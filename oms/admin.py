@@ -63,7 +63,7 @@ class OmsAdminSite(GuardedSite):
 
 def _orders(request: HttpRequest, term: str) -> list[SearchResult]:
     # Importing these registers admin pages, which needs this module's site: they cannot be imported at the top.
-    from orders.admin.searching import find
+    from orders.admin.searching import find, nothing_found
     from orders.models import Order
 
     if not request.user.has_perm("orders.view_order"):
@@ -73,7 +73,7 @@ def _orders(request: HttpRequest, term: str) -> list[SearchResult]:
         hint = _("This is no order number: its check digit is wrong. Look for a mistyped digit.")
         return [SearchResult(title=term, description=hint, link="#", icon="error")]
     if not found.order_ids:
-        return []
+        return [SearchResult(title=_("No order"), description=nothing_found(term, found), link="#", icon="search_off")]
     named = Order.objects.filter(pk__in=found.order_ids).select_related("channel").order_by("-id")[:MOST_NAMED]
     results = [
         SearchResult(

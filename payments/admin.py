@@ -348,8 +348,8 @@ def _looks_derived(text: str) -> bool:
 panels.register(
     panels.Panel(gettext_lazy("Payments and refunds"), "admin/payments/order_panel.html", _money_moved, position=40)
 )
-panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_number))
-panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_refund_number))
+panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_number, gettext_lazy("payment number")))
+panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_refund_number, gettext_lazy("refund number")))
 
 
 def _retry_row(kind: str, row_id: int, by: str) -> None:

@@ -32,7 +32,7 @@ from orders.admin import readdressing as readdressing_page
 from orders.admin import summary as summary_beside_tickets  # noqa: F401 - tickets show it
 from orders.admin.order_page import load, page_context
 from orders.admin.review_desk import review_view
-from orders.admin.searching import Found, find
+from orders.admin.searching import Found, find, nothing_found
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import undo_view, with_undo
 from orders.changing import undoing
@@ -109,6 +109,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                     _("%(number)s is not an order number: its check digit is wrong. Look for a mistyped digit.")
                     % {"number": term},
                 )
+            elif not found.order_ids:
+                messages.info(request, nothing_found(term, found))
         context = {
             "queue_tabs": order_list.queue_tabs(request.GET.dict()),
             "may_enter": request.user.has_perm(entering.ENTER),
