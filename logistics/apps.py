@@ -22,14 +22,17 @@ class LogisticsConfig(AppConfig):
         import logistics.warehouses.adapters.qimen.speaker  # noqa: F401 - they make their protocols known
         from logistics import fact_words, tickets  # noqa: F401 - they say how our rows and messages are called
         from logistics.buyer import asking  # noqa: F401 - its kinds of tickets
+        from logistics.by_merchant import kinds  # noqa: F401 - its events and protocol
         from logistics.carriers import braking, carried, freight, wishing
         from logistics.floor import speaker  # noqa: F401 - its protocol
         from logistics.floor import trouble as of_floors  # noqa: F401 - its kinds of tickets
+        from logistics.returning import following as returns
         from logistics.virtual import messages, revealing, trouble  # noqa: F401 - their kinds of messages and tickets
         from logistics.watching.robots import known  # noqa: F401 - they register their protocols
         from orders import freight as freight_books
         from orders import parcels, unseen
         from orders.intake import terms
+        from orders.returning import tracks
         from orders.reviewing import holds
 
         holds.register_brake(braking.without_waybill)
@@ -37,6 +40,7 @@ class LogisticsConfig(AppConfig):
         parcels.register(carried.find)
         unseen.register(revealing.unseen)
         freight_books.register(freight)
+        tracks.register(returns.Tracks())
         post_migrate.connect(_guard_printouts, sender=self)
         post_migrate.connect(_guard_codes, sender=self)
 

@@ -192,6 +192,20 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        "return_parcels_are_of_their_returns",
+        "A parcel on its way back is of a return, and of its sub-order; the current one has the waybill of the return,"
+        " unless that waits to be followed.",
+        f"""
+        SELECT h.number, r.number AS return_number FROM logistics_shipment h
+        FULL JOIN logistics_returnparcel p ON p.shipment_id = h.id
+        LEFT JOIN orders_returnrequest r ON r.id = p.return_request_id
+        WHERE (h.direction = '{Direction.RETURN}' OR p.shipment_id IS NOT NULL)
+          AND (h.direction IS DISTINCT FROM '{Direction.RETURN}' OR r.sub_order_id IS DISTINCT FROM h.sub_order_id
+            OR p.is_current AND r.waybill_told_at IS NULL AND r.waybill_number <> ''
+               AND r.waybill_number <> coalesce(h.waybill_number, ''))
+        """,
+    ),
+    Invariant(
         "parcels_hold_what_was_asked_for",
         "The parcels of a warehouse order hold no more units of a line than it asks for, and only its lines.",
         f"""

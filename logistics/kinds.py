@@ -406,6 +406,7 @@ RECALL_FAILED = event(
 
 name_actors(
     {
+        "new_address": _("Ask warehouses for a new address"),
         "release": _("Write warehouse orders"),
         "send_release": _("Send to warehouse"),
         "deliver_virtual": _("Deliver virtual goods"),
@@ -420,6 +421,7 @@ name_actors(
         "dispatch": _("Get waybills"),
         "send_recall": _("Ask carriers for parcels back"),
         "chase_recalls": _("Watch what carriers answer about parcels asked back"),
+        "return_parcels": _("Follow parcels on their way back"),
         "subscribe": _("Ask carriers to tell of parcels"),
         "poll": _("Ask where silent parcels are"),
         "cancel_waybill": _("Give waybills back"),

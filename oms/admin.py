@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.dataclasses import SearchResult
 
 from oms.common import outbound
+from oms.common.access import roles
 from oms.common.logging_in import GuardedSite
 
 # So many orders are named in the search box; more are a list's business.
@@ -28,6 +29,10 @@ class OmsAdminSite(GuardedSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page knows: also whether what goes out is stopped."""
         return {**super().each_context(request), "outbound_stop": outbound.open_stop()}
+
+    def first_page(self, request: HttpRequest) -> str:
+        """Where the day of the person's role begins."""
+        return roles.landing_of(request.user)  # type: ignore[arg-type]
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Orders and pages for what is typed into the command box.

@@ -20,6 +20,7 @@ from oms.merchants.models import Merchant
 class OwnPolicies(OwnPages, PolicyPages):
     """The alert lines of the merchant's SKUs: new ones by rows, each changed by its page."""
 
+    changes = "portal.catalogue"
     change_list_template = PolicyPages.change_list_template
     may_change = True
     # Not by warehouse: the choices would name those of others.
@@ -42,7 +43,7 @@ class OwnPolicies(OwnPages, PolicyPages):
         return policies.set_policies(own, rows, actor=f"{own.code} {request.user.get_username()}")
 
     def may_set(self, request: HttpRequest) -> bool:
-        """Every user of a merchant."""
+        """Whose role changes the catalogue."""
         return self.has_change_permission(request)
 
 

@@ -13,10 +13,8 @@ from unfold.decorators import display
 
 from oms.common.desk.acting import act
 from oms.common.desk.sums import Summed
-from oms.merchant_admin import OwnPages, merchant_of, site
+from oms.merchant_admin import OwnPages, actor_of, site
 from oms.merchants.models import Merchant
-from orders.actors import Actor
-from orders.models import ActorKind
 from payments.models import Deposit, SettlementRow, Statement
 from payments.statements import disputing
 from payments.statements.showing import hash_in_groups, shown_of
@@ -26,6 +24,7 @@ from payments.statements.workbook import workbook_answer
 class OwnSettlementRows(Summed, OwnPages):
     """What the merchant is owed, row by row."""
 
+    sees = "portal.see_money"
     search_fields = ("order__number", "sub_order__number")
     search_help_text = gettext_lazy("Order or sub-order number")
     list_display = (
@@ -59,6 +58,7 @@ class OwnSettlementRows(Summed, OwnPages):
 class OwnStatements(OwnPages):
     """The merchant's statements."""
 
+    sees = "portal.see_money"
     search_fields = ("number",)
     search_help_text = gettext_lazy("Statement number")
     list_display = (
@@ -120,18 +120,18 @@ class OwnStatements(OwnPages):
 
         def do(_data: dict[str, Any]) -> str:
             statement = self._own_or_404(request, row_id)
-            merchant = merchant_of(request)
-            name = f"{merchant.code} {request.user.get_username()}" if merchant else ""
-            disputing.dispute(statement.pk, request.POST.get("text", ""), actor=Actor(ActorKind.MERCHANT, name[:80]))
+            disputing.dispute(statement.pk, request.POST.get("text", ""), actor=actor_of(request))
             return _("Finance is told and answers here.")
 
-        # Whoever may see the statement may say so; `do` looks whether it is there for him.
-        return act(request, do, may=True, page=reverse("merchant:payments_statement_change", args=[row_id]))
+        may = self.has_view_permission(request) and request.user.has_perm("portal.money")
+        # `do` looks whether it is there for them.
+        return act(request, do, may=may, page=reverse("merchant:payments_statement_change", args=[row_id]))
 
 
 class OwnDeposit(OwnPages):
     """What the merchant left as a security."""
 
+    sees = "portal.see_money"
     list_display = ("due_amount", "held_amount", "missing_shown", "blocks_payout")
     fields = readonly_fields = ("due_amount", "held_amount", "missing_shown", "blocks_payout")
 

@@ -150,7 +150,20 @@ LOGIN_REDIRECT_URL = "admin:index"
 # After so many wrong passwords a name must wait where they came from, and an address that tried many names everywhere.
 LOGIN_COOL_OFF_SECONDS = env.int("OMS_LOGIN_COOL_OFF_SECONDS", default=900)
 LOGIN_FAILURES_PER_ADDRESS = env.int("OMS_LOGIN_FAILURES_PER_ADDRESS", default=50)
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# A session of the pages for people ends after so long without a page, and after so long in any case.
+SESSION_IDLE_SECONDS = env.int("OMS_SESSION_IDLE_SECONDS", default=2 * 3600)
+SESSION_SECONDS = env.int("OMS_SESSION_SECONDS", default=12 * 3600)
+SESSION_COOKIE_AGE = SESSION_SECONDS
+# Whether superusers, who belong to no role, log in with a second factor; roles say so themselves.
+SUPERUSERS_NEED_SECOND_FACTOR = env.bool("OMS_SUPERUSERS_NEED_SECOND_FACTOR", default=HTTPS_ONLY)
+# How this site is called in an authenticator app, and how long the first wrong code makes the next one wait.
+SECOND_FACTOR_ISSUER = env.str("OMS_SECOND_FACTOR_ISSUER", default="OMS")
+SECOND_FACTOR_THROTTLE_SECONDS = env.int("OMS_SECOND_FACTOR_THROTTLE_SECONDS", default=1)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "oms.merchants.joining.access.RoleBackend",
+]
 AXES_FAILURE_LIMIT = env.int("OMS_LOGIN_FAILURES", default=5)
 AXES_COOLOFF_TIME = timedelta(seconds=LOGIN_COOL_OFF_SECONDS)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -349,6 +362,8 @@ CREDENTIALS_PER_MERCHANT = env.int("OMS_CREDENTIALS_PER_MERCHANT", default=20)
 # How many calls of the API a credential may make in a minute unless it has a limit of its own; 0: no limit.
 API_CALLS_PER_MINUTE = env.int("OMS_API_CALLS_PER_MINUTE", default=30_000)
 # How many applications to become a merchant one address may send in an hour.
+# Where staff are told of applications; empty: by tickets alone.
+APPLICATIONS_MAIL = env.str("OMS_APPLICATIONS_MAIL", default="")
 APPLICATIONS_PER_HOUR = env.int("OMS_APPLICATIONS_PER_HOUR", default=5)
 IDEMPOTENCY_KEPT_SECONDS = env.int("OMS_IDEMPOTENCY_KEPT_SECONDS", default=48 * 3600)
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
@@ -376,6 +391,8 @@ IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
 BILL_MAX_BYTES = env.int("OMS_BILL_MAX_MB", default=60) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
+# How many rows with names, phones and addresses a person may export in a day.
+PERSONAL_ROWS_EXPORTED_A_DAY = env.int("OMS_PERSONAL_ROWS_EXPORTED_A_DAY", default=50_000)
 # How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else
 # `default`). The others wait for a turn; keep more workers than jobs, so that some are always free for orders.
 JOBS_AT_ONCE = env.int("OMS_JOBS_AT_ONCE", default=2)

@@ -248,7 +248,14 @@ UNFOLD: dict[str, Any] = {
                     },
                     _list(_("What goes out"), "outgoing_mail", "common.outboundstop"),
                     _list(_("Users"), "person", "auth.user"),
-                    _list(_("Groups"), "group", "auth.group"),
+                    _list(_("Roles"), "group", "auth.group"),
+                    {
+                        "title": _("Who may do what"),
+                        "icon": "table_chart",
+                        "link": reverse_lazy("admin:auth_group_matrix"),
+                        "permission": "auth.view_group",
+                    },
+                    _list(_("Security log"), "security", "common.securityevent"),
                     _list(_("Failed log-ins"), "lock_person", "common.failedlogin"),
                 ],
             },
@@ -257,9 +264,11 @@ UNFOLD: dict[str, Any] = {
 }
 
 
-def _own(title: Any, icon: str, model: str) -> dict[str, Any]:
-    """A menu entry of the merchants' pages."""
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"merchant:{model.replace('.', '_')}_changelist")}
+def _own(title: Any, icon: str, model: str, right: str = "") -> dict[str, Any]:
+    """A menu entry of the merchants' pages, for roles that have the right."""
+    link = reverse_lazy(f"merchant:{model.replace('.', '_')}_changelist")
+    entry = {"title": title, "icon": icon, "link": link}
+    return {**entry, "permission": f"portal.{right}"} if right else entry
 
 
 # The merchants' pages: the same dress, a menu of their own, nothing of the staff's figures and searches.
@@ -277,6 +286,7 @@ MERCHANT_UNFOLD: dict[str, Any] = {
                 "title": None,
                 "items": [
                     {"title": _("Merchant centre"), "icon": "home", "link": reverse_lazy("merchant:index")},
+                    _own(_("Orders to ship"), "local_shipping", "logistics.warehouseorder"),
                     _own(_("Orders"), "receipt_long", "orders.order"),
                     _own(_("Sub-orders to fulfil"), "call_split", "orders.suborder"),
                     _own(_("SKUs"), "sell", "inventory.sku"),
@@ -284,10 +294,16 @@ MERCHANT_UNFOLD: dict[str, Any] = {
                     _own(_("Held for carts and quotes"), "shopping_cart", "inventory.stockhold"),
                     _own(_("Alert lines"), "notifications_active", "inventory.replenishmentpolicy"),
                     _own(_("What to buy or move"), "add_shopping_cart", "inventory.replenishmentsuggestion"),
-                    _own(_("Settlements"), "receipt", "payments.settlementrow"),
-                    _own(_("Statements"), "account_balance", "payments.statement"),
-                    _own(_("Deposit"), "savings", "payments.deposit"),
-                    _own(_("API credentials"), "vpn_key", "merchants.apicredential"),
+                    _own(_("Warehouses"), "warehouse", "inventory.warehouse"),
+                    _own(_("Channels"), "hub", "merchants.channel"),
+                    _own(_("Settlements"), "receipt", "payments.settlementrow", "see_money"),
+                    _own(_("Statements"), "account_balance", "payments.statement", "see_money"),
+                    _own(_("Deposit"), "savings", "payments.deposit", "see_money"),
+                    _own(_("Imports"), "pending_actions", "common.job"),
+                    _own(_("API credentials"), "vpn_key", "merchants.apicredential", "keys"),
+                    _own(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint", "keys"),
+                    _own(_("Webhook deliveries"), "outbox", "merchants.webhookdelivery", "keys"),
+                    _own(_("Colleagues"), "group", "merchants.merchantuser", "people"),
                 ],
             },
         ],

@@ -9,6 +9,7 @@ from logistics.routing.page import courier_view, stop_view
 from logistics.virtual.page import good_view
 from oms import merchant_admin, merchant_replenishing, merchant_settling  # noqa: F401 - the latter register pages
 from oms.doors import callbacks
+from oms.portal import goods, orders, people, shipping, starting, warehouses, webhooks  # noqa: F401 - they register pages
 from payments import pay_page
 from payments.invoicing import buyer_page
 

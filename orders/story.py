@@ -163,10 +163,18 @@ def tell_change_waits(data: Data) -> str:
     return fill(sentence, {**data, "until": until})
 
 
+def tell_change_asked(data: Data) -> str:
+    """Warehouses are asked to give up what they have, for a new address."""
+    due = parse_datetime(str(data.get("due", "")))
+    until = date_format(localtime(due), "SHORT_DATETIME_FORMAT") if due else "–"
+    sentence = gettext("Change %(number)s: %(warehouses)s should give it up for a new address by %(until)s.")
+    return fill(sentence, {**data, "until": until})
+
+
 _ENDS: Words = {
-    "discarded": _("Change %(number)s was discarded; it is not paid any more."),
+    "discarded": _("Change %(number)s was discarded."),
     "expired": _("Change %(number)s was not paid in time: the order stays as it was."),
-    "failed": _("Change %(number)s was paid but could not be carried out any more: the money goes back."),
+    "failed": _("Change %(number)s could not be carried out any more; what was paid for it goes back."),
 }
 
 

@@ -29,6 +29,7 @@ from payments.models import (
 )
 from payments.owing import owed
 from payments.owing.derived import DERIVED
+from payments.owing.settling import WAYS_BACK
 
 
 def _has_ticket(subject_kind: str, row: str) -> str:
@@ -307,6 +308,18 @@ INVARIANTS = (
         JOIN orders_suborder s ON s.id = r.sub_order_id JOIN orders_order o ON o.id = s.order_id
         WHERE s.state <> '{SubOrderState.COMPLETED}' AND o.owed_changed_since IS NULL AND r.kind <> '{RowKind.SERVICE}'
         GROUP BY s.id HAVING sum(r.net_amount) <> 0
+        """,
+    ),
+    Invariant(
+        "ways_back_are_settled",
+        "What merchants bear of the way back of returns is taken off what they are owed, once; or the order's books are"
+        " due.",
+        f"""
+        SELECT o.number, merchant_id, t.cost, r.net FROM ({WAYS_BACK}) AS t
+        FULL JOIN (SELECT order_id, merchant_id, sum(net_amount) AS net FROM payments_settlementrow
+                   WHERE kind = '{RowKind.WAY_BACK}' GROUP BY order_id, merchant_id) AS r USING (order_id, merchant_id)
+        JOIN orders_order o ON o.id = order_id AND o.owed_changed_since IS NULL
+        WHERE coalesce(t.cost, 0) + coalesce(r.net, 0) <> 0
         """,
     ),
     Invariant(

@@ -12,6 +12,7 @@ from logistics.admin.lists import LEVEL_TONES, stop_badge
 from logistics.buyer import links
 from logistics.carriers import words
 from logistics.models import (
+    Direction,
     LogisticsAlert,
     Shipment,
     ShipmentLine,
@@ -45,6 +46,7 @@ def _parcels(order: Order) -> Mapping[str, Any] | None:
     )
     shipments = list(
         Shipment.objects.of_order(order.pk)
+        .exclude(direction=Direction.RETURN)
         .select_related("carrier", "sub_order", "polling__connection")
         .prefetch_related(
             "errands__connection",

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -359,4 +359,4 @@ class VirtualDeliveryAdmin(RowColumns, RowActions):
         """Who looked at it, when and why: the last ones."""
         looks = Reveal.objects.filter(delivery=delivery).order_by("-id")[:50]
         rows = ((when(one.revealed_at), actors.named(one.actor_kind, one.actor), one.reason) for one in looks)
-        return format_html_join("", "<p>{} · {} {}</p>", rows) or format_html("–")
+        return format_html_join("", "<p>{} · {} {}</p>", rows) or "–"

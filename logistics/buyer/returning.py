@@ -8,13 +8,16 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from inventory.models import Warehouse
 from logistics.buyer.asking import BUYER, NotNow
+from logistics.returning import following
 from oms.common.errors import OmsError
 from orders.models import Order, OrderLine, ReturnReason, ReturnRequest, ReturnState, SubOrder, SubOrderLine
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
 from orders.returning import counting, deciding, requesting, travelling
+from orders.returning.tracks import Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Told:
     row: ReturnRequest
     goods: Sequence[tuple[str, int]]
     address: str
+    parcel: Track | None
 
     @property
     def may_send(self) -> bool:
@@ -63,14 +67,21 @@ def lines_of(part: SubOrder) -> list[Line]:
 def told(order: Order) -> list[Told]:
     """The order's returns, the newest first. A fixed number of statements."""
     rows = ReturnRequest.objects.filter(order=order).select_related("reason", "warehouse__region").order_by("-pk")
+    parcels = following.current_of(order.pk)
     names = dict(OrderLine.objects.filter(order=order).values_list("pk", "name"))
     shown = []
     for row in rows.prefetch_related("lines__sub_order_line"):
         goods = [(names[line.sub_order_line.order_line_id], line.quantity) for line in row.lines.all()]
         house = row.warehouse
-        address = " ".join(filter(None, [str(house.region or ""), house.name])) if house else ""
-        shown.append(Told(row, goods, address))
+        address = _address(house) if house else ""
+        shown.append(Told(row, goods, address, parcels.get(row.pk)))
     return shown
+
+
+def _address(house: Warehouse) -> str:
+    """Where a parcel to the warehouse is addressed to, with who takes it."""
+    told = [str(house.region or ""), house.address, house.name, house.contact_name, house.contact_phone]
+    return " ".join(part for part in told if part)
 
 
 def reasons() -> list[ReturnReason]:

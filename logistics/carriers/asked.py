@@ -5,10 +5,13 @@ from collections.abc import Collection, Mapping
 from django.db import connection
 
 from logistics.carriers.adapters import Booked
+from logistics.models import Direction
 from oms.common.copying import array
 
-# The last four digits of the sender's phone, or where it is unknown of the recipient's, as SQL.
-_TAIL = "right(regexp_replace(coalesce(nullif(i.contact_phone, ''), o.recipient_phone), '[^0-9]', '', 'g'), 4)"
+# The last four digits of the sender's phone, or where it is unknown of the recipient's, as SQL; the way back is sent by
+# who was the recipient.
+_TAIL = f"""right(regexp_replace(CASE WHEN h.direction = '{Direction.RETURN}' THEN o.recipient_phone
+    ELSE coalesce(nullif(i.contact_phone, ''), o.recipient_phone) END, '[^0-9]', '', 'g'), 4)"""
 
 
 def booked(shipment_ids: Collection[int]) -> Mapping[int, Booked]:

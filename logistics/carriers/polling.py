@@ -11,7 +11,7 @@ from django.db import connection
 from logistics.carriers import adapters, asked, budget, following
 from logistics.carriers.adapters import Booked
 from logistics.carriers.trouble import WAYBILL_UNKNOWN
-from logistics.models import Polling
+from logistics.models import Direction, Polling
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.models import Connection, Topic
@@ -66,7 +66,8 @@ def _finish(outcomes: Outcomes[_Told]) -> None:
             UPDATE logistics_polling p SET asked = p.asked + 1, asked_at = now(), lease_until = NULL, attempts = 0,
                 last_error = '', ask_at = {following.next_look("a")}, ready_at = {following.next_look("a")},
                 -- Of what is known, its scans take the count back.
-                nothing_known = CASE WHEN n.is_known OR h.left_at IS NULL THEN p.nothing_known
+                nothing_known = CASE WHEN n.is_known OR h.left_at IS NULL AND h.direction <> '{Direction.RETURN}'
+                                     THEN p.nothing_known
                                      ELSE least(p.nothing_known + 1, 10000) END,
                 is_over = p.silent_since < now() - interval '{GIVEN_UP_AFTER_DAYS} days'
             FROM unnest(%s::bigint[], %s::boolean[]) AS n(id, is_known), logistics_accountsettings a,

@@ -13,7 +13,8 @@ from logistics import kinds
 from logistics.carriers import ending, following, scans, words
 from logistics.carriers.parcels import SUB_ORDERS_OF
 from logistics.carriers.recalling import following as recalls
-from logistics.models import GOING_BACK, MOVING, ShipmentState, TrackingEvent
+from logistics.models import GOING_BACK, MOVING, Direction, ShipmentState, TrackingEvent
+from logistics.returning import following as returning
 from logistics.warehouses import events, leaving, works
 from logistics.warehouses.judging import Course
 from logistics.warehouses.works import Work
@@ -102,7 +103,8 @@ def _lock(shipment_ids: Iterable[int]) -> Collection[int]:
 
 @dataclass(slots=True)
 class _Held:
-    """Locked parcels by id, with the warehouse orders and sub-orders (ids) that they are of."""
+    """Locked parcels by id, with the warehouse orders that they are of, and the sub-orders (ids) that they bring to
+    buyers."""
 
     parcels: dict[int, "_Parcel"]
     works: dict[int, Work]
@@ -139,7 +141,9 @@ def _follow(held: _Held, fresh: Collection[int]) -> None:
         held.parcels[key].state = state
     _write(held.parcels.values())
     _tell(fresh)
+    returning.tell(fresh)
     _leave(held)
+    returning.follow(held.parcels)
     recalls.follow(held.parcels)
     following.heard(list(held.parcels))
     planning.plan_parcels(held.parcels)
@@ -151,7 +155,13 @@ def _hold(shipment_ids: Sequence[int]) -> _Held:
     """Lock sub-orders, warehouse orders and parcels, in that order. The orders are locked."""
     ids = array(shipment_ids)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT sub_order_id FROM ({SUB_ORDERS_OF}) AS p ORDER BY sub_order_id", {"ids": ids})
+        cursor.execute(
+            f"""
+            SELECT p.sub_order_id FROM ({SUB_ORDERS_OF}) AS p JOIN logistics_shipment h ON h.id = p.shipment_id
+            WHERE h.direction <> '{Direction.RETURN}' ORDER BY p.sub_order_id
+            """,
+            {"ids": ids},
+        )
         sub_orders = list(dict.fromkeys(key for (key,) in cursor.fetchall()))
         cursor.execute(
             "SELECT DISTINCT warehouse_order_id FROM logistics_shipment"
@@ -261,7 +271,7 @@ def _write(parcels: Iterable[_Parcel]) -> None:
 
 
 def _tell(scan_ids: Iterable[int]) -> None:
-    """Put the scans on the timeline, as the buyer may read them."""
+    """Put the scans on the timeline, as the buyer may read them; those of the way back are told apart."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -276,7 +286,7 @@ def _tell(scan_ids: Iterable[int]) -> None:
             SELECT s.order_id, s.id, a.state, '{ActorKind.CARRIER}', c.code,
                 jsonb_build_object('number', s.number, 'waybill', h.waybill_number, 'text', a.text,
                     'location', a.location)
-            FROM scan a JOIN logistics_shipment h ON h.id = a.shipment_id
+            FROM scan a JOIN logistics_shipment h ON h.id = a.shipment_id AND h.direction <> '{Direction.RETURN}'
             JOIN logistics_carrier c ON c.id = h.carrier_id
             JOIN parcel p ON p.shipment_id = h.id JOIN orders_suborder s ON s.id = p.sub_order_id
             ORDER BY a.id, s.id

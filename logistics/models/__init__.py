@@ -19,6 +19,7 @@ from logistics.models.freight import ParcelFreight
 from logistics.models.label import ShipmentLabel
 from logistics.models.printout import Paper, Printout
 from logistics.models.recall import Recall, RecallAnswer, RecallKind, RecallState
+from logistics.models.return_parcel import ReturnParcel
 from logistics.models.routing import (
     Courier,
     CourierParcel,
@@ -103,6 +104,7 @@ __all__ = [
     "RecallAnswer",
     "RecallKind",
     "RecallState",
+    "ReturnParcel",
     "Reveal",
     "RoutePlan",
     "ScanWord",

@@ -97,6 +97,8 @@ class Shipment(WorkItem, Versioned, Expectation):
     are kept beside.
     """
 
+    # Of parcels that come back somebody else gave the waybill.
+    initial_states = (ShipmentState.WAYBILL_ISSUED,)
     ticket_subject = TicketSubject(
         "shipment", "(SELECT order_id FROM orders_suborder WHERE id = NEW.sub_order_id)", Team.LOGISTICS
     )

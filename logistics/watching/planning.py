@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from logistics.models import ShipmentState, WarehouseOrderState
+from logistics.models import Direction, ShipmentState, WarehouseOrderState
 from logistics.models.warehouse_order import FROM_PACKING
 from logistics.watching import limits as limits_of
 from logistics.watching import news
@@ -114,7 +114,8 @@ def _outlooks(works: Collection[WorkAt]) -> Mapping[WorkAt, Outlook]:
 
 
 def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
-    """Parcels with what is expected of them. One statement, and one for the version of the deadlines."""
+    """Parcels with what is expected of them; those of returns have deadlines of their own. One statement, and one for
+    the version of the deadlines."""
     if not parcel_ids:
         return []
     limits = limits_of.current()
@@ -137,7 +138,7 @@ def read_parcels(parcel_ids: Collection[int]) -> list[Watched]:
                     array_agg(e.stop ORDER BY e.id) AS stops, array_agg(e.location ORDER BY e.id) AS places
                 FROM logistics_trackingevent e WHERE e.shipment_id = h.id AND h.state IN ({listed(_OPEN)})
             ) AS scan ON true
-            WHERE h.id = ANY(%s::bigint[]) ORDER BY h.id
+            WHERE h.id = ANY(%s::bigint[]) AND h.direction <> '{Direction.RETURN}' ORDER BY h.id
             """,
             [array(parcel_ids)],
         )

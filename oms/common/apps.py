@@ -23,8 +23,12 @@ class CommonConfig(AppConfig):
 
 def _install_triggers(using: str, **_: object) -> None:
     from oms.common import states, stuck
+    from oms.common.postgresql.appending import append_only
 
     connection = connections[using]
     tables = connection.introspection.table_names()
     states.install_triggers(connection, tables)
     stuck.install_triggers(connection, tables)
+    if "common_securityevent" in tables:
+        with connection.cursor() as cursor:
+            cursor.execute(append_only("common_securityevent"))

@@ -23,7 +23,7 @@ from django.db.models import Max, Q, Sum
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.utils.timezone import now
@@ -33,12 +33,17 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
 from oms.common import typed
+from oms.common.access import log, second_factor, sessions
+from oms.common.access.second_factor import Standing
+from oms.common.access.second_factor_page import second_factor_view
 from oms.common.desk.menu import menu
 from oms.common.door.requests import caller_address
-from oms.common.models import OneTimePassword
+from oms.common.models import OneTimePassword, SecurityEvent, SecurityEventKind
 
 _OWN = "has_own_password"  # in the session: that nobody else made the password
 _LONGEST_NAME = 255
+# How a session may stand that must not see anything yet.
+_LACKING = (Standing.ASKED_FOR, Standing.TO_SET_UP)
 
 
 class LogInCounter(AxesDatabaseHandler):
@@ -161,6 +166,8 @@ class GuardedSite(UnfoldAdminSite):
         @wraps(guarded)
         def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             _drop_nul(request)
+            if request.user.is_authenticated:
+                sessions.end_if_over(request)
             if not self.has_permission(request):
                 return self._ask_again(request) if request.method == "POST" else guarded(request, *args, **kwargs)
             if not _has_own_password(request):
@@ -168,9 +175,33 @@ class GuardedSite(UnfoldAdminSite):
                     request, _("Somebody else made the password that you logged in with. Choose one of your own first.")
                 )
                 return redirect(reverse(f"{self.name}:password_change", current_app=self.name))
+            if view != self.second_factor and second_factor.standing(request) in _LACKING:
+                return self._ask_for_factor(request)
             return guarded(request, *args, **kwargs)
 
         return asked
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Also the page that asks for the second factor."""
+        return [path("second-factor/", self.admin_view(self.second_factor), name="second_factor"), *super().get_urls()]
+
+    def second_factor(self, request: HttpRequest) -> HttpResponse:
+        """The page that asks for the second factor."""
+        return second_factor_view(self, request)
+
+    def first_page(self, request: HttpRequest) -> str:
+        """The address of the page that comes after the log-in."""
+        return reverse(f"{self.name}:index")
+
+    def _ask_for_factor(self, request: HttpRequest) -> HttpResponse:
+        """The page that asks for the second factor, before the page that was asked for or stood a posted form on."""
+        wanted = request.get_full_path()
+        if request.method == "POST":
+            was = typed.of(request)
+            typed.keep(request, was)
+            wanted = was.page
+        address = reverse(f"{self.name}:second_factor", current_app=self.name)
+        return redirect(f"{address}?{urlencode({'next': wanted})}")
 
     def _ask_again(self, request: HttpRequest) -> HttpResponse:
         """The log-in page in place of what a form that was posted without a session asked for."""
@@ -189,6 +220,10 @@ class GuardedSite(UnfoldAdminSite):
         sealed = request.POST.get("unsent", "")
         context = {"unsent": sealed, **(extra_context or {})}
         response = super().login(request, context)
+        if request.method == "POST":
+            _record(request, response)
+            if response.status_code == 302 and response["Location"] == reverse(f"{self.name}:index"):
+                response["Location"] = self.first_page(request)
         was = typed.read_signed(sealed) if sealed and response.status_code == 302 else None
         if was is not None:
             typed.keep(request, was)
@@ -197,15 +232,38 @@ class GuardedSite(UnfoldAdminSite):
             )
         return response
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The end of the session."""
+        if request.method == "POST" and request.user.is_authenticated:
+            log.note(SecurityEventKind.LOGGED_OUT, request.user, request=request)
+        return super().logout(request, extra_context)
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         """The page to change one's own password."""
         request.current_app = self.name  # type: ignore[attr-defined]
-        return PasswordChangeView.as_view(
+        response = PasswordChangeView.as_view(
             form_class=OwnPasswordForm,
             template_name="registration/password_change_form.html",
             success_url=reverse(f"{self.name}:password_change_done", current_app=self.name),
             extra_context={**self.each_context(request), **(extra_context or {})},
         )(request)
+        if request.method == "POST" and response.status_code == 302:
+            log.note(SecurityEventKind.PASSWORD_CHANGED, request.user, request=request)
+        return response
+
+
+def _record(request: HttpRequest, response: HttpResponse) -> None:
+    """Write into the security log that somebody logged in, or was refused; of those who must wait, once a wait."""
+    if response.status_code == 302 and request.user.is_authenticated:
+        log.note(SecurityEventKind.LOGGED_IN, request.user, request=request)
+        return
+    values = {"must_wait": bool(getattr(request, "axes_locked_out", False))}
+    if values["must_wait"]:
+        since = now() - get_cool_off(request)  # type: ignore[operator]
+        refused = SecurityEvent.objects.filter(kind=SecurityEventKind.LOG_IN_REFUSED, at__gt=since)
+        if refused.filter(address=log.address_of(request), values__must_wait=True).exists():
+            return
+    log.note(SecurityEventKind.LOG_IN_REFUSED, None, person=counted_name(request, None), request=request, values=values)
 
 
 def _drop_nul(request: HttpRequest) -> None:

@@ -75,7 +75,7 @@ class LegalEntityAdmin(KeysetAdmin):
 
 @admin.register(MerchantUser)
 class MerchantUserAdmin(KeysetAdmin):
-    """Which people belong to which merchant; they are made with `onboarding.add_user`, or from a user that exists."""
+    """Which people belong to which merchant; mostly made by the merchant itself, or here from a user that exists."""
 
     may_add = may_delete = True
     list_display = ("user", "merchant", "created_at")

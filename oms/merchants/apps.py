@@ -12,6 +12,7 @@ class MerchantsConfig(AppConfig):
     verbose_name = _("Merchants")
 
     def ready(self) -> None:
+        import oms.merchants.joining.messages  # noqa: F401 - its kinds of messages and tickets
         from oms.merchants.calls.checks import check_scopes
 
         checks.register(check_scopes, checks.Tags.urls)

@@ -1,11 +1,12 @@
 """The wizard of imports: choose a file, say what its columns mean, see what would come of it, start."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
@@ -46,7 +47,13 @@ class UploadForm(forms.Form):
 
 
 class Wizard:
-    """The pages of a kind of import, below those of the model that it fills."""
+    """The pages of a kind of import, below those of the model that it fills. Merchants have some of them, too
+    (`oms.portal.imports`): what differs there is said by the methods from `merchant_for` on."""
+
+    site: AdminSite = admin.site
+    form_class: type[forms.Form] = UploadForm
+    # What the hint says that only staff can do.
+    hint: Any = None
 
     def __init__(self, kind: ImportKind, model: type[Model], file_name: str) -> None:
         self.kind = kind
@@ -64,30 +71,30 @@ class Wizard:
             ("import/<int:job_id>/faults/", self.faults_view, "_faults"),
             ("import/template/", self.template_view, "_template"),
         )
-        return [path(route, admin.site.admin_view(view), name=self.name + step) for route, view, step in views]
+        return [path(route, self.site.admin_view(view), name=self.name + step) for route, view, step in views]
 
     def upload_view(self, request: HttpRequest) -> HttpResponse:
         """The first step: the file."""
         self._check(request)
-        form = UploadForm(request.POST or None, request.FILES or None)
+        form = self.form_class(request.POST or None, request.FILES or None)
         error = ""
         if request.method == "POST" and form.is_valid():
-            file, merchant = form.cleaned_data["file"], form.cleaned_data["merchant"]
+            file, merchant = form.cleaned_data["file"], self.merchant_for(request, form.cleaned_data)
             try:
-                second = form.cleaned_data["second"]
+                second = form.cleaned_data.get("second")
                 job = importing.prepare(self.kind, file, merchant, request.user, second)
             except tables.UnreadableFile as refusal:
                 error = str(refusal)
             else:
-                return redirect(f"admin:{self.name}_mapping", job.pk)
+                return redirect(self._at(f"{self.name}_mapping", job.pk))
         opts = self.model._meta
         context = self._context(
             request,
             form=form,
             error=error,
             joined_by=self.kind.joined_by,
-            template_link=reverse(f"admin:{self.name}_template"),
-            list_link=reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"),
+            template_link=self._at(f"{self.name}_template"),
+            list_link=self._at(f"{opts.app_label}_{opts.model_name}_changelist"),
         )
         return TemplateResponse(request, "admin/orders/import/upload.html", context)
 
@@ -97,7 +104,7 @@ class Wizard:
         kind = self.kind
         job = self._draft(request, job_id)
         if job.state != JobState.DRAFT:
-            return redirect("admin:common_job_change", job.pk)
+            return redirect(self._at("common_job_change", job.pk))
         merchant = Merchant.objects.get(code=job.merchant_code)
         table = table_of(job)
         fields = job.params["fields"]
@@ -116,7 +123,7 @@ class Wizard:
             if not is_ours:
                 messages.warning(request, _("This import was started or cancelled meanwhile; nothing was changed."))
             if starts or not is_ours:
-                return redirect("admin:common_job_change", job.pk)
+                return redirect(self._at("common_job_change", job.pk))
         entries = kind.read(table, fields)
         counts = {"rows": grouped(len(table.rows)), "entries": grouped(len(entries))}
         context = self._context(
@@ -132,7 +139,7 @@ class Wizard:
             other_sheets=job.params.get("other_sheets"),
             found=str(kind.texts.found) % counts,
             start_label=str(kind.texts.start) % counts,
-            upload_link=reverse(f"admin:{self.name}"),
+            upload_link=self._at(self.name),
             **({} if wrong else self._rehearsed(request, job, table, entries, fields, merchant)),
         )
         return TemplateResponse(request, "admin/orders/import/mapping.html", context)
@@ -149,20 +156,22 @@ class Wizard:
         """What would come of every row: at once, or where that takes long as far as a worker has told so far."""
         kind = self.kind
         if len(table.rows) <= running.CHECKED_AT_ONCE:
-            tally, results = running.rehearse(kind, entries, merchant, timezone.now())
+            tally, results = running.rehearse(kind, entries, merchant, timezone.now(), running.actor_of(draft))
             faults = [result for result in results if result.outcome == JobResult.Outcome.REFUSED]
             rest = [result for result in results if result.outcome != JobResult.Outcome.REFUSED]
             # The faults first, all of them; of the others a few, to see that the columns are right.
             shown = [*faults, *rest[:SHOWN_GOOD]]
-            link = reverse(f"admin:{self.name}_faults", args=[draft.pk]) if faults else ""
+            link = self._at(f"{self.name}_faults", draft.pk) if faults else ""
             return {"tally": self._told(tally), "faults_link": link, **self._page(request, shown)}
         check = running.check_of(kind, draft, fields)
         told = JobResult.objects.filter(job=check).order_by("position")
         refused = told.filter(outcome=JobResult.Outcome.REFUSED)
         good = list(told.exclude(outcome=JobResult.Outcome.REFUSED)[:SHOWN_GOOD])
         page = self._page(request, refused, good)
-        link = reverse("admin:common_job_download", args=[check.pk]) if check.result else ""
-        return {"tally": self._told(running.Tally.of_job(check)), "faults_link": link, "check": check, **page}
+        link = self._at("common_job_download", check.pk) if check.result else ""
+        progress = self._at("common_job_progress", check.pk)
+        told_so_far = {"tally": self._told(running.Tally.of_job(check)), "faults_link": link}
+        return {**told_so_far, "check": check, "progress_link": progress, **page}
 
     def _page(
         self, request: HttpRequest, results: Sequence[JobResult] | QuerySet[JobResult], good: Sequence[JobResult] = ()
@@ -197,7 +206,7 @@ class Wizard:
         entries = self.kind.read(table, fields)
         if len(table.rows) > running.CHECKED_AT_ONCE:
             raise Http404(_("There is no such job."))
-        _tally, results = running.rehearse(self.kind, entries, merchant, timezone.now())
+        _tally, results = running.rehearse(self.kind, entries, merchant, timezone.now(), running.actor_of(job))
         file = io.BytesIO()
         reporting.faults(self.kind, table, results, file)
         file.seek(0)
@@ -225,6 +234,11 @@ class Wizard:
         """What is wrong with an entry, in sentences."""
         return [self.kind.text_of(error) for error in result.errors]
 
+    def merchant_for(self, request: HttpRequest, data: Mapping[str, Any]) -> Merchant:
+        """Whose orders or goods the file tells of: whom the form names."""
+        merchant: Merchant = data["merchant"]
+        return merchant
+
     def may(self, request: HttpRequest) -> bool:
         """Whether the user has the right to import."""
         return request.user.has_perm(self.kind.permission)
@@ -235,8 +249,12 @@ class Wizard:
 
     def _context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
         texts = self.kind.texts
-        own = {"opts": self.model._meta, "title": texts.title, "texts": texts}
-        return {**admin.site.each_context(request), **own, **more}
+        own = {"opts": self.model._meta, "title": texts.title, "texts": texts, "hint": self.hint or texts.hint}
+        return {**self.site.each_context(request), **own, **more}
+
+    def _at(self, name: str, *args: object) -> str:
+        """The address of a page of the site."""
+        return reverse(f"{self.site.name}:{name}", args=args)
 
 
 def _examples(table: tables.Table, column: int) -> list[str]:

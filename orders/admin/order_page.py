@@ -15,7 +15,7 @@ from orders.admin import tickets
 from orders.admin.remarks import remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
-from orders.changing import cancelling, charging, readdressing, undoing, units
+from orders.changing import askers, cancelling, charging, readdressing, undoing, units
 from orders.changing.sets import drafting
 from orders.fulfilling import decisions
 from orders.models import (
@@ -233,7 +233,7 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
             "recipient",
             _("Change the recipient"),
             "edit_location_alt",
-            readdressing.obstacle(order, list(sub_orders)) if may_readdress else no_right,
+            _address_obstacle(order, list(sub_orders)) if may_readdress else no_right,
             reverse("admin:orders_order_recipient", args=[order.pk]),
         ),
         Action(
@@ -246,6 +246,12 @@ def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUse
         Action("marks", _("Memo, flag and metadata"), "flag", None if may_mark else no_right),
         Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
     ]
+
+
+def _address_obstacle(order: Order, sub_orders: Sequence[SubOrder]) -> str | None:
+    """Why nobody can be asked for a new address, or None."""
+    blocked = readdressing.obstacle(order, list(sub_orders))
+    return None if blocked and askers.who(order, sub_orders) else blocked
 
 
 def _cancel_obstacle(order: Order, sub_orders: Sequence[SubOrder]) -> str | None:

@@ -17,9 +17,15 @@ from oms.common.door.errors import InvalidInput
 from oms.common.door.filters import MomentFilter
 from oms.common.errors import FieldError, OmsError
 from orders.api.scoping import OrderScopedView
-from orders.api.serializers.returns import DecisionSerializer, ReturnRequestSerializer, ReturnSerializer
+from orders.api.serializers.returns import (
+    DecisionSerializer,
+    EscalationSerializer,
+    ReturnRequestSerializer,
+    ReturnSerializer,
+    ReturnWaybillSerializer,
+)
 from orders.models import MoneyState, ReturnRequest, ReturnState, SubOrder, SubOrderLine
-from orders.returning import deciding, requesting
+from orders.returning import deciding, requesting, travelling
 
 
 class NotYours(OmsError):
@@ -169,4 +175,57 @@ class ReturnDecisionView(ReturnScopedView):
             deciding.approve(row.pk, actor=self.actor, version=version)
         else:
             deciding.decline(row.pk, reason=data["reason"], actor=self.actor, version=version)
+        return self.answer(row.pk)
+
+
+class ReturnWaybillView(ReturnScopedView):
+    """Telling the waybill of the way back."""
+
+    scopes = {"POST": "orders.write"}
+    checks_version = frozenset({"POST"})
+    serializer_class = ReturnSerializer
+
+    @extend_schema(
+        operation_id="tell_return_waybill",
+        summary="Tell the waybill of the way back",
+        description=(
+            "A carrier has the goods under this waybill; told once more, it puts a wrong one right. The parcel is then"
+            " followed, and `return.arrived` tells that its carrier delivered it."
+        ),
+        tags=["returns"],
+        request=ReturnWaybillSerializer,
+        responses=OpenApiResponse(ReturnSerializer, "It is on its way."),
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Tell it."""
+        version = version_of(request)
+        row = get_object_or_404(self.returns(), number=number)
+        data = read_body(ReturnWaybillSerializer, request).validated_data
+        travelling.hand_over(
+            row.pk, carrier=data["carrier"], waybill=data["waybill"], actor=self.actor, version=version
+        )
+        return self.answer(row.pk)
+
+
+class ReturnEscalationView(ReturnScopedView):
+    """Asking the platform to decide."""
+
+    scopes = {"POST": "orders.write"}
+    serializer_class = ReturnSerializer
+
+    @extend_schema(
+        operation_id="escalate_return",
+        summary="Let the platform decide on a return",
+        description="What is to be decided, or was declined, is looked at by the platform; who fulfils it decides no"
+        " longer.",
+        tags=["returns"],
+        request=EscalationSerializer,
+        responses=OpenApiResponse(ReturnSerializer, "The platform decides."),
+    )
+    def post(self, request: Request, number: str) -> Response:
+        """Let the platform decide."""
+        row = get_object_or_404(self.returns(), number=number)
+        deciding.escalate(
+            row.pk, reason=read_body(EscalationSerializer, request).validated_data["reason"], actor=self.actor
+        )
         return self.answer(row.pk)

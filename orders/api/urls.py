@@ -51,6 +51,16 @@ urlpatterns = [
         returns.ReturnDecisionView.as_view(),
         name="return-decision",
     ),
+    re_path(
+        "^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})/waybill$",
+        returns.ReturnWaybillView.as_view(),
+        name="return-waybill",
+    ),
+    re_path(
+        "^returns/(?P<number>[0-9]{16}-T[0-9]{1,4})/escalation$",
+        returns.ReturnEscalationView.as_view(),
+        name="return-escalation",
+    ),
     path("inventory", stock.InventoryView.as_view(), name="inventory"),
     path("stock/counts", stock.CountsView.as_view(), name="stock-counts"),
     re_path(

@@ -64,23 +64,32 @@ class Tally:
                 self.figures[name] = self.figures.get(name, Decimal(0)) + value
 
 
+def actor_of(job: Job) -> Actor:
+    """Who imports: a member of staff, or somebody of the merchant."""
+    name = job.owner.get_username()
+    if job.owner.is_staff:
+        return Actor(ActorKind.STAFF, name)
+    return Actor(ActorKind.MERCHANT, f"{job.merchant_code} {name}"[:80])
+
+
 def rehearse(
-    kind: ImportKind, entries: Sequence[Entry], merchant: Merchant, now: datetime
+    kind: ImportKind, entries: Sequence[Entry], merchant: Merchant, now: datetime, actor: Actor
 ) -> tuple[Tally, list[JobResult]]:
-    """What would come of these entries: they are imported for certain, and taken back. The results are not stored."""
+    """What would come of these entries of the actor: they are imported for certain, and taken back. The results are not
+    stored."""
     tally, results = Tally(), []
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         kind.understand(batch, now)
-        told = _taken_back(kind, batch, merchant)
+        told = _taken_back(kind, batch, merchant, actor)
         tally.add(batch, told)
         results += told
     return tally, results
 
 
-def _taken_back(kind: ImportKind, entries: Sequence[Entry], merchant: Merchant) -> list[JobResult]:
+def _taken_back(kind: ImportKind, entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[JobResult]:
     with transaction.atomic():
-        results = kind.do(entries, merchant, Actor(ActorKind.STAFF, "preview"))
+        results = kind.do(entries, merchant, actor)
         transaction.set_rollback(True)
     if not kind.texts.previews_reference:
         for result in results:
@@ -125,12 +134,12 @@ def work(turn: jobs.Turn) -> bool:
     merchant = Merchant.objects.get(code=job.merchant_code)
     table = table_of(job)
     entries = kind.read(table, job.params["fields"])
-    actor = Actor(ActorKind.STAFF, job.owner.get_username())
+    actor = actor_of(job)
     while (start := job.progress.get("next", 0)) < len(entries):
         batch = entries[start : start + BATCH]
         kind.understand(batch, job.created_at)
         with turn.step():
-            results = _taken_back(kind, batch, merchant) if is_check else kind.do(batch, merchant, actor)
+            results = _taken_back(kind, batch, merchant, actor) if is_check else kind.do(batch, merchant, actor)
             for position, result in enumerate(results, start):
                 result.job, result.position = job, position
             JobResult.objects.bulk_create(results)

@@ -1,7 +1,7 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.cancel_reason import CancelReason
-from orders.models.change_set import OPEN_SETS, ChangeSet, ChangeSetState
+from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
@@ -18,6 +18,7 @@ from orders.models.rejected import RejectedOrder
 from orders.models.return_request import (
     Found,
     MoneyState,
+    PaysWayBack,
     ReturnFinding,
     ReturnKind,
     ReturnLine,
@@ -35,6 +36,7 @@ from orders.models.undoable import UndoableAction
 
 __all__ = [
     "OPEN_SETS",
+    "WAITING_SETS",
     "ActorKind",
     "BuyerNotification",
     "CancelReason",
@@ -69,6 +71,7 @@ __all__ = [
     "Outcome",
     "PaymentMethod",
     "PaysOn",
+    "PaysWayBack",
     "PromiseOutcome",
     "PromiseSource",
     "PromiseToMake",

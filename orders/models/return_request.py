@@ -24,6 +24,15 @@ class ReturnKind(models.TextChoices):
     REFUSED_AT_DOOR = "refused_at_door", _("Refused at the door")
 
 
+class PaysWayBack(models.TextChoices):
+    """Who bears what the carrier takes for the way back."""
+
+    BUYER = "buyer", _("Buyer")
+    MERCHANT = "merchant", _("Merchant")
+    PLATFORM = "platform", _("Platform")
+    INSURANCE = "insurance", _("Return insurance")
+
+
 # What people may ask for; what is refused at the door is found out by itself.
 BY_REQUEST = (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY, ReturnKind.REPAIR)
 
@@ -130,6 +139,20 @@ class ReturnRequest(WorkItem, Versioned):
     waybill_number = models.CharField(
         _("waybill of the way back"), max_length=40, blank=True, default="", db_default=""
     )
+    waybill_told_at = models.DateTimeField(
+        _("waybill waits since"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Since when its parcel is to be followed under this waybill; empty: it is."),
+    )
+    way_back_by = models.CharField(_("pays the way back"), max_length=10, choices=PaysWayBack.choices)
+    way_back_cost = money(
+        _("cost of the way back (yuan)"), null=True, blank=True, help_text=_("What our carrier takes for it.")
+    )
+    arrived_at = models.DateTimeField(
+        _("arrived at"), null=True, blank=True, editable=False, help_text=_("When its carrier says that it was there.")
+    )
     repaired_waybill = models.CharField(
         _("waybill of the repaired goods"), max_length=40, blank=True, default="", db_default=""
     )
@@ -164,6 +187,18 @@ class ReturnRequest(WorkItem, Versioned):
             models.CheckConstraint(condition=Q(kind__in=ReturnKind.values), name="return_kind_is_known"),
             models.CheckConstraint(condition=Q(money_state__in=MoneyState.values), name="return_money_state_is_known"),
             models.CheckConstraint(condition=Q(fault__in=Fault.values), name="return_fault_is_known"),
+            models.CheckConstraint(condition=Q(way_back_by__in=PaysWayBack.values), name="return_way_back_is_paid"),
+            models.CheckConstraint(
+                condition=Q(way_back_cost=None) | Q(way_back_cost__gte=0), name="return_way_back_costs_no_less_than_0"
+            ),
+            models.UniqueConstraint(
+                fields=["waybill_number"],
+                condition=~Q(waybill_number="") & ~Q(state__in=ENDED_WITHOUT),
+                name="return_waybill_is_of_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(waybill_told_at=None) | ~Q(waybill_number=""), name="return_waits_with_a_waybill"
+            ),
             models.CheckConstraint(
                 condition=Q(agreed_amount=None) | Q(agreed_amount__gt=0, kind=ReturnKind.REFUND_ONLY),
                 name="return_agreed_amount_is_of_a_refund_only",
@@ -200,6 +235,9 @@ class ReturnRequest(WorkItem, Versioned):
             models.Index(fields=["state", "-id"], condition=Q(state__in=[*OPEN_RETURNS]), name="return_open"),
             models.Index(fields=["updated_at", "id"], name="return_by_change"),
             models.Index(fields=["waybill_number"], condition=~Q(waybill_number=""), name="return_by_waybill"),
+            models.Index(
+                fields=["waybill_told_at"], condition=Q(waybill_told_at__isnull=False), name="return_waybill_queue"
+            ),
         ]
 
     def __str__(self) -> str:

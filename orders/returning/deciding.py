@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,7 +14,7 @@ from oms.common.errors import OmsError
 from oms.common.work import clock
 from orders.actors import Actor
 from orders.models import ActorKind, MoneyState, ReturnKind, ReturnRequest, ReturnState
-from orders.models.return_request import EXPECTED
+from orders.models.return_request import ENDED_WITHOUT, EXPECTED
 from orders.returning import counting, kinds, locking
 from orders.returning.locking import lines_of, lock_return, require
 from orders.returning.trouble import ALL, RETURN_TO_DECIDE
@@ -141,8 +142,14 @@ def _check_may(row: ReturnRequest, actor: Actor) -> None:
 
 
 def reopen(row: ReturnRequest) -> None:
-    """A return that ended holds its units again. Raises NotSoMany."""
+    """A return that ended holds its units again. Raises NotSoMany; its waybill, where another return has it now, is no
+    longer its own."""
     lines = lines_of(row)
+    if row.waybill_number and ReturnRequest.objects.filter(waybill_number=row.waybill_number).exclude(
+        Q(pk=row.pk) | Q(state__in=ENDED_WITHOUT)
+    ):
+        row.carrier_name = row.waybill_number = ""
+        row.waybill_told_at = None
     if row.kind != ReturnKind.REFUSED_AT_DOOR:
         counting.take(lines)
     if row.kind in (ReturnKind.RETURN_AND_REFUND, ReturnKind.REFUND_ONLY):

@@ -92,6 +92,30 @@ ON_ITS_WAY = event(
     icon="local_shipping",
     for_buyer=True,
 )
+PARCEL_SCANNED = event(
+    "return_parcel_scanned",
+    words.tell_scanned,
+    ("number", "waybill", "state", "text", "location"),
+    tone="info",
+    icon="local_shipping",
+    for_buyer=True,
+)
+ARRIVED = event(
+    "return_arrived",
+    _("The carrier says that parcel %(waybill)s of return %(number)s was delivered at the warehouse."),
+    ("number", "waybill"),
+    news={"return.arrived": "Its carrier delivered it; the warehouse did not say yet that it is there."},
+    tone="info",
+    icon="move_to_inbox",
+    for_buyer=True,
+)
+WAY_BACK_COST = event(
+    "return_way_back_cost",
+    words.tell_way_back,
+    ("number", "bearer", "cost"),
+    tone="muted",
+    icon="payments",
+)
 RECEIVED = event(
     "return_received",
     _("The goods of return %(number)s reached warehouse %(warehouse)s."),

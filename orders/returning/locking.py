@@ -1,5 +1,6 @@
 """Locking a return: its order first, as everywhere; and writing it down."""
 
+import re
 from typing import Any
 
 from django.utils import timezone
@@ -41,6 +42,15 @@ def require(row: ReturnRequest, *states: str) -> None:
     if row.state not in states:
         text = _("That cannot be done with a return in this state: %(state)s.")
         raise NotNow(text % {"state": row.get_state_display()})
+
+
+def read_waybill(typed: str) -> str:
+    """A waybill number as somebody typed it: letters, digits, and hyphens as some carriers have. Raises OmsError for
+    what is none."""
+    number = "".join(typed.split()).upper()[:40]
+    if not re.fullmatch("[A-Z0-9][A-Z0-9-]*", number):
+        raise OmsError(_("Give the waybill number: letters and digits."), attr="waybill")
+    return number
 
 
 def save(row: ReturnRequest, kind: EventKind, actor: Actor, **data: Any) -> None:

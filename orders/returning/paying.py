@@ -79,9 +79,7 @@ def send_repaired(return_id: int, *, waybill: str, actor: Actor, version: int | 
     """The repaired goods are on their way to the buyer under this waybill. Raises OmsError, NotNow,
     ChangedMeanwhile."""
     row = lock_return(return_id, version=version)
-    number = "".join(waybill.split()).upper()[:40]
-    if not number.isalnum() or not number.isascii():
-        raise OmsError(_("Give the waybill number: letters and digits."), attr="waybill")
+    number = locking.read_waybill(waybill)
     if row.kind != ReturnKind.REPAIR:
         raise locking.NotNow(_("This is no repair."))
     require(row, ReturnState.INSPECTED)

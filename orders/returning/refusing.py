@@ -64,6 +64,7 @@ def open_for(sub_order_ids: Collection[int], actor: Actor) -> None:
                 money_state=MoneyState.NOTHING,
                 reason=reason,
                 fault=reason.fault,
+                way_back_by=reason.fault,
                 pays_on=PaysOn.INSPECTION,
                 warehouse_id=part.warehouse_id,
                 requested_by_kind=actor.kind,

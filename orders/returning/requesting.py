@@ -83,6 +83,7 @@ def request(
         reason=reason,
         remark=" ".join(wanted.remark.split())[:LONGEST_REMARK],
         fault=reason.fault,
+        way_back_by=reason.fault,
         pays_on=terms.pays_on,
         agreed_amount=wanted.agreed_amount,
         outside_terms=[code.value for code in outside],

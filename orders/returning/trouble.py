@@ -34,6 +34,40 @@ RETURN_TO_INSPECT = tickets.register_kind(
         can_retry=False,
     )
 )
+RETURN_ARRIVED = tickets.register_kind(
+    tickets.TicketKind(
+        "return_arrived",
+        _("A parcel on its way back is at the warehouse"),
+        "return",
+        team=Team.LOGISTICS,
+        due_within=timedelta(hours=24),
+        reasons={
+            "": _("The carrier delivered parcel %(waybill)s of return %(number)s. Nobody said yet that it is there."),
+        },
+        remedies=_("Look for the parcel, say on the return's page that the goods are here, and inspect them."),
+        can_retry=False,
+    )
+)
+RETURN_LOST = tickets.register_kind(
+    tickets.TicketKind(
+        "return_lost",
+        _("A parcel on its way back does not arrive"),
+        "return",
+        team=Team.SERVICE,
+        due_within=timedelta(hours=24),
+        reasons={
+            "lost": _("The carrier lost parcel %(waybill)s of return %(number)s."),
+            "went_back": _("Parcel %(waybill)s of return %(number)s went back to the buyer."),
+            "waybill_taken": _(
+                "Waybill %(waybill)s of return %(number)s is that of another parcel: it is not followed."
+            ),
+        },
+        remedies=_(
+            "Talk to the buyer and the carrier: put the waybill right, pay without the goods, or close the return."
+        ),
+        can_retry=False,
+    )
+)
 RETURN_DIFFERS = tickets.register_kind(
     tickets.TicketKind(
         "return_differs",
@@ -64,4 +98,4 @@ REPAIR_TO_SEND = tickets.register_kind(
         can_retry=False,
     )
 )
-ALL = (RETURN_TO_DECIDE, RETURN_TO_INSPECT, RETURN_DIFFERS, REPAIR_TO_SEND)
+ALL = (RETURN_TO_DECIDE, RETURN_TO_INSPECT, RETURN_ARRIVED, RETURN_LOST, RETURN_DIFFERS, REPAIR_TO_SEND)

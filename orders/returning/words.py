@@ -3,7 +3,8 @@
 from django.utils.translation import gettext
 
 from orders import story
-from orders.models.return_request import Found, ReturnKind
+from orders.models.return_request import Found, PaysWayBack, ReturnKind
+from orders.returning import tracks
 
 
 def tell_requested(data: story.Data) -> str:
@@ -25,3 +26,15 @@ def tell_inspected(data: story.Data) -> str:
     found = data["found"] if isinstance(data["found"], dict) else {}
     text = ", ".join(f"{story.word(words, code)} {count}" for code, count in found.items())
     return story.fill(gettext("The goods of return %(number)s were inspected: %(found)s."), {**data, "found": text})
+
+
+def tell_scanned(data: story.Data) -> str:
+    """What the carrier said of a parcel on its way back."""
+    sentence = gettext("Parcel %(waybill)s of return %(number)s: %(state)s %(location)s %(text)s")
+    return story.fill(sentence, {**data, "state": tracks.state_word(str(data.get("state", "")))}).strip()
+
+
+def tell_way_back(data: story.Data) -> str:
+    """Who bears the way back, and what it cost."""
+    sentence = gettext("The way back of return %(number)s cost ¥%(cost)s; borne by: %(bearer)s.")
+    return story.fill(sentence, {**data, "bearer": story.word(dict(PaysWayBack.choices), data["bearer"])})

@@ -21,6 +21,7 @@ from orders.actors import Actor
 from orders.intake import cells, importing
 from orders.intake.cells import NoValue
 from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
+from orders.models import ActorKind
 from orders.stock import changes as stock_changes
 from orders.stock.changes import Change
 
@@ -94,10 +95,12 @@ def understand(_entries: Sequence[Entry], _now: datetime) -> None:
 
 
 def book(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[JobResult]:
-    """Book the counts that can be read; one result for each entry, in order. Needs an open transaction."""
+    """Book the counts that can be read; one result for each entry, in order: of staff everywhere, of the merchant's
+    people in its own warehouses. Needs an open transaction."""
     changes = [entry.body for entry in entries if entry.body is not None]
     before = _stock_of(changes, merchant)
-    outcomes = iter(stock_changes.change_many(merchant, changes, actor=actor, everywhere=True))
+    everywhere = actor.kind == ActorKind.STAFF
+    outcomes = iter(stock_changes.change_many(merchant, changes, actor=actor, everywhere=everywhere))
     after = _stock_of(changes, merchant)
     results = []
     for entry in entries:

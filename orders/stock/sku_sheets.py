@@ -1,21 +1,24 @@
-"""Sheets of SKUs: a row says weight, size, barcodes of a SKU of the merchant, and whether it keeps batches.
+"""Sheets of SKUs: a row says name, price, weight, size and barcodes of a SKU, and whether it keeps batches.
 
-The list's export has the same columns, so that it can be corrected and uploaded again. SKUs are changed by the service
-that the API and the page of a SKU use; none is made. What a row leaves empty stays as it is.
+The list's export has such columns, so that it can be corrected and uploaded again. SKUs are made and changed by the
+service that the API and the page of a SKU use. What a row leaves empty stays as it is; a code that is new makes a SKU
+where the row says name and storage class.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
 from django.db.models import OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory import reserving, selling
-from inventory.models import Sku, SkuBarcode, Stock
+from inventory.models import Sku, SkuBarcode, Stock, StorageClass
 from inventory.models.catalogue import MOST_BARCODES, MOST_G, MOST_MM, MOST_OF_A_BARCODE
 from oms.common.errors import FieldError, OmsError
 from oms.common.files import exporting, tables
@@ -27,6 +30,8 @@ from orders.intake.cells import NoValue
 from orders.intake.import_kinds import Column, Entry, ImportKind, Texts
 
 RIGHT = "inventory.change_sku"
+MOST_YUAN = 10_000_000
+_CODE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:#-]{0,63}")
 COLUMNS = (
     Column(
         "sku",
@@ -35,6 +40,16 @@ COLUMNS = (
         "sku",
         is_required=True,
     ),
+    Column("name", gettext_lazy("name"), "商品名称 名称 品名 商品标题 标题 name title productname", "name"),
+    Column(
+        "storage_class",
+        gettext_lazy("storage class"),
+        "仓储类型 存储类型 温层 储存条件 storageclass",
+        "storage_class",
+    ),
+    Column("list_price", gettext_lazy("list price"), "价格 售价 单价 零售价 标价 price listprice", "list_price"),
+    Column("brand", gettext_lazy("brand"), "品牌 brand", "brand"),
+    Column("category", gettext_lazy("category"), "类目 分类 品类 category", "category"),
     Column("weight_g", gettext_lazy("weight (g)"), "重量 重量g 重量克 毛重 克重 weight weightg grams", "weight_g"),
     Column("length_mm", gettext_lazy("length (mm)"), "长 长度 长mm 长度mm length lengthmm", "length_mm"),
     Column("width_mm", gettext_lazy("width (mm)"), "宽 宽度 宽mm 宽度mm width widthmm", "width_mm"),
@@ -108,7 +123,40 @@ def _yes_or_no(text: str) -> bool:
     return known[word]
 
 
+def _text(most: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if len(text) > most:
+            raise OmsError(_("Give at most %(most)d characters.") % {"most": most})
+        return text
+
+    return read
+
+
+def _storage_class(text: str) -> str:
+    known = {str(label): value for value, label in StorageClass.choices} | {
+        value: value for value in StorageClass.values
+    }
+    if text not in known:
+        raise OmsError(_("Give one of: %(known)s.") % {"known": ", ".join(map(str, StorageClass.labels))})
+    return known[text]
+
+
+def _price(text: str) -> Decimal:
+    try:
+        value = cells.number(text)
+    except NoValue:
+        value = None
+    if value is None or not 0 <= value < MOST_YUAN or value != round(value, 2):
+        raise OmsError(_("Give an amount in yuan with at most two decimals."))
+    return Decimal(value)
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
+    "name": _text(200),
+    "storage_class": _storage_class,
+    "list_price": _price,
+    "brand": _text(80),
+    "category": _text(120),
     "weight_g": _whole(0, MOST_G),
     "length_mm": _whole(1, MOST_MM),
     "width_mm": _whole(1, MOST_MM),
@@ -141,14 +189,16 @@ def change(entries: Sequence[Entry], merchant: Merchant, _actor: Actor) -> list[
     barcodes: dict[int, list[str]] = {}
     for sku_id, code in SkuBarcode.objects.filter(sku__in=known.values()).order_by("pk").values_list("sku_id", "code"):
         barcodes.setdefault(sku_id, []).append(code)
-    return [_change(entry, known.get(entry.key), barcodes) for entry in entries]
+    return [_change(entry, known.get(entry.key), barcodes, merchant) for entry in entries]
 
 
-def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]]) -> JobResult:
+def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]], merchant: Merchant) -> JobResult:
     if entry.body is None:
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=entry.errors)
     if sku is None:
-        error = FieldError("sku", "not_found", _("There is no SKU %(sku)s.") % {"sku": entry.key})
+        return _make(entry, merchant)
+    if entry.body.pop("storage_class", sku.storage_class) != sku.storage_class:
+        error = FieldError("storage_class", "fixed", _("The storage class of a SKU cannot be changed."))
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
     had = {name: getattr(sku, name) for name in entry.body if name != "barcodes"} | {
         "barcodes": barcodes.get(sku.pk, [])
@@ -163,6 +213,25 @@ def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]]) -> Jo
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
     entry.figures = {"skus": 1, "batches": int("wants_batches" in new)}
     return KIND.result(entry, JobResult.Outcome.DONE, reference=_measures(changed))
+
+
+def _make(entry: Entry, merchant: Merchant) -> JobResult:
+    """A new SKU, of a row that says what it takes."""
+    if not {"name", "storage_class"} <= entry.body.keys():
+        text = _("There is no SKU %(sku)s. To make it, give its name and storage class.") % {"sku": entry.key}
+        error = FieldError("sku", "not_found", text)
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
+    if not _CODE.fullmatch(entry.key):
+        text = _("A code has at most 64 letters, digits and . _ : # -, and begins with a letter or digit.")
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[FieldError("sku", "invalid", text)])
+    try:
+        with transaction.atomic():
+            made = selling.add_sku(merchant, {"code": entry.key, **entry.body})
+    except OmsError as refusal:
+        error = FieldError(refusal.attr or "sku", refusal.code, str(refusal))
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
+    entry.figures = {"made": 1}
+    return KIND.result(entry, JobResult.Outcome.DONE, reference=_measures(made))
 
 
 def _measures(sku: Sku) -> str:
@@ -184,8 +253,8 @@ KIND = importing.register(
             title=gettext_lazy("Import SKUs"),
             hint=gettext_lazy(
                 "Excel (xlsx, xls, ods), a web page's table, or CSV in UTF-8 or GB 18030; one row holds the names of"
-                " the columns. One row says weight, size, barcodes and whether batches are kept of a SKU that there"
-                " is; what is empty stays as it is. The export of the list has these columns."
+                " the columns. One row says name, price, weight, size, barcodes and whether batches are kept of a SKU;"
+                " what is empty stays as it is. A new code makes a SKU where name and storage class are given."
             ),
             whose=gettext_lazy("Whose goods"),
             found=gettext_lazy("%(rows)s rows, %(entries)s SKUs. Nothing has been changed yet."),
@@ -196,6 +265,7 @@ KIND = importing.register(
             key=gettext_lazy("SKU code"),
             reference=gettext_lazy("Weight and size"),
             figures={
+                "made": gettext_lazy("SKUs made"),
                 "skus": gettext_lazy("SKUs changed"),
                 "batches": gettext_lazy("batches switched on or off"),
             },

@@ -81,11 +81,14 @@ def granted_today(name: str) -> Decimal:
     return granted + yuan(adjusted.aggregate(fen=Sum(Abs("fen"), default=0))["fen"])
 
 
-# The groups of a new installation with what they may grant: one grant, a day, alone.
-_GROUPS: tuple[tuple[str, Decimal | None, Decimal | None, Decimal | None], ...] = (
-    ("客服", Decimal(200), Decimal(2_000), None),
-    ("客服主管", Decimal(2_000), Decimal(20_000), None),
-    ("财务", None, None, Decimal(10_000)),
+# The roles of a new installation (`oms.shipped_roles`) with what they may grant: one grant, a day, alone.
+_ROLES: tuple[tuple[str, Decimal | None, Decimal | None, Decimal | None], ...] = (
+    ("customer_service", Decimal(200), Decimal(2_000), None),
+    ("customer_service_lead", Decimal(2_000), Decimal(20_000), None),
+    ("finance", None, None, Decimal(10_000)),
+    ("finance_lead", None, None, Decimal(10_000)),
+    ("after_sales", Decimal(200), Decimal(2_000), None),
+    ("administrator", None, None, Decimal(10_000)),
 )
 _REASONS = (
     ("no_reason", GrantKind.RETURN, Bearer.MERCHANT, False),
@@ -99,7 +102,7 @@ _REASONS = (
 
 @transaction.atomic
 def install_defaults() -> None:
-    """Give a new installation its reasons, and groups with their limits; does nothing where there are any."""
+    """Give a new installation its reasons, and roles with their limits; does nothing where there are any."""
     if not GrantReason.objects.exists():
         GrantReason.objects.bulk_create(
             GrantReason(code=code, kind=kind, bearer=bearer, gives_freight_back=gives_freight_back)
@@ -107,7 +110,7 @@ def install_defaults() -> None:
         )
     if not GrantLimit.objects.exists():
         right = Permission.objects.get(codename="grant_refund", content_type__app_label="payments")
-        for name, single, daily, alone in _GROUPS:
+        for name, single, daily, alone in _ROLES:
             group, is_new = Group.objects.get_or_create(name=name)
             if is_new:
                 group.permissions.add(right)

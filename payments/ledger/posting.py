@@ -33,6 +33,7 @@ _FACTS = " UNION ALL ".join(
         sources.CHANGED,
         sources.WITHHELD,
         sources.SERVICE,
+        sources.WAY_BACK,
         sources.FORFEITED,
         sources.BALANCES,
     )

@@ -262,6 +262,16 @@ SERVICE = f"""
     WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.SERVICE}'
 """
 
+# What a merchant bears of the way back lowers what our carriage costs; the carrier's bill books that.
+WAY_BACK = f"""
+    SELECT r.order_id, 'way_back:' || r.order_id || ':' || r.merchant_id, '{EntryKind.CAME_BACK}', x.account, x.party,
+        x.fen
+    FROM payments_settlementrow r CROSS JOIN LATERAL (VALUES
+        ('{Code.CARRIAGE}', '', {_fen("r.net_amount")}),
+        ('{Code.MERCHANTS}', 'merchant:' || r.merchant_id, -{_fen("r.net_amount")})) AS x(account, party, fen)
+    WHERE r.order_id {_ORDERS} AND r.kind = '{RowKind.WAY_BACK}'
+"""
+
 # What was completed and is not paid (yet) is owed by the buyer: the order's prepaid money is below 0 by it.
 RECEIVABLE = f"""
     SELECT f.order_id, 'receivable:' || f.order_id, '{EntryKind.RECEIVABLE}', x.account, '', x.fen

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
+from oms.common.access import roles
 from oms.common.models import Versioned, money
 from oms.merchants.models import Merchant
 from orders.models import ActorKind, ChargeCause, Order, OrderLine, ReturnRequest, SubOrderLine
@@ -96,7 +97,7 @@ class GrantLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.group.name
+        return roles.named(self.group)
 
 
 class GrantState(models.TextChoices):

@@ -175,6 +175,7 @@ class RowKind(models.TextChoices):
     COMPENSATION = "compensation", _("Compensation borne by the merchant")
     KEPT = "kept", _("Not given back to the buyer")
     SERVICE = "service", _("Service of our warehouse")
+    WAY_BACK = "way_back", _("Way back of returned goods")
     FORFEITED = "forfeited", _("Deposit forfeited by the buyer")
     DEPOSIT = "deposit", _("Kept back for the deposit")
     FEE = "fee", _("Service fee")

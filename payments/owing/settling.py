@@ -12,7 +12,7 @@ from django.db import connection
 from inventory.models import StorageClass, Warehouse
 from oms.common.states import listed
 from oms.merchants.models import Merchant
-from orders.models import ActorKind, ChargeCause, SubOrderState
+from orders.models import ActorKind, ChargeCause, PaysWayBack, SubOrderState
 from payments import kinds
 from payments.ledger.sources import BORNE
 from payments.models import RowKind
@@ -27,6 +27,14 @@ _TERM = """
 """
 # Warehouses that we run, or have run, for whoever's goods lie there.
 _OURS = (Warehouse.Kind.SELF_OPERATED, Warehouse.Kind.PARTNER)
+# What the returns of an order cost each marketplace merchant on their way back (yuan).
+WAYS_BACK = f"""
+    SELECT b.order_id, s.merchant_id,
+        coalesce(sum(b.way_back_cost) FILTER (WHERE b.way_back_by = '{PaysWayBack.MERCHANT}'), 0) AS cost
+    FROM orders_returnrequest b JOIN orders_suborder s ON s.id = b.sub_order_id
+    JOIN merchants_merchant m ON m.id = s.merchant_id AND m.kind = '{Merchant.Kind.MARKETPLACE}'
+    WHERE b.way_back_cost IS NOT NULL GROUP BY b.order_id, s.merchant_id
+"""
 _TODAY = "(now() AT TIME ZONE %(zone)s)::date"
 
 
@@ -40,7 +48,7 @@ def settle(order_ids: Collection[int]) -> None:
         touched = returned.touched(order_ids)
         if touched:
             returned.take_back_granted(touched)
-        for statement in (_CAME_BACK, _COMPENSATIONS, _FORFEITED):
+        for statement in (_CAME_BACK, _COMPENSATIONS, _FORFEITED, _WAY_BACK):
             cursor.execute(statement, values)
     if touched:
         returned.settle_kept(touched)
@@ -167,4 +175,16 @@ _COMPENSATIONS = f"""
         SELECT count(*) AS rows, coalesce(sum(r.net_amount), 0) AS done FROM payments_settlementrow r
         WHERE r.order_id = m.order_id AND r.kind = '{RowKind.COMPENSATION}') AS d
     WHERE m.kind = '{Merchant.Kind.MARKETPLACE}' AND m.merchant + d.done <> 0
+"""
+
+# What merchants bear of what our carriers take for the way back of their goods, as far as no row says so yet; where it
+# turns out otherwise, the difference comes back.
+_WAY_BACK = f"""
+    INSERT INTO payments_settlementrow (key, merchant_id, kind, order_id, other_amount, net_amount, due_on)
+    SELECT 'way_back:' || t.order_id || '/' || t.merchant_id || '/' || d.rows + 1, t.merchant_id,
+        '{RowKind.WAY_BACK}', t.order_id, -(t.cost + d.done), -(t.cost + d.done), {_TODAY}
+    FROM ({WAYS_BACK}) AS t CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, coalesce(sum(r.net_amount), 0) AS done FROM payments_settlementrow r
+        WHERE r.order_id = t.order_id AND r.merchant_id = t.merchant_id AND r.kind = '{RowKind.WAY_BACK}') AS d
+    WHERE t.order_id = ANY(%(orders)s) AND t.cost + d.done <> 0
 """

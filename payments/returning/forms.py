@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from inventory.models import Warehouse
 from oms.common.desk.acting import INPUT, VersionForm
-from orders.models import Found, ReturnReason
+from orders.models import Found, PaysWayBack, ReturnReason
 from orders.models.return_request import BY_REQUEST, ReturnKind
 from orders.models.return_rule import REFUSED_AT_DOOR
 
@@ -57,6 +57,21 @@ class WayBackForm(WaybillForm):
         label=gettext_lazy("Carrier"), max_length=40, required=False, widget=forms.TextInput(attrs=INPUT)
     )
     field_order: Sequence[str] = ("carrier", "waybill")
+
+
+class WayBackCostForm(VersionForm):
+    """Asks who bears the way back, and what our carrier takes for it."""
+
+    bearer = forms.ChoiceField(
+        label=gettext_lazy("Borne by"), choices=PaysWayBack.choices, widget=forms.Select(attrs=INPUT)
+    )
+    cost = forms.DecimalField(
+        label=gettext_lazy("Cost in yuan"),
+        min_value=0,
+        max_digits=7,
+        decimal_places=2,
+        widget=forms.NumberInput(attrs={**INPUT, "step": "0.01", "min": "0"}),
+    )
 
 
 class _WithPhotos(VersionForm):

@@ -23,7 +23,7 @@ from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.models import MoneyState, ReturnPhoto, ReturnReason, ReturnRequest, ReturnRule, ReturnState
 from orders.models.return_request import EXPECTED, OPEN_RETURNS, TIMED, ReturnKind
-from orders.returning import deciding, inspecting, paying, requesting, travelling
+from orders.returning import deciding, inspecting, paying, requesting, travelling, way_back
 from payments.granting.deciding import Seen
 from payments.models import GrantState
 from payments.returning import granting, rates, showing
@@ -34,6 +34,7 @@ from payments.returning.forms import (
     ReasonForm,
     RequestForm,
     WarehouseForm,
+    WayBackCostForm,
     WayBackForm,
     WaybillForm,
 )
@@ -76,6 +77,10 @@ def _send_elsewhere(request: HttpRequest, key: int, data: dict[str, Any]) -> Ret
     return deciding.send_elsewhere(key, data["warehouse"].pk, actor=staff_actor(request), version=data["version"])
 
 
+def _bear_way_back(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
+    return way_back.bear(key, by=data["bearer"], cost=data["cost"], actor=staff_actor(request), version=data["version"])
+
+
 def _receive(request: HttpRequest, key: int, data: dict[str, Any]) -> ReturnRequest:
     house = data["warehouse"]
     return travelling.receive(
@@ -101,6 +106,7 @@ def _fits(row: ReturnRequest) -> dict[str, bool]:
         "hand_over": row.state in EXPECTED and by_request,
         "receive": row.state in EXPECTED or (ended and by_request and row.needs_goods),
         "send_elsewhere": row.state in EXPECTED,
+        "bear_way_back": row.needs_goods and by_request and row.state != _S.REQUESTED,
         "pay_before": row.state in (_S.IN_TRANSIT, _S.RECEIVED) and row.money_state == MoneyState.NOT_DUE,
         "send_repaired": row.state == _S.INSPECTED and row.kind == ReturnKind.REPAIR,
         "give_nothing": row.money_state == MoneyState.TO_GRANT,
@@ -133,11 +139,28 @@ class OverdueFilter(YesFilter):
     condition = staticmethod(_overdue)
 
 
+def _arrived(rows: Any) -> Any:
+    return rows.filter(state=_S.IN_TRANSIT, arrived_at__isnull=False)
+
+
+class ArrivedFilter(YesFilter):
+    """Returns whose parcel was delivered, as its carrier says, and that nobody received."""
+
+    title = gettext_lazy("at the warehouse, says the carrier")
+    parameter_name = "arrived"
+    condition = staticmethod(_arrived)
+
+
 # Each tab: its title, the filter of the list that it is, and its condition in SQL.
 _TABS: Sequence[tuple[Any, str, str]] = (
     (gettext_lazy("To be decided"), "state__exact=requested", f"state = '{_S.REQUESTED}'"),
     (gettext_lazy("Waits for goods"), "state__exact=awaiting_goods", f"state = '{_S.AWAITING_GOODS}'"),
     (gettext_lazy("On its way back"), "state__exact=in_transit", f"state = '{_S.IN_TRANSIT}'"),
+    (
+        gettext_lazy("At the warehouse, says the carrier"),
+        "arrived=1",
+        f"state = '{_S.IN_TRANSIT}' AND arrived_at IS NOT NULL",
+    ),
     (gettext_lazy("To be inspected"), "state__exact=received", f"state = '{_S.RECEIVED}'"),
     (gettext_lazy("Money to grant"), "money_state__exact=to_grant", f"money_state = '{MoneyState.TO_GRANT}'"),
     (
@@ -188,6 +211,7 @@ class ReturnRequestAdmin(RowColumns, RowActions):
     list_select_related = ("order", "sub_order", "reason", "warehouse")
     list_filter = (
         OverdueFilter,
+        ArrivedFilter,
         ("state", ChoicesDropdownFilter),
         ("money_state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -210,6 +234,9 @@ class ReturnRequestAdmin(RowColumns, RowActions):
         RowAction("hand_over", WORK, gettext_lazy("A carrier has them"), _done(_hand_over), WayBackForm),
         RowAction(
             "send_elsewhere", WORK, gettext_lazy("Send elsewhere"), _done(_send_elsewhere), OtherWarehouseForm
+        ),
+        RowAction(
+            "bear_way_back", WORK, gettext_lazy("Cost of the way back"), _done(_bear_way_back), WayBackCostForm
         ),
         RowAction(
             "pay_before",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from oms.common.errors import OmsError
 from orders.models import Found, MoneyState, ReturnKind, ReturnRequest, ReturnState
 from orders.models.return_request import MONEY_DONE
+from orders.returning import tracks
 from orders.returning.locking import lines_of
 from orders.returning.terms import Against
 from payments.models import GrantState, RefundGrant, RefundState
@@ -116,6 +117,7 @@ def context_of(row: ReturnRequest, chosen: Any) -> dict[str, Any]:
         "goods_track": goods_track(row),
         "money_track": money_track(row, grants),
         "units": units_of(row, paid_for or {}),
+        "tracks": tracks.of(row.pk) if row.needs_goods else [],
         "photos": list(row.photos.order_by("pk")),
         "grants": grants,
         "against": [Against(code).label for code in row.outside_terms],

@@ -79,7 +79,7 @@ def test_the_report_tells_carriers_apart_with_hours_and_the_rate_in_time(boss, s
     lines = answer.content.decode("utf-8-sig").splitlines()
     cells = lines[1].split(",")
     assert cells[:4] == ["中通快递 ZTO", "2", "2", "50.0"]
-    assert [float(cell) for cell in cells[7:11]] == [10.0, 30.0, 30.0, 70.0]
+    assert [float(cell) for cell in cells[7:15]] == [10.0, 10.0, 30.0, 39.0, 30.0, 39.0, 70.0, 88.0]
     page = boss.get(f"{GROUPS}carriers/").content.decode()
     assert "中通快递 ZTO" in page
     assert "50.0" in page

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from oms.common.models import FailedLogIn, OneTimePassword
-from oms.merchants.joining import onboarding
+from oms.common.models import FailedLogIn, OneTimePassword, SecurityEvent
+from oms.merchants.joining import people
 from oms.merchants.models import MerchantUser
 from tests import factories
 from tests.admin.conftest import client_of
@@ -157,8 +157,8 @@ def test_the_check_of_a_password_takes_few_statements(li):
     attempt()
     with CaptureQueriesContext(connection) as captured:
         attempt()
-    # One of them is the banner of every page of the staff's.
-    assert len(captured) <= 9
+    # One of them is the banner of every page of the staff's, one the entry in the security log.
+    assert len(captured) <= 10
 
 
 def test_an_administrator_lets_somebody_try_again(li, boss):
@@ -170,6 +170,15 @@ def test_an_administrator_lets_somebody_try_again(li, boss):
     assert "10.0.0.1" in boss.get(reverse("admin:common_failedlogin_change", args=[row.pk])).content.decode()
     boss.post(reverse("admin:common_failedlogin_delete", args=[row.pk]), {"post": "yes"})
     assert attempt(password="password").status_code == 302
+
+
+def test_twenty_wrong_passwords_are_in_the_security_log_and_fill_no_disk(li):
+    for _ in range(20):
+        attempt()
+    told = list(SecurityEvent.objects.order_by("pk").values_list("kind", "person", "address", "values__must_wait"))
+    assert told == [("log_in_refused", "li", "10.0.0.1", False)] * 4 + [("log_in_refused", "li", "10.0.0.1", True)]
+    attempt(REMOTE_ADDR="10.0.0.2", password="password")
+    assert SecurityEvent.objects.filter(kind="logged_in", person="li", address="10.0.0.2").count() == 1
 
 
 def test_who_may_only_look_cannot_let_somebody_try_again(li):
@@ -198,7 +207,7 @@ def change(client: Client, site: str, old: str, new: str) -> HttpResponse:
 
 
 def test_a_merchants_first_user_changes_the_password_before_anything_else(shop):
-    given = onboarding.add_user(shop.merchant, "li")
+    given = people.add(shop.merchant, "li")
     client = logged_in("/merchant/login/", "li", given)
     for page in ("/merchant/", reverse("merchant:orders_order_changelist"), "/merchant/nothing/"):
         assert client.get(page)["Location"] == "/merchant/password_change/"
@@ -215,7 +224,7 @@ def test_a_merchants_first_user_changes_the_password_before_anything_else(shop):
 
 
 def test_who_will_not_choose_can_only_log_out(shop):
-    client = logged_in("/merchant/login/", "li", onboarding.add_user(shop.merchant, "li"))
+    client = logged_in("/merchant/login/", "li", people.add(shop.merchant, "li"))
     assert client.post("/merchant/logout/").status_code in (200, 302)
     assert client.get("/merchant/")["Location"].startswith("/merchant/login/")
 

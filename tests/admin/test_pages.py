@@ -44,7 +44,7 @@ from oms.common.secrecy import seal
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
-from oms.merchants.joining import onboarding
+from oms.merchants.joining import people
 from oms.merchants.models import ApiCredential, Channel, MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders import tickets
@@ -175,7 +175,7 @@ def world(shop: factories.Shop) -> None:
     said = NotificationContent("Your order is sent")
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
     tickets.open_by_hand(order.pk, "call_back", text="x", user=factories.UserFactory())
-    onboarding.add_user(shop.merchant, "merchants-li")
+    people.add(shop.merchant, "merchants-li")
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")
     jobs.create(exporting.KIND, factories.UserFactory(), params={"export": "orders.order"})

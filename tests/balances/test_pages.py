@@ -94,7 +94,7 @@ def test_a_second_person_decides_in_the_list_about_what_it_may_adjust_itself(sho
     waiting = BalanceAdjustment.objects.get(state="proposed")
     action = {"action": "approve_selected", "_selected_action": [waiting.pk]}
 
-    head = grants.member("客服主管", "wang")
+    head = grants.member("customer_service_lead", "wang")
     head.user_permissions.add(
         *Permission.objects.filter(
             codename__in=["view_balanceadjustment", "change_balanceadjustment", "adjust_giftcard"]

@@ -122,7 +122,7 @@ def test_points_expire_a_year_after_the_last_that_came_in(shop):
 # --- By hand
 
 
-def person(name: str, *, group: str = "客服") -> tuple[User, Actor]:
+def person(name: str, *, group: str = "customer_service") -> tuple[User, Actor]:
     user = grants.member(group, name)
     right = Permission.objects.get(codename="adjust_pointsaccount")
     Group.objects.get(name=group).permissions.add(right)
@@ -132,7 +132,7 @@ def person(name: str, *, group: str = "客服") -> tuple[User, Actor]:
 def test_an_adjustment_beyond_a_persons_limits_waits_for_a_second_one(shop, boss):
     member = wallets.member(shop.merchant, 500)
     clerk, clerk_actor = person("li")
-    head, head_actor = person("wang", group="客服主管")
+    head, head_actor = person("wang", group="customer_service_lead")
 
     small = adjusting.propose(member.pk, 20_000, reason="late", user=clerk, actor=clerk_actor)
     assert (small.state, has(member)) == ("approved", (20_500, 0))

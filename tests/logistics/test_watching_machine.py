@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from inventory.promising import tables
 from logistics.carriers import tracking
-from logistics.models import AlertGroup, Carrier, DeadlineRule, LogisticsAlert, Shipment, Stop, Urging
+from logistics.models import AlertGroup, Carrier, DeadlineRule, LogisticsAlert, Shipment, Urging, WaitingPlace
 from logistics.models import ShipmentState as S
 from logistics.watching import alerts, limits, urging
 from oms.common import ticketing
@@ -315,7 +315,7 @@ class Watching(RuleBasedStateMachine):
         while stopped and way[stopped - 1][1:] == (state, stop):
             stopped -= 1
         since = way[first][0]
-        if stop == Stop.LOCKER:
+        if stop == WaitingPlace.LOCKER:
             return self.levels(model, ("locker_overdue", way[stopped][0]), signs="locker_overdue")
         found: list[Wait] = []
         if state in (S.FAILED_DELIVERY, S.REJECTED, S.RETURNING):
@@ -324,7 +324,7 @@ class Watching(RuleBasedStateMachine):
             found.append(("depart_timeout", since))
         if state == S.OUT_FOR_DELIVERY:
             found.append(("delivery_timeout", newest))
-        if stop == Stop.BRANCH:
+        if stop == WaitingPlace.BRANCH:
             found.append(("arrived_not_out", way[stopped][0]))
         elif state in (S.IN_TRANSIT, S.INTERCEPTING, S.RETURNING):
             found.append(("stalled", newest))

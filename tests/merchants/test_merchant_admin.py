@@ -12,12 +12,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 import oms.urls  # noqa: F401 - brings all pages, whichever test runs first
-from inventory.models import ReplenishmentPolicy, ReplenishmentSuggestion, Sku, Stock, StockHold
+from inventory.models import ReplenishmentPolicy, ReplenishmentSuggestion, Sku, Stock, StockHold, Warehouse
+from logistics.by_merchant import opening
+from logistics.models import WarehouseOrder
+from logistics.warehouses import releasing, sending
 from oms import merchant_admin
-from oms.common.models import OneTimePassword
+from oms.common.models import Job, OneTimePassword
+from oms.common.secrecy import seal
 from oms.merchants.calls import credentials
-from oms.merchants.joining import onboarding
-from oms.merchants.models import ApiCredential, MerchantUser
+from oms.merchants.joining import people
+from oms.merchants.models import ApiCredential, Channel, MerchantUser, WebhookDelivery, WebhookEndpoint
+from oms.merchants.webhooks import endpoints
 from orders.models import Order, SubOrder
 from payments.models import Deposit, RowKind, SettlementRow, Statement
 from payments.statements import closing
@@ -26,13 +31,18 @@ from tests.api import samples
 
 pytestmark = pytest.mark.django_db
 
-READ = (Order, SubOrder, Sku, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit)
-MODELS = (*READ, ReplenishmentPolicy, ApiCredential)
+READ = (
+    *(Order, SubOrder, Stock, StockHold, ReplenishmentSuggestion, SettlementRow, Statement, Deposit),
+    *(WarehouseOrder, Channel, WebhookDelivery),
+)
+# Of these a person sees those of their own alone: `tests/portal/test_imports.py`.
+PERSONAL = (Job,)
+MODELS = (*READ, Sku, Warehouse, WebhookEndpoint, MerchantUser, ReplenishmentPolicy, ApiCredential)
 
 
 def person_of(merchant, name="li"):
     """A client in which somebody of the merchant is logged in, by the login page."""
-    password = onboarding.add_user(merchant, name)
+    password = people.add(merchant, name)
     OneTimePassword.objects.all().delete()
     client = Client(headers={"accept-language": "en"})
     answer = client.post("/merchant/login/", {"username": name, "password": password})
@@ -44,7 +54,8 @@ def person_of(merchant, name="li"):
 def other():
     """Another merchant with a row of every kind."""
     there = factories.make_shop()
-    factories.allocated_order((there.sku, 1, "10.00"), merchant=there.merchant)
+    sent_order(there)
+    people.add(there.merchant, "somebody")
     credentials.issue(there.merchant, "theirs")
     settled(there.merchant)
     samples.cart_of(there)
@@ -55,12 +66,23 @@ def other():
 @pytest.fixture
 def own(shop):
     """The shop with a row of every kind."""
-    factories.allocated_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
+    sent_order(shop)
     credentials.issue(shop.merchant, "own")
     settled(shop.merchant)
     samples.cart_of(shop)
     samples.alert_line(shop)
     return shop
+
+
+def sent_order(shop):
+    """An order in a warehouse that the merchant runs itself, and an endpoint that was told something."""
+    Warehouse.objects.filter(pk=shop.warehouse.pk).update(connection=opening.link())
+    factories.allocated_order((shop.sku, 1, "10.00"), merchant=shop.merchant)
+    factories.run(releasing.run, sending.run)
+    endpoint = WebhookEndpoint.objects.create(
+        merchant=shop.merchant, url="https://1.1.1.1/", event_types=["refund.*"], secret=seal("whsec_c2VjcmV0")
+    )
+    endpoints.ping(endpoint.pk)
 
 
 def settled(merchant):
@@ -86,6 +108,12 @@ def rows_of(model, merchant):
         Statement: "merchant",
         Deposit: "merchant",
         ApiCredential: "merchant",
+        WarehouseOrder: "warehouse__merchant",
+        Warehouse: "merchant",
+        Channel: "merchant",
+        WebhookEndpoint: "merchant",
+        WebhookDelivery: "endpoint__merchant",
+        MerchantUser: "merchant",
     }
     return model._default_manager.filter(**{path[model]: merchant})
 
@@ -96,7 +124,7 @@ def address(model, page, *args):
 
 
 def test_every_model_of_the_site_is_tested():
-    assert set(merchant_admin.site._registry) == set(MODELS)
+    assert set(merchant_admin.site._registry) == {*MODELS, *PERSONAL}
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
@@ -189,7 +217,7 @@ def test_who_left_the_merchant_is_locked_out_at_once(own):
     client = person_of(own.merchant)
     MerchantUser.objects.all().delete()
     assert client.get("/merchant/").status_code == 302
-    onboarding.add_user(own.merchant, "wang")
+    people.add(own.merchant, "wang")
     client = person_of(own.merchant, "zhao")
     get_user_model().objects.filter(username="zhao").update(is_active=False)
     assert client.get("/merchant/").status_code == 302

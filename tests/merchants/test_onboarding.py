@@ -1,15 +1,22 @@
 """From an application to the first order; suspension; who may do what."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
+from django.core import mail
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from oms.common.messages import sending
+from oms.common.messages.writing import install_defaults
 from oms.merchants.joining import onboarding
 from oms.merchants.models import (
     ApiCredential,
@@ -20,7 +27,7 @@ from oms.merchants.models import (
     MerchantEvent,
     MerchantUser,
 )
-from tests import factories
+from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.api.calls import ORDERS, errors_of, send
 from tests.pipeline.test_races import in_thread
@@ -39,7 +46,7 @@ FIELDS = {
     "kind": "marketplace",
     "remarks": "",
 }
-APPROVE = {"code": "EXAMPLE", "name": "示例", "kind": "marketplace"}
+APPROVE = {"code": "EXAMPLE", "name": "示例", "kind": "marketplace", "username": "example"}
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +112,6 @@ def test_an_application_is_kept_with_its_files_and_can_be_looked_at_by_its_addre
         ("contact_email", "x", "valid email"),
         ("wanted_code", "商家", "letters, digits"),
         ("company", "", "required"),
-        ("kind", "other", "valid choice"),
         ("website", "http://spam.example", "correct what is marked"),
         ("documents", [], "required"),
         ("documents", [licence(b"MZ executable", "licence.pdf")], "no PDF, PNG or JPEG"),
@@ -119,7 +125,96 @@ def test_what_is_wrong_is_told_and_nothing_is_kept(field: str, value: Any, told:
     assert answer.status_code == 400
     assert told in answer.content.decode()
     assert not MerchantApplication.objects.exists()
-    assert not list(tmp_path.rglob("*.*"))
+    # Files that are right are kept for the next try, and no others; nothing of a program that fills in every field.
+    kept = ApplicationDocument.objects.count()
+    assert kept == len(list(tmp_path.rglob("*.*")))
+    if field == "documents":
+        assert kept == (5 if len(value) > 5 else 0)
+    else:
+        assert kept == (0 if field == "website" else 1)
+
+
+def test_chosen_files_and_typed_text_survive_an_error(tmp_path: Path) -> None:
+    client = Client(headers={"accept-language": "en"})
+    page = apply(client, contact_phone="1").content.decode()
+    assert FIELDS["company"] in page
+    assert "licence.pdf" in page
+    (kept,) = re.findall(r'name="kept" value="([^"]+)"', page)
+
+    forged = apply(client, documents=[], kept=f"{kept}x")
+    assert forged.status_code == 400
+    assert apply(client, documents=[], kept=kept).status_code == 302
+
+    row = MerchantApplication.objects.get()
+    assert [document.name for document in row.documents.all()] == ["licence.pdf"]
+    # What one application has, no other form can take.
+    assert apply(client, documents=[], kept=kept, credit_code="91350100M000100Y43").status_code == 400
+    with time_machine.travel(timezone.now() + timedelta(days=2)):
+        assert onboarding.purge_kept_files() == 0
+        apply(client, contact_phone="1")
+    with time_machine.travel(timezone.now() + timedelta(days=4)):
+        assert onboarding.purge_kept_files() == 1
+    assert len(list(tmp_path.rglob("*.*"))) == 1
+
+
+def test_outsiders_cannot_choose_to_be_self_operated() -> None:
+    assert "Self-operated" not in Client(headers={"accept-language": "en"}).get("/apply/").content.decode()
+    assert application(kind="self_operated").kind == "marketplace"
+
+
+def test_errors_of_the_service_stand_at_their_fields() -> None:
+    factories.MerchantFactory(code="EXAMPLE")
+    answer = apply(wanted_code="example")
+    assert answer.status_code == 409
+    assert answer.context["form"].errors.keys() == {"wanted_code"}
+    assert application(wanted_code="OTHER")
+    assert apply(wanted_code="THIRD").context["form"].errors.keys() == {"credit_code"}
+
+
+def test_staff_and_applicant_are_told_of_it(reviewer: Client, settings: Any) -> None:
+    install_defaults()
+    settings.APPLICATIONS_MAIL, settings.PUBLIC_URL = "staff@example.com", "https://oms.example"
+    row = application()
+    assert steps.tickets() == [("application_to_decide", "")]
+    decide(reviewer, row, "reject", reason="The licence cannot be read.")
+    assert steps.tickets() == []
+    apply(address=f"/apply/{row.reference}/change/", documents=[])
+    decide(reviewer, row, "approve", **APPROVE)
+    assert steps.tickets() == []
+
+    factories.run(sending.MAIL.run)
+
+    letters = [(letter.to, letter.subject) for letter in mail.outbox]
+    theirs, ours = ["li@example.com"], ["staff@example.com"]
+    assert letters == [
+        (theirs, "We have your application"),
+        (ours, "A company applies"),
+        (theirs, "Your application was sent back"),
+        (theirs, "We have your application"),
+        (ours, "A company applies"),
+        (theirs, "Your application was approved"),
+    ]
+    assert f"https://oms.example/apply/{row.reference}/" in mail.outbox[0].body
+    assert "https://oms.example/merchant/" in mail.outbox[-1].body
+    assert "log in as example at" in mail.outbox[-1].body
+
+
+def test_the_applicant_chooses_the_password_once(reviewer: Client) -> None:
+    row = application()
+    page = f"/apply/{row.reference}/"
+    client = Client(headers={"accept-language": "en"})
+    good = {"password": "correct-horse-9", "again": "correct-horse-9"}
+    assert client.post(f"{page}password/", good).status_code == 409
+    decide(reviewer, row, "approve", **APPROVE)
+    assert "example" in client.get(page).content.decode()
+    for wrong in ({**good, "again": "x"}, {"password": "1234", "again": "1234"}, {}):
+        assert client.post(f"{page}password/", wrong).status_code == 400
+    assert client.post(f"{page}password/", good)["Location"] == "/merchant/login/"
+    again = client.post(f"{page}password/", {"password": "another-horse-9", "again": "another-horse-9"})
+    assert again.status_code == 409
+    form = {"username": "example", "password": "correct-horse-9"}
+    assert client.post("/merchant/login/", form)["Location"] == "/merchant/"
+    assert client.get("/merchant/").status_code == 200
 
 
 def test_a_company_applies_once_at_a_time() -> None:
@@ -127,12 +222,14 @@ def test_a_company_applies_once_at_a_time() -> None:
     answer = apply(wanted_code="OTHER", credit_code="91110000600037341l")
     assert answer.status_code == 409
     assert "application of this company already" in answer.content.decode()
-    assert MerchantApplication.objects.count() == ApplicationDocument.objects.count() == 1
+    assert MerchantApplication.objects.count() == 1
+    assert ApplicationDocument.objects.exclude(application=None).count() == 1
 
 
 def test_one_address_sends_few_applications_an_hour(settings: Any) -> None:
     settings.APPLICATIONS_PER_HOUR = 0
     assert apply().status_code == 429
+    assert not ApplicationDocument.objects.exists()
     assert not MerchantApplication.objects.exists()
 
 
@@ -166,7 +263,7 @@ def test_a_rejected_application_is_changed_and_submitted_again(reviewer: Client)
 
 def test_approval_makes_a_merchant_that_sends_its_first_order(reviewer: Client) -> None:
     row = application()
-    page = decide(reviewer, row, "approve", **APPROVE, username="example-li")
+    page = decide(reviewer, row, "approve", **{**APPROVE, "username": "example-li"})
 
     merchant = Merchant.objects.get(code="EXAMPLE")
     assert (merchant.status, merchant.name) == ("active", "示例")
@@ -205,11 +302,11 @@ def test_a_second_approval_and_a_stale_one_change_nothing(reviewer: Client) -> N
 
 
 def test_a_code_or_login_that_is_taken_is_told_and_nothing_is_made(reviewer: Client) -> None:
-    factories.MerchantFactory(code="EXAMPLE")
     factories.UserFactory(username="li")
     row = application()
+    factories.MerchantFactory(code="EXAMPLE")
     assert "code EXAMPLE is taken" in decide(reviewer, row, "approve", **APPROVE).content.decode()
-    page = decide(reviewer, row, "approve", **{**APPROVE, "code": "NEW"}, username="li")
+    page = decide(reviewer, row, "approve", **{**APPROVE, "code": "NEW", "username": "li"})
     assert "login name li is taken" in page.content.decode()
     assert Merchant.objects.count() == 1
     assert MerchantApplication.objects.get().state == "submitted"

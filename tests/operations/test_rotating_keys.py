@@ -23,6 +23,7 @@ from logistics.virtual import delivering, stocking
 from logistics.virtual.messages import GOODS_READY
 from logistics.virtual.stocking import NewCode
 from oms.common import resealing, secrecy
+from oms.common.access import second_factor
 from oms.common.messages import writing
 from oms.common.models import Connection, SystemKind, Topic
 from oms.common.work import facts
@@ -55,6 +56,7 @@ SEALERS = {
     "logistics/virtual/delivering.py": ["logistics_virtualdelivery.content"],
     "logistics/virtual/fingerprints.py": ["logistics_fingerprintkey.key"],
     "logistics/virtual/stocking.py": ["logistics_virtualcode.content"],
+    "oms/common/access/second_factor.py": ["common_authenticator.secret"],
     "oms/common/messages/writing.py": ["common_buyermessage.address", "common_buyermessage.content"],
     "oms/common/models/connection.py": ["common_connection.credentials"],
     "oms/common/work/facts.py": ["common_inboundfact.raw"],
@@ -83,6 +85,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     """A value in every sealed column, sealed with the key `old`, which is the second one now."""
     settings.CREDENTIAL_KEYS = ["old"]
     api = factories.client_of(shop.merchant)
+    second_factor.begin(factories.UserFactory())
     sku: Sku = samples.virtual_sku(shop)
     order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
     new = readdressing.Recipient(name="李四")

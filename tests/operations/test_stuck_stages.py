@@ -22,12 +22,13 @@ from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
-from orders.changing import undoing
+from orders.changing import askers, undoing
 from orders.changing.cancelling import cancel_order
+from orders.changing.readdressing import Recipient
 from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, SubOrder
+from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
@@ -102,6 +103,16 @@ def leave_a_return_to_decide(shop: factories.Shop) -> None:
     steps.scan(parcel, "signed")
     return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id))
     age("orders_returnrequest", "ready_at")
+
+
+def leave_a_waybill_to_follow(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "signed")
+    row = return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id), state="in_transit", waybill_number="SF1")
+    ReturnRequest.objects.filter(pk=row.pk).update(waybill_told_at=timezone.now())
+    age("orders_returnrequest", "waybill_told_at")
 
 
 def leave_the_books(shop: factories.Shop) -> None:
@@ -246,7 +257,18 @@ def leave_a_change_that_is_not_paid(shop: factories.Shop) -> None:
     age("orders_changeset", "pay_by")
 
 
+def leave_an_address_that_was_answered(shop: factories.Shop) -> None:
+    """The warehouse gave up what was to go elsewhere."""
+    order = shop.place_order(payment_method="cod")
+    part = steps.released(order)
+    askers.ask(order.pk, Recipient(name="李娜"), "x", steps.STAFF)
+    factories.run(stopping.pass_on)
+    SubOrder.objects.filter(pk=part.pk).update(moving_since=None)
+    age("orders_changeset", "created_at")
+
+
 LEFT_WORK = {
+    "new_address": leave_an_address_that_was_answered,
     "request_balance": leave_a_balance_to_ask_for,
     "end_changes": leave_a_change_that_is_not_paid,
     "settle_codes": leave_a_code_to_put_back,
@@ -265,6 +287,7 @@ LEFT_WORK = {
     "match": leave_a_match,
     "complete": leave_a_delivery,
     "returns": leave_a_return_to_decide,
+    "return_parcels": leave_a_waybill_to_follow,
     "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,
     "watch": leave_a_late_parcel,

@@ -34,7 +34,7 @@ def ask(client: Any, order: Order, **body: Any) -> Any:
 
 
 def test_a_merchant_asks_for_a_refund_and_is_told_what_becomes_of_it(shop, api):
-    lead = member("客服主管")
+    lead = member("customer_service_lead")
     order = paid(shop, "300.00")
 
     answer = ask(api, order, amount="30.00")
@@ -102,7 +102,7 @@ def logged_in(client: Client, user: User) -> Client:
 
 
 def test_staff_see_what_it_gives_before_they_confirm_it(shop, client):
-    clerk = member("客服")
+    clerk = member("customer_service")
     browser = logged_in(client, clerk)
     order = delivered(
         paid(shop, "100.00", "60.00", "40.00", promotions=[promotion("30.00", "200.00", name="满200减30")])
@@ -132,7 +132,7 @@ def test_staff_decide_on_the_orders_page(shop, client, settings):
     settings.REFUNDS_SENT_BY_RULE_UP_TO = Decimal("1.00")
     order = paid(shop, "300.00")
     first, second = (goodwill(order, amount, factories.UserFactory()) for amount in ("10.00", "20.00"))
-    lead = member("客服主管")
+    lead = member("customer_service_lead")
     browser = logged_in(client, lead)
     page = browser.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
     assert first.number in page

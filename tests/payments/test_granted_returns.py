@@ -43,7 +43,7 @@ def seller() -> Merchant:
 
 @pytest.fixture
 def lead() -> User:
-    return member("财务")
+    return member("finance")
 
 
 def send_back(

@@ -33,7 +33,7 @@ def _defaults(db: None) -> None:
 
 
 def test_within_the_limits_a_person_grants_alone_and_the_money_goes_by_rule(shop):
-    clerk = member("客服")
+    clerk = member("customer_service")
     grant = goodwill(paid(shop, "300.00"), "200.00", clerk)
 
     assert (grant.state, grant.decided_by, grant.granted_amount) == ("approved", clerk.username, 200)
@@ -45,13 +45,13 @@ def test_within_the_limits_a_person_grants_alone_and_the_money_goes_by_rule(shop
 
 
 def test_above_the_limit_a_second_person_must_agree_and_never_the_same(shop):
-    clerk, lead = member("客服"), member("客服主管")
+    clerk, lead = member("customer_service"), member("customer_service_lead")
     grant = goodwill(paid(shop, "300.00"), "200.01", clerk)
     assert (grant.state, refunds()) == ("proposed", [])
     assert steps.tickets() == [("grant_to_approve", "")]
     assert steps.broken_invariants() == []
 
-    for user in (clerk, member("客服")):
+    for user in (clerk, member("customer_service")):
         with pytest.raises(MayNotGrant):
             deciding.approve(grant.pk, user=user, actor=actor(user))
     deciding.approve(grant.pk, user=lead, actor=actor(lead))
@@ -62,7 +62,7 @@ def test_above_the_limit_a_second_person_must_agree_and_never_the_same(shop):
 
 
 def test_finance_grants_without_limit_but_with_a_second_person_over_ten_thousand(shop):
-    one, other = member("财务"), member("财务")
+    one, other = member("finance"), member("finance")
     order = paid(shop, "30000.00")
     assert goodwill(order, "10000.00", one).state == "approved"
     grant = goodwill(order, "10000.01", one)
@@ -73,7 +73,7 @@ def test_finance_grants_without_limit_but_with_a_second_person_over_ten_thousand
 
 
 def test_the_day_has_a_limit_too(shop):
-    clerk = member("客服")
+    clerk = member("customer_service")
     order = paid(shop, "3000.00")
     for _grant in range(10):
         assert goodwill(order, "200.00", clerk).state == "approved"
@@ -87,7 +87,7 @@ def test_without_a_group_nothing_is_granted_alone(shop):
 
 
 def test_the_database_refuses_a_grant_that_its_proposer_approved_though_it_needed_another(shop):
-    clerk = member("客服")
+    clerk = member("customer_service")
     grant = goodwill(paid(shop, "300.00"), "250.00", clerk)
     with pytest.raises(IntegrityError, match="second_person"), transaction.atomic():
         RefundGrant.objects.filter(pk=grant.pk).update(
@@ -100,7 +100,7 @@ def test_the_database_refuses_a_grant_that_its_proposer_approved_though_it_neede
 
 
 def test_what_is_proposed_is_reserved_and_what_is_declined_is_free_again(shop):
-    clerk, lead = member("客服"), member("客服主管")
+    clerk, lead = member("customer_service"), member("customer_service_lead")
     order = paid(shop, "300.00")
     grant = goodwill(order, "250.00", clerk)
 
@@ -118,7 +118,7 @@ def test_what_is_proposed_is_reserved_and_what_is_declined_is_free_again(shop):
 
 
 def test_what_was_cancelled_meanwhile_cannot_be_granted(shop):
-    clerk, lead = member("客服"), member("客服主管")
+    clerk, lead = member("customer_service"), member("customer_service_lead")
     order = paid(shop, "300.00")
     grant = goodwill(order, "250.00", clerk)
     cancel_order(order.pk, reason="changed mind", actor=steps.STAFF)
@@ -133,20 +133,20 @@ def test_what_was_cancelled_meanwhile_cannot_be_granted(shop):
 def test_nothing_is_granted_of_what_was_not_paid(shop):
     order = shop.place_order((shop.sku, 1, "100.00"))
     with pytest.raises(OmsError) as refused:
-        goodwill(order, "1.00", member("财务"))
+        goodwill(order, "1.00", member("finance"))
     assert refused.value.attr == "amount"
 
 
 @pytest.mark.parametrize(("amount", "attr"), [("0", "amount"), ("-1", "amount"), ("0.001", "amount")])
 def test_an_amount_must_be_one(shop, amount, attr):
     with pytest.raises(OmsError) as refused:
-        goodwill(paid(shop, "300.00"), amount, member("客服"))
+        goodwill(paid(shop, "300.00"), amount, member("customer_service"))
     assert refused.value.attr == attr
 
 
 def test_a_return_gives_back_what_the_arithmetic_says_and_keeps_it_with_the_grant(shop):
     """Example 2, delivered: 70.00 for the dear line."""
-    clerk = member("客服主管")
+    clerk = member("customer_service_lead")
     order = delivered(
         paid(shop, "100.00", "60.00", "40.00", promotions=[promotion("30.00", "200.00", name="满200减30")])
     )
@@ -175,7 +175,7 @@ def test_a_return_gives_back_what_the_arithmetic_says_and_keeps_it_with_the_gran
 
 
 def test_units_of_a_line_come_back_one_by_one_and_the_parcel_later_with_the_rest(shop):
-    lead = member("客服主管")
+    lead = member("customer_service_lead")
     order = shop.place_order((shop.sku, 3, "33.33"), freight_amount="0.00", coupon_amount="10.00")
     steps.pay(order)
     steps.approve_and_split()
@@ -193,14 +193,14 @@ def test_units_of_a_line_come_back_one_by_one_and_the_parcel_later_with_the_rest
 def test_the_reason_says_whether_freight_goes_back(shop, settings, reason, amount):
     settings.APPORTIONMENT_POLICY = "fen"
     order = delivered(paid(shop, "30.00", "20.00", freight_amount="6.00"))
-    assert send_back(order, {2: 1}, member("客服"), reason=reason).amount == Decimal(amount)
+    assert send_back(order, {2: 1}, member("customer_service"), reason=reason).amount == Decimal(amount)
     assert charging.owed(order.pk) == 56 - Decimal(amount)
     assert refunds() == [(amount, "returned", "intended")]
     assert steps.broken_invariants() == []
 
 
 def test_a_gift_that_is_kept_is_charged_until_it_comes_back(shop):
-    lead = member("客服主管")
+    lead = member("customer_service_lead")
     gift = factories.SkuFactory(merchant=shop.merchant)
     factories.StockFactory(sku=gift, warehouse=shop.warehouse)
     body = shop.body((shop.sku, 1, "299.00"), (gift, 1, "0.00"), freight_amount="0.00")
@@ -221,19 +221,19 @@ def test_a_gift_that_is_kept_is_charged_until_it_comes_back(shop):
 def test_only_units_that_the_buyer_has_can_come_back(shop, units):
     order = delivered(paid(shop, "30.00", "20.00"))
     with pytest.raises(OmsError) as refused:
-        send_back(order, units, member("客服"))
+        send_back(order, units, member("customer_service"))
     assert refused.value.attr == "lines"
     assert not RefundGrant.objects.exists()
 
 
 def test_goods_that_are_on_their_way_are_cancelled_not_returned(shop):
     with pytest.raises(OmsError) as refused:
-        send_back(paid(shop, "30.00"), {1: 1}, member("客服"))
+        send_back(paid(shop, "30.00"), {1: 1}, member("customer_service"))
     assert refused.value.attr == "lines"
 
 
 def test_it_is_not_granted_otherwise_than_it_was_shown(shop):
-    clerk = member("客服")
+    clerk = member("customer_service")
     order = delivered(paid(shop, "100.00", "60.00", "40.00", promotions=[promotion("30.00", "200.00")]))
     wanted = Wanted(GrantKind.RETURN, units={3: 1})
     with pytest.raises(ChangedMeanwhile):
@@ -250,7 +250,7 @@ def test_it_is_not_granted_otherwise_than_it_was_shown(shop):
 
 
 def test_a_proposal_that_comes_out_otherwise_by_now_is_not_approved(shop):
-    nobody, lead = factories.UserFactory(), member("客服主管")
+    nobody, lead = factories.UserFactory(), member("customer_service_lead")
     order = delivered(paid(shop, "100.00", "60.00", "40.00", promotions=[promotion("30.00", "200.00")]))
     first, second = send_back(order, {3: 1}, nobody), send_back(order, {1: 1}, nobody)
     assert (first.amount, second.amount) == (10, 70)
@@ -280,7 +280,7 @@ def test_a_preview_changes_nothing(shop):
 def test_above_the_operators_limit_finance_sends_what_was_granted(shop, settings):
     settings.REFUNDS_SENT_BY_RULE_UP_TO = Decimal("100.00")
     order = paid(shop, "300.00")
-    goodwill(order, "100.01", member("客服"))
+    goodwill(order, "100.01", member("customer_service"))
     assert refunds() == [("100.01", "goodwill", "granted")]
     assert steps.tickets() == [("refund_to_send", "")]
     with fakes.provider(fakes.FakeProvider()) as provider:
@@ -305,7 +305,7 @@ def test_what_goes_back_by_rule_is_not_waited_for(shop, settings):
 
 def test_a_refund_that_takes_too_long_calls_a_person_once(shop, settings):
     settings.REFUND_DAYS = 7
-    goodwill(paid(shop, "300.00"), "5.00", member("客服"))
+    goodwill(paid(shop, "300.00"), "5.00", member("customer_service"))
     refunds()
     refund = Refund.objects.get()
     assert timedelta(days=6, hours=23) < refund.due_at - timezone.now() <= timedelta(days=7)
@@ -327,6 +327,13 @@ def test_the_defaults_are_installed_once(shop):
     rows = limits.GrantLimit.objects.order_by("pk").values_list(
         "group__name", "single_amount", "daily_amount", "alone_up_to"
     )
-    assert list(rows) == [("客服", 200, 2000, None), ("客服主管", 2000, 20000, None), ("财务", None, None, 10000)]
-    assert Permission.objects.filter(group__name="客服", codename="grant_refund").exists()
+    assert list(rows) == [
+        ("customer_service", 200, 2000, None),
+        ("customer_service_lead", 2000, 20000, None),
+        ("finance", None, None, 10000),
+        ("finance_lead", None, None, 10000),
+        ("after_sales", 200, 2000, None),
+        ("administrator", None, None, 10000),
+    ]
+    assert Permission.objects.filter(group__name="customer_service", codename="grant_refund").exists()
     assert GrantReason.objects.count() == 6

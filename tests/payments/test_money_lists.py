@@ -28,9 +28,9 @@ def refunded(shop: factories.Shop, settings: object) -> None:
     settings.REFUNDS_SENT_BY_RULE_UP_TO = Decimal("100.00")  # type: ignore[attr-defined]
     limits.install_defaults()
     order = paid(shop, "300.00")
-    goodwill(order, "5.00", member("客服"))
+    goodwill(order, "5.00", member("customer_service"))
     factories.run(balancing.run)
-    goodwill(order, "120.00", member("客服"))
+    goodwill(order, "120.00", member("customer_service"))
     factories.run(balancing.run)
 
 

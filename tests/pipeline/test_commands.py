@@ -111,9 +111,10 @@ OF_ORDER = "WHERE sub_order_id IN (SELECT id FROM orders_suborder WHERE order_id
 # A return of the order's first sub-order without lines; and one with a unit that it holds.
 RETURN = (
     "INSERT INTO orders_returnreason (code, name, fault, grant_reason) VALUES ('x', '', 'buyer', 'x'); INSERT INTO"
-    " orders_returnrequest (number, order_id, sub_order_id, kind, state, reason_id, fault, pays_on, outside_terms,"
-    " decide_hours, ship_days, inspect_hours, requested_by_kind, requested_by) SELECT o.number || '-T1', o.id, s.id,"
-    " 'return_and_refund', 'requested', r.id, 'buyer', 'inspection', '[]', 1, 1, 1, 'staff', 'li' FROM orders_order o"
+    " orders_returnrequest (number, order_id, sub_order_id, kind, state, reason_id, fault, way_back_by, pays_on,"
+    " outside_terms, decide_hours, ship_days, inspect_hours, requested_by_kind, requested_by) SELECT o.number || '-T1',"
+    " o.id, s.id, 'return_and_refund', 'requested', r.id, 'buyer', 'merchant', 'inspection', '[]', 1, 1, 1, 'staff',"
+    " 'li' FROM orders_order o"
     " JOIN LATERAL (SELECT id FROM orders_suborder WHERE order_id = o.id ORDER BY id LIMIT 1) AS s ON true,"
     " orders_returnreason r WHERE o.id = %(order)s"
 )
@@ -282,6 +283,12 @@ RETURN_OF_LINE = (
             "INSERT INTO orders_hold (order_id, kind, reason, opened_by, level)"
             " VALUES (%(order)s, 'staff', 'x', 'x', 2); UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s",
             "holds_of_rules_tell_their_figures",
+        ),
+        ("UPDATE logistics_shipment SET direction = 'return'", "return_parcels_are_of_their_returns"),
+        (
+            f"{RETURN}; UPDATE orders_returnrequest SET way_back_cost = 5; UPDATE merchants_merchant SET"
+            " kind = 'marketplace'",
+            "ways_back_are_settled",
         ),
         (
             f"{RETURN_OF_LINE}; UPDATE orders_returnrequest SET money_state = 'granted'",

@@ -18,6 +18,7 @@ def asked(part: SubOrder, **values: Any) -> ReturnRequest:
         sub_order=part,
         reason=reason,
         fault=reason.fault,
+        way_back_by=reason.fault,
         requested_by_kind="staff",
         requested_by="li",
         **told,

@@ -32,7 +32,7 @@ class Returns(RuleBasedStateMachine):
     def delivered(self, has_promotion: bool) -> None:
         self.shop = factories.make_shop()
         install()
-        self.clerk, self.lead = member("客服"), member("客服主管")
+        self.clerk, self.lead = member("customer_service"), member("customer_service_lead")
         skus = [factories.SkuFactory(merchant=self.shop.merchant) for _line in range(2)]
         for sku in skus:
             factories.StockFactory(sku=sku, warehouse=self.shop.warehouse)

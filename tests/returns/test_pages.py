@@ -106,7 +106,7 @@ def test_the_tabs_count_and_narrow(shop, boss):  # noqa: F811
     assert first.number in shown
     assert second.number not in shown
     counts = [tab["count"] for tab in response.context["queue_tabs"]]
-    assert counts == ["", "1", "1", "0", "0", "0", "1"]
+    assert counts == ["", "1", "1", "0", "0", "0", "0", "1"]
     assert second.number in boss.get(address, {"q": second.order.number}).content.decode()
 
 

@@ -35,7 +35,7 @@ def test_a_return_and_a_grant_beside_it_never_pay_for_the_same_unit():
     shop = factories.make_shop()
     install()
     order = many(shop, 1)
-    clerk = member("客服")
+    clerk = member("customer_service")
 
     def asked() -> None:
         with contextlib.suppress(OmsError):
@@ -56,7 +56,7 @@ def test_inspected_and_paid_at_once_is_done_once():
     install()
     order = many(shop, 2)
     row = came(deciding.approve(ask(order, {1: 2}).pk, actor=steps.STAFF))
-    line, clerks = line_of(order), [member("客服"), member("客服")]
+    line, clerks = line_of(order), [member("customer_service"), member("customer_service")]
     before = stock_of(line)["good"]
 
     def inspected() -> None:

@@ -59,7 +59,7 @@ def test_goods_come_back_are_inspected_and_paid_line_by_line(shop):
     assert (shown.amount, shown.share_paid, shown.kept_cost) == (7000, 8500, 10000)
     assert [(one.code, one.share, one.now) for one in shown.promotions] == [("P1", 1500, 0)]
     assert counting.left_of(line_of(order)) == 0
-    grant = pay_back(row, member("客服"), seen=Seen(Decimal(70), Decimal(0), Decimal(0)))
+    grant = pay_back(row, member("customer_service"), seen=Seen(Decimal(70), Decimal(0), Decimal(0)))
 
     assert (grant.state, grant.return_request_id, grant.granted_amount) == ("approved", row.pk, 70)
     assert (fresh(row).state, fresh(row).money_state) == ("closed", "granted")
@@ -100,7 +100,7 @@ def test_a_person_may_pay_for_fewer_units_than_came_and_they_do_not_come_back_tw
 
     with pytest.raises(OmsError):
         paying_back.preview(row.pk, {line.pk: 3})
-    grant = pay_back(row, member("客服"), units={line.pk: 1})
+    grant = pay_back(row, member("customer_service"), units={line.pk: 1})
 
     assert grant.granted_amount == 10
     assert (fresh(row).state, line_of(order).returned_quantity, line_of(order).returning_quantity) == ("closed", 1, 1)
@@ -135,8 +135,8 @@ def test_more_than_was_delivered_never_comes_back(shop):
         ask(order, {1: 2})
     # Nor by a grant beside it.
     with pytest.raises(OmsError):
-        send_back(order, {1: 2}, member("客服"))
-    assert send_back(order, {1: 1}, member("客服")).state == "approved"
+        send_back(order, {1: 2}, member("customer_service"))
+    assert send_back(order, {1: 1}, member("customer_service")).state == "approved"
     with pytest.raises(counting.NotSoMany):
         ask(order, {1: 1})
     assert steps.broken_invariants() == []
@@ -178,7 +178,7 @@ def test_money_only_keeps_the_goods_with_the_buyer(shop):
     assert (row.state, row.money_state, row.warehouse_id) == ("approved", "to_grant", None)
 
     # The seller's fault: with its part of 6.00 for freight.
-    assert pay_back(row, member("客服")).granted_amount == 12
+    assert pay_back(row, member("customer_service")).granted_amount == 12
     assert fresh(row).state == "closed"
     assert stock_of(line_of(order)) == before
     assert (line_of(order).returned_quantity, line_of(order).returning_quantity) == (1, 0)
@@ -189,7 +189,7 @@ def test_an_agreed_amount_takes_the_place_of_a_return(shop):
     order = many(shop, 2)
     row = ask(order, {1: 2}, kind="refund_only", reason="missing", agreed_amount=Decimal("3.50"))
     row = deciding.approve(row.pk, actor=steps.STAFF)
-    grant = pay_back(row, member("客服"))
+    grant = pay_back(row, member("customer_service"))
 
     assert (grant.kind, grant.granted_amount, fresh(row).state) == ("goodwill", Decimal("3.50"), "closed")
     assert refunds() == [("3.50", "goodwill", "intended")]
@@ -200,16 +200,16 @@ def test_an_agreed_amount_takes_the_place_of_a_return(shop):
 def test_a_second_person_may_be_needed_and_may_decline(shop):
     order = arrived(shop, "900.00", splits=False)
     row = found(came(deciding.approve(ask(order, {1: 1}).pk, actor=steps.STAFF)), good=1)
-    grant = pay_back(row, member("客服"))
+    grant = pay_back(row, member("customer_service"))
     assert (grant.state, fresh(row).money_state, fresh(row).state) == ("proposed", "proposed", "inspected")
     assert steps.broken_invariants() == []
     with pytest.raises(locking.NotNow):
-        pay_back(row, member("客服"))
+        pay_back(row, member("customer_service"))
 
-    lead = member("客服主管")
+    lead = member("customer_service_lead")
     granting.decline(grant.pk, reason="too much", actor=Actor(ActorKind.STAFF, lead.username))
     assert fresh(row).money_state == "to_grant"
-    grant = pay_back(row, member("客服"))
+    grant = pay_back(row, member("customer_service"))
     granting.approve(grant.pk, user=lead, actor=Actor(ActorKind.STAFF, lead.username))
     assert (fresh(row).money_state, fresh(row).state) == ("granted", "closed")
     assert steps.broken_invariants() == []
@@ -219,7 +219,7 @@ def test_sellers_fault_gives_the_freight_back_and_the_platform_may_bear_it(shop)
     order = arrived(shop, "30.00", "20.00", splits=False, freight_amount="6.00")
     row = ask(order, {2: 1}, reason="damaged", files=[photo()])
     row = found(came(deciding.approve(row.pk, actor=steps.STAFF)), damaged=1)
-    grant = pay_back(row, member("客服"))
+    grant = pay_back(row, member("customer_service"))
     assert (grant.granted_amount, grant.bearer) == (Decimal("22.00"), "platform")
     assert steps.broken_invariants() == []
 
@@ -284,7 +284,7 @@ def test_the_merchants_own_rule_and_the_longest_category_count_first(shop):
 
     row = travelling.hand_over(row.pk, carrier="", waybill="yt 77", actor=BUYER)
     assert (row.state, row.money_state, row.waybill_number) == ("in_transit", "to_grant", "YT77")
-    pay_back(row, member("客服"))
+    pay_back(row, member("customer_service"))
     assert (fresh(row).state, fresh(row).money_state) == ("in_transit", "granted")
     row = found(travelling.receive(row.pk, actor=steps.STAFF), missing=1)
     assert (row.state, steps.tickets()) == ("closed", [("return_differs", "paid")])
@@ -372,7 +372,7 @@ def test_what_is_lost_on_its_way_back_is_paid_and_closed(shop):
     with pytest.raises(locking.NotNow):
         deciding.cancel(row.pk, reason="keeps it", actor=BUYER)
     paying.pay_before(row.pk, actor=steps.STAFF)
-    pay_back(row, member("客服"))
+    pay_back(row, member("customer_service"))
     row = paying.close_without_goods(row.pk, reason="lost", actor=steps.STAFF)
     assert (row.state, row.end_reason) == ("closed", "lost")
     assert steps.broken_invariants() == []

@@ -64,7 +64,7 @@ def ask(order: Order, units: Mapping[int, int], by: Actor = steps.STAFF, **more:
 
 def came(row: ReturnRequest) -> ReturnRequest:
     """The approved return, received by its warehouse."""
-    travelling.hand_over(row.pk, carrier="顺丰", waybill="SF123", actor=BUYER)
+    travelling.hand_over(row.pk, carrier="顺丰", waybill=f"SF{row.pk}", actor=BUYER)
     return travelling.receive(row.pk, actor=steps.STAFF)
 
 

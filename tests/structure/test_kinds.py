@@ -19,7 +19,7 @@ from tests.structure.source import PACKAGES, columns_of, modules, texts
 
 APPS = ("orders", "payments", "logistics")
 # What has a `kinds.py`: each app, and a part of one that has many kinds.
-HOMES = (*APPS, "orders.returning")
+HOMES = (*APPS, "orders.returning", "logistics.by_merchant")
 FILES = {f"{home.replace('.', '/')}/kinds.py" for home in HOMES}
 ALL = [pytest.param(kind, id=kind.code) for kind in kinds.known().values()]
 

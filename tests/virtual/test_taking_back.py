@@ -108,7 +108,7 @@ def test_units_of_which_finance_gave_the_money_back_give_their_codes_back_unless
     completing.confirm_receipt(part.pk, actor=steps.STAFF)
     if is_seen:
         revealing.reveal(part.pk, actor=BUYER)
-    wanted, user = Wanted(GrantKind.RETURN, units={1: 1}), member("财务")
+    wanted, user = Wanted(GrantKind.RETURN, units={1: 1}), member("finance")
 
     deciding.propose(part.order_id, wanted, reason="no_reason", note="x", actor=actor(user), user=user)
     world.deliver()

@@ -68,7 +68,7 @@ class Announces(Protocol):
 
 
 # The module of each protocol that warehouses speak.
-_MODULES = {"sandbox": "sandbox", "json": "signed_json", "floor": "floor", "qimen": "qimen"}
+_MODULES = {"sandbox": "sandbox", "json": "signed_json", "floor": "floor", "qimen": "qimen", "merchant": "merchant"}
 # Protocols of systems that are told of goods beside orders.
 ANNOUNCING = ("qimen",)
 

@@ -18,11 +18,12 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from oms.common.access import log, volume
 from oms.common.desk.counting import capped_count
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from oms.common.files import exporting
-from oms.common.models import Job, JobResult, JobState
+from oms.common.models import Job, JobResult, JobState, SecurityEventKind
 from oms.common.templatetags.staff import state_badge
 from oms.common.work import jobs
 
@@ -98,6 +99,7 @@ class JobAdmin(KeysetAdmin):
             "totals": words.totals(job) if words and job.progress.get("outcomes") else None,
             "is_check": job.kind.startswith("check_"),
             "state": self._state(job),
+            "links": self._links(job),
         }
         return TemplateResponse(request, "admin/common/job/page.html", context)
 
@@ -112,6 +114,13 @@ class JobAdmin(KeysetAdmin):
             raise Http404(_("There is no file, or it was deleted."))
         if not self._may_read(request, job):
             raise PermissionDenied
+        log.note(
+            SecurityEventKind.DOWNLOADED,
+            request.user,
+            request=request,
+            about=log.Subject("common.job", job.pk, job.file_name or str(job.pk)),
+            values={"personal": bool(job.params.get("personal"))},
+        )
         name = os.path.basename(str(job.result.name))
         response = FileResponse(job.result.open("rb"), as_attachment=True, filename=name)
         response["Cache-Control"] = "no-store"
@@ -126,7 +135,7 @@ class JobAdmin(KeysetAdmin):
             raise PermissionDenied
         if request.method != "POST":
             if job.finished_at is not None:
-                return redirect("admin:common_job_change", job_id)
+                return redirect(self._links(job)["change"])
             words = DESCRIPTIONS.get(job.kind)
             context = {
                 **self.admin_site.each_context(request),
@@ -135,13 +144,19 @@ class JobAdmin(KeysetAdmin):
                 "title": self.title(job),
                 "state": self._state(job),
                 "totals": words.totals(job) if words and not job.kind.startswith("check_") else None,
+                "links": self._links(job),
             }
             return TemplateResponse(request, "admin/common/job/stop.html", context)
         try:
             jobs.cancel(job.pk)
         except OmsError as refusal:
             messages.error(request, str(refusal))
-        return redirect("admin:common_job_change", job_id)
+        return redirect(self._links(job)["change"])
+
+    def _links(self, job: Job) -> dict[str, str]:
+        """The addresses of the job's pages on this site, by what they are."""
+        names = ("change", "progress", "download", "cancel")
+        return {name: reverse(f"{self.admin_site.name}:common_job_{name}", args=[job.pk]) for name in names}
 
     def _job(self, request: HttpRequest, job_id: int) -> Job:
         job = self.get_queryset(request).select_related("owner").filter(pk=job_id).first()
@@ -149,8 +164,7 @@ class JobAdmin(KeysetAdmin):
             raise Http404(_("There is no such job."))
         return job
 
-    @staticmethod
-    def _may_read(request: HttpRequest, job: Job) -> bool:
+    def _may_read(self, request: HttpRequest, job: Job) -> bool:
         kind = jobs.KINDS.get(job.kind)
         if kind is None or (kind.permission and not request.user.has_perm(kind.permission)):
             return False
@@ -257,6 +271,7 @@ class ExportMixin:
             "may_personal": may_personal,
             "has_personal": self.export.has_personal_data,
             "has_filters": bool(query),
+            "left_today": volume.left_today(request.user) if may_personal else 0,
             "error": error,
         }
         return TemplateResponse(request, "admin/common/export.html", context)

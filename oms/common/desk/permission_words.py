@@ -21,8 +21,17 @@ def with_pages(permissions: QuerySet[Permission]) -> QuerySet[Permission]:
 
 def in_words(permission: Permission) -> str:
     """Of what, and what one may do."""
+    return f"{what_in_words(permission)} · {deed_in_words(permission)}"
+
+
+def what_in_words(permission: Permission) -> str:
+    """What the right is about."""
     model = permission.content_type.model_class()
-    what = model._meta.verbose_name if model else permission.content_type.model
+    return str(model._meta.verbose_name if model else permission.content_type.model)
+
+
+def deed_in_words(permission: Permission) -> str:
+    """What one may do with it."""
     verb, _separator, rest = permission.codename.partition("_")
     is_usual = rest == permission.content_type.model and verb in _VERBS
-    return f"{what} · {_VERBS[verb] if is_usual else gettext(permission.name)}"
+    return str(_VERBS[verb]) if is_usual else gettext(permission.name)

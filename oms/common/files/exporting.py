@@ -25,6 +25,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from oms.common.access import volume
 from oms.common.errors import OmsError
 from oms.common.files import tables
 from oms.common.models import Job
@@ -170,6 +171,7 @@ def _begin(job: Job, rows: QuerySet[Any]) -> None:
     total = rows.order_by()[: most + 1].count()
     if total > most:
         raise OmsError(_("More than %(most)d rows: narrow the list by its filters.") % {"most": most})
+    volume.take(job.owner, job.pk, EXPORTS[job.params["export"]].title, total, personal=job.params["personal"])
     # `parts`: how many rows each finished part has; `last`: the key of the last row of them.
     job.progress, job.done, job.failed, job.total = {"parts": [], "last": None}, 0, 0, total
 

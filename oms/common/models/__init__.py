@@ -1,5 +1,6 @@
-"""Models that know no business: what tables share, jobs, connected systems and what they tell, tickets."""
+"""Models that know no business: what tables share, jobs, connected systems and what they tell, tickets, access."""
 
+from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
 from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
@@ -15,6 +16,7 @@ __all__ = [
     "LONGEST_TIMEOUT_SECONDS",
     "QUEUE_COLUMNS",
     "SETTLED_FACTS",
+    "Authenticator",
     "BuyerMessage",
     "Connection",
     "ConnectionSlot",
@@ -30,8 +32,12 @@ __all__ = [
     "MessageWay",
     "OneTimePassword",
     "OutboundStop",
+    "RecoveryCode",
     "RefusedMessage",
+    "Role",
     "SandboxJob",
+    "SecurityEvent",
+    "SecurityEventKind",
     "SystemKind",
     "Team",
     "TellsMoves",

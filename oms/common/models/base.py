@@ -63,6 +63,7 @@ QUEUE_COLUMNS = frozenset(
         *("ready_at", "lease_until", "lease_token", "attempts", "last_error", "needs_person_since", "assigned_to_id"),
         "is_held",
         "ship_looks",
+        "waybill_told_at",
         # How something outside that we call fares.
         *("failures", "failing_since", "paused_until", "last_success_at"),
     }

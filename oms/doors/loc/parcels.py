@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from logistics.models import Shipment, ShipmentState, VirtualDelivery
+from logistics.models import Direction, Shipment, ShipmentState, VirtualDelivery
 from logistics.serializers import ShipmentSerializer
 from logistics.virtual import delivering
 from oms.common.door.api import read_json
@@ -162,7 +162,9 @@ class LocStatusView(LocView):
         if "\0" in order_id:
             raise LocError(Code.ORDER_NOT_FOUND, _("There is no such order."), attr="order_id")
         order = self.order(order_id)
-        shipments = list(ShipmentSerializer.prepare(Shipment.objects.of_order(order.pk)))
+        shipments = list(
+            ShipmentSerializer.prepare(Shipment.objects.of_order(order.pk).exclude(direction=Direction.RETURN))
+        )
         asked = holds.questions(order.pk) if order.open_holds else {}
         return answer(
             {

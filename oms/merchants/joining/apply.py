@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.contrib import messages
+from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import validate_ipv46_address
@@ -51,13 +54,21 @@ class FilesField(forms.FileField):
         return files
 
 
+_KEPT_FOR_SECONDS = 86400
+_SALT = "files of an application"
+
+
 class ApplicationForm(forms.ModelForm):
     """What an applicant tells. `website` is a trap for programs: people do not see it."""
 
     documents = FilesField(
         label=gettext_lazy("Documents"),
-        help_text=gettext_lazy("Business licence and what else shows who you are: up to 5 files, PDF, PNG or JPEG."),
+        help_text=gettext_lazy(
+            "Business licence and what else shows who you are: up to 5 files, PDF, PNG or JPEG, each of at most 10 MB."
+        ),
     )
+    # Files of this form that were right when something else was wrong: signed, so that nobody names another's.
+    kept = forms.CharField(required=False, widget=forms.HiddenInput)
     website = forms.CharField(required=False)
 
     class Meta:
@@ -70,15 +81,33 @@ class ApplicationForm(forms.ModelForm):
             "contact_phone",
             "contact_email",
             "wanted_code",
-            "kind",
             "remarks",
         )
         widgets = {"remarks": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
+        self.kept_documents = onboarding.kept_files(_kept_ids(self.data.get("kept", "")))
+        if self.instance.pk or self.kept_documents:
             self.fields["documents"].required = False
+
+    def clean(self) -> dict[str, Any]:
+        """No more files than are taken, with those that were kept."""
+        data = super().clean() or {}
+        if len(data.get("documents", ())) + len(self.kept_documents) > onboarding.MAX_FILES:
+            self.add_error("documents", _("Send at most %(most)d files.") % {"most": onboarding.MAX_FILES})
+        return data
+
+    def keep_files(self) -> None:
+        """Keep the files that were sent, since something is wrong with the form; the page names them."""
+        sent = self.files.getlist("documents") if hasattr(self.files, "getlist") else []
+        room = onboarding.MAX_FILES - len(self.kept_documents)
+        self.kept_documents += onboarding.keep_files(sent[:room])
+
+    @property
+    def kept_signed(self) -> str:
+        """What the page sends back of them."""
+        return signing.dumps([document.pk for document in self.kept_documents], salt=_SALT)
 
     def clean_credit_code(self) -> str:
         """Written in capitals, without blanks."""
@@ -94,6 +123,43 @@ class ApplicationForm(forms.ModelForm):
     def shown_fields(self) -> list[forms.BoundField]:
         """What people see."""
         return [field for field in self.visible_fields() if field.name != "website"]
+
+
+def _kept_ids(text: str) -> list[int]:
+    try:
+        return list(signing.loads(text, salt=_SALT, max_age=_KEPT_FOR_SECONDS)) if text else []
+    except signing.BadSignature:
+        return []
+
+
+class PasswordForm(forms.Form):
+    """The password of a new merchant's first user, chosen by the applicant."""
+
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label=gettext_lazy("Password once more"),
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Both the same, and good enough."""
+        data = super().clean() or {}
+        if data.get("password") and data.get("again"):
+            if data["password"] != data["again"]:
+                self.add_error("again", _("The two passwords are not the same."))
+            else:
+                try:
+                    validate_password(data["password"])
+                except ValidationError as error:
+                    self.add_error("password", error)
+        return data
 
 
 @never_cache
@@ -115,14 +181,19 @@ def apply_view(request: HttpRequest, reference: str | None = None) -> HttpRespon
                     form.cleaned_data["documents"],
                     address=_address(request),
                     reference=reference,
+                    kept=form.kept_documents,
                 )
             except OmsError as refusal:
-                form.add_error(None, str(refusal))
+                form.add_error(refusal.attr if refusal.attr in form.fields else None, str(refusal))
                 status = refusal.status_code
+                if not isinstance(refusal, onboarding.TooManyApplications):
+                    form.keep_files()
             else:
                 return redirect("application", reference=saved.reference)
         else:
             status = 400
+            if "website" not in form.errors:
+                form.keep_files()
     return render(request, "merchants/apply.html", {"form": form, "application": application}, status=status)
 
 
@@ -130,8 +201,35 @@ def apply_view(request: HttpRequest, reference: str | None = None) -> HttpRespon
 @require_http_methods(["GET"])
 def application_view(request: HttpRequest, reference: str) -> HttpResponse:
     """What became of the application; the address is the applicant's only key to it."""
+    return _shown(request, _find(reference), PasswordForm(), 200)
+
+
+@never_cache
+@require_http_methods(["POST"])
+def password_view(request: HttpRequest, reference: str) -> HttpResponse:
+    """Choose the password of the first user of an approved application, once."""
     application = _find(reference)
-    return render(request, "merchants/application.html", {"application": application})
+    form = PasswordForm(request.POST)
+    if not form.is_valid():
+        return _shown(request, application, form, 400)
+    try:
+        name = onboarding.choose_password(application, form.cleaned_data["password"])
+    except OmsError as refusal:
+        form.add_error(None, str(refusal))
+        return _shown(request, application, form, refusal.status_code)
+    messages.success(request, _("The password is set. Log in as %(name)s.") % {"name": name})
+    return redirect("merchant:login")
+
+
+def _shown(request: HttpRequest, application: MerchantApplication, form: PasswordForm, status: int) -> HttpResponse:
+    first = onboarding.first_login(application)
+    context = {
+        "application": application,
+        "first": first,
+        "form": form,
+        "password_rules": password_validators_help_texts(),
+    }
+    return render(request, "merchants/application.html", context, status=status)
 
 
 def _address(request: HttpRequest) -> str | None:
@@ -155,4 +253,5 @@ urlpatterns = [
     path("", apply_view, name="apply"),
     path("<slug:reference>/", application_view, name="application"),
     path("<slug:reference>/change/", apply_view, name="application-change"),
+    path("<slug:reference>/password/", password_view, name="application-password"),
 ]

@@ -53,9 +53,8 @@ class ApproveForm(VersionForm):
         label=gettext_lazy("Kind"), choices=Merchant.Kind.choices, widget=forms.Select(attrs=INPUT)
     )
     username = forms.CharField(
-        label=gettext_lazy("Login name of the first user (empty: none)"),
+        label=gettext_lazy("Login name of the first user"),
         max_length=150,
-        required=False,
         validators=[UnicodeUsernameValidator()],
         widget=forms.TextInput(attrs={**INPUT, "autocomplete": "off"}),
     )
@@ -106,6 +105,7 @@ def _approve(request: HttpRequest, row_id: int, data: dict[str, Any]) -> HttpRes
         "approved": approved,
         "credential": approved.issued.credential,
         "secret": approved.issued.secret,
+        "login_address": request.build_absolute_uri(reverse("merchant:login")),
     }
     response = TemplateResponse(request, "admin/merchants/application/approved.html", context)
     response["Cache-Control"] = "no-store"
@@ -144,9 +144,15 @@ class MerchantApplicationAdmin(RowColumns, RowActions):
             ApproveForm,
             tone="primary",
             hint=gettext_lazy(
-                "Makes the merchant with its first channel and a credential, whose secret is shown once."
+                "Makes the merchant with its first channel, a credential, whose secret is shown once, and its first"
+                " user, an administrator. The applicant is told by e-mail where to log in."
             ),
-            initial=lambda row: {"code": row.wanted_code, "name": row.company, "kind": row.kind},
+            initial=lambda row: {
+                "code": row.wanted_code,
+                "name": row.company,
+                "kind": row.kind,
+                "username": row.wanted_code.lower(),
+            },
         ),
         RowAction(
             "reject",

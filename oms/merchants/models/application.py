@@ -16,6 +16,7 @@ from stdnum.exceptions import ValidationError as NumberError
 
 from oms.common.models import Versioned
 from oms.common.phones import PhoneField, normal_form
+from oms.merchants.joining.roles import Role
 from oms.merchants.models.merchant import Merchant
 
 validate_merchant_code = RegexValidator(
@@ -147,10 +148,15 @@ class MerchantApplication(Versioned):
 
 
 class ApplicationDocument(models.Model):
-    """A file of an application. It lies in MEDIA_ROOT, where no address leads, and only staff are served it."""
+    """A file of an application; of none while its form has other faults. It lies in MEDIA_ROOT, where no address leads,
+    and only staff are served it."""
 
     application = models.ForeignKey(
-        MerchantApplication, verbose_name=_("merchant application"), on_delete=models.CASCADE, related_name="documents"
+        MerchantApplication,
+        verbose_name=_("merchant application"),
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="documents",
     )
     file = models.FileField(_("file"), upload_to="applications/", max_length=120)
     name = models.CharField(_("name"), max_length=120)
@@ -178,6 +184,9 @@ class MerchantEvent(models.Model):
         REJECTED = "rejected", _("Rejected")
         SUSPENDED = "suspended", _("Suspended")
         RESUMED = "resumed", _("Resumed")
+        PERSON_ADDED = "person_added", _("Colleague added")
+        PERSON_CHANGED = "person_changed", _("Colleague changed")
+        PERSON_REMOVED = "person_removed", _("Colleague removed")
 
     application = models.ForeignKey(
         MerchantApplication,
@@ -216,12 +225,22 @@ class MerchantUser(models.Model):
         settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="merchant_user"
     )
     merchant = models.ForeignKey(Merchant, verbose_name=_("merchant"), on_delete=models.PROTECT, related_name="users")
+    role = models.CharField(
+        _("role"),
+        max_length=16,
+        choices=Role.choices,
+        default=Role.ADMINISTRATOR,
+        help_text=_("What they may do on the merchant's pages."),
+    )
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("merchant user")
         verbose_name_plural = _("merchant users")
         ordering = ["merchant", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="merchant_user_role_is_known"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} ({self.merchant.code})"

@@ -29,6 +29,8 @@ RETURN = {
     "warehouse": "BJ-01",
     "carrier_name": "顺丰",
     "waybill_number": "SF1234567890",
+    "way_back_by": "buyer",
+    "way_back_cost": None,
     "is_escalated": False,
     "end_reason": "",
     "created_at": "2026-01-09T09:00:02+08:00",
@@ -36,6 +38,7 @@ RETURN = {
     "due_at": None,
     "decided_at": "2026-01-09T10:12:00+08:00",
     "handed_over_at": "2026-01-10T18:02:11+08:00",
+    "arrived_at": "2026-01-12T11:02:40+08:00",
     "received_at": "2026-01-12T11:30:00+08:00",
     "inspected_at": "2026-01-12T15:20:41+08:00",
     "ended_at": None,
@@ -147,3 +150,21 @@ class DecisionSerializer(serializers.Serializer):
 
     decision = serializers.ChoiceField([("approve", "approve"), ("decline", "decline")])
     reason = LineField(max_length=200, required=False, default="", allow_blank=True, help_text="Why it is declined.")
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Sent", {"carrier": "SF", "waybill": "SF1234567890"}, request_only=True)]
+)
+class ReturnWaybillSerializer(serializers.Serializer):
+    """Under which waybill the goods are on their way back."""
+
+    carrier = LineField(
+        max_length=40, required=False, default="", allow_blank=True, help_text="Its code or name; empty: not known."
+    )
+    waybill = LineField(max_length=40)
+
+
+class EscalationSerializer(serializers.Serializer):
+    """Why the platform is to decide."""
+
+    reason = LineField(max_length=200)

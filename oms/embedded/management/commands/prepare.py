@@ -13,14 +13,29 @@ from django.core.management.base import BaseCommand
 class Command(BaseCommand):
     """Quick where nothing has changed."""
 
-    help = "Migrate the database, compile the translations and collect the static files, as far as needed."
+    help = (
+        "Migrate the database, install the shipped roles, compile the translations and collect the static files, as far"
+        " as needed."
+    )
     requires_system_checks = []
 
     def handle(self, *args, **options) -> None:
         """Run the steps."""
         compile_translations()
         call_command("migrate", interactive=False, verbosity=0)  # always: it keeps triggers in step with the code too
+        install_roles()
         collect_static_files()
+
+
+def install_roles() -> None:
+    """Make the roles that the program comes with, and bring what it changed of them."""
+    # They need the models, which are not there yet while the command is only looked up.
+    from oms.common.access import roles
+    from oms.shipped_roles import SHIPPED
+    from payments.granting import limits
+
+    roles.install(SHIPPED)
+    limits.install_defaults()
 
 
 def compile_translations() -> None:

@@ -1,0 +1,116 @@
+"""What merchants see of what their warehouses send: goods, recipient, deadlines and parcels, read for many at once."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection
+
+from logistics.by_merchant import kinds
+from logistics.models import Carrier, Shipment, ShipmentState
+from oms.common.copying import array
+from oms.common.masking import mask_name, mask_phone
+from orders import timeline
+from orders.actors import Actor
+from orders.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """Units of a SKU in a warehouse order: asked for, and still here."""
+
+    sku: str
+    name: str
+    quantity: int
+    here: int
+
+
+@dataclass(slots=True)
+class Shown:
+    """A warehouse order as its merchant sees it. `ship_by` is the platform's deadline, else what was promised; None
+    where neither is known. `recipient` and `phone` are masked."""
+
+    sub_order: str
+    order: str
+    recipient: str
+    phone: str
+    region: str
+    remark: str
+    ship_by: datetime | None
+    goods: list[Goods] = field(default_factory=list)
+    parcels: list[Shipment] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """The goods in one line."""
+        return ", ".join(f"{one.sku} × {one.quantity}" for one in self.goods)
+
+    @property
+    def labelled(self) -> list[Shipment]:
+        """Parcels that have a waybill and are still here."""
+        return [one for one in self.parcels if one.waybill_number and one.left_at is None]
+
+
+def read(work_ids: Collection[int]) -> Mapping[int, Shown]:
+    """By warehouse order (id). Three statements, however many."""
+    ids = array(work_ids)
+    found: dict[int, Shown] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT w.id, s.number, o.number, o.recipient_name, o.recipient_phone,
+                concat(r.province, CASE WHEN r.city <> r.province THEN r.city END, r.district), o.remark,
+                coalesce(t.ship_by, p.ship_by)
+            FROM logistics_warehouseorder w JOIN orders_suborder s ON s.id = w.sub_order_id
+            JOIN orders_order o ON o.id = s.order_id LEFT JOIN inventory_region r ON r.code = o.region_id
+            LEFT JOIN orders_orderterms t ON t.order_id = o.id
+            LEFT JOIN LATERAL (
+                SELECT d.cutoff_at AS ship_by FROM orders_deliverypromise d
+                WHERE d.sub_order_id = s.id AND d.superseded_at IS NULL ORDER BY d.id DESC LIMIT 1
+            ) p ON true
+            WHERE w.id = ANY(%s::bigint[])
+            """,
+            [ids],
+        )
+        for key, part, order, name, phone, region, remark, ship_by in cursor.fetchall():
+            found[key] = Shown(part, order, mask_name(name), mask_phone(phone), region, remark, ship_by)
+        cursor.execute(
+            """
+            SELECT wl.warehouse_order_id, k.code, ol.name, wl.quantity, wl.quantity - wl.left_quantity
+            FROM logistics_warehouseorderline wl JOIN orders_suborderline l ON l.id = wl.sub_order_line_id
+            JOIN orders_orderline ol ON ol.id = l.order_line_id JOIN inventory_sku k ON k.id = ol.sku_id
+            WHERE wl.warehouse_order_id = ANY(%s::bigint[]) ORDER BY wl.warehouse_order_id, l.id
+            """,
+            [ids],
+        )
+        for key, *goods in cursor.fetchall():
+            found[key].goods.append(Goods(*goods))
+    parcels: dict[int, list[Shipment]] = defaultdict(list)
+    rows = Shipment.objects.filter(warehouse_order__in=list(work_ids)).exclude(state=ShipmentState.CANCELLED)
+    for parcel in rows.select_related("carrier").order_by("pk"):
+        parcels[parcel.warehouse_order_id or 0].append(parcel)
+    for key, shown in found.items():
+        shown.parcels = parcels[key]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who gets an order, whole, with the region in the address."""
+
+    name: str
+    phone: str
+    address: str
+
+
+def recipient_of(order: Order, *, actor: Actor) -> Recipient:
+    """The recipient of an order; its timeline notes who looked."""
+    timeline.record(order.pk, kinds.RECIPIENT_SHOWN, actor, number=order.number)
+    region = str(order.region) if order.region else ""
+    return Recipient(order.recipient_name, order.recipient_phone, f"{region}{order.recipient_address}")
+
+
+def carriers() -> Sequence[tuple[str, str]]:
+    """The carriers that may be named, by code, for people to choose from."""
+    return list(Carrier.objects.order_by("priority", "code").values_list("code", "name"))

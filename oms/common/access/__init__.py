@@ -1,0 +1,1 @@
+"""Who gets in, what they may do there, and the log of it."""

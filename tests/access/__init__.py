@@ -1,0 +1,1 @@
+"""Who gets in, what roles may do, and the log of it."""

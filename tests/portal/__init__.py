@@ -1,0 +1,1 @@
+"""The merchants' pages and what they do by themselves."""
