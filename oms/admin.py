@@ -16,6 +16,7 @@ from unfold.dataclasses import SearchResult
 from oms.common import outbound
 from oms.common.access import roles
 from oms.common.logging_in import GuardedSite
+from oms.common.masking import hide_name
 
 # So many orders are named in the search box; more are a list's business.
 MOST_NAMED = 8
@@ -77,7 +78,7 @@ def _orders(request: HttpRequest, term: str) -> list[SearchResult]:
     results = [
         SearchResult(
             title=order.number,
-            description=f"{order.get_state_display()} · {order.recipient_name} · {order.channel.name}",
+            description=f"{order.get_state_display()} · {hide_name(order.recipient_name)} · {order.channel.name}",
             link=reverse("admin:orders_order_change", args=[order.pk]),
             icon="receipt_long",
         )

@@ -6,8 +6,12 @@ a kind that tells none. The other turns each statement's new events into news fo
 transaction, so that no writer can forget to tell. Where nobody listens that is one look at an index of no rows.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from oms.common.states import listed
@@ -60,11 +64,35 @@ _NEWS = f"""
 """
 
 
-def trigger_sql() -> str:
-    """The SQL that (re)creates the triggers on the timeline."""
-    catalogue = ", ".join(
+def _catalogue() -> str:
+    """Every type of news with the kind that tells it and its subject, as rows of VALUES."""
+    return ", ".join(
         f"('{news}', '{kind}', '{news.partition('.')[0]}')" for kind in kinds.known().values() for news in kind.news
     )
+
+
+def news_of(event_ids: Sequence[int], merchant_id: int) -> list[tuple[int, str, datetime, dict[str, Any]]]:
+    """What these events of timelines tell the merchant: the event's id, the type of news, when it happened, and its
+    data with states and versions as they are now. In the order of the events' ids; one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH told AS (SELECT * FROM orders_orderevent WHERE id = ANY(%s::bigint[]))
+            SELECT DISTINCT n.position, n.type, n.occurred_at, n.data
+            FROM ({_NEWS.replace("{catalogue}", _catalogue())}) AS n WHERE n.merchant_id = %s
+            ORDER BY n.position, n.type, n.data
+            """,
+            [list(event_ids), merchant_id],
+        )
+        return [
+            (key, kind, at, json.loads(data) if isinstance(data, str) else data)
+            for key, kind, at, data in cursor.fetchall()
+        ]
+
+
+def trigger_sql() -> str:
+    """The SQL that (re)creates the triggers on the timeline."""
+    catalogue = _catalogue()
     moving = {
         subject: listed(kind.code for kind in kinds.known().values() if kind.moves == subject)
         for subject in ("order", "sub_order", None)
@@ -98,8 +126,8 @@ def trigger_sql() -> str:
     """
 
 
-def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
+def install_triggers(database: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
     """Make the triggers anew; does nothing before all their tables are in `existing`."""
     if {"orders_orderevent", "merchants_webhookdelivery"} <= set(existing):
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute(trigger_sql())

@@ -296,14 +296,27 @@ CHANGE_ENDED = event(
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
+REVEALED = event("revealed", story.tell_revealed, None, private=("reason", "note"), tone="muted", icon="visibility")
 MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
 METADATA_CHANGED = event(
     "metadata_changed", _("Metadata was changed: %(keys)s."), ("keys",), tone="muted", icon="label"
 )
-NOTE = event("note", _("Note: %(text)s"), None, private=("text",), tone="muted", icon="edit_note")
+_OF_NOTES = ("colour", "tag", "called")
+NOTE = event("note", _("Note: %(text)s"), None, private=("text", *_OF_NOTES), tone="muted", icon="edit_note")
+SHARED_NOTE = event(
+    "shared_note", _("Note for the merchant: %(text)s"), ("text",), private=_OF_NOTES, tone="muted", icon="edit_note"
+)
 MERCHANT_NOTE = event(
     "merchant_note", _("Note of the merchant: %(text)s"), ("text",), tone="muted", icon="sticky_note_2"
 )
+CONTACTED = event(
+    "contacted", story.tell_contacted, None, private=("way", "text", "is_reached"), tone="muted", icon="call"
+)
+MESSAGED = event(
+    "messaged", story.tell_messaged, None, private=("message", "way", "to", "words"), tone="muted", icon="outgoing_mail"
+)
+# What people wrote: it stands above the rest of the story.
+NOTES = (NOTE, SHARED_NOTE, MERCHANT_NOTE, CONTACTED, MESSAGED)
 RETRIED = event(
     "retried",
     _("%(number)s was given back to its stage to try again."),

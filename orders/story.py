@@ -12,8 +12,12 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
+from oms.common.access.words import REASONS as LOOKED_BECAUSE
 from oms.common.codebook import Codebook
+from oms.common.messages.kinds import known as known_messages
+from oms.common.models import MessageWay
 from orders.models.cancel_reason import REASONS as CANCEL_REASONS
+from orders.models.note import ContactWay
 from orders.models.order_link import CostBearer, ReissueReason
 from orders.models.terms import Flag
 
@@ -183,6 +187,12 @@ def tell_change_ended(data: Data) -> str:
     return fill(_ENDS.get(str(data.get("state")), _ENDS["discarded"]), data)
 
 
+def tell_revealed(data: Data) -> str:
+    """Why somebody looked at the recipient."""
+    why = " · ".join(filter(None, [LOOKED_BECAUSE.word(data["reason"]), data.get("note")]))
+    return gettext("Looked at name, phone and address: %(why)s.") % {"why": why}
+
+
 def tell_marks(data: Data) -> str:
     """What the seller's marks are now."""
     flags = {flag.name.lower(): flag.label for flag in Flag}
@@ -274,3 +284,23 @@ def _reason(data: Data) -> dict[str, str]:
         "reason": f"{reason}: {note}" if note else reason,
         "bearer": word(dict(CostBearer.choices), data.get("bearer") or ""),
     }
+
+
+def tell_contacted(data: Data) -> str:
+    """How staff and the buyer talked, whether they did at all, and what was said."""
+    way = word(dict(ContactWay.choices), data["way"])
+    if data.get("is_reached") is False:
+        return gettext("%(way)s, not reached: %(text)s") % {"way": way, "text": data["text"]}
+    return gettext("%(way)s: %(text)s") % {"way": way, "text": data["text"]}
+
+
+def tell_messaged(data: Data) -> str:
+    """What the buyer was written, by which way and where to."""
+    kind = known_messages().get(str(data["message"]))
+    values = {
+        "way": word(dict(MessageWay.choices), data["way"]),
+        "to": data["to"],
+        "message": kind.title if kind else data["message"],
+        "words": data.get("words") or "",
+    }
+    return (gettext("%(way)s to %(to)s: %(message)s %(words)s") % values).strip()

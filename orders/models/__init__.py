@@ -9,6 +9,7 @@ from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
 from orders.models.merge import MergeGroup
+from orders.models.note import ContactWay, Mention, NoteColour, NoteTag
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.order_link import OrderLink
@@ -30,6 +31,7 @@ from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
+from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
 from orders.models.undoable import UndoableAction
@@ -44,6 +46,7 @@ __all__ = [
     "ChangeSetState",
     "ChargeCause",
     "ChargeComponent",
+    "ContactWay",
     "DeliveryPromise",
     "Fault",
     "Found",
@@ -57,8 +60,11 @@ __all__ = [
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "Mention",
     "MergeGroup",
     "MoneyState",
+    "NoteColour",
+    "NoteTag",
     "Order",
     "OrderCharge",
     "OrderEvent",
@@ -91,6 +97,10 @@ __all__ = [
     "ReviewRule",
     "SkuMatch",
     "StockWait",
+    "StrayParcel",
+    "StrayPhoto",
+    "StrayState",
+    "StrayUnit",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",
