@@ -17,7 +17,16 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
 from logistics.returning import following as return_parcels
 from logistics.virtual import delivering, settling
-from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
+from logistics.warehouses import (
+    announcing,
+    events,
+    moving_away,
+    readdressing,
+    releasing,
+    sending,
+    stock_facts,
+    stopping,
+)
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
 from oms.common.messages import sending as telling_buyers
@@ -77,6 +86,7 @@ PIPELINE = (
     moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
+    readdressing.STAGE,
     events.STAGE,
     stock_facts.STAGE,
     announcing.WRITE_STAGE,

@@ -278,6 +278,13 @@ CHANGE_WAITS = event(
     tone="warning",
     icon="hourglass_top",
 )
+CHANGE_ASKED = event(
+    "change_asked",
+    story.tell_change_asked,
+    ("number", "warehouses", "due"),
+    tone="warning",
+    icon="edit_location_alt",
+)
 CHANGE_ENDED = event(
     "change_ended",
     story.tell_change_ended,

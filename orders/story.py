@@ -137,12 +137,6 @@ def tell_recipient(data: Data) -> str:
     return gettext("The recipient was changed: %(fields)s.") % {"fields": fields}
 
 
-def tell_revealed(data: Data) -> str:
-    """Why somebody looked at the recipient."""
-    why = " · ".join(filter(None, [LOOKED_BECAUSE.word(data["reason"]), data.get("note")]))
-    return gettext("Looked at name, phone and address: %(why)s.") % {"why": why}
-
-
 _CHANGES: Words = {
     "add": _("goods added"),
     "remove": _("units taken out"),
@@ -173,16 +167,30 @@ def tell_change_waits(data: Data) -> str:
     return fill(sentence, {**data, "until": until})
 
 
+def tell_change_asked(data: Data) -> str:
+    """Warehouses are asked to give up what they have, for a new address."""
+    due = parse_datetime(str(data.get("due", "")))
+    until = date_format(localtime(due), "SHORT_DATETIME_FORMAT") if due else "–"
+    sentence = gettext("Change %(number)s: %(warehouses)s should give it up for a new address by %(until)s.")
+    return fill(sentence, {**data, "until": until})
+
+
 _ENDS: Words = {
-    "discarded": _("Change %(number)s was discarded; it is not paid any more."),
+    "discarded": _("Change %(number)s was discarded."),
     "expired": _("Change %(number)s was not paid in time: the order stays as it was."),
-    "failed": _("Change %(number)s was paid but could not be carried out any more: the money goes back."),
+    "failed": _("Change %(number)s could not be carried out any more; what was paid for it goes back."),
 }
 
 
 def tell_change_ended(data: Data) -> str:
     """A change that waited for its payment is over."""
     return fill(_ENDS.get(str(data.get("state")), _ENDS["discarded"]), data)
+
+
+def tell_revealed(data: Data) -> str:
+    """Why somebody looked at the recipient."""
+    why = " · ".join(filter(None, [LOOKED_BECAUSE.word(data["reason"]), data.get("note")]))
+    return gettext("Looked at name, phone and address: %(why)s.") % {"why": why}
 
 
 def tell_marks(data: Data) -> str:

@@ -6,7 +6,7 @@ from orders import kinds
 from orders.changing import charging
 from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
-from orders.models import ChangeSetState, ChargeCause, Hold, OrderState, SubOrderState
+from orders.models import WAITING_SETS, ChangeSetState, ChargeCause, Hold, OrderState, SubOrderState
 from orders.models.charge import BILLED, DEPOSITS, KEPT, OF_CHANGES, OF_GONE_UNITS, ChargeComponent
 from orders.models.order import OVER
 from orders.models.order_link import LinkKind
@@ -167,11 +167,11 @@ INVARIANTS = (
     ),
     Invariant(
         "changes_that_wait_hold_their_order",
-        "A change that waits for its payment holds its order until it is over, and no order is held for another reason"
-        " of that kind.",
+        "A change that waits for its payment, or for warehouses, holds its order until it is over, and no order is held"
+        " for another reason of that kind.",
         f"""
         SELECT o.number, c.number AS change, c.state, h.id FROM (
-            SELECT * FROM orders_changeset WHERE state = '{ChangeSetState.AWAITING_BALANCE}') AS c
+            SELECT * FROM orders_changeset WHERE state IN ({listed(WAITING_SETS)})) AS c
         FULL JOIN (
             SELECT * FROM orders_hold WHERE kind = '{Hold.Kind.CHANGE}' AND released_at IS NULL) AS h
             ON h.order_id = c.order_id AND h.reason = c.number

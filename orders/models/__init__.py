@@ -1,7 +1,7 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.cancel_reason import CancelReason
-from orders.models.change_set import OPEN_SETS, ChangeSet, ChangeSetState
+from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
@@ -38,6 +38,7 @@ from orders.models.undoable import UndoableAction
 
 __all__ = [
     "OPEN_SETS",
+    "WAITING_SETS",
     "ActorKind",
     "BuyerNotification",
     "CancelReason",

@@ -21,14 +21,17 @@ class ChangeSetState(models.TextChoices):
 
     DRAFT = "draft", _("Draft")
     AWAITING_BALANCE = "awaiting_balance", _("Waits for its payment")
+    AWAITING_WAREHOUSE = "awaiting_warehouse", _("Waits for the warehouse")
     CONFIRMED = "confirmed", _("Carried out")
     DISCARDED = "discarded", _("Discarded")
     EXPIRED = "expired", _("Not paid in time")
     FAILED = "failed", _("Not possible any more")
 
 
+# It holds the order until somebody else did something.
+WAITING_SETS = (ChangeSetState.AWAITING_BALANCE, ChangeSetState.AWAITING_WAREHOUSE)
 # An order has one of these at most.
-OPEN_SETS = (ChangeSetState.DRAFT, ChangeSetState.AWAITING_BALANCE)
+OPEN_SETS = (ChangeSetState.DRAFT, *WAITING_SETS)
 
 
 class ChangeSet(Versioned):
@@ -36,7 +39,8 @@ class ChangeSet(Versioned):
 
     `actions` are as `orders.changing.sets.actions` reads them; a new recipient, which is personal, is sealed beside
     them. What makes the order dearer than what is owed for it waits for that balance, and is carried out once it is
-    paid. `outcome` is what it made of the order: what was owed before and after, in fen.
+    paid. A new recipient of what warehouses have waits until they gave it up; `pay_by` is by when they should answer
+    then. `outcome` is what it made of the order: what was owed before and after, in fen.
     """
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="change_sets")
@@ -75,7 +79,9 @@ class ChangeSet(Versioned):
                 name="change_set_ends_once",
             ),
             models.CheckConstraint(
-                condition=~Q(state=ChangeSetState.AWAITING_BALANCE) | Q(balance_amount__gt=0, pay_by__isnull=False),
+                condition=~Q(state__in=WAITING_SETS)
+                | Q(state=ChangeSetState.AWAITING_BALANCE, balance_amount__gt=0, pay_by__isnull=False)
+                | Q(state=ChangeSetState.AWAITING_WAREHOUSE, balance_amount__isnull=True, pay_by__isnull=False),
                 name="change_set_waits_for_an_amount_until_a_time",
             ),
         ]
@@ -108,11 +114,15 @@ class ChangeSet(Versioned):
     def wait_for_balance(self) -> None:
         """The buyer is asked to pay the difference first."""
 
-    @transition(state, source=[ChangeSetState.DRAFT, ChangeSetState.AWAITING_BALANCE], target=ChangeSetState.CONFIRMED)
+    @transition(state, source=ChangeSetState.DRAFT, target=ChangeSetState.AWAITING_WAREHOUSE)
+    def wait_for_warehouse(self) -> None:
+        """Warehouses are asked to give up what they have of the order first."""
+
+    @transition(state, source=list(OPEN_SETS), target=ChangeSetState.CONFIRMED)
     def carry_out(self) -> None:
         """The order is as the change says."""
 
-    @transition(state, source=[ChangeSetState.DRAFT, ChangeSetState.AWAITING_BALANCE], target=ChangeSetState.DISCARDED)
+    @transition(state, source=list(OPEN_SETS), target=ChangeSetState.DISCARDED)
     def discard(self) -> None:
         """Nobody wants it any more."""
 
@@ -120,6 +130,6 @@ class ChangeSet(Versioned):
     def expire(self) -> None:
         """The balance was not paid in time."""
 
-    @transition(state, source=ChangeSetState.AWAITING_BALANCE, target=ChangeSetState.FAILED)
+    @transition(state, source=list(WAITING_SETS), target=ChangeSetState.FAILED)
     def fail(self) -> None:
-        """The balance was paid, but the order cannot be changed so any more: the money goes back."""
+        """The balance was paid or the warehouses answered, but the order cannot be changed so: money goes back."""

@@ -57,7 +57,7 @@ class Hold(models.Model):
         UNMATCHED = "unmatched", _("Goods are not matched")
         FINANCE = "finance", _("Review by finance")
         UNDO = "undo", _("Can still be taken back")
-        CHANGE = "change", _("Change waits for its payment")
+        CHANGE = "change", _("Change waits")
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)

@@ -172,7 +172,7 @@ def release_obstacle(order: Order, hold: Hold, has_right: HasRight | None = None
     if hold.kind == Hold.Kind.UNDO and hold.released_at is None:
         return _("This hold ends by itself, or when the cancellation is taken back.")
     if hold.kind == Hold.Kind.CHANGE and hold.released_at is None:
-        return _("This hold ends when the balance of the change is paid, or the change is discarded.")
+        return _("This hold ends when the change is paid, the warehouse answered, or the change is discarded.")
     if hold.released_at is None and has_right is not None and not may_release(hold, has_right):
         if hold.level:
             return _("This hold needs an approval of level %(level)d: you do not have that right.") % {

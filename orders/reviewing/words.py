@@ -105,7 +105,7 @@ def why_told(data: Mapping[str, Any]) -> str:
         case Hold.Kind.UNDO:
             return gettext("It is about to be cancelled: %(reason)s") % {"reason": story.REASONS.word(given)}
         case Hold.Kind.CHANGE:
-            return gettext("Change %(number)s waits for its payment.") % {"number": given}
+            return gettext("Change %(number)s waits for its payment, or for the warehouse.") % {"number": given}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
         case Hold.Kind.UNMATCHED:

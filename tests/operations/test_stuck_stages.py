@@ -22,8 +22,9 @@ from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
-from orders.changing import undoing
+from orders.changing import askers, undoing
 from orders.changing.cancelling import cancel_order
+from orders.changing.readdressing import Recipient
 from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
@@ -256,7 +257,18 @@ def leave_a_change_that_is_not_paid(shop: factories.Shop) -> None:
     age("orders_changeset", "pay_by")
 
 
+def leave_an_address_that_was_answered(shop: factories.Shop) -> None:
+    """The warehouse gave up what was to go elsewhere."""
+    order = shop.place_order(payment_method="cod")
+    part = steps.released(order)
+    askers.ask(order.pk, Recipient(name="李娜"), "x", steps.STAFF)
+    factories.run(stopping.pass_on)
+    SubOrder.objects.filter(pk=part.pk).update(moving_since=None)
+    age("orders_changeset", "created_at")
+
+
 LEFT_WORK = {
+    "new_address": leave_an_address_that_was_answered,
     "request_balance": leave_a_balance_to_ask_for,
     "end_changes": leave_a_change_that_is_not_paid,
     "settle_codes": leave_a_code_to_put_back,

@@ -6,7 +6,7 @@ it that the preview tried. Where the order cannot be changed so any more, the mo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +33,7 @@ from orders.changing.stamping import check_stamp
 from orders.locking import lock_order, lock_sub_orders
 from orders.models import (
     OPEN_SETS,
+    WAITING_SETS,
     ChangeSet,
     ChangeSetState,
     Hold,
@@ -153,8 +154,10 @@ def save(
 
 
 def _check_draft(draft: ChangeSet | None, set_version: int | None) -> None:
-    if draft is not None and draft.state == ChangeSetState.AWAITING_BALANCE:
+    if draft is not None and draft.state in WAITING_SETS:
         text = _("Change %(number)s waits for its payment: discard it first, or wait until it is paid.")
+        if draft.state == ChangeSetState.AWAITING_WAREHOUSE:
+            text = _("Change %(number)s waits for the warehouse: discard it first, or wait for the answer.")
         raise CannotChange(text % {"number": draft.number})
     if (draft.version if draft else None) != set_version:
         who = draft.actor if draft else ""
@@ -268,6 +271,26 @@ def _ask_for_balance(order: Order, row: ChangeSet, more: Decimal, actor: Actor) 
     nudging.nudge("request_balance")
 
 
+def wait_for_warehouse(order: Order, wish: Told, *, reason: str, due: datetime, actor: Actor) -> ChangeSet:
+    """Keep a new recipient of a locked order, of which warehouses that are asked for it have something; it holds the
+    order until they answered, which should be by `due`. Raises as `save` does."""
+    row = save(order.pk, [wish], reason=reason, actor=actor)
+    row.wait_for_warehouse()
+    row.pay_by = due
+    row.save(update_fields=["state", "pay_by"])
+    hold = open_hold(order.pk, Hold.Kind.CHANGE, reason=row.number, by=actor)
+    timeline.record(order.pk, kinds.HELD, actor, **words.data_of(hold))
+    return row
+
+
+@transaction.atomic
+def carry_out_given(set_id: int, *, actor: Actor) -> bool:
+    """The warehouses answered; the order of the change is locked. Carries it out, and returns whether it did: where
+    one of them did not give its part up, it fails."""
+    row = ChangeSet.objects.select_for_update(no_key=True).select_related("order").get(pk=set_id)
+    return row.state == ChangeSetState.AWAITING_WAREHOUSE and _finish(row, Decimal(0), actor)
+
+
 @transaction.atomic
 def discard(order_id: int, *, actor: Actor, set_version: int | None = None) -> None:
     """Give up the order's open change; a balance that is paid all the same goes back. Raises ChangedMeanwhile, and
@@ -278,7 +301,7 @@ def discard(order_id: int, *, actor: Actor, set_version: int | None = None) -> N
         raise CannotChange(_("There is no open change of the order."))
     if set_version is not None and row.version != set_version:
         raise ChangedMeanwhile(_("The change was changed meanwhile. Look at it again and repeat what you wanted."))
-    was_asked = row.state == ChangeSetState.AWAITING_BALANCE
+    was_asked = row.state in WAITING_SETS
     row.discard()
     _end(order, row, actor, is_told=was_asked)
 
@@ -318,6 +341,15 @@ def carry_out_paid(set_id: int, paid: Decimal, *, actor: Actor) -> bool:
     row = ChangeSet.objects.select_for_update(no_key=True).select_related("order").get(pk=set_id)
     if row.state != ChangeSetState.AWAITING_BALANCE or row.balance_amount is None or paid < row.balance_amount:
         return False
+    if _finish(row, paid, actor):
+        return True
+    values = {"number": row.number, "amount": str(paid)}
+    tickets.open_tickets(NOT_CARRIED_OUT, [Trouble(row.order_id, "", values, row.order_id)], opened_by=actor.name)
+    return False
+
+
+def _finish(row: ChangeSet, paid: Decimal, actor: Actor) -> bool:
+    """Carry out a change that waited, or let it fail; its order is locked."""
     order = Order.objects.get(pk=row.order_id)
     _let_go(order.pk, actor)
     tried = transaction.savepoint()
@@ -333,8 +365,6 @@ def carry_out_paid(set_id: int, paid: Decimal, *, actor: Actor) -> bool:
         row.outcome = {"refusal": refusal.code}
         row.save(update_fields=["outcome"])
         _end(order, row, actor, is_told=True)
-        values = {"number": row.number, "amount": str(paid)}
-        tickets.open_tickets(NOT_CARRIED_OUT, [Trouble(order.pk, "", values, order.pk)], opened_by=actor.name)
         return False
     transaction.savepoint_commit(tried)
     return True
