@@ -63,7 +63,7 @@ def own_actions(order: Order, sub_orders: Sequence[SubOrder]) -> list[Action]:
             _("Change goods and amounts"),
             "edit_document",
             drafting.obstacle(order),
-            reverse("admin:orders_order_changes", args=[order.pk]),
+            changes,
             right="orders.confirm_changeset",
         ),
         Action("note", _("Add a note"), "edit_note", right="orders.note_order"),
