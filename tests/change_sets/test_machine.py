@@ -82,7 +82,7 @@ class Changes(RuleBasedStateMachine):
         self.shop = factories.make_shop()
         install_default_carriers()
         returned.install()
-        self.clerk = member("客服主管")
+        self.clerk = member("customer_service_lead")
         self.skus = [factories.SkuFactory(merchant=self.shop.merchant, list_price=Decimal(one)) for one in _PRICES]
         for sku, there in zip(self.skus, (50, 50, 1), strict=True):
             factories.StockFactory(sku=sku, warehouse=self.shop.warehouse, on_hand=there)
