@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "oms.common.desk.drafts.DraftMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -301,6 +302,7 @@ UNDO_SECONDS = {"release": 10, "cancel": 20, "bulk": 30} | env.json("OMS_UNDO_SE
 # How long after its payment an order is reviewed, and after the review goes on, where its channel says nothing else.
 REVIEW_DELAY_SECONDS = env.int("OMS_REVIEW_DELAY_SECONDS", default=600)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
+BALANCE_DEADLINE_SECONDS = env.int("OMS_BALANCE_DEADLINE_SECONDS", default=24 * 3600)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
 # For how long units are set aside for carts and quotes unless the caller says so, and at most, extensions included.
 HOLD_SECONDS = {

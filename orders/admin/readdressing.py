@@ -20,7 +20,7 @@ from orders.admin import privacy
 from orders.admin.cancelling import changes_since
 from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
-from orders.changing import readdress_preview, readdressing
+from orders.changing import askers, readdress_preview, readdressing
 from orders.changing.readdress_preview import ReaddressPreview
 from orders.changing.readdressing import Recipient
 from orders.intake.addressing import parse_address
@@ -83,6 +83,11 @@ def recipient_view(request: HttpRequest, order_id: int) -> HttpResponse:
         form = RecipientForm(request.POST)
         if form.is_valid():
             try:
+                if "ask" in request.POST:
+                    reason = request.POST.get("reason", "")[:200]
+                    askers.ask(order_id, form.recipient, reason, staff_actor(request))
+                    messages.success(request, _("The warehouse is asked to give it up for the new address."))
+                    return redirect(reverse("admin:orders_order_change", args=[order_id]))
                 if "confirm" in request.POST:
                     stamp = request.POST.get("stamp", "")
                     actor = staff_actor(request)
@@ -102,13 +107,19 @@ def recipient_view(request: HttpRequest, order_id: int) -> HttpResponse:
     if not clear:
         form.show_masked(order)
     code = str(form["region_code"].value() or "")
+    parts = list(order.sub_orders.all())
+    obstacle = readdressing.obstacle(order, parts)
+    asked = askers.who(order, parts) if obstacle else []
     context = {
         **admin.site.each_context(request),
         "title": _("Change the recipient"),
         "order": order,
         "form": form,
         "region": Region.objects.filter(pk=code).first(),
-        "obstacle": readdressing.obstacle(order, list(order.sub_orders.all())),
+        "obstacle": obstacle,
+        "asked": asked,
+        "can_ask": any(not one.address for one in asked),
+        "reason": request.POST.get("reason", "")[:200],
         "candidates": candidates,
         "changed": changed,
         "preview": preview,

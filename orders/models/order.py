@@ -242,6 +242,7 @@ class Order(WorkItem, Versioned, CarriesAmounts):
             ("approve_level_3", _("Can approve held orders of level 3 and below")),
             ("cancel_order", _("Can cancel orders")),
             ("note_order", _("Can add notes to orders")),
+            ("message_buyer", _("Can write to the buyers of orders")),
             ("readdress_order", _("Can change the recipients of orders")),
             ("mark_order", _("Can change memos, flags and metadata of orders")),
             ("enter_order", _("Can enter orders")),

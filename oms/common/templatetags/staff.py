@@ -30,17 +30,18 @@ TONES = {
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won used done revealed shown published"
+        " active inspected enabled applied won used done revealed shown published confirmed matched"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
         " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
-        " held waiting"
+        " held waiting awaiting_balance awaiting_warehouse unknown"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
-        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing taken_back"
+        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing kept"
+        " disposed taken_back"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
