@@ -14,6 +14,10 @@ class OmsConfig(AppConfig):
     label = "wiring"
     verbose_name = _("Order management")
 
+    def ready(self) -> None:
+        """Roles are called by the names that come with them."""
+        from oms import shipped_roles  # noqa: F401
+
 
 class OmsAdminConfig(AdminConfig):
     """Puts `oms.admin.OmsAdminSite` in the place of Django's admin site."""

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RelatedDropdownFilter
 
+from oms.common.access import roles
 from oms.common.desk.job_pages import ExportMixin
 from oms.common.desk.lists import KeysetAdmin, RowColumns
 from oms.common.desk.sums import Summed
@@ -252,3 +253,10 @@ class GrantLimitAdmin(KeysetAdmin):
     may_add = may_change = may_delete = True
     list_display = ("__str__", "single_amount", "daily_amount", "alone_up_to")
     list_select_related = ("group",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The groups as people call them."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "group":
+            field.label_from_instance = roles.named
+        return field

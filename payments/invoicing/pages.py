@@ -31,6 +31,7 @@ from oms.common.errors import OmsError
 from oms.common.files.exporting import Column, Export, register
 from oms.common.templatetags.staff import badge
 from orders import panels
+from orders.admin import privacy
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
 from orders.models import InvoiceRequest, Order
@@ -168,8 +169,10 @@ def sums_of(rows: QuerySet[Invoice]) -> Mapping[str, Any] | None:
 
 def _page_of(request: HttpRequest, invoice: Invoice) -> dict[str, Any]:
     may = request.user.has_perm
+    # Of an order it is who the buyer is: shown to who has looked at the order just now, which is logged.
+    may_read = may(PERSONAL) if invoice.order_id is None else privacy.is_open(request.user, invoice.order_id)
     try:
-        details = invoice.details if may(PERSONAL) else {}
+        details = invoice.details if may_read else {}
     except InvalidToken:
         details = {}
     is_issued = invoice.state in ISSUED_INVOICES

@@ -54,6 +54,8 @@ def test_the_list_tells_what_its_invoices_come_to_and_is_searched_by_number(invo
 
 def test_an_invoices_page_has_its_lines_its_history_and_for_who_may_its_title(invoiced: Invoice, boss: Client) -> None:  # noqa: F811
     path = reverse("admin:payments_invoice_change", args=[invoiced.pk])
+    assert "张华" not in boss.get(path).content.decode()
+    boss.post(reverse("admin:orders_order_reveal", args=[invoiced.order_id]), {"reason": "payment"})
     page = boss.get(path).content.decode()
     for text in ("*日用杂品*商品", "17.70", "13 %", "张华", "zhang@example.com", "Issued by the tax bureau"):
         assert text in page

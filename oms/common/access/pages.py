@@ -1,11 +1,12 @@
 """The pages of who may do what: users, groups with their roles, the table of both, and the security log."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.admin import RelatedFieldListFilter
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
@@ -94,6 +95,14 @@ def _note_rights(request: HttpRequest, row: Model, values: dict[str, Any]) -> No
     log.note(SecurityEventKind.RIGHTS_CHANGED, request.user, request=request, about=about, values=values)
 
 
+class RoleFilter(RelatedFieldListFilter):
+    """Users by group, in words."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        """The groups as people call them."""
+        return [(key, roles.NAMES.word(name)) for key, name in super().field_choices(field, request, model_admin)]
+
+
 class UserAdmin(WordedRights, DjangoUserAdmin, ModelAdmin):
     """Who may log in, and what they may do. Nobody but a superuser makes superusers or changes one."""
 
@@ -101,6 +110,7 @@ class UserAdmin(WordedRights, DjangoUserAdmin, ModelAdmin):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "full_name", "roles", "second_factor", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_staff", "is_superuser", "is_active", ("groups", RoleFilter))
     readonly_fields = ("second_factor", "last_login", "date_joined")
     change_form_outer_after_template = "admin/auth/remove_factor.html"
 
@@ -210,6 +220,7 @@ class RoleInline(StackedInline):
     extra = 0
     max_num = 1
     can_delete = False
+    hide_title = True
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """As of the group."""
@@ -234,6 +245,13 @@ class GroupAdmin(WordedRights, DjangoGroupAdmin, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         """With roles, and members in one statement more."""
         return super().get_queryset(request).select_related("role").prefetch_related("user_set")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The name says what it means to change it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "name":
+            field.help_text = _("As long as it is the code of a shipped role, each reader sees it in their language.")
+        return field
 
     @display(description=gettext_lazy("role"))
     def name_label(self, group: Group) -> str:
@@ -362,7 +380,7 @@ class SecurityEventAdmin(KeysetAdmin):
 
 
 _LINKED: Collection[str] = ("orders.order", "auth.user", "auth.group", "common.job")
-_TONES = {
+_TONES: Mapping[str, str] = {
     SecurityEventKind.LOG_IN_REFUSED: "warning",
     SecurityEventKind.FACTOR_REFUSED: "warning",
     SecurityEventKind.REVEAL_REFUSED: "danger",

@@ -109,6 +109,6 @@ def landings() -> list[tuple[str, Any]]:
     for group in settings.UNFOLD["SIDEBAR"]["navigation"]:
         for item in group["items"]:
             name = resolve(str(item["link"])).url_name
-            if name != "index":
+            if name and name != "index":
                 found.append((name, item["title"]))
     return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -148,7 +148,7 @@ def _refused(request: HttpRequest) -> WrongCode:
     return WrongCode(_("This code is not right, or was used already. Wait for the next one."), attr="code")
 
 
-def _new_codes(user: AbstractBaseUser) -> list[str]:
+def _new_codes(user: AbstractBaseUser | AnonymousUser) -> list[str]:
     RecoveryCode.objects.filter(user=user.pk).delete()
     codes = ["".join(secrets.choice(_ALPHABET) for _place in range(10)) for _one in range(RECOVERY_CODES)]
     RecoveryCode.objects.bulk_create(RecoveryCode(user_id=user.pk, digest=_digest(code)) for code in codes)

@@ -24,7 +24,7 @@ class CodeForm(forms.Form):
     """A code of the app, or a recovery code."""
 
     code = forms.CharField(
-        label=gettext_lazy("Code"),
+        label=gettext_lazy("One-time code"),
         max_length=20,
         widget=forms.TextInput(
             attrs={"class": "oms-input", "autocomplete": "one-time-code", "inputmode": "text", "autofocus": True}
