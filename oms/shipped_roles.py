@@ -60,17 +60,19 @@ _CUSTOMER_SERVICE = (
     *_view("common", "buyermessage"),
     *_view("payments", "payment", "refund", "refundgrant", "invoice"),
     *("orders.hold_order", "orders.cancel_order", "orders.note_order", "orders.readdress_order", "orders.mark_order"),
-    *("orders.enter_order", "orders.work_return", "orders.view_personal_data"),
+    *("orders.enter_order", "orders.work_return", "orders.message_buyer", "orders.view_personal_data"),
+    "orders.confirm_changeset",
     *("payments.grant_refund", "logistics.ask_recall", "payments.mail_invoice"),
 )
 _LEAD = (
     *_CUSTOMER_SERVICE,
     *("common.assign_ticket", "common.retry_stuck", "common.view_securityevent", "common.view_job"),
     *("orders.merge_suborder", "orders.move_suborder", "orders.reissue_order", "orders.approve_level_1"),
+    "orders.price_changeset",
     *("orders.export_orders", "logistics.reveal_virtualdelivery", "logistics.take_back_virtualdelivery"),
     *("logistics.view_virtualdelivery", "payments.view_giftcard", "payments.adjust_giftcard"),
     *("payments.view_pointsaccount", "payments.adjust_pointsaccount", "payments.view_balanceadjustment"),
-    *_edit("common", "messagetemplate"),
+    *_edit("common", "messagetemplate", "tickettarget"),
 )
 _FINANCE = (
     *_TICKETS,
@@ -140,7 +142,7 @@ SHIPPED = (
             *_view("orders", "returnreason", "returnrule", "buyernotification"),
             *_view("payments", "payment", "refund", "refundgrant", "invoice"),
             *("orders.work_return", "orders.inspect_return", "orders.note_order", "orders.reissue_order"),
-            *("payments.grant_refund", "logistics.ask_recall", "orders.view_personal_data"),
+            *("payments.grant_refund", "logistics.ask_recall", "orders.message_buyer", "orders.view_personal_data"),
             *("logistics.view_parcelclaim", "logistics.work_parcelclaim"),
         ),
         "orders_returnrequest_changelist",

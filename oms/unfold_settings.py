@@ -35,8 +35,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": False,
     "SHOW_HISTORY": False,
     "DASHBOARD_CALLBACK": "oms.dashboard.add_figures",
-    "STYLES": [lambda request: static("oms/staff.css")],
-    "SCRIPTS": [lambda request: static("oms/staff.js")],
+    "STYLES": [lambda request: static("oms/staff.css"), lambda request: static("oms/desk.css")],
+    "SCRIPTS": [
+        lambda request: static("oms/staff.js"),
+        lambda request: static("oms/desk.js"),
+        lambda request: static("oms/drafts.js"),
+        lambda request: static("oms/queue.js"),
+    ],
     "COLORS": {
         "primary": {
             "50": "#eff6ff",
@@ -73,6 +78,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Codes to match"), "question_mark", "orders.unmatchedcode"),
                     _list(_("SKU matches"), "join", "orders.skumatch"),
                     _list(_("Returns"), "assignment_return", "orders.returnrequest"),
+                    _list(_("Parcels that nobody knows"), "unknown_document", "orders.strayparcel"),
                     _list(_("Reasons of returns"), "contact_support", "orders.returnreason"),
                     _list(_("Rules of returns"), "assignment_late", "orders.returnrule"),
                     _list(_("Refused rows"), "assignment_late", "orders.rejectedorder"),
@@ -231,6 +237,7 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Administration"),
                 "collapsible": True,
                 "items": [
+                    _list(_("Target times of tickets"), "timer", "common.tickettarget"),
                     _list(_("Merchants"), "storefront", "merchants.merchant"),
                     _list(_("Merchant applications"), "how_to_reg", "merchants.merchantapplication"),
                     _list(_("Merchant users"), "badge", "merchants.merchantuser"),

@@ -22,6 +22,7 @@ from orders.models.shares import SHARES
 TELLS, KNOWS = "orders_tell_webhooks", "orders_know_kinds"
 
 APPORTIONED = "order.apportioned"
+CHANGED = "order.changed"
 # What the lines of the order `o` carry in its sub-orders, in yuan as text.
 _SHARED = f"""(SELECT jsonb_build_object('lines', jsonb_agg(jsonb_build_object(
         'position', l.position, 'id', l.external_id, 'sub_order', s.number, 'quantity', p.quantity,
@@ -36,7 +37,8 @@ _NEWS = f"""
         CASE c.subject
             WHEN 'order' THEN jsonb_build_object('order', o.number, 'external_number', o.external_number,
                 'state', o.state, 'payment_state', o.payment_state, 'fulfilment_state', o.fulfilment_state,
-                'version', o.version) || CASE c.type WHEN '{APPORTIONED}' THEN {_SHARED} ELSE '{{}}' END
+                'version', o.version) || CASE c.type WHEN '{APPORTIONED}' THEN {_SHARED}
+                WHEN '{CHANGED}' THEN jsonb_build_object('change', t.data) ELSE '{{}}' END
             WHEN 'sub_order' THEN jsonb_build_object('sub_order', s.number, 'state', s.state, 'version', s.version)
             WHEN 'shipment' THEN jsonb_build_object('sub_order', s.number, 'waybill', t.data->'waybill',
                 'state', split_part(c.type, '.', 2), 'version', s.version)
@@ -52,7 +54,7 @@ _NEWS = f"""
     LEFT JOIN orders_suborder s ON c.subject IN ('sub_order', 'shipment', 'settlement', 'return')
       AND s.order_id = t.order_id
       AND CASE WHEN t.kind = '{kinds.SPLIT}' THEN true
-               WHEN t.kind = '{kinds.PARTED}' THEN t.data->'parts' ? s.number
+               WHEN t.kind IN ('{kinds.PARTED}', '{kinds.CHANGED}') THEN t.data->'parts' ? s.number
                ELSE s.id = t.sub_order_id END
     CROSS JOIN LATERAL (
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'

@@ -30,11 +30,38 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """Something that staff may do next to an order, by somebody with the `right`.
+
+    `obstacle` says why not, where it is not possible now; `asked` whom it asks and by when they answer, where it is not
+    done at once. One with an `address` has a page or a part of the page of its own, others ask in a dialog.
+    """
+
+    name: str
+    title: Any
+    icon: str
+    obstacle: str | None = None
+    address: str = ""
+    asked: str = ""
+    right: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that the first screen of the order's page says, under its label."""
+
+    label: Any
+    text: Any
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """A part of the order's page.
 
-    `context` gives what the template shows, None leaves the panel out; an entry `remarks` of it (a list of Remark)
-    goes to the top of the page. Panels are shown by `position`, one with a `right` only to who has it.
+    `context` gives what the template shows, None leaves the panel out. Entries of it go to the top of the page:
+    `remarks` (a list of Remark), `head` (of Fact) and `actions` (of Action). Panels are shown by `position`, one with
+    a `right` only to who has it.
     """
 
     title: Any
@@ -42,6 +69,11 @@ class Panel:
     context: Callable[[Order], Mapping[str, Any] | None]
     position: int = 100
     right: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """The id of its part of the page: `#` with it is the address of actions that the panel itself offers."""
+        return "panel-" + self.template.removeprefix("admin/").removesuffix(".html").replace("/", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +89,16 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A kind of number that the search box knows: `fits` tells whether a text looks like one, `order_ids` finds it."""
+    """A kind of number or word that the search box knows: `fits` tells whether a text looks like one, `order_ids` finds
+    it, newest orders first and no more than the box shows; `title` is what people call it.
+
+    One that `is_loose` finds by a part of it, and is asked only where nothing is called exactly so.
+    """
 
     fits: Callable[[str], bool]
     order_ids: Callable[[str], QuerySet[Any]]
+    title: Any
+    is_loose: bool = False
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from orders.kinds import EventKind
 from orders.models import ActorKind, Order, OrderEvent
 
 logger = logging.getLogger(__name__)
+LONGEST_NOTE = 2000
 
 
 def record(
@@ -122,14 +123,21 @@ def changes_of(event: OrderEvent) -> dict[str, tuple[str, str]]:
     return {name: (old, new) for name, (old, new) in opened.items()}
 
 
+def note_text(text: str) -> str:
+    """What a person wrote, as it is kept. Raises OmsError if it is empty or too long."""
+    said = text.strip()
+    if not said:
+        raise OmsError(_("A note needs a text."), attr="text")
+    if len(said) > LONGEST_NOTE:
+        raise OmsError(_("A note has at most 2,000 characters."), attr="text")
+    return said
+
+
 @transaction.atomic
 def add_note(order_id: int, *, text: str, actor: Actor) -> None:
-    """Keep a note of staff or merchant on the order. Raises OmsError if it is empty or too long."""
-    text = text.strip()
-    if not text:
-        raise OmsError(_("A note needs a text."), attr="text")
-    if len(text) > 2000:
-        raise OmsError(_("A note has at most 2,000 characters."), attr="text")
+    """Keep a plain note of staff or merchant on the order; those of `orders.changing.noting` can do more. Raises
+    Order.DoesNotExist, OmsError if it is empty or too long."""
+    said = note_text(text)
     Order.objects.only("id").get(pk=order_id)
     # A merchant's note is its own to read again; staff's notes stay with staff.
-    record(order_id, kinds.MERCHANT_NOTE if actor.kind == ActorKind.MERCHANT else kinds.NOTE, actor, text=text)
+    record(order_id, kinds.MERCHANT_NOTE if actor.kind == ActorKind.MERCHANT else kinds.NOTE, actor, text=said)

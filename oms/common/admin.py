@@ -10,6 +10,7 @@ from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.message_pages import BuyerMessageAdmin, MessageTemplateAdmin
 from oms.common.desk.refusals import RefusedMessageAdmin
 from oms.common.desk.ticket_pages import TicketAdmin
+from oms.common.desk.ticket_targets import TicketTargetAdmin
 from oms.common.models import (
     BuyerMessage,
     Connection,
@@ -21,6 +22,7 @@ from oms.common.models import (
     RefusedMessage,
     SecurityEvent,
     Ticket,
+    TicketTarget,
 )
 from oms.common.outbound_pages import OutboundStopAdmin
 
@@ -38,3 +40,4 @@ admin.site.register(OutboundStop, OutboundStopAdmin)
 admin.site.register(Ticket, TicketAdmin)
 admin.site.register(MessageTemplate, MessageTemplateAdmin)
 admin.site.register(BuyerMessage, BuyerMessageAdmin)
+admin.site.register(TicketTarget, TicketTargetAdmin)

@@ -70,6 +70,7 @@ def trigger_sql(model: type[WorkItem]) -> str:
     """The SQL that (re)creates the trigger of one table."""
     table, subject = model._meta.db_table, model.ticket_subject
     kind = tickets.stuck_code(subject.kind)
+    target = tickets.TARGET.format(f"'{kind}'")
     this = f"""t.subject_id = NEW.id AND t.subject_kind = '{subject.kind}' AND t.state = '{TicketState.OPEN}'"""
     return f"""
         CREATE OR REPLACE FUNCTION {table}_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -88,7 +89,8 @@ def trigger_sql(model: type[WorkItem]) -> str:
                 INSERT INTO common_ticket (kind, subject_kind, subject_id, about_id, team, due_at, opened_at,
                     reported_at, reason, "values")
                 SELECT '{kind}', '{subject.kind}', NEW.id, {subject.about}, '{subject.team}',
-                    now() + make_interval(secs => {DUE_WITHIN.total_seconds()}), now(), now(),
+                    now() + make_interval(secs => coalesce({target}, {DUE_WITHIN.total_seconds()})),
+                    now(), now(),
                     CASE WHEN NEW.attempts > 0 THEN '{FAILED}' WHEN NEW.last_error <> '' THEN '{SAID}'
                         ELSE '{UNSAID}' END,
                     jsonb_build_object('attempts', NEW.attempts, 'error', left(NEW.last_error, 500))

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from oms.common import stuck, tickets
 from oms.common.errors import ChangedMeanwhile, OmsError
-from oms.common.models import Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState
+from oms.common.models import Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState, TicketTarget
 
 LONGEST_TEXT = 2000
 LONGEST_SNOOZE = timedelta(days=90)
@@ -52,6 +53,34 @@ def take(ticket_id: int, *, user: AbstractBaseUser, version: int | None = None) 
 
 
 @transaction.atomic
+def take_next(waiting: QuerySet[Ticket], *, user: AbstractBaseUser) -> Ticket | None:
+    """The first of these waiting tickets that nobody has is the person's from now on; None where there is none.
+
+    One that somebody else is taking at this moment is skipped: two people never get the same.
+    """
+    free = waiting.filter(owner=None, state=TicketState.OPEN).order_by("due_at", "id")
+    ticket = free.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
+    if ticket is not None:
+        _own(ticket, user, user, TicketEventKind.TAKEN)
+    return ticket
+
+
+@transaction.atomic
+def hand_over(
+    ticket_id: int, *, to: AbstractBaseUser, text: str, user: AbstractBaseUser, version: int | None = None
+) -> None:
+    """Give one's own ticket, or one that nobody has, to somebody else with a note on what is to be done.
+
+    Raises TicketIsClosed, TicketIsTaken where it is somebody else's, and OmsError for an empty note.
+    """
+    said = _text(text, required=True)
+    ticket = _lock_open(ticket_id, version)
+    if ticket.owner_id not in (None, user.pk):
+        raise TicketIsTaken(_("%(owner)s has this ticket already.") % {"owner": ticket.owner})
+    _own(ticket, to, user, TicketEventKind.ASSIGNED, said)
+
+
+@transaction.atomic
 def give_back(ticket_id: int, *, user: AbstractBaseUser, version: int | None = None) -> None:
     """Somebody else may take it. Raises TicketIsClosed, and TicketIsTaken where it is not the person's own."""
     ticket = _lock_open(ticket_id, version)
@@ -71,11 +100,13 @@ def assign(ticket_id: int, *, to: AbstractBaseUser | None, user: AbstractBaseUse
     _own(ticket, to, user, TicketEventKind.ASSIGNED if to else TicketEventKind.GIVEN_BACK)
 
 
-def _own(ticket: Ticket, owner: AbstractBaseUser | None, user: AbstractBaseUser, kind: TicketEventKind) -> None:
+def _own(
+    ticket: Ticket, owner: AbstractBaseUser | None, user: AbstractBaseUser, kind: TicketEventKind, text: str = ""
+) -> None:
     ticket.owner_id = owner.pk if owner else None
     ticket.save(update_fields=["owner"])
     values = {"to": name_of(owner)} if owner and kind == TicketEventKind.ASSIGNED else {}
-    _tell(ticket, kind, user, **values)
+    _tell(ticket, kind, user, text, **values)
 
 
 @transaction.atomic
@@ -205,13 +236,19 @@ def open_by_hand(
         defaults={
             "about_id": about_id,
             "team": kind.team,
-            "due_at": due_at or (now + kind.due_within if kind.due_within else None),
+            "due_at": due_at or _due_of(kind, now),
             "opened_by": name_of(user),
             "values": {"text": said},
         },
     )
     _tell(ticket, TicketEventKind.OPENED if is_new else TicketEventKind.NOTED, user, said)
     return ticket, is_new
+
+
+def _due_of(kind: tickets.TicketKind, now: datetime) -> datetime | None:
+    target = TicketTarget.objects.filter(kind=kind.code).first()
+    within = timedelta(minutes=target.minutes) if target else kind.due_within
+    return now + within if within else None
 
 
 def name_of(user: AbstractBaseUser) -> str:

@@ -13,9 +13,12 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from oms.common.copying import array, text_array
 from oms.common.models import TicketEventKind, TicketResult, TicketState
@@ -77,11 +80,21 @@ class Retry:
     run: Callable[[int, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What tickets belong to: how much money (yuan) is at stake, many ids at once, and how one row is summed up beside
+    its ticket: HTML for a request, empty where the person may not see it."""
+
+    money: Callable[[Collection[int]], Mapping[int, Decimal]]
+    summary: Callable[[Any, int], SafeString | str]
+
+
 Show = Callable[[Collection[int]], Mapping[int, Shown]]
 
 _kinds: dict[str, TicketKind] = {}
 _subjects: dict[str, Show] = {}
 _retries: dict[str, Retry] = {}
+_about: list[About] = []
 _searches: list[Callable[[str], Collection[int]]] = []
 
 
@@ -104,6 +117,21 @@ def register_retry(subject_kind: str, retry: Retry) -> None:
 def register_search(order_ids: Callable[[str], Collection[int]]) -> None:
     """Let the list of tickets be searched for what the tickets are about."""
     _searches.append(order_ids)
+
+
+def register_about(about: About) -> None:
+    """Say what the rows that `about_id` names have to say beside their tickets."""
+    _about.append(about)
+
+
+def money_of(about_ids: Collection[int]) -> Mapping[int, Decimal]:
+    """How much money is at stake, by id, in yuan."""
+    return {key: amount for about in _about if about_ids for key, amount in about.money(about_ids).items()}
+
+
+def summary_of(request: Any, about_id: int) -> SafeString:
+    """The summary of what a ticket belongs to, as HTML for the request."""
+    return format_html_join("", "{}", ((about.summary(request, about_id),) for about in _about))
 
 
 def kinds() -> Mapping[str, TicketKind]:
@@ -130,6 +158,9 @@ def stuck_code(subject_kind: str) -> str:
     """The kind of the ticket that the database opens on a row of this kind whose stage gave it up."""
     return f"stuck_{subject_kind}"
 
+
+# The target time of a kind in seconds, where staff gave it one of its own.
+TARGET = "(SELECT g.minutes * 60 FROM common_tickettarget g WHERE g.kind = {})"
 
 # Closes the tickets of the query `found` by %(by)s with %(result)s, and writes their history.
 CLOSING = f"""
@@ -162,7 +193,8 @@ def open_tickets(kind: TicketKind, troubles: Sequence[Trouble], *, opened_by: st
             INSERT INTO common_ticket (kind, subject_kind, subject_id, about_id, reason, "values", team, due_at,
                 opened_at, reported_at, opened_by)
             SELECT %(kind)s, %(subject_kind)s, t.subject_id, t.about_id, t.reason, t.values, %(team)s,
-                coalesce(t.due_at, now() + make_interval(secs => %(within)s)), now(), now(), %(by)s
+                coalesce(t.due_at, now() + make_interval(secs => coalesce({TARGET.format("%(kind)s")}, %(within)s))),
+                now(), now(), %(by)s
             FROM unnest(%(subjects)s::bigint[], %(about)s::bigint[], %(reasons)s::text[], %(values)s::jsonb[],
                 %(due)s::timestamptz[]) AS t(subject_id, about_id, reason, values, due_at)
             ORDER BY t.subject_id

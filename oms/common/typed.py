@@ -17,7 +17,7 @@ _KEY = "typed"
 _SALT = "oms.typed"
 _GOOD_FOR_SECONDS = 24 * 3600
 # What the page itself knows better, and what nobody may read again.
-_LEFT_OUT = re.compile(r"csrfmiddlewaretoken|version|password|secret|token", re.IGNORECASE)
+_LEFT_OUT = re.compile(r"csrfmiddlewaretoken|version|password|secret|token|^_draft$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def _page(request: HttpRequest) -> str:
 
 def keep(request: HttpRequest, typed: Typed) -> None:
     """Have the next page show it."""
+    request.form_came_to_nothing = True  # type: ignore[attr-defined]
     if typed.fields:
         request.session[_KEY] = asdict(typed)
 

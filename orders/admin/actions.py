@@ -15,7 +15,6 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from oms.common.desk import acting
 from oms.common.desk.acting import VersionForm
 from oms.common.errors import OmsError
-from orders import timeline
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import with_undo
 from orders.changing import marking, undoing
@@ -38,14 +37,6 @@ class ReleaseForm(VersionForm):
     """Asks for a note on the release, which may stay empty."""
 
     note = forms.CharField(label=gettext_lazy("Note"), max_length=300, required=False)
-
-
-class NoteForm(forms.Form):
-    """Asks for a note."""
-
-    text = forms.CharField(
-        label=gettext_lazy("Note"), max_length=2000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
-    )
 
 
 class MarksForm(VersionForm):
@@ -92,13 +83,6 @@ def hold_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
     """Stop the order."""
     holds.hold_order(order_id, reason=data["reason"], actor=staff_actor(request), version=data["version"])
     return _("The order is held.")
-
-
-@posted("orders.note_order", NoteForm)
-def note_view(request: HttpRequest, order_id: int, data: dict[str, Any]) -> str:
-    """Keep a note."""
-    timeline.add_note(order_id, text=data["text"], actor=staff_actor(request))
-    return _("The note was added.")
 
 
 def release_view(request: HttpRequest, order_id: int, hold_id: int) -> HttpResponse:

@@ -150,12 +150,31 @@ def _form(request: HttpRequest, order: Order) -> CancelForm:
     known = {str(part.pk): part for part in parts}
     scope = request.GET.get("scope", CHOSEN if parts or len(lines) > 1 else WHOLE)
     ticked = [part for part in request.GET.getlist("part") if part in known]
+    wanted = _ticked_lines(request, left)
     return CancelForm(
         request.POST if request.method == "POST" else None,
-        initial={"scope": scope, "parts": ticked},
+        initial={
+            "scope": scope,
+            "parts": ticked,
+            "lines": [str(position) for position in wanted],
+            **{f"units_{position}": count for position, count in wanted.items()},
+        },
         left=left,
         stoppable=[part for part in parts if part.state != SubOrderState.CANCELLED],
     )
+
+
+def _ticked_lines(request: HttpRequest, left: Mapping[int, int]) -> dict[int, int]:
+    """The units of the lines that were ticked on the order's page (`line`, and `units_…` of it), no more than there
+    are."""
+    given = {text for text in request.GET.getlist("line") if text.isascii() and text.isdigit() and len(text) < 6}
+    wanted = {}
+    for position in sorted(map(int, given)):
+        if left.get(position):
+            units = request.GET.get(f"units_{position}", "")
+            is_number = units.isascii() and units.isdigit() and len(units) < 10
+            wanted[position] = min(max(int(units), 1), left[position]) if is_number else left[position]
+    return wanted
 
 
 def _choices(order: Order, form: CancelForm) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -1,55 +1,35 @@
 """What the order's page shows. The number of statements does not depend on how much an order has of anything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Prefetch
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from orders import actors, kinds
-from orders.admin import tickets
-from orders.admin.remarks import remarks_on
+from orders.admin import buyer_card, goods, history, offered, talking, tickets
+from orders.admin.privacy import people_of
+from orders.admin.remarks import in_order, remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
-from orders.changing import cancelling, charging, readdressing, undoing, units
+from orders.changing import charging, undoing, units
 from orders.fulfilling import decisions
 from orders.models import (
     Hold,
     MatchWait,
     Order,
-    OrderEvent,
     OrderLine,
     OrderPromotion,
-    OrderState,
     PromotionShare,
     SubOrder,
     SubOrderLine,
-    SubOrderState,
 )
-from orders.panels import Remark, registry
+from orders.panels import registry
 from orders.reviewing import holds as holding
 from orders.reviewing import words
-from orders.story import CHANGED_WORDS, REASONS, shortage_text, word
-from orders.timeline import changes_of
-
-# An order's story is short; what a broken integration repeats endlessly must not make the page endless.
-MOST_EVENTS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Something that staff may do next; `obstacle` says why not, where it is not possible now. One with an `address`
-    has a page of its own, others ask on the order's page."""
-
-    name: str
-    title: str
-    icon: str
-    obstacle: str | None = None
-    address: str = ""
+from orders.story import REASONS, shortage_text
 
 
 def load(order_id: int) -> Order | None:
@@ -75,11 +55,17 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     open_holds = [hold for hold in holds if hold.released_at is None]
     panels = _panels(order, user)
     reasons = decisions.of(sub_orders)
-    remarks = remarks_on(order, holds, sub_orders)
-    remarks += [remark for panel in panels for remark in panel["context"].get("remarks", ())]
+    lines = list(order.lines.all())
+    actions = offered.own_actions(order, sub_orders) + _from(panels, "actions")
+    remarks = in_order(remarks_on(order, holds, sub_orders) + _from(panels, "remarks"))
+    people = people_of(order, user)
     return {
         "order": order,
+        "headline": remarks[0] if remarks else None,
         "remarks": remarks,
+        "facts": _from(panels, "head"),
+        "goods": goods.of_order(order, lines, sub_orders),
+        "buyer": buyer_card.of_order(order),
         "open_holds": [words.worded(hold) for hold in open_holds],
         "undoable": undoable(order, user),
         "releasable": {hold.pk for hold in open_holds if holding.may_release(hold, user.has_perm)},  # type: ignore[union-attr]
@@ -87,12 +73,14 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "address_gaps": holding.remedies(order),
         "match_waits": _match_waits(order, open_holds),
         "released_holds": [words.worded(hold) for hold in holds if hold.released_at is not None],
-        "money": money_table(order, list(order.lines.all())),
+        "money": money_table(order, lines),
         "sub_orders": [_describe(part, reasons[part.pk]) for part in sub_orders],
         "terms": terms_of(order),
         "panels": panels,
-        "actions": _actions(order, sub_orders, user),
-        "timeline": _timeline(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
+        "actions": offered.grouped(actions, user),
+        "people": people,
+        "forms": talking.shown_forms(),
+        **history.of_order(order, may_see_changes=people.is_open),
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }
@@ -125,8 +113,13 @@ def _panels(order: Order, user: AbstractBaseUser | AnonymousUser) -> list[dict[s
             continue
         context = panel.context(order)
         if context is not None:
-            shown.append({"title": panel.title, "template": panel.template, "context": context})
+            shown.append({"title": panel.title, "template": panel.template, "anchor": panel.anchor, "context": context})
     return shown
+
+
+def _from(panels: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    """What the panels give to the top of the page under this name."""
+    return [one for panel in panels for one in panel["context"].get(name, ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,86 +203,3 @@ def _describe(part: SubOrder, decision: decisions.Decision) -> dict[str, Any]:
         "candidates": decision.candidates,
         "sentences": decision.sentences,
     }
-
-
-def _actions(order: Order, sub_orders: Sequence[SubOrder], user: AbstractBaseUser | AnonymousUser) -> list[Action]:
-    """What may be done next. What the person may not do at all is named with that as the obstacle."""
-    no_right = _("You do not have the right to do this.")
-    may_hold, may_cancel, may_readdress, may_mark, may_note = (
-        user.has_perm(f"orders.{right}_order")  # type: ignore[union-attr]
-        for right in ("hold", "cancel", "readdress", "mark", "note")
-    )
-    return [
-        Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders) if may_hold else no_right),
-        Action(
-            "cancel",
-            _("Cancel"),
-            "block",
-            _cancel_obstacle(order, sub_orders) if may_cancel else no_right,
-            reverse("admin:orders_order_cancel", args=[order.pk]),
-        ),
-        Action(
-            "recipient",
-            _("Change the recipient"),
-            "edit_location_alt",
-            readdressing.obstacle(order, list(sub_orders)) if may_readdress else no_right,
-            reverse("admin:orders_order_recipient", args=[order.pk]),
-        ),
-        Action("marks", _("Memo, flag and metadata"), "flag", None if may_mark else no_right),
-        Action("note", _("Add a note"), "edit_note", None if may_note else no_right),
-    ]
-
-
-def _cancel_obstacle(order: Order, sub_orders: Sequence[SubOrder]) -> str | None:
-    """Why nothing of the order can be cancelled, or None."""
-    blocked = cancelling.obstacle(order, sub_orders)
-    can_stop_some = order.state == OrderState.SPLIT and any(
-        cancelling.part_obstacle(part) is None for part in sub_orders if part.state != SubOrderState.CANCELLED
-    )
-    return None if can_stop_some and not order.cancel_requested_at else blocked
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineLine:
-    """An event on the page: what it says and looks like, whether the buyer sees it, and old and new values of what it
-    changed (name, old, new) for those who may see them."""
-
-    text: str
-    icon: str
-    tone: str
-    for_buyer: bool
-    changes: Sequence[tuple[str, str, str]]
-
-
-def _timeline(order: Order, *, may_see_changes: bool) -> dict[str, Any]:
-    """The events, oldest first; what one actor did in one second stands together.
-
-    On its own page the order's number is left out of the numbers of its parts.
-    """
-    events = list(OrderEvent.objects.filter(order_id=order.pk).order_by("-id")[: MOST_EVENTS + 1])
-    is_cut = len(events) > MOST_EVENTS
-    groups: list[dict[str, Any]] = []
-    for event in reversed(events[:MOST_EVENTS]):
-        key = (event.actor_kind, event.actor, event.created_at.replace(microsecond=0))
-        if not groups or groups[-1]["key"] != key:
-            groups.append(
-                {"key": key, "first": event, "actor": actors.named(event.actor_kind, event.actor), "lines": []}
-            )
-        groups[-1]["lines"].append(_line(event, order, may_see_changes=may_see_changes))
-    return {"is_cut": is_cut, "most": MOST_EVENTS, "groups": groups}
-
-
-def _line(event: OrderEvent, order: Order, *, may_see_changes: bool) -> TimelineLine:
-    kind = kinds.known().get(event.kind)
-    text = kinds.tell(event).replace(f"{order.number}-", "…-")
-    changes = changes_of(event) if may_see_changes else {}
-    return TimelineLine(
-        text,
-        kind.icon if kind else "help",
-        kind.tone if kind else "muted",
-        kind.for_buyer if kind else False,
-        [(word(CHANGED_WORDS, name), old or "–", new or "–") for name, (old, new) in changes.items()],
-    )
-
-
-__all__ = ["Action", "MoneyTable", "Remark", "load", "money_table", "page_context"]

@@ -22,7 +22,7 @@ from oms.common.zones import CHINA
 from orders import panels
 from orders.admin.remarks import moment
 from orders.models import DeliveryPromise, LateRisk, Order, PromiseOutcome
-from orders.panels import Remark
+from orders.panels import Fact, Remark
 from orders.promising.rates import TITLES, RateBy, rates
 
 SHOWN_DAYS = 30
@@ -119,7 +119,18 @@ def _promised(order: Order) -> Mapping[str, Any] | None:
             for promise in promises
         ],
         "remarks": [remark for promise in promises if (remark := _remark(promise))],
+        "head": [fact for promise in promises if (fact := _fact(promise))],
     }
+
+
+def _fact(promise: DeliveryPromise) -> Fact | None:
+    """By when a part comes, for the first screen, and whether it may come later."""
+    if promise.superseded_at is not None or promise.promised_by is None:
+        return None
+    label = _("Promised for %(number)s") % {"number": promise.sub_order.number.rpartition("-")[2]}
+    tone = _TONES.get(PromiseOutcome(promise.outcome), "muted")
+    risk = f" · {promise.get_risk_display()}" if promise.risk else ""
+    return Fact(label, f"{moment(promise.promised_by)[:16]}{risk}", "warning" if promise.risk else tone)
 
 
 def _remark(promise: DeliveryPromise) -> Remark | None:

@@ -59,7 +59,11 @@ def _panel(order: Order) -> Mapping[str, Any] | None:
         "rows": rows,
         "reasons": ReissueReason.choices,
         "bearers": CostBearer.choices,
+        "actions": [panels.Action("reissue", _("Send again"), "replay", None, f"#{PANEL.anchor}", right=RIGHT)]
+        if rows
+        else [],
     }
 
 
-panels.register(panels.Panel(gettext_lazy("Re-issue"), "admin/orders/order/reissue_panel.html", _panel, position=60))
+PANEL = panels.Panel(gettext_lazy("Re-issue"), "admin/orders/order/reissue_panel.html", _panel, position=60)
+panels.register(PANEL)

@@ -22,14 +22,19 @@ def moment(value: Any) -> str:
 
 
 def remarks_on(order: Order, holds: Iterable[Hold], sub_orders: Collection[SubOrder]) -> list[Remark]:
-    """The sentences, the most urgent first."""
+    """The sentences, in no order."""
     said = [*_of_trouble(order, order.number), *_of_holds(holds), *_of_state(order)]
     if order.state == OrderState.SPLIT:
         for sub_order in sub_orders:
             said += [*_of_trouble(sub_order, sub_order.number), *_of_sub_order(sub_order)]
         said += remarks_on_goods(sub_orders)
+    return said
+
+
+def in_order(remarks: Iterable[Remark]) -> list[Remark]:
+    """The most urgent ones first."""
     urgency = {"danger": 0, "warning": 1}
-    return sorted(said, key=lambda remark: urgency.get(remark.tone, 2))
+    return sorted(remarks, key=lambda remark: urgency.get(remark.tone, 2))
 
 
 def _of_trouble(row: WorkItem, number: str) -> Iterator[Remark]:

@@ -1,6 +1,7 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.cancel_reason import CancelReason
+from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
@@ -8,6 +9,7 @@ from orders.models.goods_promise import GoodsPromise
 from orders.models.hold import Hold
 from orders.models.import_mapping import ImportMapping
 from orders.models.merge import MergeGroup
+from orders.models.note import ContactWay, Mention, NoteColour, NoteTag
 from orders.models.notification import BuyerNotification
 from orders.models.order import FulfilmentState, Order, OrderLine, OrderPaymentState, OrderState, PaymentMethod
 from orders.models.order_link import OrderLink
@@ -29,16 +31,22 @@ from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
+from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
 from orders.models.undoable import UndoableAction
 
 __all__ = [
+    "OPEN_SETS",
+    "WAITING_SETS",
     "ActorKind",
     "BuyerNotification",
     "CancelReason",
+    "ChangeSet",
+    "ChangeSetState",
     "ChargeCause",
     "ChargeComponent",
+    "ContactWay",
     "DeliveryPromise",
     "Fault",
     "Found",
@@ -52,8 +60,11 @@ __all__ = [
     "LateRisk",
     "MatchComponent",
     "MatchWait",
+    "Mention",
     "MergeGroup",
     "MoneyState",
+    "NoteColour",
+    "NoteTag",
     "Order",
     "OrderCharge",
     "OrderEvent",
@@ -86,6 +97,10 @@ __all__ = [
     "ReviewRule",
     "SkuMatch",
     "StockWait",
+    "StrayParcel",
+    "StrayPhoto",
+    "StrayState",
+    "StrayUnit",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",

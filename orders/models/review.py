@@ -190,6 +190,14 @@ class ReviewListEntry(models.Model):
                 name="review_list_entry_names_its_value",
             ),
         ]
+        # Whether a buyer is on any list, for the order's page.
+        indexes = [
+            models.Index(fields=["phone"], condition=~Q(phone=""), name="review_entry_by_phone"),
+            models.Index(fields=["text"], condition=~Q(text=""), name="review_entry_by_text"),
+            models.Index(
+                fields=["address_key"], condition=Q(address_key__isnull=False), name="review_entry_by_address"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.phone or self.address or self.text

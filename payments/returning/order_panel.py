@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from orders import panels
 from orders.models import Order, ReturnRequest
 from orders.models.sub_order import ARRIVED
-from orders.panels import Panel
+from orders.panels import Action, Panel
 from orders.returning import counting
 from payments.returning.forms import RequestForm
 
@@ -26,7 +26,15 @@ def context(order: Order) -> Mapping[str, Any] | None:
     if not returns and not lines:
         return None
     form = RequestForm(initial={"version": order.version}, auto_id="return-%s") if lines else None
-    return {"order": order, "returns": returns, "lines": lines, "form": form}
+    action = Action("return", _("Return…"), "assignment_return", None, f"#{PANEL.anchor}", right="orders.work_return")
+    return {
+        "order": order,
+        "returns": returns,
+        "lines": lines,
+        "form": form,
+        "actions": [action] if lines else [],
+    }
 
 
-panels.register(Panel(_("Returns"), "admin/payments/return/of_order.html", context, position=60))
+PANEL = Panel(_("Returns"), "admin/payments/return/of_order.html", context, position=60)
+panels.register(PANEL)

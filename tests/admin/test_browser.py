@@ -244,10 +244,13 @@ def test_the_first_action_is_a_few_keys_away(live_server: LiveServer, browser: A
     assert page.evaluate("document.activeElement.className") == "oms-skip"
     page.keyboard.press("Enter")
     stops = 0
-    while not page.evaluate("document.activeElement.closest('.oms-actions')"):
+    while not page.evaluate("document.activeElement.matches('#goods input[name=line]')"):
         page.keyboard.press("Tab")
         stops += 1
         assert stops <= 4
+    # A line is ticked, and the page of the cancellation begins with it.
+    page.keyboard.press("Space")
     page.keyboard.press("Enter")
-    assert page.query_selector("dialog[open]")
+    page.wait_for_url("**/cancel/?scope=chosen&line=1*")
+    assert page.is_checked("input[name=lines][value='1']")
     page.close()

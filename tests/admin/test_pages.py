@@ -39,7 +39,7 @@ from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
-from oms.common.models import Connection
+from oms.common.models import Connection, TicketTarget
 from oms.common.secrecy import seal
 from oms.common.work import clock, jobs
 from oms.management.commands.drain import drain
@@ -175,6 +175,7 @@ def world(shop: factories.Shop) -> None:
     said = NotificationContent("Your order is sent")
     BuyerNotification.sealed(said, merchant=shop.merchant, buyer_reference=order.buyer_reference, kind="x").save()
     tickets.open_by_hand(order.pk, "call_back", text="x", user=factories.UserFactory())
+    TicketTarget.objects.create(kind="call_back", minutes=60)
     people.add(shop.merchant, "merchants-li")
     Client().post("/admin/login/", {"username": "merchants-li", "password": "wrong"})
     MerchantApplication.objects.create(company="x", credit_code="91110000600037341L", wanted_code="X")

@@ -56,6 +56,9 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
     ("orders-cancel", "post"): lambda t: {"orders": [{"number": t.order.number, "reason": "x"}]},
+    ("orders-changes", "post"): lambda t: {
+        "orders": [{"number": t.order.number, "reason": "x", "actions": [{"do": "freight", "amount": "1.00"}]}]
+    },
     ("channel-stock", "get"): lambda t: {"updated_since": "2020-01-01T00:00:00Z"},
     ("channel-shares", "post"): lambda t: {"shares": [{"channel": t.shop.channel.code}]},
     ("reservations", "post"): lambda t: {"lines": [{"sku": t.shop.sku.code, "quantity": 1}]},
@@ -164,6 +167,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("orders-cancel", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("orders-changes", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("channel-stock", "get"): lambda status, body: status == 200 and body["results"] == [],
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],

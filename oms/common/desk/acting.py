@@ -15,18 +15,20 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 
 from oms.common import typed
 from oms.common.desk.lists import KeysetAdmin
-from oms.common.errors import OmsError
+from oms.common.errors import ChangedMeanwhile, OmsError
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 INPUT = {"class": "oms-input"}
+# A form in an open dialog says by this header that it wants to be told what is wrong as data: the dialog stays open.
+IN_DIALOG = "X-Oms-Dialog"
 
 Do = Callable[[HttpRequest, int, dict[str, Any]], HttpResponse | str]
 
@@ -54,6 +56,9 @@ def act(
     if not may:
         raise PermissionDenied
     form = form_class(request.POST, request.FILES)
+    wrong: list[str] = []
+    is_stale = False
+    is_in_dialog = IN_DIALOG in request.headers
     try:
         if form.is_valid():
             answer = do(form.cleaned_data)
@@ -61,22 +66,36 @@ def act(
                 return answer
             messages.success(request, answer)
         else:
-            tell_errors(request, form)
-            typed.keep(request, typed.of(request))
+            wrong = errors_of(form)
     except OmsError as refusal:
-        messages.error(request, str(refusal))
-        typed.keep(request, typed.of(request))
+        wrong = [str(refusal)]
+        # The page behind the dialog is old: it is shown anew, with what was typed in its dialog again.
+        is_stale = isinstance(refusal, ChangedMeanwhile)
     except ObjectDoesNotExist as error:
         raise Http404 from error
-    return redirect(page)
+    if wrong and is_in_dialog and not is_stale:
+        return JsonResponse({"errors": wrong}, status=400)
+    if wrong:
+        for text in wrong:
+            messages.error(request, text)
+        typed.keep(request, typed.of(request))
+    return JsonResponse({"location": page}) if is_in_dialog else redirect(page)
 
 
-def tell_errors(request: HttpRequest, form: forms.Form) -> None:
-    """Say by messages what is wrong with the form, each field by its label."""
+def errors_of(form: forms.Form) -> list[str]:
+    """What is wrong with the form, each field by its label."""
+    said = []
     for field, errors in form.errors.get_json_data().items():
         text = " ".join(error["message"] for error in errors)
         label = form.fields[field].label or field if field in form.fields else ""
-        messages.error(request, f"{label}: {text}" if label else text)
+        said.append(f"{label}: {text}" if label else text)
+    return said
+
+
+def tell_errors(request: HttpRequest, form: forms.Form) -> None:
+    """Say by messages what is wrong with the form."""
+    for text in errors_of(form):
+        messages.error(request, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,19 @@ class AssignForm(VersionForm):
         owner.queryset = workers()
 
 
+class HandOverForm(VersionForm):
+    """Asks who gets it, and what is to be done."""
+
+    owner = forms.ModelChoiceField(get_user_model().objects.none(), label=gettext_lazy("Hand over to"))
+    text = forms.CharField(label=gettext_lazy("Note"), max_length=ticketing.LONGEST_TEXT)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        owner = self.fields["owner"]
+        assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        owner.queryset = workers()
+
+
 class SnoozeForm(VersionForm):
     """Asks until when it is put off: `moment` of the cleaned data, None to wake it."""
 
@@ -108,6 +121,12 @@ def _assign(user: Any, key: int, data: dict[str, Any]) -> str:
     return _("%(owner)s has the ticket now.") % {"owner": owner} if owner else _("The ticket is nobody's now.")
 
 
+def _hand_over(user: Any, key: int, data: dict[str, Any]) -> str:
+    owner = data["owner"]
+    ticketing.hand_over(key, to=owner, text=data["text"], user=user, version=data["version"])
+    return _("%(owner)s has the ticket now.") % {"owner": owner}
+
+
 def _snooze(user: Any, key: int, data: dict[str, Any]) -> str:
     moment = data["moment"]
     ticketing.snooze(key, until=moment, user=user, version=data["version"])
@@ -140,6 +159,7 @@ ACTIONS = {
     "take": TicketAction(WORK, VersionForm, _take),
     "give-back": TicketAction(WORK, VersionForm, _give_back),
     "assign": TicketAction(ASSIGN, AssignForm, _assign),
+    "hand-over": TicketAction(WORK, HandOverForm, _hand_over),
     "snooze": TicketAction(WORK, SnoozeForm, _snooze),
     "note": TicketAction(WORK, NoteForm, _note),
     "close": TicketAction(WORK, CloseForm, _close),

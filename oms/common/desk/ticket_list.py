@@ -1,23 +1,19 @@
-"""The list of tickets: filters, tabs and what its rows show."""
+"""The list of tickets: filters, tabs, causes, and what was written last."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.decorators import display
 
 from oms.common import tickets
-from oms.common.codebook import ACTORS
-from oms.common.desk.ticket_words import Worded
-from oms.common.models import Team, Ticket, TicketState
-from oms.common.templatetags.staff import age, badge, when
-from oms.common.tickets import Shown
+from oms.common.models import Team, Ticket, TicketEvent, TicketState
 
 # Of open tickets no more are counted: the tabs then say "at least so many".
 MOST_COUNTED = 10_000
@@ -102,7 +98,72 @@ class TeamFilter(DropdownFilter):
         return queryset.filter(team=self.value()) if self.value() in Team.values else queryset
 
 
-FILTERS = (WhichFilter, OwnerFilter, KindFilter, TeamFilter)
+class ReasonFilter(DropdownFilter):
+    """For which reason; offered by the causes above the list, of which there are too many for a menu."""
+
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The one that was asked for."""
+        asked = request.GET.get("reason", "")
+        return [(asked, cause_text(request.GET.get("kind", ""), asked))] if asked else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> QuerySet[Ticket]:
+        """Those with the reason."""
+        return queryset.filter(reason=self.value()) if self.value() else queryset
+
+
+FILTERS = (WhichFilter, OwnerFilter, KindFilter, TeamFilter, ReasonFilter)
+# So many causes are offered; beyond them it is quicker to filter by kind.
+MOST_CAUSES = 10
+_PLACEHOLDER = re.compile(r"%\(\w+\)[-+0-9.]*[a-z]")
+
+
+def cause_text(kind_code: str, reason: str) -> str:
+    """A kind with a reason, in words without the values of any one ticket."""
+    kind = tickets.kinds().get(kind_code)
+    if kind is None:
+        return kind_code
+    sentence = kind.reasons.get(reason)
+    if sentence is None or not reason:
+        return str(kind.title)
+    return f"{kind.title}: {_PLACEHOLDER.sub('…', str(sentence)).replace('%%', '%')}"
+
+
+def causes(rows: QuerySet[Ticket], request: HttpRequest) -> list[dict[str, Any]]:
+    """The listed tickets (at most MOST_COUNTED of them) by cause, the most frequent first. One statement."""
+    among = rows.order_by().values("pk")[:MOST_COUNTED]
+    counted = Ticket.objects.filter(pk__in=among).order_by().values_list("kind", "reason").annotate(count=Count("pk"))
+    found = sorted(counted, key=lambda row: (-row[2], row[0], row[1]))[:MOST_CAUSES]
+    if len(found) < 2 and not request.GET.get("reason"):
+        return []
+    of_kind = Counter(kind for kind, _reason, _count in found)
+    shown = []
+    for kind, reason, count in found:
+        query = request.GET.copy()
+        for name in ("older", "newer", "kind", "reason"):
+            query.pop(name, None)
+        is_active = request.GET.get("kind") == kind and request.GET.get("reason", "") == reason
+        if not is_active:
+            query.update({"kind": kind, **({"reason": reason} if reason else {})})
+        shown.append(
+            {
+                # The title alone says enough where the kind has one cause.
+                "text": cause_text(kind, reason if of_kind[kind] > 1 else ""),
+                "count": count,
+                "query": f"?{query.urlencode()}",
+                "is_active": is_active,
+            }
+        )
+    return shown
+
+
+def last_notes(ticket_ids: Sequence[int]) -> dict[int, TicketEvent]:
+    """The last thing that a person wrote on each ticket. One statement."""
+    written = TicketEvent.objects.filter(ticket__in=ticket_ids).exclude(text="")
+    rows = written.order_by("ticket_id", "-id").distinct("ticket_id")
+    return {event.ticket_id: event for event in rows}
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
@@ -143,70 +204,3 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
             }
         )
     return shown
-
-
-def linked(shown: Shown) -> SafeString:
-    """The subject's name, with a link where it has a page."""
-    if not shown.url:
-        return format_html('<span class="oms-no">{}</span>', shown.text)
-    return format_html('<a class="oms-no" href="{}">{}</a>', shown.url, shown.text)
-
-
-class TicketColumns:
-    """What the rows of the list show; each row has its words in `words`."""
-
-    @display(description=gettext_lazy("kind"))
-    def kind_label(self, ticket: Any) -> SafeString:
-        """The kind; red where the ticket is overdue."""
-        words: Worded = ticket.words
-        return badge(words.title, "danger" if words.is_overdue else "info")
-
-    @display(description=gettext_lazy("subject"))
-    def subject_link(self, ticket: Any) -> SafeString:
-        """What it is about, and to which order that belongs."""
-        words: Worded = ticket.words
-        if words.about is None or words.about.url == words.subject.url:
-            return linked(words.subject)
-        return format_html('<span class="oms-stacked">{}{}</span>', linked(words.subject), linked(words.about))
-
-    @display(description=gettext_lazy("reason"))
-    def reason_text(self, ticket: Any) -> SafeString:
-        """Why it is open."""
-        return format_html('<span class="oms-reason">{}</span>', ticket.words.reason)
-
-    @display(description=gettext_lazy("age"))
-    def age_text(self, ticket: Ticket) -> str:
-        """For how long it has been open."""
-        return age(ticket.opened_at)
-
-    @display(description=gettext_lazy("due at"))
-    def due_text(self, ticket: Any) -> SafeString | str:
-        """By when it should be done."""
-        if ticket.due_at is None:
-            return "–"
-        return format_html(
-            '<span class="{}">{}</span>',
-            "oms-text-danger" if ticket.words.is_overdue else "",
-            when(ticket.due_at, "short"),
-        )
-
-    @display(description=pgettext_lazy("ticket", "owner"))
-    def owner_text(self, ticket: Any) -> SafeString | str:
-        """Who has it, and until when it is put off."""
-        owner = str(ticket.owner) if ticket.owner else "–"
-        if ticket.words.is_snoozed:
-            until = _("snoozed until %(until)s") % {"until": when(ticket.snoozed_until, "short")}
-            return format_html(
-                '<span class="oms-stacked">{}<span class="oms-sub">{}</span></span>', owner, SafeString(until)
-            )
-        return owner
-
-    @display(description=gettext_lazy("result"))
-    def result_text(self, ticket: Ticket) -> str:
-        """How it ended, and who said so."""
-        return f"{ticket.get_result_display()} · {ACTORS.word(ticket.closed_by) or _('System')}"
-
-    @display(description=gettext_lazy("team"))
-    def team_text(self, ticket: Any) -> str:
-        """Who sees it first."""
-        return ticket.words.team or "–"

@@ -17,34 +17,27 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.decorators import action
 
 from oms.common import stuck, ticketing, tickets
+from oms.common.desk import ticket_queue
 from oms.common.desk.acting import tell_errors
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.desk.ticket_actions import ACTIONS, ASSIGN, VIEW, WORK, ResultForm, TicketAction, workers
-from oms.common.desk.ticket_list import CLOSED, FILTERS, TicketColumns, tabs
+from oms.common.desk.ticket_list import CLOSED, FILTERS, causes, last_notes, tabs
 from oms.common.desk.ticket_words import history_of, words_of
 from oms.common.errors import OmsError
 from oms.common.models import Ticket
 
 
-class TicketAdmin(TicketColumns, KeysetAdmin):
+class TicketAdmin(KeysetAdmin):
     """The work that people have to do: what is due first comes first."""
 
-    list_display = (
-        *("kind_label", "subject_link", "reason_text", "age_text", "due_text", "owner_text", "team_text", "times"),
-    )
-    list_display_links = ("kind_label",)
+    # Rows are drawn by a template of their own.
+    list_display = ("__str__",)
     list_select_related = ("owner",)
     list_filter = FILTERS
     search_fields = ("about_id",)
     search_help_text = gettext_lazy("Order, sub-order, external or waybill number, phone")
-    change_list_template = "admin/common/ticket/change_list.html"
+    change_list_template = "admin/common/ticket/queue.html"
     actions = ("take_selected", "close_selected")
-
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
-        """Of closed ones how they ended instead of who has them."""
-        if request.GET.get("which") != CLOSED:
-            return self.list_display
-        return ["result_text" if name == "owner_text" else name for name in self.list_display]
 
     def get_keyset(self, request: HttpRequest) -> Sequence[str]:
         """What is due first; of closed ones the newest."""
@@ -59,14 +52,48 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
         return queryset.filter(about_id__in=tickets.search(search_term)), False
 
     def prepare_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
-        """Kinds, reasons and subjects in words."""
+        """Kinds, reasons and subjects in words, the money at stake and what was written last."""
+        money = tickets.money_of({row.about_id for row in rows if row.about_id})
+        notes = last_notes([row.pk for row in rows])
         for row, words in zip(rows, words_of(rows), strict=True):
             row.words = words
+            row.money = money.get(row.about_id)
+            row.last_note = notes.get(row.pk)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list with its tabs."""
-        context = {"queue_tabs": tabs(request) if self.has_view_permission(request) else []}
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+        """The list with its tabs, its causes and the saved views."""
+        may_view = self.has_view_permission(request)
+        query = request.GET.urlencode()
+        context = {
+            "queue_tabs": tabs(request) if may_view else [],
+            "saved_views": ticket_queue.views_of(request.user, query) if may_view else [],
+            "save_form": ticket_queue.SaveForm(auto_id="view-%s"),
+            "may_work": request.user.has_perm(WORK),
+            "may_assign": request.user.has_perm(ASSIGN),
+            "query": query,
+        }
+        response = super().changelist_view(request, {**context, **(extra_context or {})})
+        shown = getattr(response, "context_data", None)
+        if shown and "cl" in shown:
+            shown["causes"] = causes(shown["cl"].queryset, request)
+        return response
+
+    def next_view(self, request: HttpRequest) -> HttpResponse:
+        """Take the next ticket of the list as it is filtered."""
+        if not request.user.has_perm(VIEW):
+            raise PermissionDenied
+        return ticket_queue.take_next(request, self.get_changelist_instance(request).queryset)
+
+    def changes_view(self, request: HttpRequest) -> HttpResponse:
+        """What others did since one looked last."""
+        return ticket_queue.changes_view(request, {**self.admin_site.each_context(request), "opts": self.opts})
+
+    def pane_view(self, request: HttpRequest, ticket_id: int) -> HttpResponse:
+        """The ticket with what it belongs to, to be shown beside the list."""
+        if not request.user.has_perm(VIEW):
+            raise PermissionDenied
+        context = self._context(request, self._ticket(ticket_id))
+        return TemplateResponse(request, "admin/common/ticket/pane.html", context)
 
     def get_urls(self) -> list[URLPattern]:
         """Each action has its own address."""
@@ -74,7 +101,15 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
             path(f"<int:ticket_id>/{name}/", self.admin_site.admin_view(self._view_of(todo)), name=_address(name))
             for name, todo in ACTIONS.items()
         ]
-        return own + super().get_urls()
+        wrap = self.admin_site.admin_view
+        queue = [
+            path("next/", wrap(self.next_view), name="common_ticket_next"),
+            path("changes/", wrap(self.changes_view), name="common_ticket_changes"),
+            path("<int:ticket_id>/pane/", wrap(self.pane_view), name="common_ticket_pane"),
+            path("views/", wrap(ticket_queue.save_view), name="common_ticket_save_view"),
+            path("views/<int:view_id>/delete/", wrap(ticket_queue.delete_view), name="common_ticket_delete_view"),
+        ]
+        return queue + own + super().get_urls()
 
     # --- The page
 
@@ -100,26 +135,35 @@ class TicketAdmin(TicketColumns, KeysetAdmin):
         self, request: HttpRequest, ticket: Ticket, typed: Mapping[str, str] | None = None, status: int = 200
     ) -> HttpResponse:
         """The page; `typed` is what the person wrote into a form that was refused."""
-        (words,) = words_of([ticket])
-        may_assign = request.user.has_perm(ASSIGN)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": ticket,
+            **self._context(request, ticket, typed),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, "admin/common/ticket/page.html", context, status=status)
+
+    @staticmethod
+    def _context(request: HttpRequest, ticket: Ticket, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """What the ticket's page and its place beside the list show."""
+        (words,) = words_of([ticket])
+        may_work = request.user.has_perm(WORK)
+        return {
             "title": words.title,
             "words": words,
             "ticket": ticket,
             "history": list(history_of(ticket, ticket.events.all())),
-            "may_work": request.user.has_perm(WORK),
+            "may_work": may_work,
+            "may_assign": request.user.has_perm(ASSIGN),
             "may_retry": bool(words.retry_right) and request.user.has_perm(words.retry_right),
             "is_mine": ticket.owner_id == request.user.pk,
-            "people": list(workers()) if may_assign and ticket.closed_at is None else [],
+            "people": list(workers()) if may_work and ticket.closed_at is None else [],
             "results": ticketing.RESULTS,
             "typed": typed or {},
             "longest": ticketing.LONGEST_TEXT,
+            "summary": ticket_queue.summary_of(request, ticket),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
-        return TemplateResponse(request, "admin/common/ticket/page.html", context, status=status)
 
     def _view_of(self, todo: TicketAction) -> Callable[..., HttpResponse]:
         """The view of an action. A refusal is shown on the ticket's page together with what was typed."""

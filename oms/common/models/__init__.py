@@ -3,6 +3,7 @@
 from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
 from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
+from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
 from oms.common.models.job import Job, JobResult, JobState
 from oms.common.models.login import FailedLogIn, OneTimePassword
@@ -32,10 +33,12 @@ __all__ = [
     "MessageWay",
     "OneTimePassword",
     "OutboundStop",
+    "QueueLook",
     "RecoveryCode",
     "RefusedMessage",
     "Role",
     "SandboxJob",
+    "SavedView",
     "SecurityEvent",
     "SecurityEventKind",
     "SystemKind",
@@ -47,6 +50,7 @@ __all__ = [
     "TicketResult",
     "TicketState",
     "TicketSubject",
+    "TicketTarget",
     "Topic",
     "Versioned",
     "WorkItem",

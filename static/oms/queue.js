@@ -1,0 +1,102 @@
+// The queue of tickets: the list, the ticket beside it, and keys for all of it.
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+    const pane = document.querySelector("[data-pane]");
+    if (!pane) return;
+    const isWide = () => window.matchMedia("(min-width: 1181px)").matches;
+    const rows = () => [...document.querySelectorAll("[data-ticket]")];
+    const list = window.location.pathname + window.location.search;
+    let current = null;
+
+    const numberIn = (hash) => (/^#ticket-(\d+)$/.exec(hash) || [])[1];
+    const mark = (row) => {
+        for (const one of rows()) one.classList.toggle("active", one === row);
+        if (row) row.scrollIntoView({ block: "nearest" });
+    };
+    // After what ends a ticket's stay in the queue the next one is shown, after everything else the same.
+    const leadBack = (id) => {
+        const all = rows();
+        const place = all.findIndex((row) => row.dataset.ticket === id);
+        const next = all[place + 1] || all[place - 1];
+        for (const form of pane.querySelectorAll("form[method=post]")) {
+            const action = new URL(form.getAttribute("action"), document.baseURI).pathname;
+            if (!/\/common\/ticket\/\d+\//.test(action)) continue;
+            const isGone = /\/(close|snooze|hand-over|retry)\/$/.test(action);
+            const target = isGone ? next && next.dataset.ticket : id;
+            let field = form.querySelector("[name=next]");
+            if (!field) {
+                field = Object.assign(document.createElement("input"), { type: "hidden", name: "next" });
+                form.append(field);
+            }
+            field.value = target ? `${list}#ticket-${target}` : list;
+        }
+    };
+    const show = async (id, address) => {
+        current = id;
+        mark(rows().find((row) => row.dataset.ticket === id));
+        const answer = await fetch(address, { credentials: "same-origin" });
+        if (current !== id) return;
+        if (answer.redirected || !answer.ok) { window.location.assign(address.replace(/pane\/$/, "change/")); return; }
+        pane.innerHTML = await answer.text();
+        pane.classList.remove("oms-pane-hint");
+        pane.scrollTop = 0;
+        leadBack(id);
+        history.replaceState(null, "", `${list}#ticket-${id}`);
+    };
+    const showRow = (row) => { if (row) show(row.dataset.ticket, row.dataset.paneOf); };
+    const open = (id) => show(id, `${window.location.pathname}${id}/pane/`);
+
+    document.addEventListener("click", (event) => {
+        const row = event.target.closest("[data-ticket]");
+        if (!row || !isWide() || event.ctrlKey || event.metaKey || event.target.closest("input")) return;
+        const link = event.target.closest("a");
+        if (link && !link.classList.contains("oms-queue-link")) return;
+        event.preventDefault();
+        showRow(row);
+    });
+    const taker = document.querySelector("[data-take-next]");
+    if (taker) {
+        taker.addEventListener("submit", () => {
+            if (isWide()) taker.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pane", value: "1" }));
+        });
+    }
+    document.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]")) {
+            if (event.key === "Escape") event.target.blur();
+            return;
+        }
+        const all = rows();
+        const place = all.findIndex((row) => row.classList.contains("active"));
+        const step = { j: 1, k: -1 }[event.key];
+        if (step) {
+            const row = all[place < 0 ? 0 : Math.min(Math.max(place + step, 0), all.length - 1)];
+            if (!row) return;
+            if (isWide()) showRow(row); else mark(row);
+        } else if (event.key === "x" && place >= 0) {
+            all[place].querySelector("input[type=checkbox]").click();
+        } else if (event.key === "o" && place >= 0) {
+            window.location.assign(all[place].querySelector(".oms-queue-link").href);
+        } else if (event.key === "e") {
+            const form = pane.querySelector("form[action$='/close/']");
+            if (!form) return;
+            form.scrollIntoView({ block: "center" });
+            form.querySelector("textarea").focus();
+        } else if (event.key === "n" && taker) {
+            taker.requestSubmit();
+        } else if (event.key === "/") {
+            document.querySelector("#searchbar, [name=q]").focus();
+        } else if (event.key === "?") {
+            document.getElementById("dialog-keys").showModal();
+        } else return;
+        event.preventDefault();
+    });
+    // A note is sent by Ctrl+Enter, so that the hands stay on the keys.
+    pane.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.form) event.target.form.requestSubmit();
+    });
+    const asked = numberIn(window.location.hash);
+    if (asked) { if (isWide()) open(asked); else window.location.replace(`${window.location.pathname}${asked}/change/`); }
+    else if (isWide()) showRow(rows()[0]);
+});
