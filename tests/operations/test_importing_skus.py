@@ -174,5 +174,18 @@ def test_only_those_with_the_right_import_skus(shop: factories.Shop) -> None:
     assert other.get("/admin/inventory/sku/import/").status_code == 403
     assert "sku/import/" not in other.get("/admin/inventory/sku/").content.decode()
     assert "sku/import/" in client_of("view_sku", "change_sku").get("/admin/inventory/sku/").content.decode()
-    english = ["SKU", "Weight (g)", "Length", "Width", "Height", "EAN", "Keeps batches"]
+    english = [
+        "SKU",
+        "Name",
+        "Storage class",
+        "Price",
+        "Brand",
+        "Category",
+        "Weight (g)",
+        "Length",
+        "Width",
+        "Height",
+        "EAN",
+        "Keeps batches",
+    ]
     assert importing.suggest(sku_sheets.KIND, english, shop.merchant) == [column.name for column in sku_sheets.COLUMNS]
