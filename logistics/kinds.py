@@ -406,6 +406,7 @@ RECALL_FAILED = event(
 
 name_actors(
     {
+        "new_address": _("Ask warehouses for a new address"),
         "release": _("Write warehouse orders"),
         "send_release": _("Send to warehouse"),
         "deliver_virtual": _("Deliver virtual goods"),

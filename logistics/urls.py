@@ -3,9 +3,20 @@
 from django.urls import path, re_path
 
 from logistics import views
+from logistics.by_merchant import api as by_merchant
 from logistics.virtual.views import SkuCodesView
 
+_WORK = "^warehouse-orders/(?P<number>[0-9A-Z-]{18,40})"
+
 urlpatterns = [
+    path("me", by_merchant.MeView.as_view(), name="me"),
+    path("warehouses", by_merchant.WarehousesView.as_view(), name="warehouses"),
+    path("channels", by_merchant.ChannelsView.as_view(), name="channels"),
+    path("carriers", by_merchant.CarriersView.as_view(), name="carriers"),
+    path("regions", by_merchant.RegionsView.as_view(), name="regions"),
+    path("warehouse-orders", by_merchant.WorksView.as_view(), name="warehouse-orders"),
+    re_path(f"{_WORK}/stop-answer$", by_merchant.StopAnswerView.as_view(), name="warehouse-order-stop-answer"),
+    path("shipping-reports", by_merchant.ReportsView.as_view(), name="shipping-reports"),
     re_path(r"^skus/(?P<code>[^/\x00]{1,64})/codes$", SkuCodesView.as_view(), name="sku-codes"),
     path("shipments", views.ShipmentsView.as_view(), name="shipments"),
     path("waybill-shares", views.WaybillSharesView.as_view(), name="waybill-shares"),

@@ -16,6 +16,7 @@ from unfold.dataclasses import SearchResult
 from oms.common import outbound
 from oms.common.access import roles
 from oms.common.logging_in import GuardedSite
+from oms.common.masking import hide_name
 
 # So many orders are named in the search box; more are a list's business.
 MOST_NAMED = 8
@@ -62,7 +63,7 @@ class OmsAdminSite(GuardedSite):
 
 def _orders(request: HttpRequest, term: str) -> list[SearchResult]:
     # Importing these registers admin pages, which needs this module's site: they cannot be imported at the top.
-    from orders.admin.searching import find
+    from orders.admin.searching import find, nothing_found
     from orders.models import Order
 
     if not request.user.has_perm("orders.view_order"):
@@ -72,12 +73,12 @@ def _orders(request: HttpRequest, term: str) -> list[SearchResult]:
         hint = _("This is no order number: its check digit is wrong. Look for a mistyped digit.")
         return [SearchResult(title=term, description=hint, link="#", icon="error")]
     if not found.order_ids:
-        return []
+        return [SearchResult(title=_("No order"), description=nothing_found(term, found), link="#", icon="search_off")]
     named = Order.objects.filter(pk__in=found.order_ids).select_related("channel").order_by("-id")[:MOST_NAMED]
     results = [
         SearchResult(
             title=order.number,
-            description=f"{order.get_state_display()} · {order.recipient_name} · {order.channel.name}",
+            description=f"{order.get_state_display()} · {hide_name(order.recipient_name)} · {order.channel.name}",
             link=reverse("admin:orders_order_change", args=[order.pk]),
             icon="receipt_long",
         )

@@ -17,7 +17,16 @@ from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
 from logistics.returning import following as return_parcels
 from logistics.virtual import delivering, settling
-from logistics.warehouses import announcing, events, moving_away, releasing, sending, stock_facts, stopping
+from logistics.warehouses import (
+    announcing,
+    events,
+    moving_away,
+    readdressing,
+    releasing,
+    sending,
+    stock_facts,
+    stopping,
+)
 from logistics.warehouses.adapters import sandbox as sandbox_warehouses
 from logistics.watching import alerts, promises, telling
 from oms.common.messages import sending as telling_buyers
@@ -35,7 +44,7 @@ from payments.disputing import asking as asking_about_disputes
 from payments.invoicing import advancing, mailing, planning
 from payments.owing import balancing
 from payments.providers import sandbox as payment_sandbox
-from payments.taking import asking, closing, expiring, noticing, recording, requesting
+from payments.taking import asking, closing, differences, expiring, noticing, recording, requesting
 
 SANDBOX_STAGE = Stage(
     "sandbox",
@@ -59,6 +68,8 @@ PIPELINE = (
     noticing.STAGE,
     expiring.STAGE,
     closing.STAGE,
+    differences.REQUEST_STAGE,
+    differences.END_STAGE,
     releasing_matched.STAGE,
     undoing.STAGE,
     deciding.STAGE,
@@ -75,6 +86,7 @@ PIPELINE = (
     moving_away.STAGE,
     stopping.PASS_ON_STAGE,
     stopping.STAGE,
+    readdressing.STAGE,
     events.STAGE,
     stock_facts.STAGE,
     announcing.WRITE_STAGE,

@@ -302,6 +302,7 @@ UNDO_SECONDS = {"release": 10, "cancel": 20, "bulk": 30} | env.json("OMS_UNDO_SE
 # How long after its payment an order is reviewed, and after the review goes on, where its channel says nothing else.
 REVIEW_DELAY_SECONDS = env.int("OMS_REVIEW_DELAY_SECONDS", default=600)
 GRACE_PERIOD_SECONDS = env.int("OMS_GRACE_PERIOD_SECONDS", default=300)
+BALANCE_DEADLINE_SECONDS = env.int("OMS_BALANCE_DEADLINE_SECONDS", default=24 * 3600)
 PAYMENT_DEADLINE_SECONDS = env.int("OMS_PAYMENT_DEADLINE_SECONDS", default=24 * 3600)
 # For how long units are set aside for carts and quotes unless the caller says so, and at most, extensions included.
 HOLD_SECONDS = {
@@ -391,6 +392,11 @@ IMPORT_MAX_BYTES = env.int("OMS_IMPORT_MAX_MB", default=20) * 1024 * 1024
 BILL_MAX_BYTES = env.int("OMS_BILL_MAX_MB", default=60) * 1024 * 1024
 IMPORT_MAX_ROWS = env.int("OMS_IMPORT_MAX_ROWS", default=50_000)
 EXPORT_MAX_ROWS = env.int("OMS_EXPORT_MAX_ROWS", default=200_000)
+# Names, phones and addresses that staff look at: for how long an order stays open to who looked, from how many orders
+# in an hour on a supervisor is told, and how many orders a person may look at in a day.
+PERSONAL_DATA_OPEN_SECONDS = env.int("OMS_PERSONAL_DATA_OPEN_SECONDS", default=600)
+PERSONAL_DATA_LOOKS_ALERT_AN_HOUR = env.int("OMS_PERSONAL_DATA_LOOKS_ALERT_AN_HOUR", default=40)
+PERSONAL_DATA_LOOKS_A_DAY = env.int("OMS_PERSONAL_DATA_LOOKS_A_DAY", default=300)
 # How many rows with names, phones and addresses a person may export in a day.
 PERSONAL_ROWS_EXPORTED_A_DAY = env.int("OMS_PERSONAL_ROWS_EXPORTED_A_DAY", default=50_000)
 # How many background jobs the workers have in hand at a time: all together, of one owner, of one kind (by name, else

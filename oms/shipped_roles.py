@@ -61,12 +61,14 @@ _CUSTOMER_SERVICE = (
     *_view("payments", "payment", "refund", "refundgrant", "invoice"),
     *("orders.hold_order", "orders.cancel_order", "orders.note_order", "orders.readdress_order", "orders.mark_order"),
     *("orders.enter_order", "orders.work_return", "orders.message_buyer", "orders.view_personal_data"),
+    "orders.confirm_changeset",
     *("payments.grant_refund", "logistics.ask_recall", "payments.mail_invoice"),
 )
 _LEAD = (
     *_CUSTOMER_SERVICE,
     *("common.assign_ticket", "common.retry_stuck", "common.view_securityevent", "common.view_job"),
     *("orders.merge_suborder", "orders.move_suborder", "orders.reissue_order", "orders.approve_level_1"),
+    "orders.price_changeset",
     *("orders.export_orders", "logistics.reveal_virtualdelivery", "logistics.take_back_virtualdelivery"),
     *("logistics.view_virtualdelivery", "payments.view_giftcard", "payments.adjust_giftcard"),
     *("payments.view_pointsaccount", "payments.adjust_pointsaccount", "payments.view_balanceadjustment"),

@@ -6,8 +6,12 @@ a kind that tells none. The other turns each statement's new events into news fo
 transaction, so that no writer can forget to tell. Where nobody listens that is one look at an index of no rows.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from oms.common.states import listed
@@ -18,6 +22,7 @@ from orders.models.shares import SHARES
 TELLS, KNOWS = "orders_tell_webhooks", "orders_know_kinds"
 
 APPORTIONED = "order.apportioned"
+CHANGED = "order.changed"
 # What the lines of the order `o` carry in its sub-orders, in yuan as text.
 _SHARED = f"""(SELECT jsonb_build_object('lines', jsonb_agg(jsonb_build_object(
         'position', l.position, 'id', l.external_id, 'sub_order', s.number, 'quantity', p.quantity,
@@ -32,7 +37,8 @@ _NEWS = f"""
         CASE c.subject
             WHEN 'order' THEN jsonb_build_object('order', o.number, 'external_number', o.external_number,
                 'state', o.state, 'payment_state', o.payment_state, 'fulfilment_state', o.fulfilment_state,
-                'version', o.version) || CASE c.type WHEN '{APPORTIONED}' THEN {_SHARED} ELSE '{{}}' END
+                'version', o.version) || CASE c.type WHEN '{APPORTIONED}' THEN {_SHARED}
+                WHEN '{CHANGED}' THEN jsonb_build_object('change', t.data) ELSE '{{}}' END
             WHEN 'sub_order' THEN jsonb_build_object('sub_order', s.number, 'state', s.state, 'version', s.version)
             WHEN 'shipment' THEN jsonb_build_object('sub_order', s.number, 'waybill', t.data->'waybill',
                 'state', split_part(c.type, '.', 2), 'version', s.version)
@@ -48,7 +54,7 @@ _NEWS = f"""
     LEFT JOIN orders_suborder s ON c.subject IN ('sub_order', 'shipment', 'settlement', 'return')
       AND s.order_id = t.order_id
       AND CASE WHEN t.kind = '{kinds.SPLIT}' THEN true
-               WHEN t.kind = '{kinds.PARTED}' THEN t.data->'parts' ? s.number
+               WHEN t.kind IN ('{kinds.PARTED}', '{kinds.CHANGED}') THEN t.data->'parts' ? s.number
                ELSE s.id = t.sub_order_id END
     CROSS JOIN LATERAL (
         SELECT shop.merchant_id WHERE c.subject <> 'settlement'
@@ -58,11 +64,35 @@ _NEWS = f"""
 """
 
 
-def trigger_sql() -> str:
-    """The SQL that (re)creates the triggers on the timeline."""
-    catalogue = ", ".join(
+def _catalogue() -> str:
+    """Every type of news with the kind that tells it and its subject, as rows of VALUES."""
+    return ", ".join(
         f"('{news}', '{kind}', '{news.partition('.')[0]}')" for kind in kinds.known().values() for news in kind.news
     )
+
+
+def news_of(event_ids: Sequence[int], merchant_id: int) -> list[tuple[int, str, datetime, dict[str, Any]]]:
+    """What these events of timelines tell the merchant: the event's id, the type of news, when it happened, and its
+    data with states and versions as they are now. In the order of the events' ids; one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH told AS (SELECT * FROM orders_orderevent WHERE id = ANY(%s::bigint[]))
+            SELECT DISTINCT n.position, n.type, n.occurred_at, n.data
+            FROM ({_NEWS.replace("{catalogue}", _catalogue())}) AS n WHERE n.merchant_id = %s
+            ORDER BY n.position, n.type, n.data
+            """,
+            [list(event_ids), merchant_id],
+        )
+        return [
+            (key, kind, at, json.loads(data) if isinstance(data, str) else data)
+            for key, kind, at, data in cursor.fetchall()
+        ]
+
+
+def trigger_sql() -> str:
+    """The SQL that (re)creates the triggers on the timeline."""
+    catalogue = _catalogue()
     moving = {
         subject: listed(kind.code for kind in kinds.known().values() if kind.moves == subject)
         for subject in ("order", "sub_order", None)
@@ -96,8 +126,8 @@ def trigger_sql() -> str:
     """
 
 
-def install_triggers(connection: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
+def install_triggers(database: BaseDatabaseWrapper, existing: Iterable[str]) -> None:
     """Make the triggers anew; does nothing before all their tables are in `existing`."""
     if {"orders_orderevent", "merchants_webhookdelivery"} <= set(existing):
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute(trigger_sql())

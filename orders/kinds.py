@@ -259,9 +259,44 @@ CANCEL_NOT_GRANTED = event(
 UNITS_CANCELLED = event(
     "units_cancelled", story.tell_units, ("reason", "cause", "units"), tone="warning", icon="remove_shopping_cart"
 )
+CHANGED = event(
+    "changed",
+    story.tell_changed,
+    ("number", "reason", "units", "before", "after", "freight", "what", "parts"),
+    news={
+        "order.changed": "Its goods, amounts or terms were changed: `change` says from what to what.",
+        "sub_order.created": "It came to be, for goods that were added to the order.",
+    },
+    tone="warning",
+    icon="edit_document",
+)
+CHANGE_WAITS = event(
+    "change_waits",
+    story.tell_change_waits,
+    ("number", "amount", "pay_by"),
+    news={"order.change_waits": "A change of it costs more: the buyer is asked for the balance first."},
+    tone="warning",
+    icon="hourglass_top",
+)
+CHANGE_ASKED = event(
+    "change_asked",
+    story.tell_change_asked,
+    ("number", "warehouses", "due"),
+    tone="warning",
+    icon="edit_location_alt",
+)
+CHANGE_ENDED = event(
+    "change_ended",
+    story.tell_change_ended,
+    ("number", "state"),
+    news={"order.change_ended": "A change that waited for its payment is not carried out."},
+    tone="danger",
+    icon="event_busy",
+)
 RECIPIENT_CHANGED = event(
     "recipient_changed", story.tell_recipient, ("fields",), tone="warning", icon="edit_location_alt"
 )
+REVEALED = event("revealed", story.tell_revealed, None, private=("reason", "note"), tone="muted", icon="visibility")
 MARKED = event("marked", story.tell_marks, ("flag",), tone="muted", icon="flag")
 METADATA_CHANGED = event(
     "metadata_changed", _("Metadata was changed: %(keys)s."), ("keys",), tone="muted", icon="label"

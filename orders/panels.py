@@ -89,10 +89,16 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A kind of number that the search box knows: `fits` tells whether a text looks like one, `order_ids` finds it."""
+    """A kind of number or word that the search box knows: `fits` tells whether a text looks like one, `order_ids` finds
+    it, newest orders first and no more than the box shows; `title` is what people call it.
+
+    One that `is_loose` finds by a part of it, and is asked only where nothing is called exactly so.
+    """
 
     fits: Callable[[str], bool]
     order_ids: Callable[[str], QuerySet[Any]]
+    title: Any
+    is_loose: bool = False
 
 
 @dataclass(slots=True)

@@ -4,11 +4,15 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models import StorageClass
+from oms.common.access.words import REASONS as LOOKED_BECAUSE
 from oms.common.codebook import Codebook
 from oms.common.messages.kinds import known as known_messages
 from oms.common.models import MessageWay
@@ -131,6 +135,62 @@ def tell_recipient(data: Data) -> str:
     """What of the recipient was changed."""
     fields = joined(word(CHANGED_WORDS, name) for name in data.get("fields") or [])
     return gettext("The recipient was changed: %(fields)s.") % {"fields": fields}
+
+
+_CHANGES: Words = {
+    "add": _("goods added"),
+    "remove": _("units taken out"),
+    "adjust": _("price adjusted"),
+    "freight": _("freight changed"),
+    "recipient": _("recipient changed"),
+    "appointment": _("appointment changed"),
+}
+
+
+def tell_changed(data: Data) -> str:
+    """What was changed of the order, from what to what."""
+    units = [f"{sku} {before} → {after}" for sku, before, after in data.get("units") or []]
+    freight = data.get("freight") or []
+    shown = [word(_CHANGES, name) for name in data.get("what") or []]
+    shown += units
+    if freight:
+        shown.append(gettext("freight ¥%(before)s → ¥%(after)s") % {"before": freight[0], "after": freight[1]})
+    sentence = gettext("The order was changed (%(reason)s): %(changes)s. Owed: ¥%(before)s → ¥%(after)s.")
+    return fill(sentence, {**data, "changes": shown})
+
+
+def tell_change_waits(data: Data) -> str:
+    """The buyer is asked for the balance of a change."""
+    pay_by = parse_datetime(str(data.get("pay_by", "")))
+    until = date_format(localtime(pay_by), "SHORT_DATETIME_FORMAT") if pay_by else "–"
+    sentence = gettext("Change %(number)s costs ¥%(amount)s more: it is done once that is paid, until %(until)s.")
+    return fill(sentence, {**data, "until": until})
+
+
+def tell_change_asked(data: Data) -> str:
+    """Warehouses are asked to give up what they have, for a new address."""
+    due = parse_datetime(str(data.get("due", "")))
+    until = date_format(localtime(due), "SHORT_DATETIME_FORMAT") if due else "–"
+    sentence = gettext("Change %(number)s: %(warehouses)s should give it up for a new address by %(until)s.")
+    return fill(sentence, {**data, "until": until})
+
+
+_ENDS: Words = {
+    "discarded": _("Change %(number)s was discarded."),
+    "expired": _("Change %(number)s was not paid in time: the order stays as it was."),
+    "failed": _("Change %(number)s could not be carried out any more; what was paid for it goes back."),
+}
+
+
+def tell_change_ended(data: Data) -> str:
+    """A change that waited for its payment is over."""
+    return fill(_ENDS.get(str(data.get("state")), _ENDS["discarded"]), data)
+
+
+def tell_revealed(data: Data) -> str:
+    """Why somebody looked at the recipient."""
+    why = " · ".join(filter(None, [LOOKED_BECAUSE.word(data["reason"]), data.get("note")]))
+    return gettext("Looked at name, phone and address: %(why)s.") % {"why": why}
 
 
 def tell_marks(data: Data) -> str:

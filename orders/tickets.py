@@ -17,7 +17,7 @@ from oms.common.tickets import Shown, TicketKind, register_kind
 from orders import retrying
 from orders.actors import Actor
 from orders.changing import noting
-from orders.models import ActorKind, GiftRule, Mention, Order, ReturnRequest, SubOrder
+from orders.models import ActorKind, GiftRule, Mention, Order, ReturnRequest, StrayParcel, SubOrder
 
 CALL_BACK = register_kind(
     TicketKind(
@@ -69,6 +69,7 @@ tickets.register_subject("sub_order", rows_of(SubOrder, "number"))
 tickets.register_subject(noting.SUBJECT, _mentions)
 tickets.register_subject("gift_rule", rows_of(GiftRule, "name"))
 tickets.register_subject("return", rows_of(ReturnRequest, "number"))
+tickets.register_subject("stray", rows_of(StrayParcel))
 for _kind in ("order", "sub_order"):
     tickets.register_retry(_kind, tickets.Retry("orders.hold_order", partial(_retry, _kind)))
 

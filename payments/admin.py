@@ -36,7 +36,7 @@ from orders.actors import Actor
 from orders.admin.actions import check_part_of, posted
 from orders.admin.staff import staff_actor
 from orders.kinds import tell
-from orders.models import ActorKind, Order, OrderCharge, OrderEvent, OrderState
+from orders.models import ActorKind, Order, OrderCharge, OrderEvent
 from orders.panels import Remark
 from payments import exporting, transfer_pages
 from payments.balances import order_panel  # noqa: F401 - it adds to the order's page
@@ -64,9 +64,10 @@ from payments.reconciling import (
 from payments.reconciling import pages as bill_pages  # noqa: F401 - registers its pages
 from payments.returning import order_panel as returns_panel  # noqa: F401 - it adds to the order's page
 from payments.returning import pages as return_pages  # noqa: F401 - registers its pages
+from payments.returning import strays_page  # noqa: F401 - registers its pages
 from payments.statements import deposit_pages  # noqa: F401 - registers its pages
 from payments.statements import pages as statement_pages  # noqa: F401 - registers its pages
-from payments.taking import doubling, forfeiting, links
+from payments.taking import differences, doubling, forfeiting, links
 
 # Of what providers told about an order's money, so much is shown.
 MOST_FACTS = 50
@@ -297,7 +298,7 @@ def _money_moved(order: Order) -> Mapping[str, Any]:
         "captured": captured,
         "refunded": refunded,
         "balance": captured - refunded,
-        "pay_link": links.address_of(order) if order.state == OrderState.AWAITING_PAYMENT else "",
+        "pay_link": links.address_of(order) if differences.asks_for(order) else "",
         "remarks": list(_remarks(payments, refunds)),
         "actions": [
             panels.Action(
@@ -347,8 +348,8 @@ def _looks_derived(text: str) -> bool:
 panels.register(
     panels.Panel(gettext_lazy("Payments and refunds"), "admin/payments/order_panel.html", _money_moved, position=40)
 )
-panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_number))
-panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_refund_number))
+panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_number, gettext_lazy("payment number")))
+panels.register_lookup(panels.Lookup(_looks_derived, _orders_of_refund_number, gettext_lazy("refund number")))
 
 
 def _retry_row(kind: str, row_id: int, by: str) -> None:

@@ -6,7 +6,7 @@ from oms.common.models import FactState, TicketState, Topic
 from oms.common.states import listed
 from oms.common.work.callbacks import UNREADABLE
 from oms.merchants.models import Merchant
-from orders.models import MoneyState, OrderPaymentState, OrderState, PaymentMethod, SubOrderState
+from orders.models import ChargeCause, MoneyState, OrderPaymentState, OrderState, PaymentMethod, SubOrderState
 from orders.models.amounts import Bearer
 from orders.models.order import OVER
 from orders.models.return_request import RESTOCKED
@@ -85,12 +85,15 @@ INVARIANTS = (
     ),
     Invariant(
         "prepaid_goods_go_out_only_paid",
-        "A prepaid order goes past payment only when all of its money is there.",
+        "A prepaid order goes past payment only when all of its money is there, less what a change set off against"
+        " units that went.",
         f"""
         SELECT o.number, o.state, o.paid_amount, o.payable_amount FROM orders_order o
         WHERE o.payment_method = '{PaymentMethod.PREPAID}'
           AND o.state NOT IN ('{OrderState.AWAITING_PAYMENT}', '{OrderState.CANCELLED}')
-          AND o.paid_amount < o.payable_amount
+          AND o.paid_amount < o.payable_amount - (
+            SELECT coalesce(sum(c.amount), 0) FROM orders_ordercharge c
+            WHERE c.order_id = o.id AND c.cause = '{ChargeCause.SET_OFF}')
         """,
     ),
     Invariant(

@@ -372,6 +372,8 @@ name_actors(
         "payment_facts": _("Apply payment notices"),
         "payment": _("Payment"),
         "expire_unpaid": _("Cancel what was not paid"),
+        "request_balance": _("Ask for the balance of a change"),
+        "end_changes": _("End changes that were not paid"),
         "ask_payments": _("Ask after payments"),
         "ask_refunds": _("Ask what became of refunds"),
         "ask_disputes": _("Ask about complaints"),

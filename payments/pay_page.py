@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from oms.common.errors import OmsError
 from orders.models import Order, OrderState
 from payments.models import PaymentState
-from payments.taking import links, switching
+from payments.taking import differences, links, switching
 
 # While something is to be waited for, the page is loaded again so often.
 REFRESH_SECONDS = 4
@@ -33,8 +33,9 @@ def pay_view(request: HttpRequest, token: str) -> HttpResponse:
             refusal = str(error)
         else:
             return redirect("pay", token)
-    response = render(request, "payments/pay.html", {**_shown(order), "refusal": refusal})
-    if order.state == OrderState.AWAITING_PAYMENT:
+    shown = _shown(order)
+    response = render(request, "payments/pay.html", {**shown, "refusal": refusal})
+    if shown["is_waiting"]:
         response.headers["Refresh"] = str(REFRESH_SECONDS)
     return response
 
@@ -44,13 +45,16 @@ def _number(text: str) -> int:
 
 
 def _shown(order: Order) -> dict[str, Any]:
-    is_waiting = order.state == OrderState.AWAITING_PAYMENT
+    change = differences.waiting(order)
+    is_waiting = order.state == OrderState.AWAITING_PAYMENT or change is not None
     payment = switching.current(order) if is_waiting else None
     code = payment.pay_code if payment and payment.state == PaymentState.PENDING else ""
     others = [link for link in switching.choices() if not payment or link.pk != payment.connection_id]
     return {
         "order": order,
-        "due": order.payable_amount - order.paid_amount,
+        "due": change.balance_amount if change else order.payable_amount - order.paid_amount,
+        "pay_by": change.pay_by if change else order.pay_by,
+        "change": change,
         "is_waiting": is_waiting,
         "is_cancelled": order.state == OrderState.CANCELLED,
         "payment": payment,

@@ -108,6 +108,7 @@ class DemandKind(models.TextChoices):
     HOLD = "hold", _("Set aside")
     # Not promised to, but booked in for.
     RETURN_LINE = "return_line", _("Return line")
+    STRAY_UNIT = "stray_unit", _("Parcel that nobody knows")
 
 
 class ReservationQuerySet(models.QuerySet["Reservation"]):

@@ -25,8 +25,10 @@ from logistics.models import (
 )
 from logistics.models.warehouse_order import GIVEN_UP
 from oms.common.desk.lists import YesFilter, one_of
+from oms.common.postgresql.tails import LONGEST_TAIL, Tail
 from orders import panels
 from orders.admin.remarks import moment
+from orders.admin.searching import CAP
 from orders.models import Order
 from orders.panels import Note, Remark
 
@@ -244,6 +246,17 @@ def _orders_of_waybill(text: str) -> QuerySet[Any]:
     return Shipment.objects.filter(waybill_number=text.upper()).order_by().values("sub_order__order_id")
 
 
+def _looks_like_waybill_tail(text: str) -> bool:
+    return LONGEST_TAIL <= len(text) <= 40 and text.isascii() and text.isalnum() and any(map(str.isdigit, text))
+
+
+def _orders_of_waybill_tail(text: str) -> QuerySet[Any]:
+    tail = text.upper()
+    rows = Shipment.objects.annotate(tail=Tail("waybill_number")).filter(tail=tail[-LONGEST_TAIL:])
+    rows = rows.filter(waybill_number__isnull=False, waybill_number__endswith=tail)
+    return rows.order_by("-id").values("sub_order__order_id")[:CAP]
+
+
 def _orders_in_parcel(text: str) -> QuerySet[Any]:
     """All those that have something in it: with the others that it was merged with."""
     lines = ShipmentLine.objects.filter(shipment__waybill_number=text.upper())
@@ -266,6 +279,9 @@ panels.register_filter(AlertFilter)
 panels.register_tab(
     panels.Tab(gettext_lazy("Alerts"), "alerts", "1", lambda: with_alerts(Order.objects.all()), position=60)
 )
-panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work))
-panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill))
-panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_in_parcel))
+panels.register_lookup(panels.Lookup(_looks_like_work, _orders_of_work, gettext_lazy("warehouse order")))
+panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_of_waybill, gettext_lazy("waybill number")))
+panels.register_lookup(
+    panels.Lookup(_looks_like_waybill_tail, _orders_of_waybill_tail, gettext_lazy("end of a waybill"), is_loose=True)
+)
+panels.register_lookup(panels.Lookup(_looks_like_waybill, _orders_in_parcel, gettext_lazy("waybill number")))

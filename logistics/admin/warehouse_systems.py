@@ -30,11 +30,12 @@ class WarehouseItemAdmin(RowColumns, KeysetAdmin):
 class StockOrderAdmin(RowColumns, KeysetAdmin):
     """What warehouse systems were told to expect or to send beside orders. Their news and the documents move it."""
 
-    search_fields = ("number", "purchase_order__number", "transfer__reference")
+    search_fields = ("number", "purchase_order__number", "transfer__reference", "return_request__number")
     list_display = (
-        *("number", "kind", "warehouse", "purchase_order", "transfer", "state", "reason", "error_text", "created_at"),
+        *("number", "kind", "warehouse", "purchase_order", "transfer", "return_request", "state", "reason"),
+        *("error_text", "created_at"),
     )
-    list_select_related = ("warehouse", "purchase_order", "transfer")
+    list_select_related = ("warehouse", "purchase_order", "transfer", "return_request")
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),

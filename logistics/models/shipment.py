@@ -1,7 +1,7 @@
 """Parcels and their scans."""
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
@@ -9,6 +9,7 @@ from django_fsm import FSMField, transition
 from logistics.models.carrier import Carrier
 from logistics.models.warehouse_order import WarehouseOrder
 from oms.common.models import Connection, Expectation, Team, TicketSubject, Versioned, WorkItem
+from oms.common.postgresql.tails import Tail
 from oms.merchants.models import Merchant
 from orders.models import SubOrder, SubOrderLine
 
@@ -173,6 +174,12 @@ class Shipment(WorkItem, Versioned, Expectation):
             ),
         ]
         indexes = [
+            models.Index(
+                Tail("waybill_number"),
+                F("id").desc(),
+                condition=Q(waybill_number__isnull=False),
+                name="shipment_by_waybill_tail",
+            ),
             models.Index(
                 fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="shipment_queue_watch"
             ),

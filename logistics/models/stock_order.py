@@ -9,6 +9,7 @@ from django_fsm import FSMField, transition
 
 from inventory.models import PurchaseOrder, Transfer, Warehouse
 from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem
+from orders.models import ReturnRequest
 
 
 class StockOrderKind(models.TextChoices):
@@ -32,7 +33,7 @@ S = StockOrderState
 
 
 class StockOrder(WorkItem, Versioned):
-    """A purchase order that a warehouse is told to expect, or a transfer that it is told to send or to expect.
+    """A purchase order or return that a warehouse is told to expect, or a transfer that it is to send or to expect.
 
     Its number is the key under which the warehouse's system knows it. `told` are units by SKU code of parts that it
     said left, until it says that nothing more will. Once the goods are expected no more it is stopped:
@@ -50,6 +51,17 @@ class StockOrder(WorkItem, Versioned):
     )
     transfer = models.ForeignKey(
         Transfer, verbose_name=_("transfer"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    return_request = models.ForeignKey(
+        ReturnRequest, verbose_name=_("return request"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    waybill = models.CharField(
+        _("waybill of the way back"),
+        max_length=40,
+        db_default="",
+        default="",
+        blank=True,
+        help_text=_("As the warehouse is told it; where it turns out to be another one, the warehouse is told anew."),
     )
     state = FSMField(_("state"), choices=S.choices, default=S.INTENDED, db_default=S.INTENDED)
     their_number = models.CharField(_("the warehouse's own number"), max_length=60, db_default="", blank=True)
@@ -75,11 +87,17 @@ class StockOrder(WorkItem, Versioned):
                 condition=Q(transfer__isnull=False),
                 name="stock_order_of_a_transfer_is_one_a_kind",
             ),
+            models.UniqueConstraint(
+                fields=["return_request", "warehouse", "waybill"],
+                condition=Q(return_request__isnull=False, state__in=[S.INTENDED, S.SENT]),
+                name="stock_order_of_a_return_is_one_a_waybill",
+            ),
             models.CheckConstraint(condition=Q(state__in=S.values), name="stock_order_state_is_known"),
             models.CheckConstraint(condition=Q(kind__in=StockOrderKind.values), name="stock_order_kind_is_known"),
             models.CheckConstraint(
-                condition=Q(purchase_order__isnull=False, transfer__isnull=True, kind=StockOrderKind.IN)
-                | Q(purchase_order__isnull=True, transfer__isnull=False),
+                condition=Q(purchase_order__isnull=False, transfer=None, return_request=None, kind=StockOrderKind.IN)
+                | Q(purchase_order=None, transfer__isnull=False, return_request=None)
+                | Q(purchase_order=None, transfer=None, return_request__isnull=False, kind=StockOrderKind.IN),
                 name="stock_order_is_of_one_document",
             ),
         ]

@@ -4,6 +4,7 @@ What was never sent to the warehouse is taken back at once. Else the warehouse i
 decides, and only then another one is chosen and told (`giving_up.source_anew`): nothing is ever sent twice.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -55,9 +56,14 @@ def _take_away(part: SubOrder, to: int | None, actor: Actor) -> None:
         moving.source_anew(part, actor=actor)
         nudging.nudge("allocate")
         return
-    SubOrder.objects.filter(pk=part.pk).update(moving_since=timezone.now())
-    timeline.record_of_sub_orders([part.pk], kinds.MOVE_ASKED, actor)
-    held = works.lock(stopping.current_works([part.pk]))
+    ask_to_give_up([part.pk], actor)
+
+
+def ask_to_give_up(sub_order_ids: Collection[int], actor: Actor) -> None:
+    """Ask the warehouses of locked sub-orders, which they have, to give them up; they are sourced anew then."""
+    SubOrder.objects.filter(pk__in=sub_order_ids).update(moving_since=timezone.now())
+    timeline.record_of_sub_orders(sub_order_ids, kinds.MOVE_ASKED, actor)
+    held = works.lock(stopping.current_works(list(sub_order_ids)))
     unsent = [work for work in held.values() if work.state == WarehouseOrderState.INTENDED and not work.was_sent]
     giving_up.give_up([GivenUp(work, WarehouseOrderState.CANCELLED) for work in unsent])
     stopping.ask_to_stop([key for key, work in held.items() if work not in unsent and not work.is_asked_to_stop])

@@ -14,7 +14,7 @@ from inventory.lots import LotMove
 from inventory.models import Quality, Sku, StockCount, StockLot, StockMovement, TransferLine, Warehouse
 from inventory.purchasing import Unloaded
 from logistics.models import StockOrder, StockOrderKind, StockOrderState, WarehouseOrder
-from logistics.warehouses import comparing, stock_notices
+from logistics.warehouses import comparing, returned_goods, stock_notices
 from logistics.warehouses.announcing import STOCK_ORDER_TROUBLE, trouble
 from logistics.warehouses.comparing import StockReport
 from logistics.warehouses.stock_notices import Change, Count, Counted, Moved, Noted
@@ -30,7 +30,12 @@ from orders.stock import counts, stocktaking
 ACTOR = actors.job("stock_facts")
 # Words on a stock order that people must see.
 _TROUBLES = ("EXCEPTION", "REJECT", "CANCELED", "CLOSED", "CANCELEDFAIL")
-_OF_ORDERS = (stock_notices.GOODS_RECEIVED, stock_notices.GOODS_SENT, stock_notices.DOCUMENT_NOTED)
+_OF_ORDERS = (
+    stock_notices.GOODS_RECEIVED,
+    stock_notices.GOODS_SENT,
+    stock_notices.GOODS_RETURNED,
+    stock_notices.DOCUMENT_NOTED,
+)
 _MOST_OF_A_REFERENCE = 64
 
 
@@ -75,7 +80,7 @@ def _locate(found: Sequence[Fact]) -> dict[int, int]:
 
 def _place_of(fact: Fact) -> _Place:
     code = str(fact.body.get("warehouse", "")) if fact.kind == stock_notices.STOCK_COUNT else fact.subject
-    return _Place("" if fact.kind == stock_notices.GOODS_RETURNED else code, fact.connection_id)
+    return _Place(code, fact.connection_id)
 
 
 def _pages(fact: Fact) -> list[Count] | None:
@@ -209,6 +214,8 @@ def _locked(fact: Fact) -> StockOrder:
 def _receive(fact: Fact, moved: Moved) -> Verdict:
     """Receive what came; of what does not come although nothing more will, a person is told."""
     row = _locked(fact)
+    if row.return_request_id is not None:
+        return _take_back(fact, moved)
     unloaded = [Unloaded(one.sku, one.quantity, one.quality, one.lot, one.best_before) for one in moved.lines]
     reference = _reference(fact.key)
     if row.kind == StockOrderKind.OUT:
@@ -231,6 +238,20 @@ def _receive(fact: Fact, moved: Moved) -> Verdict:
         if missing:
             _tell(row, "short", goods=missing)
     return APPLIED if unloaded or moved.is_final else NO_EFFECT
+
+
+def _take_back(fact: Fact, moved: Moved) -> Verdict:
+    """Goods of a return came: they are received and inspected as the warehouse says."""
+    row = _locked(fact)
+    if row.return_request_id is None:
+        raise OmsError(_("Goods came back of %(number)s, which is no return.") % {"number": row.number})
+    trouble_of, goods = returned_goods.take(row, moved, actor=ACTOR)
+    if moved.is_final:
+        _end(row)
+    if trouble_of:
+        _tell(row, trouble_of, goods=goods)
+        return Verdict(FactState.CONTRADICTED, trouble_of)
+    return APPLIED if moved.lines or moved.is_final else NO_EFFECT
 
 
 def _missing(row: StockOrder) -> str:
@@ -291,6 +312,7 @@ _APPLIED_BY: Mapping[str, Callable[[Fact, Any], Verdict]] = {
     stock_notices.STOCK_CHANGED: _change,
     stock_notices.GOODS_RECEIVED: _receive,
     stock_notices.GOODS_SENT: _send,
+    stock_notices.GOODS_RETURNED: _take_back,
     stock_notices.DOCUMENT_NOTED: _note,
 }
 WORK = FactWork(Topic.STOCK, _locate, _lock, _apply, _understand)

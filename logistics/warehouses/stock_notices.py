@@ -6,7 +6,7 @@
 | `stock_count` | the count's number | `Count`: differences, page by page |
 | `stock_changed` | a warehouse's code | `Change` |
 | `goods_received`, `goods_sent` | a stock order's number | `Moved` |
-| `goods_returned` | a return's number | `Moved`; nothing here knows returns yet: it waits for a person |
+| `goods_returned` | a stock order's number | `Moved`: what came back of a return, and in what quality |
 | `document_noted` | a stock order's number | `Noted` |
 
 `merchant` is the code of the merchant whose goods they are; empty: the warehouse's own.

@@ -14,6 +14,7 @@ class CommonConfig(AppConfig):
 
     def ready(self) -> None:
         from oms.common import stuck
+        from oms.common.access import revealing  # noqa: F401 - its kind of ticket
         from oms.common.messages import sending  # noqa: F401 - its kind of ticket
         from oms.common.work import sandbox_speaker, signed_json  # noqa: F401 - they register their protocols
 

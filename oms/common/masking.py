@@ -91,3 +91,18 @@ def mask_name(name: str) -> str:
 def mask_phone(phone: str) -> str:
     """The first three and the last four digits of a phone number: 138****1111."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "…" if phone else ""
+
+
+def hide_name(name: str) -> str:
+    """The name as pages show it: masked, unless a platform did that already."""
+    return name if is_masked(name) else mask_name(name)
+
+
+def hide_phone(phone: str) -> str:
+    """The phone as pages show it: masked, unless a platform did that already."""
+    return phone if is_masked(phone) else mask_phone(phone)
+
+
+def hide_address(address: str) -> str:
+    """The address below the district as pages show it: its first characters, fewer than half of it."""
+    return f"{address[: min(4, len(address) // 2)]}***" if address else ""

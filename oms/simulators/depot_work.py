@@ -126,6 +126,29 @@ class Workers:
         content = {"entryOrder": head, "orderLines": {"orderLine": lines}}
         self.book.say(code, "entryorder.confirm", content, self.now())
 
+    def take_back(
+        self, code: str, units: Mapping[tuple[str, str], int] | None = None, *, is_final: bool = True
+    ) -> None:
+        """Goods came back of a return: units by article and quality (None: all that is left, good), and were looked
+        at; `is_final`: nothing more will come."""
+        document = self.known(code)
+        came = {(sku, "ZP"): some for sku, some in document.left.items()} if units is None else dict(units)
+        lines = []
+        for (sku, quality), some in came.items():
+            self.book.put(document.owner, sku, some, quality)
+            lines += [{**line, "inventoryType": quality} for line in _move(document, {sku: some}) if line["actualQty"]]
+        document.state, document.confirms = (DONE if is_final else PARTLY), document.confirms + 1
+        self.book.keep(document)
+        head = {
+            **self._head_of(document, "returnOrderCode", "returnOrderId"),
+            "confirmType": 0 if is_final else 1,
+            "orderConfirmTime": written(self.now()),
+            "expressCode": document.waybill,
+        }
+        self.book.say(
+            code, "returnorder.confirm", {"returnOrder": head, "orderLines": {"orderLine": lines}}, self.now()
+        )
+
     def count(
         self, warehouse: str, owner: str, differences: Mapping[str, int], *, pages: int = 1, quality: str = "ZP"
     ) -> str:

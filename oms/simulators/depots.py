@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS push (
     id INTEGER PRIMARY KEY, code TEXT NOT NULL, method TEXT NOT NULL, content TEXT NOT NULL, due_at REAL NOT NULL,
     tries INTEGER NOT NULL, is_over INTEGER NOT NULL);
 """
-DELIVERY, ENTRY, OUT = "delivery", "entry", "out"
+DELIVERY, ENTRY, OUT, BACK = "delivery", "entry", "out", "back"
 # How far a document is; what is over stays so.
 NEW, ACCEPTED, PICKING, PACKED, PARTLY, DONE, CANCELED = "NEW", "ACCEPT", "PICK", "PACKAGE", "PART", "DONE", "CANCELED"
 OVER = (DONE, CANCELED)

@@ -20,6 +20,7 @@ from oms.simulators import notifying
 from oms.simulators.depot_work import Content, Workers, written
 from oms.simulators.depots import (
     ACCEPTED,
+    BACK,
     CANCELED,
     DELIVERY,
     DONE,
@@ -73,6 +74,7 @@ class QimenPeer(Workers):
             "orderprocess.query": self._process,
             "order.cancel": self._cancel,
             "stockout.create": lambda root: self._announce(root, "deliveryOrder", OUT, "deliveryOrderId"),
+            "returnorder.create": self._expect_back,
             "entryorder.create": lambda root: self._announce(root, "entryOrder", ENTRY, "entryOrderId"),
             "inventory.query": self._inventory,
         }
@@ -148,6 +150,18 @@ class QimenPeer(Workers):
     def _announce(self, root: Element, head_name: str, kind: str, id_name: str) -> Content:
         document, _is_new = self._enter(root, _head(root, head_name), kind, _KINDS[head_name])
         return {id_name: document.own_id, "createTime": written(document.created_at)}
+
+    def _expect_back(self, root: Element) -> Content:
+        head = _head(root, "returnOrder")
+        for needed in (
+            "orderType",
+            "logisticsCode",
+            "senderInfo/name",
+            "senderInfo/mobile",
+            "senderInfo/detailAddress",
+        ):
+            _needed(head, needed)
+        return self._announce(root, "returnOrder", BACK, "returnOrderId")
 
     def _enter(self, root: Element, head: Element, kind: str, code_name: str) -> tuple[Document, bool]:
         code = _needed(head, code_name)
@@ -230,9 +244,12 @@ class QimenPeer(Workers):
 
     def _work_on(self, document: Document) -> None:
         age = (self.now() - document.created_at) * self.speed
-        if document.kind == ENTRY:
-            if age >= _ARRIVES_AFTER:
+        if document.kind in (ENTRY, BACK):
+            if age >= _ARRIVES_AFTER and document.kind == ENTRY:
                 self.receive(document.code)
+            # What buyers send comes under the waybill that was told, some days later.
+            elif age >= 3 * _ARRIVES_AFTER and document.waybill:
+                self.take_back(document.code)
             return
         for place, (word, after) in enumerate(_STEPS):
             if document.told == place and age >= after:

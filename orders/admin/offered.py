@@ -9,8 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders.admin.remarks import moment
-from orders.changing import cancelling, readdressing
+from orders.changing import askers, cancelling, readdressing
+from orders.changing.askers import Asked
 from orders.changing.cancellation import patience
+from orders.changing.sets import drafting
 from orders.models import Order, OrderState, SubOrder, SubOrderState
 from orders.models.sub_order import BEFORE_RELEASE, IN_WAREHOUSE
 from orders.panels import Action
@@ -33,6 +35,9 @@ def own_actions(order: Order, sub_orders: Sequence[SubOrder]) -> list[Action]:
     """What this app itself offers."""
     cancel = reverse("admin:orders_order_cancel", args=[order.pk])
     recipient = reverse("admin:orders_order_recipient", args=[order.pk])
+    changes = reverse("admin:orders_order_changes", args=[order.pk])
+    blocked = readdressing.obstacle(order, list(sub_orders))
+    asked = askers.who(order, sub_orders) if blocked else []
     return [
         Action("hold", _("Hold"), "front_hand", holding.hold_obstacle(order, sub_orders), right="orders.hold_order"),
         Action(
@@ -48,15 +53,35 @@ def own_actions(order: Order, sub_orders: Sequence[SubOrder]) -> list[Action]:
             "recipient",
             _("Change the recipient"),
             "edit_location_alt",
-            readdressing.obstacle(order, list(sub_orders)),
+            None if asked else blocked,
             recipient,
-            right="orders.readdress_order",
+            _asked_for_address(asked),
+            "orders.readdress_order",
+        ),
+        Action(
+            "changes",
+            _("Change goods and amounts"),
+            "edit_document",
+            drafting.obstacle(order),
+            changes,
+            right="orders.confirm_changeset",
         ),
         Action("note", _("Add a note"), "edit_note", right="orders.note_order"),
         Action("contact", _("Keep a contact"), "call", right="orders.note_order"),
         Action("message", _("Write to the buyer"), "outgoing_mail", right="orders.message_buyer"),
         Action("marks", _("Memo, flag and metadata"), "flag", right="orders.mark_order"),
     ]
+
+
+def _asked_for_address(asked: Sequence[Asked]) -> str:
+    """Who is asked for a new address, and by when they answer, where that is known."""
+    names = _(", ").join(dict.fromkeys(one.name for one in asked))
+    until = [one.until for one in asked if one.until]
+    if not names:
+        return ""
+    if not until:
+        return _("of %(names)s") % {"names": names}
+    return _("of %(warehouse)s, which answers by %(at)s") % {"warehouse": names, "at": moment(max(until))[:16]}
 
 
 def _cancel_obstacle(order: Order, sub_orders: Sequence[SubOrder]) -> str | None:

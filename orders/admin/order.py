@@ -24,14 +24,15 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, bulk, entering, import_pages, order_list, reissuing, talking, tickets
+from orders.admin import actions, bulk, entering, import_pages, order_list, privacy, reissuing, talking, tickets
 from orders.admin import cancelling as cancelling_page
+from orders.admin import changing as changing_page
 from orders.admin import merging as merging_pages
 from orders.admin import readdressing as readdressing_page
 from orders.admin import summary as summary_beside_tickets  # noqa: F401 - tickets show it
 from orders.admin.order_page import load, page_context
 from orders.admin.review_desk import review_view
-from orders.admin.searching import Found, find
+from orders.admin.searching import Found, find, nothing_found
 from orders.admin.staff import staff_actor
 from orders.admin.undoing import undo_view, with_undo
 from orders.changing import undoing
@@ -70,6 +71,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/hold/", actions.hold_view, "hold"),
             ("<int:order_id>/cancel/", cancelling_page.cancel_view, "cancel"),
             ("<int:order_id>/recipient/", readdressing_page.recipient_view, "recipient"),
+            ("<int:order_id>/changes/", changing_page.change_view, "changes"),
             ("regions/", readdressing_page.regions_view, "regions"),
             ("<int:order_id>/note/", talking.note_view, "note"),
             ("<int:order_id>/contact/", talking.contact_view, "contact"),
@@ -79,6 +81,7 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/merge/", merging_pages.merge_view, "merge"),
             ("<int:order_id>/unmerge/", merging_pages.unmerge_view, "unmerge"),
             ("<int:order_id>/divide/<int:sub_order_id>/", merging_pages.divide_view, "divide"),
+            ("<int:order_id>/reveal/", privacy.reveal_view, "reveal"),
             ("<int:order_id>/reissue/", reissuing.reissue_view, "reissue"),
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
@@ -108,6 +111,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
                     _("%(number)s is not an order number: its check digit is wrong. Look for a mistyped digit.")
                     % {"number": term},
                 )
+            elif not found.order_ids:
+                messages.info(request, nothing_found(term, found))
         context = {
             "queue_tabs": order_list.queue_tabs(request.GET.dict()),
             "may_enter": request.user.has_perm(entering.ENTER),

@@ -10,6 +10,7 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
 from orders.admin import buyer_card, goods, history, offered, talking, tickets
+from orders.admin.privacy import people_of
 from orders.admin.remarks import in_order, remarks_on
 from orders.admin.terms import terms_of
 from orders.admin.undoing import shown as undoable
@@ -57,6 +58,7 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
     lines = list(order.lines.all())
     actions = offered.own_actions(order, sub_orders) + _from(panels, "actions")
     remarks = in_order(remarks_on(order, holds, sub_orders) + _from(panels, "remarks"))
+    people = people_of(order, user)
     return {
         "order": order,
         "headline": remarks[0] if remarks else None,
@@ -76,8 +78,9 @@ def page_context(order: Order, user: AbstractBaseUser | AnonymousUser) -> dict[s
         "terms": terms_of(order),
         "panels": panels,
         "actions": offered.grouped(actions, user),
+        "people": people,
         "forms": talking.shown_forms(),
-        **history.of_order(order, may_see_changes=user.has_perm("orders.view_personal_data")),  # type: ignore[union-attr]
+        **history.of_order(order, may_see_changes=people.is_open),
         "may_hold": user.has_perm("orders.hold_order"),  # type: ignore[union-attr]
         **tickets.page_context(order, user),
     }

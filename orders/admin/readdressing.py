@@ -15,10 +15,12 @@ from django.utils.translation import gettext_lazy
 from inventory.models import Region
 from oms.common.desk import acting
 from oms.common.errors import ChangedMeanwhile, OmsError, WrongFields
+from oms.common.masking import hide_address, hide_name, hide_phone
+from orders.admin import privacy
 from orders.admin.cancelling import changes_since
 from orders.admin.order_page import load
 from orders.admin.staff import staff_actor
-from orders.changing import readdress_preview, readdressing
+from orders.changing import askers, readdress_preview, readdressing
 from orders.changing.readdress_preview import ReaddressPreview
 from orders.changing.readdressing import Recipient
 from orders.intake.addressing import parse_address
@@ -37,12 +39,25 @@ class RecipientForm(forms.Form):
         max_length=500,
         widget=forms.Textarea(attrs={**acting.INPUT, "rows": 2}),
     )
-    name = forms.CharField(label=gettext_lazy("Recipient"), max_length=80, widget=forms.TextInput(attrs=acting.INPUT))
+    name = forms.CharField(
+        label=gettext_lazy("Recipient"), max_length=80, required=False, widget=forms.TextInput(attrs=acting.INPUT)
+    )
     phone = forms.CharField(
         label=gettext_lazy("Phone"), max_length=40, required=False, widget=forms.TextInput(attrs=acting.INPUT)
     )
     region_code = forms.CharField(max_length=6, required=False)
-    address = forms.CharField(label=gettext_lazy("Address"), max_length=200, widget=forms.TextInput(attrs=acting.INPUT))
+    address = forms.CharField(
+        label=gettext_lazy("Address"), max_length=200, required=False, widget=forms.TextInput(attrs=acting.INPUT)
+    )
+
+    def show_masked(self, order: Order) -> None:
+        """Show in its empty fields what stays, masked, to who has not looked at it."""
+        for name, text in (
+            ("name", hide_name(order.recipient_name)),
+            ("phone", hide_phone(order.recipient_phone)),
+            ("address", hide_address(order.recipient_address)),
+        ):
+            self.fields[name].widget.attrs["placeholder"] = text
 
     @property
     def recipient(self) -> Recipient:
@@ -59,14 +74,20 @@ def recipient_view(request: HttpRequest, order_id: int) -> HttpResponse:
     preview: ReaddressPreview | None = None
     changed: list[str] = []
     candidates: list[str] = []
-    form = RecipientForm(initial=_initial(order))
+    clear = privacy.is_open(request.user, order_id)
+    form = RecipientForm(initial=_initial(order, clear=clear))
     if request.method == "POST" and "read" in request.POST:
-        values, candidates = _read(request.POST.get("text", "")[:500], _initial(order))
+        values, candidates = _read(request.POST.get("text", "")[:500], _initial(order, clear=clear))
         form = RecipientForm(initial=values)
     elif request.method == "POST":
         form = RecipientForm(request.POST)
         if form.is_valid():
             try:
+                if "ask" in request.POST:
+                    reason = request.POST.get("reason", "")[:200]
+                    askers.ask(order_id, form.recipient, reason, staff_actor(request))
+                    messages.success(request, _("The warehouse is asked to give it up for the new address."))
+                    return redirect(reverse("admin:orders_order_change", args=[order_id]))
                 if "confirm" in request.POST:
                     stamp = request.POST.get("stamp", "")
                     actor = staff_actor(request)
@@ -83,18 +104,26 @@ def recipient_view(request: HttpRequest, order_id: int) -> HttpResponse:
                     form.add_error(error.attr if error.attr in form.fields else None, error.detail)
             except OmsError as refusal:
                 form.add_error(None, str(refusal))
+    if not clear:
+        form.show_masked(order)
     code = str(form["region_code"].value() or "")
+    parts = list(order.sub_orders.all())
+    obstacle = readdressing.obstacle(order, parts)
+    asked = askers.who(order, parts) if obstacle else []
     context = {
         **admin.site.each_context(request),
         "title": _("Change the recipient"),
         "order": order,
         "form": form,
         "region": Region.objects.filter(pk=code).first(),
-        "obstacle": readdressing.obstacle(order, list(order.sub_orders.all())),
+        "obstacle": obstacle,
+        "asked": asked,
+        "can_ask": any(not one.address for one in asked),
+        "reason": request.POST.get("reason", "")[:200],
         "candidates": candidates,
         "changed": changed,
         "preview": preview,
-        "changes": _worded(preview),
+        "changes": _worded(preview, clear=clear),
     }
     return TemplateResponse(request, "admin/orders/order/recipient.html", context)
 
@@ -119,12 +148,13 @@ def _load(order_id: int) -> Order:
     return order
 
 
-def _initial(order: Order) -> dict[str, Any]:
+def _initial(order: Order, *, clear: bool) -> dict[str, Any]:
+    """What the form begins with; nothing of what is masked to the person: empty fields stay as they are."""
     return {
-        "name": order.recipient_name,
-        "phone": order.recipient_phone,
+        "name": order.recipient_name if clear else "",
+        "phone": order.recipient_phone if clear else "",
         "region_code": order.region_id or "",
-        "address": order.recipient_address,
+        "address": order.recipient_address if clear else "",
     }
 
 
@@ -143,9 +173,15 @@ def _read(text: str, known: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return values, [str(place) for place in read.candidates]
 
 
-def _worded(preview: ReaddressPreview | None) -> list[tuple[str, str, str]]:
-    """What changes, for the page: the name of the field, old and new; the region by its name alone."""
+_HIDE = {"name": hide_name, "phone": hide_phone, "address": hide_address}
+
+
+def _worded(preview: ReaddressPreview | None, *, clear: bool) -> list[tuple[str, str, str]]:
+    """What changes, for the page: the name of the field, old (masked, unless it is clear to the person) and new; the
+    region by its name alone."""
     changes = preview.changes.items() if preview else ()
     return [
-        (word(CHANGED_WORDS, name), old or "–", new or "–") for name, (old, new) in changes if name != "region_code"
+        (word(CHANGED_WORDS, name), (old if clear or name not in _HIDE else _HIDE[name](old)) or "–", new or "–")
+        for name, (old, new) in changes
+        if name != "region_code"
     ]

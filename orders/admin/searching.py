@@ -1,20 +1,29 @@
-"""The one search box: it recognises what was typed and looks it up by equality, each kind through its own index."""
+"""The one search box: it recognises what was typed and looks it up by equality, each kind through its own index.
+
+Where nothing is called exactly so, it looks for what ends or begins so: the end of a phone or waybill, a name, a buyer,
+goods by their name. Each of these has an index of its own, too.
+"""
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from inventory.models import Sku
 from oms.common import phones, tickets
 from oms.common.desk.lists import united
 from oms.common.numbering import is_order_number
+from oms.common.postgresql.tails import LONGEST_TAIL, Tail
 from orders.models import Order, OrderLine, OrderTerms, SubOrder
 from orders.panels import Lookup, registry
 
 # More orders than this nobody looks through; they should filter instead.
 CAP = 1_000
+# So many of the goods that are called so are looked for in orders.
+MOST_SKUS = 200
 _SEPARATORS = re.compile(r"[\s\-()（）]+")
 _METADATA = re.compile(r"(?:metadata\.)?(?P<key>[A-Za-z0-9_.-]{1,40})=(?P<value>[^\x00]{1,500})", re.ASCII)
 _SUB_ORDER = re.compile(r"\d{16}(-\d+)+")
@@ -22,10 +31,12 @@ _SUB_ORDER = re.compile(r"\d{16}(-\d+)+")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search gave: ids of orders, and whether the text looks like an order number with a typing slip."""
+    """What a search gave: ids of orders, whether the text looks like an order number with a typing slip, and as what
+    the text was looked up (lazy words)."""
 
     order_ids: frozenset[int]
     is_mistyped_number: bool
+    tried: tuple[Any, ...] = ()
 
 
 def phone_in(text: str) -> str | None:
@@ -34,19 +45,37 @@ def phone_in(text: str) -> str | None:
 
 
 def find(text: str) -> Found:
-    """The orders, at most CAP of each kind and the newest of them, that the text may mean. Two statements."""
+    """The orders, at most CAP of each kind and the newest of them, that the text may mean. Two statements; where
+    nothing is called exactly so, two more."""
     text = text.strip()
     digits = _SEPARATORS.sub("", text)
     # A number copied from a printed list has spaces in it; a sub-order's keeps its dash.
     number = digits if len(digits) == 16 and digits.isdigit() else text
-    found: list[QuerySet[Any]] = [lookup.order_ids(text) for lookup in _lookups() if lookup.fits(text)]
+    exact = [lookup for lookup in _lookups() if not lookup.is_loose and lookup.fits(text)]
+    found: list[QuerySet[Any]] = [lookup.order_ids(text) for lookup in exact]
+    tried = [lookup.title for lookup in exact]
     if is_order_number(number):
         found.append(Order.objects.filter(number=number).order_by().values("id"))
+        tried.insert(0, _("order number"))
     if phone := phone_in(text):
         found += _by_phone(phone)
+        tried.append(_("phone"))
     order_ids = united(found) if found else set()
     looks_like_number = len(number) == 16 and number.isascii() and number.isdigit()
-    return Found(frozenset(order_ids), looks_like_number and not order_ids and not is_order_number(number))
+    is_mistyped = looks_like_number and not order_ids and not is_order_number(number)
+    if not order_ids and not is_mistyped:
+        loose = [lookup for lookup in _lookups() if lookup.is_loose and lookup.fits(text)]
+        order_ids = united(lookup.order_ids(text) for lookup in loose) if loose else set()
+        tried += [lookup.title for lookup in loose]
+    return Found(frozenset(order_ids), is_mistyped, tuple(dict.fromkeys(tried)))
+
+
+def nothing_found(text: str, found: Found) -> str:
+    """That nothing was found, as what it was looked for, and what else can be done."""
+    return _("Nothing is called “%(text)s”. Looked for it as: %(tried)s. Try the whole number, or fewer words.") % {
+        "text": text[:40],
+        "tried": _(", ").join(map(str, found.tried)) or "–",
+    }
 
 
 def _by_phone(phone: str) -> list[QuerySet[Any]]:
@@ -93,6 +122,40 @@ def _names_metadata(text: str) -> bool:
     return _METADATA.fullmatch(text) is not None
 
 
+def _is_phone_tail(text: str) -> bool:
+    digits = _SEPARATORS.sub("", text)
+    return LONGEST_TAIL <= len(digits) < 11 and digits.isascii() and digits.isdigit()
+
+
+def _of_phone_tail(text: str) -> QuerySet[Any]:
+    digits = _SEPARATORS.sub("", text)
+    rows = Order.objects.annotate(tail=Tail("recipient_phone")).filter(tail=digits[-LONGEST_TAIL:])
+    return rows.filter(recipient_phone__endswith=digits).order_by("-id").values("id")[:CAP]
+
+
+def _is_name(text: str) -> bool:
+    return 2 <= len(text) <= 40 and not text.isdigit() and any(char.isalpha() for char in text)
+
+
+def _of_recipient(text: str) -> QuerySet[Any]:
+    return Order.objects.filter(recipient_name__startswith=text).order_by("-id").values("id")[:CAP]
+
+
+def _of_buyers_name(text: str) -> QuerySet[Any]:
+    other = Order.objects.exclude(buyer_name=F("recipient_name"))
+    return other.filter(buyer_name__startswith=text).order_by("-id").values("id")[:CAP]
+
+
+def _of_buyer(text: str) -> QuerySet[Any]:
+    return Order.objects.filter(buyer_reference=text).order_by("-ordered_at").values("id")[:CAP]
+
+
+def _of_product(text: str) -> QuerySet[Any]:
+    # Looked up first, as codes are; the catalogue is small beside the orders.
+    skus = list(Sku.objects.filter(name__icontains=text).order_by("-id").values_list("id", flat=True)[:MOST_SKUS])
+    return OrderLine.objects.filter(sku__in=skus).order_by("-id").values("order_id")[:CAP]
+
+
 def _of_metadata(text: str) -> QuerySet[Any]:
     named = _METADATA.fullmatch(text)
     wanted = {named["key"]: named["value"]} if named else {}
@@ -102,9 +165,14 @@ def _of_metadata(text: str) -> QuerySet[Any]:
 tickets.register_search(lambda text: find(text).order_ids)
 
 _OWN = (
-    Lookup(_is_sub_order_number, _of_sub_order),
-    Lookup(short_text, _of_external_number),
-    Lookup(short_text, _of_sku),
-    Lookup(short_text, _of_callers_code),
-    Lookup(_names_metadata, _of_metadata),
+    Lookup(_is_sub_order_number, _of_sub_order, gettext_lazy("sub-order number")),
+    Lookup(short_text, _of_external_number, gettext_lazy("external number")),
+    Lookup(short_text, _of_sku, gettext_lazy("SKU code")),
+    Lookup(short_text, _of_callers_code, gettext_lazy("caller's code")),
+    Lookup(_names_metadata, _of_metadata, gettext_lazy("metadata")),
+    Lookup(_is_phone_tail, _of_phone_tail, gettext_lazy("end of a phone"), is_loose=True),
+    Lookup(_is_name, _of_recipient, gettext_lazy("recipient"), is_loose=True),
+    Lookup(_is_name, _of_buyers_name, gettext_lazy("buyer"), is_loose=True),
+    Lookup(short_text, _of_buyer, gettext_lazy("buyer"), is_loose=True),
+    Lookup(_is_name, _of_product, gettext_lazy("product"), is_loose=True),
 )

@@ -1,10 +1,8 @@
 """How the amounts of orders came about: of one, and of all that changed, for programs of the platform's own."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -130,7 +128,7 @@ def _changed(place: Place, until: datetime, limit: int) -> tuple[list[int], Plac
     span = _FIRST_SPAN
     while place.at < until:
         end = min(until, place.at + span)
-        events = _events(place, end)
+        events = places.events(place, end, _EVENTS)
         for at, event_id, order_id in events:
             if order_id not in ids and len(ids) == limit:
                 return list(ids), place, False
@@ -141,16 +139,3 @@ def _changed(place: Place, until: datetime, limit: int) -> tuple[list[int], Plac
             place = Place(end)
             span = min(span * 4, _LONGEST_SPAN)
     return list(ids), place, True
-
-
-def _events(place: Place, end: datetime) -> Sequence[tuple[datetime, int, int]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT created_at, id, order_id FROM orders_orderevent
-            WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
-            ORDER BY created_at, id LIMIT %(most)s
-            """,
-            {"at": place.at, "id": place.row_id, "end": end, "most": _EVENTS},
-        )
-        return cursor.fetchall()

@@ -122,6 +122,7 @@ class StockFilter(FilterSet):
     sku = CharFilter("sku__code", max_length=64)
     warehouse = CharFilter("warehouse__code", max_length=32, help_text="The code of the warehouse.")
     available = ChoiceFilter(choices=_YES_OR_NO, method="filter_available", help_text="Whether units can be promised.")
+    updated_since = MomentFilter("changed_at", "gte", help_text="Changed then or later.")
 
     class Meta:
         model = Stock

@@ -1,9 +1,11 @@
 """Lists of what changed, for readers that go on where they ended and must miss nothing."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -38,6 +40,20 @@ class Place:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 10**6 * 60 * 60 * 24 * 365 * 1000
+
+
+def events(place: Place, end: datetime, most: int) -> Sequence[tuple[datetime, int, int]]:
+    """Up to `most` events of timelines after the place and before `end`: time, id and order's id, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT created_at, id, order_id FROM orders_orderevent
+            WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
+            ORDER BY created_at, id LIMIT %(most)s
+            """,
+            {"at": place.at, "id": place.row_id, "end": end, "most": most},
+        )
+        return cursor.fetchall()
 
 
 def limit_of(request: Request, most: int) -> int:

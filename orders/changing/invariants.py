@@ -6,21 +6,22 @@ from orders import kinds
 from orders.changing import charging
 from orders.changing.cancellation import OF_REQUESTS
 from orders.intake.promotion_rules import RuleKind
-from orders.models import ChargeCause, OrderState, SubOrderState
-from orders.models.charge import DEPOSITS, KEPT, OF_GONE_UNITS, ChargeComponent
+from orders.models import WAITING_SETS, ChangeSetState, ChargeCause, Hold, OrderState, SubOrderState
+from orders.models.charge import BILLED, DEPOSITS, KEPT, OF_CHANGES, OF_GONE_UNITS, ChargeComponent
+from orders.models.order import OVER
 from orders.models.order_link import LinkKind
 from orders.models.sub_order import HOLDING_STOCK, UNDONE
 
 INVARIANTS = (
     Invariant(
         "orders_are_charged_what_they_cost",
-        "The charges of placing are the order's amounts, component by component; orders of the past have none. What had"
-        " no price then is charged once it has.",
+        "The charges of placing, and of changes since, are the order's amounts, component by component; orders of the"
+        " past have none. What had no price then is charged once it has.",
         f"""
         SELECT o.number, c.component, c.amount, p.amount AS charged FROM orders_order o
         CROSS JOIN LATERAL {charging.of_order("o")} AS c(component, amount)
         LEFT JOIN (SELECT order_id, component, sum(amount) AS amount FROM orders_ordercharge
-                   WHERE cause = '{ChargeCause.PLACED}' GROUP BY order_id, component) p
+                   WHERE cause IN ({listed(BILLED)}) GROUP BY order_id, component) p
           ON p.order_id = o.id AND p.component = c.component
         WHERE CASE WHEN o.is_historical THEN 0 ELSE c.amount END <> coalesce(p.amount, 0)
         """,
@@ -162,6 +163,43 @@ INVARIANTS = (
         LEFT JOIN orders_orderline l ON l.id = g.line_id
         WHERE l.order_id IS DISTINCT FROM g.order_id OR NOT l.is_gift OR l.quantity <> g.units OR NOT EXISTS (
             SELECT FROM orders_orderevent e WHERE e.order_id = g.order_id AND e.kind = '{kinds.GIFT_GIVEN}')
+        """,
+    ),
+    Invariant(
+        "changes_that_wait_hold_their_order",
+        "A change that waits for its payment, or for warehouses, holds its order until it is over, and no order is held"
+        " for another reason of that kind.",
+        f"""
+        SELECT o.number, c.number AS change, c.state, h.id FROM (
+            SELECT * FROM orders_changeset WHERE state IN ({listed(WAITING_SETS)})) AS c
+        FULL JOIN (
+            SELECT * FROM orders_hold WHERE kind = '{Hold.Kind.CHANGE}' AND released_at IS NULL) AS h
+            ON h.order_id = c.order_id AND h.reason = c.number
+        JOIN orders_order o ON o.id = coalesce(c.order_id, h.order_id)
+        WHERE (h.id IS NULL AND o.state NOT IN ({listed(OVER)})) OR c.id IS NULL
+        """,
+    ),
+    Invariant(
+        "changes_are_charged_as_they_were_confirmed",
+        "What is charged for a change is of one that was confirmed and told; what it set off was billed less by it, so"
+        " that the buyer was billed just what is owed more.",
+        f"""
+        SELECT o.number, c.reference, c.billed, c.set_off FROM (
+            SELECT order_id, reference,
+                coalesce(sum(amount) FILTER (WHERE cause = '{ChargeCause.SET_OFF}'), 0) AS set_off,
+                -coalesce(sum(amount) FILTER (WHERE component = '{ChargeComponent.EXTRA}'
+                    AND cause IN ({listed(OF_CHANGES)})), 0) AS billed_less,
+                coalesce(sum(amount) FILTER (WHERE cause IN ({listed(OF_CHANGES)})), 0) AS billed
+            FROM orders_ordercharge WHERE cause IN ({listed(OF_CHANGES)}, '{ChargeCause.SET_OFF}')
+            GROUP BY order_id, reference) AS c
+        JOIN orders_order o ON o.id = c.order_id
+        LEFT JOIN orders_changeset s ON s.order_id = c.order_id AND s.number = c.reference
+          AND s.state = '{ChangeSetState.CONFIRMED}'
+        WHERE s.id IS NULL OR c.set_off <> c.billed_less OR c.set_off < 0
+           OR NOT EXISTS (SELECT FROM orders_orderevent e WHERE e.order_id = c.order_id
+                AND e.kind = '{kinds.CHANGED}' AND e.data->>'number' = c.reference)
+           OR (c.set_off > 0 AND c.billed * 100 <>
+                greatest((s.outcome->>'after')::bigint - (s.outcome->>'before')::bigint, 0))
         """,
     ),
     Invariant(

@@ -131,7 +131,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """An order at one moment."""
 
     books: Books
@@ -149,14 +149,14 @@ def preview(order_id: int, selection: Selection, *, version: int | None = None) 
     sub_orders = lock_sub_orders(order_id)
     stamp = stamp_of(order, sub_orders)
     last_event = order.events.order_by("-id").values_list("id", flat=True).first() or 0
-    before = _look(order_id)
+    before = look(order_id)
     undone = transaction.savepoint()
     try:
         choosing.cancel(order_id, selection, reason=Why("preview"), actor=_ACTOR)
-        after = _look(order_id)
+        after = look(order_id)
         already = {part.pk for part in sub_orders if part.cancel_requested_at is not None}
         asked = _asked(order_id, already)
-        granted = _look(order_id) if asked else after
+        granted = look(order_id) if asked else after
     finally:
         transaction.savepoint_rollback(undone)
     held = before.books.held.less(after.books.held)
@@ -172,7 +172,7 @@ def preview(order_id: int, selection: Selection, *, version: int | None = None) 
         freight=_freight(before.books) - _freight(after.books),
         kept_back=after.kept - before.kept,
         back_if_given_up=after.books.held.less(granted.books.held),
-        promotions=_promotions(order_id, after.books),
+        promotions=promotions_of(order_id, after.books),
         stock=tuple(
             StockBack(warehouse, sku, units)
             for (warehouse, sku), units in sorted((before.reserved - after.reserved).items())
@@ -182,7 +182,8 @@ def preview(order_id: int, selection: Selection, *, version: int | None = None) 
     )
 
 
-def _look(order_id: int) -> _Seen:
+def look(order_id: int) -> Seen:
+    """The order as it is now. Five statements."""
     found = correcting.read([order_id])[order_id]
     lines = SubOrderLine.objects.filter(sub_order__order_id=order_id).values("pk")
     reserved: Counter[tuple[str, str]] = Counter()
@@ -192,7 +193,7 @@ def _look(order_id: int) -> _Seen:
     refunded, state = Order.objects.values_list("refunded_amount", "state").get(pk=order_id)
     parts = SubOrder.objects.filter(order=order_id).exclude(state__in=[*LEFT_WAREHOUSE, SubOrderState.CANCELLED])
     kept = sum(amount for row, amount in found.kept.items() if row.component not in _TENDERS)
-    return _Seen(
+    return Seen(
         found.books, kept, found.paid - round(refunded * 100), reserved, parts.count(), state == OrderState.CANCELLED
     )
 
@@ -236,7 +237,7 @@ def _freight(books: Books) -> int:
     return sum(line.shares.freight for line in books.lines)
 
 
-def _promotions(order_id: int, books: Books) -> tuple[PromotionLooked, ...]:
+def promotions_of(order_id: int, books: Books) -> tuple[PromotionLooked, ...]:
     """What the kept goods still get of each promotion; none where nothing is kept."""
     if not any(line.units for line in books.lines):
         return ()

@@ -1,6 +1,7 @@
 """The life cycle's data: orders and their parts, holds and review rules, the timeline, returns."""
 
 from orders.models.cancel_reason import CancelReason
+from orders.models.change_set import OPEN_SETS, WAITING_SETS, ChangeSet, ChangeSetState
 from orders.models.charge import ChargeCause, ChargeComponent, OrderCharge
 from orders.models.event import ActorKind, OrderEvent
 from orders.models.gift_rule import GiftGrant, GiftRule
@@ -30,14 +31,19 @@ from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
 from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
+from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
 from orders.models.sub_order import SubOrder, SubOrderLine, SubOrderState
 from orders.models.terms import InvoiceRequest, OrderTerms
 from orders.models.undoable import UndoableAction
 
 __all__ = [
+    "OPEN_SETS",
+    "WAITING_SETS",
     "ActorKind",
     "BuyerNotification",
     "CancelReason",
+    "ChangeSet",
+    "ChangeSetState",
     "ChargeCause",
     "ChargeComponent",
     "ContactWay",
@@ -91,6 +97,10 @@ __all__ = [
     "ReviewRule",
     "SkuMatch",
     "StockWait",
+    "StrayParcel",
+    "StrayPhoto",
+    "StrayState",
+    "StrayUnit",
     "SubOrder",
     "SubOrderLine",
     "SubOrderState",

@@ -27,6 +27,7 @@ class ChargeCause(models.TextChoices):
     COMPENSATION = "compensation", _("Compensation")
     EDIT = "edit", _("Order changed")
     FEE = "fee", _("Fee")
+    SET_OFF = "set_off", _("Set off against what went")
     NETTED = "netted", _("Given back before")
     DEPOSIT_HELD = "deposit_held", _("Deposit held until it is decided")
     FORFEITED = "forfeited", _("Deposit forfeited")
@@ -40,8 +41,10 @@ KEPT = (ChargeCause.PROMOTION_LOST, ChargeCause.GIFT_KEPT, ChargeCause.FREIGHT_K
 GIVEN = (ChargeCause.GOODWILL, ChargeCause.PRICE_PROTECTION, ChargeCause.COMPENSATION)
 # What is kept of orders that were cancelled because their balance was not paid.
 DEPOSITS = (ChargeCause.DEPOSIT_HELD, ChargeCause.FORFEITED)
+# What a change of a placed order makes of its price.
+OF_CHANGES = (ChargeCause.EDIT, ChargeCause.FEE)
 # What the buyer was, or is, asked to pay; all others say what of it goes back.
-BILLED = (ChargeCause.PLACED, ChargeCause.EDIT, ChargeCause.FEE)
+BILLED = (ChargeCause.PLACED, *OF_CHANGES)
 
 
 class ChargeComponent(models.TextChoices):

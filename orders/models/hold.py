@@ -57,6 +57,7 @@ class Hold(models.Model):
         UNMATCHED = "unmatched", _("Goods are not matched")
         FINANCE = "finance", _("Review by finance")
         UNDO = "undo", _("Can still be taken back")
+        CHANGE = "change", _("Change waits")
 
     order = models.ForeignKey(Order, verbose_name=_("order"), on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
@@ -98,8 +99,8 @@ class Hold(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["order", "kind"],
-                condition=Q(kind__in=["finance", "undo"], released_at__isnull=True),
-                name="hold_one_open_of_finance_and_to_take_back",
+                condition=Q(kind__in=["finance", "undo", "change"], released_at__isnull=True),
+                name="hold_one_open_of_some_kinds",
             ),
             models.CheckConstraint(condition=Q(level__lte=MOST_LEVEL), name="hold_level_is_known"),
             models.CheckConstraint(

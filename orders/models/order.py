@@ -9,6 +9,7 @@ from django_fsm import FSMField, transition
 from inventory.models import Region, Sku, StockHold
 from oms.common.models import TicketSubject, Versioned, WorkItem, money
 from oms.common.phones import PhoneField
+from oms.common.postgresql.tails import Tail
 from oms.merchants.models import Channel, Merchant
 from orders.models.amounts import CarriesAmounts, amounts_are_sound
 from orders.models.shares import CarriesShares, shares_add_up
@@ -324,6 +325,14 @@ class Order(WorkItem, Versioned, CarriesAmounts):
                 fields=["buyer_phone"],
                 condition=~Q(buyer_phone=F("recipient_phone")),
                 name="order_by_other_buyer_phone",
+            ),
+            models.Index(Tail("recipient_phone"), F("id").desc(), name="order_by_phone_tail"),
+            models.Index(fields=["recipient_name"], opclasses=["varchar_pattern_ops"], name="order_by_recipient_name"),
+            models.Index(
+                fields=["buyer_name"],
+                opclasses=["varchar_pattern_ops"],
+                condition=~Q(buyer_name=F("recipient_name")),
+                name="order_by_other_buyer_name",
             ),
             models.Index(fields=["buyer_reference", "ordered_at"], name="order_by_buyer"),
             models.Index(fields=["address_key", "ordered_at"], name="order_by_address"),

@@ -352,7 +352,7 @@ RESTOCKED = {
 
 
 class ReturnFinding(models.Model):
-    """Units of a return line that inspection found in one condition. Written once; never changed."""
+    """Units of a return line that inspection found in one condition; more may be added until it is over."""
 
     line = models.ForeignKey(
         ReturnLine, verbose_name=_("return line"), on_delete=models.PROTECT, related_name="findings", db_index=False

@@ -56,7 +56,7 @@ def approve(
 def decline(return_id: int, *, reason: str, actor: Actor, version: int | None = None) -> ReturnRequest:
     """The request has no ground. Raises OmsError for an empty reason, NotNow, ChangedMeanwhile."""
     row = lock_return(return_id, version=version)
-    why = _given(reason)
+    why = given(reason)
     require(row, ReturnState.REQUESTED)
     _check_may(row, actor)
     row.decline()
@@ -71,7 +71,7 @@ def cancel(return_id: int, *, reason: str, actor: Actor, version: int | None = N
     """The buyer keeps the goods. Raises OmsError for an empty reason, NotNow once the goods are there, the carrier has
     them (for buyers), or money was granted for them, and ChangedMeanwhile."""
     row = lock_return(return_id, version=version)
-    why = _given(reason)
+    why = given(reason)
     states = [ReturnState.REQUESTED, ReturnState.APPROVED, ReturnState.AWAITING_GOODS]
     require(row, *states, *(() if actor.kind == ActorKind.BUYER else EXPECTED))
     if row.money_state in (MoneyState.PROPOSED, MoneyState.GRANTED):
@@ -99,7 +99,7 @@ def escalate(return_id: int, *, reason: str, actor: Actor) -> ReturnRequest:
     """The buyer does not agree with the merchant: the platform looks at it, and the merchant decides no longer. Raises
     OmsError for an empty reason, NotNow where nothing is declined or to be decided."""
     row = lock_return(return_id)
-    why = _given(reason)
+    why = given(reason)
     require(row, ReturnState.REQUESTED, ReturnState.DECLINED)
     row.is_escalated = True
     locking.save(row, kinds.ESCALATED, actor, why=why)
@@ -170,7 +170,8 @@ def _end(row: ReturnRequest, why: str) -> None:
     tickets.close_tickets(ALL, [row.pk])
 
 
-def _given(reason: str) -> str:
+def given(reason: str) -> str:
+    """The reason that somebody gave. Raises OmsError for none."""
     text = " ".join(reason.split())[:200]
     if not text:
         raise OmsError(_("Say why."), attr="reason")

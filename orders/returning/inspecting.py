@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -42,16 +43,19 @@ def inspect(
     actor: Actor,
     files: Sequence[UploadedFile] = (),
     version: int | None = None,
+    is_final: bool = True,
 ) -> ReturnRequest:
-    """Say of each unit what it was found to be. What is there goes into the warehouse's stock by its quality (but for
-    repairs, which are the buyer's); what is missing, or other goods, stays with the buyer.
+    """Say of units what they were found to be, beside what was said before. What is there goes into the warehouse's
+    stock by its quality (but for repairs, which are the buyer's); what is missing, or other goods, stays with the
+    buyer. Unless it `is_final`, more is to be said.
 
     More units than announced, and units of other lines of the sub-order, are taken in as well. Raises WrongFields for
-    units that nothing is said of and unknown findings, NotSoMany for more than can come back, NotNow, ChangedMeanwhile.
+    units that nothing is said of in the end and unknown findings, NotSoMany for more than can come back, NotNow,
+    ChangedMeanwhile.
     """
     row = lock_return(return_id, version=version)
     require(row, ReturnState.RECEIVED)
-    lines = _lines(row, findings)
+    lines = _lines(row, findings, is_final=is_final)
     _write(lines, findings, note)
     _restock(row, lines, findings, actor)
     gone = {
@@ -62,35 +66,45 @@ def inspect(
     _tell_what_differs(row, findings, actor)
     counting.let_go(row.pk, gone)
     photos.add(row, files, actor=actor)
+    counts = {code: sum(found.get(code, 0) for found in findings.values()) for code in Found.values}
+    told = {code: count for code, count in counts.items() if count}
+    if not is_final:
+        locking.save(row, kinds.PARTLY_INSPECTED, actor, found=told)
+        return row
     row.inspect()
     row.inspected_at, row.ready_at = timezone.now(), None
-    there = sum(count for found in findings.values() for code, count in found.items() if code in RESTOCKED)
+    is_there = ReturnFinding.objects.filter(line__return_request=row, found__in=[*RESTOCKED]).exists()
     if row.money_state == MoneyState.NOT_DUE:
-        row.money_state = MoneyState.TO_GRANT if there else MoneyState.NOTHING
-    elif row.money_state == MoneyState.TO_GRANT and not there:
+        row.money_state = MoneyState.TO_GRANT if is_there else MoneyState.NOTHING
+    elif row.money_state == MoneyState.TO_GRANT and not is_there:
         row.money_state = MoneyState.NOTHING
     tickets.close_tickets([RETURN_TO_INSPECT], [row.pk])
     if row.kind == ReturnKind.REPAIR:
         trouble = tickets.Trouble(row.pk, "", {"number": row.number}, about_id=row.order_id)
         tickets.open_tickets(REPAIR_TO_SEND, [trouble], opened_by=actor.name[:80])
-    counts = {code: sum(found.get(code, 0) for found in findings.values()) for code in Found.values}
-    told = {code: count for code, count in counts.items() if count}
     locking.save(row, kinds.INSPECTED, actor, found=told)
     if paying.close_if_done(row):
         locking.save(row, kinds.CLOSED, actor)
     return row
 
 
-def _lines(row: ReturnRequest, findings: Findings) -> dict[int, ReturnLine]:
+def said_of(return_id: int) -> dict[int, int]:
+    """Units of the return of which inspection said something, by sub-order line."""
+    rows = ReturnFinding.objects.filter(line__return_request=return_id).order_by().values_list("line__sub_order_line")
+    return dict(rows.annotate(units=Sum("quantity")))
+
+
+def _lines(row: ReturnRequest, findings: Findings, *, is_final: bool) -> dict[int, ReturnLine]:
     """The return's lines by sub-order line, with what came beyond what was announced."""
+    said = said_of(row.pk)
     lines = {line.sub_order_line_id: line for line in lines_of(row)}
     wrong: list[FieldError] = []
     for key, found in findings.items():
         if found.keys() - set(Found.values) or any(count < 0 for count in found.values()):
             wrong.append(FieldError(f"lines.{key}", "invalid", _("Give numbers of units from 0 on.")))
     for key, line in lines.items():
-        units = _units(findings, key)
-        if units < line.quantity:
+        units = said.get(key, 0) + _units(findings, key)
+        if is_final and units < line.quantity:
             left = line.quantity - units
             text = ngettext(
                 "Line %(position)d: nothing is said of %(left)d unit. If it did not come, it is missing.",
@@ -110,7 +124,7 @@ def _lines(row: ReturnRequest, findings: Findings) -> dict[int, ReturnLine]:
         units = sum(findings[key].values())
         lines[key] = ReturnLine(return_request=row, sub_order_line=part, announced_quantity=0, quantity=units)
     for key, line in lines.items():
-        _take_more(row, line, _units(findings, key))
+        _take_more(row, line, said.get(key, 0) + _units(findings, key))
     return lines
 
 
@@ -136,13 +150,18 @@ def _take_more(row: ReturnRequest, line: ReturnLine, units: int) -> None:
 
 
 def _write(lines: Mapping[int, ReturnLine], findings: Findings, note: str) -> None:
+    """Keep the findings; what was found of a line in that condition before is added to."""
+    said = " ".join(note.split())[:200]
+    new = {(lines[key].pk, code): count for key, found in findings.items() for code, count in found.items() if count}
+    known = {
+        (row.line_id, row.found): row for row in ReturnFinding.objects.filter(line__in={line for line, _code in new})
+    }
+    for pair, row in known.items():
+        row.quantity += new.pop(pair, 0)
+        row.note = row.note or said
+    ReturnFinding.objects.bulk_update(known.values(), ["quantity", "note"])
     ReturnFinding.objects.bulk_create(
-        [
-            ReturnFinding(line=lines[key], found=code, quantity=count, note=" ".join(note.split())[:200])
-            for key, found in findings.items()
-            for code, count in found.items()
-            if count
-        ]
+        [ReturnFinding(line_id=line, found=code, quantity=count, note=said) for (line, code), count in new.items()]
     )
 
 

@@ -3,7 +3,7 @@
 from inventory.models import DemandKind, StockMovement
 from oms.common.invariants import Invariant
 from oms.common.states import listed
-from orders.models import Found, MoneyState, ReturnKind, ReturnState
+from orders.models import Found, MoneyState, ReturnKind, ReturnState, StrayState
 from orders.models.return_request import ENDED_WITHOUT, RESTOCKED
 from orders.models.sub_order import ARRIVED
 
@@ -12,6 +12,32 @@ _QUALITY = (
 )
 
 INVARIANTS = (
+    Invariant(
+        "strays_are_booked_once",
+        "Units of a parcel that nobody knew are in the books of stock where it was kept, and by nothing else of it.",
+        f"""
+        SELECT coalesce(p.waybill_number, ''), p.id, p.state, u.id, u.quantity, b.units FROM (
+            SELECT demand_id, sum(units) AS units FROM (
+                SELECT demand_id, sum(on_hand_change) AS units FROM inventory_stockmovement
+                WHERE demand_kind = '{DemandKind.STRAY_UNIT}' GROUP BY demand_id
+                UNION ALL
+                SELECT m.demand_id, sum(m.on_hand_change) FROM inventory_lotmovement m
+                JOIN inventory_stocklot t ON t.id = m.lot_id AND t.quality <> '{RESTOCKED[Found.GOOD]}'
+                WHERE m.demand_kind = '{DemandKind.STRAY_UNIT}' GROUP BY m.demand_id) AS x GROUP BY demand_id
+        ) AS b FULL JOIN orders_strayunit u ON u.id = b.demand_id LEFT JOIN orders_strayparcel p ON p.id = u.parcel_id
+        WHERE coalesce(b.units, 0) IS DISTINCT FROM CASE WHEN p.state = '{StrayState.KEPT}' THEN u.quantity ELSE 0 END
+        """,
+    ),
+    Invariant(
+        "strays_are_matched_with_what_came",
+        "A parcel that was matched is of a return that was received; a parcel has units.",
+        f"""
+        SELECT p.waybill_number, p.id, p.state, r.number FROM orders_strayparcel p LEFT JOIN orders_returnrequest r
+            ON r.id = p.return_request_id
+        WHERE p.state = '{StrayState.MATCHED}' AND r.received_at IS NULL
+           OR NOT EXISTS (SELECT FROM orders_strayunit u WHERE u.parcel_id = p.id)
+        """,
+    ),
     Invariant(
         "units_in_returns_are_counted",
         "What a sub-order's line has in open returns is what their lines hold of it; only what the buyer has is in"
@@ -51,13 +77,15 @@ INVARIANTS = (
     ),
     Invariant(
         "inspection_says_of_every_unit_what_it_is",
-        "Of an inspected return, the findings are about as many units as its lines; of others there are none.",
+        "Of an inspected return, the findings are about as many units as its lines; of one that was received about no"
+        " more; of others there are none.",
         f"""
         SELECT r.number, r.state, l.quantity, sum(f.quantity) AS found FROM orders_returnrequest r
         JOIN orders_returnline l ON l.return_request_id = r.id
         LEFT JOIN orders_returnfinding f ON f.line_id = l.id
         GROUP BY r.id, l.id
-        HAVING CASE WHEN r.inspected_at IS NULL THEN sum(f.quantity) IS NOT NULL
+        HAVING CASE WHEN r.state = '{ReturnState.RECEIVED}' THEN sum(f.quantity) > l.quantity
+                    WHEN r.inspected_at IS NULL THEN sum(f.quantity) IS NOT NULL
                     ELSE sum(f.quantity) IS DISTINCT FROM l.quantity END
             OR r.inspected_at IS NULL AND r.state = '{ReturnState.INSPECTED}'
             OR r.inspected_at IS NOT NULL AND r.state NOT IN ('{ReturnState.INSPECTED}', '{ReturnState.CLOSED}')

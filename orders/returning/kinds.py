@@ -125,6 +125,13 @@ RECEIVED = event(
     icon="move_to_inbox",
     for_buyer=True,
 )
+PARTLY_INSPECTED = event(
+    "return_partly_inspected",
+    words.tell_partly_inspected,
+    ("number", "found"),
+    tone="info",
+    icon="fact_check",
+)
 INSPECTED = event(
     "return_inspected",
     words.tell_inspected,

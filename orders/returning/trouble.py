@@ -98,4 +98,17 @@ REPAIR_TO_SEND = tickets.register_kind(
         can_retry=False,
     )
 )
+STRAY_PARCEL = tickets.register_kind(
+    tickets.TicketKind(
+        "stray_parcel",
+        _("A parcel that nobody knows"),
+        "stray",
+        team=Team.SERVICE,
+        due_within=timedelta(days=2),
+        reasons={"": _("Parcel %(waybill)s at warehouse %(warehouse)s, units: %(units)s: nobody knows of what order.")},
+        remedies=_("Look on its page at what it may be of, and match it with a return or an order."),
+        can_retry=False,
+    )
+)
+# Those about a return.
 ALL = (RETURN_TO_DECIDE, RETURN_TO_INSPECT, RETURN_ARRIVED, RETURN_LOST, RETURN_DIFFERS, REPAIR_TO_SEND)

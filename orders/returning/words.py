@@ -21,11 +21,20 @@ def tell_approved(data: story.Data) -> str:
 
 
 def tell_inspected(data: story.Data) -> str:
-    """What inspection found."""
+    """What inspection found in the end."""
+    return _tell_found(gettext("The goods of return %(number)s were inspected: %(found)s."), data)
+
+
+def tell_partly_inspected(data: story.Data) -> str:
+    """What inspection found so far."""
+    return _tell_found(gettext("Of the goods of return %(number)s, so far: %(found)s."), data)
+
+
+def _tell_found(sentence: str, data: story.Data) -> str:
     words = dict(Found.choices)
     found = data["found"] if isinstance(data["found"], dict) else {}
     text = ", ".join(f"{story.word(words, code)} {count}" for code, count in found.items())
-    return story.fill(gettext("The goods of return %(number)s were inspected: %(found)s."), {**data, "found": text})
+    return story.fill(sentence, {**data, "found": text})
 
 
 def tell_scanned(data: story.Data) -> str:

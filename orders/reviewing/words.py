@@ -19,6 +19,7 @@ ADDRESS_WHOLE = "address_whole"
 TAKEN_BACK = "taken_back"
 CANCELLED_NOW = "cancelled_now"
 GOODS_MATCHED = "goods_matched"
+CHANGE_ENDED = "change_ended"
 story.REASONS.add(
     {
         ORDER_CANCELLED: _("The order was cancelled."),
@@ -27,6 +28,7 @@ story.REASONS.add(
         TAKEN_BACK: _("It was taken back."),
         CANCELLED_NOW: _("The time to take it back is over."),
         GOODS_MATCHED: _("The codes of the goods are matched."),
+        CHANGE_ENDED: _("The change is carried out, or given up."),
     }
 )
 story.REASONS.add({f"rule:{rule.code}": rule.title for rule in shipped.RULES})
@@ -59,7 +61,11 @@ def why(hold: Hold) -> str:
 
 def opener(hold: Hold) -> str:
     """Who opened the hold: a person by name, others in words."""
-    return hold.opened_by if hold.kind in (Hold.Kind.STAFF, Hold.Kind.UNDO) else actors.word(hold.opened_by)
+    return (
+        hold.opened_by
+        if hold.kind in (Hold.Kind.STAFF, Hold.Kind.UNDO, Hold.Kind.CHANGE)
+        else actors.word(hold.opened_by)
+    )
 
 
 def data_of(hold: Hold) -> dict[str, Any]:
@@ -98,6 +104,8 @@ def why_told(data: Mapping[str, Any]) -> str:
             return gettext("Finance looks at the orders of this channel before they go on.")
         case Hold.Kind.UNDO:
             return gettext("It is about to be cancelled: %(reason)s") % {"reason": story.REASONS.word(given)}
+        case Hold.Kind.CHANGE:
+            return gettext("Change %(number)s waits for its payment, or for the warehouse.") % {"number": given}
         case Hold.Kind.ADDRESS:
             return " ".join(_questions(data.get("details") or {}))
         case Hold.Kind.UNMATCHED:

@@ -351,4 +351,4 @@ def _orders_of_invoice(text: str) -> QuerySet[Any]:
     return Invoice.objects.filter(official_number=text, order__isnull=False).order_by().values("order_id")
 
 
-panels.register_lookup(panels.Lookup(_looks_like_an_invoice, _orders_of_invoice))
+panels.register_lookup(panels.Lookup(_looks_like_an_invoice, _orders_of_invoice, gettext_lazy("invoice number")))

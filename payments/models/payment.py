@@ -11,7 +11,7 @@ from django_fsm import FSMField, transition
 
 from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
-from orders.models import Order, SubOrder
+from orders.models import ChangeSet, Order, SubOrder
 from payments.models.moved import moved_by, number_at_the_provider
 
 
@@ -83,6 +83,17 @@ class Payment(WorkItem, Versioned):
         related_name="payments",
         db_index=False,
         help_text=_("Set where the carrier collects the cash of a parcel."),
+    )
+    change_set = models.ForeignKey(
+        ChangeSet,
+        verbose_name=_("change of the order"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="payments",
+        db_index=False,
+        help_text=_("Set where it is the balance of a change, which is carried out once it is paid."),
     )
     means = models.CharField(_("means of payment"), max_length=10, choices=Means.choices)
     connection = models.ForeignKey(

@@ -185,20 +185,24 @@ _REASONS = {
     ChargeCause.EDIT: RefundReason.EDITED,
 }
 
+# What of the money of units that are gone does not go back with them.
+_NOT_BACK = (ChargeCause.NETTED, ChargeCause.SET_OFF, *KEPT)
+
 
 def _causes(orders: Iterable[Order], due: Mapping[int, Decimal]) -> dict[int, dict[RefundReason, Decimal]]:
     """What explains that money of the orders goes back, and how much each cause explains, less what went back for the
     same cause before. A cancelled order explains all, unless something of its deposit is kept: then what came too late
     goes back, not the deposit."""
     causes: dict[int, dict[RefundReason, Decimal]] = {order_id: {} for order_id in due}
-    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, ChargeCause.NETTED, *KEPT)).order_by()
+    charges = OrderCharge.objects.filter(order__in=due, cause__in=(*_REASONS, *_NOT_BACK)).order_by()
     given = {
         (order_id, cause): -amount
         for order_id, cause, amount in charges.values_list("order_id", "cause").annotate(amount=Sum("amount"))
     }
     for order_id, of_order in causes.items():
-        # What was given beside the price of units went back before they did, and what is kept of them does not go back.
-        netted = -sum((given.get((order_id, cause), Decimal(0)) for cause in (ChargeCause.NETTED, *KEPT)), Decimal(0))
+        # What was given beside the price of units went back before they did; what is kept of them, or was set off
+        # against what came, does not go back.
+        netted = -sum((given.get((order_id, cause), Decimal(0)) for cause in _NOT_BACK), Decimal(0))
         for cause, reason in _REASONS.items():
             amount = max(given.get((order_id, cause), Decimal(0)), Decimal(0))
             less = min(netted, amount) if cause in OF_GONE_UNITS else Decimal(0)

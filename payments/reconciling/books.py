@@ -221,14 +221,14 @@ def unpaid_sales(numbers: Collection[str]) -> dict[str, list[Sale]]:
 
 def paid_again(order_ids: Collection[int]) -> set[int]:
     """Captured payments of these orders before which all was paid that the orders had been billed for; not those of
-    which a person said so already."""
+    which a person said so already, nor the balances of changes, which say what they are for."""
     if not order_ids:
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT p.id FROM (
-                SELECT p.id, p.order_id, sum(p.captured_amount) OVER earlier AS before,
+                SELECT p.id, p.order_id, p.change_set_id, sum(p.captured_amount) OVER earlier AS before,
                     count(*) OVER earlier AS place
                 FROM payments_payment p
                 WHERE p.order_id = ANY(%s::bigint[]) AND p.state = '{PaymentState.CAPTURED}'
@@ -236,7 +236,7 @@ def paid_again(order_ids: Collection[int]) -> set[int]:
                 WINDOW earlier AS (PARTITION BY p.order_id ORDER BY p.captured_at, p.id
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
             ) AS p JOIN orders_order o ON o.id = p.order_id
-            WHERE p.place > 0 AND p.before >= {owed.EXPECTED}
+            WHERE p.place > 0 AND p.change_set_id IS NULL AND p.before >= {owed.EXPECTED}
             """,
             [array(order_ids)],
         )

@@ -78,11 +78,12 @@ class _WithPhotos(VersionForm):
     def clean(self) -> dict[str, Any]:
         """With the photos that were sent."""
         data = super().clean() or self.cleaned_data
-        data["photos"] = _photos(self.files)
+        data["photos"] = photos_of(self.files)
         return data
 
 
-def _photos(files: Any) -> list[UploadedFile]:
+def photos_of(files: Any) -> list[UploadedFile]:
+    """The photos that were sent with a form."""
     return [file for file in files.getlist("photos") if file] if hasattr(files, "getlist") else []
 
 

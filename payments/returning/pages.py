@@ -21,7 +21,15 @@ from oms.common.templatetags.staff import state_badge, when
 from orders import actors
 from orders.admin.actions import posted
 from orders.admin.staff import staff_actor
-from orders.models import MoneyState, ReturnPhoto, ReturnReason, ReturnRequest, ReturnRule, ReturnState
+from orders.models import (
+    MoneyState,
+    ReturnPhoto,
+    ReturnReason,
+    ReturnRequest,
+    ReturnRule,
+    ReturnState,
+    StrayPhoto,
+)
 from orders.models.return_request import EXPECTED, OPEN_RETURNS, TIMED, ReturnKind
 from orders.returning import deciding, inspecting, paying, requesting, travelling, way_back
 from payments.granting.deciding import Seen
@@ -401,6 +409,11 @@ def photo_view(request: HttpRequest, photo_id: int) -> FileResponse:
     photo = ReturnPhoto.objects.filter(pk=photo_id).first()
     if photo is None:
         raise Http404
+    return photo_answer(photo)
+
+
+def photo_answer(photo: ReturnPhoto | StrayPhoto) -> FileResponse:
+    """A photo as a browser shows it, and nothing else of it."""
     response = FileResponse(photo.file.open("rb"), content_type=photo.media_type)
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox"

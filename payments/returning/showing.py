@@ -41,6 +41,7 @@ class Unit:
     sku: str
     is_gift: bool
     paid_for: int | None
+    left: int
     found: Sequence[tuple[str, int, str]]
 
 
@@ -92,6 +93,7 @@ def units_of(row: ReturnRequest, paid_for: Mapping[int, int]) -> list[Unit]:
             line.sub_order_line.order_line.sku.code,
             line.sub_order_line.order_line.is_gift,
             paid_for.get(line.sub_order_line_id),
+            line.quantity - sum(count for _label, count, _note in findings.get(line.pk, ())),
             findings.get(line.pk, ()),
         )
         for line in lines_of(row)

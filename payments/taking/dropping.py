@@ -6,19 +6,23 @@ from django.db import connection
 
 from oms.common.states import listed
 from oms.common.work import nudging
-from orders.models import ActorKind, OrderState
+from orders.models import ActorKind, ChangeSetState, OrderState
 from payments import kinds
 from payments.models import OPEN_PAYMENTS, PaymentState
 from payments.providers import ANSWERING
 
 
 def drop_needless(order_ids: Iterable[int]) -> None:
-    """Ask no buyer for more money whose order was cancelled, or is paid. The orders must be locked.
+    """Ask no buyer for more money whose order was cancelled, or is paid and waits for no balance of a change. The
+    orders must be locked.
 
     The provider may know the payment already: it is asked to close it where it can be, and money that comes all the
     same is captured, and goes back.
     """
-    _drop(order_ids, f"(o.state = '{OrderState.CANCELLED}' OR o.paid_amount >= o.payable_amount)", actor="owing")
+    of_change = f"""EXISTS (SELECT FROM orders_changeset w
+        WHERE w.id = p.change_set_id AND w.state = '{ChangeSetState.AWAITING_BALANCE}')"""
+    is_needless = f"o.paid_amount >= o.payable_amount AND NOT {of_change}"
+    _drop(order_ids, f"(o.state = '{OrderState.CANCELLED}' OR {is_needless})", actor="owing")
 
 
 def close_overdue(order_ids: Iterable[int]) -> None:

@@ -30,7 +30,7 @@ from payments.models import NoticeKind, Payment, Refund
 from payments.owing import derived
 from payments.providers import defaults
 from payments.reconciling import books
-from payments.taking import dropping, instalments, judging
+from payments.taking import differences, dropping, instalments, judging
 from payments.taking.judging import Ruling, Told
 
 _OF_PAYMENTS = (NoticeKind.CAPTURED, NoticeKind.FAILED, NoticeKind.CHANGED)
@@ -102,6 +102,7 @@ def apply(fresh: Sequence[Fact], _order_ids: Sequence[int]) -> Mapping[int, Verd
     _start_review(touched)
     instalments.ask_for_next(touched)
     following.follow(touched)
+    differences.carry_out([one.row for one in ruled if isinstance(one.row, Payment)])
     dropping.drop_needless(touched)
     return verdicts | {one.told.fact_id: one.ruling.verdict for one in ruled}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from oms.common import tickets
@@ -83,11 +84,10 @@ _QUESTION_VALUES: dict[str, Any] = {
 
 def _payment_charges(keys: Sequence[int]) -> dict[int, Charge]:
     rows = Payment.objects.filter(pk__in=keys).order_by()
+    pay_by = Coalesce("change_set__pay_by", "order__pay_by")
     return {
-        key: Charge(number, amount, order=order, expires_at=pay_by)
-        for key, number, amount, order, pay_by in rows.values_list(
-            "pk", "number", "amount", "order__number", "order__pay_by"
-        )
+        key: Charge(number, amount, order=order, expires_at=until)
+        for key, number, amount, order, until in rows.values_list("pk", "number", "amount", "order__number", pay_by)
     }
 
 

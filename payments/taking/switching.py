@@ -15,7 +15,7 @@ from orders.models import Order, OrderState
 from payments.models import OPEN_PAYMENTS, Means, Payment, PaymentState
 from payments.owing import derived
 from payments.providers import ANSWERING
-from payments.taking import dropping, instalments, numbering
+from payments.taking import differences, dropping, instalments, numbering
 
 # So often a buyer may change their mind.
 MOST_PAYMENTS = 10
@@ -32,11 +32,13 @@ def pay_over(order_id: int, connection_id: int) -> None:
     """Ask the buyer over that connection, once what is open at another one is closed. Does nothing where they are asked
     there already. Raises OmsError for an order that waits for no payment, or another connection."""
     order = lock_order(order_id)
-    if order.state != OrderState.AWAITING_PAYMENT or (order.pay_by and order.pay_by < timezone.now()):
+    change = differences.waiting(order)
+    pay_by = change.pay_by if change else order.pay_by
+    if (order.state != OrderState.AWAITING_PAYMENT and change is None) or (pay_by and pay_by < timezone.now()):
         raise OmsError(_("This order is not waiting for a payment."))
     if connection_id not in {link.pk for link in choices()}:
         raise OmsError(_("This way of paying is not offered."))
-    payments = list(Payment.objects.filter(order=order))
+    payments = list(Payment.objects.filter(order=order, change_set=change))
     if any(row.state in OPEN_PAYMENTS and row.connection_id == connection_id for row in payments):
         return
     if len(payments) >= MOST_PAYMENTS:
@@ -44,11 +46,12 @@ def pay_over(order_id: int, connection_id: int) -> None:
     dropping.give_up([order_id])
     is_closing = Payment.objects.filter(order=order, state=PaymentState.CLOSING).exists()
     Payment.objects.create(
-        number=numbering.number(order, len(payments) + 1),
+        number=numbering.next_number(order),
         order=order,
+        change_set=change,
         means=Means.ONLINE,
         connection_id=connection_id,
-        amount=instalments.asked_now(order),
+        amount=change.balance_amount if change and change.balance_amount else instalments.asked_now(order),
         ready_at=None if is_closing else timezone.now(),
     )
     derived.refresh([order_id])

@@ -117,3 +117,28 @@ document.addEventListener("DOMContentLoaded", async () => {
     });
     city.addEventListener("change", () => districts(""));
 });
+
+// What a change does is shown while it is typed: the form is sent as by its preview button, and that part of the answer
+// put into the page. Only the newest answer counts.
+document.addEventListener("DOMContentLoaded", () => {
+    const form = document.querySelector("form[data-live]");
+    if (!form) return;
+    let timer = 0;
+    let newest = 0;
+    form.addEventListener("input", (event) => {
+        if (event.target.name === "search") return;
+        clearTimeout(timer);
+        timer = setTimeout(async () => {
+            const turn = ++newest;
+            const data = new FormData(form);
+            data.set("do", "look");
+            const answer = await fetch(location.href, { method: "POST", body: data, credentials: "same-origin" });
+            if (!answer.ok || turn !== newest) return;
+            const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+            for (const id of [form.dataset.live, "live-problems", "live-buttons"]) {
+                const [old, fresh] = [document.getElementById(id), page.getElementById(id)];
+                if (old && fresh) old.replaceWith(fresh);
+            }
+        }, 500);
+    });
+});

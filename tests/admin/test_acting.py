@@ -38,6 +38,7 @@ ACTIONS = [
     ("orders_order_hold", "orders.hold_order"),
     ("orders_order_marks", "orders.mark_order"),
     ("orders_order_note", "orders.note_order"),
+    ("orders_order_reveal", "orders.view_personal_data"),
     ("orders_order_contact", "orders.note_order"),
     ("orders_order_message", "orders.message_buyer"),
     ("orders_order_merge", "orders.merge_suborder"),

@@ -60,7 +60,10 @@ def test_only_what_changed_is_told(shop: factories.Shop) -> None:
 def test_staff_with_the_right_read_old_and_new_others_that_it_changed(changed: OrderEvent) -> None:
     path = f"/admin/orders/order/{changed.order_id}/change/"
 
-    seen = client_of("view_order", "view_personal_data").get(path).content.decode()
+    clerk = client_of("view_order", "view_personal_data")
+    assert "<del>" not in clerk.get(path).content.decode()
+    clerk.post(path.replace("change/", "reveal/"), {"reason": "address"})
+    seen = clerk.get(path).content.decode()
     unseen = client_of("view_order").get(path).content.decode()
 
     told = "The recipient was changed: address, recipient, recipient's phone, region."
@@ -95,6 +98,7 @@ def test_changes_that_no_key_opens_are_left_out(
 ) -> None:
     settings.CREDENTIAL_KEYS = ["another"]  # type: ignore[attr-defined]
 
+    boss.post(f"/admin/orders/order/{changed.order_id}/reveal/", {"reason": "address"})
     answer = boss.get(f"/admin/orders/order/{changed.order_id}/change/")
 
     assert answer.status_code == 200

@@ -1,11 +1,14 @@
 """The one search box."""
 
+from typing import Any
+
 import pytest
+from django.db import connection
 from django.test import Client
 
 from logistics.models import Carrier, Shipment
 from orders.admin.searching import find, phone_in
-from orders.models import SubOrder
+from orders.models import Order, SubOrder
 from payments.models import Payment
 from tests import factories
 
@@ -104,3 +107,85 @@ def test_the_command_box_finds_orders_and_pages(shop: factories.Shop, boss: Clie
 def test_the_search_box_is_on_every_page(shop: factories.Shop, boss: Client) -> None:
     for path in ("/admin/", "/admin/inventory/stock/", f"{LIST}{shop.place_order().pk}/change/"):
         assert 'id="order-search"' in boss.get(path).content.decode()
+
+
+def of(shop: factories.Shop, name: str, phone: str, **more: Any) -> Order:
+    """An order for the person."""
+    recipient = {**shop.body()["recipient"], "name": name, "phone": phone}
+    return shop.place_order(recipient=recipient, buyer={"id": f"B-{name}", "name": name, "phone": phone}, **more)
+
+
+def test_a_part_of_it_finds_the_order_where_nothing_is_called_so(shop: factories.Shop) -> None:
+    goods = factories.SkuFactory(merchant=shop.merchant, name="龙井茶叶礼盒 250g")
+    wanted = of(shop, "欧阳雪晴", "13912349876")
+    other = of(shop, "张三", "13700001234")
+    gift = shop.place_order(
+        recipient={**shop.body()["recipient"], "name": "李四", "phone": "13700005555"},
+        buyer={"id": "B-W", "name": "王小二", "phone": "13700006666"},
+    )
+    sold = shop.place_order((goods, 1, "9.90"))
+    part = factories.split_order((shop.sku, 1, "10.00"))
+    carrier = Carrier.objects.create(code="SF", name="SF")
+    sub_order = SubOrder.objects.get(order=part)
+    Shipment.objects.create(
+        number=f"{sub_order.number}-S1", sub_order=sub_order, carrier=carrier, waybill_number="SF1234567890"
+    )
+    meant = {
+        "9876": {wanted.pk},
+        "49876": {wanted.pk},
+        "1349876": set(),
+        "欧阳雪晴": {wanted.pk},
+        "欧阳": {wanted.pk},
+        "B-张三": {other.pk},
+        "王小二": {gift.pk},
+        "李四": {gift.pk},
+        "龙井": {sold.pk},
+        "7890": {part.pk},
+        "f1234567890": {part.pk},
+        "8890": set(),
+        "阳雪": set(),
+        "100%": set(),
+        "_四": set(),
+    }
+    found = {text: set(find(text).order_ids) for text in meant}
+    assert found == meant
+
+
+def test_what_is_called_exactly_so_comes_alone(shop: factories.Shop) -> None:
+    of(shop, "张三", "13700009876")
+    exact = shop.place_order(external_number="9876")
+    assert find("9876").order_ids == {exact.pk}
+
+
+def test_what_was_tried_is_said(shop: factories.Shop, boss: Client) -> None:
+    page = boss.get(LIST, {"q": "4321"}, headers={"accept-language": "zh-hans"}).content.decode()
+    assert "没有找到“4321”。已按以下方式查找：" in page
+    assert "电话尾号" in page
+    assert "运单尾号" in page
+    box = boss.get("/admin/search/", {"s": "nobody"}).content.decode()
+    assert "Looked for it as: external number, SKU code, caller&#x27;s code" in box
+    assert "recipient, buyer, product" in box
+
+
+@pytest.mark.parametrize(("text", "most"), [("4321", 4), ("欧阳", 4), ("nobody", 4)])
+def test_a_search_for_a_part_takes_as_many_statements_however_much_there_is(
+    shop: factories.Shop, django_assert_max_num_queries: Any, text: str, most: int
+) -> None:
+    for number in range(3):
+        of(shop, f"欧阳{number}", f"1370000432{number}")
+    with django_assert_max_num_queries(most):
+        find(text)
+
+
+def test_ends_and_beginnings_are_found_by_their_indexes(shop: factories.Shop) -> None:
+    of(shop, "欧阳雪晴", "13912349876")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for condition, index in (
+            ("RIGHT(recipient_phone, 4) = '9876' AND recipient_phone LIKE '%9876'", "order_by_phone_tail"),
+            ("recipient_name LIKE '欧阳%'", "order_by_recipient_name"),
+        ):
+            cursor.execute(f"EXPLAIN SELECT id FROM orders_order WHERE {condition}")
+            assert index in str(cursor.fetchall())
+        cursor.execute("EXPLAIN SELECT id FROM logistics_shipment WHERE RIGHT(waybill_number, 4) = '7890'")
+        assert "shipment_by_waybill_tail" in str(cursor.fetchall())

@@ -21,7 +21,8 @@ from inventory.models import (
 from inventory.replenishing import policies, watching
 from inventory.replenishing.policies import NewPolicy
 from inventory.transferring import Moved
-from logistics.models import CarrierAccount, Shipment, WaybillShare
+from logistics.by_merchant import opening
+from logistics.models import CarrierAccount, Shipment, WarehouseOrder, WaybillShare
 from oms.common.errors import FieldError
 from oms.common.secrecy import seal
 from oms.doors.loc import creating
@@ -71,6 +72,7 @@ class Things:
     cart: StockHold
     returned: ReturnRequest
     policy: ReplenishmentPolicy
+    work: WarehouseOrder
 
 
 def virtual_sku(shop: factories.Shop) -> Sku:
@@ -136,8 +138,11 @@ def populate(shop: factories.Shop) -> Things:
     assert parcel.carrier
     account = CarrierAccount.objects.create(carrier=parcel.carrier, connection=parcel.carrier.connection, name="x")
     WaybillShare.objects.create(account=account, merchant=shop.merchant, most_a_day=5)
+    # As if the merchant ran the warehouse itself.
+    WarehouseOrder.objects.filter(pk=parcel.warehouse_order_id).update(connection=opening.link())
     return Things(
         shop=shop,
+        work=WarehouseOrder.objects.get(pk=parcel.warehouse_order_id),
         order=Order.objects.get(pk=order.pk),
         sub_order=SubOrder.objects.filter(order=order).order_by("id")[0],
         payment=Payment.objects.get(order=order),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 import oms.api
@@ -44,6 +45,7 @@ PARAMETERS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "sku-matches": lambda t: {"channel": t.shop.channel.code, "code": t.match.code},
     "reservations": lambda t: {"number": t.cart.number},
     "returns": lambda t: {"number": t.returned.number},
+    "warehouse-orders": lambda t: {"number": t.work.number},
     "inventory": lambda t: {"warehouse": t.shop.warehouse.code, "sku": t.shop.sku.code},
 }
 
@@ -54,9 +56,25 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
     ("orders", "post"): lambda t: factories.order_body((t.shop.sku, 1, "10.00")),
     ("orders-bulk", "post"): lambda t: {"orders": [factories.order_body((t.shop.sku, 1, "10.00"))]},
     ("orders-cancel", "post"): lambda t: {"orders": [{"number": t.order.number, "reason": "x"}]},
+    ("orders-changes", "post"): lambda t: {
+        "orders": [{"number": t.order.number, "reason": "x", "actions": [{"do": "freight", "amount": "1.00"}]}]
+    },
     ("channel-stock", "get"): lambda t: {"updated_since": "2020-01-01T00:00:00Z"},
     ("channel-shares", "post"): lambda t: {"shares": [{"channel": t.shop.channel.code}]},
     ("reservations", "post"): lambda t: {"lines": [{"sku": t.shop.sku.code, "quantity": 1}]},
+    ("warehouses", "post"): lambda t: {
+        "name": "x",
+        "address": "北京市东城区1号",
+        "code": t.shop.warehouse.code,
+    },
+    ("shipping-reports", "post"): lambda t: {
+        "parcels": [{"number": t.work.number, "carrier": "SF", "waybill": "SF100000001"}]
+    },
+    ("events", "get"): lambda t: {"updated_since": timezone.now().isoformat()},
+    # What is nobody's: carriers and regions, and who calls.
+    ("carriers", "get"): lambda t: {},
+    ("regions", "get"): lambda t: {},
+    ("me", "get"): lambda t: {},
     ("inventory", "post"): lambda t: {
         "changes": [{"sku": t.shop.sku.code, "warehouse": t.shop.warehouse.code, "on_hand": 1}]
     },
@@ -134,6 +152,13 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
 # What those answer instead of 404: the call itself is the merchant's own, only the row or field in it is not.
 ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("returns", "post"): lambda status, _body: status == 404,
+    # A warehouse's code is known to the world: it stands in what is shipped from it.
+    ("warehouses", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "duplicate",
+    ("shipping-reports", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("events", "get"): lambda status, body: status == 200 and body["results"] == [],
+    ("carriers", "get"): lambda status, _body: status == 200,
+    ("regions", "get"): lambda status, _body: status == 200,
+    ("me", "get"): lambda status, body: status == 200 and body["warehouses"] == body["channels"] == [],
     ("replenishment-policies", "post"): lambda status, body: (
         [error["code"] for error in body["results"][0]["errors"]] == ["not_found"] * 2
     ),
@@ -142,6 +167,7 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",
     ("orders-bulk", "post"): lambda status, body: body["results"][0]["status"] == "refused",
     ("orders-cancel", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
+    ("orders-changes", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "not_found",
     ("channel-stock", "get"): lambda status, body: status == 200 and body["results"] == [],
     ("channel-shares", "post"): lambda status, body: body["results"][0]["errors"][0]["code"] == "unknown_channel",
     ("reservations", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],

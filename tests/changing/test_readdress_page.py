@@ -111,7 +111,6 @@ def test_of_two_who_change_it_the_second_sees_what_the_first_did_and_keeps_what_
         ({"phone": "12"}, "phone"),
         ({"name": "李*"}, "asterisks"),
         ({"region_code": "999999"}, "six-digit code"),
-        ({"address": ""}, "This field is required."),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(shop, clerk, changes, words):

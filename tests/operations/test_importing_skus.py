@@ -91,7 +91,7 @@ def test_the_preview_changes_nothing_and_what_cannot_be_is_refused_row_by_row(
     page = clerk.get(upload(clerk, shop, content)["Location"]).content.decode()
 
     assert "1200 g" in page
-    assert f"row 3, SKU code: There is no SKU {foreign.code}." in page
+    assert f"row 3, SKU code: There is no SKU {foreign.code}. To make it, give its name and storage class." in page
     assert Sku.objects.get(pk=shop.sku.pk).weight_g == 500
     assert imported(clerk, shop, content).failed == 5
     assert outcomes() == ["done", *["refused"] * 5]

@@ -32,6 +32,7 @@ from oms.merchants.calls import credentials
 from oms.merchants.models import CredentialSecret, IdempotencyRecord, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
 from orders.changing import readdressing
+from orders.changing.sets import drafting
 from orders.models import InvoiceRequest, OrderEvent, OrderTerms, RejectedOrder, SubOrder
 from orders.models.notification import BuyerNotification, NotificationContent
 from orders.timeline import changes_of
@@ -71,6 +72,7 @@ SEALERS = {
     "orders/intake/invoices.py": ["orders_invoicerequest.sealed", "payments_invoice.sealed"],
     "orders/intake/rejecting.py": ["orders_rejectedorder.body"],
     "orders/intake/terms.py": ["orders_orderterms.receiver_token"],
+    "orders/models/change_set.py": ["orders_changeset.sealed"],
     "orders/models/notification.py": ["orders_buyernotification.content"],
     "orders/timeline.py": ["orders_orderevent.sealed"],
     "payments/reconciling/importing.py": ["payments_bill.content"],
@@ -88,6 +90,7 @@ def something_of_everything(shop: factories.Shop, settings: Any) -> None:
     order = samples.creating.create(shop.merchant, samples.virtual(sku), actor=steps.STAFF)
     new = readdressing.Recipient(name="李四")
     readdressing.change_recipient(shop.place_order().pk, new, actor=steps.STAFF)
+    drafting.save(shop.place_order().pk, [{"do": "recipient", "name": "李四"}], reason="x", actor=steps.STAFF)
     shop.place_order(receiver_token="oaid-1", invoice={"title_type": "personal"})
     kind = VirtualDelivery.Kind.ACTIVATION_CODE
     steps.approve_and_split()

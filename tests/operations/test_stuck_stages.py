@@ -22,18 +22,20 @@ from oms.common.work import clock, facts, heartbeat
 from oms.common.work.callbacks import STOCK_REPORT
 from oms.merchants.models import Channel, Merchant
 from oms.pipeline import PIPELINE, PIPELINE_AND_WEBHOOKS
-from orders.changing import undoing
+from orders.changing import askers, undoing
 from orders.changing.cancelling import cancel_order
+from orders.changing.readdressing import Recipient
 from orders.changing.undoing import Click
 from orders.matching import matches
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
+from orders.models import ChangeSet, DeliveryPromise, Order, PromiseToMake, ReturnRequest, SubOrder
 from orders.reviewing import holds
 from payments.models import Invoice
 from payments.owing import balancing
 from payments.taking import requesting
 from tests import factories, fakes, steps
 from tests.balances import wallets
+from tests.change_sets.helpers import add, ask_for_balance, change
 from tests.invoicing import world as invoices
 from tests.operations.test_probes import sample
 from tests.promising.world import populate
@@ -239,7 +241,36 @@ def leave_a_cancellation_to_do(shop: factories.Shop) -> None:
     age("orders_undoableaction", "not_before")
 
 
+def leave_a_balance_to_ask_for(shop: factories.Shop) -> ChangeSet:
+    """A paid order is to be dearer."""
+    order = shop.place_order()
+    steps.pay(order)
+    factories.run(balancing.run)
+    row = change(order, add(shop.other_sku))
+    age("orders_changeset", "created_at")
+    return row
+
+
+def leave_a_change_that_is_not_paid(shop: factories.Shop) -> None:
+    """Its buyer was asked in vain."""
+    ask_for_balance(leave_a_balance_to_ask_for(shop))
+    age("orders_changeset", "pay_by")
+
+
+def leave_an_address_that_was_answered(shop: factories.Shop) -> None:
+    """The warehouse gave up what was to go elsewhere."""
+    order = shop.place_order(payment_method="cod")
+    part = steps.released(order)
+    askers.ask(order.pk, Recipient(name="李娜"), "x", steps.STAFF)
+    factories.run(stopping.pass_on)
+    SubOrder.objects.filter(pk=part.pk).update(moving_since=None)
+    age("orders_changeset", "created_at")
+
+
 LEFT_WORK = {
+    "new_address": leave_an_address_that_was_answered,
+    "request_balance": leave_a_balance_to_ask_for,
+    "end_changes": leave_a_change_that_is_not_paid,
     "settle_codes": leave_a_code_to_put_back,
     "announce": leave_a_purchase_to_announce,
     "return_waybills": leave_a_waybill_to_give_back,

@@ -284,7 +284,20 @@ RETURN_OF_LINE = (
             " VALUES (%(order)s, 'staff', 'x', 'x', 2); UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s",
             "holds_of_rules_tell_their_figures",
         ),
-        ("UPDATE logistics_shipment SET direction = 'return'", "return_parcels_are_of_their_returns"),
+        (
+            "INSERT INTO orders_strayparcel (warehouse_id, waybill_number, state, noted_by_kind, noted_by, ended_at)"
+            " SELECT min(w.id), o.number, 'kept', 'staff', 'x', now() FROM inventory_warehouse w, orders_order o"
+            " WHERE o.id = %(order)s GROUP BY o.number; INSERT INTO orders_strayunit (parcel_id, sku_id,"
+            " found, quantity) SELECT p.id, min(k.id), 'good', 1 FROM orders_strayparcel p, inventory_sku k GROUP BY 1",
+            "strays_are_booked_once",
+        ),
+        (
+            "INSERT INTO orders_strayparcel (warehouse_id, waybill_number, state, noted_by_kind, noted_by) SELECT"
+            " min(w.id), o.number, 'unknown', 'staff', 'x' FROM inventory_warehouse w, orders_order o"
+            " WHERE o.id = %(order)s GROUP BY o.number",
+            "strays_are_matched_with_what_came",
+        ),
+        (f"UPDATE logistics_shipment SET direction = 'return' {OF_ORDER}", "return_parcels_are_of_their_returns"),
         (
             f"{RETURN}; UPDATE orders_returnrequest SET way_back_cost = 5; UPDATE merchants_merchant SET"
             " kind = 'marketplace'",
@@ -303,6 +316,16 @@ RETURN_OF_LINE = (
             "INSERT INTO orders_orderlink (order_id, original_id, kind, reason, bearer, units, created_by) SELECT id,"
             " id + 1, 'reissue', 'missing', 'platform', '{}', 'x' FROM orders_order WHERE id = %(order)s",
             "what_is_sent_again_costs_nothing",
+        ),
+        (
+            "INSERT INTO orders_hold (order_id, kind, reason, opened_by)"
+            " VALUES (%(order)s, 'change', 'C1', 'x'); UPDATE orders_order SET open_holds = 1 WHERE id = %(order)s",
+            "changes_that_wait_hold_their_order",
+        ),
+        (
+            "INSERT INTO orders_ordercharge (order_id, component, cause, amount, reference)"
+            " VALUES (%(order)s, 'extra', 'edit', -1, 'C1'), (%(order)s, 'extra', 'set_off', 1, 'C1')",
+            "changes_are_charged_as_they_were_confirmed",
         ),
     ],
 )

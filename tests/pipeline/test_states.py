@@ -22,7 +22,9 @@ from oms.common.states import Unguardable, edges, initial_states, state_fields, 
 from oms.common.work import facts, jobs
 from oms.merchants.models import MerchantApplication, WebhookEndpoint
 from oms.merchants.webhooks import endpoints
-from orders.models import Order, ReturnRequest, SubOrder
+from orders.models import ChangeSet, Order, ReturnRequest, StrayParcel, SubOrder
+from orders.returning import strays
+from orders.returning.strays import Unit
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.models import (
@@ -60,6 +62,10 @@ def _refund(shop: factories.Shop) -> Refund:
     steps.pay(order)
     payment = Payment.objects.get(order=order)
     return Refund.objects.create(number="R", order=order, payment=payment, amount=Decimal(1), reason="overpaid")
+
+
+def _stray(shop: factories.Shop) -> StrayParcel:
+    return strays.note(shop.warehouse.pk, [Unit(shop.sku.code, "good", 1)], waybill="", actor=steps.STAFF)
 
 
 def _return(shop: factories.Shop) -> ReturnRequest:
@@ -157,6 +163,9 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     "PurchaseOrder": lambda shop: PurchaseOrder.objects.create(
         merchant=shop.merchant, number="PO1", warehouse=shop.warehouse
     ),
+    "ChangeSet": lambda shop: ChangeSet.objects.create(
+        order=shop.place_order(), number="C1", reason="x", actor_kind="staff", actor="li"
+    ),
     "Order": lambda shop: shop.place_order(),
     "SubOrder": lambda shop: steps.released(shop.place_order(payment_method="cod")),
     "WarehouseOrder": lambda shop: steps.work_of(steps.released(shop.place_order(payment_method="cod"))),
@@ -184,6 +193,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
         account=wallets.member(shop.merchant), fen=5, reason="x", proposed_by="li"
     ),
     "ReturnRequest": _return,
+    "StrayParcel": _stray,
     "VirtualCode": _code,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),

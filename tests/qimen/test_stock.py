@@ -14,7 +14,6 @@ from oms.common.models import Connection, FactState, InboundFact
 from oms.simulators.mischief import Trick
 from tests import factories, steps
 from tests.qimen import world
-from tests.qimen.test_callbacks import flag
 from tests.qimen.world import Place
 
 pytestmark = pytest.mark.django_db
@@ -302,23 +301,3 @@ def test_what_lies_there_is_asked_for_owner_by_owner_and_compared(
     comparison = StockComparison.objects.get()
     assert (comparison.compared, comparison.differing) == (3, 1)
     assert list(comparison.differences.values_list("code", "ours", "theirs")) == [(shop.other_sku.code, 100, 99)]
-
-
-def test_goods_that_came_back_wait_for_a_person_as_nothing_knows_returns_yet(
-    shop: factories.Shop, link: Connection, place: Place
-) -> None:
-    content = {
-        "returnOrder": {"returnOrderCode": "TH-1", "outBizCode": "1"},
-        "orderLines": {
-            "orderLine": [
-                {"itemCode": shop.sku.code, "actualQty": 1, "inventoryType": "ZP"},
-                {"itemCode": shop.sku.code, "actualQty": 1, "inventoryType": "CC"},
-            ]
-        },
-    }
-    assert flag(world.post(place.peer.write("returnorder.confirm", content))) == (200, "success", "0")
-    steps.once(stock_facts.run)
-
-    fact = InboundFact.objects.get()
-    assert (fact.kind, fact.state, fact.last_error) == ("goods_returned", "pending", "unknown subject")
-    assert [line["quality"] for line in fact.body["lines"]] == ["good", "defective"]

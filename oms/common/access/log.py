@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
+from django.utils import timezone
 
 from oms.common.door.requests import caller_address
 from oms.common.models import SecurityEvent, SecurityEventKind
@@ -39,6 +40,7 @@ def note(
     name = user.get_username() if user is not None else person
     return SecurityEvent.objects.create(
         kind=kind,
+        at=timezone.now(),
         user_key=user.pk if user is not None else None,
         person=name[:_LONGEST_NAME],
         address=address_of(request),

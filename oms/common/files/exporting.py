@@ -231,7 +231,7 @@ def _join(turn: jobs.Turn, export: Export) -> bool:
                 writer.write(line)
         writer.close()
         file.seek(0)
-        name = export.model._meta.model_name
+        name = f"{export.model._meta.model_name}{'-personal' if job.params['personal'] else ''}"
         jobs.save_result(turn, f"{name}-{timezone.localtime():%Y%m%d-%H%M}.{form}", File(file))
     for number in range(len(job.progress["parts"])):
         default_storage.delete(_part(job, number))

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from oms.common import money
+from oms.common import masking, money
 from oms.common.codebook import ACTORS
 
 register = template.Library()
@@ -30,17 +30,18 @@ TONES = {
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
-        " active inspected enabled applied won used done revealed shown published"
+        " active inspected enabled applied won used done revealed shown published confirmed matched"
     ),
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
         " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
-        " held waiting"
+        " held waiting awaiting_balance awaiting_warehouse unknown"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (
         "cancelled closed consumed discarded draft expired no_effect red refunded removed replaced replayed returned"
-        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing taken_back"
+        " submitted under_review unfulfilled withdrawn ended dismissed given_back superseded not_due nothing kept"
+        " disposed taken_back"
     ),
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
@@ -94,6 +95,10 @@ def _ticket_badge(context: template.Context, words: Any) -> SafeString:
     if not context.get("may_view_tickets"):
         return label
     return format_html('<a href="{}">{}</a>', reverse("admin:common_ticket_change", args=[words.row.pk]), label)
+
+
+register.filter("hide_name", masking.hide_name)
+register.filter("hide_phone", masking.hide_phone)
 
 
 @register.filter

@@ -169,7 +169,7 @@ class ManyCancelledSerializer(serializers.Serializer):
     results = CancelledSerializer(many=True)
 
 
-class _FenField(serializers.Field):
+class FenField(serializers.Field):
     """An amount in fen, shown in yuan as text."""
 
     def to_representation(self, value: int) -> str:
@@ -185,15 +185,15 @@ class PreviewLineSerializer(serializers.Serializer):
     name = serializers.CharField()
     units = serializers.IntegerField()
     left = serializers.IntegerField()
-    amount = _FenField(help_text="What the buyer pays for these units, by all tenders.")
+    amount = FenField(help_text="What the buyer pays for these units, by all tenders.")
 
 
 class PreviewPromotionSerializer(serializers.Serializer):
     """What the kept goods have of a promotion by their shares, and what it leaves them now."""
 
     code = serializers.CharField()
-    share = _FenField()
-    now = _FenField()
+    share = FenField()
+    now = FenField()
 
 
 class PreviewAskedSerializer(serializers.Serializer):
@@ -213,13 +213,13 @@ class CancelPreviewSerializer(serializers.Serializer):
     version = serializers.IntegerField(help_text="Of the order: send it as If-Match to do just this.")
     is_whole = serializers.BooleanField(help_text="Whether nothing of the order is left.")
     lines = PreviewLineSerializer(many=True)
-    refunded = _FenField(help_text="Paid already, goes back at once in cash.")
-    not_to_be_paid = _FenField(help_text="Not paid yet, and not owed any more.")
-    gift_card = _FenField(source="back.gift_card")
-    points = _FenField(source="back.points")
-    freight = _FenField(help_text="What of it is freight.")
-    kept_back = _FenField(help_text="What does not go back, because kept goods lose a promotion.")
-    back_if_given_up = _FenField(source="back_if_given_up.total", help_text="Goes back besides if all asked agree.")
+    refunded = FenField(help_text="Paid already, goes back at once in cash.")
+    not_to_be_paid = FenField(help_text="Not paid yet, and not owed any more.")
+    gift_card = FenField(source="back.gift_card")
+    points = FenField(source="back.points")
+    freight = FenField(help_text="What of it is freight.")
+    kept_back = FenField(help_text="What does not go back, because kept goods lose a promotion.")
+    back_if_given_up = FenField(source="back_if_given_up.total", help_text="Goes back besides if all asked agree.")
     promotions = PreviewPromotionSerializer(many=True)
     parcels = serializers.IntegerField(help_text="How many fewer are sent.")
     asked = PreviewAskedSerializer(many=True)

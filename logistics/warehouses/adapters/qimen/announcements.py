@@ -6,13 +6,16 @@ from typing import Any
 from logistics.models import StockOrderKind
 from logistics.warehouses.adapters import Answer
 from logistics.warehouses.adapters.qimen import bodies, setup, wire
+from logistics.warehouses.adapters.qimen.contents import Person
 from logistics.warehouses.adapters.qimen.items import Goods
 from logistics.warehouses.adapters.qimen.setup import Setup
-from logistics.warehouses.announcing import Announcement
+from logistics.warehouses.announcing import Announcement, Back
 from oms.common.models import Connection
 from oms.common.work.calling import Unclear
 from oms.common.work.singly import one_by_one
 
+# What the form calls goods that come back from buyers.
+_RETURNS = "THRK"
 # By what it is and which way it goes: what the form calls it.
 _TYPES = {
     (False, StockOrderKind.IN): "CGRK",
@@ -35,9 +38,15 @@ def announce(link: Connection, wanted: Sequence[Announcement]) -> Mapping[str, A
         if trouble := goods.trouble_of([line.sku_id for line in one.goods]):
             return Unclear(f"goods not taken: {trouble}")
         comes = one.kind == StockOrderKind.IN
-        said = wire.ask(link, mine, "entryorder.create" if comes else "stockout.create", _body(one, mine, goods.ids))
+        if one.back is not None:
+            method, body, own_id = "returnorder.create", _return(one, one.back, mine, goods.ids), "returnOrderId"
+        elif comes:
+            method, body, own_id = "entryorder.create", _body(one, mine, goods.ids), "entryOrderId"
+        else:
+            method, body, own_id = "stockout.create", _body(one, mine, goods.ids), "deliveryOrderId"
+        said = wire.ask(link, mine, method, body)
         if said.is_done:
-            return Answer(taken=True, their_number=said.text("entryOrderId" if comes else "deliveryOrderId"))
+            return Answer(taken=True, their_number=said.text(own_id))
         # Our numbers are nobody else's: what it has of that number is this.
         return Answer(taken=said.has_any(mine.options.repeated), reason=said.reason)
 
@@ -45,6 +54,8 @@ def announce(link: Connection, wanted: Sequence[Announcement]) -> Mapping[str, A
 
 
 def _type(one: Announcement) -> str:
+    if one.back is not None:
+        return _RETURNS
     return _TYPES[one.is_transfer, one.kind]
 
 
@@ -62,10 +73,35 @@ def _body(one: Announcement, mine: Setup, item_ids: Mapping[int, str]) -> dict[s
         "targetWarehouseCode": one.other_place if one.is_transfer and not comes else None,
         "relatedOrders": {"relatedOrder": {"orderType": "DB" if one.is_transfer else "CG", "orderCode": one.document}},
     }
-    lines = [
+    return {"entryOrder" if comes else "deliveryOrder": head, "orderLines": {"orderLine": _lines(one, mine, item_ids)}}
+
+
+def _return(one: Announcement, back: Back, mine: Setup, item_ids: Mapping[int, str]) -> dict[str, Any]:
+    name, phone, province, city, district, address = back.sender
+    head = {
+        "returnOrderCode": one.reference,
+        "orderType": _RETURNS,
+        "warehouseCode": mine.warehouse(one.warehouse),
+        "ownerCode": mine.owner(one.merchant),
+        "preDeliveryOrderCode": back.warehouse_order or None,
+        "logisticsCode": mine.options.other_carrier,
+        "logisticsName": back.carrier or None,
+        "expressCode": back.waybill or None,
+        "returnReason": back.reason[:200],
+        "sourcePlatformCode": mine.options.platforms.get(back.channel, mine.options.other_platform),
+        "shopNick": back.channel,
+        "senderInfo": bodies.person(Person(name, phone, province, city, district, address)),
+        "remark": one.document,
+    }
+    lines = [{**line, "sourceOrderCode": back.external_number} for line in _lines(one, mine, item_ids)]
+    return {"returnOrder": head, "orderLines": {"orderLine": lines}}
+
+
+def _lines(one: Announcement, mine: Setup, item_ids: Mapping[int, str]) -> list[dict[str, Any]]:
+    return [
         {
             "orderLineNo": place,
-            "ownerCode": owner,
+            "ownerCode": mine.owner(one.merchant),
             "itemCode": line.code,
             "itemId": item_ids.get(line.sku_id),
             "itemName": line.name[:200],
@@ -74,4 +110,3 @@ def _body(one: Announcement, mine: Setup, item_ids: Mapping[int, str]) -> dict[s
         }
         for place, line in enumerate(one.goods, 1)
     ]
-    return {"entryOrder" if comes else "deliveryOrder": head, "orderLines": {"orderLine": lines}}

@@ -1,0 +1,130 @@
+"""The page on which staff change a placed order."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from orders.changing import charging
+from orders.models import ChangeSet, Order
+from payments.taking import links
+from tests import steps
+from tests.admin.conftest import client_of
+from tests.change_sets.helpers import ask_for_balance, change, units
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
+RIGHTS = ("view_order", "confirm_changeset", "price_changeset", "readdress_order", "view_personal_data")
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    """Somebody who may change orders."""
+    return client_of(*RIGHTS)
+
+
+def paid(shop: Any) -> Order:
+    order = shop.place_order((shop.sku, 2, "10.00"), freight_amount="0.00")
+    steps.pay(order)
+    return order
+
+
+def address(order: Order) -> str:
+    return reverse("admin:orders_order_changes", args=[order.pk])
+
+
+def hidden(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(stamp|last_event|set_version)" value="([^"]*)"', page))
+
+
+def typed(**more: Any) -> dict[str, Any]:
+    return {"reason": "the buyer called", "bearer": "merchant", "units_1": "2", **more}
+
+
+def test_it_is_for_those_who_may(shop):
+    order = paid(shop)
+    assert client_of("view_order").get(address(order)).status_code == 403
+    assert client_of("confirm_changeset").post(address(order), typed(units_1="1")).status_code == 403
+    page = client_of("view_order", "confirm_changeset").get(address(order)).content.decode()
+    assert 'name="adjustment"' not in page
+    assert 'name="address"' not in page
+    done = client_of("view_order", "confirm_changeset")
+    answer = done.post(address(order), typed(units_1="1", adjustment="-5", adjust_1="-3", do="look")).content.decode()
+    assert "¥20.00 → ¥10.00" in answer
+
+
+def test_goods_are_looked_up_looked_at_and_asked_for(shop, clerk):
+    order = paid(shop)
+    page = clerk.post(address(order), typed(search=shop.other_sku.code, do="search")).content.decode()
+    assert f'name="add-{shop.other_sku.pk}"' in page
+
+    form = typed(**{f"add-{shop.other_sku.pk}": "2", "adjustment": "-1.00"})
+    page = clerk.post(address(order), {**form, "do": "look"}).content.decode()
+
+    assert "¥20.00 → ¥70.00" in page
+    assert "Confirm and ask for the balance" in page
+    form = typed(sku=str(shop.other_sku.pk), quantity="2", price="", adjustment="-1.00", **hidden(page))
+    done = clerk.post(address(order), {**form, "do": "confirm"}, follow=True).content.decode()
+    assert "The buyer is asked for ¥50.00" in done
+    row = ChangeSet.objects.get()
+    ask_for_balance(row)
+    public = Client().get(links.path_of(order)).content.decode()
+    assert "50.00" in public
+    assert "waits for ¥50.00" in clerk.get(address(order)).content.decode()
+    gone = clerk.post(address(order), {"do": "discard", "set_version": str(row.version)}, follow=True)
+    assert "The change is discarded" not in gone.content.decode() or ChangeSet.objects.get().state == "discarded"
+
+
+def test_a_draft_is_kept_and_taken_up_again(shop, clerk):
+    order = paid(shop)
+    wish = {
+        "sku": str(shop.other_sku.pk),
+        "quantity": "1",
+        "price": "20.00",
+        "adjust_1": "-2.00",
+        "phone": "13912345678",
+    }
+    stamp = hidden(clerk.post(address(order), typed(units_1="1", do="look")).content.decode())["stamp"]
+    assert clerk.post(address(order), typed(**wish, do="save")).status_code == 302
+    page = clerk.get(address(order)).content.decode()
+    assert 'value="20.00"' in page
+    assert 'value="-2.00"' in page
+    assert 'value="13912345678"' in page
+    assert "¥20.00 → ¥38.00" in page
+    draft = ChangeSet.objects.get()
+    assert "13912345678" not in str(draft.actions)
+    other = client_of(*RIGHTS)
+    late = other.post(address(order), typed(units_1="1", do="confirm", stamp=stamp)).content.decode()
+    assert "Somebody else is changing the order" in late
+    assert 'name="units_1" value="1"' in late
+    assert clerk.post(address(order), {"do": "discard", "set_version": str(draft.version)}).status_code == 302
+    assert ChangeSet.objects.get().state == "discarded"
+
+
+def test_the_second_of_two_sees_what_the_first_did_and_keeps_what_he_typed(shop, clerk):
+    order = paid(shop)
+    page = clerk.post(address(order), typed(units_1="1", do="look")).content.decode()
+    change(order, units(1, 1))
+    late = clerk.post(address(order), typed(units_1="1", reason="mine", do="confirm", **hidden(page))).content.decode()
+    assert "The order was changed meanwhile" in late
+    assert "The order was changed (the buyer called)" in late
+    assert 'value="mine"' in late
+    assert charging.owed(order.pk) == Decimal(10)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"units_1": "many"}, "Give a whole number of units"),
+        ({"units_1": "0"}, "Nothing would be left"),
+        ({"adjustment": "-100"}, "at most ¥20.00"),
+        ({"units_1": "2"}, "Say what is to be changed"),
+        ({"adjust_1": "x"}, "Give an amount in yuan"),
+    ],
+)
+def test_what_is_wrong_is_said(shop, clerk, wrong, told):
+    order = paid(shop)
+    assert told in clerk.post(address(order), typed(**wrong, do="look")).content.decode()
+    assert not ChangeSet.objects.exists()
