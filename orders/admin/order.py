@@ -24,7 +24,7 @@ from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import OmsError
 from orders import exporting
 from orders.actors import Actor
-from orders.admin import actions, entering, import_pages, order_list, privacy, reissuing, talking, tickets
+from orders.admin import actions, bulk, entering, import_pages, order_list, privacy, reissuing, talking, tickets
 from orders.admin import cancelling as cancelling_page
 from orders.admin import changing as changing_page
 from orders.admin import merging as merging_pages
@@ -86,6 +86,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
             ("<int:order_id>/ticket/", tickets.open_view, "ticket"),
             ("<int:order_id>/holds/<int:hold_id>/release/", actions.release_view, "release"),
             ("undo/<uuid:batch>/", undo_view, "undo"),
+            ("bulk/<int:job_id>/", bulk.bulk_view, "bulk"),
+            ("bulk/<int:job_id>/file/", bulk.file_view, "bulk_file"),
             ("review/", review_view, "review"),
         ]
         own = [
@@ -184,6 +186,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     @action(description=gettext_lazy("Hold the selected orders"), permissions=["hold"])
     def hold_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
         """Stop each, for one reason."""
+        if bulk.is_many(request, queryset):
+            return bulk.prepare(request, "hold", self._chosen(request, queryset))
 
         def hold(order: Order, version: int, reason: str, actor: Actor, click: Click) -> str:
             undoing.hold_now(order.pk, click, reason=reason, actor=actor, version=version)
@@ -194,6 +198,8 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     @action(description=gettext_lazy("Release the selected orders"), permissions=["hold"])
     def release_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
         """Release every hold that a person may release."""
+        if bulk.is_many(request, queryset):
+            return bulk.prepare(request, "release", self._chosen(request, queryset))
         holds: dict[int, list[int]] = {}
         for hold_id, order_id in (
             Hold.objects.filter(order__in=queryset, released_at=None)
@@ -218,12 +224,18 @@ class OrderAdmin(ExportMixin, KeysetAdmin):
     @action(description=gettext_lazy("Cancel the selected orders"), permissions=["cancel"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
         """Cancel each that can be cancelled."""
+        if bulk.is_many(request, queryset):
+            return bulk.prepare(request, "cancel", self._chosen(request, queryset))
 
         def cancel(order: Order, version: int, reason: str, actor: Actor, click: Click) -> str:
             cancelled = undoing.cancel_later(order.pk, click, reason=reason, actor=actor, version=version)
             return f"{order.number}: {cancelling_page.done_text(cancelled)}"
 
         return self._run_for_each(request, queryset, _("Cancel the selected orders"), cancel, is_grave=True)
+
+    def _chosen(self, request: HttpRequest, ticked: QuerySet[Order]) -> QuerySet[Order]:
+        """The ticked orders, or all that match the list's filters."""
+        return bulk.chosen(request, ticked, self.get_changelist_instance(request).queryset)
 
     def has_merge_permission(self, request: HttpRequest) -> bool:
         """Whether the person may split and merge."""

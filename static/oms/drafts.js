@@ -2,7 +2,7 @@
 // told there what is wrong with it. Passwords, files and what the page itself knows are never kept.
 "use strict";
 
-(() => {
+document.addEventListener("DOMContentLoaded", () => {
     const words = document.getElementById("oms-words");
     if (!words) return;
     const said = words.dataset;
@@ -79,19 +79,17 @@
         if (dialog) content.prepend(bar); else form.prepend(bar);
     };
 
-    document.addEventListener("DOMContentLoaded", () => {
-        // After what the server itself brought back (staff.js), which is newer.
-        for (const form of forms()) {
-            const key = keyOf(form);
-            const draft = read(key);
-            first.set(form, JSON.stringify(valuesOf(form)));
-            if (!draft || JSON.stringify(draft.values) === first.get(form)) continue;
-            put(form, draft.values);
-            const folded = form.closest("details");
-            if (folded) folded.open = true;
-            tell(form, key, form.closest("dialog"));
-        }
-    });
+    // After what the server itself brought back (staff.js), which is newer.
+    for (const form of forms()) {
+        const key = keyOf(form);
+        const draft = read(key);
+        first.set(form, JSON.stringify(valuesOf(form)));
+        if (!draft || JSON.stringify(draft.values) === first.get(form)) continue;
+        put(form, draft.values);
+        const folded = form.closest("details");
+        if (folded) folded.open = true;
+        tell(form, key, form.closest("dialog"));
+    }
 
     const waiting = new Map();
     document.addEventListener("input", (event) => {
@@ -161,4 +159,4 @@
         else if (answer.ok) window.location.assign(window.location.pathname + window.location.search);
         else { show(dialog, [said.unreachable]); free(); }
     });
-})();
+});

@@ -203,6 +203,8 @@ def test_what_was_typed_stands_in_its_form_again(live_server: LiveServer, browse
     page.fill("#hold-reason", "the buyer rang twice")
     holds.hold_order(held_order.pk, reason="meanwhile", actor=Actor(ActorKind.STAFF, "li"))
     page.click("#dialog-hold button[type=submit]")
+    # The page behind the dialog is shown anew, with the dialog open on it.
+    page.wait_for_selector("text=The order was changed meanwhile")
     page.wait_for_selector("#dialog-hold[open]")
     assert page.input_value("#hold-reason") == "the buyer rang twice"
     page.keyboard.press("Escape")
