@@ -404,6 +404,44 @@ RECALL_FAILED = event(
     icon="pan_tool",
 )
 
+_PICK_UP = ("number", "carrier", "window", "text")
+
+PICK_UP_BOOKED = event(
+    "return_pick_up_booked",
+    _("%(carrier)s fetches the goods of return %(number)s at the door: %(window)s."),
+    _PICK_UP,
+    news={"return.pick_up_booked": "A courier comes for the goods."},
+    tone="info",
+    icon="hail",
+    for_buyer=True,
+)
+PICK_UP_FAILED = event(
+    "return_pick_up_failed",
+    _("%(carrier)s sends no courier for return %(number)s (%(window)s): %(text)s"),
+    _PICK_UP,
+    news={"return.pick_up_failed": "No courier comes for the goods."},
+    tone="warning",
+    icon="event_busy",
+    for_buyer=True,
+)
+PICK_UP_MISSED = event(
+    "return_pick_up_missed",
+    _("Nobody fetched the goods of return %(number)s in the window %(window)s."),
+    _PICK_UP,
+    news={"return.pick_up_missed": "No courier met the buyer in the window."},
+    tone="warning",
+    icon="event_busy",
+    for_buyer=True,
+)
+PICK_UP_CALLED_OFF = event(
+    "return_pick_up_called_off",
+    _("The courier for return %(number)s (%(window)s) was called off."),
+    _PICK_UP,
+    tone="muted",
+    icon="event_busy",
+    for_buyer=True,
+)
+
 name_actors(
     {
         "new_address": _("Ask warehouses for a new address"),
@@ -421,6 +459,8 @@ name_actors(
         "dispatch": _("Get waybills"),
         "send_recall": _("Ask carriers for parcels back"),
         "chase_recalls": _("Watch what carriers answer about parcels asked back"),
+        "send_pick_ups": _("Book couriers for returns"),
+        "watch_pick_ups": _("Watch whether couriers came"),
         "return_parcels": _("Follow parcels on their way back"),
         "subscribe": _("Ask carriers to tell of parcels"),
         "poll": _("Ask where silent parcels are"),

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from logistics.carriers.trouble import NO_CARRIER
-from logistics.models import Recall, Shipment, StockOrder, StockOrderState, WarehouseOrder
+from logistics.models import DoorPickUp, Recall, Shipment, StockOrder, StockOrderState, WarehouseOrder
 from logistics.warehouses.announcing import STOCK_ORDER_TROUBLE
 from oms.common import stuck, tickets
 from oms.common.models import TicketResult
@@ -33,6 +33,15 @@ def retry_recall(recall_id: int, by: str) -> None:
     stuck.lock_marked(Recall, recall_id)
     stuck.give_back(Recall, recall_id, by=by)
     nudging.nudge("send_recall")
+
+
+@transaction.atomic
+def retry_pick_up(row_id: int, by: str) -> None:
+    """Let the carrier be asked again about a courier, with a full number of attempts. Raises OmsError if that needs no
+    person."""
+    stuck.lock_marked(DoorPickUp, row_id)
+    stuck.give_back(DoorPickUp, row_id, by=by)
+    nudging.nudge("send_pick_ups")
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from logistics import retrying
 from logistics.models import (
     AlertGroup,
     AlertTelling,
+    DoorPickUp,
     ParcelClaim,
     Polling,
     Recall,
@@ -43,6 +44,9 @@ tickets.register_subject(WaybillBalance.ticket_subject.kind, rows_of(WaybillBala
 
 tickets.register_subject(Recall.ticket_subject.kind, rows_of(Recall, "shipment__number"))
 tickets.register_retry(Recall.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_recall))
+
+tickets.register_subject(DoorPickUp.ticket_subject.kind, rows_of(DoorPickUp, "number"))
+tickets.register_retry(DoorPickUp.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_pick_up))
 
 tickets.register_subject(StockOrder.ticket_subject.kind, rows_of(StockOrder, "number"))
 tickets.register_retry(StockOrder.ticket_subject.kind, tickets.Retry(RETRY, retrying.retry_stock_order))

@@ -16,6 +16,7 @@ from logistics.carriers import (
 from logistics.carriers.adapters import sandbox as sandbox_carriers
 from logistics.carriers.recalling import calling as recalls
 from logistics.returning import following as return_parcels
+from logistics.returning import picking_up
 from logistics.virtual import delivering, settling
 from logistics.warehouses import (
     announcing,
@@ -95,6 +96,8 @@ PIPELINE = (
     choosing.STAGE,
     dispatching.STAGE,
     recognising.STAGE,
+    picking_up.SEND_STAGE,
+    picking_up.WATCH_STAGE,
     return_parcels.STAGE,
     subscribing.STAGE,
     polling.STAGE,

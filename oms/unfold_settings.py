@@ -79,6 +79,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("SKU matches"), "join", "orders.skumatch"),
                     _list(_("Returns"), "assignment_return", "orders.returnrequest"),
                     _list(_("Parcels that nobody knows"), "unknown_document", "orders.strayparcel"),
+                    _list(_("Pick-ups at the door"), "hail", "logistics.doorpickup"),
                     _list(_("Reasons of returns"), "contact_support", "orders.returnreason"),
                     _list(_("Rules of returns"), "assignment_late", "orders.returnrule"),
                     _list(_("Refused rows"), "assignment_late", "orders.rejectedorder"),

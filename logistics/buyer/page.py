@@ -71,7 +71,7 @@ def _do(request: HttpRequest, order: Order) -> None:
     match request.POST.get("action"):
         case "cancel":
             asking.cancellation(order.pk, reason)
-        case "return" | "return_sent" | "return_cancel" | "return_escalate" as action:
+        case str() as action if action in returning.ACTIONS:
             returning.act(request, order, action)
         case "confirm":
             asking.confirm(order.pk, key)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from inventory.models import Warehouse
 from logistics.buyer.asking import BUYER, NotNow
-from logistics.returning import following
+from logistics.returning import following, picking_up
 from oms.common.errors import OmsError
 from orders.models import Order, OrderLine, ReturnReason, ReturnRequest, ReturnState, SubOrder, SubOrderLine
 from orders.models.return_request import BY_REQUEST, ReturnKind
@@ -18,6 +19,9 @@ from orders.models.return_rule import REFUSED_AT_DOOR
 from orders.models.sub_order import ARRIVED
 from orders.returning import counting, deciding, requesting, travelling
 from orders.returning.tracks import Track
+
+# What the forms of the page ask for.
+ACTIONS = ("return", "return_sent", "return_pick_up", "return_call_off", "return_cancel", "return_escalate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Told:
     goods: Sequence[tuple[str, int]]
     address: str
     parcel: Track | None
+    couriers: picking_up.Offer
 
     @property
     def may_send(self) -> bool:
@@ -70,11 +75,13 @@ def told(order: Order) -> list[Told]:
     parcels = following.current_of(order.pk)
     names = dict(OrderLine.objects.filter(order=order).values_list("pk", "name"))
     shown = []
-    for row in rows.prefetch_related("lines__sub_order_line"):
+    returns = list(rows.prefetch_related("lines__sub_order_line"))
+    couriers = picking_up.offers(returns)
+    for row in returns:
         goods = [(names[line.sub_order_line.order_line_id], line.quantity) for line in row.lines.all()]
         house = row.warehouse
         address = _address(house) if house else ""
-        shown.append(Told(row, goods, address, parcels.get(row.pk)))
+        shown.append(Told(row, goods, address, parcels.get(row.pk), couriers[row.pk]))
     return shown
 
 
@@ -111,10 +118,25 @@ def act(request: HttpRequest, order: Order, action: str) -> None:
     reason = data.get("reason", "")
     if action == "return_sent":
         travelling.hand_over(row.pk, carrier=data.get("carrier", ""), waybill=data.get("waybill", ""), actor=BUYER)
+    elif action == "return_pick_up":
+        since, until = _window(data.get("window", ""))
+        picking_up.book(row.pk, since=since, until=until, actor=BUYER)
+    elif action == "return_call_off":
+        picking_up.call_off(row.pk, actor=BUYER)
     elif action == "return_cancel":
         deciding.cancel(row.pk, reason=reason, actor=BUYER)
     elif action == "return_escalate":
         deciding.escalate(row.pk, reason=reason, actor=BUYER)
+
+
+def _window(text: str) -> tuple[datetime, datetime]:
+    try:
+        since, until = (datetime.fromisoformat(part) for part in text.split("/"))
+    except ValueError as error:
+        raise OmsError(_("Choose one of the windows."), attr="window") from error
+    if since.tzinfo is None or until.tzinfo is None:
+        raise OmsError(_("Choose one of the windows."), attr="window")
+    return since, until
 
 
 def _units(order: Order, data: Any) -> dict[int, int]:

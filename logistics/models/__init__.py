@@ -6,6 +6,7 @@ from logistics.models.carrier import Carrier, CarrierCode
 from logistics.models.carrier_rule import CarrierDecision, CarrierNeed, CarrierRule, CarrierSort, OnNobody, WishMode
 from logistics.models.claim import CLAIM_RUNS, ClaimNote, ClaimState, ParcelClaim
 from logistics.models.deadlines import DeadlineRule, DeadlineStretch, DeadlineSweep, LearnedDeadline, ShipRule
+from logistics.models.door_pick_up import DoorPickUp, PickUpState
 from logistics.models.floor import DropReason, PickTask, PickTaskLine, Wave, WaveKind, WaveRule
 from logistics.models.following import (
     AccountSettings,
@@ -81,6 +82,7 @@ __all__ = [
     "DeadlineStretch",
     "DeadlineSweep",
     "Direction",
+    "DoorPickUp",
     "DoorReport",
     "DropReason",
     "ErrandKind",
@@ -96,6 +98,7 @@ __all__ = [
     "PhoneCheck",
     "PickTask",
     "PickTaskLine",
+    "PickUpState",
     "PlanState",
     "Planner",
     "Polling",

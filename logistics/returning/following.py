@@ -13,6 +13,7 @@ from django.utils import timezone
 from logistics import kinds as scan_kinds
 from logistics.carriers import following, recognising, words
 from logistics.models import Carrier, Direction, ReturnParcel, Shipment, ShipmentState, TrackingEvent
+from logistics.returning import picking_up
 from oms.common import tickets
 from oms.common.copying import array
 from oms.common.work.claiming import Stage
@@ -193,7 +194,10 @@ def _tell_taken(rows: Sequence[ReturnRequest]) -> None:
 
 def follow(shipment_ids: Collection[int]) -> None:
     """What the scans of locked parcels make of their returns; parcels of other directions are left alone."""
-    parcels = ReturnParcel.objects.filter(pk__in=shipment_ids, is_current=True).select_related("shipment")
+    parcels = list(ReturnParcel.objects.filter(pk__in=shipment_ids, is_current=True).select_related("shipment"))
+    moved = [parcel.pk for parcel in parcels if parcel.shipment.state not in _BEFORE]
+    if moved:
+        picking_up.collected(moved)
     news = {
         parcel.return_request_id: News(
             parcel.shipment.waybill_number or "", _STANDS.get(ShipmentState(parcel.shipment.state), Stands.MOVING)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from inventory import holding, purchasing, receiving
 from inventory.models import HoldPurpose
 from logistics.carriers import sharing
-from logistics.models import CarrierAccount, Shipment, WaybillShare, WaybillUse
+from logistics.models import CarrierAccount, DoorPickUp, Shipment, WaybillShare, WaybillUse
 from logistics.virtual import taking_back
 from logistics.warehouses import moving_away, stopping
 from logistics.warehouses.adapters import Answer
@@ -113,6 +113,29 @@ def leave_a_waybill_to_follow(shop: factories.Shop) -> None:
     row = return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id), state="in_transit", waybill_number="SF1")
     ReturnRequest.objects.filter(pk=row.pk).update(waybill_told_at=timezone.now())
     age("orders_returnrequest", "waybill_told_at")
+
+
+def leave_a_missed_courier(shop: factories.Shop) -> None:
+    order = shop.place_order()
+    steps.pay(order)
+    parcel = steps.shipped(order)
+    steps.scan(parcel, "signed")
+    row = return_rows.asked(SubOrder.objects.get(pk=parcel.sub_order_id))
+    ReturnRequest.objects.filter(pk=row.pk).update(state="awaiting_goods", waybill_number="SF1", ready_at=None)
+    carrier = parcel.carrier
+    assert carrier
+    now = timezone.now()
+    DoorPickUp.objects.create(
+        number="U1",
+        return_request=row,
+        carrier=carrier,
+        connection_id=parcel.connection_id or carrier.connection_id,
+        since=now - timedelta(hours=9),
+        until=now - timedelta(hours=4),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE logistics_doorpickup SET waybill_number = 'SF1', state = 'booked', ready_at = NULL")
+    age("logistics_doorpickup", "until", 3 * 3600 + 301)
 
 
 def leave_the_books(shop: factories.Shop) -> None:
@@ -287,6 +310,7 @@ LEFT_WORK = {
     "match": leave_a_match,
     "complete": leave_a_delivery,
     "returns": leave_a_return_to_decide,
+    "watch_pick_ups": leave_a_missed_courier,
     "return_parcels": leave_a_waybill_to_follow,
     "owing": leave_the_books,
     "expire_unpaid": leave_an_unpaid_order,

@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import ParcelClaim, RoutePlan, StockOrder, VirtualCode
+from logistics.models import Carrier, DoorPickUp, ParcelClaim, RoutePlan, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -62,6 +62,15 @@ def _refund(shop: factories.Shop) -> Refund:
     steps.pay(order)
     payment = Payment.objects.get(order=order)
     return Refund.objects.create(number="R", order=order, payment=payment, amount=Decimal(1), reason="overpaid")
+
+
+def _pick_up(shop: factories.Shop) -> DoorPickUp:
+    row, now = _return(shop), timezone.now()
+    link = Connection.objects.filter(kind="carrier").first() or default_connection()
+    carrier = Carrier.objects.create(code="PU", name="PU", connection=link)
+    return DoorPickUp.objects.create(
+        number="U1", return_request=row, carrier=carrier, connection=link, since=now, until=now + timedelta(hours=5)
+    )
 
 
 def _stray(shop: factories.Shop) -> StrayParcel:
@@ -194,6 +203,7 @@ ROWS: dict[str, Callable[[factories.Shop], models.Model]] = {
     ),
     "ReturnRequest": _return,
     "StrayParcel": _stray,
+    "DoorPickUp": _pick_up,
     "VirtualCode": _code,
     "WebhookEndpoint": lambda shop: _endpoint(shop),
     "WebhookDelivery": lambda shop: endpoints.ping(_endpoint(shop).pk),

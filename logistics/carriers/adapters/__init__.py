@@ -11,6 +11,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import Protocol, TypeVar, runtime_checkable
 
+from logistics.carriers.contents import Contents
 from oms.common.errors import OmsError
 from oms.common.metrics import measured
 from oms.common.models import Connection
@@ -203,6 +204,34 @@ class Redirects(Protocol):
         """Ask to bring parcels elsewhere; answers by reference. Taken: they go there, and where it was asked before."""
 
 
+@dataclass(frozen=True, slots=True)
+class DoorOrder:
+    """Goods that a courier is to fetch at a door, in a window: from whom is in the contents, to whom in the parcel.
+    `calls_off`: no courier is to come any more for what is `booked`."""
+
+    parcel: Parcel
+    contents: Contents
+    pick_up: PickUp
+    booked: Booked
+    calls_off: bool = False
+
+    @property
+    def reference(self) -> str:
+        """Our number for it."""
+        return self.parcel.reference
+
+
+@runtime_checkable
+class PicksUp(Protocol):
+    """Sends couriers to fetch goods at somebody's door."""
+
+    def book_pick_ups(self, link: Connection, wanted: Sequence[DoorOrder]) -> Mapping[str, Answer]:
+        """Book couriers; answers by reference, with the waybill."""
+
+    def cancel_pick_ups(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Ask that no courier comes; answers by reference. Taken also where it was called off before."""
+
+
 # The module of each protocol that carriers speak.
 _MODULES = {
     "sandbox": "sandbox",
@@ -281,6 +310,12 @@ def redirecting(link: Connection) -> Redirects | None:
     """The adapter, where the connection's protocol brings shipped parcels elsewhere."""
     adapter = _adapter(link)
     return _measured(link, adapter) if isinstance(adapter, Redirects) else None
+
+
+def picking_up(link: Connection) -> PicksUp | None:
+    """The adapter, where the connection's protocol sends couriers."""
+    adapter = _adapter(link)
+    return _measured(link, adapter) if isinstance(adapter, PicksUp) else None
 
 
 def _adapter(link: Connection) -> CarrierSystem:

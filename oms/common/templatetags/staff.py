@@ -26,7 +26,7 @@ TONES = {
         "in_review ready_to_split split awaiting_allocation allocated released accepted picking packed created"
         " waybill_issued collected in_transit out_for_delivery requested intended pending approved open partly_shipped"
         " queued running sent issuing answered counting ordered asked"
-        " partly_received on_shelf sold filed agreed bought"
+        " partly_received on_shelf sold filed agreed bought booked"
     ),
     "success": (
         "paid shipped partly_delivered delivered completed signed captured succeeded issued nothing_due received"
@@ -35,7 +35,7 @@ TONES = {
     "warning": (
         "awaiting_payment unpaid closing entered backordered failed_delivery intercepting returning partly_paid"
         " partly_refunded on_delivery disabled awaiting_goods to_grant granted proposed confirming partly_red reported"
-        " held waiting awaiting_balance awaiting_warehouse unknown"
+        " held waiting awaiting_balance awaiting_warehouse unknown calling_off missed"
     ),
     "danger": "failed rejected refused lost suspended declined contradicted",
     "muted": (

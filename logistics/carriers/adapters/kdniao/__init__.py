@@ -10,7 +10,17 @@ import msgspec
 from django.utils import timezone
 
 from logistics.carriers import codes, contents, words
-from logistics.carriers.adapters import Answer, Booked, Candidate, CannotDecode, Label, Parcel, PickUp, Receiver
+from logistics.carriers.adapters import (
+    Answer,
+    Booked,
+    Candidate,
+    CannotDecode,
+    DoorOrder,
+    Label,
+    Parcel,
+    PickUp,
+    Receiver,
+)
 from logistics.carriers.adapters.kdniao import bodies, setup, traces, wire
 from logistics.carriers.adapters.kdniao.setup import Setup, text
 from oms.common.models import Connection
@@ -68,6 +78,26 @@ class Kdniao:
                 **{name: account[name] for name in ("CustomerName", "CustomerPwd") if name in account},
             }
             return _plain(wire.ask(link, mine, by[mine.options.books_by], body), mine)
+
+        return _each(link, parcels, ask)
+
+    def book_pick_ups(self, link: Connection, wanted: Sequence[DoorOrder]) -> Mapping[str, Answer]:
+        """Book couriers who fetch goods at a door (1801), one by one. Raises NotSetUp."""
+        mine, theirs = setup.of(link), codes.theirs(PROTOCOL)
+
+        def book(one: DoorOrder) -> Answer:
+            carrier = theirs.get(one.parcel.carrier, one.parcel.carrier)
+            body = bodies.order(one.parcel, one.contents, carrier, mine, one.pick_up)
+            return _booked(wire.ask(link, mine, "1801", body), one.reference, carrier, mine, one.pick_up)
+
+        return one_by_one(wanted, book)
+
+    def cancel_pick_ups(self, link: Connection, parcels: Sequence[Booked]) -> Mapping[str, Answer]:
+        """Call couriers off (1802); only before they have the goods."""
+
+        def ask(one: Booked, carrier: str, mine: Setup) -> Answer:
+            body = {"ShipperCode": carrier, "OrderCode": one.reference, "LogisticCode": one.waybill}
+            return _plain(wire.ask(link, mine, "1802", body), mine)
 
         return _each(link, parcels, ask)
 
