@@ -4,7 +4,7 @@ Every list and page goes through the same `visible_to` as the API. Rights of sta
 logs in here has none there: what somebody may do is their role's (`oms.merchants.joining.roles`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -125,7 +125,7 @@ class OwnPages(KeysetAdmin):
 
     change_list_template = "admin/change_list.html"
     change_form_template = "admin/change_form.html"
-    actions = None
+    actions: Sequence[str] | None = None
 
     def own(self, merchant: Merchant) -> QuerySet[Any]:
         """The rows that are the merchant's."""

@@ -73,5 +73,4 @@ def _say(
     asked = works.of(merchant).values_list("stop_requested_at", flat=True).get(pk=key)
     mark = f"{notice}:{asked:%Y%m%d%H%M%S%f}" if asked else str(notice)
     telling.tell(work.connection_id, [telling.news(mark, notice, work.number, {"text": told})], [key])
-    data = {"number": work.number, "answer": str(notice)}
-    timeline.record(work.order_id or 0, kinds.ANSWERED, actor, **data)
+    timeline.record(work.order_id or 0, kinds.ANSWERED, actor, number=work.number, answer=str(notice))

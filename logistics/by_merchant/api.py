@@ -19,6 +19,7 @@ from logistics.by_merchant.serializers import (
     MeSerializer,
     NewWarehouseSerializer,
     RegionSerializer,
+    RegionWishSerializer,
     ReportedParcelSerializer,
     ReportResultsSerializer,
     ReportSerializer,
@@ -183,8 +184,9 @@ class RegionsView(OrderScopedView):
     )
     def get(self, request: Request) -> Response:
         """Those of the province and city, or all."""
-        named = {name: request.query_params[name] for name in ("province", "city") if name in request.query_params}
-        rows = Region.objects.filter(**named).order_by("code")
+        wish = RegionWishSerializer(data=request.query_params)
+        wish.is_valid(raise_exception=True)
+        rows = Region.objects.filter(**wish.validated_data).order_by("code")
         return Response([represent(RegionSerializer, row, request) for row in rows])
 
 

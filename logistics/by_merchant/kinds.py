@@ -7,7 +7,7 @@ from logistics.warehouses.notices import Notice
 from orders import story
 from orders.kinds import event
 
-_ANSWERS = {
+_ANSWERS: story.Words = {
     Notice.STOPPED: _("stopped"),
     Notice.NOT_STOPPED: _("too late to stop"),
     Notice.REFUSED: _("cannot be sent"),

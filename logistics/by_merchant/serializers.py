@@ -114,6 +114,13 @@ class RegionSerializer(serializers.ModelSerializer):
         fields = list(REGION)
 
 
+class RegionWishSerializer(serializers.Serializer):
+    """Which regions are wanted."""
+
+    province = LineField(max_length=40, required=False)
+    city = LineField(max_length=40, required=False)
+
+
 WORK = {
     "number": "1364935748662587-1-W1",
     "sub_order": "1364935748662587-1",

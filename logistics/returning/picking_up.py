@@ -3,9 +3,10 @@
 Who was not met in the window is asked for again in the next one, once; then the buyer sends the goods by another way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import cast
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -92,7 +93,7 @@ def book(return_id: int, *, since: datetime, until: datetime, actor: Actor, vers
     if DoorPickUp.objects.filter(return_request=row, state__in=[*OPEN_PICK_UPS]).exists():
         raise NotNow(_("A courier is booked already. Call it off first."))
     who = carrier()
-    if who is None or who.connection_id is None:
+    if who is None:
         raise OmsError(_("No carrier is set up that sends couriers. Let the buyer send the goods."), attr="since")
     return _intend(row, who, PickUp(since, until), actor)
 
@@ -103,7 +104,7 @@ def _intend(row: ReturnRequest, who: Carrier, window: PickUp, actor: Actor) -> D
         number=f"{row.number}-U{count + 1}",
         return_request=row,
         carrier=who,
-        connection_id=who.connection_id,
+        connection_id=cast(int, who.connection_id),
         since=window.since,
         until=window.until,
         booked_by=actor.name[:80],
@@ -189,7 +190,7 @@ def _ask(link: Connection, wanted: Sequence[DoorOrder]) -> Mapping[str, Answer |
     }
 
 
-def _lock_orders(keys: Sequence[int]) -> None:
+def _lock_orders(keys: Collection[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """

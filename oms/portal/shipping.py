@@ -260,8 +260,8 @@ class OwnWorks(OwnPages, RowActions):
         leaving, problem = _typed_parcel(request, number, shown)
         error = problem
         if not error:
-            said = {"actor": actor_of(request), "all_the_same": bool(request.POST.get("all_the_same"))}
-            (outcome,) = shipping.ship(_own(request), [leaving], **said)
+            is_meant = bool(request.POST.get("all_the_same"))
+            (outcome,) = shipping.ship(_own(request), [leaving], actor=actor_of(request), all_the_same=is_meant)
             error = " ".join(one.detail for one in outcome.errors)
         if error:
             again = {"typed": request.POST, "error": error, "title": number}

@@ -152,7 +152,7 @@ def change_view(request: HttpRequest, order_id: int) -> HttpResponse:
             problems = [error.detail for error in wrong.errors]
         except OmsError as refusal:
             problems = [str(refusal)]
-    search = (posted or {}).get("search", "")[:100]
+    search = posted.get("search", "")[:100] if posted else ""
     context = {
         **admin.site.each_context(request),
         "title": _("Change the order"),
@@ -254,13 +254,14 @@ def _posted_of(draft: ChangeSet | None) -> QueryDict | None:
 
 
 def _lines(order: Order, posted: QueryDict | None) -> list[_Line]:
+    given: Mapping[str, str] = posted or {}
     rows = list(order.lines.all())
     gone = units.gone(order, rows, order.sub_orders.all())
     found = []
     for row in rows:
         left = row.quantity - gone[row.position]
-        typed = (posted or {}).get(f"units_{row.position}", str(left)).strip()
-        found.append(_Line(row, left, typed, (posted or {}).get(f"adjust_{row.position}", "").strip()))
+        typed = given.get(f"units_{row.position}", str(left)).strip()
+        found.append(_Line(row, left, typed, given.get(f"adjust_{row.position}", "").strip()))
     return found
 
 

@@ -7,6 +7,7 @@ longer than the job is expected to take.
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -164,7 +165,7 @@ def _work(turn: Turn) -> bool:
                     job,
                     position,
                     numbers.get(key, f"#{key}"),
-                    lambda k=key, v=version: action.run(k, v, asked["reason"], actor, click, owner.has_perm),
+                    partial(action.run, key, version, asked["reason"], actor, click, owner.has_perm),
                 )
                 for position, (key, version) in enumerate(some, job.done + 1)
             ]

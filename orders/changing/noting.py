@@ -4,6 +4,7 @@ ticket of their own."""
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
@@ -55,7 +56,7 @@ def add_note(
         raise OmsError(_("There is no such tag."), attr="tag")
     lock_order(order_id)
     called = _called(said, by=actor.name)
-    data = {"text": said, "colour": colour, "tag": tag, "called": sorted(called)}
+    data: dict[str, Any] = {"text": said, "colour": colour, "tag": tag, "called": sorted(called)}
     timeline.record(
         order_id,
         kinds.SHARED_NOTE if is_shared else kinds.NOTE,

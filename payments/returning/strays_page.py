@@ -107,7 +107,7 @@ class StrayParcelAdmin(RowColumns, RowActions):
         """Who noted it."""
         return actors.named(row.noted_by_kind, row.noted_by)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who receives goods notes them."""
         return request.user.has_perm(INSPECT)
 

@@ -42,6 +42,12 @@ RIGHTS = {
     "common_ticket_note": "common.work_ticket",
     "common_ticket_close": "common.work_ticket",
     "common_ticket_reopen": "common.work_ticket",
+    "common_ticket_hand_over": "common.work_ticket",
+    "common_ticket_next": "common.work_ticket",
+    "common_ticket_pane": "common.view_ticket",
+    "common_ticket_changes": "common.view_ticket",
+    "common_ticket_save_view": "common.view_ticket",
+    "common_ticket_delete_view": "common.view_ticket",
     "common_ticket_retry": "common.view_ticket",  # beside that, what the ticket's row says
     "merchants_merchantapplication_document": "merchants.view_merchantapplication",
     "merchants_apicredential_add_secret": "merchants.change_apicredential",
@@ -79,6 +85,10 @@ RIGHTS = {
     "orders_order_cancel": "orders.cancel_order",
     "orders_order_recipient": "orders.readdress_order",
     "orders_order_regions": "orders.view_order",
+    "orders_order_changes": "orders.confirm_changeset",
+    "orders_order_present": "orders.view_order",
+    "orders_order_bulk": "orders.cancel_order|orders.hold_order",  # beside that, only whose job it is
+    "orders_order_bulk_file": "orders.cancel_order|orders.hold_order",
     "orders_order_divide": "orders.merge_suborder",
     "orders_order_ticket": "common.open_ticket",
     "orders_order_release": "orders.view_order",  # beside that, what the hold says
@@ -93,6 +103,7 @@ RIGHTS = {
     "orders_returnrequest_request": "orders.work_return",
     "orders_returnrequest_rates": "orders.view_returnrequest",
     "orders_returnrequest_photo": "orders.view_returnrequest",
+    "orders_strayparcel_photo": "orders.view_strayparcel",
     "payments_transfer_enter": "payments.enter_banktransfer",
     "payments_transfer_decide": "payments.approve_banktransfer",
     "payments_transfer_scan": "payments.enter_banktransfer|payments.approve_banktransfer",

@@ -47,7 +47,9 @@ _WORD = re.compile(r"(?<![\w./:@+-])[a-z][a-z_]{2,}(?![\w./:@+-])", re.ASCII)
 # A field's name in a message about it, and the codes by which merchants give a reason.
 AS_WRITTEN = {
     # English templates are written in English.
-    "/admin/common/messagetemplate": {"goods", "order", "cancelled", "paid"},
+    "/admin/common/messagetemplate": {
+        *("goods", "order", "cancelled", "paid", "company", "merchant", "sent", "approved", "address", "words", "pass"),
+    },
     "/admin/orders/cancelreason": {"changed_mind", "other", "out_of_stock", "too_late"},
     "/admin/orders/rejectedorder": {"order"},
     "/admin/payments/grantreason": {"late"},

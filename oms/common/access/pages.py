@@ -98,9 +98,9 @@ def _note_rights(request: HttpRequest, row: Model, values: dict[str, Any]) -> No
 class RoleFilter(RelatedFieldListFilter):
     """Users by group, in words."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         """The groups as people call them."""
-        return [(key, roles.NAMES.word(name)) for key, name in super().field_choices(field, request, model_admin)]
+        return [(key, roles.NAMES.word(str(name))) for key, name in super().field_choices(field, request, model_admin)]
 
 
 class UserAdmin(WordedRights, DjangoUserAdmin, ModelAdmin):
@@ -248,7 +248,7 @@ class GroupAdmin(WordedRights, DjangoGroupAdmin, ModelAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """The name says what it means to change it."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "name":
             field.help_text = _("As long as it is the code of a shipped role, each reader sees it in their language.")
         return field

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
@@ -79,7 +79,7 @@ def confirm(request: HttpRequest, code: str) -> Sequence[str]:
         if app is not None and not app.confirmed and _is_right(app, code):
             app.confirmed = True
             app.save()
-            codes = _new_codes(request.user)
+            codes = _new_codes(request.user.pk or 0)
             log.note(SecurityEventKind.FACTOR_SET_UP, request.user, request=request)
             _give(request)
             return codes
@@ -148,10 +148,10 @@ def _refused(request: HttpRequest) -> WrongCode:
     return WrongCode(_("This code is not right, or was used already. Wait for the next one."), attr="code")
 
 
-def _new_codes(user: AbstractBaseUser | AnonymousUser) -> list[str]:
-    RecoveryCode.objects.filter(user=user.pk).delete()
+def _new_codes(user_id: int) -> list[str]:
+    RecoveryCode.objects.filter(user=user_id).delete()
     codes = ["".join(secrets.choice(_ALPHABET) for _place in range(10)) for _one in range(RECOVERY_CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(user_id=user.pk, digest=_digest(code)) for code in codes)
+    RecoveryCode.objects.bulk_create(RecoveryCode(user_id=user_id, digest=_digest(code)) for code in codes)
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 

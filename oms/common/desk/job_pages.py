@@ -33,7 +33,15 @@ SHOWN_REFUSALS = 50
 class JobAdmin(KeysetAdmin):
     """Everybody sees their own jobs; those who may view jobs see all, and get files as far as they have the rights."""
 
-    list_display = ("title", "file_name", "state_label", "progress_label", "owner", "merchant_code", "created_at")
+    list_display: tuple[str, ...] = (
+        "title",
+        "file_name",
+        "state_label",
+        "progress_label",
+        "owner",
+        "merchant_code",
+        "created_at",
+    )
     list_select_related = ("owner",)
     list_filter = (("state", ChoicesDropdownFilter),)
 

@@ -256,7 +256,7 @@ def first_login(application: MerchantApplication) -> MerchantUser | None:
 def choose_password(application: MerchantApplication, password: str) -> str:
     """Set the password of the first user, which the applicant chose; returns its login name. Raises NotOpen where
     somebody logged in as it already, or the password was chosen."""
-    Merchant.objects.select_for_update(no_key=True).filter(pk=application.merchant_id).first()
+    Merchant.objects.select_for_update(no_key=True).filter(pk=application.merchant_id or 0).first()
     first = first_login(application)
     if first is None:
         raise NotOpen(_("The password was chosen already. Log in with it, or ask the operator for another."))
