@@ -67,7 +67,7 @@ def who(order: Order, sub_orders: Sequence[SubOrder]) -> list[Asked]:
     """The warehouses that have a part of the order, and the carriers of what left. One statement, where some left."""
     until = timezone.now() + patience()
     found = [
-        Asked(part.number, part.warehouse.name if part.warehouse else "", until)
+        Asked(part.number, str(part.warehouse or ""), until)
         for part in sub_orders
         if part.state in IN_WAREHOUSE and not part.is_virtual
     ]

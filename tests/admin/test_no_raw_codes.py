@@ -50,6 +50,8 @@ AS_WRITTEN = {
     "/admin/common/messagetemplate": {
         *("goods", "order", "cancelled", "paid", "company", "merchant", "sent", "approved", "address", "words", "pass"),
     },
+    # What axes keeps where a program says nothing of itself.
+    "/admin/common/failedlogin": {"unknown"},
     "/admin/orders/cancelreason": {"changed_mind", "other", "out_of_stock", "too_late"},
     "/admin/orders/rejectedorder": {"order"},
     "/admin/payments/grantreason": {"late"},

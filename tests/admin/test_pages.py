@@ -67,6 +67,8 @@ from orders.models import (
 )
 from orders.models.notification import NotificationContent
 from orders.models.sub_order import LEFT_WAREHOUSE
+from orders.returning import strays
+from orders.returning.strays import Unit
 from orders.reviewing import holds
 from payments.balances import adjusting
 from payments.granting import deciding, limits
@@ -152,7 +154,9 @@ def world(shop: factories.Shop) -> None:
     rows_of_logistics.fill(sub_order, now)
     virtual_goods.populate(shop, sub_order)
     steps.recalled(rows_of_logistics.Shipment.objects.earliest("pk"))
-    return_rows.asked(sub_order)
+    asked = return_rows.asked(sub_order)
+    return_rows.pick_up(asked, Connection.objects.filter(protocol="sandbox").earliest("pk"))
+    strays.note(shop.warehouse.pk, [Unit(shop.sku.code, "good", 1)], waybill="", actor=STAFF)
     payment = Payment.objects.filter(order=order).first()
     assert payment
     Refund.objects.create(number="F1", order=order, payment=payment, amount=1, reason="overpaid")

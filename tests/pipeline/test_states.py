@@ -14,7 +14,7 @@ from django_fsm import transition as moves
 
 from inventory import transferring
 from inventory.models import PurchaseOrder, ReplenishmentSuggestion, StockCount, StockHold, StockMovement, Transfer
-from logistics.models import Carrier, DoorPickUp, ParcelClaim, RoutePlan, StockOrder, VirtualCode
+from logistics.models import DoorPickUp, ParcelClaim, RoutePlan, StockOrder, VirtualCode
 from oms.common.files import exporting
 from oms.common.models import Connection, InboundFact, SystemKind, Ticket, Topic, Versioned
 from oms.common.secrecy import seal
@@ -65,12 +65,7 @@ def _refund(shop: factories.Shop) -> Refund:
 
 
 def _pick_up(shop: factories.Shop) -> DoorPickUp:
-    row, now = _return(shop), timezone.now()
-    link = Connection.objects.filter(kind="carrier").first() or default_connection()
-    carrier = Carrier.objects.create(code="PU", name="PU", connection=link)
-    return DoorPickUp.objects.create(
-        number="U1", return_request=row, carrier=carrier, connection=link, since=now, until=now + timedelta(hours=5)
-    )
+    return return_rows.pick_up(_return(shop), Connection.objects.filter(kind="carrier").first() or default_connection())
 
 
 def _stray(shop: factories.Shop) -> StrayParcel:

@@ -1,7 +1,12 @@
 """Rows of returns for tests that only need some to be there."""
 
+from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
+
+from logistics.models import Carrier, DoorPickUp
+from oms.common.models import Connection
 from orders.models import ReturnKind, ReturnLine, ReturnReason, ReturnRequest, SubOrder, SubOrderLine
 
 
@@ -29,3 +34,17 @@ def asked(part: SubOrder, **values: Any) -> ReturnRequest:
     )
     SubOrderLine.objects.filter(pk=line.pk).update(returning_quantity=1)
     return row
+
+
+def pick_up(row: ReturnRequest, link: Connection) -> DoorPickUp:
+    """A pick-up at the door for the return, as it is asked of the system behind `link`."""
+    carrier, _is_new = Carrier.objects.get_or_create(code="PU", defaults={"name": "PU", "connection": link})
+    now = timezone.now()
+    return DoorPickUp.objects.create(
+        number=f"{row.number}-U1",
+        return_request=row,
+        carrier=carrier,
+        connection=link,
+        since=now,
+        until=now + timedelta(hours=5),
+    )
