@@ -94,7 +94,7 @@ def test_an_address_is_changed_before_release_and_asked_about_after_it(
     page.fill("[name=text]", "李娜 13912345678 上海市浦东新区世纪大道100号")
     page.click("button[name=read]")
     page.wait_for_selector("#region-province option:nth-child(2)", state="attached")
-    assert page.input_value("#region-district") == "310115"
+    page.wait_for_function("document.querySelector('#region-district').value === '310115'")
     page.select_option("#region-province", "北京市")
     assert page.input_value("#region-city") == "北京市"
     page.select_option("#region-province", "上海市")

@@ -116,7 +116,7 @@ RETURN = (
     " o.id, s.id, 'return_and_refund', 'requested', r.id, 'buyer', 'merchant', 'inspection', '[]', 1, 1, 1, 'staff',"
     " 'li' FROM orders_order o"
     " JOIN LATERAL (SELECT id FROM orders_suborder WHERE order_id = o.id ORDER BY id LIMIT 1) AS s ON true,"
-    " orders_returnreason r WHERE o.id = %(order)s"
+    " orders_returnreason r WHERE o.id = %(order)s AND r.code = 'x'"
 )
 RETURN_OF_LINE = (
     f"{RETURN}; INSERT INTO orders_returnline (return_request_id, sub_order_line_id, announced_quantity, quantity,"

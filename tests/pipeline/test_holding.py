@@ -77,7 +77,7 @@ def test_the_page_shows_beside_the_button_why_nothing_can_be_held_and_beside_a_h
 
     with override("en"):
         page = page_context(load(order.pk), boss)
-        (action,) = [action for action in page["actions"] if action.name == "hold"]
+        (action,) = [action for action in page["actions"]["impossible"] if action.name == "hold"]
         assert "A hold stops nothing any more" in (action.obstacle or "")
         assert page["hold_limits"] == []
 

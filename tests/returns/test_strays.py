@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.translation import override
 
 from logistics.models import Shipment
 from oms.common.errors import OmsError
@@ -101,7 +102,7 @@ def test_what_nobody_came_for_is_kept_or_disposed_of(shop):
     strays.keep(kept.pk, reason="60 days", actor=steps.STAFF)
     assert shop.sku.stock.get(warehouse=shop.warehouse).on_hand == before + 2
     foreign = noted(shop, Unit("", "good", 1, "a lamp"))
-    with pytest.raises(OmsError, match="SKU"):
+    with override("en"), pytest.raises(OmsError, match="SKU"):
         strays.keep(foreign.pk, reason="x", actor=steps.STAFF)
     strays.dispose(foreign.pk, reason="broken", actor=steps.STAFF)
     assert list(StrayParcel.objects.order_by("pk").values_list("state", flat=True)) == ["kept", "disposed"]
