@@ -1,5 +1,6 @@
 """Staff who use the admin, in English."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -53,3 +54,8 @@ def statements() -> Callable[[Client, str], int]:
         return len(captured)
 
     return count
+
+
+def stamp_of(page: str) -> dict[str, str]:
+    """What a page that showed first what it would do wants back with the confirmation."""
+    return dict(re.findall(r'<input type="hidden" name="(stamp|last_event)" value="([^"]*)"', page))

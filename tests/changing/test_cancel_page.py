@@ -9,7 +9,7 @@ from django.urls import reverse
 from orders.changing import reasons
 from orders.models import Order, SubOrder
 from tests import factories, steps
-from tests.admin.conftest import client_of
+from tests.admin.conftest import client_of, stamp_of
 from tests.changing.test_cancelling_parts import two_parts
 
 pytestmark = pytest.mark.django_db
@@ -24,10 +24,6 @@ def clerk(db: None) -> Client:
 
 def address(order: Order) -> str:
     return reverse("admin:orders_order_cancel", args=[order.pk])
-
-
-def hidden(page: str) -> dict[str, str]:
-    return dict(re.findall(r'<input type="hidden" name="(stamp|last_event)" value="([^"]*)"', page))
 
 
 def test_it_is_for_those_who_may(shop):
@@ -57,7 +53,7 @@ def test_ticked_units_are_looked_at_and_then_cancelled(shop, clerk):
     assert "Need not be paid any more" in seen
     assert Order.objects.get(pk=order.pk).units_to_cancel is None
 
-    done = clerk.post(address(order), {**form, **hidden(seen), "confirm": "1"}, follow=True)
+    done = clerk.post(address(order), {**form, **stamp_of(seen), "confirm": "1"}, follow=True)
 
     assert Order.objects.get(pk=order.pk).units_to_cancel == {"1": 2}
     text = done.content.decode()
@@ -71,7 +67,7 @@ def test_a_confirmation_without_its_preview_or_of_an_older_one_does_nothing_and_
     seen = clerk.post(address(order), {**form, "preview": "1"}).content.decode()
     steps.warehouse_says(sent, "accepted")
 
-    for stamp in ({}, hidden(seen)):
+    for stamp in ({}, stamp_of(seen)):
         stale = clerk.post(address(order), {**form, **stamp, "confirm": "1"}).content.decode()
         assert "changed meanwhile" in stale
         assert f'value="{waits.pk}" id="part-{waits.pk}" checked' in stale
@@ -81,7 +77,7 @@ def test_a_confirmation_without_its_preview_or_of_an_older_one_does_nothing_and_
     assert "accepted" in re.search(r'id="changed".*?</ul>', stale, re.DOTALL)[0].lower()
 
     again = clerk.post(address(order), {**form, "preview": "1"}).content.decode()
-    clerk.post(address(order), {**form, **hidden(again), "confirm": "1"})
+    clerk.post(address(order), {**form, **stamp_of(again), "confirm": "1"})
     assert SubOrder.objects.get(pk=waits.pk).state == "cancelled"
 
 

@@ -12,7 +12,7 @@ from orders.changing.readdressing import Recipient, change_recipient
 from orders.models import Order, OrderEvent, SubOrder
 from orders.timeline import changes_of
 from tests import factories, steps
-from tests.admin.conftest import client_of
+from tests.admin.conftest import client_of, stamp_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_english")]
 
@@ -25,10 +25,6 @@ def clerk(db: None) -> Client:
 
 def address(order: Order) -> str:
     return reverse("admin:orders_order_recipient", args=[order.pk])
-
-
-def hidden(page: str) -> dict[str, str]:
-    return dict(re.findall(r'<input type="hidden" name="(stamp|last_event)" value="([^"]*)"', page))
 
 
 def form_of(order: Order, **changes: str) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def test_another_region_is_looked_at_and_then_taken_with_old_and_new_in_the_hist
     assert (unchanged.state, unchanged.warehouse_id, unchanged.version) == (part.state, part.warehouse_id, part.version)
     assert not OrderEvent.objects.filter(kind="recipient_changed").exists()
 
-    clerk.post(address(order), {**form, **hidden(seen), "confirm": "1"})
+    clerk.post(address(order), {**form, **stamp_of(seen), "confirm": "1"})
 
     now = Order.objects.get(pk=order.pk)
     assert (now.region_id, now.recipient_address) == ("310115", "世纪大道100号")
@@ -97,7 +93,7 @@ def test_of_two_who_change_it_the_second_sees_what_the_first_did_and_keeps_what_
     seen = clerk.post(address(order), {**form, "preview": "1"}).content.decode()
     change_recipient(order.pk, Recipient(address="长安街1号"), actor=steps.STAFF)
 
-    stale = clerk.post(address(order), {**form, **hidden(seen), "confirm": "1"}).content.decode()
+    stale = clerk.post(address(order), {**form, **stamp_of(seen), "confirm": "1"}).content.decode()
 
     assert "changed meanwhile" in stale
     assert 'value="李娜"' in stale
