@@ -79,8 +79,9 @@ document.addEventListener("DOMContentLoaded", () => {
         if (dialog) content.prepend(bar); else form.prepend(bar);
     };
 
-    // After what the server itself brought back (staff.js), which is newer.
+    // After what the server itself brought back (staff.js), which is newer; so is what its answer to a form fills in.
     for (const form of forms()) {
+        if ("answers" in said && pathOf(form) === window.location.pathname) { first.set(form, ""); keep(form); continue; }
         const key = keyOf(form);
         const draft = read(key);
         first.set(form, JSON.stringify(valuesOf(form)));

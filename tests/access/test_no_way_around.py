@@ -103,6 +103,7 @@ RIGHTS = {
     "orders_returnrequest_request": "orders.work_return",
     "orders_returnrequest_rates": "orders.view_returnrequest",
     "orders_returnrequest_photo": "orders.view_returnrequest",
+    "orders_strayparcel_add": "orders.inspect_return",
     "orders_strayparcel_photo": "orders.view_strayparcel",
     "payments_transfer_enter": "payments.enter_banktransfer",
     "payments_transfer_decide": "payments.approve_banktransfer",
