@@ -179,6 +179,7 @@ class Invoice(WorkItem, Versioned):
                 fields=["mail_due_since"], condition=Q(mail_due_since__isnull=False), name="invoice_queue_mail"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="invoice_queue_person"),
+            models.Index(fields=["id"], condition=Q(state=InvoiceState.FAILED), name="invoice_queue_failed"),
             models.Index(fields=["issuer", "-id"], name="invoice_of_issuer"),
         ]
         permissions = [
