@@ -186,6 +186,9 @@ class Payment(WorkItem, Versioned, TellsChanges):
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
             models.Index(fields=["changed_at", "id"], name="payment_by_change"),
+            models.Index(
+                fields=["captured_at"], condition=Q(state=PaymentState.CAPTURED), name="payment_captured_by_time"
+            ),
         ]
         permissions = [
             ("return_payment", _("Can send back what was paid twice")),
