@@ -210,6 +210,7 @@ def _open(found: Exchange, row: ReturnRequest, actor: Actor) -> None:
 
 def _pay(found: Exchange, rest: int, actor: Actor) -> None:
     """Pay the new order by what the goods are worth; the rest (fen) is asked for as its second part."""
+    assert found.new_order_id is not None  # noqa: S101 - it was begun
     order = Order.objects.get(pk=found.new_order_id)
     if not found.credit:
         return

@@ -145,6 +145,7 @@ def look_at(return_id: int, *, actor: Actor) -> None:
         _begin(row, exchange, actor)
         return
     _give_back(exchange)
+    assert exchange.new_order_id is not None  # noqa: S101 - it was begun
     new = Order.objects.get(pk=exchange.new_order_id)
     if exchange.ended_at is None and new.state == OrderState.CANCELLED:
         _end_cancelled(row, exchange, new, actor)
