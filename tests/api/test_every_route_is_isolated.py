@@ -109,6 +109,7 @@ BODIES: dict[tuple[str, str], Callable[[Things], dict[str, Any]]] = {
         "reason": "no_reason",
         "lines": [{"position": 1, "quantity": 1}],
     },
+    ("merges", "post"): lambda t: {"sub_orders": [t.sub_order.number, f"{t.order.number}-9"]},
     ("exchange-preview", "post"): lambda t: {
         "sub_order": t.sub_order.number,
         "reason": "no_reason",
@@ -167,6 +168,8 @@ ANSWERS: dict[tuple[str, str], Callable[[int, Any], bool]] = {
     ("replenishment-policies", "post"): lambda status, body: (
         [error["code"] for error in body["results"][0]["errors"]] == ["not_found"] * 2
     ),
+    ("exchange-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
+    ("merges", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sub_order",
     ("refund-preview", "post"): lambda status, body: status == 404 and body["errors"][0]["code"] == "not_found",
     ("orders", "post"): lambda status, body: status == 400 and "unknown_" in body["errors"][0]["code"],
     ("promise", "post"): lambda status, body: status == 400 and body["errors"][0]["code"] == "unknown_sku",

@@ -118,6 +118,15 @@ RETURN = (
     " JOIN LATERAL (SELECT id FROM orders_suborder WHERE order_id = o.id ORDER BY id LIMIT 1) AS s ON true,"
     " orders_returnreason r WHERE o.id = %(order)s AND r.code = 'x'"
 )
+EXCHANGE = (
+    f"{RETURN}; INSERT INTO orders_exchange (return_request_id, wish, new_order_id, leaves, credit, new_amount,"
+    " begun_at, kept) SELECT id, '[]', order_id, 'at_once', 1, 1, now(), '{}' FROM orders_returnrequest"
+)
+MONEY_OF_EXCHANGE = (
+    "INSERT INTO payments_payment (number, order_id, means, state, amount, captured_amount, captured_at, attempts,"
+    " last_error, lease_token) SELECT number || '-P9', id, 'exchange', 'captured', 1, 1, now(), 0, '', 0"
+    " FROM orders_order WHERE id = %(order)s"
+)
 RETURN_OF_LINE = (
     f"{RETURN}; INSERT INTO orders_returnline (return_request_id, sub_order_line_id, announced_quantity, quantity,"
     " open_quantity) SELECT r.id, (SELECT min(l.id) FROM orders_suborderline l WHERE l.sub_order_id = r.sub_order_id),"
@@ -326,6 +335,24 @@ RETURN_OF_LINE = (
             "INSERT INTO orders_ordercharge (order_id, component, cause, amount, reference)"
             " VALUES (%(order)s, 'extra', 'edit', -1, 'C1'), (%(order)s, 'extra', 'set_off', 1, 'C1')",
             "changes_are_charged_as_they_were_confirmed",
+        ),
+        (f"{RETURN}; UPDATE orders_returnrequest SET kind = 'exchange'", "exchanges_are_of_returns_that_want_one"),
+        (EXCHANGE, "what_is_exchanged_pays_for_its_new_order"),
+        (
+            "INSERT INTO orders_ordercharge (order_id, component, cause, amount, reference)"
+            " VALUES (%(order)s, 'extra', 'exchanged', 1, 'X1')",
+            "what_is_exchanged_is_set_off_once",
+        ),
+        (f"{EXCHANGE}; UPDATE orders_exchange SET written_off = 1", "the_ledger_of_exchanges_is_what_is_still_to_come"),
+        (
+            f"{EXCHANGE}; {MONEY_OF_EXCHANGE}; UPDATE orders_returnrequest SET state = 'expired', ended_at = now(),"
+            " money_state = 'nothing'",
+            "what_an_exchange_left_unpaid_is_known",
+        ),
+        (
+            "INSERT INTO orders_hold (order_id, kind, reason, opened_by) VALUES (%(order)s, 'exchange', 'T1', 'x');"
+            " UPDATE orders_order SET open_holds = 1, state = 'split' WHERE id = %(order)s",
+            "what_waits_for_exchanged_goods_has_an_exchange",
         ),
     ],
 )
