@@ -447,4 +447,14 @@ CELERY_BEAT_SCHEDULE = {
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
+    "check-invariants": {"task": "oms.check_invariants", "schedule": 300.0, "options": {"expires": 250}},
+    "watch-tasks": {"task": "oms.watch_tasks", "schedule": 60.0, "options": {"expires": 50}},
 }
+CELERY_BEAT_SCHEDULER = "oms.common.work.beat:RowScheduler"
+# Above three times its interval, so long a scheduled task may be silent before a ticket tells.
+SCHEDULED_TASK_LATE_SECONDS = env.int("OMS_SCHEDULED_TASK_LATE_SECONDS", default=300)
+# By night, from one hour of the site's time to another, everything that must always hold is looked at: so long at a
+# time, each invariant for so long at most, in seconds.
+INVARIANT_HOURS = tuple(env.list("OMS_INVARIANT_HOURS", cast=int, default=[2, 6]))
+INVARIANT_SLICE_SECONDS = env.float("OMS_INVARIANT_SLICE_SECONDS", default=60)
+INVARIANT_TIMEOUT_SECONDS = env.float("OMS_INVARIANT_TIMEOUT_SECONDS", default=60)

@@ -2,6 +2,7 @@
 
 from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
 from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
+from oms.common.models.care import InvariantCheck, InvariantRepair, ScheduledTask
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
@@ -26,6 +27,8 @@ __all__ = [
     "FailedLogIn",
     "Heartbeat",
     "InboundFact",
+    "InvariantCheck",
+    "InvariantRepair",
     "Job",
     "JobResult",
     "JobState",
@@ -39,6 +42,7 @@ __all__ = [
     "Role",
     "SandboxJob",
     "SavedView",
+    "ScheduledTask",
     "SecurityEvent",
     "SecurityEventKind",
     "SystemKind",
