@@ -35,7 +35,7 @@ def _log_as_everywhere(loglevel: int | None = None, **_: object) -> None:
 
 
 @task_prerun.connect
-def _name_the_task(task_id: str, task: object, args: tuple = (), **_: object) -> None:
+def _name_the_task(task_id: str, task: Any = None, args: tuple = (), **_: object) -> None:
     """Every line of a task carries its id, its name, and the stage that it runs."""
     import structlog
 

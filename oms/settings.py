@@ -7,6 +7,7 @@ over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one'
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -421,7 +422,7 @@ METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
     "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},

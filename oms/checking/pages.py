@@ -91,7 +91,9 @@ class InvariantCheckAdmin(RowActions):
         """Whether it held when it was looked at last."""
         if row.timed_out:
             return badge(_("Not finished in time"), "warning", "timer_off")
-        return badge(_("Does not hold"), "danger", "error") if row.broken_rows else badge(_("It holds"), "success", "check")
+        if row.broken_rows:
+            return badge(_("Does not hold"), "danger", "error")
+        return badge(_("It holds"), "success", "check")
 
     def get_urls(self) -> list[URLPattern]:
         """The button that has all of them checked."""
