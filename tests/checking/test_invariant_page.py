@@ -136,7 +136,7 @@ def test_a_repair_that_would_make_it_worse_changes_nothing(
         return Order.objects.update(open_holds=5)
 
     monkeypatch.setitem(repairs.REPAIRS, HOLDS.name, repairs.Repair("x", worse))
-    with pytest.raises(OmsError, match="More rows|会更多"):
+    with pytest.raises(OmsError, match=r"More rows|会更多"):
         repairs.mend(row.pk, by="li", reason="x")
     assert sorted(Order.objects.values_list("open_holds", flat=True)) == [0, 2]
     assert not InvariantRepair.objects.exists()

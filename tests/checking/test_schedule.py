@@ -1,4 +1,4 @@
-"""Scheduled tasks: how each ended, switches and intervals that beat follows, tickets on what is off or late or fails."""
+"""Scheduled tasks: how each ended, switches and intervals that beat follows, tickets on what is off or late."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-import oms.merchants.tasks  # noqa: F401 - the tasks
+import oms.merchants.tasks
 import oms.tasks  # noqa: F401 - the tasks
 from oms import shipped_tasks  # noqa: F401 - their words
 from oms.common.errors import OmsError
