@@ -15,8 +15,8 @@ class OmsConfig(AppConfig):
     verbose_name = _("Order management")
 
     def ready(self) -> None:
-        """Roles are called by the names that come with them."""
-        from oms import shipped_roles  # noqa: F401
+        """Roles and scheduled tasks are called by the names that come with them."""
+        from oms import shipped_roles, shipped_tasks  # noqa: F401
 
 
 class OmsAdminConfig(AdminConfig):

@@ -1,6 +1,9 @@
 """The Celery application; tasks live in the apps' `tasks.py`."""
 
+import logging
 import os
+import time
+from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
@@ -32,7 +35,7 @@ def _log_as_everywhere(loglevel: int | None = None, **_: object) -> None:
 
 
 @task_prerun.connect
-def _name_the_task(task_id: str, task: object, args: tuple = (), **_: object) -> None:
+def _name_the_task(task_id: str, task: Any = None, args: tuple = (), **_: object) -> None:
     """Every line of a task carries its id, its name, and the stage that it runs."""
     import structlog
 
@@ -41,6 +44,28 @@ def _name_the_task(task_id: str, task: object, args: tuple = (), **_: object) ->
     structlog.contextvars.bind_contextvars(task_id=task_id, task_name=name)
     if name == "oms.run_stage" and args:
         structlog.contextvars.bind_contextvars(stage=str(args[0]))
+    if task is not None:
+        task.request.begun_at = time.monotonic()
+
+
+@task_postrun.connect
+def _note_the_end(task: Any = None, state: str = "", retval: object = None, **_: object) -> None:
+    """Keep how a run of a scheduled task ended; nothing of the task fails where that cannot be kept."""
+    from django.db import Error
+
+    from oms.common.masking import describe
+    from oms.common.work import schedule
+
+    name = schedule.name_of(getattr(task, "name", ""))
+    begun = getattr(getattr(task, "request", None), "begun_at", None)
+    if name is None or begun is None:
+        return
+    error = describe(retval) if isinstance(retval, BaseException) else ""
+    result = str(retval) if isinstance(retval, int) and not error else ""
+    try:
+        schedule.note_end(name, took_ms=round((time.monotonic() - begun) * 1000), result=result, error=error)
+    except Error:
+        logging.getLogger(__name__).warning("the end of %s was not kept", name)
 
 
 @task_postrun.connect

@@ -7,6 +7,7 @@ over HTTPS only. Without a DATABASE_URL, `manage.py` sets what a machine of one'
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -421,7 +422,7 @@ METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 REJECTED_ORDERS_KEPT_DAYS = env.int("OMS_REJECTED_ORDERS_KEPT_DAYS", default=90)
 
 # Nudges make the pipeline quick, this makes it certain: every stage is run every few seconds.
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "oms.sweep", "schedule": 3.0, "options": {"expires": 10}},
     "sign-of-life": {"task": "oms.sign_of_life", "schedule": 3.0, "options": {"expires": 30, "priority": 0}},
     "webhook-notices": {"task": "oms.send_webhook_notices", "schedule": 60.0, "options": {"expires": 50}},
@@ -447,4 +448,14 @@ CELERY_BEAT_SCHEDULE = {
     "watch-alert-lines": {"task": "oms.watch_alert_lines", "schedule": 60.0, "options": {"expires": 50}},
     "wake-all-backorders": {"task": "oms.wake_all_backorders", "schedule": 60.0, "options": {"expires": 50}},
     "purge-api-records": {"task": "oms.purge_api_records", "schedule": 60.0, "options": {"expires": 60}},
+    "check-invariants": {"task": "oms.check_invariants", "schedule": 300.0, "options": {"expires": 250}},
+    "watch-tasks": {"task": "oms.watch_tasks", "schedule": 60.0, "options": {"expires": 50}},
 }
+CELERY_BEAT_SCHEDULER = "oms.common.work.beat:RowScheduler"
+# Above three times its interval, so long a scheduled task may be silent before a ticket tells.
+SCHEDULED_TASK_LATE_SECONDS = env.int("OMS_SCHEDULED_TASK_LATE_SECONDS", default=300)
+# By night, from one hour of the site's time to another, everything that must always hold is looked at: so long at a
+# time, each invariant for so long at most, in seconds.
+INVARIANT_HOURS = tuple(env.list("OMS_INVARIANT_HOURS", cast=int, default=[2, 6]))
+INVARIANT_SLICE_SECONDS = env.float("OMS_INVARIANT_SLICE_SECONDS", default=60)
+INVARIANT_TIMEOUT_SECONDS = env.float("OMS_INVARIANT_TIMEOUT_SECONDS", default=60)

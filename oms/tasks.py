@@ -14,8 +14,9 @@ from logistics.routing import planning
 from logistics.virtual import stocking
 from logistics.warehouses import comparing
 from logistics.watching import learning
+from oms.checking import running as checking
 from oms.common import metrics
-from oms.common.work import jobs, nudging
+from oms.common.work import jobs, nudging, schedule
 from oms.common.work.calling import OutsideStage
 from oms.common.work.claiming import run_until_empty
 from oms.common.work.heartbeat import SWEEP, Pulse, beat
@@ -209,3 +210,15 @@ def learn_deadlines() -> int:
 def watch_alert_lines() -> int:
     """Look at one part of the alert lines; returns how many positions came down to theirs."""
     return watching.watch(part=int(time.time()) // 60, seconds=20.0)
+
+
+@shared_task(name="oms.check_invariants", ignore_result=True)
+def check_invariants() -> int:
+    """By night, look at what must always hold; returns at how many invariants."""
+    return checking.check_by_night()
+
+
+@shared_task(name="oms.watch_tasks", ignore_result=True)
+def watch_tasks() -> int:
+    """Tell people of scheduled tasks that are off, late or failing; returns how many there are."""
+    return schedule.watch()

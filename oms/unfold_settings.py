@@ -41,6 +41,7 @@ UNFOLD: dict[str, Any] = {
         lambda request: static("oms/desk.js"),
         lambda request: static("oms/drafts.js"),
         lambda request: static("oms/queue.js"),
+        lambda request: static("oms/names.js"),
     ],
     "COLORS": {
         "primary": {
@@ -255,6 +256,8 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("admin:common_job_changelist"),
                     },
                     _list(_("What goes out"), "outgoing_mail", "common.outboundstop"),
+                    _list(_("Scheduled tasks"), "schedule", "common.scheduledtask"),
+                    _list(_("What must always hold"), "rule", "common.invariantcheck"),
                     _list(_("Users"), "person", "auth.user"),
                     _list(_("Roles"), "group", "auth.group"),
                     {

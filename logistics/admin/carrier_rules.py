@@ -271,7 +271,7 @@ def _looked_at(lines: Sequence[words.Line]) -> SafeString:
         return SafeString("")
     rows = format_html_join(
         "",
-        '<tr><td>{}</td><td>{}</td><td class="oms-number">{}</td><td>{}</td></tr>',
+        '<tr><th scope="row">{}</th><td>{}</td><td class="oms-number">{}</td><td>{}</td></tr>',
         ((one.carrier, badge(one.verdict, one.tone), one.freight, SafeString(one.arrival)) for one in lines),
     )
     return format_html('<table class="oms-table oms-slim"><tbody>{}</tbody></table>', rows)

@@ -9,6 +9,7 @@ from oms.common.desk.facts import InboundFactAdmin
 from oms.common.desk.job_pages import JobAdmin
 from oms.common.desk.message_pages import BuyerMessageAdmin, MessageTemplateAdmin
 from oms.common.desk.refusals import RefusedMessageAdmin
+from oms.common.desk.schedule_pages import ScheduledTaskAdmin
 from oms.common.desk.ticket_pages import TicketAdmin
 from oms.common.desk.ticket_targets import TicketTargetAdmin
 from oms.common.models import (
@@ -20,6 +21,7 @@ from oms.common.models import (
     MessageTemplate,
     OutboundStop,
     RefusedMessage,
+    ScheduledTask,
     SecurityEvent,
     Ticket,
     TicketTarget,
@@ -41,3 +43,4 @@ admin.site.register(Ticket, TicketAdmin)
 admin.site.register(MessageTemplate, MessageTemplateAdmin)
 admin.site.register(BuyerMessage, BuyerMessageAdmin)
 admin.site.register(TicketTarget, TicketTargetAdmin)
+admin.site.register(ScheduledTask, ScheduledTaskAdmin)

@@ -30,6 +30,6 @@ def _install_triggers(using: str, **_: object) -> None:
     tables = connection.introspection.table_names()
     states.install_triggers(connection, tables)
     stuck.install_triggers(connection, tables)
-    if "common_securityevent" in tables:
-        with connection.cursor() as cursor:
-            cursor.execute(append_only("common_securityevent"))
+    with connection.cursor() as cursor:
+        for table in {"common_securityevent", "common_invariantrepair"}.intersection(tables):
+            cursor.execute(append_only(table))

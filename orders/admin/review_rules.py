@@ -45,6 +45,8 @@ def _said() -> dict[str, str]:
         "remove": _("Remove"),
         "not": _("not"),
         "none_chosen": _("(none)"),
+        "how": _("How many of the conditions hold"),
+        "kind": _("Condition"),
     }
 
 

@@ -94,6 +94,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const negation = element("input", { type: "checkbox", checked: node.not, onchange: () => { node.not = negation.checked; keep(); } });
         line.append(element("label", { className: "oms-condition-not" }, negation, ` ${said.not}`));
         const kind = select(kinds.map((one) => [one.code, one.title]), node.leaf.is, (code) => { node.leaf = fresh(code); draw(); });
+        kind.setAttribute("aria-label", said.kind);
         kind.classList.add("oms-condition-kind");
         line.append(kind);
         for (const param of byCode.get(node.leaf.is).params) {
@@ -108,6 +109,7 @@ document.addEventListener("DOMContentLoaded", () => {
     }, "×");
     const drawGroup = (node, number, parent) => {
         const how = select([["all", said.all], ["any", said.any], ["none", said.none]], node.how, (value) => { node.how = value; keep(); });
+        how.setAttribute("aria-label", said.how);
         const head = element("div", { className: "oms-condition-head" });
         if (number) head.append(element("span", { className: "oms-condition-number" }, number));
         head.append(how);

@@ -142,3 +142,15 @@ document.addEventListener("DOMContentLoaded", () => {
         }, 500);
     });
 });
+
+// What is larger than its box is scrolled by keys as well, where nothing in it takes the focus.
+const reachable = () => {
+    for (const box of document.querySelectorAll(".oms-scroll")) {
+        const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+        if (scrolls && !box.querySelector("a[href], button, input, select, textarea")) box.tabIndex = 0;
+        else if (!scrolls) box.removeAttribute("tabindex");
+    }
+};
+addEventListener("load", reachable);
+addEventListener("resize", reachable);
+document.addEventListener("click", () => setTimeout(reachable));

@@ -35,6 +35,7 @@ RIGHTS = {
     "auth_group_matrix": "auth.view_group",
     "common_outboundstop_stop": "common.switch_outbound",
     "common_outboundstop_resume": "common.switch_outbound",
+    "common_invariantcheck_run": "common.run_invariantcheck",
     "common_ticket_take": "common.work_ticket",
     "common_ticket_give_back": "common.work_ticket",
     "common_ticket_assign": "common.assign_ticket",

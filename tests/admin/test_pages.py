@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.apps import apps
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -35,13 +36,15 @@ from logistics.models import (
     VirtualDelivery,
     WarehouseItem,
 )
+from oms.checking import running as checking
+from oms.checking.known import BY_NAME
 from oms.common import outbound
 from oms.common.desk.lists import KeysetAdmin
 from oms.common.errors import FieldError
 from oms.common.files import exporting
 from oms.common.models import Connection, TicketTarget
 from oms.common.secrecy import seal
-from oms.common.work import clock, jobs
+from oms.common.work import clock, jobs, schedule
 from oms.management.commands.drain import drain
 from oms.merchants.calls import credentials
 from oms.merchants.joining import people
@@ -127,6 +130,8 @@ READ_ONLY = (
     "common.job",
     "common.outboundstop",
     "common.ticket",
+    "common.scheduledtask",
+    "common.invariantcheck",
 )
 
 
@@ -135,9 +140,8 @@ def models() -> list[type[Model]]:
     return sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
-@pytest.fixture
-def world(shop: factories.Shop) -> None:
-    """A row of every kind, most of them made by the pipeline itself."""
+def fill(shop: factories.Shop) -> None:
+    """Make a row of every kind, most of them by the pipeline itself."""
     install_default_carriers()
     populate(shop.warehouse)
     other = factories.StockFactory(sku=factories.SkuFactory())
@@ -213,6 +217,15 @@ def world(shop: factories.Shop) -> None:
     _fill_changes(shop, order)
     outbound.stop(by="li", note="x")
     outbound.resume(by="li")
+    schedule.read_changes()
+    checking.check(BY_NAME["open_holds_are_counted"])
+
+
+@pytest.fixture
+def world(shop: factories.Shop) -> None:
+    """A row of every kind."""
+    with transaction.atomic():
+        fill(shop)
 
 
 def _fill_changes(shop: factories.Shop, order: Order) -> None:

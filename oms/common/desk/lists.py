@@ -67,6 +67,13 @@ class KeysetAdmin(ModelAdmin):
         """Lists page by key."""
         return KeysetChangeList
 
+    def get_list_display_links(self, request: HttpRequest, list_display: Sequence[Any]) -> Sequence[Any] | None:
+        """The first column leads to the row, unless it is a link to something else: there are no links within links."""
+        chosen = super().get_list_display_links(request, list_display)
+        if not chosen or not str(chosen[0]).endswith("_link"):
+            return chosen
+        return [name for name in list_display if not str(name).endswith("_link")][:1] or chosen
+
     def get_ordering(self, request: HttpRequest) -> Sequence[str]:
         """The list's order."""
         return self.get_keyset(request)

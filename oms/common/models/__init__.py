@@ -12,6 +12,7 @@ from oms.common.models.base import (
     WorkItem,
     money,
 )
+from oms.common.models.care import InvariantCheck, InvariantRepair, ScheduledTask
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
@@ -37,6 +38,8 @@ __all__ = [
     "FailedLogIn",
     "Heartbeat",
     "InboundFact",
+    "InvariantCheck",
+    "InvariantRepair",
     "Job",
     "JobResult",
     "JobState",
@@ -50,6 +53,7 @@ __all__ = [
     "Role",
     "SandboxJob",
     "SavedView",
+    "ScheduledTask",
     "SecurityEvent",
     "SecurityEventKind",
     "SystemKind",

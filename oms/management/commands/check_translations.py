@@ -28,6 +28,8 @@ _KEYWORDS = {
 }
 # Chinese text has punctuation of its own width.
 _HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:!?(]|[,;:!?)][\u4e00-\u9fff]")
+# Where values are filled in, a percent sign of the text itself is doubled.
+_BARE_PERCENT = re.compile(r"%(?!\()")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)|\{(\w*)\}")
 
 
@@ -124,6 +126,8 @@ def _problem(message: Message, entry: object) -> str | None:
         # The plural may name the count; a translation need not repeat a placeholder, nor may it invent one.
         if given - wanted - _placeholders(message.singular) or (wanted - given and not message.plural):
             return f"placeholders differ ({', '.join(sorted(wanted ^ given))})"
+        if "%(" in message.singular and _BARE_PERCENT.search(translation.replace("%%", "")):
+            return "a percent sign that is not doubled"
         if found := _HALF_WIDTH.search(translation):
             return f"half-width punctuation at {found[0]!r}"
     return None
