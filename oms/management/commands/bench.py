@@ -26,6 +26,8 @@ MEASURED = (
     "tracking",
     "routes",
     "review",
+    "gifts",
+    "changes",
 )
 
 
