@@ -26,8 +26,6 @@ MEASURED = (
     "tracking",
     "routes",
     "review",
-    "gifts",
-    "changes",
 )
 
 
