@@ -87,7 +87,7 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Messages to buyers"), "forum", "orders.buyernotification"),
                     _list(_("Sent to buyers"), "outgoing_mail", "common.buyermessage"),
                     _list(_("Templates of messages"), "stylus_note", "common.messagetemplate"),
-                    _list(_("Review rules"), "rule", "orders.reviewrule"),
+                    _list(_("Review rules"), "rule", "orders.reviewruleset"),
                     _list(_("Review decisions"), "fact_check", "orders.reviewdecision"),
                     _list(_("Review lists"), "list_alt", "orders.reviewlist"),
                     _list(_("Entries of review lists"), "block", "orders.reviewlistentry"),

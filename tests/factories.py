@@ -4,7 +4,8 @@
 that has gone further on its way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -39,7 +40,7 @@ from orders.actors import Actor
 from orders.fulfilling import allocating, splitting
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
-from orders.models import ActorKind, Order, ReviewList, ReviewListEntry, ReviewRule
+from orders.models import ActorKind, Order, ReviewList, ReviewListEntry, ReviewRule, ReviewRuleSet
 from orders.promising import keeping
 from orders.reviewing import deciding
 
@@ -172,9 +173,27 @@ def activate_rules(*rules: dict[str, Any], splits: tuple[dict[str, Any], ...] = 
     return found
 
 
+@contextmanager
+def open_review_rules() -> Iterator[ReviewRuleSet]:
+    """The version of the review rules that is on (made where there is none); in the block its rules can be changed."""
+    version = ReviewRuleSet.objects.filter(state="active").first() or ReviewRuleSet.objects.create()
+    rows = ReviewRuleSet.objects.filter(pk=version.pk)
+    rows.update(state="draft", activated_at=None)
+    yield version
+    rows.update(state="active", activated_at=timezone.now())
+
+
 def review_rule(name: str, is_: str, *, values: dict[str, Any] | None = None, **fields: Any) -> ReviewRule:
-    """A review rule of one condition with these values."""
-    return ReviewRule.objects.create(name=name, condition={"is": is_, **(values or {})}, **fields)
+    """A review rule in force, of one condition with these values."""
+    with open_review_rules() as version:
+        return ReviewRule.objects.create(rule_set=version, name=name, condition={"is": is_, **(values or {})}, **fields)
+
+
+def change_review_rules(*codes: str, **changes: Any) -> None:
+    """Change the rules in force with these shipped codes, or all."""
+    with open_review_rules() as version:
+        rules = ReviewRule.objects.filter(rule_set=version)
+        (rules.filter(code__in=codes) if codes else rules).update(**changes)
 
 
 def listed(list_code: str = "deny", list_kind: str = "people", **fields: Any) -> ReviewListEntry:

@@ -1,20 +1,8 @@
 from django.db import migrations
 
-_REFUSE = """
-    CREATE FUNCTION inventory_rules_are_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
-    DECLARE
-        is_fixed boolean;
-    BEGIN
-        -- Who switches the set on has its row locked: no rule slips in meanwhile.
-        SELECT bool_or(s.state <> 'draft') INTO is_fixed FROM (
-            SELECT state FROM inventory_sourcingruleset WHERE id IN (OLD.rule_set_id, NEW.rule_set_id) FOR SHARE
-        ) AS s;
-        IF is_fixed THEN
-            RAISE EXCEPTION 'rules of a set that was switched on are never changed' USING ERRCODE = 'check_violation';
-        END IF;
-        RETURN coalesce(NEW, OLD);
-    END $$;
-"""
+from oms.common.rule_sets import FIXED_TABLE, FIXES_ROWS
+
+_NAME = "inventory_rules_are_fixed"
 
 
 class Migration(migrations.Migration):
@@ -22,11 +10,10 @@ class Migration(migrations.Migration):
 
     dependencies = [("inventory", "0003_promise_version")]
     operations = [
-        migrations.RunSQL(_REFUSE, "DROP FUNCTION inventory_rules_are_fixed"),
+        migrations.RunSQL(FIXES_ROWS.format(name=_NAME, versions="inventory_sourcingruleset"), f"DROP FUNCTION {_NAME}"),
         *(
             migrations.RunSQL(
-                f"CREATE TRIGGER rules_are_fixed BEFORE INSERT OR UPDATE OR DELETE ON inventory_{table}"
-                " FOR EACH ROW EXECUTE FUNCTION inventory_rules_are_fixed()",
+                FIXED_TABLE.format(table=f"inventory_{table}", name=_NAME),
                 f"DROP TRIGGER rules_are_fixed ON inventory_{table}",
             )
             for table in ("sourcingrule", "splitrule")

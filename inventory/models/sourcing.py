@@ -8,11 +8,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from inventory.models.catalogue import StorageClass, Warehouse
-from oms.common.models import money
+from oms.common.models import RuleSetVersion, money
 from oms.merchants.models import Channel, Merchant
 
 
@@ -56,16 +55,11 @@ class OnNone(models.TextChoices):
     CANCEL = "cancel", _("Cancelled unless it comes in time")
 
 
-class SourcingRuleSet(models.Model):
+class SourcingRuleSet(RuleSetVersion):
     """A version of the rules of a merchant and a channel; empty: of all that have none of their own.
 
     The merchant is the one that fulfils. At most one of a scope is active.
     """
-
-    class State(models.TextChoices):
-        DRAFT = "draft", _("Draft")
-        ACTIVE = "active", _("Active")
-        REPLACED = "replaced", _("Replaced")
 
     merchant = models.ForeignKey(
         Merchant,
@@ -86,9 +80,6 @@ class SourcingRuleSet(models.Model):
         help_text=_("Where orders come from; empty: every channel without rules of its own."),
     )
     name = models.CharField(_("name"), max_length=80)
-    state = models.CharField(
-        _("state"), max_length=10, choices=State.choices, default=State.DRAFT, db_default=State.DRAFT, editable=False
-    )
     moves_after_cutoff = models.BooleanField(
         _("moves what missed its cut-off"),
         default=False,
@@ -97,41 +88,18 @@ class SourcingRuleSet(models.Model):
             "What its warehouse did not accept by the cut-off goes to another one, if that one keeps the promise."
         ),
     )
-    former = models.ForeignKey(
-        "self",
-        verbose_name=_("made from"),
-        null=True,
-        blank=True,
-        editable=False,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
-    created_by = models.CharField(_("created by"), max_length=80, blank=True, editable=False)
-    activated_at = models.DateTimeField(_("switched on at"), null=True, blank=True, editable=False)
-    activated_by = models.CharField(_("switched on by"), max_length=80, blank=True, editable=False, db_default="")
-    replaced_at = models.DateTimeField(_("replaced at"), null=True, blank=True, editable=False)
 
-    class Meta:
+    class Meta(RuleSetVersion.Meta):
         verbose_name = _("sourcing rule set")
         verbose_name_plural = _("sourcing rules")
-        ordering = ["-id"]
         permissions = [("activate_sourcingruleset", _("Can switch sourcing rules on and off"))]
         constraints = [
+            *RuleSetVersion.Meta.constraints,
             models.UniqueConstraint(
                 fields=["merchant", "channel"],
                 condition=Q(state="active"),
                 nulls_distinct=False,
                 name="sourcing_rule_set_one_is_active",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["draft", "active", "replaced"]), name="sourcing_rule_set_state_is_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(state="draft", activated_at__isnull=True)
-                | Q(state="active", activated_at__isnull=False, replaced_at__isnull=True)
-                | Q(state="replaced", activated_at__isnull=False, replaced_at__isnull=False),
-                name="sourcing_rule_set_moments_fit_its_state",
             ),
         ]
 

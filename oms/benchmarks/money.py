@@ -13,8 +13,9 @@ from django.test import override_settings
 from oms.benchmarks import reconcile, stage
 from oms.common.work.claiming import run_until_empty
 from oms.pipeline import STAGES
-from orders.models import Order, OrderCharge, OrderState, ReviewRule, SubOrderState
+from orders.models import Order, OrderCharge, OrderState, SubOrderState
 from orders.models.sub_order import ShippingProof
+from orders.reviewing import versions
 from payments.ledger import posting
 from payments.models import LedgerEntry, SettlementRow
 
@@ -29,7 +30,7 @@ def run(folder: Path, orders: int) -> dict[str, float]:
     with stage.own_database("oms_bench_money"), override_settings(GRACE_PERIOD_SECONDS=0, COMPLETE_AFTER_SECONDS=0):
         stage.load(folder)
         # Nothing holds an order up, nor what it lacks: all of them are completed.
-        ReviewRule.objects.update(is_active=False)
+        versions.switch_off()
         charging = _placed(stage.order_lines(folder, orders))
         with _timed_posting() as posted:
             stage.pay(owing=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from django.db import connection
 
 from oms.benchmarks import stage
-from orders.models import Order, ReviewRule
+from orders.models import Order, ReviewRuleSet
 from orders.reviewing import compiling, rehearsing
+from orders.reviewing.versions import VERSIONS
 
 BATCH = 1_000
 TARGETS = {"rehearsal_seconds_at_most": 20.0}
@@ -22,18 +23,20 @@ def run(folder: Path, orders: int) -> dict[str, float]:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         by_default = _judge(_ids(BATCH))
-        ReviewRule.objects.update(is_active=True)
-        with_all = _judge(_ids(BATCH))
-        rule = ReviewRule.objects.get(code="buyer_velocity")
+        draft = VERSIONS.draft_from(ReviewRuleSet.objects.get().pk, by="bench")
+        draft.rules.update(is_active=True)
         begun, hits, below = time.perf_counter(), 0, None
         while ids := rehearsing.last_orders(BATCH, below=below):
-            hits += sum(rehearsing.rehearse(rule, ids).by_rule.values())
+            hits += sum(rehearsing.rehearse_version(draft, ids).by_rule.values())
             below = ids[-1]
+        spent = time.perf_counter() - begun
+        VERSIONS.activate(draft.pk, by="bench")
+        with_all = _judge(_ids(BATCH))
         return {
             "orders": stored,
-            "rules": ReviewRule.objects.count(),
+            "rules": draft.rules.count(),
             "hits": hits,
-            "rehearsal_seconds": time.perf_counter() - begun,
+            "rehearsal_seconds": spent,
             "judging_1000_ms": by_default,
             "judging_1000_by_all_ms": with_all,
             **TARGETS,

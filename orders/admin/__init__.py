@@ -8,6 +8,7 @@ from orders.admin.parts import CancelReasonAdmin, HoldAdmin, SubOrderAdmin
 from orders.admin.promises import DeliveryPromiseAdmin
 from orders.admin.review_lists import ReviewListAdmin, ReviewListEntryAdmin
 from orders.admin.review_rules import ReviewDecisionAdmin, ReviewRuleAdmin
+from orders.admin.review_versions import ReviewRuleSetAdmin
 from orders.admin.set_asides import ChannelShareAdmin, StockHoldAdmin
 from orders.admin.sourcing_rules import SourcingRuleSetAdmin
 from orders.stock.pages import StockCountAdmin
@@ -26,6 +27,7 @@ __all__ = [
     "ReviewListAdmin",
     "ReviewListEntryAdmin",
     "ReviewRuleAdmin",
+    "ReviewRuleSetAdmin",
     "SkuMatchAdmin",
     "SourcingRuleSetAdmin",
     "StockCountAdmin",

@@ -15,8 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from inventory.models import SourcingRuleSet
-from inventory.sourcing import checking
-from inventory.sourcing.versions import RulesAreWrong
+from inventory.sourcing.versions import VERSIONS
 from oms.common.desk.acting import INPUT, RowAction
 from oms.common.models import Job, JobResult
 from oms.common.money import yuan
@@ -103,9 +102,7 @@ class RehearsalForm(forms.Form):
 
 def begin(request: HttpRequest, set_id: int, data: dict[str, Any]) -> HttpResponse:
     """Queue a rehearsal of the set, and show its page. Raises RulesAreWrong."""
-    problems = checking.problems(SourcingRuleSet.objects.get(pk=set_id))
-    if problems:
-        raise RulesAreWrong(problems)
+    VERSIONS.check(set_id)
     job = jobs.create(KIND, request.user, params={"set": set_id, "orders": data["orders"]})
     return redirect("admin:inventory_sourcing_rehearsal", job.pk)
 

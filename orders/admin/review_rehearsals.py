@@ -1,4 +1,5 @@
-"""Trying a review rule: at once on the last few orders, or as a job on many; its page shows what came of it."""
+"""Trying review rules, one or a version of all: at once on the last few orders, or as a job on many; the page shows
+what came of it."""
 
 import csv
 from collections import Counter
@@ -11,7 +12,7 @@ from django.core.files.base import File
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,8 +20,8 @@ from oms.common.desk.acting import INPUT, RowAction
 from oms.common.errors import OmsError
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
-from orders.models import Order, Outcome, ReviewRule
-from orders.reviewing import facts, rehearsing, tree
+from orders.models import Order, Outcome, ReviewRule, ReviewRuleSet
+from orders.reviewing import facts, rehearsing, versions
 from orders.reviewing.params import Catalogue
 
 # So many orders are one step of the job; so many found ones are shown on the page, the file has all.
@@ -33,7 +34,9 @@ _RIGHT = "orders.rehearse_reviewrule"
 
 def _work(turn: jobs.Turn) -> bool:
     job = turn.job
-    rule = ReviewRule.objects.get(pk=job.params["rule"])
+    what = _rehearsed(job)
+    if what is None:
+        raise OmsError(_("What was to be rehearsed is not there any more."))
     if "below" not in job.progress:
         with turn.step():
             ids = rehearsing.last_orders(job.params["orders"])
@@ -41,17 +44,30 @@ def _work(turn: jobs.Turn) -> bool:
             job.total = len(ids)
     while job.done < (job.total or 0):
         with turn.step():
-            _take_a_step(job, rule)
+            _take_a_step(job, what)
         if turn.is_over() and job.done < (job.total or 0):
             return False
     jobs.save_result(turn, f"rehearsal-{job.pk}.csv", _file(_found(job)))
     return True
 
 
-def _take_a_step(job: Job, rule: ReviewRule) -> None:
+def _rehearsed(job: Job) -> ReviewRule | ReviewRuleSet | None:
+    """What the job rehearses, if it is still there."""
+    if "set" in job.params:
+        return ReviewRuleSet.objects.filter(pk=job.params["set"]).first()
+    return ReviewRule.objects.select_related("rule_set").filter(pk=job.params["rule"]).first()
+
+
+def _rehearse(what: ReviewRule | ReviewRuleSet, ids: list[int]) -> rehearsing.Rehearsal:
+    if isinstance(what, ReviewRuleSet):
+        return rehearsing.rehearse_version(what, ids)
+    return rehearsing.rehearse(what, ids)
+
+
+def _take_a_step(job: Job, what: ReviewRule | ReviewRuleSet) -> None:
     left = (job.total or 0) - job.done
     ids = rehearsing.last_orders(min(STEP, left), below=job.progress["below"])
-    result = rehearsing.rehearse(rule, ids)
+    result = _rehearse(what, ids)
     count = job.progress["found"]
     numbers = dict(Order.objects.filter(pk__in=[one.order_id for one in result.found]).values_list("pk", "number"))
     JobResult.objects.bulk_create(
@@ -81,7 +97,8 @@ def _sum(known: dict[str, int] | None, more: Any) -> dict[str, int]:
 
 
 def _found(job: Job, most: int | None = None) -> list[tuple[int, str, str, str, str]]:
-    """The first `most` orders that the rule fits or that end otherwise: id, number, outcomes, figures, in words."""
+    """The first `most` orders that a rehearsed rule fits or that end otherwise: id, number, outcomes, figures, in
+    words."""
     rows = JobResult.objects.filter(job=job).order_by("position").values_list("key", "rows")[:most]
     return [
         (order_id, number, _outcome(before), _outcome(after), facts.in_words(found) if found else "")
@@ -96,13 +113,13 @@ def _outcome(code: str) -> str:
 def _file(found: list[tuple[int, str, str, str, str]]) -> "File[bytes]":
     text = StringIO()
     rows = csv.writer(text)
-    rows.writerow([_("Order"), _("Without the rule"), _("With the rule"), _("Figures")])
+    rows.writerow([_("Order"), _("By the rules in force"), _("By the rehearsed rules"), _("Figures")])
     rows.writerows(row[1:] for row in found)
     return File(BytesIO(text.getvalue().encode("utf-8-sig")))
 
 
 KIND = jobs.register(
-    jobs.JobKind("rehearse_review", gettext_lazy("Rehearsal of a review rule"), "orders.view_reviewrule", _work)
+    jobs.JobKind("rehearse_review", gettext_lazy("Rehearsal of review rules"), "orders.view_reviewrule", _work)
 )
 
 
@@ -133,10 +150,9 @@ class RehearsalForm(forms.Form):
 def _checked(rule_id: int) -> ReviewRule:
     """The rule, if all that it names is there. Raises OmsError."""
     rule = ReviewRule.objects.get(pk=rule_id)
-    try:
-        tree.read(rule.condition, Catalogue())
-    except tree.Faulty as faulty:
-        raise OmsError(str(faulty)) from faulty
+    wrong = list(versions.of_rule(rule, Catalogue()))
+    if wrong:
+        raise OmsError(" ".join(wrong))
     return rule
 
 
@@ -170,6 +186,22 @@ def begin(request: HttpRequest, rule_id: int, data: dict[str, Any]) -> HttpRespo
     return redirect("admin:orders_review_rehearsal", job.pk)
 
 
+def begin_version(request: HttpRequest, set_id: int, data: dict[str, Any]) -> HttpResponse:
+    """Queue a rehearsal of the version, and show its page. Raises RulesAreWrong."""
+    versions.VERSIONS.check(set_id)
+    job = jobs.create(KIND, request.user, params={"set": set_id, "orders": data["orders"]})
+    return redirect("admin:orders_review_rehearsal", job.pk)
+
+
+OF_VERSION = RowAction(
+    "rehearse",
+    _RIGHT,
+    gettext_lazy("Rehearse"),
+    begin_version,
+    form=RehearsalForm,
+    icon="science",
+    hint=gettext_lazy("What this version would have made of the last orders, beside the rules in force."),
+)
 ACTIONS = (
     RowAction(
         "try",
@@ -194,7 +226,7 @@ ACTIONS = (
 
 def _page(
     request: HttpRequest,
-    rule: ReviewRule | None,
+    what: ReviewRule | ReviewRuleSet | None,
     told: dict[str, Any],
     found: list[tuple[int, str, str, str, str]],
     count: int,
@@ -207,9 +239,10 @@ def _page(
     rules = ReviewRule.objects.in_bulk([int(key) for key in by_rule])
     context = {
         **site.each_context(request),
-        "title": _("Rehearsal of a review rule"),
+        "title": _("Rehearsal of review rules"),
         "job": job,
-        "rule": rule,
+        "what": what,
+        "address": reverse(f"admin:orders_{what._meta.model_name}_change", args=[what.pk]) if what else "",
         "orders": orders,
         "by_rule": sorted(
             ((rules[int(key)], hits) for key, hits in by_rule.items() if int(key) in rules), key=lambda row: -row[1]
@@ -238,11 +271,12 @@ class RehearsalPages:
         return [own, *super().get_urls()]  # type: ignore[misc]
 
     def rehearsal_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        """How far it is, what came of it without and with the rule, and which orders it fits."""
+        """How far it is, what came of it by the rules in force and by the rehearsed ones, and which orders they fit."""
         if not request.user.has_perm("orders.view_reviewrule"):
             raise PermissionDenied
         job = Job.objects.select_related("owner").filter(pk=job_id, kind=KIND.name).first()
         if job is None or (job.owner_id != request.user.pk and not request.user.has_perm("common.view_job")):
             raise Http404
-        rule = ReviewRule.objects.filter(pk=job.params.get("rule")).first()
-        return _page(request, rule, job.progress, _found(job, MOST_SHOWN), job.progress.get("found", 0), job.done, job)
+        return _page(
+            request, _rehearsed(job), job.progress, _found(job, MOST_SHOWN), job.progress.get("found", 0), job.done, job
+        )

@@ -1,24 +1,29 @@
-"""The staff's pages of review rules: put together from typed conditions, tried on orders, rehearsed."""
+"""The staff's pages of review rules: put together from typed conditions in a draft, tried on orders, rehearsed."""
 
 import json
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from oms.common.desk.acting import RowActions
 from oms.common.desk.lists import KeysetAdmin, RowColumns, staff_actor_name
-from oms.common.templatetags.staff import badge
+from oms.common.desk.rule_set_pages import is_open
+from oms.common.templatetags.staff import badge, state_badge
 from orders.admin import review_rehearsals
-from orders.models import Outcome, ReviewDecision, ReviewList, ReviewRule
+from orders.models import Outcome, ReviewDecision, ReviewList, ReviewRule, ReviewRuleSet
 from orders.models.review import MOST_LEVEL
 from orders.reviewing import params, tree, words
 from orders.reviewing.conditions import KINDS
@@ -110,8 +115,14 @@ def stored(node: tree.Node) -> dict[str, Any]:
 
 
 class RuleForm(forms.ModelForm):
-    """One rule; a code that nobody has is refused at its field."""
+    """One rule of a draft; a code that nobody has is refused at its field."""
 
+    rule_set = forms.ModelChoiceField(
+        label=gettext_lazy("version"),
+        queryset=ReviewRuleSet.objects.filter(state=ReviewRuleSet.State.DRAFT),
+        widget=UnfoldAdminSelectWidget,
+        help_text=gettext_lazy("A draft: a version that was switched on is never changed."),
+    )
     condition = ConditionField(label=gettext_lazy("condition"))
     level = forms.TypedChoiceField(
         label=gettext_lazy("approval level"),
@@ -125,8 +136,8 @@ class RuleForm(forms.ModelForm):
     class Meta:
         model = ReviewRule
         fields = (
-            *("name", "priority", "is_active", "outcome", "level", "valid_from", "valid_until", "merchants"),
-            *("channels", "condition"),
+            *("rule_set", "name", "priority", "is_active", "outcome", "level", "valid_from", "valid_until"),
+            *("merchants", "channels", "condition"),
         )
 
     def clean(self) -> dict[str, Any]:
@@ -148,20 +159,47 @@ class RuleForm(forms.ModelForm):
 
 @admin.register(ReviewRule)
 class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
-    """Rules of the review; one that ever held an order is switched off instead of deleted."""
+    """The rules of all versions; only those of drafts are changed."""
 
     may_add = may_change = may_delete = True
     form = RuleForm
-    keyset = ("priority", "id")
+    keyset = ("-rule_set_id", "priority", "id")
     row_actions = review_rehearsals.ACTIONS
-    list_display = ("title", "priority", "active_label", "outcome_label", "in_words", "valid_from", "valid_until")
-    list_filter = (("outcome", ChoicesDropdownFilter), "is_active")
-    fieldsets = (
-        (None, {"fields": (("name", "priority", "is_active"), ("outcome", "level"), "condition")}),
-        (gettext_lazy("Where and when"), {"fields": (("merchants", "channels"), "valid_from", "valid_until")}),
-        (gettext_lazy("Last change"), {"fields": (("changed_at", "changed_by"),)}),
+    list_display = (
+        *("title", "version_link", "priority", "active_label", "outcome_label", "in_words", "valid_from"),
+        "valid_until",
     )
-    readonly_fields = ("changed_at", "changed_by")
+    list_select_related = ("rule_set",)
+    list_filter = (
+        ("rule_set__state", ChoicesDropdownFilter),
+        ("outcome", ChoicesDropdownFilter),
+        "is_active",
+    )
+    readonly_fields = ("version_link", "outcome_label", "in_words", "changed_at", "changed_by")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What is only read is in words."""
+        is_form = obj is None or self.has_change_permission(request, obj)
+        outcome = (("outcome", "level"), "condition") if is_form else ("outcome_label", "in_words")
+        version = "rule_set" if obj is None else "version_link"
+        return (
+            (None, {"fields": (version, ("name", "priority", "is_active"), *outcome)}),
+            (gettext_lazy("Where and when"), {"fields": (("merchants", "channels"), "valid_from", "valid_until")}),
+            (gettext_lazy("Last change"), {"fields": (("changed_at", "changed_by"),)}),
+        )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The newest draft, unless the address names one."""
+        drafts = ReviewRuleSet.objects.filter(state=ReviewRuleSet.State.DRAFT)
+        return {"rule_set": drafts.order_by("-pk").values_list("pk", flat=True).first()} | {
+            **super().get_changeform_initial_data(request)
+        }
+
+    @display(description=gettext_lazy("version"))
+    def version_link(self, rule: ReviewRule) -> SafeString:
+        """The version that it is part of, with its state."""
+        address = reverse("admin:orders_reviewruleset_change", args=[rule.rule_set_id])
+        return format_html('<a href="{}">{}</a> {}', address, rule.rule_set, state_badge(rule.rule_set))
 
     @display(description=gettext_lazy("rule"))
     def title(self, rule: ReviewRule) -> str:
@@ -176,9 +214,7 @@ class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
     @display(description=gettext_lazy("outcome"))
     def outcome_label(self, rule: ReviewRule) -> str:
         """What it does."""
-        if rule.outcome == Outcome.APPROVAL:
-            return _("Hold it for an approval of level %(level)d") % {"level": rule.level}
-        return rule.get_outcome_display()
+        return outcome_words(rule)
 
     @display(description=gettext_lazy("condition"))
     def in_words(self, rule: ReviewRule) -> str:
@@ -186,14 +222,41 @@ class ReviewRuleAdmin(review_rehearsals.RehearsalPages, RowActions):
         return condition_words(rule)
 
     def save_model(self, request: HttpRequest, obj: ReviewRule, form: Any, change: bool) -> None:
-        """Who changed it is kept."""
+        """Who changed it is kept. Raises PermissionDenied where its draft was switched on meanwhile."""
+        drafts = ReviewRuleSet.objects.filter(pk=obj.rule_set_id, state=ReviewRuleSet.State.DRAFT)
+        if not drafts.select_for_update(of=("self",), no_key=True).exists():
+            raise PermissionDenied
         obj.changed_by = staff_actor_name(request)
         super().save_model(request, obj, form, change)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of drafts only."""
+        return super().has_change_permission(request, obj) and (
+            obj is None or is_open(request, obj.rule_set, ReviewRule)
+        )
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only what never held an order, and no shipped rule."""
-        may = super().has_delete_permission(request, obj)
-        return may and (obj is None or not obj.code)
+        """Of drafts only."""
+        return (
+            super().has_delete_permission(request, obj)
+            and obj is not None
+            and is_open(request, obj.rule_set, ReviewRule)
+        )
+
+    def response_post_save_add(self, request: HttpRequest, obj: ReviewRule) -> HttpResponse:
+        """Back to the version."""
+        return redirect("admin:orders_reviewruleset_change", obj.rule_set_id)
+
+    def response_post_save_change(self, request: HttpRequest, obj: ReviewRule) -> HttpResponse:
+        """Back to the version."""
+        return redirect("admin:orders_reviewruleset_change", obj.rule_set_id)
+
+
+def outcome_words(rule: ReviewRule) -> str:
+    """What the rule does to what it fits, in the active language."""
+    if rule.outcome == Outcome.APPROVAL:
+        return _("Hold it for an approval of level %(level)d") % {"level": rule.level}
+    return str(rule.get_outcome_display())
 
 
 def condition_words(rule: ReviewRule) -> str:
@@ -226,4 +289,4 @@ class ReviewDecisionAdmin(RowColumns, KeysetAdmin):
         return _("; ").join(words.of_hit(called, facts) for _id, called, _outcome, facts in decision.hits)
 
 
-__all__ = ["ReviewDecisionAdmin", "ReviewRuleAdmin", "condition_words"]
+__all__ = ["ReviewDecisionAdmin", "ReviewRuleAdmin", "condition_words", "outcome_words"]

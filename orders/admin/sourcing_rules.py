@@ -1,14 +1,11 @@
 """The staff's pages of sourcing and split rules: drafts are edited and rehearsed, then switched on as a version."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.translation import gettext as _
+from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -16,13 +13,11 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from inventory.models import Need, Sort, SourcingRule, SourcingRuleSet, SplitRule, StorageClass, Warehouse
-from inventory.sourcing import checking, versions
-from oms.common.desk.acting import RowAction, RowActions
-from oms.common.desk.lists import staff_actor_name
+from inventory.sourcing.versions import VERSIONS
+from oms.common.desk.rule_set_pages import RuleSetPages, actions, is_open
 from orders.admin import rehearsals
 from orders.admin.rehearsals import RehearsalPages
 
-_State = SourcingRuleSet.State
 # So many sorts can be named.
 _PLACES = 3
 
@@ -99,22 +94,17 @@ _RULE_FIELDS = (
 class _Fixed:
     """Rows of a set that was switched on are only read."""
 
-    def _is_open(self, request: HttpRequest, rule_set: SourcingRuleSet | None) -> bool:
-        return (rule_set is None or rule_set.state == _State.DRAFT) and request.user.has_perm(
-            "inventory.change_sourcingruleset"
-        )
-
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """While the set is a draft."""
-        return self._is_open(request, obj)
+        return is_open(request, obj, SourcingRuleSet)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """While the set is a draft."""
-        return self._is_open(request, obj)
+        return is_open(request, obj, SourcingRuleSet)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """While the set is a draft."""
-        return self._is_open(request, obj)
+        return is_open(request, obj, SourcingRuleSet)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Of who may see the set."""
@@ -131,7 +121,7 @@ class RuleInline(_Fixed, StackedInline):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who, which warehouses, what is preferred, what follows; plain columns where they are only read."""
-        if self._is_open(request, obj):
+        if is_open(request, obj, SourcingRuleSet):
             return [(None, {"fields": _RULE_FIELDS})]
         names = [name for row in _RULE_FIELDS for name in ((row,) if isinstance(row, str) else row)]
         shown = ["sorts" if name == "sort_0" else name for name in names if name not in ("sort_1", "sort_2")]
@@ -139,7 +129,7 @@ class RuleInline(_Fixed, StackedInline):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         """Codes in words, where they are only read."""
-        return () if self._is_open(request, obj) else tuple(_IN_WORDS.values())
+        return () if is_open(request, obj, SourcingRuleSet) else tuple(_IN_WORDS.values())
 
     @display(description=gettext_lazy("storage classes"))
     def classes_in_words(self, rule: SourcingRule) -> str:
@@ -177,59 +167,14 @@ class SplitInline(_Fixed, TabularInline):
     extra = 0
 
 
-def _copy(request: HttpRequest, set_id: int, _data: dict[str, Any]) -> HttpResponse:
-    draft = versions.draft_from(set_id, by=staff_actor_name(request))
-    messages.success(request, _("A draft with the same rules was made."))
-    return redirect("admin:inventory_sourcingruleset_change", draft.pk)
-
-
-def _activate(request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str:
-    versions.activate(set_id, by=staff_actor_name(request))
-    return _("The rules are switched on. What is allocated from now on follows them.")
-
-
-def _go_back(request: HttpRequest, set_id: int, _data: dict[str, Any]) -> HttpResponse:
-    active = versions.go_back_to(set_id, by=staff_actor_name(request))
-    messages.success(request, _("These rules are switched on again, as a new version."))
-    return redirect("admin:inventory_sourcingruleset_change", active.pk)
-
-
-def _switch_off(request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str:
-    versions.switch_off(set_id, by=staff_actor_name(request))
-    return _("The rules are switched off.")
-
-
-_RIGHT = "inventory.activate_sourcingruleset"
-ACTIONS = (
-    rehearsals.ACTION,
-    RowAction("activate", _RIGHT, gettext_lazy("Switch on"), _activate, tone="primary", icon="toggle_on"),
-    RowAction("copy", "inventory.add_sourcingruleset", gettext_lazy("Make a draft of it"), _copy, icon="content_copy"),
-    RowAction("go_back", _RIGHT, gettext_lazy("Go back to it"), _go_back, icon="undo"),
-    RowAction("switch_off", _RIGHT, gettext_lazy("Switch off"), _switch_off, tone="danger-line", icon="toggle_off"),
-)
-_FITTING = {
-    _State.DRAFT: ("activate", "copy", "rehearse"),
-    _State.ACTIVE: ("copy", "switch_off", "rehearse"),
-    _State.REPLACED: ("copy", "go_back", "rehearse"),
-}
-
-
 @admin.register(SourcingRuleSet)
-class SourcingRuleSetAdmin(RehearsalPages, RowActions):
+class SourcingRuleSetAdmin(RehearsalPages, RuleSetPages):
     """Versions of rules; only drafts are changed."""
 
-    may_add = may_change = may_delete = True
-    row_actions = ACTIONS
+    sets = VERSIONS
+    row_actions = actions(VERSIONS, rehearsals.ACTION)
     inlines = (RuleInline, SplitInline)
-    fields = (
-        ("name", "state"),
-        ("merchant", "channel"),
-        "moves_after_cutoff",
-        ("created_at", "created_by"),
-        ("activated_at", "activated_by", "replaced_at"),
-        "former",
-    )
-    readonly_fields = ("state", "created_at", "created_by", "activated_at", "activated_by", "replaced_at", "former")
+    fields = (("name", "state"), ("merchant", "channel"), "moves_after_cutoff", *RuleSetPages.history_fields)
     list_display = ("name", "state", "merchant", "channel", "activated_at", "activated_by", "created_at", "created_by")
     list_select_related = ("merchant", "channel")
     list_filter = (("state", ChoicesDropdownFilter), ("merchant", RelatedDropdownFilter))
@@ -237,29 +182,3 @@ class SourcingRuleSetAdmin(RehearsalPages, RowActions):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new draft has no history yet."""
         return self.fields if obj is not None else ("name", ("merchant", "channel"), "moves_after_cutoff")
-
-    def fitting_actions(self, row: SourcingRuleSet) -> Collection[str]:
-        """What may be done in its state."""
-        return _FITTING[_State(row.state)]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Drafts only."""
-        return super().has_change_permission(request, obj) and (obj is None or obj.state == _State.DRAFT)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Drafts only."""
-        return super().has_delete_permission(request, obj) and obj is not None and obj.state == _State.DRAFT
-
-    def save_model(self, request: HttpRequest, obj: SourcingRuleSet, form: Any, change: bool) -> None:
-        """Who drafted it is kept. Raises PermissionDenied where somebody switched it on meanwhile."""
-        if not change:
-            obj.created_by = staff_actor_name(request)
-        elif not SourcingRuleSet.objects.select_for_update().filter(pk=obj.pk, state=_State.DRAFT).exists():
-            raise PermissionDenied
-        super().save_model(request, obj, form, change)
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The draft is kept whatever is wrong with it; what is, is said row by row."""
-        super().save_related(request, form, formsets, change)
-        for problem in checking.problems(form.instance):
-            messages.warning(request, problem.text)

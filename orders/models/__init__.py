@@ -29,7 +29,7 @@ from orders.models.return_request import (
     ReturnState,
 )
 from orders.models.return_rule import Fault, PaysOn, ReturnReason, ReturnRule
-from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
+from orders.models.review import Outcome, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule, ReviewRuleSet
 from orders.models.sku_match import MatchComponent, MatchWait, SkuMatch, UnmatchedCode
 from orders.models.stock_wait import StockWait
 from orders.models.stray_parcel import StrayParcel, StrayPhoto, StrayState, StrayUnit
@@ -98,6 +98,7 @@ __all__ = [
     "ReviewList",
     "ReviewListEntry",
     "ReviewRule",
+    "ReviewRuleSet",
     "SkuMatch",
     "StockWait",
     "StrayParcel",

@@ -43,10 +43,10 @@ class MatchProblem(models.TextChoices):
 class Hold(models.Model):
     """A reason why an order may not go on. An order can have several, each released by itself.
 
-    A rule opens its hold once an order: released is released, the rule does not ask again. `reason` is what a person
-    typed, or a rule's figures; `details` what an address lacks, which codes nobody has matched, or
-    what the rule found. `level` is that of the approval that releases it, 0 where it needs none.
-    `orders.reviewing.words` puts them into words.
+    A rule opens its hold once an order, in whichever versions it is (`rule_key`): released is released, the rule does
+    not ask again. `reason` is what a person typed, or a rule's figures; `details` what an address lacks, which codes
+    nobody has matched, or what the rule found. `level` is that of the approval that releases it, 0 where it needs
+    none. `orders.reviewing.words` puts them into words.
     """
 
     class Kind(models.TextChoices):
@@ -71,6 +71,7 @@ class Hold(models.Model):
         related_name="+",
         db_index=False,
     )
+    rule_key = models.UUIDField(_("key of the rule"), null=True, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     details = models.JSONField(_("details"), null=True, blank=True, editable=False)
     level = models.PositiveSmallIntegerField(_("approval level"), db_default=0, default=0, editable=False)
@@ -86,7 +87,9 @@ class Hold(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["order", "rule"], condition=Q(rule__isnull=False), name="hold_a_rule_holds_an_order_once"
+                fields=["order", "rule_key"],
+                condition=Q(rule_key__isnull=False),
+                name="hold_a_rule_holds_an_order_once",
             ),
             models.UniqueConstraint(
                 fields=["order"],
@@ -105,7 +108,8 @@ class Hold(models.Model):
             ),
             models.CheckConstraint(condition=Q(level__lte=MOST_LEVEL), name="hold_level_is_known"),
             models.CheckConstraint(
-                condition=Q(kind="rule", rule__isnull=False) | (~Q(kind="rule") & Q(rule__isnull=True)),
+                condition=Q(kind="rule", rule__isnull=False, rule_key__isnull=False)
+                | (~Q(kind="rule") & Q(rule__isnull=True, rule_key__isnull=True)),
                 name="hold_of_a_rule_names_it",
             ),
         ]

@@ -1,5 +1,6 @@
 """What the review goes by, kept as data: rules, the lists that they look into, and what they decided."""
 
+import uuid
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import Versioned
+from oms.common.models import RuleSetVersion, Versioned
 from oms.common.phones import PhoneField, normal_form
 from orders.models.order import Order
 
@@ -32,13 +33,41 @@ class Outcome(models.TextChoices):
 HOLDING = (Outcome.HOLD, Outcome.APPROVAL)
 
 
+class ReviewRuleSet(RuleSetVersion):
+    """A version of all review rules; at most one is active. Without any, the review lets everything pass."""
+
+    name = models.CharField(
+        _("name"), max_length=80, blank=True, default="", help_text=_("What is new in it; may stay empty.")
+    )
+
+    class Meta(RuleSetVersion.Meta):
+        verbose_name = _("version of the review rules")
+        verbose_name_plural = _("review rules")
+        permissions = [("activate_reviewruleset", _("Can switch review rules on and off"))]
+        constraints = [
+            *RuleSetVersion.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state="active"), name="review_rule_set_one_is_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        number = _("Version %(number)s") % {"number": self.pk}
+        return f"{number} · {self.name}" if self.name else number
+
+
 class ReviewRule(Versioned):
-    """A rule, kept as data, on what becomes of orders in review.
+    """A rule of a version, on what becomes of orders in review.
 
     `condition` is a tree, see `orders.reviewing.tree`. Rules go by priority, 1 first: one that lets an order pass stops
-    the weaker ones. `code` is that of a shipped rule, under which it is called unless somebody named it.
+    the weaker ones. `code` is that of a shipped rule, under which it is called unless somebody named it. `key` is the
+    same for a rule in all versions, so that what a person released under one stays released under the next.
     """
 
+    rule_set = models.ForeignKey(
+        ReviewRuleSet, verbose_name=_("version"), on_delete=models.CASCADE, related_name="rules"
+    )
+    key = models.UUIDField(_("key"), default=uuid.uuid4, editable=False)
     name = models.CharField(
         _("name"),
         max_length=80,
@@ -81,8 +110,13 @@ class ReviewRule(Versioned):
         ordering = ["priority", "id"]
         permissions = [("rehearse_reviewrule", _("Can rehearse review rules"))]
         constraints = [
-            models.UniqueConstraint(fields=["name"], condition=~Q(name=""), name="review_rule_name_is_unique"),
-            models.UniqueConstraint(fields=["code"], condition=~Q(code=""), name="review_rule_is_shipped_once"),
+            models.UniqueConstraint(
+                fields=["rule_set", "name"], condition=~Q(name=""), name="review_rule_name_is_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["rule_set", "code"], condition=~Q(code=""), name="review_rule_is_shipped_once"
+            ),
+            models.UniqueConstraint(fields=["rule_set", "key"], name="review_rule_is_once_in_a_version"),
             models.CheckConstraint(condition=~Q(name="") | ~Q(code=""), name="review_rule_is_called_something"),
             models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="review_rule_outcome_is_known"),
             models.CheckConstraint(

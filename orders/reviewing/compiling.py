@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from oms.common.copying import array
 from oms.common.work import clock
-from orders.models import ReviewRule
+from orders.models import ReviewRule, ReviewRuleSet
 from orders.models.review import Outcome
 from orders.reviewing import tree
 from orders.reviewing.conditions import KINDS
@@ -23,9 +24,10 @@ from orders.reviewing.tree import ALL, Group, Leaf, Node, Not
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as it is compiled."""
+    """A rule as it is compiled; `key` is the same in all versions of it."""
 
     id: int
+    key: UUID
     called: str
     priority: int
     outcome: str
@@ -54,10 +56,19 @@ class _Parts:
 
 def active_rules() -> list[Rule]:
     """The rules that count now, the strongest first. One statement."""
+    return _counting(ReviewRule.objects.filter(rule_set__state=ReviewRuleSet.State.ACTIVE))
+
+
+def rules_of_version(rule_set: ReviewRuleSet) -> list[Rule]:
+    """The rules that would count now if this version were on, the strongest first. One statement."""
+    return _counting(ReviewRule.objects.filter(rule_set=rule_set))
+
+
+def _counting(rules: QuerySet[ReviewRule]) -> list[Rule]:
     now = timezone.now()
     begun = Q(valid_from__isnull=True) | Q(valid_from__lte=now)
     lasts = Q(valid_until__isnull=True) | Q(valid_until__gt=now)
-    return rules_of(ReviewRule.objects.filter(begun, lasts, is_active=True).order_by("priority", "id"))
+    return rules_of(rules.filter(begun, lasts, is_active=True).order_by("priority", "id"))
 
 
 def rules_of(rows: Iterable[ReviewRule]) -> list[Rule]:
@@ -65,6 +76,7 @@ def rules_of(rows: Iterable[ReviewRule]) -> list[Rule]:
     return [
         Rule(
             row.pk or 0,
+            row.key,
             row.called,
             row.priority,
             row.outcome,

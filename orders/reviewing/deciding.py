@@ -142,14 +142,16 @@ def _open_holds(verdicts: Mapping[int, Verdict]) -> None:
             f"""
             WITH found AS MATERIALIZED (
                 SELECT * FROM jsonb_to_recordset(%s::jsonb)
-                    AS r(order_id bigint, rule_id bigint, rule text, reason text, details jsonb, level smallint)
+                    AS r(order_id bigint, rule_id bigint, rule_key uuid, rule text, reason text, details jsonb,
+                        level smallint)
             ), opened AS (
-                INSERT INTO orders_hold (order_id, kind, rule_id, reason, details, level, opened_by)
-                SELECT order_id, '{Hold.Kind.RULE}', rule_id, reason, details, level, rule FROM found
-                -- What was released once holds again only for another reason.
-                ON CONFLICT (order_id, rule_id) WHERE rule_id IS NOT NULL DO UPDATE SET reason = EXCLUDED.reason,
-                    details = EXCLUDED.details, level = EXCLUDED.level, opened_by = EXCLUDED.opened_by,
-                    opened_at = now(), released_at = NULL, released_by = '', release_note = ''
+                INSERT INTO orders_hold (order_id, kind, rule_id, rule_key, reason, details, level, opened_by)
+                SELECT order_id, '{Hold.Kind.RULE}', rule_id, rule_key, reason, details, level, rule FROM found
+                -- What was released once holds again only for another reason, also under another version of the rules.
+                ON CONFLICT (order_id, rule_key) WHERE rule_key IS NOT NULL DO UPDATE SET reason = EXCLUDED.reason,
+                    rule_id = EXCLUDED.rule_id, details = EXCLUDED.details, level = EXCLUDED.level,
+                    opened_by = EXCLUDED.opened_by, opened_at = now(), released_at = NULL, released_by = '',
+                    release_note = ''
                     WHERE orders_hold.released_at IS NOT NULL AND orders_hold.reason <> EXCLUDED.reason
                 RETURNING order_id, reason, details, opened_by
             ), told AS (
@@ -171,6 +173,7 @@ def _hold(hit: Hit) -> dict[str, Any]:
     return {
         "order_id": hit.order_id,
         "rule_id": hit.rule.id,
+        "rule_key": str(hit.rule.key),
         "rule": hit.rule.called,
         "reason": "; ".join(map(plain_figure, hit.facts))[:300],
         "details": {"facts": hit.facts},

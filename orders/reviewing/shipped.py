@@ -7,7 +7,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from orders.actors import name_actors
-from orders.models import Outcome, ReviewList, ReviewListEntry, ReviewRule
+from orders.models import Outcome, ReviewList, ReviewListEntry, ReviewRule, ReviewRuleSet
+from orders.reviewing.versions import VERSIONS
 
 DENY, ALLOW, VILLAGES, HOLD_WORDS = "deny", "allow", "villages", "hold_words"
 # For addresses in villages the choice of carrier needs a person; sellers write these into their memo to stop an order.
@@ -103,10 +104,12 @@ def install_default_lists() -> None:
 def install_default_rules() -> None:
     """Give a new installation rules to start from; does nothing where there are rules already."""
     install_default_lists()
-    if ReviewRule.objects.exists():
+    if ReviewRuleSet.objects.exists():
         return
+    rule_set = ReviewRuleSet.objects.create()
     ReviewRule.objects.bulk_create(
         ReviewRule(
+            rule_set=rule_set,
             code=shipped.code,
             condition=shipped.condition,
             outcome=shipped.outcome,
@@ -115,3 +118,4 @@ def install_default_rules() -> None:
         )
         for shipped in RULES
     )
+    VERSIONS.activate(rule_set.pk, by="")

@@ -28,7 +28,7 @@ from orders.changing import cancelling
 from orders.fulfilling import allocating, splitting
 from orders.matching import matches, releasing
 from orders.matching.matches import NewComponent, NewMatch
-from orders.models import ActorKind, Order, ReviewRule
+from orders.models import ActorKind, Order
 from orders.reviewing import deciding, holds
 from orders.stock.stocktaking import count_stock
 from payments.models import NoticeKind
@@ -98,10 +98,10 @@ def _scan(shipment: Shipment, *states: str) -> None:
 def all_sorts(world: None, shop: factories.Shop) -> None:  # noqa: F811
     """Rows of every kind in many states: on their way, held, stopped, contradicted, stuck, failed."""
     clerk = Actor(ActorKind.STAFF, "wang")
-    ReviewRule.objects.create(code="amount_over", condition={"is": "amount_over", "amount": "1.00"})
+    factories.review_rule("", "amount_over", values={"amount": "1.00"}, code="amount_over")
     shop.place_order(payment_method="cod")
     factories.run(deciding.run)
-    ReviewRule.objects.all().update(is_active=False)
+    factories.change_review_rules(is_active=False)
 
     ended = shop.place_order()
     holds.hold_order(ended.pk, reason="?", actor=clerk)

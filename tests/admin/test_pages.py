@@ -66,6 +66,7 @@ from orders.models import (
     ReturnRule,
     ReviewDecision,
     ReviewRule,
+    ReviewRuleSet,
     SubOrder,
 )
 from orders.models.notification import NotificationContent
@@ -456,7 +457,9 @@ def test_alerts_are_assigned_to_who_takes_them(world: None, boss: Client) -> Non
 
 
 def test_an_incomplete_rule_is_refused_with_the_limit_that_it_needs(boss: Client) -> None:
-    form = {"name": "big", "priority": 1, "outcome": "hold", "condition": '{"is": "amount_over"}'}
+    draft = ReviewRuleSet.objects.create()
+    rule = {"name": "big", "priority": 1, "outcome": "hold", "condition": '{"is": "amount_over"}'}
+    form = {"rule_set": draft.pk, **rule}
     response = boss.post(reverse("admin:orders_reviewrule_add"), form)
     assert "Condition 1 (Amount over a limit): over (yuan): This field is required." in response.content.decode()
     assert not ReviewRule.objects.exists()

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from inventory.models import SourcingRuleSet
-from inventory.sourcing import versions
+from inventory.sourcing.versions import VERSIONS
 from oms.common.models import Job, JobResult
 from oms.common.work import jobs
 from orders.admin import rehearsals
@@ -89,7 +89,7 @@ def test_what_is_switched_on_while_its_draft_is_saved_stays_switched_on(boss, sh
     read_form = SourcingRuleSetAdmin.save_form
 
     def switched_on_before_it_is_saved(*args, **kwargs):
-        versions.activate(draft.pk, by="li")
+        VERSIONS.activate(draft.pk, by="li")
         return read_form(*args, **kwargs)
 
     monkeypatch.setattr(SourcingRuleSetAdmin, "save_form", switched_on_before_it_is_saved)

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from inventory import holding, lots, receiving
 from inventory.models import LotPromise, StockHold, StockHoldState, StockLot, StockMovement
 from inventory.receiving import Arrived
-from inventory.sourcing import versions
+from inventory.sourcing.versions import VERSIONS
 from orders.changing.cancelling import cancel_order
 from orders.fulfilling import allocating, freeing, splitting
 from orders.matching import matches
@@ -98,7 +98,7 @@ def test_warehouses_that_do_not_send_there_hold_nothing_for_it(api, shop):
     shop.warehouse.save()
 
     assert reserve(api, (shop.sku, 1), region_code="110101").status_code == 409
-    versions.switch_off(rules.pk, by="test")
+    VERSIONS.switch_off(rules.pk, by="test")
     assert reserved(api, (shop.sku, 1))["lines"][0]["goods"][0]["held"] == 1, "nobody knows yet where it goes"
 
 

@@ -13,7 +13,7 @@ from inventory.models import Stock
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
 from orders.intake import import_kinds, importing, running
-from orders.models import ImportMapping, Order, ReviewRule, SubOrder
+from orders.models import ImportMapping, Order, SubOrder
 from tests import factories, steps
 from tests.admin.conftest import client_of
 from tests.operations.importing import HEADERS, begin, finish, imported, report, row, told, upload, workbook
@@ -72,7 +72,7 @@ def test_the_preview_tells_of_every_row_and_adds_up_what_would_come_in(clerk: Cl
 def test_the_preview_counts_what_was_there_what_is_left_out_and_what_rules_hold(
     clerk: Client, shop: factories.Shop
 ) -> None:
-    ReviewRule.objects.update(is_active=False)
+    factories.change_review_rules(is_active=False)
     factories.review_rule("large", "amount_over", values={"amount": "100.00"})
     imported(clerk, shop, workbook(row("A-1", shop.sku.code)))
     states = [("A-1", ""), ("A-2", ""), ("A-3", "交易关闭")]

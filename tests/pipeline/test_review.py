@@ -94,7 +94,7 @@ def test_a_rule_for_one_sku_lets_others_pass(shop):
 
 def test_an_inactive_rule_holds_nothing(shop):
     rule("amount_over", amount="1.00")
-    ReviewRule.objects.update(is_active=False)
+    factories.change_review_rules(is_active=False)
     cod(shop)
 
     assert held() == set()

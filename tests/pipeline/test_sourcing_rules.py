@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from inventory import receiving
 from inventory.models import CapacityBucket, SourcingRule, SourcingRuleSet
-from inventory.sourcing import checking, versions
-from inventory.sourcing.versions import RulesAreWrong
+from inventory.sourcing import checking
+from inventory.sourcing.versions import VERSIONS
 from oms.common.errors import OmsError
 from oms.common.models import Ticket
+from oms.common.rule_sets import RulesAreWrong
 from oms.common.zones import CHINA
 from orders.fulfilling import allocating, ending_waits, splitting, waking
 from orders.models import SubOrder
@@ -266,7 +267,7 @@ def test_each_wrong_row_is_named_and_nothing_is_switched_on(shop, far):
     )
 
     with pytest.raises(RulesAreWrong) as refusal:
-        versions.activate(wrong.pk, by="li")
+        VERSIONS.activate(wrong.pk, by="li")
 
     assert [(one.row, one.code) for one in refusal.value.problems] == [
         ("1. r1", "unknown_warehouse"),
@@ -285,14 +286,14 @@ def test_each_wrong_row_is_named_and_nothing_is_switched_on(shop, far):
 
 
 def test_a_new_version_replaces_the_former_and_one_can_go_back(shop, far):
-    near = versions.activate(draft({"warehouses": [shop.warehouse.code], **LAST}).pk, by="li")
+    near = VERSIONS.activate(draft({"warehouses": [shop.warehouse.code], **LAST}).pk, by="li")
     first = factories.allocated_order(shop.sku, merchant=shop.merchant)
-    away = versions.activate(draft({"warehouses": ["FAR"], **LAST}).pk, by="wang")
+    away = VERSIONS.activate(draft({"warehouses": ["FAR"], **LAST}).pk, by="wang")
     second = factories.allocated_order(shop.sku, merchant=shop.merchant)
 
-    again = versions.go_back_to(near.pk, by="zhao")
+    again = VERSIONS.go_back_to(near.pk, by="zhao")
     third = factories.allocated_order(shop.sku, merchant=shop.merchant)
-    versions.switch_off(again.pk, by="zhao")
+    VERSIONS.switch_off(again.pk, by="zhao")
     fourth = factories.allocated_order(shop.sku, merchant=shop.merchant)
 
     assert [sender(order) for order in (first, second, third)] == [shop.warehouse.code, "FAR", shop.warehouse.code]
@@ -300,9 +301,9 @@ def test_a_new_version_replaces_the_former_and_one_can_go_back(shop, far):
     assert (again.former, again.activated_by) == (near, "zhao")
     assert SubOrder.objects.get(order=fourth).sourcing["set"] == 0
     with pytest.raises(OmsError):
-        versions.activate(near.pk, by="li")
+        VERSIONS.activate(near.pk, by="li")
     with pytest.raises(OmsError):
-        versions.go_back_to(draft(LAST).pk, by="li")
+        VERSIONS.go_back_to(draft(LAST).pk, by="li")
 
 
 def test_rules_that_were_switched_on_are_never_changed(shop):

@@ -20,7 +20,7 @@ from orders.changing import units
 from orders.fulfilling import allocating, completing, splitting, waking
 from orders.intake.bodies import decode
 from orders.intake.placing import Placed, place_orders
-from orders.models import ActorKind, Order, ReviewRule, SubOrder
+from orders.models import ActorKind, Order, SubOrder
 from orders.reviewing import deciding
 from orders.reviewing.shipped import install_default_rules
 from payments.models import Payment
@@ -142,7 +142,7 @@ def counts_then_undo(orders: int) -> dict[str, int]:
 def test_no_stage_makes_more_statements_for_a_hundred_orders_than_for_ten():
     install_default_carriers()
     install_default_rules()
-    ReviewRule.objects.filter(code="address_velocity").delete()
+    factories.change_review_rules("address_velocity", is_active=False)
 
     ten, hundred = counts_then_undo(10), counts_then_undo(100)
 

@@ -26,7 +26,8 @@ from oms.pipeline import PIPELINE
 from oms.simulators.nuonuo import ISSUES_AFTER_SECONDS, NuonuoPeer
 from orders.changing.units import cancel_units
 from orders.intake.bodies import InvoiceBody
-from orders.models import Order, OrderLine, OrderState, ReviewRule, StockWait, SubOrderLine, SubOrderState
+from orders.models import Order, OrderLine, OrderState, StockWait, SubOrderLine, SubOrderState
+from orders.reviewing import versions
 from payments.granting import deciding, limits
 from payments.granting.previewing import Wanted
 from payments.invoicing import advancing, asking, planning
@@ -108,7 +109,7 @@ class Month:
     def _prepare(self) -> None:
         stage.load(self.folder, stock_factor=20)
         # Nothing is held for a person.
-        ReviewRule.objects.update(is_active=False)
+        versions.switch_off()
         limits.install_defaults()
         install_default_carriers()
         for code in ("wechat", "alipay"):

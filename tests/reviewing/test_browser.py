@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from orders.models import Hold, Order, ReviewRule, UndoableAction
+from orders.models import Hold, Order, ReviewRule, ReviewRuleSet, UndoableAction
 from orders.reviewing import deciding, shipped
+from orders.reviewing.versions import VERSIONS
 from tests import factories
 from tests.admin.test_browser import browser, log_in  # noqa: F401 - a fixture
 
@@ -29,7 +30,10 @@ def test_a_rule_is_clicked_together(live_server: LiveServer, browser: Any, tmp_p
     shop = factories.make_shop()
     shipped.install_default_lists()
     page, errors = open_page(browser, live_server, width)
-    page.goto(f"{live_server.url}/admin/orders/reviewrule/add/")
+    version = VERSIONS.activate(ReviewRuleSet.objects.create().pk, by="li")
+    page.goto(f"{live_server.url}/admin/orders/reviewruleset/{version.pk}/change/")
+    page.locator("button", has_text="复制为草稿").click()
+    page.get_by_role("link", name="添加规则").click()
     page.fill("#id_name", "大额货到付款")
     page.get_by_role("button", name="添加条件", exact=True).click()
     page.locator(".oms-condition-kind").select_option("amount_over")
@@ -41,9 +45,17 @@ def test_a_rule_is_clicked_together(live_server: LiveServer, browser: Any, tmp_p
     page.screenshot(path=str(tmp_path / f"rule-{width}.png"), full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.locator("button[name=_save], input[name=_save]").first.click()
-    page.wait_for_url(f"{live_server.url}/admin/orders/reviewrule/")
-
+    page.wait_for_url(f"{live_server.url}/admin/orders/reviewruleset/*/change/")
+    assert "新增" in page.locator(".oms-table").inner_text()
+    page.screenshot(path=str(tmp_path / f"draft-{width}.png"), full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     rule = ReviewRule.objects.get()
+    deciding.run(10)
+    assert not Hold.objects.exists()
+    page.locator("button", has_text="启用").last.click()
+    page.get_by_text("规则已启用").wait_for()
+    page.screenshot(path=str(tmp_path / f"active-{width}.png"), full_page=True)
+
     assert rule.condition == {
         "all": [{"is": "amount_over", "amount": "20.00"}, {"any": [{"is": "paid_by", "methods": ["cod"]}]}]
     }

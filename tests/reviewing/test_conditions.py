@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from inventory.models import RemoteArea, Stock, StockMovement
-from orders.models import Order, OrderLine, OrderTerms, ReviewRule, SubOrder
+from orders.models import Order, OrderLine, OrderTerms, SubOrder
 from orders.reviewing import compiling, deciding, shipped, words
 from tests import factories, steps
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _rules(shop: factories.Shop) -> None:
     shipped.install_default_rules()
-    ReviewRule.objects.update(is_active=True)
+    factories.change_review_rules(is_active=True)
 
 
 def fits(code: str, *orders: Order) -> list[bool]:
@@ -226,7 +226,8 @@ def test_the_whole_set_is_judged_in_a_fixed_number_of_statements(shop, django_as
 
 
 def test_the_page_names_the_orders_that_a_limit_counted(shop, boss):
-    ReviewRule.objects.exclude(code="buyer_velocity").update(is_active=False)
+    factories.change_review_rules(is_active=False)
+    factories.change_review_rules("buyer_velocity", is_active=True)
     orders = [cod(shop, ordered_at=at(minutes)) for minutes in range(6)]
     factories.run(deciding.run)
     hold = orders[5].holds.get()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from oms.common.work import clock
 from oms.merchants.models import Channel
 from orders.changing.readdressing import Recipient, change_recipient
-from orders.models import Hold, Order, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule
+from orders.models import Hold, Order, ReviewDecision, ReviewList, ReviewListEntry, ReviewRule, ReviewRuleSet
 from orders.reviewing import deciding, rehearsing, shipped
 from orders.reviewing.holds import CannotRelease, release_hold
 from payments.models import Refund
@@ -62,7 +62,7 @@ def test_all_holds_of_a_priority_open(shop):
 
 def test_a_rejection_cancels_and_the_money_goes_back(shop):
     shipped.install_default_rules()
-    ReviewRule.objects.filter(code="amount_over").update(outcome="reject", condition={"is": "has_remark"})
+    factories.change_review_rules("amount_over", outcome="reject", condition={"is": "has_remark"})
     order = shop.place_order(remark="x")
     steps.pay(order)
 
@@ -222,7 +222,8 @@ def test_a_list_is_filled_from_a_sheet_with_what_is_wrong_row_by_row(shop, boss)
 
 def test_a_rule_of_the_page_is_checked_and_kept(shop, boss):
     path = reverse("admin:orders_reviewrule_add")
-    form = {"name": "大额", "priority": 3, "outcome": "approval", "level": 2, "is_active": "on"}
+    draft = ReviewRuleSet.objects.create()
+    form = {"rule_set": draft.pk, "name": "大额", "priority": 3, "outcome": "approval", "level": 2, "is_active": "on"}
     faulty = boss.post(path, form | {"condition": '{"all": [{"is": "has_sku", "skus": ["GONE"]}]}'}).content.decode()
     assert "there is no GONE (any more)" in faulty
     boss.post(path, form | {"condition": '{"all": [{"is": "amount_over", "amount": "1,000"}]}'})

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils.translation import override
@@ -149,10 +150,14 @@ def orders(shop: factories.Shop) -> list[Order]:
     return list(Order.objects.filter(pk__in=made).select_related("region"))
 
 
+def rule_of(number: int, priority: int, outcome: str, node: tree.Node) -> Rule:
+    return Rule(number, UUID(int=number), f"r{number}", priority, outcome, int(outcome == "approval"), node)
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raws=st.lists(_TREES, min_size=1, max_size=4))
 def test_a_compiled_tree_fits_the_orders_that_it_says(orders, raws):
-    rules = [Rule(number, f"r{number}", 1, "hold", 0, tree.read(raw)) for number, raw in enumerate(raws, 1)]
+    rules = [rule_of(number, 1, "hold", tree.read(raw)) for number, raw in enumerate(raws, 1)]
 
     found = {(hit.order_id, hit.rule.id) for hit in compiling.find(rules, [order.pk for order in orders])}
 
@@ -172,7 +177,7 @@ def test_a_compiled_tree_fits_the_orders_that_it_says(orders, raws):
 def test_what_comes_of_several_rules(found):
     node = tree.read(_AMOUNT)
     hits = [
-        compiling.Hit(1, Rule(number, f"r{number}", priority, outcome, int(outcome == "approval"), node), [])
+        compiling.Hit(1, rule_of(number, priority, outcome, node), [])
         for number, (priority, outcome) in enumerate(found, 1)
     ]
 

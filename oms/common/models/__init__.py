@@ -21,6 +21,7 @@ from oms.common.models.login import FailedLogIn, OneTimePassword
 from oms.common.models.message import BuyerMessage, MessageTemplate, MessageWay
 from oms.common.models.outbound import OutboundStop
 from oms.common.models.refused import RefusedMessage
+from oms.common.models.rule_set import RuleSetVersion
 from oms.common.models.running import Heartbeat, SandboxJob
 from oms.common.models.ticket import Team, Ticket, TicketEvent, TicketEventKind, TicketResult, TicketState
 
@@ -51,6 +52,7 @@ __all__ = [
     "RecoveryCode",
     "RefusedMessage",
     "Role",
+    "RuleSetVersion",
     "SandboxJob",
     "SavedView",
     "ScheduledTask",

@@ -1,0 +1,118 @@
+"""The staff's pages of rules in versions: drafts are edited and rehearsed, then switched on; others are only read."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from oms.common.desk.acting import RowAction, RowActions
+from oms.common.desk.lists import staff_actor_name
+from oms.common.models import RuleSetVersion
+from oms.common.rule_sets import RuleSets
+
+_State = RuleSetVersion.State
+_FITTING = {
+    _State.DRAFT: ("activate", "copy", "rehearse"),
+    _State.ACTIVE: ("copy", "switch_off", "rehearse"),
+    _State.REPLACED: ("copy", "go_back", "rehearse"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """What the buttons do to versions of these rules."""
+
+    sets: RuleSets[Any]
+    page: str
+
+    def copy(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> HttpResponse:
+        draft = self.sets.draft_from(set_id, by=staff_actor_name(request))
+        messages.success(request, _("A draft with the same rules was made."))
+        return redirect(self.page, draft.pk)
+
+    def activate(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str:
+        self.sets.activate(set_id, by=staff_actor_name(request))
+        return _("The rules are switched on. What is decided from now on follows them.")
+
+    def go_back(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> HttpResponse:
+        active = self.sets.go_back_to(set_id, by=staff_actor_name(request))
+        messages.success(request, _("These rules are switched on again, as a new version."))
+        return redirect(self.page, active.pk)
+
+    def switch_off(self, request: HttpRequest, set_id: int, _data: dict[str, Any]) -> str:
+        self.sets.switch_off(set_id, by=staff_actor_name(request))
+        return _("The rules are switched off.")
+
+
+def actions(sets: RuleSets[Any], rehearse: RowAction) -> tuple[RowAction, ...]:
+    """The actions of versions of these rules; `rehearse` is their own."""
+    meta = sets.versions._meta
+    do = _Doing(sets, f"admin:{meta.app_label}_{meta.model_name}_change")
+    right = f"{meta.app_label}.activate_{meta.model_name}"
+    add = f"{meta.app_label}.add_{meta.model_name}"
+    return (
+        rehearse,
+        RowAction("activate", right, gettext_lazy("Switch on"), do.activate, tone="primary", icon="toggle_on"),
+        RowAction("copy", add, gettext_lazy("Make a draft of it"), do.copy, icon="content_copy"),
+        RowAction("go_back", right, gettext_lazy("Go back to it"), do.go_back, icon="undo"),
+        RowAction(
+            "switch_off", right, gettext_lazy("Switch off"), do.switch_off, tone="danger-line", icon="toggle_off"
+        ),
+    )
+
+
+def is_open(request: HttpRequest, version: RuleSetVersion | None, model: type[Model]) -> bool:
+    """Whether the person may change rules of the version: while it is a draft."""
+    return (version is None or version.state == _State.DRAFT) and request.user.has_perm(
+        f"{model._meta.app_label}.change_{model._meta.model_name}"
+    )
+
+
+class RuleSetPages(RowActions):
+    """Versions of rules; only drafts are changed."""
+
+    may_add = may_change = may_delete = True
+    sets: RuleSets[Any]
+    readonly_fields = (
+        *("state", "created_at", "created_by", "activated_at", "activated_by", "replaced_at", "replaced_by"),
+        "former",
+    )
+    history_fields = (
+        ("created_at", "created_by"),
+        ("activated_at", "activated_by"),
+        ("replaced_at", "replaced_by"),
+        "former",
+    )
+
+    def fitting_actions(self, row: RuleSetVersion) -> Collection[str]:
+        """What may be done in its state."""
+        return _FITTING[_State(row.state)]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Drafts only."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.state == _State.DRAFT)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Drafts only."""
+        return super().has_delete_permission(request, obj) and obj is not None and obj.state == _State.DRAFT
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Who drafted it is kept. Raises PermissionDenied where somebody switched it on meanwhile."""
+        if not change:
+            obj.created_by = staff_actor_name(request)
+        elif not self.model._default_manager.select_for_update().filter(pk=obj.pk, state=_State.DRAFT).exists():
+            raise PermissionDenied
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The draft is kept whatever is wrong with it; what is, is said row by row."""
+        super().save_related(request, form, formsets, change)
+        for problem in self.sets.problems(form.instance):
+            messages.warning(request, problem.text)
