@@ -98,6 +98,12 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Logistics"),
                 "items": [
                     _list(_("Late together"), "crisis_alert", "logistics.alertgroup"),
+                    {
+                        "title": _("Hours per step"),
+                        "icon": "avg_pace",
+                        "link": reverse_lazy("admin:hours"),
+                        "permission": _viewing("orders.suborder"),
+                    },
                     _list(_("Logistics alerts"), "notification_important", "logistics.logisticsalert"),
                     _list(_("Deadlines of steps"), "timer", "logistics.deadlinerule"),
                     _list(_("Shipping deadlines of channels"), "local_shipping", "logistics.shiprule"),
@@ -159,6 +165,12 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Movements of deposits"), "swap_horiz", "payments.depositmovement"),
                     _list(_("Service terms"), "warehouse", "payments.serviceterm"),
                     _list(_("Commission terms"), "percent", "payments.commissionterm"),
+                    {
+                        "title": _("Profit"),
+                        "icon": "trending_up",
+                        "link": reverse_lazy("admin:profit"),
+                        "permission": "payments.view_profit",
+                    },
                     _list(_("Ledger"), "menu_book", "payments.ledgerentry"),
                     {
                         "title": _("Trial balance"),
@@ -177,6 +189,7 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Inventory"),
                 "items": [
                     _list(_("SKUs"), "sell", "inventory.sku"),
+                    _list(_("Cost prices"), "paid", "inventory.skucost"),
                     _list(_("Stock"), "inventory_2", "inventory.stock"),
                     _list(_("Stock movements"), "swap_vert", "inventory.stockmovement"),
                     _list(_("Held for carts and quotes"), "shopping_cart", "inventory.stockhold"),
