@@ -159,6 +159,7 @@ SHIPPED = (
             *("payments.correct_settlement", "payments.write_off_billmatch", "payments.decide_dispute"),
             *("payments.move_deposit", "payments.fine_merchant", "payments.decide_deposit"),
             *("payments.issue_giftcard", "payments.block_giftcard", "payments.adjust_giftcard"),
+            "orders.write_off_exchange",
             *("payments.adjust_pointsaccount", "common.assign_ticket", "common.view_securityevent"),
             *_edit("payments", "grantreason", "grantlimit", "serviceterm", "commissionterm", "billsource"),
             *_edit("merchants", "legalentity"),

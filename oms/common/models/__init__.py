@@ -1,7 +1,17 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets, access."""
 
 from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
+from oms.common.models.base import (
+    QUEUE_COLUMNS,
+    ClockTime,
+    Expectation,
+    TellsChanges,
+    TellsMoves,
+    TicketSubject,
+    Versioned,
+    WorkItem,
+    money,
+)
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.desk import QueueLook, SavedView, TicketTarget
 from oms.common.models.fact import SETTLED_FACTS, FactState, InboundFact, Topic
@@ -19,6 +29,7 @@ __all__ = [
     "SETTLED_FACTS",
     "Authenticator",
     "BuyerMessage",
+    "ClockTime",
     "Connection",
     "ConnectionSlot",
     "Expectation",
@@ -43,6 +54,7 @@ __all__ = [
     "SecurityEventKind",
     "SystemKind",
     "Team",
+    "TellsChanges",
     "TellsMoves",
     "Ticket",
     "TicketEvent",
