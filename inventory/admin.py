@@ -16,7 +16,14 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from inventory import guest_pages, purchase_pages, selling, stock_pages, transfer_pages  # noqa: F401 - more pages
+from inventory import (  # noqa: F401 - more pages
+    cost_pages,
+    guest_pages,
+    purchase_pages,
+    selling,
+    stock_pages,
+    transfer_pages,
+)
 from inventory.filters import found_skus
 from inventory.models import Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_OF_A_BARCODE

@@ -8,6 +8,7 @@ import csv
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,7 +16,8 @@ from typing import Any, TextIO
 from django.db import connection, transaction
 from django.db.models import F
 
-from inventory import hosting, reserving, selling
+from inventory import costing, hosting, reserving, selling
+from inventory.lots import today
 from inventory.models import Region, Sku, Stock, StockMovement, StorageClass, Warehouse
 from inventory.models.catalogue import MOST_MM, MOST_OF_A_BARCODE
 from inventory.promising import known_sheets
@@ -217,6 +219,7 @@ def _load_warehouses(path: Path, progress: Progress) -> Loaded:
 def _load_catalogue(path: Path, progress: Progress) -> Loaded:
     result, skus = Loaded(path.name), []
     barcodes: list[tuple[int, Sku, list[str]]] = []
+    costs: list[tuple[Sku, Decimal, date]] = []
     merchants = dict(Merchant.objects.values_list("code", "id"))
     updated = ["name", "brand", "department", "category", "storage_class", "weight_g", "list_price"]
     for line, row in csv_rows(path, progress):
@@ -245,7 +248,10 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
                 **_measures(row),
                 **_tax(row),
             )
+            said = _cost(row)
             skus.append(sku)
+            if said is not None:
+                costs.append((sku, *said))
             if codes is not None:
                 barcodes.append((line, sku, codes))
         except (KeyError, ValueError, InvalidOperation) as error:
@@ -258,6 +264,8 @@ def _load_catalogue(path: Path, progress: Progress) -> Loaded:
         update_fields=updated,
     )
     _store_barcodes(result, barcodes)
+    # A SKU that stands twice has the last line's.
+    costing.set_costs({(sku.pk, day): (sku.pk, cost, day) for sku, cost, day in costs}.values(), actor="load_data")
     _follow_batches(result, skus)
     result.rows = len(skus)
     return result
@@ -279,6 +287,17 @@ def _measures(row: Mapping[str, str]) -> dict[str, Any]:
         "unit_of_measure": row.get("unit_of_measure", ""),
         **{name: row.get(name, "").lower() == "true" for name in _MEASURES[4:]},
     }
+
+
+def _cost(row: Mapping[str, str]) -> tuple[Decimal, date] | None:
+    """What a unit costs (yuan), and from when on: today unless `cost_from` says; None where the file does not say.
+    Raises ValueError, or InvalidOperation."""
+    if not row.get("cost_price"):
+        return None
+    cost = Decimal(row["cost_price"])
+    if not cost.is_finite() or cost < 0 or cost != round(cost, 2):
+        raise ValueError("cost_price is an amount in yuan with at most two decimals")
+    return cost, date.fromisoformat(row["cost_from"]) if row.get("cost_from") else today()
 
 
 def _barcodes(row: Mapping[str, str]) -> list[str] | None:

@@ -1,13 +1,15 @@
 """What merchants sell, and keeping their own catalogue."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from inventory import lots, reserving
+from inventory import costing, lots, reserving
 from inventory.models import Sku, SkuBarcode, Stock
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
@@ -49,11 +51,14 @@ def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
     Raises SkuExists, BarcodeTaken, and OmsError for half of a size or of what taxes it.
     """
     barcodes = values.pop("barcodes", ())
+    cost, cost_from = _cost_in(values)
     _check(Sku(**values))
     try:
         with transaction.atomic():
             sku = Sku.objects.create(merchant=merchant, **values)
             set_barcodes(sku, barcodes)
+            if cost is not None:
+                costing.set_cost(sku.pk, cost, cost_from, actor=merchant.code)
     except IntegrityError as error:
         if "sku_code_is_unique_in_merchant" not in str(error):
             raise
@@ -62,13 +67,14 @@ def add_sku(merchant: Merchant, values: dict[str, Any]) -> Sku:
 
 
 @transaction.atomic
-def change_sku(sku_id: int, values: dict[str, Any], *, version: int) -> Sku:
-    """Change what is given. Orders keep the names and prices that they came with. Raises ChangedMeanwhile,
-    BarcodeTaken, and OmsError for half of a size or of what taxes it."""
+def change_sku(sku_id: int, values: dict[str, Any], *, version: int, actor: str = "") -> Sku:
+    """Change what is given; `actor` is the merchant unless said. Orders keep the names and prices that they came with.
+    Raises ChangedMeanwhile, BarcodeTaken, and OmsError for half of a size or of what taxes it."""
     sku = Sku.objects.select_for_update(of=("self",)).get(pk=sku_id)
     check_version(sku, version)
     kept_batches = sku.wants_batches
     barcodes = values.pop("barcodes", None)
+    cost, cost_from = _cost_in(values)
     for name, value in values.items():
         setattr(sku, name, value)
     _check(sku)
@@ -78,9 +84,19 @@ def change_sku(sku_id: int, values: dict[str, Any], *, version: int) -> Sku:
         Sku.objects.filter(pk=sku_id).update(**values)
     if barcodes is not None:
         set_barcodes(sku, barcodes)
+    if cost is not None:
+        costing.set_cost(sku_id, cost, cost_from, actor=actor or sku.merchant.code)
     if sku.wants_batches != kept_batches:
         follow_batches(sku, actor=sku.merchant.code)
     return Sku.objects.get(pk=sku_id)
+
+
+def _cost_in(values: dict[str, Any]) -> tuple[Decimal | None, date | None]:
+    """Take the cost price (yuan) out of the values, and from when on it counts. Raises OmsError for a day alone."""
+    cost, cost_from = values.pop("cost_price", None), values.pop("cost_from", None)
+    if cost_from is not None and cost is None:
+        raise OmsError(_("Give the cost price with the day from which on it counts."), attr="cost_price")
+    return cost, cost_from
 
 
 def set_barcodes(sku: Sku, codes: Sequence[str]) -> None:

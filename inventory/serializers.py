@@ -6,10 +6,11 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from inventory import costing
 from inventory.models import Sku, SkuBarcode, StorageClass
 from inventory.models.catalogue import MOST_BARCODES, MOST_G, MOST_MM, MOST_OF_A_BARCODE
 from oms.common.door.api import LineField
@@ -34,6 +35,7 @@ EXAMPLE = {
     "wants_serials": False,
     "list_price": "10.00",
     "floor_price": "8.00",
+    "cost_price": "6.20",
     "is_active": True,
     "tax_code": "1030201030000000000",
     "tax_name": "焙烤食品",
@@ -49,6 +51,7 @@ class SkuSerializer(serializers.ModelSerializer):
 
     url = serializers.SerializerMethodField()
     barcodes = serializers.SerializerMethodField()
+    cost_price = serializers.SerializerMethodField(help_text="Yuan, in force today; null: nobody said it.")
 
     class Meta:
         model = Sku
@@ -58,13 +61,19 @@ class SkuSerializer(serializers.ModelSerializer):
     def prepare(skus: QuerySet[Sku]) -> QuerySet[Sku]:
         """The query with all that is shown, in one statement."""
         codes = ArraySubquery(SkuBarcode.objects.filter(sku=OuterRef("pk")).order_by("pk").values("code"))
-        columns = (name for name in EXAMPLE if name not in ("url", "barcodes"))
-        return skus.only(*columns).annotate(barcode_codes=codes)
+        columns = (name for name in EXAMPLE if name not in ("url", "barcodes", "cost_price"))
+        return skus.only(*columns).annotate(barcode_codes=codes, cost_now=costing.now_of("pk"))
 
     def get_barcodes(self, sku: Sku) -> list[str]:
         """What is printed on it."""
         known: list[str] | None = getattr(sku, "barcode_codes", None)
         return known if known is not None else list(sku.barcodes.values_list("code", flat=True))
+
+    @extend_schema_field(serializers.DecimalField(12, 2, allow_null=True))
+    def get_cost_price(self, sku: Sku) -> str | None:
+        """What a unit costs today."""
+        known = sku.cost_now if hasattr(sku, "cost_now") else costing.of_today([sku.pk]).get(sku.pk)
+        return None if known is None else f"{known:.2f}"
 
     def get_url(self, sku: Sku) -> str:
         """The address of the SKU."""
@@ -113,6 +122,15 @@ class SkuChangeSerializer(serializers.Serializer):
         required=False,
         allow_null=True,
         help_text="Yuan; what an order takes off makes no unit cheaper. Null: no floor.",
+    )
+    cost_price = serializers.DecimalField(
+        *(12, 2),
+        min_value=0,
+        required=False,
+        help_text="Yuan; what a unit costs you from `cost_from` on. What orders of before cost stays as it was.",
+    )
+    cost_from = serializers.DateField(
+        required=False, write_only=True, help_text="A day of China's; without it: today. Only with `cost_price`."
     )
     is_active = serializers.BooleanField(required=False, help_text="Whether it can be ordered.")
     tax_code = serializers.RegexField(

@@ -31,6 +31,12 @@ class OmsAdminSite(GuardedSite):
         """What every page knows: also whether what goes out is stopped."""
         return {**super().each_context(request), "outbound_stop": outbound.open_stop()}
 
+    def get_urls(self) -> list[Any]:
+        """With the pages that are no list of a model."""
+        from oms.boards import pages  # it reads the models, which are not ready when this site is made
+
+        return [*pages.urls(self), *super().get_urls()]
+
     def first_page(self, request: HttpRequest) -> str:
         """Where the day of the person's role begins."""
         return roles.landing_of(request.user)  # type: ignore[arg-type]

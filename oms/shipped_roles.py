@@ -52,6 +52,7 @@ _MONEY = (
     *_view("payments", "depositmovement", "serviceterm", "commissionterm", "ledgerentry", "account", "grantreason"),
     *_view("payments", "bill", "billday", "billmatch", "billrow", "billsource", "grantlimit"),
     *_view("merchants", "legalentity", "merchant", "channel"),
+    *("inventory.view_skucost", "payments.view_profit"),
 )
 
 _CUSTOMER_SERVICE = (
@@ -163,6 +164,7 @@ SHIPPED = (
             *("payments.adjust_pointsaccount", "common.assign_ticket", "common.view_securityevent"),
             *_edit("payments", "grantreason", "grantlimit", "serviceterm", "commissionterm", "billsource"),
             *_edit("merchants", "legalentity"),
+            "inventory.add_skucost",
         ),
         "common_ticket_changelist",
         needs_second_factor=True,
@@ -182,6 +184,7 @@ SHIPPED = (
             *_edit("inventory", "sourcingruleset", "channelshare", "replenishmentpolicy", "servicelevel", "cutoff"),
             *_edit("inventory", "workschedule", "calendarday", "suspension", "lane", "remotearea", "appointmentslot"),
             *_edit("inventory", "carrierservice", "freightrate", "freightsurcharge", "purchaseorder", "transfer"),
+            *("inventory.view_skucost", "inventory.add_skucost"),
             *("inventory.add_sku", "inventory.change_sku", "inventory.change_stock", "inventory.adjust_stock"),
             *("inventory.import_stock", "inventory.end_purchaseorder", "inventory.approve_purchaseorder"),
             *("inventory.approve_transfer", "inventory.end_transfer", "inventory.approve_stockcount"),

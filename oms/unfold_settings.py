@@ -99,6 +99,12 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Logistics"),
                 "items": [
                     _list(_("Late together"), "crisis_alert", "logistics.alertgroup"),
+                    {
+                        "title": _("Hours per step"),
+                        "icon": "avg_pace",
+                        "link": reverse_lazy("admin:hours"),
+                        "permission": _viewing("orders.suborder"),
+                    },
                     _list(_("Logistics alerts"), "notification_important", "logistics.logisticsalert"),
                     _list(_("Deadlines of steps"), "timer", "logistics.deadlinerule"),
                     _list(_("Shipping deadlines of channels"), "local_shipping", "logistics.shiprule"),
@@ -160,6 +166,12 @@ UNFOLD: dict[str, Any] = {
                     _list(_("Movements of deposits"), "swap_horiz", "payments.depositmovement"),
                     _list(_("Service terms"), "warehouse", "payments.serviceterm"),
                     _list(_("Commission terms"), "percent", "payments.commissionterm"),
+                    {
+                        "title": _("Profit"),
+                        "icon": "trending_up",
+                        "link": reverse_lazy("admin:profit"),
+                        "permission": "payments.view_profit",
+                    },
                     _list(_("Ledger"), "menu_book", "payments.ledgerentry"),
                     {
                         "title": _("Trial balance"),
@@ -178,6 +190,7 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Inventory"),
                 "items": [
                     _list(_("SKUs"), "sell", "inventory.sku"),
+                    _list(_("Cost prices"), "paid", "inventory.skucost"),
                     _list(_("Stock"), "inventory_2", "inventory.stock"),
                     _list(_("Stock movements"), "swap_vert", "inventory.stockmovement"),
                     _list(_("Held for carts and quotes"), "shopping_cart", "inventory.stockhold"),

@@ -3,6 +3,7 @@
 from inventory.models.capacity import AppointmentSlot, CapacityBucket, CapacityDemand, CapacityTake
 from inventory.models.catalogue import UNKNOWN_GOODS, Region, Sku, SkuBarcode, StorageClass, Warehouse
 from inventory.models.comparing import StockComparison, StockDifference
+from inventory.models.costs import SkuCost
 from inventory.models.counts import AdjustmentReason, CountState, StockAdjustment, StockCount, StockCountLine
 from inventory.models.freight import CarrierService, FreightRate, FreightSurcharge, ServiceKind
 from inventory.models.guests import WarehouseGuest
@@ -89,6 +90,7 @@ __all__ = [
     "ServiceLevel",
     "Sku",
     "SkuBarcode",
+    "SkuCost",
     "Sort",
     "SourcingRule",
     "SourcingRuleSet",

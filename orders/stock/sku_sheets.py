@@ -7,17 +7,18 @@ where the row says name and storage class.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from inventory import reserving, selling
+from inventory import costing, reserving, selling
 from inventory.models import Sku, SkuBarcode, Stock, StorageClass
 from inventory.models.catalogue import MOST_BARCODES, MOST_G, MOST_MM, MOST_OF_A_BARCODE
 from oms.common.errors import FieldError, OmsError
@@ -48,6 +49,8 @@ COLUMNS = (
         "storage_class",
     ),
     Column("list_price", gettext_lazy("list price"), "价格 售价 单价 零售价 标价 price listprice", "list_price"),
+    Column("cost_price", gettext_lazy("cost price"), "成本 成本价 进价 采购价 cost costprice unitcost", "cost_price"),
+    Column("cost_from", gettext_lazy("cost price from"), "成本生效日 成本生效日期 costfrom costdate", "cost_from"),
     Column("brand", gettext_lazy("brand"), "品牌 brand", "brand"),
     Column("category", gettext_lazy("category"), "类目 分类 品类 category", "category"),
     Column("weight_g", gettext_lazy("weight (g)"), "重量 重量g 重量克 毛重 克重 weight weightg grams", "weight_g"),
@@ -151,10 +154,19 @@ def _price(text: str) -> Decimal:
     return Decimal(value)
 
 
+def _day(text: str) -> date:
+    try:
+        return forms.DateField().to_python(cells.plain(text)[:10])
+    except forms.ValidationError:
+        raise OmsError(_("Give a day, such as 2026-01-31.")) from None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "name": _text(200),
     "storage_class": _storage_class,
     "list_price": _price,
+    "cost_price": _price,
+    "cost_from": _day,
     "brand": _text(80),
     "category": _text(120),
     "weight_g": _whole(0, MOST_G),
@@ -170,7 +182,7 @@ def understand(_entries: Sequence[Entry], _now: datetime) -> None:
     """What the rows say is read already."""
 
 
-def change(entries: Sequence[Entry], merchant: Merchant, _actor: Actor) -> list[JobResult]:
+def change(entries: Sequence[Entry], merchant: Merchant, actor: Actor) -> list[JobResult]:
     """Change the SKUs as the rows say; one result for each entry, in order. Needs an open transaction."""
     codes = {entry.key for entry in entries if entry.body is not None}
     # All of them at once, SKUs before stock: nobody who waits for one of them holds another.
@@ -189,25 +201,32 @@ def change(entries: Sequence[Entry], merchant: Merchant, _actor: Actor) -> list[
     barcodes: dict[int, list[str]] = {}
     for sku_id, code in SkuBarcode.objects.filter(sku__in=known.values()).order_by("pk").values_list("sku_id", "code"):
         barcodes.setdefault(sku_id, []).append(code)
-    return [_change(entry, known.get(entry.key), barcodes, merchant) for entry in entries]
+    costs = costing.of_today([sku.pk for sku in known.values()])
+    return [
+        _change(entry, sku, {"barcodes": barcodes.get(sku.pk, []), "cost_price": costs.get(sku.pk)}, actor)
+        if (sku := known.get(entry.key))
+        else _make(entry, merchant)
+        for entry in entries
+    ]
 
 
-def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]], merchant: Merchant) -> JobResult:
+def _change(entry: Entry, sku: Sku, beside: dict[str, Any], actor: Actor) -> JobResult:
+    """Change the SKU; `beside` is what it has in other tables."""
     if entry.body is None:
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=entry.errors)
-    if sku is None:
-        return _make(entry, merchant)
     if entry.body.pop("storage_class", sku.storage_class) != sku.storage_class:
         error = FieldError("storage_class", "fixed", _("The storage class of a SKU cannot be changed."))
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
-    had = {name: getattr(sku, name) for name in entry.body if name != "barcodes"} | {
-        "barcodes": barcodes.get(sku.pk, [])
+    had = {name: beside[name] if name in beside else getattr(sku, name, None) for name in entry.body}
+    # What a unit costs from another day on is news, whatever it costs today.
+    is_dated = "cost_from" in entry.body
+    new = {
+        name: value for name, value in entry.body.items() if value != had[name] or (is_dated and name == "cost_price")
     }
-    new = {name: value for name, value in entry.body.items() if value != had[name]}
     if not new:
         return KIND.result(entry, JobResult.Outcome.SKIPPED, reference=_measures(sku))
     try:
-        changed = selling.change_sku(sku.pk, dict(new), version=sku.version)
+        changed = selling.change_sku(sku.pk, dict(new), version=sku.version, actor=actor.name)
     except OmsError as refusal:
         error = FieldError(refusal.attr or "sku", refusal.code, str(refusal))
         return KIND.result(entry, JobResult.Outcome.REFUSED, errors=[error])
@@ -217,6 +236,8 @@ def _change(entry: Entry, sku: Sku | None, barcodes: dict[int, list[str]], merch
 
 def _make(entry: Entry, merchant: Merchant) -> JobResult:
     """A new SKU, of a row that says what it takes."""
+    if entry.body is None:
+        return KIND.result(entry, JobResult.Outcome.REFUSED, errors=entry.errors)
     if not {"name", "storage_class"} <= entry.body.keys():
         text = _("There is no SKU %(sku)s. To make it, give its name and storage class.") % {"sku": entry.key}
         error = FieldError("sku", "not_found", text)

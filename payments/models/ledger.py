@@ -103,6 +103,7 @@ class LedgerEntry(models.Model):
         verbose_name = _("ledger entry")
         verbose_name_plural = _("ledger entries")
         ordering = ["-id"]
+        permissions = [("view_profit", _("Can see the profit of orders and channels"))]
         constraints = [
             models.UniqueConstraint(fields=["key"], name="ledger_entry_books_a_fact_once"),
             models.CheckConstraint(condition=Q(kind__in=EntryKind.values), name="ledger_entry_kind_is_known"),

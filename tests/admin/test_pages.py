@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from inventory import adjusting as stock_adjusting
-from inventory import holding, hosting, purchasing, transferring
+from inventory import costing, holding, hosting, purchasing, transferring
 from inventory.adjusting import Action, Adjustment
 from inventory.models import (
     AdjustmentReason,
@@ -248,6 +248,7 @@ def _fill_changes(shop: factories.Shop, order: Order) -> None:
 
 def _fill_inventory(shop: factories.Shop, now: datetime) -> None:
     batches = factories.SkuFactory(merchant=shop.merchant, wants_batches=True)
+    costing.set_cost(batches.pk, Decimal("1.20"), actor="li")
     bought = [purchasing.Bought(batches.code, 5)]
     order = purchasing.order(shop.merchant, "PO1", shop.warehouse, bought, actor="li")
     came = [purchasing.Unloaded(batches.code, 3, lot="L1")]

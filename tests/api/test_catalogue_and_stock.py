@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import call_command
 
-from inventory.models import Sku, Stock
+from inventory.models import Sku, SkuCost, Stock
 from oms.common.invariants import check
 from oms.management.commands.check_invariants import ALL
 from orders.intake import rejecting
@@ -257,3 +257,26 @@ def test_a_bulk_change_that_takes_promises_away_backorders_them(api, shop):
     assert (result["status"], result["on_hand"]) == ("changed", 2)
     assert order.sub_orders.get().state == "backordered"
     assert steps.broken_invariants() == []
+
+
+def test_what_a_sku_costs_is_said_by_day_and_read_as_of_today(api, shop):
+    url = f"{SKUS}/{shop.sku.code}"
+    assert api.get(url).json()["cost_price"] is None, "nobody said it, so it is not 0"
+    changed = change(api, "patch", url, {"cost_price": "6.20", "cost_from": "2026-01-01"})
+    assert (changed.status_code, changed.json()["cost_price"]) == (200, "6.20")
+    version = changed.json()["version"]
+    later = change(api, "patch", url, {"cost_price": "7.00", "cost_from": "2999-01-01"}, version=version)
+    assert later.json()["cost_price"] == "6.20"
+    assert api.get(SKUS).json()["results"][-1]["cost_price"] == "6.20"
+    said = SkuCost.objects.order_by("valid_from").values_list("valid_from__year", "cost", "entered_by")
+    assert [(year, str(cost), by) for year, cost, by in said] == [
+        (2026, "6.20", shop.merchant.code),
+        (2999, "7.00", shop.merchant.code),
+    ]
+    alone = change(api, "patch", url, {"cost_from": "2026-05-01"}, version=later.json()["version"])
+    assert SkuCost.objects.count() == 2
+    assert {attr for attr, _code in errors_of(alone)} == {"cost_price"}
+    refused = change(api, "patch", url, {"cost_price": "-1"}, version=later.json()["version"])
+    assert {attr for attr, _code in errors_of(refused)} == {"cost_price"}
+    body = {"code": "NEW-2", "name": "新品", "storage_class": "ambient", "cost_price": "3.30"}
+    assert send(api, body, SKUS).json()["cost_price"] == "3.30"

@@ -1,6 +1,8 @@
 """The sheet of SKUs: what is downloaded of weight, size, barcodes and batches is corrected and uploaded again."""
 
 import io
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
@@ -11,7 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from python_calamine import load_workbook
 
-from inventory.models import Sku, SkuBarcode, Stock, StockLot
+from inventory.lots import today
+from inventory.models import Sku, SkuBarcode, SkuCost, Stock, StockLot
 from oms.common.files import tables
 from oms.common.models import Job, JobResult, JobState
 from oms.common.work import jobs
@@ -179,6 +182,8 @@ def test_only_those_with_the_right_import_skus(shop: factories.Shop) -> None:
         "Name",
         "Storage class",
         "Price",
+        "Cost price",
+        "Cost from",
         "Brand",
         "Category",
         "Weight (g)",
@@ -189,3 +194,22 @@ def test_only_those_with_the_right_import_skus(shop: factories.Shop) -> None:
         "Keeps batches",
     ]
     assert importing.suggest(sku_sheets.KIND, english, shop.merchant) == [column.name for column in sku_sheets.COLUMNS]
+
+
+def test_cost_prices_come_with_a_sheet_from_today_or_from_a_day_on(clerk: Client, shop: factories.Shop) -> None:
+    headers = ["商品编码", "成本价", "成本生效日"]
+    rows = [[shop.sku.code, "6.20", ""], [shop.other_sku.code, "7.5", "2026-01-31"]]
+    imported(clerk, shop, workbook(*rows, headers=headers))
+    assert outcomes() == ["done", "done"]
+    said = SkuCost.objects.order_by("sku").values_list("sku", "valid_from", "cost", "entered_by")
+    assert list(said) == [
+        (shop.sku.pk, today(), Decimal("6.20"), "chen"),
+        (shop.other_sku.pk, date(2026, 1, 31), Decimal("7.50"), "chen"),
+    ]
+
+    JobResult.objects.all().delete()
+    rows = [[shop.sku.code, "6.20", ""], [shop.other_sku.code, "-1", ""], [shop.other_sku.code, "7", "soon"]]
+    imported(clerk, shop, workbook(*rows, headers=headers))
+    # Said already; and two that nobody can understand.
+    assert outcomes() == ["skipped", "refused", "refused"]
+    assert SkuCost.objects.count() == 2
