@@ -11,6 +11,7 @@ from inventory import lots, reserving
 from inventory.models import Sku, SkuBarcode, Stock
 from oms.common.door.api import check_version
 from oms.common.errors import OmsError
+from oms.common.models import ClockTime
 from oms.merchants.models import Merchant
 
 
@@ -86,6 +87,7 @@ def set_barcodes(sku: Sku, codes: Sequence[str]) -> None:
     """These are the SKU's barcodes now. Raises BarcodeTaken where another SKU of the merchant has one of them."""
     wanted = list(dict.fromkeys(codes))
     SkuBarcode.objects.filter(sku=sku).exclude(code__in=wanted).delete()
+    Sku.objects.filter(pk=sku.pk).update(changed_at=ClockTime())
     made = [SkuBarcode(merchant_id=sku.merchant_id, sku=sku, code=code) for code in wanted]
     SkuBarcode.objects.bulk_create(made, ignore_conflicts=True)
     taken = SkuBarcode.objects.filter(merchant_id=sku.merchant_id, code__in=wanted).exclude(sku=sku).first()

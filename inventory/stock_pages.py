@@ -32,11 +32,11 @@ from inventory.models import (
     StockLot,
     StockMovement,
 )
-from inventory.models.stock import ClockTime
 from oms.common.codebook import ACTORS
 from oms.common.desk.acting import INPUT, RowAction, RowActions, VersionForm
 from oms.common.desk.lists import KeysetAdmin, YesFilter, staff_actor_name
 from oms.common.errors import OmsError
+from oms.common.models import ClockTime
 
 ADJUST = "inventory.adjust_stock"
 # Of what happened to a stock row so much is shown on its page.

@@ -13,7 +13,8 @@ from inventory import selling
 from inventory.filters import SkuFilter
 from inventory.models import Sku
 from inventory.serializers import NewSkuSerializer, SkuChangeSerializer, SkuSerializer
-from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import etag, read_body, represent, version_of
+from oms.common.door.places import NewestOrByChange
 from oms.common.door.schema import ErrorsSerializer
 from oms.merchants.calls.views import MerchantView
 
@@ -38,8 +39,8 @@ class SkusView(SkuScopedView):
     scopes = {"GET": "skus.read", "POST": "skus.write"}
     filter_backends = [DjangoFilterBackend]
     filterset_class = SkuFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | SkuFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | SkuFilter.base_filters.keys()
 
     @extend_schema(
         operation_id="list_skus",

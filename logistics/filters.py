@@ -19,7 +19,6 @@ class ShipmentFilter(FilterSet):
     carrier = CharFilter("carrier__code", max_length=20, help_text="The code of the carrier.")
     state = ChoiceFilter(choices=ShipmentState.choices)
     created_after = MomentFilter("created_at", "gte", help_text="Made then or later.")
-    updated_since = MomentFilter("last_scan_at", "gte", help_text="Scanned then or later.")
 
     class Meta:
         model = Shipment

@@ -16,6 +16,7 @@ from logistics.filters import ShipmentFilter
 from logistics.models import RecallKind, Shipment, WaybillShare
 from logistics.serializers import RecallRequestSerializer, RecallSerializer, ShipmentSerializer, WaybillShareSerializer
 from oms.common.door.api import NewestFirst, read_body, represent, version_of
+from oms.common.door.places import NewestOrByChange
 from orders.api.scoping import OrderScopedView
 from orders.changing.readdressing import Recipient
 from orders.models import SubOrder
@@ -40,8 +41,8 @@ class ShipmentsView(ShipmentScopedView):
 
     filter_backends = [DjangoFilterBackend]
     filterset_class = ShipmentFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | ShipmentFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | ShipmentFilter.base_filters.keys()
 
     @extend_schema(
         operation_id="list_shipments",

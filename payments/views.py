@@ -9,7 +9,8 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.api import read_body, represent
+from oms.common.door.places import NewestOrByChange
 from oms.merchants.calls.scopes import REFUNDS_CONFIRM
 from orders.api.scoping import OrderScopedView
 from payments import serializers
@@ -45,8 +46,8 @@ class PaymentsView(MoneyScopedView):
     serializer_class = PaymentSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = PaymentFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | PaymentFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | PaymentFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[Payment]:
         """What a page of the list is taken from."""
@@ -86,8 +87,8 @@ class RefundsView(MoneyScopedView):
     serializer_class = RefundSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = RefundFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | RefundFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | RefundFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[Refund]:
         """What a page of the list is taken from."""

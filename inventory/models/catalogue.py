@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from oms.common.models import Connection, Versioned, money
+from oms.common.models import Connection, TellsChanges, Versioned, money
 from oms.merchants.models import LegalEntity, Merchant
 from oms.merchants.models.legal_entity import tax_code_field, tax_data_is_whole, tax_mark_field, tax_rate_field
 
@@ -81,7 +81,7 @@ class SkuManager(models.Manager["Sku"]):
         return super().get_queryset().exclude(code=UNKNOWN_GOODS)
 
 
-class Sku(Versioned):
+class Sku(Versioned, TellsChanges):
     """A sellable article of one merchant. A list price of 0 means that none is known.
 
     `UNKNOWN_GOODS` is no article: lines of orders point to it while nobody has said what a caller's code stands for. It

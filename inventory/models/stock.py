@@ -9,15 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from inventory import availability
 from inventory.models.catalogue import Sku, Warehouse
-from oms.common.models import Versioned
+from oms.common.models import ClockTime, Versioned
 from oms.merchants.models import Merchant
-
-
-class ClockTime(models.Func):
-    """The database's clock at this very moment, however long the statement and its transaction last."""
-
-    function = "clock_timestamp"
-    output_field = models.DateTimeField()
 
 
 class StockQuerySet(models.QuerySet["Stock"]):

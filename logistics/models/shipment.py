@@ -8,7 +8,7 @@ from django_fsm import FSMField, transition
 
 from logistics.models.carrier import Carrier
 from logistics.models.warehouse_order import WarehouseOrder
-from oms.common.models import Connection, Expectation, Team, TicketSubject, Versioned, WorkItem
+from oms.common.models import Connection, Expectation, Team, TellsChanges, TicketSubject, Versioned, WorkItem
 from oms.common.postgresql.tails import Tail
 from oms.merchants.models import Merchant
 from orders.models import SubOrder, SubOrderLine
@@ -89,7 +89,7 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
         return self.of_sub_orders(SubOrder.objects.filter(order=order_id))
 
 
-class Shipment(WorkItem, Versioned, Expectation):
+class Shipment(WorkItem, Versioned, Expectation, TellsChanges):
     """A parcel. Its state is a function of the set of its scans (see `logistics.carriers.tracking.state_of`).
 
     The lines say what is in it. The row is the intent to get a waybill, and its number the key under which the carrier
@@ -183,6 +183,7 @@ class Shipment(WorkItem, Versioned, Expectation):
             models.Index(
                 fields=["next_event_due"], condition=Q(next_event_due__isnull=False), name="shipment_queue_watch"
             ),
+            models.Index(fields=["changed_at", "id"], name="shipment_by_change"),
             models.Index(
                 fields=["connection", "ready_at"],
                 condition=Q(state=ShipmentState.CREATED),

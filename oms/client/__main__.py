@@ -7,9 +7,11 @@ import argparse
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from oms.client import listening
 from oms.client.calling import ApiError, Client, Unreachable
 
 
@@ -55,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     bulk.add_argument("--key", help="Idempotency-Key; a new UUID unless given")
     bulk.set_defaults(run=_create_many)
 
+    listen = commands.add_parser("listen", help="show events as they happen, one JSON object a line")
+    listen.add_argument("--types", default="", help="only these, such as order.*,shipment.signed")
+    listen.add_argument("--since", default="", metavar="TIME", help="from this time on (ISO 8601); now unless given")
+    listen.add_argument("--forward", default="", metavar="URL", help="pass them on to this address, signed as webhooks")
+    listen.add_argument("--secret", default="", help="what to sign them with, whsec_…; a new one unless given")
+    listen.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="how often to ask (2)")
+    listen.add_argument("--once", action="store_true", help="end when there are no more")
+    listen.set_defaults(run=_listen)
+
     raw = commands.add_parser("raw", help="any call")
     raw.add_argument("method")
     raw.add_argument("path", help="such as /api/v1/orders?limit=1")
@@ -91,6 +102,27 @@ def _list(client: Client, options: argparse.Namespace) -> None:
         print(json.dumps(order, ensure_ascii=False))
         if count >= options.most:
             break
+
+
+def _listen(client: Client, options: argparse.Namespace) -> None:
+    since = datetime.fromisoformat(options.since) if options.since else datetime.now(UTC)
+    since = since if since.tzinfo else since.astimezone()
+    forwarder = None
+    if options.forward:
+        secret = options.secret or listening.new_secret()
+        forwarder = listening.Forwarder(options.forward, secret)
+        if not options.secret:
+            print(f"Signed with {secret}", file=sys.stderr)
+    events = listening.follow(
+        client, since=since, types=options.types, every_seconds=max(options.every, 0.2), once=options.once
+    )
+    try:
+        for event in events:
+            print(json.dumps(event, ensure_ascii=False), flush=True)
+            if forwarder:
+                print(f"{event['id']} → {options.forward}: {forwarder.send(event)}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        return
 
 
 def _raw(client: Client, options: argparse.Namespace) -> None:

@@ -2,8 +2,9 @@
 
 For every model with a django-fsm field a trigger refuses any other edge, whoever writes: bulk code, a shell, a form
 that went stale; a second one refuses rows that begin elsewhere than in the field's default or in one of the model's
-`initial_states`. The first also counts `version` and notes `moved_from`; rows that have a version and no states get one
-that only counts. All are made anew after every `migrate`, so that they can never lag behind the code.
+`initial_states`. The first also counts `version` and notes `moved_from` and `changed_at`; rows that have a version
+and no states get one that only counts. All are made anew after every `migrate`, so that they can never lag behind the
+code.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django_fsm import ANY_OTHER_STATE, ANY_STATE, FSMField, State, Transition
 
 from oms.common import stuck
-from oms.common.models import QUEUE_COLUMNS, TellsMoves, Versioned
+from oms.common.models import QUEUE_COLUMNS, TellsChanges, TellsMoves, Versioned
 
 
 def listed(states: Iterable[str]) -> str:
@@ -96,18 +97,27 @@ def initial_states(model: type[models.Model], field: FSMField) -> tuple[str, ...
     return states
 
 
+_NOTE_CHANGE = "NEW.changed_at := clock_timestamp();"
+
+
+def _noted_in(model: type[models.Model]) -> frozenset[str]:
+    """The columns in which a change is noted, so that they are none themselves."""
+    return frozenset({"version", "changed_at"} if issubclass(model, TellsChanges) else {"version"})
+
+
 def trigger_sql(model: type[models.Model], field: FSMField) -> str:
     """The SQL that (re)creates the guards of one table: of its moves, and of where its rows begin."""
     table, column = model._meta.db_table, field.column or field.name
     moves = ",".join(f"{source}>{target}" for source, target in edges(model, field))
     names = [f.column for f in model._meta.concrete_fields if f.column]
-    columns = ", ".join(name for name in names if name not in QUEUE_COLUMNS | {"version"})
+    columns = ", ".join(name for name in names if name not in QUEUE_COLUMNS | _noted_in(model))
     count_version = "NEW.version := OLD.version + 1;" if issubclass(model, Versioned) else ""
     note_move = (
         f"NEW.moved_from := CASE WHEN NEW.{column} <> OLD.{column} THEN OLD.{column} ELSE OLD.moved_from END;"
         if issubclass(model, TellsMoves)
         else ""
     )
+    note_change = _NOTE_CHANGE if issubclass(model, TellsChanges) else ""
     beginnings = initial_states(model, field)
     # After the row and with its condition in the trigger: a BEFORE trigger would make COPY write row by row, and the
     # function is called only to refuse.
@@ -123,6 +133,7 @@ def trigger_sql(model: type[models.Model], field: FSMField) -> str:
             END IF;
             {count_version}
             {note_move}
+            {note_change}
             RETURN NEW;
         END $$;
         CREATE OR REPLACE TRIGGER {table}_guard BEFORE UPDATE OF {columns} ON {table}
@@ -141,7 +152,10 @@ def trigger_sql(model: type[models.Model], field: FSMField) -> str:
 def counter_sql(model: type[Versioned]) -> str:
     """The SQL that (re)creates what counts the versions of one table without states."""
     table = model._meta.db_table
-    every = [str(field.column) for field in model._meta.concrete_fields if field.column not in {"id", "version"}]
+    every = [
+        str(field.column) for field in model._meta.concrete_fields if field.column not in {"id"} | _noted_in(model)
+    ]
+    note_change = _NOTE_CHANGE if issubclass(model, TellsChanges) else ""
     counted = [name for name in model.version_counts or every if name not in QUEUE_COLUMNS]
     columns = ", ".join(counted)
     old, new = (", ".join(f"{row}.{name}" for name in counted) for row in ("OLD", "NEW"))
@@ -149,6 +163,7 @@ def counter_sql(model: type[Versioned]) -> str:
         CREATE OR REPLACE FUNCTION {table}_count() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             NEW.version := OLD.version + 1;
+            {note_change}
             RETURN NEW;
         END $$;
         CREATE OR REPLACE TRIGGER {table}_count BEFORE UPDATE OF {columns} ON {table}

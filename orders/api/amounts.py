@@ -1,8 +1,5 @@
 """How the amounts of orders came about: of one, and of all that changed, for programs of the platform's own."""
 
-from datetime import datetime, timedelta
-
-from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -13,10 +10,9 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from oms.common.door.api import represent
-from oms.common.postgresql.horizon import settled_until
+from oms.common.door.places import limit_of, start
 from oms.merchants.calls.scopes import PAYMENTS_READ, PLATFORM_READ
 from orders.api import apportioned, places
-from orders.api.places import Place
 from orders.api.scoping import OrderScopedView, PlatformScopedView
 from orders.api.serializers.amounts import AmountsPageSerializer, AmountsSerializer
 from orders.models import Order
@@ -75,8 +71,6 @@ class AmountsView(PlatformScopedView):
 
 
 MOST_ORDERS = 200
-# So many events are looked through at a time, over a span of time that grows while little is found.
-_EVENTS, _FIRST_SPAN, _LONGEST_SPAN = 2_000, timedelta(minutes=5), timedelta(days=30)
 
 
 class AmountsFeedView(OrderScopedView):
@@ -108,9 +102,8 @@ class AmountsFeedView(OrderScopedView):
         """A page."""
         if not self.caller.reads_platform:
             raise PermissionDenied(_("Only a credential of the self-operated merchant may do this."), "scope_missing")
-        limit, place = places.limit_of(request, MOST_ORDERS), places.start(request)
-        until = settled_until(settings.AMOUNTS_LAG_SECONDS)
-        ids, place, is_last = _changed(place, until, limit)
+        limit, place = limit_of(request, MOST_ORDERS), start(request)
+        ids, place, is_last = places.changed_orders(Order.objects.all(), place, limit)
         found = {order.pk: order for order in Order.objects.filter(pk__in=ids)}
         rows = apportioned.read([found[key] for key in ids])
         cursor = place.text()
@@ -119,23 +112,3 @@ class AmountsFeedView(OrderScopedView):
         return Response(
             represent(AmountsPageSerializer, {"next": following, "cursor": cursor, "results": rows}, request)
         )
-
-
-def _changed(place: Place, until: datetime, limit: int) -> tuple[list[int], Place, bool]:
-    """Up to `limit` orders with events after the place and before `until`, in the order of these; the place after the
-    last event that was looked at; and whether there are no more."""
-    ids: dict[int, None] = {}
-    span = _FIRST_SPAN
-    while place.at < until:
-        end = min(until, place.at + span)
-        events = places.events(place, end, _EVENTS)
-        for at, event_id, order_id in events:
-            if order_id not in ids and len(ids) == limit:
-                return list(ids), place, False
-            ids[order_id] = None
-            place = Place(at, event_id)
-        if len(events) < _EVENTS:
-            # Nothing more can come before the end of the span.
-            place = Place(end)
-            span = min(span * 4, _LONGEST_SPAN)
-    return list(ids), place, True

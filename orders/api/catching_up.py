@@ -1,5 +1,6 @@
 """Everything that webhooks would have told, to be read by programs that were away or have no address of their own."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,11 +17,12 @@ from rest_framework.utils.urls import replace_query_param
 from oms.common import numbering
 from oms.common.door.api import represent
 from oms.common.door.errors import InvalidInput
+from oms.common.door.places import Place, limit_of, start
 from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
+from oms.merchants.webhooks import endpoints
 from orders import events
 from orders.api import places
-from orders.api.places import Place
 from orders.api.scoping import OrderScopedView
 
 KEPT = timedelta(days=30)
@@ -62,7 +64,7 @@ class EventsView(OrderScopedView):
 
     scopes = {"GET": "orders.read"}
     serializer_class = EventsPageSerializer
-    query_parameters = frozenset({"updated_since", "cursor", "limit"})
+    query_parameters = frozenset({"updated_since", "cursor", "limit", "types"})
 
     @extend_schema(
         operation_id="list_events",
@@ -78,28 +80,48 @@ class EventsView(OrderScopedView):
             OpenApiParameter("updated_since", OpenApiTypes.DATETIME, description="Happened then or later."),
             OpenApiParameter("cursor", str, description="Where to go on."),
             OpenApiParameter("limit", int, description="How many at most: 1 to 200, 50 without it."),
+            OpenApiParameter(
+                "types",
+                str,
+                description="Only these, apart by commas, as endpoints name them: `order.*,shipment.signed`.",
+            ),
         ],
         responses=EventsPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """A page."""
-        limit, place = places.limit_of(request, MOST), places.start(request)
+        limit, place = limit_of(request, MOST), start(request)
         if place.at < timezone.now() - KEPT - timedelta(minutes=5):
             detail = _("Events are told for %(days)d days: begin later, and read what you missed from the lists.")
             name = "cursor" if "cursor" in request.query_params else "updated_since"
             raise InvalidInput([FieldError(name, "too_old", detail % {"days": KEPT.days})])
+        wanted = _wanted(request)
         until = settled_until(settings.AMOUNTS_LAG_SECONDS)
-        rows, place, is_last = _news(self.merchant.pk, place, until, limit)
+        rows, place, is_last = _news(self.merchant.pk, place, until, limit, wanted)
         cursor = place.text()
         address = replace_query_param(request.build_absolute_uri(request.path), "cursor", cursor)
+        if "types" in request.query_params:
+            address = replace_query_param(address, "types", ",".join(wanted))
         following = None if is_last else replace_query_param(address, "limit", str(limit))
         answer = {"next": following, "cursor": cursor, "results": rows}
         return Response(represent(EventsPageSerializer, answer, request))
 
 
-def _news(merchant_id: int, place: Place, until: datetime, limit: int) -> tuple[list[dict[str, Any]], Place, bool]:
-    """News of the merchant after the place and before `until`; the place after the last event that was looked at; and
-    whether there is no more. All news of one event comes together, so that a page may have a few more than `limit`."""
+def _wanted(request: Request) -> list[str]:
+    """The types that are asked for, all without. Raises InvalidInput for one that there is not."""
+    text = request.query_params.get("types", "*")
+    try:
+        return endpoints.check_event_types([one.strip() for one in text.split(",")])
+    except endpoints.UnknownEventType as error:
+        raise InvalidInput([FieldError("types", error.code, str(error))]) from error
+
+
+def _news(
+    merchant_id: int, place: Place, until: datetime, limit: int, wanted: Sequence[str]
+) -> tuple[list[dict[str, Any]], Place, bool]:
+    """News of the merchant, of the types that are wanted, after the place and before `until`; the place after the last
+    event that was looked at; and whether there is no more. All news of one event comes together, so that a page may
+    have a few more than `limit`."""
     rows: list[dict[str, Any]] = []
     for _step in range(_STEPS):
         found = places.events(place, until, _EVENTS)
@@ -108,6 +130,7 @@ def _news(merchant_id: int, place: Place, until: datetime, limit: int) -> tuple[
             of_event = told.setdefault(key, [])
             own_id = f"{numbering.permute(key):012d}-{len(of_event)}"
             of_event.append({"id": own_id, "type": kind, "occurred_at": at, "data": data})
+        told = {key: [one for one in news if endpoints.hears(wanted, one["type"])] for key, news in told.items()}
         for at, event_id, _order in found:
             if len(rows) >= limit:
                 return rows, place, False

@@ -1,7 +1,5 @@
 """What the API's lists can be narrowed by."""
 
-from datetime import datetime
-
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django_filters import CharFilter, ChoiceFilter
@@ -10,11 +8,9 @@ from django_filters.rest_framework import FilterSet
 from inventory import availability
 from inventory.models import Stock
 from oms.common.door.filters import MomentFilter
-from orders import kinds
 from orders.models import (
     FulfilmentState,
     Order,
-    OrderEvent,
     OrderLine,
     OrderPaymentState,
     OrderState,
@@ -57,9 +53,6 @@ class OrderFilter(FilterSet):
         help_text="Orders with goods that the caller named so: a code that"
         " stands, or waits to be matched, for a SKU or bundle.",
     )
-    updated_since = MomentFilter(
-        method="filter_updated", help_text="Something happened to the order then or later: its timeline has it."
-    )
 
     class Meta:
         model = Order
@@ -77,12 +70,6 @@ class OrderFilter(FilterSet):
     def filter_phone(self, orders: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """Either phone, in its normal form; the second half has the form of the partial index."""
         return orders.filter(Q(recipient_phone=value) | Q(~Q(buyer_phone=F("recipient_phone")), buyer_phone=value))
-
-    def filter_updated(self, orders: QuerySet[Order], name: str, value: datetime) -> QuerySet[Order]:
-        """Orders with an event since then. The events of that time are found first, by their index on time."""
-        told = OrderEvent.objects.exclude(kind__in=kinds.hidden_from_merchants()).filter(created_at__gte=value)
-        own = told.filter(order__channel__merchant=self.request.user.merchant)
-        return orders.filter(pk__in=own.values("order_id"))
 
     def filter_queryset(self, queryset: QuerySet[Order]) -> QuerySet[Order]:
         """The filters that have names of their own, and `metadata.KEY=value`."""
@@ -122,7 +109,6 @@ class StockFilter(FilterSet):
     sku = CharFilter("sku__code", max_length=64)
     warehouse = CharFilter("warehouse__code", max_length=32, help_text="The code of the warehouse.")
     available = ChoiceFilter(choices=_YES_OR_NO, method="filter_available", help_text="Whether units can be promised.")
-    updated_since = MomentFilter("changed_at", "gte", help_text="Changed then or later.")
 
     class Meta:
         model = Stock

@@ -12,7 +12,7 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, json_answer, read_json, represent
+from oms.common.door.api import json_answer, read_json, represent
 from oms.common.door.errors import InvalidInput
 from oms.common.door.schema import schema_of
 from oms.common.errors import FieldError
@@ -20,6 +20,7 @@ from oms.merchants.calls.idempotency import PlannedAnswer
 from orders.api import examples
 from orders.api.answers import represent_stored
 from orders.api.filters import METADATA, OrderFilter
+from orders.api.places import OrdersNewestOrByChange
 from orders.api.results import duplicate, shown
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.orders import (
@@ -49,8 +50,8 @@ class OrdersView(OrderScopedView):
     serializer_class = OrderSummarySerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = OrderFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | OrderFilter.base_filters.keys()
+    pagination_class = OrdersNewestOrByChange
+    query_parameters = OrdersNewestOrByChange.query_parameters | OrderFilter.base_filters.keys()
 
     def takes_parameter(self, name: str) -> bool:
         """Any key of the orders' metadata."""

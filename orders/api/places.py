@@ -1,79 +1,74 @@
-"""Lists of what changed, for readers that go on where they ended and must miss nothing."""
+"""Timelines as lists of what changed, for readers that go on where they ended and must miss nothing."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
+from django.conf import settings
 from django.db import connection
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
-from rest_framework.request import Request
+from django.db.models import QuerySet
 
-from oms.common import numbering
-from oms.common.door.errors import InvalidInput
-from oms.common.errors import FieldError
+from oms.common.copying import text_array
+from oms.common.door.places import NewestOrByChange, Place
+from oms.common.postgresql.horizon import settled_until
+from orders import kinds
+from orders.models import Order
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a reader is among rows in the order of their times: after the row of this time and id."""
-
-    at: datetime
-    row_id: int = 0
-
-    def text(self) -> str:
-        """The cursor, which tells nothing about volume."""
-        micros = (self.at - _EPOCH) // timedelta(microseconds=1)
-        return f"{micros:017d}{numbering.permute(self.row_id):012d}"
-
-    @classmethod
-    def of(cls, text: str) -> "Place":
-        """The place of a cursor. Raises InvalidInput for what is none."""
-        if not re.fullmatch("[0-9]{29}", text):
-            detail = _("This is no cursor; use the one that was answered as it is.")
-            raise InvalidInput([FieldError("cursor", "invalid", detail)])
-        micros = min(int(text[:17]), _LATEST)
-        return cls(_EPOCH + timedelta(microseconds=micros), numbering.recover(int(text[17:])))
+# So many events are looked through at a time, over a span of time that grows while little is found; and so many a call,
+# however few of them are of orders that are wanted.
+_EVENTS, _FIRST_SPAN, _LONGEST_SPAN = 2_000, timedelta(minutes=5), timedelta(days=30)
+_MOST_EVENTS = 20_000
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = 10**6 * 60 * 60 * 24 * 365 * 1000
-
-
-def events(place: Place, end: datetime, most: int) -> Sequence[tuple[datetime, int, int]]:
-    """Up to `most` events of timelines after the place and before `end`: time, id and order's id, in their order."""
+def events(place: Place, end: datetime, most: int, *, but: Collection[str] = ()) -> Sequence[tuple[datetime, int, int]]:
+    """Up to `most` events of timelines after the place and before `end`, without those of some kinds: time, id and
+    order's id, in their order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT created_at, id, order_id FROM orders_orderevent
             WHERE created_at >= %(at)s AND created_at < %(end)s AND (created_at, id) > (%(at)s, %(id)s)
+              AND kind <> ALL (%(but)s::text[])
             ORDER BY created_at, id LIMIT %(most)s
             """,
-            {"at": place.at, "id": place.row_id, "end": end, "most": most},
+            {"at": place.at, "id": place.row_id, "end": end, "most": most, "but": text_array(but)},
         )
         return cursor.fetchall()
 
 
-def limit_of(request: Request, most: int) -> int:
-    """How many rows the reader wants at most: 50 unless it says so. Raises InvalidInput."""
-    text = request.query_params.get("limit", "50")
-    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= most:
-        raise InvalidInput([FieldError("limit", "invalid", _("Give a number from 1 to %(most)d.") % {"most": most})])
-    return int(text)
+def changed_orders(
+    orders: QuerySet[Order], place: Place, limit: int, *, but: Collection[str] = ()
+) -> tuple[list[int], Place, bool]:
+    """Up to `limit` of the orders (ids) that have events after the place, without those of some kinds, in the order of
+    these; the place after the last event that was looked at; and whether there are no more."""
+    until = settled_until(settings.AMOUNTS_LAG_SECONDS)
+    ids: dict[int, None] = {}
+    span, looked_at = _FIRST_SPAN, 0
+    while place.at < until and looked_at < _MOST_EVENTS:
+        end = min(until, place.at + span)
+        found = events(place, end, _EVENTS, but=but)
+        looked_at += len(found)
+        new = {order_id for _at, _id, order_id in found}
+        wanted = set(orders.filter(pk__in=new).order_by().values_list("pk", flat=True)) if new else set()
+        for at, event_id, order_id in found:
+            if order_id in wanted and order_id not in ids:
+                if len(ids) == limit:
+                    return list(ids), place, False
+                ids[order_id] = None
+            place = Place(at, event_id)
+        if len(found) < _EVENTS:
+            # Nothing more can come before the end of the span.
+            place = Place(end)
+            span = min(span * 4, _LONGEST_SPAN)
+    return list(ids), place, place.at >= until
 
 
-def start(request: Request) -> Place:
-    """Where the reader goes on, or begins: by `cursor`, else by `updated_since`. Raises InvalidInput."""
-    cursor, since = request.query_params.get("cursor"), request.query_params.get("updated_since")
-    if cursor is not None:
-        return Place.of(cursor)
-    try:
-        moment = parse_datetime(since or "")
-    except ValueError:
-        moment = None
-    if moment is None or not 1971 <= moment.year <= 9000:
-        detail = _("Give a time in ISO 8601, or the cursor that was answered before.")
-        raise InvalidInput([FieldError("updated_since", "invalid", detail)])
-    return Place(timezone.make_aware(moment) if timezone.is_naive(moment) else moment.astimezone(UTC))
+class OrdersNewestOrByChange(NewestOrByChange):
+    """Pages of orders; a change is whatever their timeline tells merchants."""
+
+    def changed(self, queryset: QuerySet[Order], place: Place, limit: int) -> tuple[list[Any], Place, bool]:
+        """Orders by their latest events."""
+        hidden = kinds.hidden_from_merchants()
+        ids, place, is_last = changed_orders(queryset, place, limit, but=hidden)
+        found = {order.pk: order for order in queryset.filter(pk__in=ids)}
+        return [found[key] for key in ids if key in found], place, is_last

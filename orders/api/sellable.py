@@ -15,11 +15,10 @@ from inventory import selling, sharing
 from inventory.models import ChannelShare, Sku
 from inventory.sharing import NewShare, Share, SkuStock
 from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.places import Place, limit_of, start
 from oms.common.errors import FieldError
 from oms.common.postgresql.horizon import settled_until
 from oms.merchants.models import Channel
-from orders.api import places
-from orders.api.places import Place
 from orders.api.results import shown
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.sellable import (
@@ -69,7 +68,7 @@ class ChannelStockView(OrderScopedView):
     )
     def get(self, request: Request) -> Response:
         """A page."""
-        limit, place = places.limit_of(request, MOST_SKUS), places.start(request)
+        limit, place = limit_of(request, MOST_SKUS), start(request)
         until = settled_until(0)
         found = sharing.changed(self.merchant.pk, (place.at, place.row_id), until, limit + 1)
         is_last = len(found) <= limit

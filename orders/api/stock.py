@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inventory.models import Stock, Warehouse
-from oms.common.door.api import NewestFirst, etag, read_body, represent, version_of
+from oms.common.door.api import etag, read_body, represent, version_of
+from oms.common.door.places import NewestOrByChange
 from oms.common.door.rows import as_written, read_rows
 from oms.common.door.schema import ErrorsSerializer
 from oms.common.errors import FieldError, OmsError, WrongFields
@@ -77,8 +78,8 @@ class InventoryView(OrderScopedView):
     serializer_class = StockSerializer
     filter_backends = [DjangoFilterBackend]
     filterset_class = StockFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | StockFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | StockFilter.base_filters.keys()
 
     def get_queryset(self) -> QuerySet[Stock]:
         """What a page of the list is taken from."""

@@ -11,8 +11,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from oms.common.door.api import NewestFirst, read_body, represent
+from oms.common.door.api import read_body, represent
 from oms.common.door.errors import InvalidInput
+from oms.common.door.places import NewestOrByChange
 from oms.common.errors import FieldError
 from orders.api.scoping import OrderScopedView
 from orders.api.serializers.terms import InvoiceRequestSerializer
@@ -84,8 +85,8 @@ class InvoicesView(InvoiceScopedView):
 
     filter_backends = [DjangoFilterBackend]
     filterset_class = InvoiceFilter
-    pagination_class = NewestFirst
-    query_parameters = NewestFirst.query_parameters | InvoiceFilter.base_filters.keys()
+    pagination_class = NewestOrByChange
+    query_parameters = NewestOrByChange.query_parameters | InvoiceFilter.base_filters.keys()
 
     @extend_schema(
         operation_id="list_invoices",

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
 from oms.common import secrecy
-from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, Team, TellsChanges, TicketSubject, Versioned, WorkItem, money
 from oms.common.secrecy import SealedField, SealedTextField
 from oms.common.tax import TaxMark
 from oms.merchants.models import LegalEntity, Merchant
@@ -62,7 +62,7 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         )
 
 
-class Invoice(WorkItem, Versioned):
+class Invoice(WorkItem, Versioned, TellsChanges):
     """A tax document to a buyer for goods of an order or a gift card, or to a merchant for the commission of a
     statement.
 
@@ -179,6 +179,8 @@ class Invoice(WorkItem, Versioned):
                 fields=["mail_due_since"], condition=Q(mail_due_since__isnull=False), name="invoice_queue_mail"
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="invoice_queue_person"),
+            models.Index(fields=["changed_at", "id"], name="invoice_by_change"),
+            models.Index(fields=["id"], condition=Q(state=InvoiceState.FAILED), name="invoice_queue_failed"),
             models.Index(fields=["issuer", "-id"], name="invoice_of_issuer"),
         ]
         permissions = [

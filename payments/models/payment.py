@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, Team, TellsChanges, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import ChangeSet, Order, SubOrder
 from payments.models.moved import moved_by, number_at_the_provider
@@ -36,6 +36,11 @@ class Means(models.TextChoices):
     CASH = "cash", _("Cash, collected by the carrier")
     EXTERNAL = "external", _("Taken by the merchant itself")
     OFFLINE = "offline", _("Bank transfer")
+    EXCHANGE = "exchange", _("Goods that come back for it")
+
+
+# Nobody is asked for it: it is there already.
+NOT_ASKED_FOR = (Means.EXTERNAL, Means.OFFLINE, Means.EXCHANGE)
 
 
 class PaymentState(models.TextChoices):
@@ -61,7 +66,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.filter(order__channel__merchant=merchant)
 
 
-class Payment(WorkItem, Versioned):
+class Payment(WorkItem, Versioned, TellsChanges):
     """One way in which money for an order comes in. `number` is the key under which the provider knows it.
 
     Online it goes over a connection, which is asked and alone tells what became of it. Nobody is asked for cash, for
@@ -154,7 +159,7 @@ class Payment(WorkItem, Versioned):
             models.CheckConstraint(
                 condition=Q(means=Means.ONLINE, connection__isnull=False, sub_order__isnull=True)
                 | Q(means=Means.CASH, connection__isnull=True, sub_order__isnull=False)
-                | Q(means__in=[Means.EXTERNAL, Means.OFFLINE], connection__isnull=True, sub_order__isnull=True),
+                | Q(means__in=[*NOT_ASKED_FOR], connection__isnull=True, sub_order__isnull=True),
                 name="payment_goes_over_a_connection_just_online",
             ),
             models.CheckConstraint(
@@ -180,6 +185,10 @@ class Payment(WorkItem, Versioned):
                 name="payment_queue_close",
             ),
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="payment_queue_person"),
+            models.Index(fields=["changed_at", "id"], name="payment_by_change"),
+            models.Index(
+                fields=["captured_at"], condition=Q(state=PaymentState.CAPTURED), name="payment_captured_by_time"
+            ),
         ]
         permissions = [
             ("return_payment", _("Can send back what was paid twice")),

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, transition
 
-from oms.common.models import Connection, Team, TicketSubject, Versioned, WorkItem, money
+from oms.common.models import Connection, Team, TellsChanges, TicketSubject, Versioned, WorkItem, money
 from oms.merchants.models import Merchant
 from orders.models import Order
 from payments.models.grant import RefundGrant
@@ -54,7 +54,7 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         return self.filter(order__channel__merchant=merchant)
 
 
-class Refund(WorkItem, Versioned):
+class Refund(WorkItem, Versioned, TellsChanges):
     """Money of a captured payment going back to the buyer, over the payment's connection.
 
     Where nobody can be asked (cash, money that the merchant took), a person pays it by hand. `refunded_amount` is what
@@ -134,6 +134,10 @@ class Refund(WorkItem, Versioned):
             models.Index(fields=["id"], condition=Q(needs_person_since__isnull=False), name="refund_queue_person"),
             models.Index(fields=["id"], condition=Q(state=RefundState.GRANTED), name="refund_queue_send"),
             models.Index(fields=["due_at"], condition=~Q(state=RefundState.SUCCEEDED), name="refund_queue_overdue"),
+            models.Index(fields=["changed_at", "id"], name="refund_by_change"),
+            models.Index(
+                fields=["succeeded_at"], condition=Q(state=RefundState.SUCCEEDED), name="refund_succeeded_by_time"
+            ),
         ]
         permissions = [
             ("pay_out_refund", _("Can record that a refund was paid by hand")),

@@ -276,7 +276,8 @@ def test_notes_of_the_merchant_are_its_own_and_staffs_stay_theirs(api, shop):
 # --- Lists
 
 
-def test_fields_and_updated_since(api, shop):
+def test_fields_and_updated_since(api, shop, settings):
+    settings.AMOUNTS_LAG_SECONDS = 0
     old, new = shop.place_order(), shop.place_order()
     assert set(api.get(ORDERS, {"fields": "number,state"}).json()["results"][0]) == {"number", "state"}
     assert set(api.get(f"{ORDERS}/{old.number}", {"fields": "number"}).json()) == {"number"}

@@ -5,17 +5,22 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from django.utils import timezone
+from standardwebhooks import Webhook
 
-from oms.client import ApiError, Client, Unreachable
+from oms.client import ApiError, Client, Unreachable, listening
 from oms.client import __main__ as command
 from oms.merchants.calls import credentials
 from orders.models import Order
 from tests import factories
+from tests.webhooks.receiver import receiver
 
 ROOT = Path(__file__).parents[2]
 live = pytest.mark.django_db(transaction=True)
@@ -167,3 +172,55 @@ def test_an_address_that_is_none_is_refused():
     for address in ("ftp://x", "oms.example", ""):
         with pytest.raises(ValueError, match="is no address"):
             Client(address, "k", "s")
+
+
+@live
+def test_events_are_shown_and_passed_on_as_the_webhook_would_be(served, capsys, monkeypatch, settings):
+    settings.AMOUNTS_LAG_SECONDS = 0
+    both = {"capsys": capsys, "monkeypatch": monkeypatch}
+    orders = [served.place_order() for _ in range(3)]
+    began = (timezone.now() - timedelta(hours=1)).isoformat()
+    secret = listening.new_secret()
+    with receiver() as server:
+        to = ("--forward", server.url, "--secret", secret)
+        code, said = run("listen", "--once", "--since", began, "--types", "order.created", *to, **both)
+        assert (code, said.err.count(": 204")) == (0, 3)
+        shown = [json.loads(line) for line in said.out.splitlines()]
+        assert [one["data"]["order"] for one in shown] == [order.number for order in orders]
+        # Any library of the specification verifies them.
+        messages = [Webhook(secret).verify(got.body, got.headers) for got in server.received]
+        assert [message["data"] for message in messages] == [one["data"] for one in shown]
+        assert [got.message_id for got in server.received] == [one["id"] for one in shown]
+    # Who is not there is told from the events, which go on.
+    code, said = run("listen", "--once", "--since", began, "--types", "order.created", *to, **both)
+    assert (code, said.err.count("no answer"), len(said.out.splitlines())) == (0, 3, 3)
+    code, said = run("listen", "--once", "--types", "order.nonsense", **both)
+    assert (code, "types" in said.err) == (1, True)
+    for wrong in (("--forward", "ftp://x"), ("--forward", "http://x", "--secret", "whsec_!"), ("--since", "soon")):
+        assert run("listen", "--once", *wrong, **both)[0] == 2
+
+
+def test_listening_goes_on_where_it_was_after_the_server_was_away(monkeypatch):
+    waits = []
+    monkeypatch.setattr("oms.client.listening.time.sleep", waits.append)
+    answers = [
+        {"results": [{"id": "1"}], "next": None, "cursor": "a"},
+        Unreachable("away"),
+        {"results": [{"id": "2"}], "next": "more", "cursor": "b"},
+        {"results": [{"id": "3"}], "next": None, "cursor": "c"},
+    ]
+    asked = []
+
+    class Fake:
+        def request(self, _method, _path, *, query):
+            asked.append(query)
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return SimpleNamespace(data=answer)
+
+    events = listening.follow(Fake(), since=timezone.now(), types="order.*")
+    assert [next(events)["id"] for _ in range(3)] == ["1", "2", "3"]
+    assert [query.get("cursor") for query in asked] == [None, "a", "a", "b"]
+    assert {query["types"] for query in asked} == {"order.*"}
+    assert len(waits) == 2

@@ -1,7 +1,17 @@
 """Models that know no business: what tables share, jobs, connected systems and what they tell, tickets, access."""
 
 from oms.common.models.access import Authenticator, RecoveryCode, Role, SecurityEvent, SecurityEventKind
-from oms.common.models.base import QUEUE_COLUMNS, Expectation, TellsMoves, TicketSubject, Versioned, WorkItem, money
+from oms.common.models.base import (
+    QUEUE_COLUMNS,
+    ClockTime,
+    Expectation,
+    TellsChanges,
+    TellsMoves,
+    TicketSubject,
+    Versioned,
+    WorkItem,
+    money,
+)
 from oms.common.models.care import InvariantCheck, InvariantRepair, ScheduledTask
 from oms.common.models.connection import LONGEST_TIMEOUT_SECONDS, Connection, ConnectionSlot, SystemKind
 from oms.common.models.desk import QueueLook, SavedView, TicketTarget
@@ -20,6 +30,7 @@ __all__ = [
     "SETTLED_FACTS",
     "Authenticator",
     "BuyerMessage",
+    "ClockTime",
     "Connection",
     "ConnectionSlot",
     "Expectation",
@@ -47,6 +58,7 @@ __all__ = [
     "SecurityEventKind",
     "SystemKind",
     "Team",
+    "TellsChanges",
     "TellsMoves",
     "Ticket",
     "TicketEvent",

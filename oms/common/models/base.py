@@ -84,6 +84,23 @@ class Versioned(models.Model):
         abstract = True
 
 
+class ClockTime(models.Func):
+    """The database's clock at this very moment, however long the statement and its transaction last."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
+
+
+class TellsChanges(models.Model):
+    """A row that keeps when its business columns last changed, read off the clock by its guard or counter (see
+    `states`), for readers that ask what changed (`oms.common.door.places`)."""
+
+    changed_at = models.DateTimeField(_("changed at"), db_default=ClockTime(), editable=False)
+
+    class Meta:
+        abstract = True
+
+
 class TellsMoves(models.Model):
     """A row that keeps the state that its last move came from, noted by its guard (see `states`): a statement that
     moves rows from several states can tell each one's move (`RETURNING moved_from`). Empty until the first move."""
